@@ -1,0 +1,1 @@
+//! Relocation back ends for the Linux module loader.

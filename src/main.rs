@@ -1,0 +1,3 @@
+//! The `klp-convert` command.
+
+fn main() {}
