@@ -1,1 +1,36 @@
 //! A kernel module as a read-only view, and the rewriter that emits it again.
+//!
+//! [`Module`] is what every command starts with: 64-bit ELF of either byte order, validated once,
+//! never copied. [`rewrite`] takes a module and [`Edits`] and gives new bytes in which everything
+//! that was not edited is as it was. Nothing here knows a machine; numbers of relocation types pass
+//! through. Invariants: no edits, the input's own bytes; any input, a result or an error.
+
+mod edits;
+mod emit;
+mod error;
+mod flags;
+mod header;
+mod index;
+mod modinfo;
+mod module;
+mod names;
+mod rela;
+mod renumber;
+mod rewrite;
+mod section;
+mod signature;
+mod strings;
+mod symbol;
+mod tables;
+mod validate;
+
+pub use edits::{Edits, NewBody, NewSection};
+pub use error::{ElfError, SectionPlace, StringTableFault, SymbolPlace};
+pub use flags::SectionFlags;
+pub use index::{SectionIndex, SymbolIndex};
+pub use module::Module;
+pub use rela::{Rela, Relocations};
+pub use rewrite::rewrite;
+pub use section::Section;
+pub use signature::SIGNATURE_MARKER;
+pub use symbol::{SHN_LIVEPATCH, Symbol, SymbolSection};

@@ -1,0 +1,233 @@
+//! What to change in a module.
+//!
+//! A value that is collected while a module is looked at, and consumed by [`rewrite`](super::rewrite).
+//! Every index is one of the module as it was read, even where earlier edits remove something.
+//! Whether edits fit a module is checked when they are applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use object::elf::{
+    SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SectionType,
+};
+
+use super::section::Section;
+use super::symbol::{Symbol, is_reserved};
+use super::{ElfError, Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+
+/// What a new section holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewBody {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// These relocations, of the module's symbols.
+    Relocations(Vec<Rela>),
+}
+
+/// A section to add behind the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSection {
+    /// Its name; need not be unique.
+    pub name: Vec<u8>,
+    /// Its type: `SHT_RELA` exactly where the body is [`NewBody::Relocations`], and none of the
+    /// types that the rewriter keeps the books of.
+    pub sh_type: SectionType,
+    /// Its flags.
+    pub sh_flags: SectionFlags,
+    /// The section for `sh_link`: the symbol table for relocations, else null where there is none.
+    pub link: SectionIndex,
+    /// The section for `sh_info`: the one to relocate for relocations, else null.
+    pub info: SectionIndex,
+    /// Alignment in bytes, a power of two.
+    pub sh_addralign: u64,
+    /// Size of an entry in bytes, or 0.
+    pub sh_entsize: u64,
+    /// Its contents.
+    pub body: NewBody,
+}
+
+/// A list of changes; of several to the same thing the last one counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edits {
+    pub(super) bodies: BTreeMap<SectionIndex, Vec<u8>>,
+    pub(super) relocations: BTreeMap<SectionIndex, Vec<Rela>>,
+    pub(super) new_sections: Vec<NewSection>,
+    pub(super) removed_sections: BTreeSet<SectionIndex>,
+    pub(super) removed_symbols: BTreeSet<SymbolIndex>,
+    pub(super) names: BTreeMap<SymbolIndex, Vec<u8>>,
+    pub(super) places: BTreeMap<SymbolIndex, SymbolSection>,
+}
+
+impl Edits {
+    /// No changes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing is to be changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Replaces a section's bytes. Relocations have [`Edits::set_relocations`]; the symbol table,
+    /// its string tables and section groups are the rewriter's.
+    pub fn set_body(&mut self, section: SectionIndex, body: Vec<u8>) {
+        self.bodies.insert(section, body);
+    }
+
+    /// Replaces the entries of an `SHT_RELA` section. A section left without entries stays, with
+    /// size 0: indices do not change because relocations moved away.
+    pub fn set_relocations(&mut self, section: SectionIndex, relocations: Vec<Rela>) {
+        self.relocations.insert(section, relocations);
+    }
+
+    /// Adds a section behind all others. Without removals its index is the module's number of
+    /// sections, plus the number of sections added before.
+    pub fn add_section(&mut self, section: NewSection) {
+        self.new_sections.push(section);
+    }
+
+    /// Removes a section. Later sections move up and everything that names them follows. Groups
+    /// forget the section, and a group that this leaves empty is removed, too. Whatever else names
+    /// the section (relocations for it, symbols in it) must be removed or changed as well.
+    pub fn remove_section(&mut self, section: SectionIndex) {
+        self.removed_sections.insert(section);
+    }
+
+    /// Removes a symbol. Later symbols move up and everything that names them follows. No
+    /// relocation may be left that uses it.
+    pub fn remove_symbol(&mut self, symbol: SymbolIndex) {
+        self.removed_symbols.insert(symbol);
+    }
+
+    /// Gives a symbol another name.
+    pub fn rename_symbol(&mut self, symbol: SymbolIndex, name: Vec<u8>) {
+        self.names.insert(symbol, name);
+    }
+
+    /// Puts a symbol elsewhere. The value stays, but is 0 for [`SymbolSection::Livepatch`].
+    pub fn set_symbol_section(&mut self, symbol: SymbolIndex, section: SymbolSection) {
+        self.places.insert(symbol, section);
+    }
+
+    /// Checks that everything named exists in the module and may be changed as asked.
+    pub(super) fn check(&self, module: &Module<'_>) -> Result<(), ElfError> {
+        for &index in &self.removed_sections {
+            let section = known_section(module, index)?;
+            if is_required(module, section) {
+                return Err(ElfError::EditRequired(section.place()));
+            }
+        }
+        for &index in self.bodies.keys() {
+            let section = known_section(module, index)?;
+            if is_kept_by_rewriter(section.sh_type) || is_string_table(module, section) {
+                return Err(ElfError::EditBody(section.place()));
+            }
+        }
+        for &index in self.relocations.keys() {
+            let section = known_section(module, index)?;
+            if section.sh_type != SHT_RELA {
+                return Err(ElfError::EditRelocations(section.place()));
+            }
+        }
+        for &index in self.removed_symbols.iter().chain(self.names.keys()) {
+            known_symbol(module, index)?;
+        }
+        for (&index, &place) in &self.places {
+            let symbol = known_symbol(module, index)?;
+            match place {
+                SymbolSection::Defined(section) => {
+                    known_section(module, section)?;
+                }
+                SymbolSection::Reserved(value) if !is_reserved(value) => {
+                    return Err(ElfError::EditReserved {
+                        symbol: symbol.place(),
+                        value,
+                    });
+                }
+                _ => {}
+            }
+        }
+        let new_names = self.new_sections.iter().map(|section| &section.name);
+        if let Some(name) = self
+            .names
+            .values()
+            .chain(new_names)
+            .find(|name| name.contains(&0))
+        {
+            return Err(ElfError::EditName(name.as_slice().into()));
+        }
+        self.new_sections
+            .iter()
+            .try_for_each(|section| check_new(module, section))
+    }
+}
+
+fn check_new(module: &Module<'_>, section: &NewSection) -> Result<(), ElfError> {
+    for index in [section.link, section.info] {
+        if index != SectionIndex::NULL {
+            known_section(module, index)?;
+        }
+    }
+    let relocations = matches!(section.body, NewBody::Relocations(_));
+    let refused = if relocations {
+        section.sh_type != SHT_RELA
+    } else {
+        is_kept_by_rewriter(section.sh_type)
+    };
+    let align = section.sh_addralign;
+    if refused || (align != 0 && !align.is_power_of_two()) {
+        let name = section.name.as_slice().into();
+        return Err(ElfError::EditNew {
+            name,
+            sh_type: section.sh_type.0,
+            align,
+        });
+    }
+    Ok(())
+}
+
+fn known_section<'m, 'data>(
+    module: &'m Module<'data>,
+    index: SectionIndex,
+) -> Result<&'m Section<'data>, ElfError> {
+    let count = module.sections().len();
+    let known = module
+        .section(index)
+        .filter(|section| section.index != SectionIndex::NULL);
+    known.ok_or(ElfError::EditSection { index, count })
+}
+
+fn known_symbol<'data>(
+    module: &Module<'data>,
+    index: SymbolIndex,
+) -> Result<Symbol<'data>, ElfError> {
+    let count = module.symbol_count();
+    let known = module
+        .symbol(index)
+        .filter(|symbol| symbol.index != SymbolIndex::NULL);
+    known.ok_or(ElfError::EditSymbol { index, count })
+}
+
+/// Types whose bodies are tables of indices, or that have no body.
+fn is_kept_by_rewriter(sh_type: SectionType) -> bool {
+    [
+        SHT_NULL,
+        SHT_NOBITS,
+        SHT_SYMTAB,
+        SHT_SYMTAB_SHNDX,
+        SHT_GROUP,
+        SHT_REL,
+        SHT_RELA,
+    ]
+    .contains(&sh_type)
+}
+
+fn is_string_table(module: &Module<'_>, section: &Section<'_>) -> bool {
+    [module.symbols.strings.section, module.header.names].contains(&section.index)
+}
+
+fn is_required(module: &Module<'_>, section: &Section<'_>) -> bool {
+    section.index == module.symtab() || is_string_table(module, section)
+}

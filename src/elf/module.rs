@@ -1,0 +1,208 @@
+//! A kernel module, or the kernel itself, as a read-only view of its bytes.
+//!
+//! First step of every command: bytes come in, and what cannot be followed safely is refused here,
+//! so that everything behind may follow indices and offsets without looking twice. The view copies
+//! no body, and it allocates per section, never per symbol or relocation.
+
+use std::ops::Range;
+
+use object::elf::{SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_RELA};
+use object::{Endianness, U32, pod};
+use scroll::Endian;
+
+use super::header::Header;
+use super::rela::Relocations;
+use super::section::Section;
+use super::symbol::{Symbol, SymbolTable};
+use super::{ElfError, SectionIndex, SymbolIndex, modinfo, signature, validate};
+
+/// A parsed and validated 64-bit ELF file of either byte order.
+#[derive(Debug, Clone)]
+pub struct Module<'data> {
+    pub(super) data: &'data [u8],
+    pub(super) header: Header<'data>,
+    pub(super) sections: Vec<Section<'data>>,
+    pub(super) symbols: SymbolTable<'data>,
+    signature: Option<Range<usize>>,
+}
+
+impl<'data> Module<'data> {
+    /// Reads a relocatable file: a `.ko` or what `ld -r` makes.
+    ///
+    /// # Errors
+    /// [`ElfError`] for the first thing found that is malformed, or that a relocatable file does
+    /// not have.
+    pub fn parse(data: &'data [u8]) -> Result<Self, ElfError> {
+        let module = Self::read(data)?;
+        validate::relocatable(&module)?;
+        Ok(module)
+    }
+
+    /// Reads an ELF file of any type, such as `vmlinux`.
+    ///
+    /// Sections, names and symbols are checked as in [`Module::parse`]. Bodies and relocations are
+    /// not: what the kernel's own link made of them is not ours to judge, and they are large.
+    ///
+    /// # Errors
+    /// [`ElfError`] for the first thing found that is malformed.
+    pub fn parse_linked(data: &'data [u8]) -> Result<Self, ElfError> {
+        Self::read(data)
+    }
+
+    fn read(data: &'data [u8]) -> Result<Self, ElfError> {
+        let signature = signature::find(data)?;
+        let covered = signature
+            .as_ref()
+            .map_or(data, |range| data.get(..range.start).unwrap_or(data));
+        let header = Header::read(covered)?;
+        let sections = validate::sections(covered, &header)?;
+        let symbols = validate::symbols(covered, &header, &sections)?;
+        Ok(Self {
+            data,
+            header,
+            sections,
+            symbols,
+            signature,
+        })
+    }
+
+    /// The whole input, with its signature.
+    #[must_use]
+    pub fn data(&self) -> &'data [u8] {
+        self.data
+    }
+
+    /// Byte order (`EI_DATA`).
+    #[must_use]
+    pub fn endian(&self) -> Endian {
+        if self.header.endian == Endianness::Big {
+            Endian::Big
+        } else {
+            Endian::Little
+        }
+    }
+
+    /// The machine (`e_machine`, `EM_*`).
+    #[must_use]
+    pub fn machine(&self) -> u16 {
+        self.header.raw.e_machine.get(self.header.endian).0
+    }
+
+    /// The kind of file (`e_type`, `ET_*`).
+    #[must_use]
+    pub fn file_type(&self) -> u16 {
+        self.header.raw.e_type.get(self.header.endian).0
+    }
+
+    /// The machine's flags (`e_flags`).
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.header.raw.e_flags.get(self.header.endian).0
+    }
+
+    /// All sections by index, with the null section 0.
+    pub fn sections(&self) -> impl ExactSizeIterator<Item = &Section<'data>> + Clone {
+        self.sections.iter()
+    }
+
+    /// The section of this index.
+    #[must_use]
+    pub fn section(&self, index: SectionIndex) -> Option<&Section<'data>> {
+        self.sections.get(index.slot())
+    }
+
+    /// All sections of a name, by index; names need not be unique.
+    pub fn sections_named(&self, name: &[u8]) -> impl Iterator<Item = &Section<'data>> {
+        self.sections
+            .iter()
+            .filter(move |section| section.name == name)
+    }
+
+    /// The bytes of a section; none for `SHT_NOBITS`, `SHT_NULL` and unknown indices.
+    #[must_use]
+    pub fn body(&self, index: SectionIndex) -> &'data [u8] {
+        self.section(index)
+            .map_or(&[], |section| body(self.data, section))
+    }
+
+    /// Number of symbols, the null symbol 0 included.
+    #[must_use]
+    pub fn symbol_count(&self) -> usize {
+        self.symbols.entries.len()
+    }
+
+    /// All symbols by index, with the null symbol 0; decoded on the way.
+    pub fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol<'data>> + Clone + use<'data> {
+        self.symbols.iter()
+    }
+
+    /// The symbol of this index.
+    #[must_use]
+    pub fn symbol(&self, index: SymbolIndex) -> Option<Symbol<'data>> {
+        self.symbols.get(index.slot())
+    }
+
+    /// The symbol table, of which there is exactly one.
+    #[must_use]
+    pub fn symtab(&self) -> SectionIndex {
+        self.symbols.section
+    }
+
+    /// The sections of type `SHT_RELA`, by index.
+    pub fn relocation_sections(&self) -> impl Iterator<Item = &Section<'data>> + Clone {
+        self.sections
+            .iter()
+            .filter(|section| section.sh_type == SHT_RELA)
+    }
+
+    /// The relocations of one `SHT_RELA` section, in file order; none for any other section.
+    #[must_use]
+    pub fn relocations(&self, index: SectionIndex) -> Relocations<'data> {
+        let section = self
+            .section(index)
+            .filter(|section| section.sh_type == SHT_RELA);
+        let bytes = section.map_or(&[][..], |section| body(self.data, section));
+        Relocations::new(bytes, self.header.endian)
+    }
+
+    /// The members of a section group, without its flag word; none for any other section.
+    pub fn group_members(
+        &self,
+        index: SectionIndex,
+    ) -> impl Iterator<Item = SectionIndex> + Clone + use<'data> {
+        let section = self
+            .section(index)
+            .filter(|section| section.sh_type == SHT_GROUP);
+        let bytes = section.map_or(&[][..], |section| body(self.data, section));
+        let words: &[U32<Endianness>] = pod::slice_from_all_bytes(bytes).unwrap_or_default();
+        let endian = self.header.endian;
+        words
+            .iter()
+            .skip(1)
+            .map(move |word| SectionIndex::new(word.get(endian)))
+    }
+
+    /// The key-value pairs of `.modinfo`, in file order.
+    pub fn modinfo(&self) -> impl Iterator<Item = (&'data [u8], &'data [u8])> + Clone {
+        let section = self.sections_named(b".modinfo").next();
+        modinfo::pairs(section.map_or(&[], |section| body(self.data, section)))
+    }
+
+    /// Where in [`Module::data`] the appended signature is: from its first byte to the file's end.
+    #[must_use]
+    pub fn signature(&self) -> Option<Range<usize>> {
+        self.signature.clone()
+    }
+}
+
+/// The bytes of a section in the file; none where it has none or they are out of range.
+pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
+    if section.sh_type == SHT_NULL || section.sh_type == SHT_NOBITS {
+        return &[];
+    }
+    let range = usize::try_from(section.sh_offset)
+        .ok()
+        .zip(usize::try_from(section.sh_size).ok());
+    let tail = range.and_then(|(offset, size)| data.get(offset..)?.get(..size));
+    tail.unwrap_or_default()
+}

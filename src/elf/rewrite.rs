@@ -1,0 +1,294 @@
+//! Emits a module again, with edits.
+//!
+//! Last step of a conversion. The file is: header, bodies in their original order and alignment,
+//! new sections behind them, the section header table last. Bodies that no edit touches are
+//! borrowed. Gaps, trailing bytes and an appended signature (which would no longer fit) are left
+//! out. The linker's own layout of the file means nothing to the loader: it follows `sh_offset`
+//! (`copy_module_from_user`, `move_module` in `kernel/module/main.c`).
+
+use std::borrow::Cow;
+
+use object::elf::{
+    ET_REL, SHN_LORESERVE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_RELA, SHT_SYMTAB_SHNDX,
+    SectionFlags as RawFlags, SectionHeader64, SectionType,
+};
+use object::{Endianness, U32, U64};
+
+use super::emit::{Output, emit, length};
+use super::names::Names;
+use super::renumber::Renumbering;
+use super::section::Section;
+use super::tables::{self, NewSymbols, SHT_LLVM_ADDRSIG};
+use super::{
+    Edits, ElfError, Module, NewBody, NewSection, SectionFlags, SectionIndex, SectionPlace,
+    SymbolSection,
+};
+
+/// Name of the extended section indices where the rewriter has to add them.
+const EXTENDED_NAME: &[u8] = b".symtab_shndx";
+
+/// Applies edits to a relocatable module and gives the new file.
+///
+/// Without edits these are the module's own bytes, signature included. Everything that the edits do
+/// not touch keeps its bytes, order, alignment and, where nothing is removed, its index.
+///
+/// # Errors
+/// [`ElfError`] when an edit names what does not exist or leaves a reference to something removed,
+/// when the file is not relocatable, or when the result does not fit the format.
+pub fn rewrite<'data>(module: &Module<'data>, edits: &Edits) -> Result<Cow<'data, [u8]>, ElfError> {
+    if edits.is_empty() {
+        return Ok(Cow::Borrowed(module.data()));
+    }
+    if module.file_type() != ET_REL.0 {
+        return Err(ElfError::FileType(module.file_type()));
+    }
+    edits.check(module)?;
+    let renumbering = Renumbering::new(module, edits)?;
+    let sections = Rewriter {
+        module,
+        edits,
+        renumbering: &renumbering,
+    }
+    .sections()?;
+    let names = renumbering.section(module.header.names).unwrap_or_default();
+    emit(&module.header, names, sections).map(Cow::Owned)
+}
+
+/// What the sections of the new file are made from.
+#[derive(Debug)]
+struct Rewriter<'a, 'data> {
+    module: &'a Module<'data>,
+    edits: &'a Edits,
+    renumbering: &'a Renumbering,
+}
+
+impl<'a> Rewriter<'a, '_> {
+    /// All sections of the new file by new index.
+    fn sections(&self) -> Result<Vec<Output<'a>>, ElfError> {
+        let extended = self.needs_extended().then_some(EXTENDED_NAME);
+        let names = Names::new(self.module, self.edits, self.renumbering, extended)?;
+        let symbols = self.symbols_change(&names).then(|| {
+            NewSymbols::new(
+                self.module,
+                self.edits,
+                self.renumbering,
+                names.of_symbols(),
+            )
+        });
+        let mut outputs = Vec::with_capacity(self.renumbering.kept_sections);
+        for (section, raw) in self.module.sections().zip(self.module.header.sections) {
+            if self.renumbering.section(section.index).is_some() {
+                let body = self.body(section, &names, symbols.as_ref())?;
+                outputs.push(self.kept(section, raw, &names, body));
+            }
+        }
+        for section in &self.edits.new_sections {
+            outputs.push(self.added(section, &names)?);
+        }
+        if let (Some(name), Some(symbols)) = (extended, symbols) {
+            outputs.push(self.extended(name, &names, symbols.extended));
+        }
+        Ok(outputs)
+    }
+
+    /// Whether a symbol's section takes an extended index and the module has no table of them.
+    fn needs_extended(&self) -> bool {
+        let module = self.module;
+        let table = module
+            .symbols
+            .extended
+            .and_then(|table| self.renumbering.section(table.section));
+        let few = self.renumbering.kept_sections <= usize::from(SHN_LORESERVE);
+        if few || table.is_some() {
+            return false;
+        }
+        module.symbols().any(|symbol| {
+            let place = self
+                .edits
+                .places
+                .get(&symbol.index)
+                .copied()
+                .unwrap_or(symbol.section);
+            let kept = self.renumbering.symbol(symbol.index).is_some();
+            let SymbolSection::Defined(section) = place else {
+                return false;
+            };
+            let section = self.renumbering.section(section).unwrap_or_default();
+            kept && SymbolSection::Defined(section).is_extended()
+        })
+    }
+
+    fn symbols_change(&self, names: &Names<'_>) -> bool {
+        names.of_symbols().is_some()
+            || !self.edits.places.is_empty()
+            || self.renumbering.moves_sections()
+            || self.renumbering.moves_symbols()
+    }
+
+    /// The new body of an old section.
+    fn body(
+        &self,
+        section: &Section<'_>,
+        names: &Names<'_>,
+        symbols: Option<&NewSymbols>,
+    ) -> Result<Cow<'a, [u8]>, ElfError> {
+        let (module, renumbering) = (self.module, self.renumbering);
+        if let Some(table) = names.table(section.index) {
+            return Ok(Cow::Owned(table.to_vec()));
+        }
+        if let Some(symbols) = symbols {
+            if section.index == module.symtab() {
+                return Ok(Cow::Owned(symbols.symtab.clone()));
+            }
+            if module
+                .symbols
+                .extended
+                .is_some_and(|table| table.section == section.index)
+            {
+                return Ok(Cow::Owned(symbols.extended.clone()));
+            }
+        }
+        if let Some(edited) = self.edits.relocations.get(&section.index) {
+            let edited = edited.iter().copied();
+            return Ok(Cow::Owned(tables::relocations(module, renumbering, edited)));
+        }
+        if section.sh_type == SHT_RELA && renumbering.moves_symbols() {
+            let entries = module.relocations(section.index);
+            return Ok(Cow::Owned(tables::relocations(
+                module,
+                renumbering,
+                entries,
+            )));
+        }
+        if section.sh_type == SHT_GROUP && renumbering.moves_sections() {
+            return Ok(Cow::Owned(tables::group(module, renumbering, section)));
+        }
+        let body = match self.edits.bodies.get(&section.index) {
+            Some(edited) => edited.as_slice(),
+            None => module.body(section.index),
+        };
+        let lists_symbols =
+            section.sh_type == SHT_LLVM_ADDRSIG && section.sh_link == module.symtab();
+        if lists_symbols && renumbering.moves_symbols() {
+            let listed = tables::address_significance(module, renumbering, section, body)?;
+            return Ok(Cow::Owned(listed));
+        }
+        Ok(Cow::Borrowed(body))
+    }
+
+    fn kept(
+        &self,
+        section: &Section<'_>,
+        raw: &SectionHeader64<Endianness>,
+        names: &Names<'_>,
+        body: Cow<'a, [u8]>,
+    ) -> Output<'a> {
+        let endian = self.module.header.endian;
+        let mut header = *raw;
+        if let Some(offset) = names.of_section(section, raw.sh_name.get(endian)) {
+            header.sh_name = U32::new(endian, offset);
+        }
+        if section.sh_type != SHT_NULL {
+            let link = self
+                .renumbering
+                .section(section.sh_link)
+                .unwrap_or_default();
+            header.sh_link = U32::new(endian, link.get());
+            header.sh_info = U32::new(endian, self.renumbering.info(section));
+            let flags = self.renumbering.flags(section).bits();
+            header.sh_flags = U64::new(endian, RawFlags(flags));
+            if section.sh_type != SHT_NOBITS {
+                header.sh_size = U64::new(endian, length(&body));
+            }
+        }
+        Output {
+            header,
+            body,
+            is_old: true,
+        }
+    }
+
+    fn added(&self, section: &'a NewSection, names: &Names<'_>) -> Result<Output<'a>, ElfError> {
+        let (module, renumbering) = (self.module, self.renumbering);
+        let place = || SectionPlace::new(SectionIndex::NULL, &section.name);
+        let body = match &section.body {
+            NewBody::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
+            NewBody::Relocations(entries) => {
+                renumbering.check_entries(module, place, entries.iter().copied())?;
+                Cow::Owned(tables::relocations(
+                    module,
+                    renumbering,
+                    entries.iter().copied(),
+                ))
+            }
+        };
+        let target = |field, old| {
+            let removed = || module.section(old).map_or_else(place, Section::place);
+            let gone = || ElfError::NamesRemovedSection {
+                section: place(),
+                field,
+                removed: removed(),
+            };
+            renumbering.section(old).ok_or_else(gone)
+        };
+        let fields = Fields {
+            name: names.of_new_section(&section.name),
+            sh_type: section.sh_type,
+            sh_flags: section.sh_flags,
+            link: target("sh_link", section.link)?,
+            info: target("sh_info", section.info)?,
+            sh_addralign: section.sh_addralign,
+            sh_entsize: section.sh_entsize,
+        };
+        Ok(fields.output(module.header.endian, body))
+    }
+
+    fn extended(&self, name: &[u8], names: &Names<'_>, body: Vec<u8>) -> Output<'a> {
+        let fields = Fields {
+            name: names.of_new_section(name),
+            sh_type: SHT_SYMTAB_SHNDX,
+            sh_flags: SectionFlags::empty(),
+            link: self
+                .renumbering
+                .section(self.module.symtab())
+                .unwrap_or_default(),
+            info: SectionIndex::NULL,
+            sh_addralign: 4,
+            sh_entsize: 4,
+        };
+        fields.output(self.module.header.endian, Cow::Owned(body))
+    }
+}
+
+/// Header of a section that the module did not have, in new numbering.
+struct Fields {
+    name: u32,
+    sh_type: SectionType,
+    sh_flags: SectionFlags,
+    link: SectionIndex,
+    info: SectionIndex,
+    sh_addralign: u64,
+    sh_entsize: u64,
+}
+
+impl Fields {
+    fn output(self, endian: Endianness, body: Cow<'_, [u8]>) -> Output<'_> {
+        let header = SectionHeader64 {
+            sh_name: U32::new(endian, self.name),
+            sh_type: U32::new(endian, self.sh_type),
+            sh_flags: U64::new(endian, RawFlags(self.sh_flags.bits())),
+            sh_addr: U64::new(endian, 0),
+            sh_offset: U64::new(endian, 0),
+            sh_size: U64::new(endian, length(&body)),
+            sh_link: U32::new(endian, self.link.get()),
+            sh_info: U32::new(endian, self.info.get()),
+            sh_addralign: U64::new(endian, self.sh_addralign),
+            sh_entsize: U64::new(endian, self.sh_entsize),
+        };
+        Output {
+            header,
+            body,
+            is_old: false,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The signature that a signed module carries behind its ELF contents.
+//!
+//! From the end of the file backwards: a marker, a `struct module_signature` of 12 bytes, and the
+//! signature whose length that struct gives. The kernel cuts all of it off before it looks at the
+//! ELF file, and so does the view. Source: `include/uapi/linux/module_signature.h`,
+//! `mod_verify_sig` and `module_sig_check` in `kernel/module/signing.c`.
+
+use std::ops::Range;
+
+use super::ElfError;
+
+/// What the file ends with (`MODULE_SIGNATURE_MARKER`).
+pub const SIGNATURE_MARKER: &[u8] = b"~Module signature appended~\n";
+/// Size of `struct module_signature` in bytes.
+const INFO_LEN: usize = 12;
+
+/// The bytes from the signature to the end of the file, if the file is signed.
+pub(super) fn find(data: &[u8]) -> Result<Option<Range<usize>>, ElfError> {
+    let Some(rest) = data.strip_suffix(SIGNATURE_MARKER) else {
+        return Ok(None);
+    };
+    let malformed = |len| ElfError::Signature {
+        offset: rest.len(),
+        len,
+    };
+    let (body, info) = rest
+        .split_last_chunk::<INFO_LEN>()
+        .ok_or_else(|| malformed(0))?;
+    // Lengths of the signer's name and the key identifier, then the signature's, always big-endian.
+    let [_, _, _, signer, key, _, _, _, len @ ..] = *info;
+    let len = u64::from(u32::from_be_bytes(len)) + u64::from(signer) + u64::from(key);
+    let start = usize::try_from(len)
+        .ok()
+        .and_then(|len| body.len().checked_sub(len));
+    start
+        .map(|start| Some(start..data.len()))
+        .ok_or_else(|| malformed(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(body: usize, sig_len: u32) -> Vec<u8> {
+        let mut file = vec![0x55; body];
+        file.extend([0, 0, 2, 0, 0, 0, 0, 0]);
+        file.extend(sig_len.to_be_bytes());
+        file.extend(SIGNATURE_MARKER);
+        file
+    }
+
+    #[test]
+    fn the_signature_reaches_to_the_end_of_the_file() {
+        let file = signed(100, 30);
+        assert_eq!(find(&file).unwrap(), Some(70..file.len()));
+    }
+
+    #[test]
+    fn a_file_without_the_marker_is_unsigned() {
+        assert_eq!(find(&[0; 64]).unwrap(), None);
+        assert_eq!(find(b"").unwrap(), None);
+    }
+
+    #[test]
+    fn a_signature_longer_than_the_file_is_refused() {
+        let error = find(&signed(100, 101)).unwrap_err();
+        assert_eq!(
+            error,
+            ElfError::Signature {
+                offset: 112,
+                len: 101
+            }
+        );
+        assert!(find(SIGNATURE_MARKER).is_err());
+    }
+}

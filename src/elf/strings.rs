@@ -1,0 +1,120 @@
+//! String tables: read by offset, and rebuilt when names change.
+//!
+//! A rebuilt table keeps the strings in use in their old order, byte for byte, and drops the rest;
+//! new names follow in the order of their first use. A string that starts within another one
+//! (linkers merge suffixes) keeps doing so. A table that sections of other kinds read by offset is
+//! never renumbered: there new names are appended.
+
+use memchr::memchr;
+use rustc_hash::FxHashMap;
+
+use super::{ElfError, SectionIndex};
+
+/// A string table: starts and ends with NUL.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StringTable<'data> {
+    pub(super) section: SectionIndex,
+    pub(super) bytes: &'data [u8],
+}
+
+impl<'data> StringTable<'data> {
+    /// The string at an offset, without its NUL.
+    pub(super) fn get(&self, offset: u32) -> Option<&'data [u8]> {
+        let tail = self.bytes.get(usize::try_from(offset).ok()?..)?;
+        tail.get(..memchr(0, tail)?)
+    }
+}
+
+/// A run of bytes of the old table that the new one has, too.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    old: u32,
+    new: u32,
+}
+
+/// A table that takes the place of an old one.
+#[derive(Debug)]
+pub(super) struct NewStrings<'a> {
+    pub(super) bytes: Vec<u8>,
+    spans: Vec<Span>,
+    added: FxHashMap<&'a [u8], u32>,
+}
+
+impl<'a> NewStrings<'a> {
+    /// The old table whole, and `added` behind it.
+    pub(super) fn append(
+        old: StringTable<'_>,
+        added: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, ElfError> {
+        let spans = vec![Span { old: 0, new: 0 }];
+        Self {
+            bytes: old.bytes.to_vec(),
+            spans,
+            added: FxHashMap::default(),
+        }
+        .add(added)
+    }
+
+    /// The strings of the old table at the offsets `used`, and `added` behind them.
+    pub(super) fn rebuild(
+        old: StringTable<'_>,
+        mut used: Vec<u32>,
+        added: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, ElfError> {
+        used.sort_unstable();
+        let mut bytes = vec![0];
+        let mut spans = Vec::new();
+        let mut end = 0;
+        for offset in used {
+            let Some(name) = old.get(offset) else {
+                continue;
+            };
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            if name.is_empty() || start < end {
+                continue;
+            }
+            spans.push(Span {
+                old: offset,
+                new: position(&bytes)?,
+            });
+            bytes.extend_from_slice(name);
+            bytes.push(0);
+            end = start.saturating_add(name.len());
+        }
+        Self {
+            bytes,
+            spans,
+            added: FxHashMap::default(),
+        }
+        .add(added)
+    }
+
+    fn add(mut self, added: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ElfError> {
+        for name in added {
+            if !name.is_empty() && !self.added.contains_key(name) {
+                self.added.insert(name, position(&self.bytes)?);
+                self.bytes.extend_from_slice(name);
+                self.bytes.push(0);
+            }
+        }
+        Ok(self)
+    }
+
+    /// Where the new table has the string that the old one had at an offset that was `used`.
+    pub(super) fn kept(&self, offset: u32) -> u32 {
+        let after = self.spans.partition_point(|span| span.old <= offset);
+        let span = after.checked_sub(1).and_then(|at| self.spans.get(at));
+        span.map_or(0, |span| {
+            span.new.saturating_add(offset.saturating_sub(span.old))
+        })
+    }
+
+    /// Where the new table has an added string; the empty one is at 0.
+    pub(super) fn added(&self, name: &[u8]) -> u32 {
+        self.added.get(name).copied().unwrap_or(0)
+    }
+}
+
+fn position(bytes: &[u8]) -> Result<u32, ElfError> {
+    u32::try_from(bytes.len()).map_err(|_| ElfError::TooLarge("string table"))
+}
