@@ -2,4 +2,5 @@
 
 pub mod elf;
 pub mod klp;
+pub mod resolve;
 pub mod symbols;

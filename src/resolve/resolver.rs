@@ -1,0 +1,300 @@
+//! The policy: exported, annotated, unique, ambiguous.
+
+use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved};
+use crate::klp::{KlpSymbol, ObjectName, Position, SymbolName};
+use crate::symbols::{Answer, Binding, Candidate, Export, Near, Sources, SymbolError};
+
+/// Resolves names by what the sources answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolver<'a> {
+    /// What the sources know.
+    pub answer: &'a Answer,
+    /// Names that the machine's loader makes itself, so that no source has to.
+    pub provided: &'a [&'a str],
+    /// Leave a module's exports ordinary; the livepatch then depends on that module.
+    pub keep_module_exports: bool,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver with the usual policy.
+    #[must_use]
+    pub fn new(answer: &'a Answer) -> Self {
+        Self {
+            answer,
+            provided: &[],
+            keep_module_exports: false,
+        }
+    }
+
+    /// What the author says, if the sources agree.
+    fn annotated(
+        &self,
+        symbol: SymbolName,
+        annotation: &Annotation,
+    ) -> Result<Resolution, Unresolved> {
+        let name = symbol.as_str();
+        let all = self.answer.candidates(name);
+        let owner = match &annotation.owner {
+            Some(owner) => owner,
+            None => match all {
+                [] if self.answer.has_sources() => return Err(self.not_found(name, None)),
+                [] => &ObjectName::vmlinux(),
+                [first, rest @ ..] if rest.iter().all(|c| c.object == first.object) => {
+                    &first.object
+                }
+                _ => {
+                    return Err(Unresolved::Ambiguous {
+                        name: name.into(),
+                        candidates: all.to_vec(),
+                    });
+                }
+            },
+        };
+        let gate = annotation.gate.clone().unwrap_or_else(|| owner.clone());
+        if !self.answer.has_sources() {
+            let symbol = KlpSymbol {
+                owner: owner.clone(),
+                symbol,
+                position: annotation.position,
+            };
+            let basis = Basis::Unverified;
+            return Ok(klp(Klp {
+                symbol,
+                gate,
+                basis,
+                candidate: None,
+                export: None,
+            }));
+        }
+        if !self.answer.knows_object(owner) {
+            let known = self.answer.objects().cloned().collect();
+            return Err(Unresolved::ObjectUnknown {
+                name: name.into(),
+                owner: owner.clone(),
+                known,
+            });
+        }
+        let candidate = self.at_position(name, owner, annotation.position)?;
+        let export = self
+            .answer
+            .export(name)
+            .filter(|e| e.owner == *owner)
+            .cloned();
+        let symbol = KlpSymbol {
+            owner: owner.clone(),
+            symbol,
+            position: annotation.position,
+        };
+        let candidate = Some(candidate.clone());
+        Ok(klp(Klp {
+            symbol,
+            gate,
+            basis: Basis::Annotated,
+            candidate,
+            export,
+        }))
+    }
+
+    /// The symbol that the kernel would find for a position.
+    fn at_position(
+        &self,
+        name: &str,
+        owner: &ObjectName,
+        position: Position,
+    ) -> Result<&'a Candidate, Unresolved> {
+        let answer = self.answer;
+        let here: Vec<&Candidate> = answer
+            .candidates(name)
+            .iter()
+            .filter(|c| c.object == *owner)
+            .collect();
+        let candidates = || here.iter().copied().cloned().collect();
+        match (position, here.as_slice()) {
+            (_, []) => Err(self.not_found(name, Some(owner))),
+            (Position::Unique, [only]) => Ok(only),
+            (Position::Unique, _) => Err(Unresolved::AnnotatedNotUnique {
+                name: name.into(),
+                owner: owner.clone(),
+                candidates: candidates(),
+            }),
+            (Position::Nth(n), _) => {
+                here.iter()
+                    .find(|c| c.position == n)
+                    .copied()
+                    .ok_or_else(|| Unresolved::AnnotatedNoSuchPosition {
+                        name: name.into(),
+                        owner: owner.clone(),
+                        position,
+                        candidates: candidates(),
+                    })
+            }
+        }
+    }
+
+    /// What an export that nobody annotated means.
+    fn exported(&self, symbol: SymbolName, export: &Export) -> Result<Resolution, Unresolved> {
+        let ordinary = if export.owner.is_vmlinux() {
+            !export.for_modules_only()
+        } else {
+            self.keep_module_exports
+        };
+        if ordinary {
+            return Ok(Resolution::Export(export.clone()));
+        }
+        let name = symbol.as_str();
+        let here: Vec<&Candidate> = self.answer.candidates_in(name, &export.owner).collect();
+        // The exported symbol is the one that is not local; a file's own static may share its name.
+        let global = |c: &&&Candidate| matches!(c.binding, Some(Binding::Global | Binding::Weak));
+        let candidate = match here.as_slice() {
+            [] if self.answer.knows_object(&export.owner) => {
+                return Err(self.not_found(name, Some(&export.owner)));
+            }
+            [] => None,
+            [only] => Some((*only).clone()),
+            several => match several.iter().find(global) {
+                Some(global) => Some((*global).clone()),
+                None => {
+                    let candidates = several.iter().copied().cloned().collect();
+                    return Err(Unresolved::Ambiguous {
+                        name: name.into(),
+                        candidates,
+                    });
+                }
+            },
+        };
+        let position = candidate
+            .as_ref()
+            .map_or(Position::Unique, Candidate::klp_position);
+        let (owner, gate) = (export.owner.clone(), export.owner.clone());
+        let symbol = KlpSymbol {
+            owner,
+            symbol,
+            position,
+        };
+        let export = Some(export.clone());
+        Ok(klp(Klp {
+            symbol,
+            gate,
+            basis: Basis::Exported,
+            candidate,
+            export,
+        }))
+    }
+
+    fn not_found(&self, name: &str, owner: Option<&ObjectName>) -> Unresolved {
+        let mut others: Vec<_> = self
+            .answer
+            .candidates(name)
+            .iter()
+            .map(|c| &c.object)
+            .collect();
+        others.dedup();
+        let mut causes: Vec<_> = others
+            .into_iter()
+            .cloned()
+            .map(Cause::OtherObject)
+            .collect();
+        if let Some(export) = self.answer.export(name)
+            && !self.answer.knows_object(&export.owner)
+        {
+            causes.push(Cause::ExportedElsewhere(export.owner.clone()));
+        }
+        let (name, owner) = (name.into(), owner.cloned());
+        Unresolved::NotFound {
+            name,
+            owner,
+            causes,
+            similar: Vec::new(),
+        }
+    }
+}
+
+impl Resolve for Resolver<'_> {
+    fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved> {
+        let name = query.name;
+        if let Some(annotation) = query.annotation {
+            return self.annotated(name.parse()?, annotation);
+        }
+        if self.provided.contains(&name) {
+            return Ok(Resolution::Loader);
+        }
+        if !self.answer.has_sources() {
+            return Ok(Resolution::NoSource);
+        }
+        if let Some(export) = self.answer.export(name) {
+            return self.exported(name.parse()?, export);
+        }
+        match self.answer.candidates(name) {
+            [] if query.weak => Ok(Resolution::WeakMissing),
+            [] => Err(self.not_found(name, None)),
+            [only] if only.init => Err(Unresolved::InitMemory {
+                name: name.into(),
+                candidate: Box::new(only.clone()),
+            }),
+            [only] => {
+                let owner = only.object.clone();
+                let symbol = KlpSymbol {
+                    owner: owner.clone(),
+                    symbol: name.parse()?,
+                    position: Position::Unique,
+                };
+                let candidate = Some(only.clone());
+                let basis = Basis::Inferred;
+                Ok(klp(Klp {
+                    symbol,
+                    gate: owner,
+                    basis,
+                    candidate,
+                    export: None,
+                }))
+            }
+            several => Err(Unresolved::Ambiguous {
+                name: name.into(),
+                candidates: several.to_vec(),
+            }),
+        }
+    }
+}
+
+fn klp(klp: Klp) -> Resolution {
+    Resolution::Klp(Box::new(klp))
+}
+
+/// Adds near names, and the causes that follow from them, to every name that was not found.
+///
+/// Reads all sources once more, so it is for the way out with an error.
+///
+/// # Errors
+/// The first [`SymbolError`] of a source.
+pub fn suggest(sources: &Sources, unresolved: &mut [Unresolved]) -> Result<(), SymbolError> {
+    let missing = unresolved.iter().filter_map(|u| match u {
+        Unresolved::NotFound { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    let mut near = Near::new(missing);
+    if near.is_empty() {
+        return Ok(());
+    }
+    sources.similar(&mut near)?;
+    for entry in unresolved {
+        if let Unresolved::NotFound {
+            name,
+            causes,
+            similar,
+            ..
+        } = entry
+        {
+            *similar = near.found(name).to_vec();
+            let variants = similar
+                .iter()
+                .filter(|n| n.is_variant())
+                .map(|n| Cause::Variant {
+                    variant: n.name.clone(),
+                    object: n.object.clone(),
+                });
+            let variants: Vec<Cause> = variants.collect();
+            causes.splice(0..0, variants);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Why a name has no meaning, or more than one.
+
+use crate::klp::{NameError, ObjectName, Position};
+use crate::symbols::{Candidate, NearName};
+
+/// Why a name cannot be resolved. Its text is one line; the candidates and causes are for the lines
+/// that follow it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unresolved {
+    /// The name fits into no klp symbol.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Several symbols have the name, and the author does not say which.
+    #[error("'{name}' has {count} candidates in {objects}", count = .candidates.len(),
+        objects = Objects(.candidates))]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// All of them, grouped by object, in the order of positions.
+        candidates: Vec<Candidate>,
+    },
+    /// No symbol has the name, or none in the object that the author names.
+    #[error("'{name}' is not found{place}", place = In(.owner.as_ref()))]
+    NotFound {
+        /// The name.
+        name: String,
+        /// The object that the author names.
+        owner: Option<ObjectName>,
+        /// Probable causes, the likeliest first.
+        causes: Vec<Cause>,
+        /// Near names; [`super::suggest`] fills them in.
+        similar: Vec<NearName>,
+    },
+    /// The author says position 0, but the object has several symbols of the name.
+    #[error("'{name}' is annotated with position 0 (unique), but '{owner}' has {count} of them",
+        count = .candidates.len())]
+    AnnotatedNotUnique {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// The symbols of that name in that object.
+        candidates: Vec<Candidate>,
+    },
+    /// The author gives a position that the object does not have.
+    #[error("'{name}' is annotated with position {position}, but '{owner}' has {count} of them",
+        count = .candidates.len())]
+    AnnotatedNoSuchPosition {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// The position that the author gives.
+        position: Position,
+        /// The symbols of that name in that object.
+        candidates: Vec<Candidate>,
+    },
+    /// The author names an object that no source tells.
+    #[error("'{name}' is annotated as of '{owner}', an object that no source of symbols has")]
+    ObjectUnknown {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// The objects whose symbols are told.
+        known: Vec<ObjectName>,
+    },
+    /// The only symbol of the name is in memory that is freed after initialisation.
+    #[error("'{name}' lies in init memory of '{owner}', which is freed before a livepatch runs",
+        owner = .candidate.object)]
+    InitMemory {
+        /// The name.
+        name: String,
+        /// The symbol.
+        candidate: Box<Candidate>,
+    },
+}
+
+/// Why a name is probably not found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The compiler made a variant of the function, and no plain one is left.
+    #[error("the compiler renamed it: '{variant}' in '{object}'")]
+    Variant {
+        /// The name that the compiler gave.
+        variant: String,
+        /// The object that has it.
+        object: ObjectName,
+    },
+    /// Another object than the annotated one has it.
+    #[error("'{0}' has a symbol of this name")]
+    OtherObject(ObjectName),
+    /// Another object than the annotated one exports it.
+    #[error("'{0}' exports it, but its symbols are not told")]
+    ExportedElsewhere(ObjectName),
+}
+
+/// Prints the objects of some candidates, each once.
+struct Objects<'a>(&'a [Candidate]);
+
+impl std::fmt::Display for Objects<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut names: Vec<&ObjectName> = self.0.iter().map(|c| &c.object).collect();
+        names.dedup();
+        for (n, name) in names.iter().enumerate() {
+            write!(f, "{}'{name}'", if n == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints ` in 'object'`, or nothing.
+struct In<'a>(Option<&'a ObjectName>);
+
+impl std::fmt::Display for In<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |object| write!(f, " in '{object}'"))
+    }
+}

@@ -1,0 +1,133 @@
+//! Why a source of symbols cannot be used, with the file and, for text, the line.
+
+use std::path::{Path, PathBuf};
+
+use crate::klp::{NameError, ObjectName};
+
+/// What is wrong, and in which file.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}{line}: {kind}", path = .path.display(), line = Line(*.line))]
+pub struct SymbolError {
+    /// The file as the caller named it.
+    pub path: PathBuf,
+    /// The line in a text file, counted from 1.
+    pub line: Option<u64>,
+    /// What is wrong.
+    #[source]
+    pub kind: SymbolErrorKind,
+}
+
+impl SymbolError {
+    /// An error about a whole file.
+    pub(super) fn new(path: &Path, kind: impl Into<SymbolErrorKind>) -> Self {
+        Self {
+            path: path.into(),
+            line: None,
+            kind: kind.into(),
+        }
+    }
+
+    /// An error in one line, counted from 1.
+    pub(super) fn at(path: &Path, line: u64, kind: impl Into<SymbolErrorKind>) -> Self {
+        Self {
+            path: path.into(),
+            line: Some(line),
+            kind: kind.into(),
+        }
+    }
+}
+
+/// Prints `:12`, or nothing.
+struct Line(Option<u64>);
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
+}
+
+/// What is wrong with a source of symbols.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SymbolErrorKind {
+    /// The file cannot be opened or read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The file is compressed; the command makes a readable one.
+    #[error("compressed with {format}; decompress it first: {command}")]
+    Compressed {
+        /// Name of the format, such as `xz`.
+        format: &'static str,
+        /// The command line that decompresses the file.
+        command: String,
+    },
+    /// The file is not a 64-bit ELF file.
+    #[error("not a 64-bit ELF file")]
+    NotElf,
+    /// A table of the ELF file lies outside the file or contradicts another one.
+    #[error("malformed ELF file: {0}")]
+    Elf(&'static str),
+    /// The ELF file has no symbol table.
+    #[error("no symbol table (stripped?)")]
+    Stripped,
+    /// A relocatable file was given as the kernel.
+    #[error(
+        "a relocatable file; positions come from the linked image only, give the linked vmlinux"
+    )]
+    NotLinked,
+    /// A linked file was given as a module.
+    #[error("not a relocatable file, so not a kernel module")]
+    NotModule,
+    /// The file name or a name in the file is no object name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The first line is not the header of a symbol list.
+    #[error("not a symbol list: the first line is not 'klp-convert-symbol-data.0.1'")]
+    NoHeader,
+    /// The header names another version than 0.1.
+    #[error("symbol list of version '{0}', only 0.1 is known")]
+    Version(String),
+    /// A line ends in a carriage return. It would become a part of every name, so none would match.
+    #[error("line ends in a carriage return; convert the file: sed -i 's/\\r$//' FILE")]
+    CarriageReturn,
+    /// A line has bytes that are in no symbol name.
+    #[error("{0} in a symbol list")]
+    Junk(&'static str),
+    /// A line is longer than any line of this kind.
+    #[error("line of more than {0} bytes")]
+    LongLine(usize),
+    /// A symbol stands before the first `*object` line.
+    #[error("symbol before the first '*object' line")]
+    NoObject,
+    /// The same object is told twice.
+    #[error("object '{object}' was already told by {first}")]
+    ObjectTwice {
+        /// The object.
+        object: ObjectName,
+        /// Where it was told first.
+        first: String,
+    },
+    /// A name occurs more often in one object than any kernel has it.
+    #[error("more than {limit} symbols '{name}' in '{object}'")]
+    TooMany {
+        /// The symbol.
+        name: String,
+        /// The object.
+        object: ObjectName,
+        /// The limit.
+        limit: u32,
+    },
+    /// A line of `Module.symvers` has none of the three known layouts.
+    #[error("not a line of Module.symvers: {0}")]
+    Symvers(&'static str),
+    /// Two sources speak of kernels of different machines, byte orders or releases.
+    #[error("{what} is {this}, but {that} elsewhere: not the same kernel")]
+    Disagree {
+        /// What differs.
+        what: &'static str,
+        /// What this file says.
+        this: String,
+        /// What an earlier file said.
+        that: String,
+    },
+}
