@@ -11,8 +11,18 @@ use rustc_hash::FxHashMap;
 use scroll::Endian;
 use serde::{Serialize, Serializer};
 
-use super::{SymbolError, SymbolErrorKind};
+use super::SymbolErrorKind;
 use crate::klp::{ObjectName, Position};
+
+/// Start of the name of a symbol that marks an export: in objects before Linux 6.4, in linked files
+/// still.
+pub(super) const KSYMTAB_PREFIX: &str = "__ksymtab_";
+/// The same in an object file of a newer kernel, from which modpost makes the former.
+pub(super) const EXPORT_PREFIX: &str = "__export_symbol_";
+/// Start of the name of the symbol at an export's namespace.
+pub(super) const NAMESPACE_PREFIX: &str = "__kstrtabns_";
+/// The most symbols of one name in one object. Kernels have some thousands (`__key`).
+pub(super) const HOMONYMS_MAX: u32 = 1 << 16;
 
 /// How well the order of symbols of one name is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -215,15 +225,10 @@ impl Answer {
     ///
     /// # Errors
     /// [`SymbolErrorKind::Disagree`] when an earlier source spoke of another kernel.
-    pub fn note(&mut self, by: &Path, kernel: Kernel) -> Result<(), SymbolError> {
+    pub fn note(&mut self, kernel: Kernel) -> Result<(), SymbolErrorKind> {
         self.any = true;
         let known = &mut self.kernel;
-        let differ = |what, this, that| {
-            Err(SymbolError::new(
-                by,
-                SymbolErrorKind::Disagree { what, this, that },
-            ))
-        };
+        let differ = |what, this, that| Err(SymbolErrorKind::Disagree { what, this, that });
         match (kernel.machine, known.machine) {
             (Some(this), Some(that)) if this != that => {
                 return differ("machine", format!("{this:#x}"), format!("{that:#x}"));

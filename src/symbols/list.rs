@@ -1,29 +1,200 @@
-//! stub
-use super::*;
-use std::path::*;
-/// x
+//! Text lists of symbols: `symbols.klp` and `Symbols.list`, version 0.1.
+//!
+//! A header line, then per object a line `*object` and one line per symbol, made by kbuild with
+//! `nm -f posix | cut -f1` (klp-convert v2 to v7). The list is alphabetical, so it proves how often a
+//! name occurs in an object but not which occurrence is the first; and what a module leaves undefined
+//! stands in it as if the module defined it. Invariant: only wanted names are kept.
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashMap;
+
+use super::answer::{EXPORT_PREFIX, HOMONYMS_MAX, KSYMTAB_PREFIX};
+use super::lines::each_line;
+use super::{Answer, Candidate, Export, Kernel, Near, Order, SymbolError, SymbolErrorKind};
+use super::{SymbolSource, Wanted};
+use crate::klp::ObjectName;
+
+const HEADER: &str = "klp-convert-symbol-data.";
+const VERSION: &str = "0.1";
+/// A list has neither blanks nor control characters.
+const ALLOWED: [u8; 2] = [b'\n'; 2];
+
+/// A file `symbols.klp` or `Symbols.list`.
 #[derive(Debug)]
 pub struct TextList {
     path: PathBuf,
 }
+
 impl TextList {
-    /// x
+    /// The list in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
+
+    /// Whether a file that starts with these bytes is meant to be such a list, of any version.
+    #[must_use]
+    pub fn is_one(start: &[u8]) -> bool {
+        start.starts_with(HEADER.as_bytes())
+    }
+
+    fn open(&self) -> Result<File, SymbolError> {
+        File::open(&self.path).map_err(|error| SymbolError::new(&self.path, error))
+    }
+
+    /// Shows each symbol line with its object; `enter` says whether an object's are to be shown.
+    fn scan(
+        &self,
+        reader: impl Read,
+        mut enter: impl FnMut(&ObjectName) -> Result<bool, SymbolErrorKind>,
+        mut see: impl FnMut(&ObjectName, &[u8]) -> Result<(), SymbolErrorKind>,
+    ) -> Result<(), SymbolError> {
+        let mut object: Option<ObjectName> = None;
+        let mut shown = false;
+        let mut headed = false;
+        each_line(&self.path, reader, ALLOWED, |number, line| {
+            match (number, line) {
+                (1, header) => {
+                    headed = true;
+                    check_header(header)?;
+                }
+                (_, [b'*', name @ ..]) => {
+                    let name = String::from_utf8_lossy(name);
+                    let entered = ObjectName::from_file_name(&name)?;
+                    shown = enter(&entered)?;
+                    object = Some(entered);
+                }
+                (_, []) => {}
+                (_, symbol) => match &object {
+                    None => return Err(SymbolErrorKind::NoObject),
+                    Some(object) if shown => see(object, symbol)?,
+                    Some(_) => {}
+                },
+            }
+            Ok(())
+        })?;
+        if headed {
+            Ok(())
+        } else {
+            Err(SymbolError::new(&self.path, SymbolErrorKind::NoHeader))
+        }
+    }
+
+    fn answer_from(
+        &self,
+        reader: impl Read,
+        wanted: &Wanted<'_>,
+        answer: &mut Answer,
+    ) -> Result<(), SymbolError> {
+        answer
+            .note(Kernel::default())
+            .map_err(|kind| SymbolError::new(&self.path, kind))?;
+        // How often each wanted name occurs, object after object.
+        let mut counts: Vec<(ObjectName, FxHashMap<&str, u32>)> = Vec::new();
+        let mut exports: Vec<(ObjectName, &str)> = Vec::new();
+        let enter = |object: &ObjectName| answer.object(object, &self.path, Order::Alphabetical);
+        self.scan(reader, enter, |object, symbol| {
+            if let Some(name) = wanted.find(symbol) {
+                if counts.last().is_none_or(|(last, _)| last != object) {
+                    counts.push((object.clone(), FxHashMap::default()));
+                }
+                if let Some((_, counts)) = counts.last_mut() {
+                    let count = counts.entry(name).or_insert(0);
+                    *count += 1;
+                    if *count > HOMONYMS_MAX {
+                        return Err(SymbolErrorKind::TooMany {
+                            name: name.into(),
+                            object: object.clone(),
+                            limit: HOMONYMS_MAX,
+                        });
+                    }
+                }
+            }
+            let mark = [KSYMTAB_PREFIX, EXPORT_PREFIX];
+            if symbol.starts_with(b"__")
+                && let Some(name) = mark.iter().find_map(|m| symbol.strip_prefix(m.as_bytes()))
+                && let Some(name) = wanted.find(name)
+            {
+                exports.push((object.clone(), name));
+            }
+            Ok(())
+        })?;
+        for (object, counts) in counts {
+            for (name, homonyms) in counts {
+                for position in (1..=homonyms).filter_map(NonZeroU32::new) {
+                    answer.candidate(candidate(&object, name, position, homonyms));
+                }
+            }
+        }
+        for (owner, name) in exports {
+            answer.exported(
+                name,
+                Export {
+                    owner,
+                    gpl: None,
+                    namespace: None,
+                },
+            );
+        }
+        Ok(())
+    }
 }
+
+fn candidate(object: &ObjectName, name: &str, position: NonZeroU32, homonyms: u32) -> Candidate {
+    Candidate {
+        object: object.clone(),
+        name: name.into(),
+        position,
+        homonyms,
+        live_position: Some(position),
+        address: None,
+        size: None,
+        file: None,
+        section: None,
+        binding: None,
+        kind: None,
+        init: false,
+        order: Order::Alphabetical,
+    }
+}
+
+/// klp-convert compared 27 bytes, so that it took a list of version 0.10 for one of 0.1.
+fn check_header(line: &[u8]) -> Result<(), SymbolErrorKind> {
+    match line.strip_prefix(HEADER.as_bytes()) {
+        Some(version) if version == VERSION.as_bytes() => Ok(()),
+        Some(version) => {
+            let version = String::from_utf8_lossy(version.get(..16).unwrap_or(version));
+            Err(SymbolErrorKind::Version(version.into_owned()))
+        }
+        None => Err(SymbolErrorKind::NoHeader),
+    }
+}
+
 impl SymbolSource for TextList {
     fn path(&self) -> &Path {
         &self.path
     }
+
     fn order(&self) -> Order {
-        Order::Proven
+        Order::Alphabetical
     }
-    fn answer(&self, _: &Wanted<'_>, _: &mut Answer) -> Result<(), SymbolError> {
-        Ok(())
+
+    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
+        self.answer_from(self.open()?, wanted, answer)
     }
-    fn similar(&self, _: &mut Near) -> Result<(), SymbolError> {
-        Ok(())
+
+    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+        self.scan(
+            self.open()?,
+            |_| Ok(true),
+            |object, symbol| {
+                near.offer(object, symbol);
+                Ok(())
+            },
+        )
     }
 }

@@ -8,7 +8,9 @@
 
 mod answer;
 mod error;
+mod exports;
 mod kallsyms;
+mod lines;
 mod list;
 mod module;
 mod near;

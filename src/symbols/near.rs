@@ -41,6 +41,7 @@ pub struct Near {
 #[derive(Debug)]
 struct Asked {
     name: String,
+    stem: String,
     letters: u64,
     found: Vec<NearName>,
 }
@@ -55,8 +56,10 @@ impl Near {
             }
             if asked.iter().all(|a| a.name != name) {
                 let letters = letters(name.as_bytes());
+                let (name, stem) = (name.into(), stem(name).into());
                 asked.push(Asked {
-                    name: name.into(),
+                    name,
+                    stem,
                     letters,
                     found: Vec::new(),
                 });
@@ -104,7 +107,7 @@ impl Asked {
         if name == self.name {
             return None;
         }
-        if name.starts_with(stem(&self.name)) && stem(name) == stem(&self.name) {
+        if name.starts_with(&self.stem) && stem(name) == self.stem {
             return Some(0);
         }
         // One edit changes at most two letters of the set, so this spares nearly every comparison.

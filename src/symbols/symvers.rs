@@ -1,29 +1,158 @@
-//! stub
-use super::*;
-use std::path::*;
-/// x
+//! `Module.symvers`: which object exports what, and for whom.
+//!
+//! It adds exports to the map, never positions. Its lines are separated by tabs and had three
+//! layouts (`write_dump` in `scripts/mod/modpost.c`):
+//! `crc symbol module export`, and during Linux 5.4 `crc symbol namespace module export`, since
+//! then `crc symbol module export namespace`. Invariant: each line is read by the column in which
+//! the kind of export stands, so that files that were joined from several kernels are read right.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::Wanted;
+use super::lines::each_line;
+use super::{Answer, Export, Kernel, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::klp::ObjectName;
+
+/// The kinds of export that kernels had, and whether GPL modules alone may use them.
+const KINDS: [(&str, bool); 5] = [
+    ("EXPORT_SYMBOL", false),
+    ("EXPORT_SYMBOL_GPL", true),
+    ("EXPORT_UNUSED_SYMBOL", false),
+    ("EXPORT_UNUSED_SYMBOL_GPL", true),
+    ("EXPORT_SYMBOL_GPL_FUTURE", true),
+];
+
+/// A file `Module.symvers`.
 #[derive(Debug)]
 pub struct Symvers {
     path: PathBuf,
 }
+
+/// One line.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry<'a> {
+    symbol: &'a str,
+    module: &'a str,
+    gpl: bool,
+    namespace: &'a str,
+}
+
 impl Symvers {
-    /// x
+    /// The exports in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
+
+    fn open(&self) -> Result<File, SymbolError> {
+        File::open(&self.path).map_err(|error| SymbolError::new(&self.path, error))
+    }
+
+    fn answer_from(
+        &self,
+        reader: impl Read,
+        wanted: &Wanted<'_>,
+        answer: &mut Answer,
+    ) -> Result<(), SymbolError> {
+        answer
+            .note(Kernel::default())
+            .map_err(|kind| SymbolError::new(&self.path, kind))?;
+        each_entry(&self.path, reader, |entry| {
+            if let Some(name) = wanted.find(entry.symbol.as_bytes()) {
+                let owner = ObjectName::from_file_name(entry.module)?;
+                let namespace = Some(entry.namespace.to_owned()).filter(|ns| !ns.is_empty());
+                answer.exported(
+                    name,
+                    Export {
+                        owner,
+                        gpl: Some(entry.gpl),
+                        namespace,
+                    },
+                );
+            }
+            Ok(())
+        })
+    }
 }
+
+fn each_entry(
+    path: &Path,
+    reader: impl Read,
+    mut see: impl FnMut(Entry<'_>) -> Result<(), SymbolErrorKind>,
+) -> Result<(), SymbolError> {
+    each_line(path, reader, [b'\t', b' '], |_, line| match line {
+        [] => Ok(()),
+        line => {
+            let line = std::str::from_utf8(line);
+            see(entry(
+                line.map_err(|_| SymbolErrorKind::Symvers("not UTF-8"))?,
+            )?)
+        }
+    })
+}
+
+fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
+    let malformed = |why| Err(SymbolErrorKind::Symvers(why));
+    let mut columns = line.split('\t');
+    let mut next = || columns.next();
+    let columns = (next(), next(), next(), next(), next(), next());
+    let (Some(crc), Some(symbol), Some(third), Some(fourth), fifth, None) = columns else {
+        return malformed("expected 4 or 5 columns, separated by tabs");
+    };
+    let digits = crc.strip_prefix("0x").unwrap_or("");
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return malformed("the first column is no CRC such as 0x12345678");
+    }
+    if symbol.is_empty() {
+        return malformed("the second column, the symbol, is empty");
+    }
+    // The newest layout first: a namespace could be called like a kind.
+    let (module, gpl, namespace) = match (kind(fourth), fifth.and_then(kind), fifth) {
+        (Some(gpl), _, namespace) => (third, gpl, namespace.unwrap_or("")),
+        (None, Some(gpl), _) => (fourth, gpl, third),
+        (None, None, _) => {
+            return malformed("neither the fourth nor the fifth column is a kind of export");
+        }
+    };
+    Ok(Entry {
+        symbol,
+        module,
+        gpl,
+        namespace,
+    })
+}
+
+/// Whether GPL modules alone may use an export of this kind; `None` when it is no kind.
+fn kind(text: &str) -> Option<bool> {
+    KINDS
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, gpl)| *gpl)
+}
+
 impl SymbolSource for Symvers {
     fn path(&self) -> &Path {
         &self.path
     }
+
+    /// It tells no symbols, so it never competes with another source about their order.
     fn order(&self) -> Order {
         Order::Proven
     }
-    fn answer(&self, _: &Wanted<'_>, _: &mut Answer) -> Result<(), SymbolError> {
-        Ok(())
+
+    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
+        self.answer_from(self.open()?, wanted, answer)
     }
-    fn similar(&self, _: &mut Near) -> Result<(), SymbolError> {
-        Ok(())
+
+    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+        each_entry(&self.path, self.open()?, |entry| {
+            near.offer(
+                &ObjectName::from_file_name(entry.module)?,
+                entry.symbol.as_bytes(),
+            );
+            Ok(())
+        })
     }
 }

@@ -1,1 +1,373 @@
-//! stub
+//! The symbol table of an ELF file, read without the rest of the file.
+//!
+//! A vmlinux with debug information has hundreds of megabytes, of which this reads the headers, the
+//! string tables and, a block at a time, the symbols. It sits below the two ELF sources. Invariant:
+//! memory stays below the sizes of the section headers and string tables, which are checked against
+//! the length of the file before anything is allocated. Layout: gABI, "Symbol Table".
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use object::elf;
+use scroll::{Endian, Pread};
+
+use super::{Binding, Kind, SymbolError, SymbolErrorKind};
+
+const HEADER_SIZE: usize = 64;
+const SECTION_SIZE: usize = 64;
+const SYMBOL_SIZE: usize = 24;
+/// Symbols that are read at once: 192 KiB.
+const BLOCK: u64 = 8192;
+/// Where the search for the end of a name stops. Longer names are cut, and equal none that is
+/// wanted; without a limit, names that overlap would cost quadratic time.
+const NAME_MAX: usize = 4096;
+
+type Result<T> = std::result::Result<T, SymbolErrorKind>;
+
+/// A section header, as far as symbols need it.
+#[derive(Debug, Clone)]
+pub(super) struct Section {
+    name: u32,
+    pub(super) sh_type: u32,
+    pub(super) flags: u64,
+    pub(super) address: u64,
+    offset: u64,
+    size: u64,
+    link: u32,
+}
+
+impl Section {
+    /// Whether all these `SHF_*` bits are set.
+    pub(super) fn has(&self, flags: elf::SectionFlags) -> bool {
+        self.flags & flags.0 == flags.0
+    }
+}
+
+/// Where a symbol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Undefined,
+    Absolute,
+    Common,
+    /// In a section, by its index.
+    Section(usize),
+    /// A reserved index of another meaning, or one that no section has.
+    Reserved,
+}
+
+/// One entry of the symbol table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Symbol<'a> {
+    /// Index in the table.
+    pub(super) index: u64,
+    pub(super) name: &'a [u8],
+    info: u8,
+    pub(super) place: Place,
+    /// The section and its name, where `place` is one.
+    pub(super) section: Option<(&'a Section, &'a [u8])>,
+    pub(super) value: u64,
+    pub(super) size: u64,
+    /// Name of the `STT_FILE` symbol before it.
+    file: &'a [u8],
+}
+
+impl<'a> Symbol<'a> {
+    /// `STT_*`.
+    pub(super) fn st_type(&self) -> elf::SymbolType {
+        elf::SymbolType(self.info & 0xf)
+    }
+
+    pub(super) fn binding(&self) -> Binding {
+        match elf::SymbolBind(self.info >> 4) {
+            elf::STB_LOCAL => Binding::Local,
+            elf::STB_GLOBAL => Binding::Global,
+            elf::STB_WEAK => Binding::Weak,
+            _ => Binding::Other,
+        }
+    }
+
+    /// `STB_GNU_UNIQUE`, of which `nm` makes type `u`.
+    pub(super) fn is_gnu_unique(&self) -> bool {
+        elf::SymbolBind(self.info >> 4) == elf::STB_GNU_UNIQUE
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
+            elf::STT_OBJECT | elf::STT_COMMON => Kind::Object,
+            elf::STT_NOTYPE => Kind::Label,
+            elf::STT_FILE | elf::STT_SECTION => Kind::Marker,
+            _ => Kind::Other,
+        }
+    }
+
+    pub(super) fn is_undefined(&self) -> bool {
+        self.place == Place::Undefined
+    }
+
+    /// Name of its section, empty where it has none.
+    pub(super) fn section_name(&self) -> &'a [u8] {
+        self.section.map_or(b"", |(_, name)| name)
+    }
+
+    /// The source file of a local symbol. The linker puts all globals behind the last file.
+    pub(super) fn source_file(&self) -> Option<String> {
+        let known = self.binding() == Binding::Local && !self.file.is_empty();
+        known.then(|| String::from_utf8_lossy(self.file).into_owned())
+    }
+}
+
+/// An open ELF file with its section headers.
+#[derive(Debug)]
+pub(super) struct ElfTable<R> {
+    reader: R,
+    length: u64,
+    pub(super) endian: Endian,
+    pub(super) machine: u16,
+    pub(super) file_type: elf::FileType,
+    sections: Vec<Section>,
+    section_names: Vec<u8>,
+}
+
+impl ElfTable<File> {
+    /// Opens a file. One that is compressed is refused with the command that decompresses it.
+    pub(super) fn open(path: &Path) -> std::result::Result<Self, SymbolError> {
+        let mut file = File::open(path).map_err(|e| SymbolError::new(path, e))?;
+        let mut magic = Vec::new();
+        file.by_ref()
+            .take(6)
+            .read_to_end(&mut magic)
+            .map_err(|e| SymbolError::new(path, e))?;
+        if let Some(compressed) = compression(&magic, path) {
+            return Err(SymbolError::new(path, compressed));
+        }
+        Self::read(file).map_err(|kind| SymbolError::new(path, kind))
+    }
+}
+
+/// The refusal of a file that starts with the magic number of a compressed format.
+fn compression(magic: &[u8], path: &Path) -> Option<SymbolErrorKind> {
+    let (format, tool) = match magic {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "xz -dk"),
+        [0x1f, 0x8b, ..] => ("gzip", "gzip -dk"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstd -dk"),
+        [b'B', b'Z', b'h', ..] => ("bzip2", "bzip2 -dk"),
+        _ => return None,
+    };
+    Some(SymbolErrorKind::Compressed {
+        format,
+        command: format!("{tool} {}", path.display()),
+    })
+}
+
+impl<R: Read + Seek> ElfTable<R> {
+    /// Reads the header, the section headers and their names.
+    pub(super) fn read(mut reader: R) -> Result<Self> {
+        let length = reader.seek(SeekFrom::End(0))?;
+        let mut head = [0; HEADER_SIZE];
+        reader.seek(SeekFrom::Start(0))?;
+        if length < 64 {
+            return Err(SymbolErrorKind::NotElf);
+        }
+        reader.read_exact(&mut head)?;
+        let endian = match head {
+            [0x7f, b'E', b'L', b'F', 2, 1, ..] => Endian::Little,
+            [0x7f, b'E', b'L', b'F', 2, 2, ..] => Endian::Big,
+            _ => return Err(SymbolErrorKind::NotElf),
+        };
+        let file_type = elf::FileType(field(&head, 16, endian)?);
+        let machine = field(&head, 18, endian)?;
+        let offset = field(&head, 40, endian)?;
+        let entry_size: u16 = field(&head, 58, endian)?;
+        let mut count = u64::from(field::<u16>(&head, 60, endian)?);
+        let mut names = u32::from(field::<u16>(&head, 62, endian)?);
+        if usize::from(entry_size) != SECTION_SIZE {
+            return Err(SymbolErrorKind::Elf("section headers of an unknown size"));
+        }
+        let mut table = Self {
+            reader,
+            length,
+            endian,
+            machine,
+            file_type,
+            sections: Vec::new(),
+            section_names: Vec::new(),
+        };
+        // Section 0 holds what does not fit the 16-bit fields of the header.
+        let first = table.section_headers(offset, 1)?;
+        if let Some(first) = first.first() {
+            count = if count == 0 { first.size } else { count };
+            names = if names == u32::from(elf::SHN_XINDEX.0) {
+                first.link
+            } else {
+                names
+            };
+        }
+        table.sections = table.section_headers(offset, count)?;
+        if let Some(section) = table.section(u64::from(names)).cloned() {
+            table.section_names = table.contents(&section)?;
+        }
+        Ok(table)
+    }
+
+    fn section_headers(&mut self, offset: u64, count: u64) -> Result<Vec<Section>> {
+        let outside = SymbolErrorKind::Elf("section headers outside the file");
+        let Some(size) = count.checked_mul(SECTION_SIZE as u64) else {
+            return Err(outside);
+        };
+        let bytes = self.bytes(offset, size)?;
+        let endian = self.endian;
+        let header = |at: &[u8]| {
+            Ok(Section {
+                name: field(at, 0, endian)?,
+                sh_type: field(at, 4, endian)?,
+                flags: field(at, 8, endian)?,
+                address: field(at, 16, endian)?,
+                offset: field(at, 24, endian)?,
+                size: field(at, 32, endian)?,
+                link: field(at, 40, endian)?,
+            })
+        };
+        bytes.chunks_exact(SECTION_SIZE).map(header).collect()
+    }
+
+    /// Bytes of the file, which must have them.
+    fn bytes(&mut self, offset: u64, size: u64) -> Result<Vec<u8>> {
+        let end = offset.checked_add(size).filter(|end| *end <= self.length);
+        let length = end.and(usize::try_from(size).ok());
+        let length = length.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
+        let mut bytes = vec![0; length];
+        self.reader.seek(SeekFrom::Start(offset))?;
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The section headers, index 0 included.
+    pub(super) fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    fn section(&self, index: u64) -> Option<&Section> {
+        self.sections.get(usize::try_from(index).ok()?)
+    }
+
+    /// The name of a section.
+    pub(super) fn name(&self, section: &Section) -> &[u8] {
+        text(&self.section_names, u64::from(section.name))
+    }
+
+    /// The bytes of a section; none for one without contents.
+    pub(super) fn contents(&mut self, section: &Section) -> Result<Vec<u8>> {
+        if section.sh_type == elf::SHT_NOBITS.0 {
+            return Ok(Vec::new());
+        }
+        self.bytes(section.offset, section.size)
+    }
+
+    /// Shows every symbol, in the order of the table, without the null symbol.
+    pub(super) fn visit(&mut self, mut see: impl FnMut(Symbol<'_>) -> Result<()>) -> Result<()> {
+        let mut tables = self.sections.iter().enumerate();
+        let is_table = |(_, s): &(usize, &Section)| s.sh_type == elf::SHT_SYMTAB.0;
+        let Some((table_index, table)) = tables.find(is_table) else {
+            return Err(SymbolErrorKind::Stripped);
+        };
+        if tables.any(|entry| is_table(&entry)) {
+            return Err(SymbolErrorKind::Elf("more than one symbol table"));
+        }
+        let table = table.clone();
+        let strings = self.section(u64::from(table.link)).cloned();
+        let strings = strings.ok_or(SymbolErrorKind::Elf("symbol table without a string table"))?;
+        let is_indices = |s: &&Section| {
+            s.sh_type == elf::SHT_SYMTAB_SHNDX.0 && usize::try_from(s.link) == Ok(table_index)
+        };
+        let indices = self.sections.iter().find(is_indices).cloned();
+        let strings = self.contents(&strings)?;
+        let indices = indices.map_or(Ok(Vec::new()), |section| self.contents(&section))?;
+
+        let mut file: &[u8] = b"";
+        let count = table.size / SYMBOL_SIZE as u64;
+        let mut index = 0;
+        while index < count {
+            let block = BLOCK.min(count - index);
+            let at = table.offset.checked_add(index * SYMBOL_SIZE as u64);
+            let at = at.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
+            let bytes = self.bytes(at, block * SYMBOL_SIZE as u64)?;
+            for entry in bytes.chunks_exact(SYMBOL_SIZE) {
+                let symbol = self.symbol(entry, index, &strings, &indices, file)?;
+                if symbol.st_type() == elf::STT_FILE {
+                    file = text(&strings, u64::from(field::<u32>(entry, 0, self.endian)?));
+                }
+                if index != 0 {
+                    see(symbol)?;
+                }
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn symbol<'a>(
+        &'a self,
+        entry: &[u8],
+        index: u64,
+        strings: &'a [u8],
+        indices: &[u8],
+        file: &'a [u8],
+    ) -> Result<Symbol<'a>> {
+        let endian = self.endian;
+        let shndx: u16 = field(entry, 6, endian)?;
+        let place = match elf::SymbolSection(shndx) {
+            elf::SHN_UNDEF => Place::Undefined,
+            elf::SHN_ABS => Place::Absolute,
+            elf::SHN_COMMON => Place::Common,
+            elf::SHN_XINDEX => {
+                let at = usize::try_from(index).ok().and_then(|i| i.checked_mul(4));
+                let at = at.ok_or(SymbolErrorKind::Elf("symbol without a section index"))?;
+                self.place(u64::from(field::<u32>(indices, at, endian)?))
+            }
+            _ if shndx >= elf::SHN_LORESERVE => Place::Reserved,
+            _ => self.place(u64::from(shndx)),
+        };
+        let section = match place {
+            Place::Section(n) => self.sections.get(n).map(|s| (s, self.name(s))),
+            _ => None,
+        };
+        Ok(Symbol {
+            index,
+            name: text(strings, u64::from(field::<u32>(entry, 0, endian)?)),
+            info: field(entry, 4, endian)?,
+            place,
+            section,
+            value: field(entry, 8, endian)?,
+            size: field(entry, 16, endian)?,
+            file,
+        })
+    }
+
+    fn place(&self, index: u64) -> Place {
+        match usize::try_from(index) {
+            Ok(n) if n < self.sections.len() => Place::Section(n),
+            _ => Place::Reserved,
+        }
+    }
+}
+
+/// A number at an offset of a table entry.
+fn field<'a, T>(entry: &'a [u8], at: usize, endian: Endian) -> Result<T>
+where
+    T: scroll::ctx::TryFromCtx<'a, Endian, Error = scroll::Error>,
+{
+    entry
+        .pread_with(at, endian)
+        .map_err(|_| SymbolErrorKind::Elf("a table entry is cut off"))
+}
+
+/// The string at an offset of a string table; empty where the table has none.
+pub(super) fn text(table: &[u8], offset: u64) -> &[u8] {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let rest = table.get(start..).unwrap_or(&[]);
+    let rest = rest.get(..NAME_MAX).unwrap_or(rest);
+    rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
+        .unwrap_or(rest)
+}
