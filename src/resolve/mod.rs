@@ -36,6 +36,8 @@ pub struct Query<'a> {
     pub name: &'a str,
     /// Whether the livepatch can do without it (`STB_WEAK`).
     pub weak: bool,
+    /// Whether the machine's loader makes the name itself; the back end says so.
+    pub loader: bool,
     /// What the author wrote about it.
     pub annotation: Option<&'a Annotation>,
 }

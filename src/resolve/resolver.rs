@@ -9,8 +9,6 @@ use crate::symbols::{Answer, Binding, Candidate, Export, Near, Sources, SymbolEr
 pub struct Resolver<'a> {
     /// What the sources know.
     pub answer: &'a Answer,
-    /// Names that the machine's loader makes itself, so that no source has to.
-    pub provided: &'a [&'a str],
     /// Leave a module's exports ordinary; the livepatch then depends on that module.
     pub keep_module_exports: bool,
 }
@@ -21,7 +19,6 @@ impl<'a> Resolver<'a> {
     pub fn new(answer: &'a Answer) -> Self {
         Self {
             answer,
-            provided: &[],
             keep_module_exports: false,
         }
     }
@@ -215,7 +212,7 @@ impl Resolve for Resolver<'_> {
         if let Some(annotation) = query.annotation {
             return self.annotated(name.parse()?, annotation);
         }
-        if self.provided.contains(&name) {
+        if query.loader {
             return Ok(Resolution::Loader);
         }
         if !self.answer.has_sources() {
