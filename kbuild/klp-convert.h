@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * klp-convert.h - tell klp-convert what a symbol of a livepatch means
+ *
+ * A livepatch may use symbols that the kernel does not export: declare them `extern` and use them.
+ * klp-convert finds a name that exists once by itself. A name that exists several times, or a use
+ * that belongs to another object than the symbol's own, is annotated with one of the two dialects
+ * below. They may be mixed in one module; klp-convert removes every trace of them.
+ *
+ * Both read the position of a symbol like the kernel does (struct klp_func, old_sympos):
+ *   0      the name exists exactly once in its object
+ *   1..n   the n-th symbol of that name: in vmlinux by ascending address (/proc/kallsyms), in a
+ *          module by the order of its symbol table
+ * `klp-convert symbols lookup` prints the position of every candidate.
+ *
+ * Tried with gcc 12.2 and binutils 2.40 against Linux 7.2.13, for x86_64, ppc64le, s390x and arm64.
+ */
+#ifndef KLP_CONVERT_H
+#define KLP_CONVERT_H
+
+#include <linux/compiler.h>
+#include <linux/stringify.h>
+#include <linux/types.h>
+
+/*
+ * Dialect 1, an array (klp-convert v7): which of the homonyms a plain `extern` means.
+ *
+ *	extern int set_is_seen(struct ctl_table_set *set);
+ *	extern char *saved_command_line;
+ *
+ *	KLP_MODULE_RELOC(vmlinux) vmlinux_symbols[] = {
+ *		KLP_SYMPOS(set_is_seen, 2),
+ *		KLP_SYMPOS(saved_command_line, 0),
+ *	};
+ *
+ * The word in parentheses is the object that has the symbols; it goes into the name of the section,
+ * .klp.module_relocs.<object>. One array may be made per object and source file. A name that is no C
+ * identifier is reached through an assembler label:
+ *
+ *	extern spinlock_t shmem_lock __asm__("lock.1");
+ *
+ * An entry has 12 bytes on every machine. The first eight exist for the relocation that names the
+ * symbol, the rest is the position in the byte order of the machine.
+ */
+struct klp_module_reloc {
+	union {
+		const void *symbol;
+		__u64 symbol_64;
+	};
+	__u32 position;
+} __attribute__((__packed__));
+
+#define KLP_MODULE_RELOC(object)						\
+	struct klp_module_reloc							\
+	__attribute__((__used__, __aligned__(4),				\
+		       __section__(".klp.module_relocs." __stringify(object))))
+
+#define KLP_SYMPOS(name, pos) { { .symbol = (const void *)&(name) }, .position = (pos) }
+
+/*
+ * Dialect 2, a name (klp-convert "minimal"): everything is said in the assembler name of the
+ * declaration, so that one C file can use two symbols of one name, and code that patches one object
+ * can use a symbol of another.
+ *
+ *	extern int set_is_seen(struct ctl_table_set *set)
+ *		KLP_RELOC_SYMBOL_POS(vmlinux, vmlinux, set_is_seen, 2);
+ *	extern int nf_hidden(void)
+ *		KLP_RELOC_SYMBOL(nf_tables, nf_conntrack, nf_hidden);
+ *
+ * First the object whose loading makes the kernel write the relocation (the one the code patches),
+ * then the object that has the symbol, then the symbol; it may contain dots. None of the three may be
+ * a macro's name. The result is .klp.sym.rela.<patched>.<owner>.<symbol>.<position>.
+ */
+#define KLP_RELOC_SYMBOL_POS(patched, owner, name, pos)			\
+	__asm__(".klp.sym.rela." #patched "." #owner "." #name "." #pos)
+
+#define KLP_RELOC_SYMBOL(patched, owner, name)				\
+	KLP_RELOC_SYMBOL_POS(patched, owner, name, 0)
+
+#endif /* KLP_CONVERT_H */
