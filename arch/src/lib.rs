@@ -1,1 +1,78 @@
-//! Relocation back ends for the Linux module loader.
+//! Relocation back ends for the Linux module loader: x86_64, ppc64le, s390x, arm64.
+//!
+//! What `apply_relocate_add` does in each of the kernel's `arch/*/kernel/module*.c`, as data where
+//! data can say it: a [`Row`] for every relocation type that the loader knows, a [`Field`] for
+//! where the bits go, and one applier in [`apply`]. A machine is a [`Backend`]: its table, and code
+//! only for what no row can say. The kernel decides what is accepted; where the ABI's processor
+//! supplement says otherwise the row has a note.
+//!
+//! This crate knows neither files nor livepatch. It is given bytes and addresses and gives back
+//! bytes or a [`Fault`]; it sees a symbol's name only to say what the loader makes of it. All four
+//! machines work on any host, because byte order is a value that the back end hands down.
+//!
+//! To add a machine, write one file with rows and overrides, and name it in the list below.
+//!
+//! ```
+//! use klp_arch::{Facts, Inputs, by_name};
+//!
+//! let x86 = by_name("x86_64").ok_or("no back end")?;
+//! let row = x86.row(2).ok_or("no row")?;
+//! let inputs = Inputs { s: 0x1000, a: -4, p: 0x2000, ..Inputs::default() };
+//! let mut site = [0; 4];
+//! x86.apply(row, &Facts::default(), &inputs, &mut site)?;
+//! assert_eq!((row.name, i32::from_le_bytes(site)), ("R_X86_64_PC32", -0x1004));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod apply;
+mod arm64;
+mod backend;
+mod fault;
+mod field;
+mod ppc64le;
+mod row;
+mod s390x;
+mod x86_64;
+
+pub use apply::{Facts, Inputs, Patch};
+pub use arm64::Arm64;
+pub use backend::{Backend, LoaderSymbol, NameRule, NameRun};
+pub use fault::{Anchor, Fault};
+pub use field::{Field, Form, Part};
+pub use ppc64le::Ppc64le;
+pub use row::{Calc, Check, Features, Row, When};
+pub use s390x::S390x;
+pub use x86_64::X86_64;
+
+/// Every machine, in the order of their names.
+static BACKENDS: [&dyn Backend; 4] = [&Arm64, &Ppc64le, &S390x, &X86_64];
+
+/// Every back end.
+#[must_use]
+pub fn backends() -> &'static [&'static dyn Backend] {
+    &BACKENDS
+}
+
+/// The back end for a value of `e_machine`.
+#[must_use]
+pub fn for_machine(e_machine: u16) -> Option<&'static dyn Backend> {
+    backends()
+        .iter()
+        .copied()
+        .find(|backend| backend.machines().contains(&e_machine))
+}
+
+/// The back end of a name, as [`Backend::name`] spells it.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static dyn Backend> {
+    backends()
+        .iter()
+        .copied()
+        .find(|backend| backend.name() == name)
+}

@@ -1,0 +1,595 @@
+//! arm64: little-endian instructions of 4 bytes; data in little-endian kernels likewise.
+//!
+//! An immediate sits in one run of bits, except ADR's, whose low two bits are at the top of the
+//! word. Move-wide instructions carry 16 bits of a value in one of four places; where the value is
+//! signed the relocation also turns MOVZ into MOVN and back. Pages in ADRP arithmetic are 4 KiB,
+//! whatever the kernel's page size.
+//!
+//! Branches reach 128 MiB. A module's own `.plt` and `.init.plt`, which must be there, are sized by
+//! the loader for every branch that leaves its section, and filled only when a branch does not
+//! reach: so L is needed only then.
+//!
+//! Oddities: nothing is checked for alignment, low bits are dropped in silence. The ABI's 16- and
+//! 32-bit data types may be read as signed or unsigned; the kernel takes absolute ones as unsigned
+//! and relative ones as signed, because that is how its address space is laid out. Late writes go
+//! through `aarch64_insn_copy`, which skips what is not 4-byte aligned and says nothing. Where
+//! erratum 843419 of Cortex-A53 is worked around, an ADRP in the last two words of a page becomes
+//! an ADR, or a branch to a veneer.
+//!
+//! Sources: `arch/arm64/kernel/module.c`, `arch/arm64/kernel/module-plts.c`; *ELF for the Arm
+//! 64-bit Architecture (AArch64)*, "Relocation".
+
+use scroll::Endian;
+
+use crate::apply::{self, Facts, Inputs, Patch};
+use crate::backend::{Backend, NameRun};
+use crate::fault::Fault;
+use crate::field::{Field, Form, Part};
+use crate::row::{Calc, Check, Features, Row};
+
+/// The arm64 back end.
+#[derive(Debug)]
+pub struct Arm64;
+
+const fn immediate(parts: &'static [Part]) -> Field {
+    Field::plain(4, 1, parts)
+}
+
+const IMM12: Field = immediate(&[Part {
+    from: 0,
+    width: 12,
+    word: 0,
+    to: 10,
+}]);
+const IMM14: Field = immediate(&[Part {
+    from: 0,
+    width: 14,
+    word: 0,
+    to: 5,
+}]);
+const IMM16: Field = immediate(&[Part {
+    from: 0,
+    width: 16,
+    word: 0,
+    to: 5,
+}]);
+const IMM19: Field = immediate(&[Part {
+    from: 0,
+    width: 19,
+    word: 0,
+    to: 5,
+}]);
+const IMM26: Field = immediate(&[Part {
+    from: 0,
+    width: 26,
+    word: 0,
+    to: 0,
+}]);
+const ADR: Field = immediate(&[
+    Part {
+        from: 0,
+        width: 2,
+        word: 0,
+        to: 29,
+    },
+    Part {
+        from: 2,
+        width: 19,
+        word: 0,
+        to: 5,
+    },
+]);
+/// ADR's immediate, and the opcode bit that tells ADRP (1) from ADR (0).
+const ADR_OR_ADRP: Field = immediate(&[
+    Part {
+        from: 0,
+        width: 2,
+        word: 0,
+        to: 29,
+    },
+    Part {
+        from: 2,
+        width: 19,
+        word: 0,
+        to: 5,
+    },
+    Part {
+        from: 21,
+        width: 1,
+        word: 0,
+        to: 31,
+    },
+]);
+/// A move-wide immediate, and the opcode bits that tell MOVN from MOVZ.
+const MOVNZ: Field = Field {
+    word: 4,
+    words: 1,
+    form: Form::OnesComplement,
+    parts: &[
+        Part {
+            from: 0,
+            width: 16,
+            word: 0,
+            to: 5,
+        },
+        Part {
+            from: 16,
+            width: 2,
+            word: 0,
+            to: 29,
+        },
+    ],
+};
+
+const NONE: &str = "arch/arm64/kernel/module.c:apply_relocate_add";
+const DATA: &str = "arch/arm64/kernel/module.c:reloc_data";
+const MOVW: &str = "arch/arm64/kernel/module.c:reloc_insn_movw";
+const IMM: &str = "arch/arm64/kernel/module.c:reloc_insn_imm";
+const ADRP: &str = "arch/arm64/kernel/module.c:reloc_insn_adrp";
+
+const UNSIGNED: &str = "the kernel accepts unsigned values only, the ABI signed ones as well";
+const SIGNED: &str = "the kernel accepts signed values only, the ABI unsigned ones as well";
+const UNALIGNED: &str = "the kernel drops low bits that the ABI demands to be zero";
+
+const fn data(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
+    Row::new(number, name, calc, check, field, DATA)
+}
+
+/// Move-wide with the opcode left alone.
+const fn movk(number: u32, name: &'static str, calc: Calc, shift: u8, check: Check) -> Row {
+    Row::new(number, name, calc, check, IMM16, MOVW).shift(shift)
+}
+
+/// Move-wide that becomes MOVZ or MOVN. One bit of the range is the inversion.
+const fn movnz(number: u32, name: &'static str, calc: Calc, shift: u8, check: Check) -> Row {
+    Row::new(number, name, calc, check, MOVNZ, MOVW).shift(shift)
+}
+
+/// An immediate that counts words: 4 bytes.
+const fn words(number: u32, name: &'static str, calc: Calc, bits: u8, field: Field) -> Row {
+    let check = Check::Signed(bits + 2);
+    Row::new(number, name, calc, check, field, IMM)
+        .shift(2)
+        .note(UNALIGNED)
+}
+
+/// The offset in a page, counted in units of the access.
+const fn low12(number: u32, name: &'static str, shift: u8) -> Row {
+    let row = Row::new(number, name, Calc::PageOffset, Check::Low, IMM12, IMM).shift(shift);
+    if shift == 0 { row } else { row.note(UNALIGNED) }
+}
+
+const fn adrp(number: u32, name: &'static str, check: Check) -> Row {
+    Row::new(number, name, Calc::PageRelative, check, ADR, ADRP).shift(12)
+}
+
+static ROWS: [Row; 39] = [
+    Row::new(
+        0,
+        "R_ARM_NONE",
+        Calc::Nothing,
+        Check::Low,
+        Field::NOTHING,
+        NONE,
+    ),
+    Row::new(
+        256,
+        "R_AARCH64_NONE",
+        Calc::Nothing,
+        Check::Low,
+        Field::NOTHING,
+        NONE,
+    ),
+    data(
+        257,
+        "R_AARCH64_ABS64",
+        Calc::Absolute,
+        Check::Wrapping,
+        Field::BITS64,
+    ),
+    data(
+        258,
+        "R_AARCH64_ABS32",
+        Calc::Absolute,
+        Check::Unsigned(32),
+        Field::BITS32,
+    )
+    .note(UNSIGNED),
+    data(
+        259,
+        "R_AARCH64_ABS16",
+        Calc::Absolute,
+        Check::Unsigned(16),
+        Field::BITS16,
+    )
+    .note(UNSIGNED),
+    data(
+        260,
+        "R_AARCH64_PREL64",
+        Calc::Relative,
+        Check::Wrapping,
+        Field::BITS64,
+    ),
+    data(
+        261,
+        "R_AARCH64_PREL32",
+        Calc::Relative,
+        Check::Signed(32),
+        Field::BITS32,
+    )
+    .note(SIGNED),
+    data(
+        262,
+        "R_AARCH64_PREL16",
+        Calc::Relative,
+        Check::Signed(16),
+        Field::BITS16,
+    )
+    .note(SIGNED),
+    movk(
+        263,
+        "R_AARCH64_MOVW_UABS_G0",
+        Calc::Absolute,
+        0,
+        Check::Unsigned(16),
+    ),
+    movk(
+        264,
+        "R_AARCH64_MOVW_UABS_G0_NC",
+        Calc::Absolute,
+        0,
+        Check::Low,
+    ),
+    movk(
+        265,
+        "R_AARCH64_MOVW_UABS_G1",
+        Calc::Absolute,
+        16,
+        Check::Unsigned(32),
+    ),
+    movk(
+        266,
+        "R_AARCH64_MOVW_UABS_G1_NC",
+        Calc::Absolute,
+        16,
+        Check::Low,
+    ),
+    movk(
+        267,
+        "R_AARCH64_MOVW_UABS_G2",
+        Calc::Absolute,
+        32,
+        Check::Unsigned(48),
+    ),
+    movk(
+        268,
+        "R_AARCH64_MOVW_UABS_G2_NC",
+        Calc::Absolute,
+        32,
+        Check::Low,
+    ),
+    movk(
+        269,
+        "R_AARCH64_MOVW_UABS_G3",
+        Calc::Absolute,
+        48,
+        Check::Low,
+    ),
+    movnz(
+        270,
+        "R_AARCH64_MOVW_SABS_G0",
+        Calc::Absolute,
+        0,
+        Check::Signed(17),
+    ),
+    movnz(
+        271,
+        "R_AARCH64_MOVW_SABS_G1",
+        Calc::Absolute,
+        16,
+        Check::Signed(33),
+    ),
+    movnz(
+        272,
+        "R_AARCH64_MOVW_SABS_G2",
+        Calc::Absolute,
+        32,
+        Check::Signed(49),
+    ),
+    words(273, "R_AARCH64_LD_PREL_LO19", Calc::Relative, 19, IMM19),
+    Row::new(
+        274,
+        "R_AARCH64_ADR_PREL_LO21",
+        Calc::Relative,
+        Check::Signed(21),
+        ADR,
+        IMM,
+    ),
+    adrp(275, "R_AARCH64_ADR_PREL_PG_HI21", Check::Signed(33)),
+    adrp(276, "R_AARCH64_ADR_PREL_PG_HI21_NC", Check::Wrapping),
+    low12(277, "R_AARCH64_ADD_ABS_LO12_NC", 0),
+    low12(278, "R_AARCH64_LDST8_ABS_LO12_NC", 0),
+    words(279, "R_AARCH64_TSTBR14", Calc::Relative, 14, IMM14),
+    words(280, "R_AARCH64_CONDBR19", Calc::Relative, 19, IMM19),
+    words(282, "R_AARCH64_JUMP26", Calc::Branch, 26, IMM26),
+    words(283, "R_AARCH64_CALL26", Calc::Branch, 26, IMM26),
+    low12(284, "R_AARCH64_LDST16_ABS_LO12_NC", 1),
+    low12(285, "R_AARCH64_LDST32_ABS_LO12_NC", 2),
+    low12(286, "R_AARCH64_LDST64_ABS_LO12_NC", 3),
+    movnz(
+        287,
+        "R_AARCH64_MOVW_PREL_G0",
+        Calc::Relative,
+        0,
+        Check::Signed(17),
+    ),
+    movk(
+        288,
+        "R_AARCH64_MOVW_PREL_G0_NC",
+        Calc::Relative,
+        0,
+        Check::Low,
+    ),
+    movnz(
+        289,
+        "R_AARCH64_MOVW_PREL_G1",
+        Calc::Relative,
+        16,
+        Check::Signed(33),
+    ),
+    movk(
+        290,
+        "R_AARCH64_MOVW_PREL_G1_NC",
+        Calc::Relative,
+        16,
+        Check::Low,
+    ),
+    movnz(
+        291,
+        "R_AARCH64_MOVW_PREL_G2",
+        Calc::Relative,
+        32,
+        Check::Signed(49),
+    ),
+    movk(
+        292,
+        "R_AARCH64_MOVW_PREL_G2_NC",
+        Calc::Relative,
+        32,
+        Check::Low,
+    ),
+    movnz(
+        293,
+        "R_AARCH64_MOVW_PREL_G3",
+        Calc::Relative,
+        48,
+        Check::Wrapping,
+    ),
+    low12(299, "R_AARCH64_LDST128_ABS_LO12_NC", 4),
+];
+
+static OTHER_NAMES: &[NameRun] = &[
+    (256, "R_AARCH64_NULL"),
+    (
+        300,
+        "R_AARCH64_MOVW_GOTOFF_G0 R_AARCH64_MOVW_GOTOFF_G0_NC R_AARCH64_MOVW_GOTOFF_G1 \
+         R_AARCH64_MOVW_GOTOFF_G1_NC R_AARCH64_MOVW_GOTOFF_G2 R_AARCH64_MOVW_GOTOFF_G2_NC \
+         R_AARCH64_MOVW_GOTOFF_G3 R_AARCH64_GOTREL64 R_AARCH64_GOTREL32 \
+         R_AARCH64_GOT_LD_PREL19 R_AARCH64_LD64_GOTOFF_LO15 R_AARCH64_ADR_GOT_PAGE \
+         R_AARCH64_LD64_GOT_LO12_NC R_AARCH64_LD64_GOTPAGE_LO15",
+    ),
+    (
+        512,
+        "R_AARCH64_TLSGD_ADR_PREL21 R_AARCH64_TLSGD_ADR_PAGE21 \
+         R_AARCH64_TLSGD_ADD_LO12_NC R_AARCH64_TLSGD_MOVW_G1 R_AARCH64_TLSGD_MOVW_G0_NC \
+         R_AARCH64_TLSLD_ADR_PREL21 R_AARCH64_TLSLD_ADR_PAGE21 \
+         R_AARCH64_TLSLD_ADD_LO12_NC R_AARCH64_TLSLD_MOVW_G1 R_AARCH64_TLSLD_MOVW_G0_NC \
+         R_AARCH64_TLSLD_LD_PREL19 R_AARCH64_TLSLD_MOVW_DTPREL_G2 \
+         R_AARCH64_TLSLD_MOVW_DTPREL_G1 R_AARCH64_TLSLD_MOVW_DTPREL_G1_NC \
+         R_AARCH64_TLSLD_MOVW_DTPREL_G0 R_AARCH64_TLSLD_MOVW_DTPREL_G0_NC \
+         R_AARCH64_TLSLD_ADD_DTPREL_HI12 R_AARCH64_TLSLD_ADD_DTPREL_LO12 \
+         R_AARCH64_TLSLD_ADD_DTPREL_LO12_NC R_AARCH64_TLSLD_LDST8_DTPREL_LO12 \
+         R_AARCH64_TLSLD_LDST8_DTPREL_LO12_NC R_AARCH64_TLSLD_LDST16_DTPREL_LO12 \
+         R_AARCH64_TLSLD_LDST16_DTPREL_LO12_NC R_AARCH64_TLSLD_LDST32_DTPREL_LO12 \
+         R_AARCH64_TLSLD_LDST32_DTPREL_LO12_NC R_AARCH64_TLSLD_LDST64_DTPREL_LO12 \
+         R_AARCH64_TLSLD_LDST64_DTPREL_LO12_NC R_AARCH64_TLSIE_MOVW_GOTTPREL_G1 \
+         R_AARCH64_TLSIE_MOVW_GOTTPREL_G0_NC R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21 \
+         R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC R_AARCH64_TLSIE_LD_GOTTPREL_PREL19 \
+         R_AARCH64_TLSLE_MOVW_TPREL_G2 R_AARCH64_TLSLE_MOVW_TPREL_G1 \
+         R_AARCH64_TLSLE_MOVW_TPREL_G1_NC R_AARCH64_TLSLE_MOVW_TPREL_G0 \
+         R_AARCH64_TLSLE_MOVW_TPREL_G0_NC R_AARCH64_TLSLE_ADD_TPREL_HI12 \
+         R_AARCH64_TLSLE_ADD_TPREL_LO12 R_AARCH64_TLSLE_ADD_TPREL_LO12_NC \
+         R_AARCH64_TLSLE_LDST8_TPREL_LO12 R_AARCH64_TLSLE_LDST8_TPREL_LO12_NC \
+         R_AARCH64_TLSLE_LDST16_TPREL_LO12 R_AARCH64_TLSLE_LDST16_TPREL_LO12_NC \
+         R_AARCH64_TLSLE_LDST32_TPREL_LO12 R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC \
+         R_AARCH64_TLSLE_LDST64_TPREL_LO12 R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC \
+         R_AARCH64_TLSDESC_LD_PREL19 R_AARCH64_TLSDESC_ADR_PREL21 \
+         R_AARCH64_TLSDESC_ADR_PAGE21 R_AARCH64_TLSDESC_LD64_LO12 \
+         R_AARCH64_TLSDESC_ADD_LO12 R_AARCH64_TLSDESC_OFF_G1 R_AARCH64_TLSDESC_OFF_G0_NC \
+         R_AARCH64_TLSDESC_LDR R_AARCH64_TLSDESC_ADD R_AARCH64_TLSDESC_CALL \
+         R_AARCH64_TLSLE_LDST128_TPREL_LO12 R_AARCH64_TLSLE_LDST128_TPREL_LO12_NC \
+         R_AARCH64_TLSLD_LDST128_DTPREL_LO12 R_AARCH64_TLSLD_LDST128_DTPREL_LO12_NC",
+    ),
+    (
+        1024,
+        "R_AARCH64_COPY R_AARCH64_GLOB_DAT R_AARCH64_JUMP_SLOT R_AARCH64_RELATIVE \
+         R_AARCH64_TLS_DTPMOD64 R_AARCH64_TLS_DTPREL64 R_AARCH64_TLS_TPREL64 \
+         R_AARCH64_TLSDESC R_AARCH64_IRELATIVE",
+    ),
+];
+
+/// Whether an ADRP at this address may trip erratum 843419 (`is_forbidden_offset_for_adrp`).
+fn is_forbidden(p: u64) -> bool {
+    p & 0xfff >= 0xff8
+}
+
+/// An ADRP that may not stay one: ADR to the page if it reaches, else a branch to the veneer.
+fn plan_around_erratum(inputs: &Inputs) -> Result<Patch, Fault> {
+    let distance = (inputs.sum() & !0xfff).wrapping_sub(inputs.p).cast_signed();
+    if Check::Signed(21).admit(distance).is_ok() {
+        // Masked, so that the opcode bit above the immediate is zero.
+        return Ok(Patch {
+            field: ADR_OR_ADRP,
+            value: distance & 0x1f_ffff,
+        });
+    }
+    let branch = inputs.need_plt()?.wrapping_sub(inputs.p).cast_signed();
+    Check::Signed(28).admit(branch)?;
+    Ok(Patch {
+        field: Field::BITS32,
+        value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff,
+    })
+}
+
+impl Backend for Arm64 {
+    fn name(&self) -> &'static str {
+        "arm64"
+    }
+
+    fn machines(&self) -> &'static [u16] {
+        &[183]
+    }
+
+    fn endian(&self) -> Endian {
+        Endian::Little
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        &ROWS
+    }
+
+    fn other_names(&self) -> &'static [NameRun] {
+        OTHER_NAMES
+    }
+
+    fn required_sections(&self) -> &'static [&'static str] {
+        &[".plt", ".init.plt"]
+    }
+
+    fn late_alignment(&self) -> u64 {
+        4
+    }
+
+    fn plan(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        _: &[u8],
+    ) -> Result<Option<Patch>, Fault> {
+        let around = facts.features.contains(Features::ERRATUM_843419) && is_forbidden(inputs.p);
+        match row.calc {
+            Calc::PageRelative if around => plan_around_erratum(inputs).map(Some),
+            Calc::Branch => match apply::plan(row, inputs) {
+                Err(Fault::Overflow { .. }) => {
+                    let distance = inputs.need_plt()?.wrapping_sub(inputs.p);
+                    apply::fit(row, distance.cast_signed()).map(Some)
+                }
+                direct => direct,
+            },
+            _ => apply::plan(row, inputs),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Anchor;
+
+    fn applied(number: u32, features: Features, inputs: &Inputs, word: u32) -> Result<u32, Fault> {
+        let facts = Facts {
+            features,
+            ..Facts::default()
+        };
+        let mut site = word.to_le_bytes();
+        Arm64.apply(Arm64.row(number).unwrap(), &facts, inputs, &mut site)?;
+        Ok(u32::from_le_bytes(site))
+    }
+
+    #[test]
+    fn a_branch_out_of_reach_goes_through_its_plt_slot() {
+        let none = Features::empty();
+        let far = Inputs {
+            s: 0x1000_0000,
+            p: 0x1000,
+            plt: Some(0x2000),
+            ..Inputs::default()
+        };
+        assert_eq!(applied(283, none, &far, 0x9400_0000), Ok(0x9400_0400));
+        let without = Inputs { plt: None, ..far };
+        assert_eq!(
+            applied(283, none, &without, 0),
+            Err(Fault::Missing(Anchor::Plt))
+        );
+        let near = Inputs {
+            s: 0x1ff0,
+            ..without
+        };
+        assert_eq!(applied(283, none, &near, 0x9400_0000), Ok(0x9400_03fc));
+    }
+
+    #[test]
+    fn an_adrp_at_the_end_of_a_page_becomes_adr_or_branch() {
+        let on = Features::ERRATUM_843419;
+        let adrp = 0x9000_0001;
+        let near = Inputs {
+            s: 0x2_3456,
+            p: 0x2_1ff8,
+            ..Inputs::default()
+        };
+        assert_eq!(applied(275, on, &near, adrp), Ok(0x1000_8041));
+        assert_eq!(
+            applied(
+                275,
+                on,
+                &Inputs {
+                    p: 0x2_1ff4,
+                    ..near
+                },
+                adrp
+            ),
+            Ok(0xd000_0001)
+        );
+        assert_eq!(
+            applied(275, Features::empty(), &near, adrp),
+            Ok(0xd000_0001)
+        );
+        let far = Inputs {
+            s: 0x4000_0000,
+            plt: Some(0x2_2ff8),
+            ..near
+        };
+        assert_eq!(applied(275, on, &far, adrp), Ok(0x1400_0400));
+        let without = Inputs { plt: None, ..far };
+        assert_eq!(
+            applied(275, on, &without, adrp),
+            Err(Fault::Missing(Anchor::Plt))
+        );
+    }
+
+    #[test]
+    fn a_late_write_to_an_unaligned_place_would_be_skipped() {
+        let row = Arm64.row(257).unwrap();
+        let late = Facts {
+            late: true,
+            ..Facts::default()
+        };
+        let fault = Fault::MisalignedPlace { place: 2, align: 4 };
+        assert_eq!(Arm64.check_site(row, &late, &[0; 16], 2), Err(fault));
+        assert_eq!(Arm64.check_site(row, &late, &[0; 16], 8), Ok(()));
+        assert_eq!(
+            Arm64.check_site(row, &Facts::default(), &[0; 16], 2),
+            Ok(())
+        );
+        let inputs = Inputs {
+            p: 0x1002,
+            ..Inputs::default()
+        };
+        let fault = Fault::MisalignedPlace {
+            place: 0x1002,
+            align: 4,
+        };
+        assert_eq!(Arm64.apply(row, &late, &inputs, &mut [0; 16]), Err(fault));
+    }
+}

@@ -1,0 +1,230 @@
+//! The seam between machines and the rest: what a machine's module loader does, as a trait.
+//!
+//! The core asks for rows and applies them through this trait only; it never tests which machine
+//! it has. A back end gives its table and a handful of facts, and overrides a method only where
+//! its loader does something that a row cannot say. All methods are pure functions.
+//! Source: `apply_relocate_add`, `clear_relocate_add` and `module_frob_arch_sections` of
+//! `arch/*/kernel/module*.c`.
+
+use core::fmt::Debug;
+
+use scroll::Endian;
+
+use crate::apply::{self, Facts, Inputs, Patch};
+use crate::fault::Fault;
+use crate::field::outside;
+use crate::row::Row;
+
+/// What a machine's loader makes of a symbol name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameRule {
+    /// The loader defines the symbol itself: it needs no export.
+    Defined,
+    /// The loader knows the symbol by name and treats calls to it specially: the name must stay,
+    /// and the symbol must be exported.
+    KnownByName,
+    /// The loader lets the symbol stay undefined (its value is zero then), without an export.
+    Ignored,
+}
+
+/// A name that must remain an ordinary undefined symbol, never become a klp symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderSymbol {
+    /// What the loader makes of it.
+    pub rule: NameRule,
+    /// The kernel function that says so, as `file:function`.
+    pub source: &'static str,
+}
+
+/// Names of relocation types with consecutive numbers: the first number, and the names with white
+/// space between them.
+pub type NameRun = (u32, &'static str);
+
+/// One machine's module loader.
+pub trait Backend: Debug + Sync {
+    /// The machine's name, as distributions spell it (`ppc64le`).
+    fn name(&self) -> &'static str;
+
+    /// The values of `e_machine` that the kernel accepts (`elf_check_arch`), usual one first.
+    fn machines(&self) -> &'static [u16];
+
+    /// The byte order of the machine.
+    fn endian(&self) -> Endian;
+
+    /// Every relocation type that the loader knows, sorted by number.
+    fn rows(&self) -> &'static [Row];
+
+    /// Names of types that the ABI has and the loader does not know, sorted by number.
+    fn other_names(&self) -> &'static [NameRun];
+
+    /// The row of a relocation type, on whatever kernel it is known.
+    fn row(&self, number: u32) -> Option<&'static Row> {
+        let index = self
+            .rows()
+            .binary_search_by_key(&number, |row| row.number)
+            .ok()?;
+        self.rows().get(index)
+    }
+
+    /// The row of a relocation type on the target kernel.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownType`] and [`Fault::NotOnThisKernel`].
+    fn known_row(&self, number: u32, facts: &Facts<'_>) -> Result<&'static Row, Fault> {
+        let row = self.row(number).ok_or(Fault::UnknownType { number })?;
+        let here = row.when.holds(facts.features);
+        if here {
+            Ok(row)
+        } else {
+            Err(Fault::NotOnThisKernel { number })
+        }
+    }
+
+    /// The ABI's name of a relocation type, whether the loader knows it or not.
+    fn relocation_name(&self, number: u32) -> Option<&'static str> {
+        let other = || {
+            let (first, names) = self.other_names().iter().rfind(|run| run.0 <= number)?;
+            names
+                .split_ascii_whitespace()
+                .nth(usize::try_from(number - first).ok()?)
+        };
+        self.row(number).map(|row| row.name).or_else(other)
+    }
+
+    /// What the loader makes of a name, if anything.
+    fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
+        let _ = name;
+        None
+    }
+
+    /// Whether the loader accepts the processor flags of the ELF header.
+    ///
+    /// # Errors
+    /// [`Fault::WrongAbi`].
+    fn check_header(&self, e_flags: u32) -> Result<(), Fault> {
+        let _ = e_flags;
+        Ok(())
+    }
+
+    /// Sections without which the loader refuses a module.
+    fn required_sections(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Power of two that the place of a late write must be a multiple of.
+    fn late_alignment(&self) -> u64 {
+        1
+    }
+
+    /// What the loader demands of the bytes from the place on before it writes.
+    ///
+    /// # Errors
+    /// The demand that they do not meet.
+    fn check_bytes(&self, row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
+        let _ = (row, facts, site);
+        Ok(())
+    }
+
+    /// What the loader is going to write, given the bytes from the place on. `None`: nothing.
+    ///
+    /// # Errors
+    /// A value that the loader refuses, or an address that is missing.
+    fn plan(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &[u8],
+    ) -> Result<Option<Patch>, Fault> {
+        let _ = (facts, site);
+        apply::plan(row, inputs)
+    }
+
+    /// Everything that can be said about a relocation without addresses: whether the place is
+    /// inside of the section and the loader accepts what it finds there.
+    ///
+    /// # Errors
+    /// The first demand that is not met.
+    fn check_site(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        section: &[u8],
+        offset: u64,
+    ) -> Result<(), Fault> {
+        check_row(row, facts)?;
+        let needed = row.field.size();
+        let start = usize::try_from(offset).map_err(|_| outside(needed, 0))?;
+        let site = section.get(start..).ok_or_else(|| outside(needed, 0))?;
+        if site.len() < needed {
+            return Err(outside(needed, site.len()));
+        }
+        check_late(row, facts, offset, self.late_alignment())?;
+        self.check_bytes(row, facts, site)
+    }
+
+    /// Writes a relocation over the bytes from the place on, as the loader does.
+    ///
+    /// # Errors
+    /// What the loader refuses, or an address that is missing; nothing is written then.
+    fn apply(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &mut [u8],
+    ) -> Result<(), Fault> {
+        check_row(row, facts)?;
+        check_late(row, facts, inputs.p, self.late_alignment())?;
+        let patch = self.plan(row, facts, inputs, site)?;
+        self.check_bytes(row, facts, site)?;
+        let Some(Patch { field, value }) = patch else {
+            return Ok(());
+        };
+        field.store(site, value, self.endian())
+    }
+
+    /// Takes a relocation back when its gate object goes, as the loader does. Most loaders leave
+    /// the bytes alone: `clear_relocate_add` is weak and empty.
+    ///
+    /// # Errors
+    /// What the loader refuses, or an address that is missing; nothing is written then.
+    fn clear(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &mut [u8],
+    ) -> Result<(), Fault> {
+        let _ = (row, facts, inputs, site);
+        Ok(())
+    }
+
+    /// The value that the bytes from the place on hold: see [`apply::read_back`].
+    ///
+    /// # Errors
+    /// [`Fault::PlaceOutside`] when `site` is shorter than the field.
+    fn read_back(&self, row: &Row, site: &[u8]) -> Result<i64, Fault> {
+        apply::read_back(row, site, self.endian())
+    }
+}
+
+/// Whether the target kernel knows the row.
+fn check_row(row: &Row, facts: &Facts<'_>) -> Result<(), Fault> {
+    let here = row.when.holds(facts.features);
+    if here {
+        Ok(())
+    } else {
+        Err(Fault::NotOnThisKernel { number: row.number })
+    }
+}
+
+/// Whether the late writer would skip the place (an address, or an offset in an aligned section).
+fn check_late(row: &Row, facts: &Facts<'_>, place: u64, align: u64) -> Result<(), Fault> {
+    let skipped = facts.late && row.field.size() != 0 && place & (align - 1) != 0;
+    if skipped {
+        Err(Fault::MisalignedPlace { place, align })
+    } else {
+        Ok(())
+    }
+}

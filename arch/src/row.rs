@@ -1,0 +1,266 @@
+//! What one relocation type means, as data.
+//!
+//! A [`Row`] is read from left to right: the calculation gives a value, the check says whether the
+//! loader lets it in, bias and shift bring it into the field's scale, and the field says where the
+//! bits go. The arithmetic is in [`crate::apply`]. Each row cites the kernel function that it
+//! mirrors and notes where the processor supplement of the ABI says otherwise.
+
+use crate::fault::Fault;
+use crate::field::Field;
+
+bitflags::bitflags! {
+    /// What a kernel's configuration or processor changes about relocations.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct Features: u32 {
+        /// ppc64le: `CONFIG_PPC_KERNEL_PCREL`, a kernel without a TOC.
+        const PCREL = 1;
+        /// arm64: the Cortex-A53 erratum 843419 is worked around (`ARM64_WORKAROUND_843419`).
+        const ERRATUM_843419 = 1 << 1;
+    }
+}
+
+/// On which kernels the loader knows a relocation type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// On all.
+    Always,
+    /// Where all of these features are there.
+    With(Features),
+    /// Where none of these features is there.
+    Without(Features),
+}
+
+impl When {
+    /// Whether a kernel with these features knows the type.
+    #[must_use]
+    pub fn holds(self, features: Features) -> bool {
+        match self {
+            Self::Always => true,
+            Self::With(needed) => features.contains(needed),
+            Self::Without(excluded) => !features.intersects(excluded),
+        }
+    }
+}
+
+/// How the value is computed, in the letters of the ABI documents.
+///
+/// S: the symbol; A: the addend; P: the place; L: the symbol's procedure linkage entry, stub or
+/// veneer; G: the offset of the symbol's slot in the global offset table; GOT: the table; TOC: the
+/// module's TOC pointer. All sums wrap at 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub enum Calc {
+    /// Nothing: the loader accepts the relocation and does nothing.
+    #[strum(to_string = "-")]
+    Nothing,
+    /// The address.
+    #[strum(to_string = "S + A")]
+    Absolute,
+    /// The address inside its page of 4 KiB.
+    #[strum(to_string = "(S + A) & 0xfff")]
+    PageOffset,
+    /// The distance from the place.
+    #[strum(to_string = "S + A - P")]
+    Relative,
+    /// The distance from the place, or from the place to L where the machine goes that way.
+    #[strum(to_string = "S + A - P or L - P")]
+    Branch,
+    /// The distance between pages of 4 KiB.
+    #[strum(to_string = "Page(S + A) - Page(P)")]
+    PageRelative,
+    /// The TOC pointer.
+    #[strum(to_string = "TOC")]
+    Toc,
+    /// The distance from the TOC pointer.
+    #[strum(to_string = "S + A - TOC")]
+    TocRelative,
+    /// The distance from the place to the TOC pointer.
+    #[strum(to_string = "TOC - P")]
+    TocDistance,
+    /// The offset of the slot.
+    #[strum(to_string = "G + A")]
+    Slot,
+    /// The distance from the place to the slot.
+    #[strum(to_string = "GOT + G + A - P")]
+    SlotRelative,
+    /// The distance from the place to a slot that holds S + A.
+    #[strum(to_string = "GOT + G(S + A) - P")]
+    SlotOfSum,
+    /// The distance from the table.
+    #[strum(to_string = "S + A - GOT")]
+    GotRelative,
+    /// The distance from the place to the table.
+    #[strum(to_string = "GOT + A - P")]
+    GotDistance,
+    /// The distance from the place to the entry.
+    #[strum(to_string = "L + A - P")]
+    Plt,
+    /// The distance from the table to the entry.
+    #[strum(to_string = "L + A - GOT")]
+    PltOffset,
+}
+
+/// What the loader demands of the value before it is biased and shifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Nothing: high bits are lost. A value is read back with its sign.
+    Wrapping,
+    /// Nothing: only the low bits are meant. A value is read back without sign.
+    Low,
+    /// A two's complement number of so many bits, at most 63.
+    Signed(u8),
+    /// A natural number of so many bits, at most 62.
+    Unsigned(u8),
+}
+
+impl Check {
+    /// The smallest and the largest value that the loader accepts, if it looks.
+    #[must_use]
+    pub const fn range(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Wrapping | Self::Low => None,
+            Self::Signed(bits) => {
+                let half = 1i64 << (bits - 1);
+                Some((-half, half - 1))
+            }
+            Self::Unsigned(bits) => Some((0, (1i64 << bits) - 1)),
+        }
+    }
+
+    /// Whether a value that is read back carries the field's top bit upwards.
+    #[must_use]
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::Wrapping | Self::Signed(_))
+    }
+
+    /// Whether the loader accepts the value.
+    ///
+    /// # Errors
+    /// [`Fault::Overflow`] with the range.
+    pub fn admit(self, value: i64) -> Result<(), Fault> {
+        match self.range() {
+            Some((min, max)) if value < min || value > max => {
+                Err(Fault::Overflow { value, min, max })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One relocation type that a machine's loader knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The ELF relocation type.
+    pub number: u32,
+    /// Its name in the ABI, `R_…`.
+    pub name: &'static str,
+    /// On which kernels the loader knows it.
+    pub when: When,
+    /// How the value is computed.
+    pub calc: Calc,
+    /// What the value must be.
+    pub check: Check,
+    /// Power of two that the value must be a multiple of.
+    pub align: u8,
+    /// Added before the shift, so that a low half that is taken as signed is made up for.
+    pub bias: i64,
+    /// Arithmetic right shift that brings the value into the field's scale, in bits.
+    pub shift: u8,
+    /// Where the bits go.
+    pub field: Field,
+    /// The kernel function that the row mirrors, as `file:function`.
+    pub source: &'static str,
+    /// Where the kernel does something else than the ABI says, and what.
+    pub note: Option<&'static str>,
+}
+
+impl Row {
+    /// A row without alignment, bias, shift or note, known to all kernels.
+    #[must_use]
+    pub const fn new(
+        number: u32,
+        name: &'static str,
+        calc: Calc,
+        check: Check,
+        field: Field,
+        source: &'static str,
+    ) -> Self {
+        let when = When::Always;
+        let (align, bias, shift, note) = (1, 0, 0, None);
+        Self {
+            number,
+            name,
+            when,
+            calc,
+            check,
+            align,
+            bias,
+            shift,
+            field,
+            source,
+            note,
+        }
+    }
+
+    /// The row for kernels of some sort.
+    #[must_use]
+    pub const fn when(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+
+    /// The row with a power of two that values must be a multiple of.
+    #[must_use]
+    pub const fn align(self, align: u8) -> Self {
+        Self { align, ..self }
+    }
+
+    /// The row with a number that is added before the shift.
+    #[must_use]
+    pub const fn bias(self, bias: i64) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// The row with a right shift in bits.
+    #[must_use]
+    pub const fn shift(self, shift: u8) -> Self {
+        Self { shift, ..self }
+    }
+
+    /// The row with a difference between kernel and ABI.
+    #[must_use]
+    pub const fn note(self, note: &'static str) -> Self {
+        Self {
+            note: Some(note),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_both_of_their_ends() {
+        assert_eq!(Check::Signed(32).range(), Some((-0x8000_0000, 0x7fff_ffff)));
+        assert_eq!(Check::Unsigned(32).range(), Some((0, 0xffff_ffff)));
+        assert!(Check::Unsigned(8).admit(255).is_ok());
+        assert_eq!(
+            Check::Unsigned(8).admit(256),
+            Err(Fault::Overflow {
+                value: 256,
+                min: 0,
+                max: 255
+            })
+        );
+        assert!(Check::Wrapping.admit(i64::MIN).is_ok());
+    }
+
+    #[test]
+    fn a_condition_is_about_its_own_features_only() {
+        let both = Features::PCREL | Features::ERRATUM_843419;
+        assert!(When::With(Features::PCREL).holds(both));
+        assert!(!When::With(Features::PCREL).holds(Features::ERRATUM_843419));
+        assert!(!When::Without(Features::PCREL).holds(both));
+        assert!(When::Without(Features::PCREL).holds(Features::empty()));
+    }
+}

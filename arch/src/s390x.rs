@@ -1,0 +1,324 @@
+//! s390x: big-endian, instructions of 2, 4 or 6 bytes, operands in halves of those.
+//!
+//! PC-relative operands count half-words ("DBL" types), so a row shifts by one and the dropped bit
+//! must be zero. Displacements have 12 bits, or 20 in two pieces with the low 12 first. All fields
+//! are big-endian, whatever their size.
+//!
+//! The loader sets aside a GOT and, behind it, a PLT at the *start* of the module's text region,
+//! one slot of 8 bytes and one entry of 22 bytes for each symbol index that a GOT or PLT type
+//! names. A GOT slot holds S; the addend is added to the slot's offset, not to its contents.
+//! `_GLOBAL_OFFSET_TABLE_` becomes an absolute symbol with value zero.
+//!
+//! Oddities: what is not PC-relative is unsigned, a 20-bit displacement is signed, and so
+//! `R_390_PLT32` refuses negative distances. A 16-bit branch counts as near in a window that
+//! reaches further than its field, upwards to 0x1efffe: out there it fails and does not go through
+//! the PLT. The window looks at S - P, without the addend.
+//!
+//! Sources: `arch/s390/kernel/module.c` (`check_rela`, `apply_rela`, `apply_rela_bits`);
+//! *ELF Application Binary Interface s390x Supplement*, "Relocation".
+
+use scroll::Endian;
+
+use crate::apply::{self, Facts, Inputs, Patch};
+use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::fault::Fault;
+use crate::field::{Field, Part};
+use crate::row::{Calc, Check, Row};
+
+/// The s390x back end.
+#[derive(Debug)]
+pub struct S390x;
+
+/// Low 12 bits of a half-word, behind a base register.
+const BITS12: Field = Field::plain(
+    2,
+    1,
+    &[Part {
+        from: 0,
+        width: 12,
+        word: 0,
+        to: 0,
+    }],
+);
+/// Long displacement: DL before DH, in the last 4 bytes of the instruction.
+const BITS20: Field = Field::plain(
+    4,
+    1,
+    &[
+        Part {
+            from: 0,
+            width: 12,
+            word: 0,
+            to: 16,
+        },
+        Part {
+            from: 12,
+            width: 8,
+            word: 0,
+            to: 8,
+        },
+    ],
+);
+
+const PLT32: &str = "the kernel takes the distance as unsigned, the ABI does not say so";
+const WINDOW: &str = "the direct branch is taken up to 0x1efffe bytes, which the field cannot hold";
+
+const fn row(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
+    Row::new(
+        number,
+        name,
+        calc,
+        check,
+        field,
+        "arch/s390/kernel/module.c:apply_rela",
+    )
+}
+
+/// A row whose value counts half-words.
+const fn dbl(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
+    row(number, name, calc, check, field).align(2).shift(1)
+}
+
+const fn byte(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Unsigned(8), Field::BITS8)
+}
+
+const fn u12(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Unsigned(12), BITS12)
+}
+
+const fn u16(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Unsigned(16), Field::BITS16)
+}
+
+const fn s20(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Signed(20), BITS20)
+}
+
+const fn u32(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Unsigned(32), Field::BITS32)
+}
+
+const fn s32(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Signed(32), Field::BITS32)
+}
+
+const fn whole(number: u32, name: &'static str, calc: Calc) -> Row {
+    row(number, name, calc, Check::Wrapping, Field::BITS64)
+}
+
+const fn dbl16(number: u32, name: &'static str, calc: Calc) -> Row {
+    dbl(number, name, calc, Check::Signed(17), Field::BITS16)
+}
+
+const fn dbl32(number: u32, name: &'static str, calc: Calc) -> Row {
+    dbl(number, name, calc, Check::Signed(33), Field::BITS32)
+}
+
+static ROWS: [Row; 36] = [
+    row(0, "R_390_NONE", Calc::Nothing, Check::Low, Field::NOTHING),
+    byte(1, "R_390_8", Calc::Absolute),
+    u12(2, "R_390_12", Calc::Absolute),
+    u16(3, "R_390_16", Calc::Absolute),
+    u32(4, "R_390_32", Calc::Absolute),
+    s32(5, "R_390_PC32", Calc::Relative),
+    u12(6, "R_390_GOT12", Calc::Slot),
+    u32(7, "R_390_GOT32", Calc::Slot),
+    u32(8, "R_390_PLT32", Calc::Plt).note(PLT32),
+    u16(13, "R_390_GOTOFF16", Calc::GotRelative),
+    s32(14, "R_390_GOTPC", Calc::GotDistance),
+    u16(15, "R_390_GOT16", Calc::Slot),
+    row(
+        16,
+        "R_390_PC16",
+        Calc::Relative,
+        Check::Signed(16),
+        Field::BITS16,
+    ),
+    dbl16(17, "R_390_PC16DBL", Calc::Relative),
+    dbl16(18, "R_390_PLT16DBL", Calc::Branch).note(WINDOW),
+    dbl32(19, "R_390_PC32DBL", Calc::Relative),
+    dbl32(20, "R_390_PLT32DBL", Calc::Branch),
+    dbl32(21, "R_390_GOTPCDBL", Calc::GotDistance),
+    whole(22, "R_390_64", Calc::Absolute),
+    whole(23, "R_390_PC64", Calc::Relative),
+    whole(24, "R_390_GOT64", Calc::Slot),
+    whole(25, "R_390_PLT64", Calc::Plt),
+    dbl32(26, "R_390_GOTENT", Calc::SlotRelative),
+    u32(27, "R_390_GOTOFF32", Calc::GotRelative),
+    whole(28, "R_390_GOTOFF64", Calc::GotRelative),
+    u12(29, "R_390_GOTPLT12", Calc::Slot),
+    u16(30, "R_390_GOTPLT16", Calc::Slot),
+    u32(31, "R_390_GOTPLT32", Calc::Slot),
+    whole(32, "R_390_GOTPLT64", Calc::Slot),
+    dbl32(33, "R_390_GOTPLTENT", Calc::SlotRelative),
+    u16(34, "R_390_PLTOFF16", Calc::PltOffset),
+    u32(35, "R_390_PLTOFF32", Calc::PltOffset),
+    whole(36, "R_390_PLTOFF64", Calc::PltOffset),
+    s20(57, "R_390_20", Calc::Absolute),
+    s20(58, "R_390_GOT20", Calc::Slot),
+    s20(59, "R_390_GOTPLT20", Calc::Slot),
+];
+
+static OTHER_NAMES: &[NameRun] = &[
+    (9, "R_390_COPY R_390_GLOB_DAT R_390_JMP_SLOT R_390_RELATIVE"),
+    (
+        37,
+        "R_390_TLS_LOAD R_390_TLS_GDCALL R_390_TLS_LDCALL R_390_TLS_GD32 R_390_TLS_GD64 \
+         R_390_TLS_GOTIE12 R_390_TLS_GOTIE32 R_390_TLS_GOTIE64 R_390_TLS_LDM32 \
+         R_390_TLS_LDM64 R_390_TLS_IE32 R_390_TLS_IE64 R_390_TLS_IEENT R_390_TLS_LE32 \
+         R_390_TLS_LE64 R_390_TLS_LDO32 R_390_TLS_LDO64 R_390_TLS_DTPMOD R_390_TLS_DTPOFF \
+         R_390_TLS_TPOFF",
+    ),
+    (
+        60,
+        "R_390_TLS_GOTIE20 R_390_IRELATIVE R_390_PC12DBL R_390_PLT12DBL R_390_PC24DBL \
+         R_390_PLT24DBL",
+    ),
+    (250, "R_390_GNU_VTINHERIT R_390_GNU_VTENTRY"),
+];
+
+/// How far a branch reaches without the PLT: P - S below the first, S - P up to the second.
+fn window(row: &Row) -> (i64, i64) {
+    if row.field == Field::BITS16 {
+        (-0xffff, 0x1e_fffe)
+    } else {
+        (-0xffff_ffff, 0xffff_fffe)
+    }
+}
+
+impl Backend for S390x {
+    fn name(&self) -> &'static str {
+        "s390x"
+    }
+
+    fn machines(&self) -> &'static [u16] {
+        &[22, 0xa390]
+    }
+
+    fn endian(&self) -> Endian {
+        Endian::Big
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        &ROWS
+    }
+
+    fn other_names(&self) -> &'static [NameRun] {
+        OTHER_NAMES
+    }
+
+    fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
+        let source = "arch/s390/kernel/module.c:module_frob_arch_sections";
+        let defined = LoaderSymbol {
+            rule: NameRule::Defined,
+            source,
+        };
+        (name == b"_GLOBAL_OFFSET_TABLE_").then_some(defined)
+    }
+
+    fn plan(
+        &self,
+        row: &Row,
+        _: &Facts<'_>,
+        inputs: &Inputs,
+        _: &[u8],
+    ) -> Result<Option<Patch>, Fault> {
+        if row.calc != Calc::Branch {
+            return apply::plan(row, inputs);
+        }
+        let (lowest, highest) = window(row);
+        let distance = inputs.s.wrapping_sub(inputs.p).cast_signed();
+        let near = (lowest..=highest).contains(&distance);
+        let target = if near { inputs.s } else { inputs.need_plt()? };
+        let value = target.wrapping_add_signed(inputs.a).wrapping_sub(inputs.p);
+        apply::fit(row, value.cast_signed()).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Anchor;
+
+    fn planned(number: u32, inputs: &Inputs) -> Result<i64, Fault> {
+        let row = S390x.row(number).unwrap();
+        S390x
+            .plan(row, &Facts::default(), inputs, &[])
+            .map(|patch| patch.unwrap().value)
+    }
+
+    #[test]
+    fn a_far_branch_goes_through_the_plt_and_keeps_its_addend() {
+        let near = Inputs {
+            s: 0x3000,
+            a: 2,
+            p: 0x1000,
+            ..Inputs::default()
+        };
+        assert_eq!(planned(20, &near), Ok(0x1001));
+        let far = Inputs {
+            s: 0x3_0000_0000,
+            plt: Some(0x1100),
+            ..near
+        };
+        assert_eq!(planned(20, &far), Ok(0x81));
+        assert_eq!(
+            planned(20, &Inputs { plt: None, ..far }),
+            Err(Fault::Missing(Anchor::Plt))
+        );
+    }
+
+    #[test]
+    fn both_windows_end_where_the_kernels_do() {
+        let plt = Some(0x4_0000_1000);
+        let at = |s: u64| Inputs {
+            s,
+            a: 2,
+            p: 0x4_0000_0000,
+            plt,
+            ..Inputs::default()
+        };
+        // The distance is what the direct branch would have; L gives 0x801 half-words.
+        assert_eq!(planned(20, &at(0x3_0000_0000)), Ok(0x801));
+        assert_eq!(planned(20, &at(0x3_0000_0002)), Ok(-0x7fff_fffe));
+        assert_eq!(planned(20, &at(0x5_0000_0000)), Ok(0x801));
+        assert_eq!(planned(18, &at(0x4_001f_0000)), Ok(0x801));
+        let overflow = Fault::Overflow {
+            value: 0x1e_fffe,
+            min: -0x1_0000,
+            max: 0xffff,
+        };
+        assert_eq!(planned(18, &at(0x4_001e_fffc)), Err(overflow));
+    }
+
+    #[test]
+    fn a_negative_plt_distance_is_refused() {
+        let inputs = Inputs {
+            p: 0x2000,
+            plt: Some(0x1000),
+            ..Inputs::default()
+        };
+        let overflow = Fault::Overflow {
+            value: -0x1000,
+            min: 0,
+            max: 0xffff_ffff,
+        };
+        assert_eq!(planned(8, &inputs), Err(overflow));
+    }
+
+    #[test]
+    fn an_odd_distance_is_refused_where_half_words_are_counted() {
+        let inputs = Inputs {
+            s: 0x11,
+            ..Inputs::default()
+        };
+        assert_eq!(
+            planned(19, &inputs),
+            Err(Fault::MisalignedValue {
+                value: 0x11,
+                align: 2
+            })
+        );
+    }
+}

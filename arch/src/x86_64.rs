@@ -1,0 +1,240 @@
+//! x86_64: little-endian, instructions of any length, operands at any byte.
+//!
+//! Relocated operands are whole 4- or 8-byte words without alignment, so a row is a size, a
+//! calculation and a check. The kernel and its modules live in the top 2 GiB (`-mcmodel=kernel`),
+//! where 32-bit operands are sign-extended; calls reach everything, so there is no PLT, and the
+//! module loader reserves nothing. A GOT does not exist either: GOT types are unknown.
+//!
+//! Oddities: the loader demands zero bytes at every place before it writes — the first relocation
+//! may not be written twice, nor leave its addend in the section — and it is the only one that
+//! clears: the bytes must be what it wrote, and become zero again. Only `R_X86_64_32` and
+//! `R_X86_64_32S` are range checked; a PC-relative value out of range is cut off in silence.
+//! `R_X86_64_PLT32` is `R_X86_64_PC32` by another name.
+//!
+//! Sources: `arch/x86/kernel/module.c`; *System V Application Binary Interface, AMD64 Architecture
+//! Processor Supplement*, "Relocation".
+
+use scroll::Endian;
+
+use crate::apply::{self, Facts, Inputs, Patch};
+use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::fault::Fault;
+use crate::field::{Field, outside, read_word};
+use crate::row::{Calc, Check, Row};
+
+/// The x86_64 back end.
+#[derive(Debug)]
+pub struct X86_64;
+
+const WRITE: &str = "arch/x86/kernel/module.c:__write_relocate_add";
+const UNCHECKED: &str = "the kernel cuts off high bits, the ABI demands a signed 32-bit value";
+
+static ROWS: [Row; 7] = [
+    Row::new(
+        0,
+        "R_X86_64_NONE",
+        Calc::Nothing,
+        Check::Low,
+        Field::NOTHING,
+        WRITE,
+    ),
+    Row::new(
+        1,
+        "R_X86_64_64",
+        Calc::Absolute,
+        Check::Wrapping,
+        Field::BITS64,
+        WRITE,
+    ),
+    Row::new(
+        2,
+        "R_X86_64_PC32",
+        Calc::Relative,
+        Check::Wrapping,
+        Field::BITS32,
+        WRITE,
+    )
+    .note(UNCHECKED),
+    Row::new(
+        4,
+        "R_X86_64_PLT32",
+        Calc::Relative,
+        Check::Wrapping,
+        Field::BITS32,
+        WRITE,
+    )
+    .note("never goes through a PLT; the kernel cuts off high bits, the ABI forbids them"),
+    Row::new(
+        10,
+        "R_X86_64_32",
+        Calc::Absolute,
+        Check::Unsigned(32),
+        Field::BITS32,
+        WRITE,
+    ),
+    Row::new(
+        11,
+        "R_X86_64_32S",
+        Calc::Absolute,
+        Check::Signed(32),
+        Field::BITS32,
+        WRITE,
+    ),
+    Row::new(
+        24,
+        "R_X86_64_PC64",
+        Calc::Relative,
+        Check::Wrapping,
+        Field::BITS64,
+        WRITE,
+    ),
+];
+
+static OTHER_NAMES: &[NameRun] = &[
+    (3, "R_X86_64_GOT32"),
+    (
+        5,
+        "R_X86_64_COPY R_X86_64_GLOB_DAT R_X86_64_JUMP_SLOT R_X86_64_RELATIVE \
+         R_X86_64_GOTPCREL",
+    ),
+    (
+        12,
+        "R_X86_64_16 R_X86_64_PC16 R_X86_64_8 R_X86_64_PC8 R_X86_64_DTPMOD64 \
+         R_X86_64_DTPOFF64 R_X86_64_TPOFF64 R_X86_64_TLSGD R_X86_64_TLSLD \
+         R_X86_64_DTPOFF32 R_X86_64_GOTTPOFF R_X86_64_TPOFF32",
+    ),
+    (
+        25,
+        "R_X86_64_GOTOFF64 R_X86_64_GOTPC32 R_X86_64_GOT64 R_X86_64_GOTPCREL64 \
+         R_X86_64_GOTPC64 R_X86_64_GOTPLT64 R_X86_64_PLTOFF64 R_X86_64_SIZE32 \
+         R_X86_64_SIZE64 R_X86_64_GOTPC32_TLSDESC R_X86_64_TLSDESC_CALL R_X86_64_TLSDESC \
+         R_X86_64_IRELATIVE R_X86_64_RELATIVE64 R_X86_64_PC32_BND R_X86_64_PLT32_BND \
+         R_X86_64_GOTPCRELX R_X86_64_REX_GOTPCRELX",
+    ),
+    (250, "R_X86_64_GNU_VTINHERIT R_X86_64_GNU_VTENTRY"),
+];
+
+/// The bytes of the row's field at the place.
+fn place<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
+    let needed = row.field.size();
+    site.get(..needed)
+        .ok_or_else(|| outside(needed, site.len()))
+}
+
+impl Backend for X86_64 {
+    fn name(&self) -> &'static str {
+        "x86_64"
+    }
+
+    fn machines(&self) -> &'static [u16] {
+        &[62]
+    }
+
+    fn endian(&self) -> Endian {
+        Endian::Little
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        &ROWS
+    }
+
+    fn other_names(&self) -> &'static [NameRun] {
+        OTHER_NAMES
+    }
+
+    fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
+        let source = "kernel/module/main.c:ignore_undef_symbol";
+        let ignored = LoaderSymbol {
+            rule: NameRule::Ignored,
+            source,
+        };
+        (name == b"_GLOBAL_OFFSET_TABLE_").then_some(ignored)
+    }
+
+    fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
+        let found = read_word(place(row, site)?, self.endian());
+        if found == 0 {
+            Ok(())
+        } else {
+            Err(Fault::SiteNotZero { found })
+        }
+    }
+
+    fn clear(
+        &self,
+        row: &Row,
+        _: &Facts<'_>,
+        inputs: &Inputs,
+        site: &mut [u8],
+    ) -> Result<(), Fault> {
+        let Some(Patch { field, value }) = apply::plan(row, inputs)? else {
+            return Ok(());
+        };
+        let found = read_word(place(row, site)?, self.endian());
+        let expected = value.cast_unsigned() & field.mask(0);
+        if found != expected {
+            return Err(Fault::SiteChanged { found, expected });
+        }
+        field.store(site, 0, self.endian())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: u32) -> &'static Row {
+        X86_64.row(number).unwrap()
+    }
+
+    #[test]
+    fn a_place_that_is_not_zero_is_refused() {
+        let (facts, inputs) = (
+            Facts::default(),
+            Inputs {
+                s: 0x1234,
+                ..Inputs::default()
+            },
+        );
+        let mut site = [0, 0, 0, 1];
+        let fault = Fault::SiteNotZero { found: 0x0100_0000 };
+        assert_eq!(X86_64.apply(row(2), &facts, &inputs, &mut site), Err(fault));
+        assert_eq!(X86_64.check_site(row(2), &facts, &site, 0), Err(fault));
+        assert_eq!(site, [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn clearing_wants_the_bytes_that_were_written() {
+        let (facts, inputs) = (
+            Facts::default(),
+            Inputs {
+                s: 0x1234,
+                ..Inputs::default()
+            },
+        );
+        let mut site = [0; 4];
+        X86_64.apply(row(2), &facts, &inputs, &mut site).unwrap();
+        site[0] ^= 1;
+        let fault = Fault::SiteChanged {
+            found: 0x1235,
+            expected: 0x1234,
+        };
+        assert_eq!(X86_64.clear(row(2), &facts, &inputs, &mut site), Err(fault));
+        site[0] ^= 1;
+        X86_64.clear(row(2), &facts, &inputs, &mut site).unwrap();
+        assert_eq!(site, [0; 4]);
+    }
+
+    #[test]
+    fn a_distance_out_of_range_is_cut_off_as_the_kernel_does() {
+        let inputs = Inputs {
+            s: 0x1_0000_0010,
+            ..Inputs::default()
+        };
+        let mut site = [0; 4];
+        X86_64
+            .apply(row(4), &Facts::default(), &inputs, &mut site)
+            .unwrap();
+        assert_eq!(site, [0x10, 0, 0, 0]);
+    }
+}
