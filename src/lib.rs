@@ -1,5 +1,14 @@
 //! Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
+//!
+//! Code in a livepatch uses kernel symbols that are not exported; their relocations must become
+//! *klp relocations*, which the kernel's livepatch core resolves. The flow, whose arrows never turn
+//! back: [`elf`] reads a module, [`annotation`] what its author wrote, [`symbols`] what the kernel
+//! has, [`resolve`] brings them together, [`klp`] plans, rewrites and proves. What a relocation
+//! type means on a machine is the business of `klp_arch`.
 
+pub mod annotation;
+pub mod cli;
+pub mod diagnostic;
 pub mod elf;
 pub mod klp;
 pub mod resolve;

@@ -1,3 +1,7 @@
 //! The `klp-convert` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    klp_convert::cli::run()
+}

@@ -118,18 +118,14 @@ pub fn compute(row: &Row, inputs: &Inputs) -> Result<i64, Fault> {
             let offset = inputs.need_got_slot()?.wrapping_sub(inputs.need_got()?);
             offset.wrapping_add_signed(a)
         }
-        Calc::SlotRelative => inputs
-            .need_got_slot()?
-            .wrapping_add_signed(a)
-            .wrapping_sub(p),
+        Calc::SlotRelative => inputs.need_got_slot()?.wrapping_add_signed(a).wrapping_sub(p),
         Calc::SlotOfSum => inputs.need_got_slot()?.wrapping_sub(p),
         Calc::GotRelative => sum.wrapping_sub(inputs.need_got()?),
         Calc::GotDistance => inputs.need_got()?.wrapping_add_signed(a).wrapping_sub(p),
         Calc::Plt => inputs.need_plt()?.wrapping_add_signed(a).wrapping_sub(p),
-        Calc::PltOffset => inputs
-            .need_plt()?
-            .wrapping_add_signed(a)
-            .wrapping_sub(inputs.need_got()?),
+        Calc::PltOffset => {
+            inputs.need_plt()?.wrapping_add_signed(a).wrapping_sub(inputs.need_got()?)
+        }
     };
     Ok(value.cast_signed())
 }
@@ -144,13 +140,8 @@ pub fn fit(row: &Row, value: i64) -> Result<Patch, Fault> {
         return Err(Fault::MisalignedValue { value, align });
     }
     row.check.admit(value)?;
-    let value = value
-        .wrapping_add(row.bias)
-        .unbounded_shr(u32::from(row.shift));
-    Ok(Patch {
-        field: row.field,
-        value,
-    })
+    let value = value.wrapping_add(row.bias).unbounded_shr(u32::from(row.shift));
+    Ok(Patch { field: row.field, value })
 }
 
 /// The patch of a row that means what it says. `None` when nothing is written.

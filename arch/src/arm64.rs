@@ -23,6 +23,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, NameRun};
+use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
 use crate::row::{Calc, Check, Features, Row};
@@ -35,70 +36,20 @@ const fn immediate(parts: &'static [Part]) -> Field {
     Field::plain(4, 1, parts)
 }
 
-const IMM12: Field = immediate(&[Part {
-    from: 0,
-    width: 12,
-    word: 0,
-    to: 10,
-}]);
-const IMM14: Field = immediate(&[Part {
-    from: 0,
-    width: 14,
-    word: 0,
-    to: 5,
-}]);
-const IMM16: Field = immediate(&[Part {
-    from: 0,
-    width: 16,
-    word: 0,
-    to: 5,
-}]);
-const IMM19: Field = immediate(&[Part {
-    from: 0,
-    width: 19,
-    word: 0,
-    to: 5,
-}]);
-const IMM26: Field = immediate(&[Part {
-    from: 0,
-    width: 26,
-    word: 0,
-    to: 0,
-}]);
+const IMM12: Field = immediate(&[Part { from: 0, width: 12, word: 0, to: 10 }]);
+const IMM14: Field = immediate(&[Part { from: 0, width: 14, word: 0, to: 5 }]);
+const IMM16: Field = immediate(&[Part { from: 0, width: 16, word: 0, to: 5 }]);
+const IMM19: Field = immediate(&[Part { from: 0, width: 19, word: 0, to: 5 }]);
+const IMM26: Field = immediate(&[Part { from: 0, width: 26, word: 0, to: 0 }]);
 const ADR: Field = immediate(&[
-    Part {
-        from: 0,
-        width: 2,
-        word: 0,
-        to: 29,
-    },
-    Part {
-        from: 2,
-        width: 19,
-        word: 0,
-        to: 5,
-    },
+    Part { from: 0, width: 2, word: 0, to: 29 },
+    Part { from: 2, width: 19, word: 0, to: 5 },
 ]);
 /// ADR's immediate, and the opcode bit that tells ADRP (1) from ADR (0).
 const ADR_OR_ADRP: Field = immediate(&[
-    Part {
-        from: 0,
-        width: 2,
-        word: 0,
-        to: 29,
-    },
-    Part {
-        from: 2,
-        width: 19,
-        word: 0,
-        to: 5,
-    },
-    Part {
-        from: 21,
-        width: 1,
-        word: 0,
-        to: 31,
-    },
+    Part { from: 0, width: 2, word: 0, to: 29 },
+    Part { from: 2, width: 19, word: 0, to: 5 },
+    Part { from: 21, width: 1, word: 0, to: 31 },
 ]);
 /// A move-wide immediate, and the opcode bits that tell MOVN from MOVZ.
 const MOVNZ: Field = Field {
@@ -106,18 +57,8 @@ const MOVNZ: Field = Field {
     words: 1,
     form: Form::OnesComplement,
     parts: &[
-        Part {
-            from: 0,
-            width: 16,
-            word: 0,
-            to: 5,
-        },
-        Part {
-            from: 16,
-            width: 2,
-            word: 0,
-            to: 29,
-        },
+        Part { from: 0, width: 16, word: 0, to: 5 },
+        Part { from: 16, width: 2, word: 0, to: 29 },
     ],
 };
 
@@ -148,9 +89,7 @@ const fn movnz(number: u32, name: &'static str, calc: Calc, shift: u8, check: Ch
 /// An immediate that counts words: 4 bytes.
 const fn words(number: u32, name: &'static str, calc: Calc, bits: u8, field: Field) -> Row {
     let check = Check::Signed(bits + 2);
-    Row::new(number, name, calc, check, field, IMM)
-        .shift(2)
-        .note(UNALIGNED)
+    Row::new(number, name, calc, check, field, IMM).shift(2).note(UNALIGNED)
 }
 
 /// The offset in a page, counted in units of the access.
@@ -164,147 +103,26 @@ const fn adrp(number: u32, name: &'static str, check: Check) -> Row {
 }
 
 static ROWS: [Row; 39] = [
-    Row::new(
-        0,
-        "R_ARM_NONE",
-        Calc::Nothing,
-        Check::Low,
-        Field::NOTHING,
-        NONE,
-    ),
-    Row::new(
-        256,
-        "R_AARCH64_NONE",
-        Calc::Nothing,
-        Check::Low,
-        Field::NOTHING,
-        NONE,
-    ),
-    data(
-        257,
-        "R_AARCH64_ABS64",
-        Calc::Absolute,
-        Check::Wrapping,
-        Field::BITS64,
-    ),
-    data(
-        258,
-        "R_AARCH64_ABS32",
-        Calc::Absolute,
-        Check::Unsigned(32),
-        Field::BITS32,
-    )
-    .note(UNSIGNED),
-    data(
-        259,
-        "R_AARCH64_ABS16",
-        Calc::Absolute,
-        Check::Unsigned(16),
-        Field::BITS16,
-    )
-    .note(UNSIGNED),
-    data(
-        260,
-        "R_AARCH64_PREL64",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS64,
-    ),
-    data(
-        261,
-        "R_AARCH64_PREL32",
-        Calc::Relative,
-        Check::Signed(32),
-        Field::BITS32,
-    )
-    .note(SIGNED),
-    data(
-        262,
-        "R_AARCH64_PREL16",
-        Calc::Relative,
-        Check::Signed(16),
-        Field::BITS16,
-    )
-    .note(SIGNED),
-    movk(
-        263,
-        "R_AARCH64_MOVW_UABS_G0",
-        Calc::Absolute,
-        0,
-        Check::Unsigned(16),
-    ),
-    movk(
-        264,
-        "R_AARCH64_MOVW_UABS_G0_NC",
-        Calc::Absolute,
-        0,
-        Check::Low,
-    ),
-    movk(
-        265,
-        "R_AARCH64_MOVW_UABS_G1",
-        Calc::Absolute,
-        16,
-        Check::Unsigned(32),
-    ),
-    movk(
-        266,
-        "R_AARCH64_MOVW_UABS_G1_NC",
-        Calc::Absolute,
-        16,
-        Check::Low,
-    ),
-    movk(
-        267,
-        "R_AARCH64_MOVW_UABS_G2",
-        Calc::Absolute,
-        32,
-        Check::Unsigned(48),
-    ),
-    movk(
-        268,
-        "R_AARCH64_MOVW_UABS_G2_NC",
-        Calc::Absolute,
-        32,
-        Check::Low,
-    ),
-    movk(
-        269,
-        "R_AARCH64_MOVW_UABS_G3",
-        Calc::Absolute,
-        48,
-        Check::Low,
-    ),
-    movnz(
-        270,
-        "R_AARCH64_MOVW_SABS_G0",
-        Calc::Absolute,
-        0,
-        Check::Signed(17),
-    ),
-    movnz(
-        271,
-        "R_AARCH64_MOVW_SABS_G1",
-        Calc::Absolute,
-        16,
-        Check::Signed(33),
-    ),
-    movnz(
-        272,
-        "R_AARCH64_MOVW_SABS_G2",
-        Calc::Absolute,
-        32,
-        Check::Signed(49),
-    ),
+    Row::new(0, "R_ARM_NONE", Calc::Nothing, Check::Low, Field::NOTHING, NONE),
+    Row::new(256, "R_AARCH64_NONE", Calc::Nothing, Check::Low, Field::NOTHING, NONE),
+    data(257, "R_AARCH64_ABS64", Calc::Absolute, Check::Wrapping, Field::BITS64),
+    data(258, "R_AARCH64_ABS32", Calc::Absolute, Check::Unsigned(32), Field::BITS32).note(UNSIGNED),
+    data(259, "R_AARCH64_ABS16", Calc::Absolute, Check::Unsigned(16), Field::BITS16).note(UNSIGNED),
+    data(260, "R_AARCH64_PREL64", Calc::Relative, Check::Wrapping, Field::BITS64),
+    data(261, "R_AARCH64_PREL32", Calc::Relative, Check::Signed(32), Field::BITS32).note(SIGNED),
+    data(262, "R_AARCH64_PREL16", Calc::Relative, Check::Signed(16), Field::BITS16).note(SIGNED),
+    movk(263, "R_AARCH64_MOVW_UABS_G0", Calc::Absolute, 0, Check::Unsigned(16)),
+    movk(264, "R_AARCH64_MOVW_UABS_G0_NC", Calc::Absolute, 0, Check::Low),
+    movk(265, "R_AARCH64_MOVW_UABS_G1", Calc::Absolute, 16, Check::Unsigned(32)),
+    movk(266, "R_AARCH64_MOVW_UABS_G1_NC", Calc::Absolute, 16, Check::Low),
+    movk(267, "R_AARCH64_MOVW_UABS_G2", Calc::Absolute, 32, Check::Unsigned(48)),
+    movk(268, "R_AARCH64_MOVW_UABS_G2_NC", Calc::Absolute, 32, Check::Low),
+    movk(269, "R_AARCH64_MOVW_UABS_G3", Calc::Absolute, 48, Check::Low),
+    movnz(270, "R_AARCH64_MOVW_SABS_G0", Calc::Absolute, 0, Check::Signed(17)),
+    movnz(271, "R_AARCH64_MOVW_SABS_G1", Calc::Absolute, 16, Check::Signed(33)),
+    movnz(272, "R_AARCH64_MOVW_SABS_G2", Calc::Absolute, 32, Check::Signed(49)),
     words(273, "R_AARCH64_LD_PREL_LO19", Calc::Relative, 19, IMM19),
-    Row::new(
-        274,
-        "R_AARCH64_ADR_PREL_LO21",
-        Calc::Relative,
-        Check::Signed(21),
-        ADR,
-        IMM,
-    ),
+    Row::new(274, "R_AARCH64_ADR_PREL_LO21", Calc::Relative, Check::Signed(21), ADR, IMM),
     adrp(275, "R_AARCH64_ADR_PREL_PG_HI21", Check::Signed(33)),
     adrp(276, "R_AARCH64_ADR_PREL_PG_HI21_NC", Check::Wrapping),
     low12(277, "R_AARCH64_ADD_ABS_LO12_NC", 0),
@@ -316,55 +134,13 @@ static ROWS: [Row; 39] = [
     low12(284, "R_AARCH64_LDST16_ABS_LO12_NC", 1),
     low12(285, "R_AARCH64_LDST32_ABS_LO12_NC", 2),
     low12(286, "R_AARCH64_LDST64_ABS_LO12_NC", 3),
-    movnz(
-        287,
-        "R_AARCH64_MOVW_PREL_G0",
-        Calc::Relative,
-        0,
-        Check::Signed(17),
-    ),
-    movk(
-        288,
-        "R_AARCH64_MOVW_PREL_G0_NC",
-        Calc::Relative,
-        0,
-        Check::Low,
-    ),
-    movnz(
-        289,
-        "R_AARCH64_MOVW_PREL_G1",
-        Calc::Relative,
-        16,
-        Check::Signed(33),
-    ),
-    movk(
-        290,
-        "R_AARCH64_MOVW_PREL_G1_NC",
-        Calc::Relative,
-        16,
-        Check::Low,
-    ),
-    movnz(
-        291,
-        "R_AARCH64_MOVW_PREL_G2",
-        Calc::Relative,
-        32,
-        Check::Signed(49),
-    ),
-    movk(
-        292,
-        "R_AARCH64_MOVW_PREL_G2_NC",
-        Calc::Relative,
-        32,
-        Check::Low,
-    ),
-    movnz(
-        293,
-        "R_AARCH64_MOVW_PREL_G3",
-        Calc::Relative,
-        48,
-        Check::Wrapping,
-    ),
+    movnz(287, "R_AARCH64_MOVW_PREL_G0", Calc::Relative, 0, Check::Signed(17)),
+    movk(288, "R_AARCH64_MOVW_PREL_G0_NC", Calc::Relative, 0, Check::Low),
+    movnz(289, "R_AARCH64_MOVW_PREL_G1", Calc::Relative, 16, Check::Signed(33)),
+    movk(290, "R_AARCH64_MOVW_PREL_G1_NC", Calc::Relative, 16, Check::Low),
+    movnz(291, "R_AARCH64_MOVW_PREL_G2", Calc::Relative, 32, Check::Signed(49)),
+    movk(292, "R_AARCH64_MOVW_PREL_G2_NC", Calc::Relative, 32, Check::Low),
+    movnz(293, "R_AARCH64_MOVW_PREL_G3", Calc::Relative, 48, Check::Wrapping),
     low12(299, "R_AARCH64_LDST128_ABS_LO12_NC", 4),
 ];
 
@@ -428,18 +204,17 @@ fn plan_around_erratum(inputs: &Inputs) -> Result<Patch, Fault> {
     let distance = (inputs.sum() & !0xfff).wrapping_sub(inputs.p).cast_signed();
     if Check::Signed(21).admit(distance).is_ok() {
         // Masked, so that the opcode bit above the immediate is zero.
-        return Ok(Patch {
-            field: ADR_OR_ADRP,
-            value: distance & 0x1f_ffff,
-        });
+        return Ok(Patch { field: ADR_OR_ADRP, value: distance & 0x1f_ffff });
     }
     let branch = inputs.need_plt()?.wrapping_sub(inputs.p).cast_signed();
     Check::Signed(28).admit(branch)?;
-    Ok(Patch {
-        field: Field::BITS32,
-        value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff,
-    })
+    Ok(Patch { field: Field::BITS32, value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff })
 }
+
+const CONSUMED: &[ConsumedSection] = &[
+    ConsumedSection::prefix(".altinstr", "apply_alternatives_module"),
+    ConsumedSection::exact(".init.eh_frame", "scs_patch"),
+];
 
 impl Backend for Arm64 {
     fn name(&self) -> &'static str {
@@ -456,6 +231,10 @@ impl Backend for Arm64 {
 
     fn rows(&self) -> &'static [Row] {
         &ROWS
+    }
+
+    fn consumed_sections(&self) -> &'static [ConsumedSection] {
+        CONSUMED
     }
 
     fn other_names(&self) -> &'static [NameRun] {
@@ -498,10 +277,7 @@ mod tests {
     use crate::fault::Anchor;
 
     fn applied(number: u32, features: Features, inputs: &Inputs, word: u32) -> Result<u32, Fault> {
-        let facts = Facts {
-            features,
-            ..Facts::default()
-        };
+        let facts = Facts { features, ..Facts::default() };
         let mut site = word.to_le_bytes();
         Arm64.apply(Arm64.row(number).unwrap(), &facts, inputs, &mut site)?;
         Ok(u32::from_le_bytes(site))
@@ -510,22 +286,11 @@ mod tests {
     #[test]
     fn a_branch_out_of_reach_goes_through_its_plt_slot() {
         let none = Features::empty();
-        let far = Inputs {
-            s: 0x1000_0000,
-            p: 0x1000,
-            plt: Some(0x2000),
-            ..Inputs::default()
-        };
+        let far = Inputs { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
         assert_eq!(applied(283, none, &far, 0x9400_0000), Ok(0x9400_0400));
         let without = Inputs { plt: None, ..far };
-        assert_eq!(
-            applied(283, none, &without, 0),
-            Err(Fault::Missing(Anchor::Plt))
-        );
-        let near = Inputs {
-            s: 0x1ff0,
-            ..without
-        };
+        assert_eq!(applied(283, none, &without, 0), Err(Fault::Missing(Anchor::Plt)));
+        let near = Inputs { s: 0x1ff0, ..without };
         assert_eq!(applied(283, none, &near, 0x9400_0000), Ok(0x9400_03fc));
     }
 
@@ -533,63 +298,26 @@ mod tests {
     fn an_adrp_at_the_end_of_a_page_becomes_adr_or_branch() {
         let on = Features::ERRATUM_843419;
         let adrp = 0x9000_0001;
-        let near = Inputs {
-            s: 0x2_3456,
-            p: 0x2_1ff8,
-            ..Inputs::default()
-        };
+        let near = Inputs { s: 0x2_3456, p: 0x2_1ff8, ..Inputs::default() };
         assert_eq!(applied(275, on, &near, adrp), Ok(0x1000_8041));
-        assert_eq!(
-            applied(
-                275,
-                on,
-                &Inputs {
-                    p: 0x2_1ff4,
-                    ..near
-                },
-                adrp
-            ),
-            Ok(0xd000_0001)
-        );
-        assert_eq!(
-            applied(275, Features::empty(), &near, adrp),
-            Ok(0xd000_0001)
-        );
-        let far = Inputs {
-            s: 0x4000_0000,
-            plt: Some(0x2_2ff8),
-            ..near
-        };
+        assert_eq!(applied(275, on, &Inputs { p: 0x2_1ff4, ..near }, adrp), Ok(0xd000_0001));
+        assert_eq!(applied(275, Features::empty(), &near, adrp), Ok(0xd000_0001));
+        let far = Inputs { s: 0x4000_0000, plt: Some(0x2_2ff8), ..near };
         assert_eq!(applied(275, on, &far, adrp), Ok(0x1400_0400));
         let without = Inputs { plt: None, ..far };
-        assert_eq!(
-            applied(275, on, &without, adrp),
-            Err(Fault::Missing(Anchor::Plt))
-        );
+        assert_eq!(applied(275, on, &without, adrp), Err(Fault::Missing(Anchor::Plt)));
     }
 
     #[test]
     fn a_late_write_to_an_unaligned_place_would_be_skipped() {
         let row = Arm64.row(257).unwrap();
-        let late = Facts {
-            late: true,
-            ..Facts::default()
-        };
+        let late = Facts { late: true, ..Facts::default() };
         let fault = Fault::MisalignedPlace { place: 2, align: 4 };
         assert_eq!(Arm64.check_site(row, &late, &[0; 16], 2), Err(fault));
         assert_eq!(Arm64.check_site(row, &late, &[0; 16], 8), Ok(()));
-        assert_eq!(
-            Arm64.check_site(row, &Facts::default(), &[0; 16], 2),
-            Ok(())
-        );
-        let inputs = Inputs {
-            p: 0x1002,
-            ..Inputs::default()
-        };
-        let fault = Fault::MisalignedPlace {
-            place: 0x1002,
-            align: 4,
-        };
+        assert_eq!(Arm64.check_site(row, &Facts::default(), &[0; 16], 2), Ok(()));
+        let inputs = Inputs { p: 0x1002, ..Inputs::default() };
+        let fault = Fault::MisalignedPlace { place: 0x1002, align: 4 };
         assert_eq!(Arm64.apply(row, &late, &inputs, &mut [0; 16]), Err(fault));
     }
 }

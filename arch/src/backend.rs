@@ -11,6 +11,7 @@ use core::fmt::Debug;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
+use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
 use crate::row::Row;
@@ -36,6 +37,14 @@ pub struct LoaderSymbol {
     pub source: &'static str,
 }
 
+impl LoaderSymbol {
+    /// Whether the module loads although nothing exports the symbol.
+    #[must_use]
+    pub fn needs_no_export(&self) -> bool {
+        matches!(self.rule, NameRule::Defined | NameRule::Ignored)
+    }
+}
+
 /// Names of relocation types with consecutive numbers: the first number, and the names with white
 /// space between them.
 pub type NameRun = (u32, &'static str);
@@ -59,10 +68,7 @@ pub trait Backend: Debug + Sync {
 
     /// The row of a relocation type, on whatever kernel it is known.
     fn row(&self, number: u32) -> Option<&'static Row> {
-        let index = self
-            .rows()
-            .binary_search_by_key(&number, |row| row.number)
-            .ok()?;
+        let index = self.rows().binary_search_by_key(&number, |row| row.number).ok()?;
         self.rows().get(index)
     }
 
@@ -73,20 +79,14 @@ pub trait Backend: Debug + Sync {
     fn known_row(&self, number: u32, facts: &Facts<'_>) -> Result<&'static Row, Fault> {
         let row = self.row(number).ok_or(Fault::UnknownType { number })?;
         let here = row.when.holds(facts.features);
-        if here {
-            Ok(row)
-        } else {
-            Err(Fault::NotOnThisKernel { number })
-        }
+        if here { Ok(row) } else { Err(Fault::NotOnThisKernel { number }) }
     }
 
     /// The ABI's name of a relocation type, whether the loader knows it or not.
     fn relocation_name(&self, number: u32) -> Option<&'static str> {
         let other = || {
             let (first, names) = self.other_names().iter().rfind(|run| run.0 <= number)?;
-            names
-                .split_ascii_whitespace()
-                .nth(usize::try_from(number - first).ok()?)
+            names.split_ascii_whitespace().nth(usize::try_from(number - first).ok()?)
         };
         self.row(number).map(|row| row.name).or_else(other)
     }
@@ -109,6 +109,24 @@ pub trait Backend: Debug + Sync {
     /// Sections without which the loader refuses a module.
     fn required_sections(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Sections that the loader's `module_finalize` reads or rewrites, on top of what the kernel
+    /// does on every machine.
+    fn consumed_sections(&self) -> &'static [ConsumedSection] {
+        &[]
+    }
+
+    /// Whether sections called `.init…` are freed once the module's init function has run
+    /// (`module_init_section`).
+    fn frees_init_sections(&self) -> bool {
+        true
+    }
+
+    /// Whether the place must be untouched when a relocation is written, so that no two
+    /// relocations can share one.
+    fn needs_untouched_place(&self) -> bool {
+        false
     }
 
     /// Power of two that the place of a late write must be a multiple of.
@@ -212,19 +230,11 @@ pub trait Backend: Debug + Sync {
 /// Whether the target kernel knows the row.
 fn check_row(row: &Row, facts: &Facts<'_>) -> Result<(), Fault> {
     let here = row.when.holds(facts.features);
-    if here {
-        Ok(())
-    } else {
-        Err(Fault::NotOnThisKernel { number: row.number })
-    }
+    if here { Ok(()) } else { Err(Fault::NotOnThisKernel { number: row.number }) }
 }
 
 /// Whether the late writer would skip the place (an address, or an offset in an aligned section).
 fn check_late(row: &Row, facts: &Facts<'_>, place: u64, align: u64) -> Result<(), Fault> {
     let skipped = facts.late && row.field.size() != 0 && place & (align - 1) != 0;
-    if skipped {
-        Err(Fault::MisalignedPlace { place, align })
-    } else {
-        Ok(())
-    }
+    if skipped { Err(Fault::MisalignedPlace { place, align }) } else { Ok(()) }
 }

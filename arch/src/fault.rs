@@ -120,10 +120,7 @@ impl fmt::Display for Fault {
                 write!(f, "value {} is not a multiple of {align}", Signed(value))
             }
             Self::MisalignedPlace { place, align } => {
-                write!(
-                    f,
-                    "place {place:#x} is not a multiple of {align}, a late write is skipped"
-                )
+                write!(f, "place {place:#x} is not a multiple of {align}, a late write is skipped")
             }
             Self::SiteNotZero { found } => {
                 write!(f, "the place holds {found:#x}, the loader demands zero")
@@ -135,20 +132,14 @@ impl fmt::Display for Fault {
                 write!(f, "no nop after call, found {found:#010x}")
             }
             Self::PlaceOutside { needed, available } => {
-                write!(
-                    f,
-                    "{needed:#x} bytes are needed, the section ends after {available:#x}"
-                )
+                write!(f, "{needed:#x} bytes are needed, the section ends after {available:#x}")
             }
             Self::ReadOnly => f.write_str("a late write into a read-only section faults"),
             Self::UnknownType { number } => {
                 write!(f, "the loader does not know relocation type {number}")
             }
             Self::NotOnThisKernel { number } => {
-                write!(
-                    f,
-                    "relocation type {number} needs another kernel configuration"
-                )
+                write!(f, "relocation type {number} needs another kernel configuration")
             }
             Self::Missing(anchor) => write!(f, "the address of the {anchor} is not known"),
             Self::WrongAbi { flags } => write!(f, "e_flags {flags:#x} name another ABI"),
@@ -165,32 +156,15 @@ mod tests {
 
     #[test]
     fn a_signed_range_prints_signs_and_an_unsigned_one_prints_addresses() {
-        let near = Fault::Overflow {
-            value: -0x8001,
-            min: -0x8000,
-            max: 0x7fff,
-        };
-        assert_eq!(
-            near.to_string(),
-            "value -0x8001 is outside -0x8000..=0x7fff"
-        );
-        let far = Fault::Overflow {
-            value: -0x7f00_0000,
-            min: 0,
-            max: 0xffff_ffff,
-        };
-        assert_eq!(
-            far.to_string(),
-            "value 0xffffffff81000000 is outside 0x0..=0xffffffff"
-        );
+        let near = Fault::Overflow { value: -0x8001, min: -0x8000, max: 0x7fff };
+        assert_eq!(near.to_string(), "value -0x8001 is outside -0x8000..=0x7fff");
+        let far = Fault::Overflow { value: -0x7f00_0000, min: 0, max: 0xffff_ffff };
+        assert_eq!(far.to_string(), "value 0xffffffff81000000 is outside 0x0..=0xffffffff");
     }
 
     #[test]
     fn a_missing_anchor_is_named() {
         let fault = Fault::Missing(Anchor::Plt);
-        assert_eq!(
-            fault.to_string(),
-            "the address of the PLT entry of the symbol is not known"
-        );
+        assert_eq!(fault.to_string(), "the address of the PLT entry of the symbol is not known");
     }
 }

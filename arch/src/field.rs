@@ -48,20 +48,11 @@ pub struct Field {
 
 /// The lowest `width` bits.
 const fn ones(width: u8) -> u64 {
-    if width >= 64 {
-        u64::MAX
-    } else {
-        (1 << width) - 1
-    }
+    if width >= 64 { u64::MAX } else { (1 << width) - 1 }
 }
 
 const fn part(from: u8, width: u8, word: u8, to: u8) -> Part {
-    Part {
-        from,
-        width,
-        word,
-        to,
-    }
+    Part { from, width, word, to }
 }
 
 impl Field {
@@ -79,12 +70,7 @@ impl Field {
     /// A field in two's complement of `words` words with `word` bytes each.
     #[must_use]
     pub const fn plain(word: u8, words: u8, parts: &'static [Part]) -> Self {
-        Self {
-            word,
-            words,
-            form: Form::Plain,
-            parts,
-        }
+        Self { word, words, form: Form::Plain, parts }
     }
 
     /// Bytes from the place to the end of the last word.
@@ -112,9 +98,7 @@ impl Field {
     /// [`Fault::PlaceOutside`] when `site` is shorter than the field; nothing is written then.
     pub fn store(&self, site: &mut [u8], value: i64, endian: Endian) -> Result<(), Fault> {
         let (needed, available) = (self.size(), site.len());
-        let site = site
-            .get_mut(..needed)
-            .ok_or_else(|| outside(needed, available))?;
+        let site = site.get_mut(..needed).ok_or_else(|| outside(needed, available))?;
         let pattern = self.pattern(value);
         for (index, word) in (0u8..).zip(site.chunks_exact_mut(usize::from(self.word))) {
             let kept = read_word(word, endian) & !self.mask(index);
@@ -134,9 +118,7 @@ impl Field {
     /// [`Fault::PlaceOutside`] when `site` is shorter than the field.
     pub fn load(&self, site: &[u8], signed: bool, endian: Endian) -> Result<i64, Fault> {
         let (needed, available) = (self.size(), site.len());
-        let site = site
-            .get(..needed)
-            .ok_or_else(|| outside(needed, available))?;
+        let site = site.get(..needed).ok_or_else(|| outside(needed, available))?;
         let mut pattern = 0;
         for (index, word) in (0u8..).zip(site.chunks_exact(usize::from(self.word))) {
             let word = read_word(word, endian);
@@ -152,11 +134,7 @@ impl Field {
         match self.form {
             Form::Plain => value.cast_unsigned(),
             Form::OnesComplement => {
-                let (bits, opcode) = if value < 0 {
-                    (!value, 0b00)
-                } else {
-                    (value, 0b10)
-                };
+                let (bits, opcode) = if value < 0 { (!value, 0b00) } else { (value, 0b10) };
                 let width = self.width().saturating_sub(2);
                 let magnitude = bits.cast_unsigned() & !u64::MAX.unbounded_shl(width);
                 magnitude | u64::unbounded_shl(opcode, width)
@@ -169,20 +147,13 @@ impl Field {
         match self.form {
             Form::Plain if signed => {
                 let unused = 64u32.saturating_sub(self.width());
-                pattern
-                    .unbounded_shl(unused)
-                    .cast_signed()
-                    .unbounded_shr(unused)
+                pattern.unbounded_shl(unused).cast_signed().unbounded_shr(unused)
             }
             Form::Plain => pattern.cast_signed(),
             Form::OnesComplement => {
                 let width = self.width().saturating_sub(2);
                 let magnitude = (pattern & !u64::MAX.unbounded_shl(width)).cast_signed();
-                if pattern.unbounded_shr(width) == 0 {
-                    !magnitude
-                } else {
-                    magnitude
-                }
+                if pattern.unbounded_shr(width) == 0 { !magnitude } else { magnitude }
             }
         }
     }
@@ -191,10 +162,7 @@ impl Field {
 /// The fault of a place with `available` bytes behind it where `needed` are touched.
 pub(crate) fn outside(needed: usize, available: usize) -> Fault {
     let count = |bytes| u64::try_from(bytes).unwrap_or(u64::MAX);
-    Fault::PlaceOutside {
-        needed: count(needed),
-        available: count(available),
-    }
+    Fault::PlaceOutside { needed: count(needed), available: count(available) }
 }
 
 /// Up to eight bytes as a number.
@@ -210,15 +178,8 @@ pub(crate) fn read_word(bytes: &[u8], endian: Endian) -> u64 {
 fn write_word(bytes: &mut [u8], word: u64, endian: Endian) {
     let low_first = word.to_le_bytes();
     match endian {
-        Endian::Little => bytes
-            .iter_mut()
-            .zip(low_first)
-            .for_each(|(to, from)| *to = from),
-        Endian::Big => bytes
-            .iter_mut()
-            .rev()
-            .zip(low_first)
-            .for_each(|(to, from)| *to = from),
+        Endian::Little => bytes.iter_mut().zip(low_first).for_each(|(to, from)| *to = from),
+        Endian::Big => bytes.iter_mut().rev().zip(low_first).for_each(|(to, from)| *to = from),
     }
 }
 
@@ -248,9 +209,7 @@ mod tests {
         let mut site = [0; 3];
         Field::BITS16.store(&mut site, 0x1234, Endian::Big).unwrap();
         assert_eq!(site, [0x12, 0x34, 0]);
-        Field::BITS16
-            .store(&mut site, 0x1234, Endian::Little)
-            .unwrap();
+        Field::BITS16.store(&mut site, 0x1234, Endian::Little).unwrap();
         assert_eq!(site, [0x34, 0x12, 0]);
     }
 
@@ -269,13 +228,7 @@ mod tests {
     fn a_short_site_is_refused_and_left_alone() {
         let mut site = [7; 3];
         let fault = SPLIT.store(&mut site, 1, Endian::Little).unwrap_err();
-        assert_eq!(
-            fault,
-            Fault::PlaceOutside {
-                needed: 4,
-                available: 3
-            }
-        );
+        assert_eq!(fault, Fault::PlaceOutside { needed: 4, available: 3 });
         assert_eq!(site, [7; 3]);
         assert!(SPLIT.load(&site, true, Endian::Little).is_err());
     }

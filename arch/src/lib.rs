@@ -33,8 +33,10 @@ extern crate std;
 pub mod apply;
 mod arm64;
 mod backend;
+mod consumed;
 mod fault;
 mod field;
+mod notation;
 mod ppc64le;
 mod row;
 mod s390x;
@@ -43,8 +45,10 @@ mod x86_64;
 pub use apply::{Facts, Inputs, Patch};
 pub use arm64::Arm64;
 pub use backend::{Backend, LoaderSymbol, NameRule, NameRun};
+pub use consumed::ConsumedSection;
 pub use fault::{Anchor, Fault};
 pub use field::{Field, Form, Part};
+pub use notation::Calculation;
 pub use ppc64le::Ppc64le;
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390x;
@@ -62,17 +66,11 @@ pub fn backends() -> &'static [&'static dyn Backend] {
 /// The back end for a value of `e_machine`.
 #[must_use]
 pub fn for_machine(e_machine: u16) -> Option<&'static dyn Backend> {
-    backends()
-        .iter()
-        .copied()
-        .find(|backend| backend.machines().contains(&e_machine))
+    backends().iter().copied().find(|backend| backend.machines().contains(&e_machine))
 }
 
 /// The back end of a name, as [`Backend::name`] spells it.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Backend> {
-    backends()
-        .iter()
-        .copied()
-        .find(|backend| backend.name() == name)
+    backends().iter().copied().find(|backend| backend.name() == name)
 }

@@ -22,6 +22,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part, outside, read_word};
 use crate::row::{Calc, Check, Features, Row, When};
@@ -41,94 +42,30 @@ const NOP: u32 = 0x6000_0000;
 const LD_TOC: u32 = 0xe841_0018;
 
 /// Bits 15:2 of a half-word; the value's low two bits are checked, not stored.
-const DS16: Field = Field::plain(
-    2,
-    1,
-    &[Part {
-        from: 0,
-        width: 14,
-        word: 0,
-        to: 2,
-    }],
-);
+const DS16: Field = Field::plain(2, 1, &[Part { from: 0, width: 14, word: 0, to: 2 }]);
 /// Bits 25:2 of a branch.
-const LI24: Field = Field::plain(
-    4,
-    1,
-    &[Part {
-        from: 0,
-        width: 24,
-        word: 0,
-        to: 2,
-    }],
-);
+const LI24: Field = Field::plain(4, 1, &[Part { from: 0, width: 24, word: 0, to: 2 }]);
 /// A branch's 24 bits and the whole word behind it.
 const LI24_AND_NEXT: Field = Field::plain(
     4,
     2,
-    &[
-        Part {
-            from: 0,
-            width: 24,
-            word: 0,
-            to: 2,
-        },
-        Part {
-            from: 24,
-            width: 32,
-            word: 1,
-            to: 0,
-        },
-    ],
+    &[Part { from: 0, width: 24, word: 0, to: 2 }, Part { from: 24, width: 32, word: 1, to: 0 }],
 );
 /// 18 bits in the prefix, 16 in the suffix.
 const PREFIXED34: Field = Field::plain(
     4,
     2,
-    &[
-        Part {
-            from: 16,
-            width: 18,
-            word: 0,
-            to: 0,
-        },
-        Part {
-            from: 0,
-            width: 16,
-            word: 1,
-            to: 0,
-        },
-    ],
+    &[Part { from: 16, width: 18, word: 0, to: 0 }, Part { from: 0, width: 16, word: 1, to: 0 }],
 );
 /// The same, with the opcode bits that turn `pla` (prefix bit 25, suffix bits 31:26) into `pld`.
 const PREFIXED34_LOAD: Field = Field::plain(
     4,
     2,
     &[
-        Part {
-            from: 16,
-            width: 18,
-            word: 0,
-            to: 0,
-        },
-        Part {
-            from: 0,
-            width: 16,
-            word: 1,
-            to: 0,
-        },
-        Part {
-            from: 34,
-            width: 6,
-            word: 1,
-            to: 26,
-        },
-        Part {
-            from: 40,
-            width: 1,
-            word: 0,
-            to: 25,
-        },
+        Part { from: 16, width: 18, word: 0, to: 0 },
+        Part { from: 0, width: 16, word: 1, to: 0 },
+        Part { from: 34, width: 6, word: 1, to: 26 },
+        Part { from: 40, width: 1, word: 0, to: 25 },
     ],
 );
 /// Opcode bits of `pld` for [`PREFIXED34_LOAD`]: an 8LS prefix and primary opcode 57.
@@ -137,20 +74,7 @@ const PLD: i64 = 57 << 34;
 const PAIR: Field = Field::plain(
     4,
     2,
-    &[
-        Part {
-            from: 0,
-            width: 32,
-            word: 0,
-            to: 0,
-        },
-        Part {
-            from: 32,
-            width: 32,
-            word: 1,
-            to: 0,
-        },
-    ],
+    &[Part { from: 0, width: 32, word: 0, to: 0 }, Part { from: 32, width: 32, word: 1, to: 0 }],
 );
 
 const TOC_KERNEL: When = When::Without(Features::PCREL);
@@ -172,131 +96,34 @@ const fn high_adjusted(row: Row) -> Row {
 }
 
 const fn call(number: u32, name: &'static str) -> Row {
-    row(number, name, Calc::Branch, Check::Signed(26), LI24)
-        .align(4)
-        .shift(2)
+    row(number, name, Calc::Branch, Check::Signed(26), LI24).align(4).shift(2)
 }
 
 static ROWS: [Row; 18] = [
-    row(
-        1,
-        "R_PPC64_ADDR32",
-        Calc::Absolute,
-        Check::Wrapping,
-        Field::BITS32,
-    )
-    .note(UNCHECKED),
+    row(1, "R_PPC64_ADDR32", Calc::Absolute, Check::Wrapping, Field::BITS32).note(UNCHECKED),
     call(REL24, "R_PPC64_REL24"),
-    row(
-        26,
-        "R_PPC64_REL32",
-        Calc::Relative,
-        Check::Signed(32),
-        Field::BITS32,
-    ),
-    row(
-        38,
-        "R_PPC64_ADDR64",
-        Calc::Absolute,
-        Check::Wrapping,
-        Field::BITS64,
-    ),
-    row(
-        44,
-        "R_PPC64_REL64",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS64,
-    ),
-    toc(
-        47,
-        "R_PPC64_TOC16",
-        Calc::TocRelative,
-        Check::Signed(16),
-        Field::BITS16,
-    ),
-    toc(
-        48,
-        "R_PPC64_TOC16_LO",
-        Calc::TocRelative,
-        Check::Wrapping,
-        Field::BITS16,
-    ),
-    high_adjusted(toc(
-        50,
-        "R_PPC64_TOC16_HA",
-        Calc::TocRelative,
-        Check::Wrapping,
-        Field::BITS16,
-    )),
+    row(26, "R_PPC64_REL32", Calc::Relative, Check::Signed(32), Field::BITS32),
+    row(38, "R_PPC64_ADDR64", Calc::Absolute, Check::Wrapping, Field::BITS64),
+    row(44, "R_PPC64_REL64", Calc::Relative, Check::Wrapping, Field::BITS64),
+    toc(47, "R_PPC64_TOC16", Calc::TocRelative, Check::Signed(16), Field::BITS16),
+    toc(48, "R_PPC64_TOC16_LO", Calc::TocRelative, Check::Wrapping, Field::BITS16),
+    high_adjusted(toc(50, "R_PPC64_TOC16_HA", Calc::TocRelative, Check::Wrapping, Field::BITS16)),
     toc(51, "R_PPC64_TOC", Calc::Toc, Check::Wrapping, Field::BITS64)
         .note("the kernel ignores the addend as well as the symbol"),
-    toc(
-        63,
-        "R_PPC64_TOC16_DS",
-        Calc::TocRelative,
-        Check::Signed(16),
-        DS16,
-    )
-    .align(4)
-    .shift(2),
-    toc(
-        64,
-        "R_PPC64_TOC16_LO_DS",
-        Calc::TocRelative,
-        Check::Wrapping,
-        DS16,
-    )
-    .align(4)
-    .shift(2),
-    toc(
-        109,
-        "R_PPC64_TOCSAVE",
-        Calc::Nothing,
-        Check::Low,
-        Field::NOTHING,
-    ),
+    toc(63, "R_PPC64_TOC16_DS", Calc::TocRelative, Check::Signed(16), DS16).align(4).shift(2),
+    toc(64, "R_PPC64_TOC16_LO_DS", Calc::TocRelative, Check::Wrapping, DS16).align(4).shift(2),
+    toc(109, "R_PPC64_TOCSAVE", Calc::Nothing, Check::Low, Field::NOTHING),
     call(REL24_NOTOC, "R_PPC64_REL24_NOTOC").when(PCREL_KERNEL),
-    row(
-        ENTRY,
-        "R_PPC64_ENTRY",
-        Calc::TocDistance,
-        Check::Wrapping,
-        PAIR,
-    )
-    .note("writes two instructions; without effect where the TOC is far or does not exist"),
-    row(
-        PCREL34,
-        "R_PPC64_PCREL34",
-        Calc::Relative,
-        Check::Signed(34),
-        PREFIXED34,
-    )
-    .when(PCREL_KERNEL)
-    .note("a per-CPU symbol out of reach is loaded from a GOT slot, and the opcode changes"),
-    row(
-        133,
-        "R_PPC64_GOT_PCREL34",
-        Calc::SlotOfSum,
-        Check::Wrapping,
-        PREFIXED34,
-    )
-    .when(PCREL_KERNEL)
-    .note("one slot for each sum; the kernel cuts off high bits, the ABI demands 34 bits"),
-    row(
-        250,
-        "R_PPC64_REL16_LO",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS16,
-    ),
-    high_adjusted(row(
-        252,
-        "R_PPC64_REL16_HA",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS16,
-    )),
+    row(ENTRY, "R_PPC64_ENTRY", Calc::TocDistance, Check::Wrapping, PAIR)
+        .note("writes two instructions; without effect where the TOC is far or does not exist"),
+    row(PCREL34, "R_PPC64_PCREL34", Calc::Relative, Check::Signed(34), PREFIXED34)
+        .when(PCREL_KERNEL)
+        .note("a per-CPU symbol out of reach is loaded from a GOT slot, and the opcode changes"),
+    row(133, "R_PPC64_GOT_PCREL34", Calc::SlotOfSum, Check::Wrapping, PREFIXED34)
+        .when(PCREL_KERNEL)
+        .note("one slot for each sum; the kernel cuts off high bits, the ABI demands 34 bits"),
+    row(250, "R_PPC64_REL16_LO", Calc::Relative, Check::Wrapping, Field::BITS16),
+    high_adjusted(row(252, "R_PPC64_REL16_HA", Calc::Relative, Check::Wrapping, Field::BITS16)),
 ];
 
 static OTHER_NAMES: &[NameRun] = &[
@@ -311,10 +138,7 @@ static OTHER_NAMES: &[NameRun] = &[
         "R_PPC64_REL14 R_PPC64_REL14_BRTAKEN R_PPC64_REL14_BRNTAKEN R_PPC64_GOT16 \
          R_PPC64_GOT16_LO R_PPC64_GOT16_HI R_PPC64_GOT16_HA",
     ),
-    (
-        19,
-        "R_PPC64_COPY R_PPC64_GLOB_DAT R_PPC64_JMP_SLOT R_PPC64_RELATIVE",
-    ),
+    (19, "R_PPC64_COPY R_PPC64_GLOB_DAT R_PPC64_JMP_SLOT R_PPC64_RELATIVE"),
     (24, "R_PPC64_UADDR32 R_PPC64_UADDR16"),
     (
         27,
@@ -366,10 +190,7 @@ static OTHER_NAMES: &[NameRun] = &[
         "R_PPC64_PLTSEQ R_PPC64_PLTCALL R_PPC64_PLTSEQ_NOTOC R_PPC64_PLTCALL_NOTOC \
          R_PPC64_PCREL_OPT R_PPC64_REL24_P9NOTOC",
     ),
-    (
-        128,
-        "R_PPC64_D34 R_PPC64_D34_LO R_PPC64_D34_HI30 R_PPC64_D34_HA30",
-    ),
+    (128, "R_PPC64_D34 R_PPC64_D34_LO R_PPC64_D34_HI30 R_PPC64_D34_HA30"),
     (
         134,
         "R_PPC64_PLT_PCREL34 R_PPC64_PLT_PCREL34_NOTOC R_PPC64_ADDR16_HIGHER34 \
@@ -397,9 +218,7 @@ fn is_ftrace_entry(name: &[u8]) -> bool {
 /// The number of an instruction word.
 fn word(site: &[u8], index: usize) -> Result<u32, Fault> {
     let (start, end) = (index * 4, index * 4 + 4);
-    let bytes = site
-        .get(start..end)
-        .ok_or_else(|| outside(end, site.len()))?;
+    let bytes = site.get(start..end).ok_or_else(|| outside(end, site.len()))?;
     u32::try_from(read_word(bytes, Endian::Little)).map_err(|_| outside(end, site.len()))
 }
 
@@ -414,11 +233,7 @@ fn word_after_call(row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<Option<u
     if !leaves || facts.features.contains(Features::PCREL) || is_ftrace_entry(facts.symbol) {
         return Ok(None);
     }
-    if is_relative_link_branch(word(site, 0)?) {
-        word(site, 1).map(Some)
-    } else {
-        Ok(None)
-    }
+    if is_relative_link_branch(word(site, 0)?) { word(site, 1).map(Some) } else { Ok(None) }
 }
 
 /// Distance from a function's global to its local entry point, in bytes.
@@ -429,20 +244,13 @@ fn local_entry(other: u8) -> u64 {
 /// A call: to the stub, or to the local entry point.
 fn plan_call(row: &Row, facts: &Facts<'_>, inputs: &Inputs, site: &[u8]) -> Result<Patch, Fault> {
     let local = || inputs.sum().wrapping_add(local_entry(inputs.other));
-    let target = if facts.external {
-        inputs.need_plt()?
-    } else {
-        local()
-    };
+    let target = if facts.external { inputs.need_plt()? } else { local() };
     let branch = apply::fit(row, target.wrapping_sub(inputs.p).cast_signed())?;
     if word_after_call(row, facts, site)? != Some(NOP) {
         return Ok(branch);
     }
     let value = i64::from(LD_TOC) << 24 | branch.value & 0xff_ffff;
-    Ok(Patch {
-        field: LI24_AND_NEXT,
-        value,
-    })
+    Ok(Patch { field: LI24_AND_NEXT, value })
 }
 
 /// The prologue that loads r2 from behind the function, replaced by one that computes it.
@@ -460,10 +268,7 @@ fn plan_entry(inputs: &Inputs, facts: &Facts<'_>, site: &[u8]) -> Result<Option<
     let high = (distance + 0x8000) >> 16 & 0xffff;
     // addis r2,r12,high; addi r2,r2,low
     let (first, second) = (0x3c4c_0000 | high, 0x3842_0000 | distance & 0xffff);
-    Ok(Some(Patch {
-        field: PAIR,
-        value: second << 32 | first,
-    }))
+    Ok(Some(Patch { field: PAIR, value: second << 32 | first }))
 }
 
 /// A prefixed address, loaded from the GOT slot if the symbol (then a per-CPU one) has one and is
@@ -473,14 +278,19 @@ fn plan_pcrel34(row: &Row, inputs: &Inputs) -> Result<Patch, Fault> {
     match (direct, inputs.got_slot) {
         (Err(Fault::Overflow { .. }), Some(slot)) => {
             let distance = slot.wrapping_sub(inputs.p).cast_signed() & 0x3_ffff_ffff;
-            Ok(Patch {
-                field: PREFIXED34_LOAD,
-                value: PLD | distance,
-            })
+            Ok(Patch { field: PREFIXED34_LOAD, value: PLD | distance })
         }
         (direct, _) => direct,
     }
 }
+
+const CONSUMED: &[ConsumedSection] = &[
+    ConsumedSection::exact("__ftr_fixup", "do_feature_fixups"),
+    ConsumedSection::exact("__mmu_ftr_fixup", "do_feature_fixups"),
+    ConsumedSection::exact("__fw_ftr_fixup", "do_feature_fixups"),
+    ConsumedSection::exact("__spec_barrier_fixup", "do_barrier_nospec_fixups_range"),
+    ConsumedSection::exact("__lwsync_fixup", "do_lwsync_fixups"),
+];
 
 impl Backend for Ppc64le {
     fn name(&self) -> &'static str {
@@ -503,12 +313,18 @@ impl Backend for Ppc64le {
         OTHER_NAMES
     }
 
+    fn consumed_sections(&self) -> &'static [ConsumedSection] {
+        CONSUMED
+    }
+
+    fn frees_init_sections(&self) -> bool {
+        // `module_init_section` says no to every name.
+        false
+    }
+
     fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
         let (rule, source) = match name {
-            b".TOC." | b"TOC." => (
-                NameRule::Defined,
-                "arch/powerpc/kernel/module_64.c:dedotify",
-            ),
+            b".TOC." | b"TOC." => (NameRule::Defined, "arch/powerpc/kernel/module_64.c:dedotify"),
             _ if is_ftrace_entry(name) => {
                 let source = "arch/powerpc/kernel/module_64.c:is_mprofile_ftrace_call";
                 (NameRule::KnownByName, source)
@@ -520,11 +336,7 @@ impl Backend for Ppc64le {
 
     fn check_header(&self, e_flags: u32) -> Result<(), Fault> {
         // `module_elf_check_arch`: the ABI level must be that of the kernel, ELFv2.
-        if e_flags & 0b11 == 2 {
-            Ok(())
-        } else {
-            Err(Fault::WrongAbi { flags: e_flags })
-        }
+        if e_flags & 0b11 == 2 { Ok(()) } else { Err(Fault::WrongAbi { flags: e_flags }) }
     }
 
     fn required_sections(&self) -> &'static [&'static str] {
@@ -591,52 +403,28 @@ mod tests {
 
     #[test]
     fn a_call_that_leaves_the_module_goes_to_its_stub_and_restores_r2() {
-        let inputs = Inputs {
-            s: 0x9_0000,
-            p: 0x1000,
-            plt: Some(0x2000),
-            ..Inputs::default()
-        };
+        let inputs = Inputs { s: 0x9_0000, p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
         let site = [0x4800_0001, NOP];
-        assert_eq!(
-            applied(REL24, &EXTERNAL, &inputs, site),
-            Ok([0x4800_1001, LD_TOC])
-        );
+        assert_eq!(applied(REL24, &EXTERNAL, &inputs, site), Ok([0x4800_1001, LD_TOC]));
         // Once more, as when the gate object comes back.
         let again = [0x4800_1001, LD_TOC];
         assert_eq!(applied(REL24, &EXTERNAL, &inputs, again), Ok(again));
-        let without = Inputs {
-            plt: None,
-            ..inputs
-        };
+        let without = Inputs { plt: None, ..inputs };
         let missing = Err(Fault::Missing(Anchor::Plt));
         assert_eq!(applied(REL24, &EXTERNAL, &without, site), missing);
     }
 
     #[test]
     fn a_call_that_leaves_the_module_needs_a_nop() {
-        let inputs = Inputs {
-            p: 0x1000,
-            plt: Some(0x2000),
-            ..Inputs::default()
-        };
+        let inputs = Inputs { p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
         let found = 0x3860_0000;
         let fault = Fault::NoNopAfterCall { found };
-        assert_eq!(
-            applied(REL24, &EXTERNAL, &inputs, [0x4800_0001, found]),
-            Err(fault)
-        );
+        assert_eq!(applied(REL24, &EXTERNAL, &inputs, [0x4800_0001, found]), Err(fault));
         let row = Ppc64le.row(REL24).unwrap();
         let section = bytes(&[0x4800_0001, found]);
         assert_eq!(Ppc64le.check_site(row, &EXTERNAL, &section, 0), Err(fault));
-        let last = Fault::PlaceOutside {
-            needed: 8,
-            available: 4,
-        };
-        assert_eq!(
-            Ppc64le.check_site(row, &EXTERNAL, &section[..4], 0),
-            Err(last)
-        );
+        let last = Fault::PlaceOutside { needed: 8, available: 4 };
+        assert_eq!(Ppc64le.check_site(row, &EXTERNAL, &section[..4], 0), Err(last));
     }
 
     #[test]
@@ -648,122 +436,49 @@ mod tests {
         // A sibling call, an absolute call, a call inside of the module, ftrace, PCREL.
         assert_eq!(check(&EXTERNAL, 0x4800_0000), Ok(()));
         assert_eq!(check(&EXTERNAL, 0x4800_0003), Ok(()));
-        assert_eq!(
-            check(
-                &Facts {
-                    external: false,
-                    ..EXTERNAL
-                },
-                0x4800_0001
-            ),
-            Ok(())
-        );
-        assert_eq!(
-            check(
-                &Facts {
-                    symbol: b"_mcount",
-                    ..EXTERNAL
-                },
-                0x4800_0001
-            ),
-            Ok(())
-        );
-        assert_eq!(
-            check(
-                &Facts {
-                    features: Features::PCREL,
-                    ..EXTERNAL
-                },
-                0x4800_0001
-            ),
-            Ok(())
-        );
+        assert_eq!(check(&Facts { external: false, ..EXTERNAL }, 0x4800_0001), Ok(()));
+        assert_eq!(check(&Facts { symbol: b"_mcount", ..EXTERNAL }, 0x4800_0001), Ok(()));
+        assert_eq!(check(&Facts { features: Features::PCREL, ..EXTERNAL }, 0x4800_0001), Ok(()));
         // A conditional call is a call.
         assert!(check(&EXTERNAL, 0x4082_0001).is_err());
     }
 
     #[test]
     fn a_call_inside_of_the_module_goes_to_the_local_entry() {
-        let local = Facts {
-            external: false,
-            ..EXTERNAL
-        };
-        let at = |other| Inputs {
-            s: 0x2000,
-            p: 0x1000,
-            other,
-            ..Inputs::default()
-        };
+        let local = Facts { external: false, ..EXTERNAL };
+        let at = |other| Inputs { s: 0x2000, p: 0x1000, other, ..Inputs::default() };
         let site = [0x4800_0001, 0];
-        assert_eq!(
-            applied(REL24, &local, &at(0x00), site),
-            Ok([0x4800_1001, 0])
-        );
-        assert_eq!(
-            applied(REL24, &local, &at(0x20), site),
-            Ok([0x4800_1001, 0])
-        );
-        assert_eq!(
-            applied(REL24, &local, &at(0x60), site),
-            Ok([0x4800_1009, 0])
-        );
-        assert_eq!(
-            applied(REL24, &local, &at(0xe0), site),
-            Ok([0x4800_1081, 0])
-        );
+        assert_eq!(applied(REL24, &local, &at(0x00), site), Ok([0x4800_1001, 0]));
+        assert_eq!(applied(REL24, &local, &at(0x20), site), Ok([0x4800_1001, 0]));
+        assert_eq!(applied(REL24, &local, &at(0x60), site), Ok([0x4800_1009, 0]));
+        assert_eq!(applied(REL24, &local, &at(0xe0), site), Ok([0x4800_1081, 0]));
     }
 
     #[test]
     fn a_prologue_is_rewritten_only_if_it_is_one_and_the_toc_is_near() {
         let facts = Facts::default();
         let prologue = [0xe84c_fff8, 0x7c42_6214];
-        let at = |toc| Inputs {
-            p: 0x1_0000,
-            toc: Some(toc),
-            ..Inputs::default()
-        };
+        let at = |toc| Inputs { p: 0x1_0000, toc: Some(toc), ..Inputs::default() };
         let near = applied(ENTRY, &facts, &at(0x3_8004), prologue);
         assert_eq!(near, Ok([0x3c4c_0003, 0x3842_8004]));
-        assert_eq!(
-            applied(ENTRY, &facts, &at(0x1_8000_0000), prologue),
-            Ok(prologue)
-        );
+        assert_eq!(applied(ENTRY, &facts, &at(0x1_8000_0000), prologue), Ok(prologue));
         let other = [0xe84c_fff8, NOP];
         assert_eq!(applied(ENTRY, &facts, &at(0x3_8004), other), Ok(other));
     }
 
     #[test]
     fn a_per_cpu_symbol_out_of_reach_is_loaded_from_its_slot() {
-        let facts = Facts {
-            features: Features::PCREL,
-            ..Facts::default()
-        };
-        let far = Inputs {
-            s: 0x8_0000_0000,
-            p: 0x1000,
-            ..Inputs::default()
-        };
+        let facts = Facts { features: Features::PCREL, ..Facts::default() };
+        let far = Inputs { s: 0x8_0000_0000, p: 0x1000, ..Inputs::default() };
         let pla = [0x0610_0000, 0x3860_0000];
-        assert!(matches!(
-            applied(PCREL34, &facts, &far, pla),
-            Err(Fault::Overflow { .. })
-        ));
-        let slot = Inputs {
-            got_slot: Some(0x2_3000),
-            ..far
-        };
-        assert_eq!(
-            applied(PCREL34, &facts, &slot, pla),
-            Ok([0x0410_0002, 0xe460_2000])
-        );
+        assert!(matches!(applied(PCREL34, &facts, &far, pla), Err(Fault::Overflow { .. })));
+        let slot = Inputs { got_slot: Some(0x2_3000), ..far };
+        assert_eq!(applied(PCREL34, &facts, &slot, pla), Ok([0x0410_0002, 0xe460_2000]));
     }
 
     #[test]
     fn types_follow_the_kernels_configuration() {
-        let pcrel = Facts {
-            features: Features::PCREL,
-            ..Facts::default()
-        };
+        let pcrel = Facts { features: Features::PCREL, ..Facts::default() };
         let missing = Err(Fault::NotOnThisKernel { number: 50 });
         assert_eq!(Ppc64le.known_row(50, &pcrel), missing);
         assert!(Ppc64le.known_row(PCREL34, &pcrel).is_ok());
@@ -775,28 +490,13 @@ mod tests {
     #[test]
     fn a_late_plain_store_needs_a_writable_section() {
         let row = Ppc64le.row(38).unwrap();
-        let late = Facts {
-            late: true,
-            ..Facts::default()
-        };
-        assert_eq!(
-            Ppc64le.check_site(row, &late, &[0; 8], 0),
-            Err(Fault::ReadOnly)
-        );
-        let writable = Facts {
-            writable: true,
-            ..late
-        };
+        let late = Facts { late: true, ..Facts::default() };
+        assert_eq!(Ppc64le.check_site(row, &late, &[0; 8], 0), Err(Fault::ReadOnly));
+        let writable = Facts { writable: true, ..late };
         assert_eq!(Ppc64le.check_site(row, &writable, &[0; 8], 0), Ok(()));
-        let call = Facts {
-            late: true,
-            ..EXTERNAL
-        };
+        let call = Facts { late: true, ..EXTERNAL };
         let section = bytes(&[0x4800_0001, NOP]);
-        assert_eq!(
-            Ppc64le.check_site(Ppc64le.row(REL24).unwrap(), &call, &section, 0),
-            Ok(())
-        );
+        assert_eq!(Ppc64le.check_site(Ppc64le.row(REL24).unwrap(), &call, &section, 0), Ok(()));
     }
 
     #[test]

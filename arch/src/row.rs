@@ -186,19 +186,7 @@ impl Row {
     ) -> Self {
         let when = When::Always;
         let (align, bias, shift, note) = (1, 0, 0, None);
-        Self {
-            number,
-            name,
-            when,
-            calc,
-            check,
-            align,
-            bias,
-            shift,
-            field,
-            source,
-            note,
-        }
+        Self { number, name, when, calc, check, align, bias, shift, field, source, note }
     }
 
     /// The row for kernels of some sort.
@@ -228,10 +216,7 @@ impl Row {
     /// The row with a difference between kernel and ABI.
     #[must_use]
     pub const fn note(self, note: &'static str) -> Self {
-        Self {
-            note: Some(note),
-            ..self
-        }
+        Self { note: Some(note), ..self }
     }
 }
 
@@ -246,11 +231,7 @@ mod tests {
         assert!(Check::Unsigned(8).admit(255).is_ok());
         assert_eq!(
             Check::Unsigned(8).admit(256),
-            Err(Fault::Overflow {
-                value: 256,
-                min: 0,
-                max: 255
-            })
+            Err(Fault::Overflow { value: 256, min: 0, max: 255 })
         );
         assert!(Check::Wrapping.admit(i64::MIN).is_ok());
     }

@@ -21,6 +21,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::row::{Calc, Check, Row};
@@ -30,48 +31,19 @@ use crate::row::{Calc, Check, Row};
 pub struct S390x;
 
 /// Low 12 bits of a half-word, behind a base register.
-const BITS12: Field = Field::plain(
-    2,
-    1,
-    &[Part {
-        from: 0,
-        width: 12,
-        word: 0,
-        to: 0,
-    }],
-);
+const BITS12: Field = Field::plain(2, 1, &[Part { from: 0, width: 12, word: 0, to: 0 }]);
 /// Long displacement: DL before DH, in the last 4 bytes of the instruction.
 const BITS20: Field = Field::plain(
     4,
     1,
-    &[
-        Part {
-            from: 0,
-            width: 12,
-            word: 0,
-            to: 16,
-        },
-        Part {
-            from: 12,
-            width: 8,
-            word: 0,
-            to: 8,
-        },
-    ],
+    &[Part { from: 0, width: 12, word: 0, to: 16 }, Part { from: 12, width: 8, word: 0, to: 8 }],
 );
 
 const PLT32: &str = "the kernel takes the distance as unsigned, the ABI does not say so";
 const WINDOW: &str = "the direct branch is taken up to 0x1efffe bytes, which the field cannot hold";
 
 const fn row(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
-    Row::new(
-        number,
-        name,
-        calc,
-        check,
-        field,
-        "arch/s390/kernel/module.c:apply_rela",
-    )
+    Row::new(number, name, calc, check, field, "arch/s390/kernel/module.c:apply_rela")
 }
 
 /// A row whose value counts half-words.
@@ -128,13 +100,7 @@ static ROWS: [Row; 36] = [
     u16(13, "R_390_GOTOFF16", Calc::GotRelative),
     s32(14, "R_390_GOTPC", Calc::GotDistance),
     u16(15, "R_390_GOT16", Calc::Slot),
-    row(
-        16,
-        "R_390_PC16",
-        Calc::Relative,
-        Check::Signed(16),
-        Field::BITS16,
-    ),
+    row(16, "R_390_PC16", Calc::Relative, Check::Signed(16), Field::BITS16),
     dbl16(17, "R_390_PC16DBL", Calc::Relative),
     dbl16(18, "R_390_PLT16DBL", Calc::Branch).note(WINDOW),
     dbl32(19, "R_390_PC32DBL", Calc::Relative),
@@ -180,12 +146,15 @@ static OTHER_NAMES: &[NameRun] = &[
 
 /// How far a branch reaches without the PLT: P - S below the first, S - P up to the second.
 fn window(row: &Row) -> (i64, i64) {
-    if row.field == Field::BITS16 {
-        (-0xffff, 0x1e_fffe)
-    } else {
-        (-0xffff_ffff, 0xffff_fffe)
-    }
+    if row.field == Field::BITS16 { (-0xffff, 0x1e_fffe) } else { (-0xffff_ffff, 0xffff_fffe) }
 }
+
+const CONSUMED: &[ConsumedSection] = &[
+    ConsumedSection::prefix(".altinstr", "apply_alternatives"),
+    ConsumedSection::prefix(".s390_indirect", "nospec_revert"),
+    ConsumedSection::prefix(".s390_return", "nospec_revert"),
+    ConsumedSection::prefix("__stack_protector_loc", "stack_protector_apply"),
+];
 
 impl Backend for S390x {
     fn name(&self) -> &'static str {
@@ -208,12 +177,13 @@ impl Backend for S390x {
         OTHER_NAMES
     }
 
+    fn consumed_sections(&self) -> &'static [ConsumedSection] {
+        CONSUMED
+    }
+
     fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
         let source = "arch/s390/kernel/module.c:module_frob_arch_sections";
-        let defined = LoaderSymbol {
-            rule: NameRule::Defined,
-            source,
-        };
+        let defined = LoaderSymbol { rule: NameRule::Defined, source };
         (name == b"_GLOBAL_OFFSET_TABLE_").then_some(defined)
     }
 
@@ -243,82 +213,41 @@ mod tests {
 
     fn planned(number: u32, inputs: &Inputs) -> Result<i64, Fault> {
         let row = S390x.row(number).unwrap();
-        S390x
-            .plan(row, &Facts::default(), inputs, &[])
-            .map(|patch| patch.unwrap().value)
+        S390x.plan(row, &Facts::default(), inputs, &[]).map(|patch| patch.unwrap().value)
     }
 
     #[test]
     fn a_far_branch_goes_through_the_plt_and_keeps_its_addend() {
-        let near = Inputs {
-            s: 0x3000,
-            a: 2,
-            p: 0x1000,
-            ..Inputs::default()
-        };
+        let near = Inputs { s: 0x3000, a: 2, p: 0x1000, ..Inputs::default() };
         assert_eq!(planned(20, &near), Ok(0x1001));
-        let far = Inputs {
-            s: 0x3_0000_0000,
-            plt: Some(0x1100),
-            ..near
-        };
+        let far = Inputs { s: 0x3_0000_0000, plt: Some(0x1100), ..near };
         assert_eq!(planned(20, &far), Ok(0x81));
-        assert_eq!(
-            planned(20, &Inputs { plt: None, ..far }),
-            Err(Fault::Missing(Anchor::Plt))
-        );
+        assert_eq!(planned(20, &Inputs { plt: None, ..far }), Err(Fault::Missing(Anchor::Plt)));
     }
 
     #[test]
     fn both_windows_end_where_the_kernels_do() {
         let plt = Some(0x4_0000_1000);
-        let at = |s: u64| Inputs {
-            s,
-            a: 2,
-            p: 0x4_0000_0000,
-            plt,
-            ..Inputs::default()
-        };
+        let at = |s: u64| Inputs { s, a: 2, p: 0x4_0000_0000, plt, ..Inputs::default() };
         // The distance is what the direct branch would have; L gives 0x801 half-words.
         assert_eq!(planned(20, &at(0x3_0000_0000)), Ok(0x801));
         assert_eq!(planned(20, &at(0x3_0000_0002)), Ok(-0x7fff_fffe));
         assert_eq!(planned(20, &at(0x5_0000_0000)), Ok(0x801));
         assert_eq!(planned(18, &at(0x4_001f_0000)), Ok(0x801));
-        let overflow = Fault::Overflow {
-            value: 0x1e_fffe,
-            min: -0x1_0000,
-            max: 0xffff,
-        };
+        let overflow = Fault::Overflow { value: 0x1e_fffe, min: -0x1_0000, max: 0xffff };
         assert_eq!(planned(18, &at(0x4_001e_fffc)), Err(overflow));
     }
 
     #[test]
     fn a_negative_plt_distance_is_refused() {
-        let inputs = Inputs {
-            p: 0x2000,
-            plt: Some(0x1000),
-            ..Inputs::default()
-        };
-        let overflow = Fault::Overflow {
-            value: -0x1000,
-            min: 0,
-            max: 0xffff_ffff,
-        };
+        let inputs = Inputs { p: 0x2000, plt: Some(0x1000), ..Inputs::default() };
+        let overflow = Fault::Overflow { value: -0x1000, min: 0, max: 0xffff_ffff };
         assert_eq!(planned(8, &inputs), Err(overflow));
     }
 
     #[test]
     fn an_odd_distance_is_refused_where_half_words_are_counted() {
-        let inputs = Inputs {
-            s: 0x11,
-            ..Inputs::default()
-        };
-        assert_eq!(
-            planned(19, &inputs),
-            Err(Fault::MisalignedValue {
-                value: 0x11,
-                align: 2
-            })
-        );
+        let inputs = Inputs { s: 0x11, ..Inputs::default() };
+        assert_eq!(planned(19, &inputs), Err(Fault::MisalignedValue { value: 0x11, align: 2 }));
     }
 }

@@ -18,6 +18,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
 use crate::row::{Calc, Check, Row};
@@ -30,64 +31,15 @@ const WRITE: &str = "arch/x86/kernel/module.c:__write_relocate_add";
 const UNCHECKED: &str = "the kernel cuts off high bits, the ABI demands a signed 32-bit value";
 
 static ROWS: [Row; 7] = [
-    Row::new(
-        0,
-        "R_X86_64_NONE",
-        Calc::Nothing,
-        Check::Low,
-        Field::NOTHING,
-        WRITE,
-    ),
-    Row::new(
-        1,
-        "R_X86_64_64",
-        Calc::Absolute,
-        Check::Wrapping,
-        Field::BITS64,
-        WRITE,
-    ),
-    Row::new(
-        2,
-        "R_X86_64_PC32",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS32,
-        WRITE,
-    )
-    .note(UNCHECKED),
-    Row::new(
-        4,
-        "R_X86_64_PLT32",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS32,
-        WRITE,
-    )
-    .note("never goes through a PLT; the kernel cuts off high bits, the ABI forbids them"),
-    Row::new(
-        10,
-        "R_X86_64_32",
-        Calc::Absolute,
-        Check::Unsigned(32),
-        Field::BITS32,
-        WRITE,
-    ),
-    Row::new(
-        11,
-        "R_X86_64_32S",
-        Calc::Absolute,
-        Check::Signed(32),
-        Field::BITS32,
-        WRITE,
-    ),
-    Row::new(
-        24,
-        "R_X86_64_PC64",
-        Calc::Relative,
-        Check::Wrapping,
-        Field::BITS64,
-        WRITE,
-    ),
+    Row::new(0, "R_X86_64_NONE", Calc::Nothing, Check::Low, Field::NOTHING, WRITE),
+    Row::new(1, "R_X86_64_64", Calc::Absolute, Check::Wrapping, Field::BITS64, WRITE),
+    Row::new(2, "R_X86_64_PC32", Calc::Relative, Check::Wrapping, Field::BITS32, WRITE)
+        .note(UNCHECKED),
+    Row::new(4, "R_X86_64_PLT32", Calc::Relative, Check::Wrapping, Field::BITS32, WRITE)
+        .note("never goes through a PLT; the kernel cuts off high bits, the ABI forbids them"),
+    Row::new(10, "R_X86_64_32", Calc::Absolute, Check::Unsigned(32), Field::BITS32, WRITE),
+    Row::new(11, "R_X86_64_32S", Calc::Absolute, Check::Signed(32), Field::BITS32, WRITE),
+    Row::new(24, "R_X86_64_PC64", Calc::Relative, Check::Wrapping, Field::BITS64, WRITE),
 ];
 
 static OTHER_NAMES: &[NameRun] = &[
@@ -117,9 +69,20 @@ static OTHER_NAMES: &[NameRun] = &[
 /// The bytes of the row's field at the place.
 fn place<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
     let needed = row.field.size();
-    site.get(..needed)
-        .ok_or_else(|| outside(needed, site.len()))
+    site.get(..needed).ok_or_else(|| outside(needed, site.len()))
 }
+
+const CONSUMED: &[ConsumedSection] = &[
+    ConsumedSection::prefix(".altinstr", "apply_alternatives"),
+    ConsumedSection::exact(".parainstructions", "apply_paravirt"),
+    ConsumedSection::exact(".retpoline_sites", "apply_retpolines"),
+    ConsumedSection::exact(".return_sites", "apply_returns"),
+    ConsumedSection::exact(".call_sites", "callthunks_patch_module_calls"),
+    ConsumedSection::exact(".cfi_sites", "apply_fineibt"),
+    ConsumedSection::exact(".ibt_endbr_seal", "apply_seal_endbr"),
+    ConsumedSection::exact(".smp_locks", "alternatives_smp_module_add"),
+    ConsumedSection::prefix(".orc_unwind", "unwind_module_init"),
+];
 
 impl Backend for X86_64 {
     fn name(&self) -> &'static str {
@@ -142,22 +105,23 @@ impl Backend for X86_64 {
         OTHER_NAMES
     }
 
+    fn consumed_sections(&self) -> &'static [ConsumedSection] {
+        CONSUMED
+    }
+
+    fn needs_untouched_place(&self) -> bool {
+        true
+    }
+
     fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
         let source = "kernel/module/main.c:ignore_undef_symbol";
-        let ignored = LoaderSymbol {
-            rule: NameRule::Ignored,
-            source,
-        };
+        let ignored = LoaderSymbol { rule: NameRule::Ignored, source };
         (name == b"_GLOBAL_OFFSET_TABLE_").then_some(ignored)
     }
 
     fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
         let found = read_word(place(row, site)?, self.endian());
-        if found == 0 {
-            Ok(())
-        } else {
-            Err(Fault::SiteNotZero { found })
-        }
+        if found == 0 { Ok(()) } else { Err(Fault::SiteNotZero { found }) }
     }
 
     fn clear(
@@ -189,13 +153,7 @@ mod tests {
 
     #[test]
     fn a_place_that_is_not_zero_is_refused() {
-        let (facts, inputs) = (
-            Facts::default(),
-            Inputs {
-                s: 0x1234,
-                ..Inputs::default()
-            },
-        );
+        let (facts, inputs) = (Facts::default(), Inputs { s: 0x1234, ..Inputs::default() });
         let mut site = [0, 0, 0, 1];
         let fault = Fault::SiteNotZero { found: 0x0100_0000 };
         assert_eq!(X86_64.apply(row(2), &facts, &inputs, &mut site), Err(fault));
@@ -205,20 +163,11 @@ mod tests {
 
     #[test]
     fn clearing_wants_the_bytes_that_were_written() {
-        let (facts, inputs) = (
-            Facts::default(),
-            Inputs {
-                s: 0x1234,
-                ..Inputs::default()
-            },
-        );
+        let (facts, inputs) = (Facts::default(), Inputs { s: 0x1234, ..Inputs::default() });
         let mut site = [0; 4];
         X86_64.apply(row(2), &facts, &inputs, &mut site).unwrap();
         site[0] ^= 1;
-        let fault = Fault::SiteChanged {
-            found: 0x1235,
-            expected: 0x1234,
-        };
+        let fault = Fault::SiteChanged { found: 0x1235, expected: 0x1234 };
         assert_eq!(X86_64.clear(row(2), &facts, &inputs, &mut site), Err(fault));
         site[0] ^= 1;
         X86_64.clear(row(2), &facts, &inputs, &mut site).unwrap();
@@ -227,14 +176,9 @@ mod tests {
 
     #[test]
     fn a_distance_out_of_range_is_cut_off_as_the_kernel_does() {
-        let inputs = Inputs {
-            s: 0x1_0000_0010,
-            ..Inputs::default()
-        };
+        let inputs = Inputs { s: 0x1_0000_0010, ..Inputs::default() };
         let mut site = [0; 4];
-        X86_64
-            .apply(row(4), &Facts::default(), &inputs, &mut site)
-            .unwrap();
+        X86_64.apply(row(4), &Facts::default(), &inputs, &mut site).unwrap();
         assert_eq!(site, [0x10, 0, 0, 0]);
     }
 }

@@ -141,26 +141,16 @@ impl Edits {
                     known_section(module, section)?;
                 }
                 SymbolSection::Reserved(value) if !is_reserved(value) => {
-                    return Err(ElfError::EditReserved {
-                        symbol: symbol.place(),
-                        value,
-                    });
+                    return Err(ElfError::EditReserved { symbol: symbol.place(), value });
                 }
                 _ => {}
             }
         }
         let new_names = self.new_sections.iter().map(|section| &section.name);
-        if let Some(name) = self
-            .names
-            .values()
-            .chain(new_names)
-            .find(|name| name.contains(&0))
-        {
+        if let Some(name) = self.names.values().chain(new_names).find(|name| name.contains(&0)) {
             return Err(ElfError::EditName(name.as_slice().into()));
         }
-        self.new_sections
-            .iter()
-            .try_for_each(|section| check_new(module, section))
+        self.new_sections.iter().try_for_each(|section| check_new(module, section))
     }
 }
 
@@ -179,11 +169,7 @@ fn check_new(module: &Module<'_>, section: &NewSection) -> Result<(), ElfError> 
     let align = section.sh_addralign;
     if refused || (align != 0 && !align.is_power_of_two()) {
         let name = section.name.as_slice().into();
-        return Err(ElfError::EditNew {
-            name,
-            sh_type: section.sh_type.0,
-            align,
-        });
+        return Err(ElfError::EditNew { name, sh_type: section.sh_type.0, align });
     }
     Ok(())
 }
@@ -193,9 +179,7 @@ fn known_section<'m, 'data>(
     index: SectionIndex,
 ) -> Result<&'m Section<'data>, ElfError> {
     let count = module.sections().len();
-    let known = module
-        .section(index)
-        .filter(|section| section.index != SectionIndex::NULL);
+    let known = module.section(index).filter(|section| section.index != SectionIndex::NULL);
     known.ok_or(ElfError::EditSection { index, count })
 }
 
@@ -204,24 +188,14 @@ fn known_symbol<'data>(
     index: SymbolIndex,
 ) -> Result<Symbol<'data>, ElfError> {
     let count = module.symbol_count();
-    let known = module
-        .symbol(index)
-        .filter(|symbol| symbol.index != SymbolIndex::NULL);
+    let known = module.symbol(index).filter(|symbol| symbol.index != SymbolIndex::NULL);
     known.ok_or(ElfError::EditSymbol { index, count })
 }
 
 /// Types whose bodies are tables of indices, or that have no body.
 fn is_kept_by_rewriter(sh_type: SectionType) -> bool {
-    [
-        SHT_NULL,
-        SHT_NOBITS,
-        SHT_SYMTAB,
-        SHT_SYMTAB_SHNDX,
-        SHT_GROUP,
-        SHT_REL,
-        SHT_RELA,
-    ]
-    .contains(&sh_type)
+    [SHT_NULL, SHT_NOBITS, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SHT_GROUP, SHT_REL, SHT_RELA]
+        .contains(&sh_type)
 }
 
 fn is_string_table(module: &Module<'_>, section: &Section<'_>) -> bool {

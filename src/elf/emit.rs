@@ -39,16 +39,9 @@ pub(super) fn emit(
     // Empty bodies first among those at one offset, or they would move behind the other's end.
     order.sort_by_key(|&slot| {
         let key = |output: &Output<'_>| {
-            (
-                !output.is_old,
-                output.header.sh_offset.get(endian),
-                !output.body.is_empty(),
-            )
+            (!output.is_old, output.header.sh_offset.get(endian), !output.body.is_empty())
         };
-        outputs
-            .get(slot)
-            .filter(|output| output.is_old)
-            .map_or((true, 0, true), key)
+        outputs.get(slot).filter(|output| output.is_old).map_or((true, 0, true), key)
     });
     let mut end = u64::from(HEADER_LEN);
     for &slot in &order {
@@ -63,9 +56,7 @@ pub(super) fn emit(
     }
 
     let table_len = u64::from(count).saturating_mul(u64::from(HEADER_LEN));
-    let total = table
-        .checked_add(table_len)
-        .and_then(|total| usize::try_from(total).ok());
+    let total = table.checked_add(table_len).and_then(|total| usize::try_from(total).ok());
     let mut file = Vec::with_capacity(total.ok_or(ElfError::TooLarge("size"))?);
     file.extend_from_slice(pod::bytes_of(&file_header(old, table, count, names)));
     for output in order.iter().filter_map(|&slot| outputs.get(slot)) {
@@ -89,9 +80,7 @@ fn place(output: &mut Output<'_>, end: u64, endian: Endianness) -> Result<u64, E
     }
     let before = header.sh_offset.get(endian);
     let obeyed = if output.is_old && before != 0 {
-        1_u64
-            .checked_shl(before.trailing_zeros())
-            .unwrap_or(ALIGN_MAX)
+        1_u64.checked_shl(before.trailing_zeros()).unwrap_or(ALIGN_MAX)
     } else {
         ALIGN_MAX
     };
@@ -100,9 +89,7 @@ fn place(output: &mut Output<'_>, end: u64, endian: Endianness) -> Result<u64, E
     if header.sh_type.get(endian) == SHT_NOBITS || output.body.is_empty() {
         return Ok(end);
     }
-    start
-        .checked_add(length(&output.body))
-        .ok_or(ElfError::TooLarge("size"))
+    start.checked_add(length(&output.body)).ok_or(ElfError::TooLarge("size"))
 }
 
 /// Counts that do not fit the file header stand in section 0 (gABI, "Sections").
@@ -113,11 +100,7 @@ fn extended_counts(
     endian: Endianness,
 ) {
     let beyond = |number: u32| {
-        if number >= u32::from(SHN_LORESERVE) {
-            number
-        } else {
-            0
-        }
+        if number >= u32::from(SHN_LORESERVE) { number } else { 0 }
     };
     zero.sh_size = U64::new(endian, u64::from(beyond(count)));
     zero.sh_link = U32::new(endian, beyond(names.get()));
@@ -130,10 +113,7 @@ fn file_header(
     names: SectionIndex,
 ) -> FileHeader64<Endianness> {
     let endian = old.endian;
-    let short = u16::try_from(count)
-        .ok()
-        .filter(|&count| count < SHN_LORESERVE)
-        .unwrap_or(0);
+    let short = u16::try_from(count).ok().filter(|&count| count < SHN_LORESERVE).unwrap_or(0);
     FileHeader64 {
         e_shoff: U64::new(endian, table),
         e_shnum: U16::new(endian, short),
@@ -143,9 +123,7 @@ fn file_header(
 }
 
 fn align_up(offset: u64, align: u64) -> Result<u64, ElfError> {
-    offset
-        .checked_next_multiple_of(align)
-        .ok_or(ElfError::TooLarge("size"))
+    offset.checked_next_multiple_of(align).ok_or(ElfError::TooLarge("size"))
 }
 
 fn pad_to(file: &mut Vec<u8>, offset: u64) -> Result<(), ElfError> {

@@ -19,10 +19,7 @@ pub struct SectionPlace {
 
 impl SectionPlace {
     pub(super) fn new(index: SectionIndex, name: &[u8]) -> Self {
-        Self {
-            index,
-            name: name.into(),
-        }
+        Self { index, name: name.into() }
     }
 }
 
@@ -43,10 +40,7 @@ pub struct SymbolPlace {
 
 impl SymbolPlace {
     pub(super) fn new(index: SymbolIndex, name: &[u8]) -> Self {
-        Self {
-            index,
-            name: name.into(),
-        }
+        Self { index, name: name.into() }
     }
 }
 

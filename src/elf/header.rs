@@ -40,27 +40,16 @@ impl<'data> Header<'data> {
         };
         let version = raw.e_version.get(endian);
         if ident.version.0 != 1 || version != 1 {
-            let wrong = if version == 1 {
-                u32::from(ident.version.0)
-            } else {
-                version
-            };
+            let wrong = if version == 1 { u32::from(ident.version.0) } else { version };
             return Err(ElfError::Version(wrong));
         }
-        let sizes = [
-            ("e_ehsize", raw.e_ehsize.get(endian)),
-            ("e_shentsize", raw.e_shentsize.get(endian)),
-        ];
+        let sizes =
+            [("e_ehsize", raw.e_ehsize.get(endian)), ("e_shentsize", raw.e_shentsize.get(endian))];
         if let Some(&(field, size)) = sizes.iter().find(|(_, size)| *size != HEADER_LEN) {
             return Err(ElfError::HeaderSize { field, size });
         }
         let (sections, names) = section_table(data, raw, endian)?;
-        Ok(Self {
-            raw,
-            endian,
-            sections,
-            names,
-        })
+        Ok(Self { raw, endian, sections, names })
     }
 
     /// Offset of the section header table in the file.
@@ -81,25 +70,15 @@ fn section_table<'data>(
     if offset == 0 {
         return Err(ElfError::NoSections);
     }
-    let beyond = |count| ElfError::SectionTable {
-        offset,
-        count,
-        len: data.len(),
-    };
-    let table = usize::try_from(offset)
-        .ok()
-        .and_then(|at| data.get(at..))
-        .ok_or_else(|| beyond(short))?;
+    let beyond = |count| ElfError::SectionTable { offset, count, len: data.len() };
+    let table =
+        usize::try_from(offset).ok().and_then(|at| data.get(at..)).ok_or_else(|| beyond(short))?;
     let (zero, _) =
         pod::from_bytes::<SectionHeader64<Endianness>>(table).map_err(|()| beyond(short.max(1)))?;
     if zero.sh_type.get(endian) != SHT_NULL {
         return Err(ElfError::SectionZero(zero.sh_type.get(endian).0));
     }
-    let count = if short == 0 {
-        zero.sh_size.get(endian)
-    } else {
-        short
-    };
+    let count = if short == 0 { zero.sh_size.get(endian) } else { short };
     if count == 0 {
         return Err(ElfError::NoSections);
     }

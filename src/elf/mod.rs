@@ -24,6 +24,8 @@ mod symbol;
 mod tables;
 mod validate;
 
+pub use object::elf::{SHT_NOBITS, SHT_RELA};
+
 pub use edits::{Edits, NewBody, NewSection};
 pub use error::{ElfError, SectionPlace, StringTableFault, SymbolPlace};
 pub use flags::SectionFlags;

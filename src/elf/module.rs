@@ -51,19 +51,12 @@ impl<'data> Module<'data> {
 
     fn read(data: &'data [u8]) -> Result<Self, ElfError> {
         let signature = signature::find(data)?;
-        let covered = signature
-            .as_ref()
-            .map_or(data, |range| data.get(..range.start).unwrap_or(data));
+        let covered =
+            signature.as_ref().map_or(data, |range| data.get(..range.start).unwrap_or(data));
         let header = Header::read(covered)?;
         let sections = validate::sections(covered, &header)?;
         let symbols = validate::symbols(covered, &header, &sections)?;
-        Ok(Self {
-            data,
-            header,
-            sections,
-            symbols,
-            signature,
-        })
+        Ok(Self { data, header, sections, symbols, signature })
     }
 
     /// The whole input, with its signature.
@@ -75,11 +68,7 @@ impl<'data> Module<'data> {
     /// Byte order (`EI_DATA`).
     #[must_use]
     pub fn endian(&self) -> Endian {
-        if self.header.endian == Endianness::Big {
-            Endian::Big
-        } else {
-            Endian::Little
-        }
+        if self.header.endian == Endianness::Big { Endian::Big } else { Endian::Little }
     }
 
     /// The machine (`e_machine`, `EM_*`).
@@ -113,16 +102,13 @@ impl<'data> Module<'data> {
 
     /// All sections of a name, by index; names need not be unique.
     pub fn sections_named(&self, name: &[u8]) -> impl Iterator<Item = &Section<'data>> {
-        self.sections
-            .iter()
-            .filter(move |section| section.name == name)
+        self.sections.iter().filter(move |section| section.name == name)
     }
 
     /// The bytes of a section; none for `SHT_NOBITS`, `SHT_NULL` and unknown indices.
     #[must_use]
     pub fn body(&self, index: SectionIndex) -> &'data [u8] {
-        self.section(index)
-            .map_or(&[], |section| body(self.data, section))
+        self.section(index).map_or(&[], |section| body(self.data, section))
     }
 
     /// Number of symbols, the null symbol 0 included.
@@ -150,17 +136,13 @@ impl<'data> Module<'data> {
 
     /// The sections of type `SHT_RELA`, by index.
     pub fn relocation_sections(&self) -> impl Iterator<Item = &Section<'data>> + Clone {
-        self.sections
-            .iter()
-            .filter(|section| section.sh_type == SHT_RELA)
+        self.sections.iter().filter(|section| section.sh_type == SHT_RELA)
     }
 
     /// The relocations of one `SHT_RELA` section, in file order; none for any other section.
     #[must_use]
     pub fn relocations(&self, index: SectionIndex) -> Relocations<'data> {
-        let section = self
-            .section(index)
-            .filter(|section| section.sh_type == SHT_RELA);
+        let section = self.section(index).filter(|section| section.sh_type == SHT_RELA);
         let bytes = section.map_or(&[][..], |section| body(self.data, section));
         Relocations::new(bytes, self.header.endian)
     }
@@ -170,16 +152,11 @@ impl<'data> Module<'data> {
         &self,
         index: SectionIndex,
     ) -> impl Iterator<Item = SectionIndex> + Clone + use<'data> {
-        let section = self
-            .section(index)
-            .filter(|section| section.sh_type == SHT_GROUP);
+        let section = self.section(index).filter(|section| section.sh_type == SHT_GROUP);
         let bytes = section.map_or(&[][..], |section| body(self.data, section));
         let words: &[U32<Endianness>] = pod::slice_from_all_bytes(bytes).unwrap_or_default();
         let endian = self.header.endian;
-        words
-            .iter()
-            .skip(1)
-            .map(move |word| SectionIndex::new(word.get(endian)))
+        words.iter().skip(1).map(move |word| SectionIndex::new(word.get(endian)))
     }
 
     /// The key-value pairs of `.modinfo`, in file order.
@@ -200,9 +177,7 @@ pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u
     if section.sh_type == SHT_NULL || section.sh_type == SHT_NOBITS {
         return &[];
     }
-    let range = usize::try_from(section.sh_offset)
-        .ok()
-        .zip(usize::try_from(section.sh_size).ok());
+    let range = usize::try_from(section.sh_offset).ok().zip(usize::try_from(section.sh_size).ok());
     let tail = range.and_then(|(offset, size)| data.get(offset..)?.get(..size));
     tail.unwrap_or_default()
 }

@@ -39,28 +39,15 @@ impl<'a> Names<'a> {
         let strings = module.symbols.strings;
         let shared = strings.section == module.header.names;
         let build = |table, readers| build(module, edits, renumbering, extra, table, readers);
-        let mut names = Self {
-            symbols: None,
-            sections: None,
-            shared,
-        };
+        let mut names = Self { symbols: None, sections: None, shared };
         if symbols_change || (shared && sections_change) {
-            let readers = Readers {
-                symbols: true,
-                sections: shared,
-            };
+            let readers = Readers { symbols: true, sections: shared };
             names.symbols = Some((strings.section, build(strings, readers)?));
         }
         if sections_change && !shared {
             let section = module.header.names;
-            let table = StringTable {
-                section,
-                bytes: module.body(section),
-            };
-            let readers = Readers {
-                symbols: false,
-                sections: true,
-            };
+            let table = StringTable { section, bytes: module.body(section) };
+            let readers = Readers { symbols: false, sections: true };
             names.sections = Some((section, build(table, readers)?));
         }
         Ok(names)
@@ -72,30 +59,20 @@ impl<'a> Names<'a> {
     }
 
     fn of_sections(&self) -> Option<&NewStrings<'a>> {
-        let table = if self.shared {
-            &self.symbols
-        } else {
-            &self.sections
-        };
+        let table = if self.shared { &self.symbols } else { &self.sections };
         table.as_ref().map(|(_, table)| table)
     }
 
     /// The new body of a section, if it is one of the tables.
     pub(super) fn table(&self, section: SectionIndex) -> Option<&[u8]> {
         let mut tables = self.symbols.iter().chain(&self.sections);
-        tables
-            .find(|(index, _)| *index == section)
-            .map(|(_, table)| table.bytes.as_slice())
+        tables.find(|(index, _)| *index == section).map(|(_, table)| table.bytes.as_slice())
     }
 
     /// The new `sh_name` of an old section, if it is another one.
     pub(super) fn of_section(&self, section: &Section<'_>, old: u32) -> Option<u32> {
         let table = self.of_sections()?;
-        Some(if section.name.is_empty() {
-            0
-        } else {
-            table.kept(old)
-        })
+        Some(if section.name.is_empty() { 0 } else { table.kept(old) })
     }
 
     /// `sh_name` of a new section.
@@ -117,10 +94,7 @@ fn build<'a>(
         .iter()
         .filter(|(index, _)| readers.symbols && renumbering.symbol(**index).is_some());
     let symbol_names = symbol_names.map(|(_, name)| name.as_slice());
-    let section_names = edits
-        .new_sections
-        .iter()
-        .map(|section| section.name.as_slice());
+    let section_names = edits.new_sections.iter().map(|section| section.name.as_slice());
     let section_names = section_names.chain(extra).filter(|_| readers.sections);
     let added = symbol_names.chain(section_names);
     if has_other_readers(module, renumbering, table.section) {
@@ -149,10 +123,6 @@ fn build<'a>(
 
 /// Whether a section other than the symbol table reads strings from this one.
 fn has_other_readers(module: &Module<'_>, renumbering: &Renumbering, table: SectionIndex) -> bool {
-    let kept = module
-        .sections()
-        .skip(1)
-        .filter(|s| renumbering.section(s.index).is_some());
-    kept.filter(|section| section.index != module.symtab())
-        .any(|s| s.sh_link == table)
+    let kept = module.sections().skip(1).filter(|s| renumbering.section(s.index).is_some());
+    kept.filter(|section| section.index != module.symtab()).any(|s| s.sh_link == table)
 }

@@ -59,10 +59,7 @@ impl<'data> Relocations<'data> {
     /// The entries of a section's body, whose size is a whole number of them.
     pub(super) fn new(body: &'data [u8], endian: Endianness) -> Self {
         let entries: &[Rela64<Endianness>] = pod::slice_from_all_bytes(body).unwrap_or_default();
-        Self {
-            entries: entries.iter(),
-            endian,
-        }
+        Self { entries: entries.iter(), endian }
     }
 }
 
@@ -70,9 +67,7 @@ impl Iterator for Relocations<'_> {
     type Item = Rela;
 
     fn next(&mut self) -> Option<Rela> {
-        self.entries
-            .next()
-            .map(|raw| Rela::decode(raw, self.endian))
+        self.entries.next().map(|raw| Rela::decode(raw, self.endian))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -80,17 +75,13 @@ impl Iterator for Relocations<'_> {
     }
 
     fn nth(&mut self, n: usize) -> Option<Rela> {
-        self.entries
-            .nth(n)
-            .map(|raw| Rela::decode(raw, self.endian))
+        self.entries.nth(n).map(|raw| Rela::decode(raw, self.endian))
     }
 }
 
 impl DoubleEndedIterator for Relocations<'_> {
     fn next_back(&mut self) -> Option<Rela> {
-        self.entries
-            .next_back()
-            .map(|raw| Rela::decode(raw, self.endian))
+        self.entries.next_back().map(|raw| Rela::decode(raw, self.endian))
     }
 }
 
@@ -103,12 +94,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_written_as_the_abi_lays_it_out() {
-        let rela = Rela {
-            offset: 0x10,
-            symbol: SymbolIndex::new(3),
-            kind: 2,
-            addend: -4,
-        };
+        let rela = Rela { offset: 0x10, symbol: SymbolIndex::new(3), kind: 2, addend: -4 };
         let mut body = Vec::new();
         rela.encode(Endianness::Big, &mut body);
         assert_eq!(body[..8], [0, 0, 0, 0, 0, 0, 0, 0x10]);

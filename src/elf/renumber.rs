@@ -28,12 +28,8 @@ impl Renumbering {
     pub(super) fn new(module: &Module<'_>, edits: &Edits) -> Result<Self, ElfError> {
         let (removed, ungrouped) = removed_sections(module, edits);
         let mut next = 0;
-        let sections = removed
-            .iter()
-            .map(|&removed| (!removed).then(|| take(&mut next)));
-        let sections: Vec<_> = sections
-            .map(|slot| slot.map(SectionIndex::of_slot))
-            .collect();
+        let sections = removed.iter().map(|&removed| (!removed).then(|| take(&mut next)));
+        let sections: Vec<_> = sections.map(|slot| slot.map(SectionIndex::of_slot)).collect();
         let kept_sections = next;
         let symbols = (!edits.removed_symbols.is_empty()).then(|| {
             let mut next = 0;
@@ -42,12 +38,7 @@ impl Renumbering {
                 .map(|slot| kept(slot).then(|| SymbolIndex::of_slot(take(&mut next))))
                 .collect()
         });
-        let renumbering = Self {
-            sections,
-            symbols,
-            kept_sections,
-            ungrouped,
-        };
+        let renumbering = Self { sections, symbols, kept_sections, ungrouped };
         renumbering.check_sections(module)?;
         renumbering.check_symbols(module, edits)?;
         renumbering.check_relocations(module, edits)?;
@@ -80,11 +71,7 @@ impl Renumbering {
     /// A section's flags, without membership in a group that is gone.
     pub(super) fn flags(&self, section: &Section<'_>) -> SectionFlags {
         let lost = self.ungrouped.binary_search(&section.index).is_ok();
-        if lost {
-            section.sh_flags.difference(SectionFlags::GROUP)
-        } else {
-            section.sh_flags
-        }
+        if lost { section.sh_flags.difference(SectionFlags::GROUP) } else { section.sh_flags }
     }
 
     /// `sh_info` with the index in it renumbered.
@@ -94,10 +81,7 @@ impl Renumbering {
             return target.unwrap_or_default().get();
         }
         match section.sh_type {
-            SHT_GROUP => self
-                .symbol(SymbolIndex::new(section.sh_info))
-                .unwrap_or_default()
-                .get(),
+            SHT_GROUP => self.symbol(SymbolIndex::new(section.sh_info)).unwrap_or_default().get(),
             // The first global symbol: as many fewer as there are removed before it.
             SHT_SYMTAB => {
                 let locals = SymbolIndex::new(section.sh_info).slot();
@@ -122,20 +106,11 @@ impl Renumbering {
         for (entry, rela) in relocations.enumerate() {
             let Some(symbol) = module.symbol(rela.symbol) else {
                 let (section, symbol) = (place(), rela.symbol);
-                return Err(ElfError::RelocationSymbol {
-                    section,
-                    entry,
-                    symbol,
-                    count,
-                });
+                return Err(ElfError::RelocationSymbol { section, entry, symbol, count });
             };
             if self.symbol(rela.symbol).is_none() {
                 let (section, removed) = (place(), symbol.place());
-                return Err(ElfError::NamesRemovedSymbol {
-                    section,
-                    entry,
-                    removed,
-                });
+                return Err(ElfError::NamesRemovedSymbol { section, entry, removed });
             }
         }
         Ok(())
@@ -145,11 +120,7 @@ impl Renumbering {
         if !self.moves_sections() {
             return Ok(());
         }
-        for section in module
-            .sections()
-            .skip(1)
-            .filter(|s| self.section(s.index).is_some())
-        {
+        for section in module.sections().skip(1).filter(|s| self.section(s.index).is_some()) {
             let info = names_section(section).then(|| SectionIndex::new(section.sh_info));
             let fields = [("sh_link", Some(section.sh_link)), ("sh_info", info)];
             for (field, target) in fields {
@@ -157,11 +128,7 @@ impl Renumbering {
                 if let Some(removed) = target.filter(|target| self.section(target.index).is_none())
                 {
                     let (section, removed) = (section.place(), removed.place());
-                    return Err(ElfError::NamesRemovedSection {
-                        section,
-                        field,
-                        removed,
-                    });
+                    return Err(ElfError::NamesRemovedSection { section, field, removed });
                 }
             }
         }
@@ -170,10 +137,7 @@ impl Renumbering {
 
     fn check_symbols(&self, module: &Module<'_>, edits: &Edits) -> Result<(), ElfError> {
         if self.moves_symbols() {
-            for group in module
-                .sections()
-                .filter(|section| section.sh_type == SHT_GROUP)
-            {
+            for group in module.sections().filter(|section| section.sh_type == SHT_GROUP) {
                 let name = module.symbol(SymbolIndex::new(group.sh_info));
                 let name = name.filter(|_| self.section(group.index).is_some());
                 if let Some(removed) = name.filter(|symbol| self.symbol(symbol.index).is_none()) {
@@ -185,21 +149,12 @@ impl Renumbering {
         if !self.moves_sections() {
             return Ok(());
         }
-        for symbol in module
-            .symbols()
-            .filter(|symbol| self.symbol(symbol.index).is_some())
-        {
-            let place = edits
-                .places
-                .get(&symbol.index)
-                .copied()
-                .unwrap_or(symbol.section);
+        for symbol in module.symbols().filter(|symbol| self.symbol(symbol.index).is_some()) {
+            let place = edits.places.get(&symbol.index).copied().unwrap_or(symbol.section);
             let SymbolSection::Defined(index) = place else {
                 continue;
             };
-            let section = module
-                .section(index)
-                .filter(|_| self.section(index).is_none());
+            let section = module.section(index).filter(|_| self.section(index).is_none());
             if let Some(removed) = section {
                 let (symbol, removed) = (symbol.place(), removed.place());
                 return Err(ElfError::InRemovedSection { symbol, removed });
@@ -209,10 +164,7 @@ impl Renumbering {
     }
 
     fn check_relocations(&self, module: &Module<'_>, edits: &Edits) -> Result<(), ElfError> {
-        for section in module
-            .relocation_sections()
-            .filter(|s| self.section(s.index).is_some())
-        {
+        for section in module.relocation_sections().filter(|s| self.section(s.index).is_some()) {
             let place = || section.place();
             if let Some(edited) = edits.relocations.get(&section.index) {
                 self.check_entries(module, place, edited.iter().copied())?;
@@ -245,10 +197,7 @@ fn removed_sections(module: &Module<'_>, edits: &Edits) -> (Vec<bool>, Vec<Secti
     }
     let mut ungrouped = Vec::new();
     if !edits.removed_sections.is_empty() {
-        for group in module
-            .sections()
-            .filter(|section| section.sh_type == SHT_GROUP)
-        {
+        for group in module.sections().filter(|section| section.sh_type == SHT_GROUP) {
             let Some(gone) = removed.get(group.index.slot()).copied() else {
                 continue;
             };

@@ -44,12 +44,7 @@ pub fn rewrite<'data>(module: &Module<'data>, edits: &Edits) -> Result<Cow<'data
     }
     edits.check(module)?;
     let renumbering = Renumbering::new(module, edits)?;
-    let sections = Rewriter {
-        module,
-        edits,
-        renumbering: &renumbering,
-    }
-    .sections()?;
+    let sections = Rewriter { module, edits, renumbering: &renumbering }.sections()?;
     let names = renumbering.section(module.header.names).unwrap_or_default();
     emit(&module.header, names, sections).map(Cow::Owned)
 }
@@ -68,12 +63,7 @@ impl<'a> Rewriter<'a, '_> {
         let extended = self.needs_extended().then_some(EXTENDED_NAME);
         let names = Names::new(self.module, self.edits, self.renumbering, extended)?;
         let symbols = self.symbols_change(&names).then(|| {
-            NewSymbols::new(
-                self.module,
-                self.edits,
-                self.renumbering,
-                names.of_symbols(),
-            )
+            NewSymbols::new(self.module, self.edits, self.renumbering, names.of_symbols())
         });
         let mut outputs = Vec::with_capacity(self.renumbering.kept_sections);
         for (section, raw) in self.module.sections().zip(self.module.header.sections) {
@@ -94,21 +84,14 @@ impl<'a> Rewriter<'a, '_> {
     /// Whether a symbol's section takes an extended index and the module has no table of them.
     fn needs_extended(&self) -> bool {
         let module = self.module;
-        let table = module
-            .symbols
-            .extended
-            .and_then(|table| self.renumbering.section(table.section));
+        let table =
+            module.symbols.extended.and_then(|table| self.renumbering.section(table.section));
         let few = self.renumbering.kept_sections <= usize::from(SHN_LORESERVE);
         if few || table.is_some() {
             return false;
         }
         module.symbols().any(|symbol| {
-            let place = self
-                .edits
-                .places
-                .get(&symbol.index)
-                .copied()
-                .unwrap_or(symbol.section);
+            let place = self.edits.places.get(&symbol.index).copied().unwrap_or(symbol.section);
             let kept = self.renumbering.symbol(symbol.index).is_some();
             let SymbolSection::Defined(section) = place else {
                 return false;
@@ -140,11 +123,7 @@ impl<'a> Rewriter<'a, '_> {
             if section.index == module.symtab() {
                 return Ok(Cow::Owned(symbols.symtab.clone()));
             }
-            if module
-                .symbols
-                .extended
-                .is_some_and(|table| table.section == section.index)
-            {
+            if module.symbols.extended.is_some_and(|table| table.section == section.index) {
                 return Ok(Cow::Owned(symbols.extended.clone()));
             }
         }
@@ -154,11 +133,7 @@ impl<'a> Rewriter<'a, '_> {
         }
         if section.sh_type == SHT_RELA && renumbering.moves_symbols() {
             let entries = module.relocations(section.index);
-            return Ok(Cow::Owned(tables::relocations(
-                module,
-                renumbering,
-                entries,
-            )));
+            return Ok(Cow::Owned(tables::relocations(module, renumbering, entries)));
         }
         if section.sh_type == SHT_GROUP && renumbering.moves_sections() {
             return Ok(Cow::Owned(tables::group(module, renumbering, section)));
@@ -189,10 +164,7 @@ impl<'a> Rewriter<'a, '_> {
             header.sh_name = U32::new(endian, offset);
         }
         if section.sh_type != SHT_NULL {
-            let link = self
-                .renumbering
-                .section(section.sh_link)
-                .unwrap_or_default();
+            let link = self.renumbering.section(section.sh_link).unwrap_or_default();
             header.sh_link = U32::new(endian, link.get());
             header.sh_info = U32::new(endian, self.renumbering.info(section));
             let flags = self.renumbering.flags(section).bits();
@@ -201,11 +173,7 @@ impl<'a> Rewriter<'a, '_> {
                 header.sh_size = U64::new(endian, length(&body));
             }
         }
-        Output {
-            header,
-            body,
-            is_old: true,
-        }
+        Output { header, body, is_old: true }
     }
 
     fn added(&self, section: &'a NewSection, names: &Names<'_>) -> Result<Output<'a>, ElfError> {
@@ -215,20 +183,13 @@ impl<'a> Rewriter<'a, '_> {
             NewBody::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
             NewBody::Relocations(entries) => {
                 renumbering.check_entries(module, place, entries.iter().copied())?;
-                Cow::Owned(tables::relocations(
-                    module,
-                    renumbering,
-                    entries.iter().copied(),
-                ))
+                Cow::Owned(tables::relocations(module, renumbering, entries.iter().copied()))
             }
         };
         let target = |field, old| {
             let removed = || module.section(old).map_or_else(place, Section::place);
-            let gone = || ElfError::NamesRemovedSection {
-                section: place(),
-                field,
-                removed: removed(),
-            };
+            let gone =
+                || ElfError::NamesRemovedSection { section: place(), field, removed: removed() };
             renumbering.section(old).ok_or_else(gone)
         };
         let fields = Fields {
@@ -248,10 +209,7 @@ impl<'a> Rewriter<'a, '_> {
             name: names.of_new_section(name),
             sh_type: SHT_SYMTAB_SHNDX,
             sh_flags: SectionFlags::empty(),
-            link: self
-                .renumbering
-                .section(self.module.symtab())
-                .unwrap_or_default(),
+            link: self.renumbering.section(self.module.symtab()).unwrap_or_default(),
             info: SectionIndex::NULL,
             sh_addralign: 4,
             sh_entsize: 4,
@@ -285,10 +243,6 @@ impl Fields {
             sh_addralign: U64::new(endian, self.sh_addralign),
             sh_entsize: U64::new(endian, self.sh_entsize),
         };
-        Output {
-            header,
-            body,
-            is_old: false,
-        }
+        Output { header, body, is_old: false }
     }
 }

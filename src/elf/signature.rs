@@ -19,22 +19,13 @@ pub(super) fn find(data: &[u8]) -> Result<Option<Range<usize>>, ElfError> {
     let Some(rest) = data.strip_suffix(SIGNATURE_MARKER) else {
         return Ok(None);
     };
-    let malformed = |len| ElfError::Signature {
-        offset: rest.len(),
-        len,
-    };
-    let (body, info) = rest
-        .split_last_chunk::<INFO_LEN>()
-        .ok_or_else(|| malformed(0))?;
+    let malformed = |len| ElfError::Signature { offset: rest.len(), len };
+    let (body, info) = rest.split_last_chunk::<INFO_LEN>().ok_or_else(|| malformed(0))?;
     // Lengths of the signer's name and the key identifier, then the signature's, always big-endian.
     let [_, _, _, signer, key, _, _, _, len @ ..] = *info;
     let len = u64::from(u32::from_be_bytes(len)) + u64::from(signer) + u64::from(key);
-    let start = usize::try_from(len)
-        .ok()
-        .and_then(|len| body.len().checked_sub(len));
-    start
-        .map(|start| Some(start..data.len()))
-        .ok_or_else(|| malformed(len))
+    let start = usize::try_from(len).ok().and_then(|len| body.len().checked_sub(len));
+    start.map(|start| Some(start..data.len())).ok_or_else(|| malformed(len))
 }
 
 #[cfg(test)]
@@ -64,13 +55,7 @@ mod tests {
     #[test]
     fn a_signature_longer_than_the_file_is_refused() {
         let error = find(&signed(100, 101)).unwrap_err();
-        assert_eq!(
-            error,
-            ElfError::Signature {
-                offset: 112,
-                len: 101
-            }
-        );
+        assert_eq!(error, ElfError::Signature { offset: 112, len: 101 });
         assert!(find(SIGNATURE_MARKER).is_err());
     }
 }

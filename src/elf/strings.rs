@@ -47,12 +47,7 @@ impl<'a> NewStrings<'a> {
         added: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, ElfError> {
         let spans = vec![Span { old: 0, new: 0 }];
-        Self {
-            bytes: old.bytes.to_vec(),
-            spans,
-            added: FxHashMap::default(),
-        }
-        .add(added)
+        Self { bytes: old.bytes.to_vec(), spans, added: FxHashMap::default() }.add(added)
     }
 
     /// The strings of the old table at the offsets `used`, and `added` behind them.
@@ -73,20 +68,12 @@ impl<'a> NewStrings<'a> {
             if name.is_empty() || start < end {
                 continue;
             }
-            spans.push(Span {
-                old: offset,
-                new: position(&bytes)?,
-            });
+            spans.push(Span { old: offset, new: position(&bytes)? });
             bytes.extend_from_slice(name);
             bytes.push(0);
             end = start.saturating_add(name.len());
         }
-        Self {
-            bytes,
-            spans,
-            added: FxHashMap::default(),
-        }
-        .add(added)
+        Self { bytes, spans, added: FxHashMap::default() }.add(added)
     }
 
     fn add(mut self, added: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ElfError> {
@@ -104,9 +91,7 @@ impl<'a> NewStrings<'a> {
     pub(super) fn kept(&self, offset: u32) -> u32 {
         let after = self.spans.partition_point(|span| span.old <= offset);
         let span = after.checked_sub(1).and_then(|at| self.spans.get(at));
-        span.map_or(0, |span| {
-            span.new.saturating_add(offset.saturating_sub(span.old))
-        })
+        span.map_or(0, |span| span.new.saturating_add(offset.saturating_sub(span.old)))
     }
 
     /// Where the new table has an added string; the empty one is at 0.

@@ -5,7 +5,8 @@
 //! is from `include/uapi/linux/elf.h`.
 
 use object::elf::{
-    SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, Sym64, SymbolBind, SymbolType,
+    SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, STB_WEAK, STT_FUNC, STT_OBJECT,
+    Sym64, SymbolBind, SymbolType,
 };
 use object::{Endianness, elf};
 
@@ -57,6 +58,18 @@ pub struct Symbol<'data> {
 }
 
 impl Symbol<'_> {
+    /// Whether the module can do without the symbol (`STB_WEAK`).
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        self.bind == STB_WEAK
+    }
+
+    /// Whether the symbol is code or data with a name of its own (`STT_FUNC`, `STT_OBJECT`).
+    #[must_use]
+    pub fn is_function_or_object(&self) -> bool {
+        self.kind == STT_FUNC || self.kind == STT_OBJECT
+    }
+
     /// How errors name the symbol.
     pub(super) fn place(&self) -> SymbolPlace {
         SymbolPlace::new(self.index, self.name)
@@ -88,20 +101,13 @@ impl<'data> SymbolTable<'data> {
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Symbol<'data>> + Clone + use<'data> {
         let table = *self;
-        table
-            .entries
-            .iter()
-            .enumerate()
-            .map(move |(slot, raw)| table.decode(slot, raw))
+        table.entries.iter().enumerate().map(move |(slot, raw)| table.decode(slot, raw))
     }
 
     fn decode(&self, slot: usize, raw: &Sym64<Endianness>) -> Symbol<'data> {
         Symbol {
             index: SymbolIndex::of_slot(slot),
-            name: self
-                .strings
-                .get(raw.st_name.get(self.endian))
-                .unwrap_or_default(),
+            name: self.strings.get(raw.st_name.get(self.endian)).unwrap_or_default(),
             st_value: raw.st_value.get(self.endian),
             st_size: raw.st_size.get(self.endian),
             bind: raw.st_bind(),

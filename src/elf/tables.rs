@@ -109,14 +109,9 @@ pub(super) fn address_significance(
     let mut rest = old;
     while !rest.is_empty() {
         let offset = old.len().saturating_sub(rest.len());
-        let malformed = || ElfError::AddressSignificance {
-            section: section.place(),
-            offset,
-        };
+        let malformed = || ElfError::AddressSignificance { section: section.place(), offset };
         let (number, tail) = take_uleb(rest).ok_or_else(malformed)?;
-        let symbol = module
-            .symbol(SymbolIndex::new(number))
-            .ok_or_else(malformed)?;
+        let symbol = module.symbol(SymbolIndex::new(number)).ok_or_else(malformed)?;
         if let Some(index) = renumbering.symbol(symbol.index) {
             put_uleb(index.get(), &mut body);
         }
@@ -162,10 +157,7 @@ mod tests {
         assert_eq!(take_uleb(&[0xff, 0xff, 0xff, 0xff, 0x1f]), None);
         assert_eq!(take_uleb(&[0x80, 0x80]), None);
         assert_eq!(take_uleb(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x01]), None);
-        assert_eq!(
-            take_uleb(&[0xe5, 0x8e, 0x26, 0x07]),
-            Some((624_485, &[7][..]))
-        );
+        assert_eq!(take_uleb(&[0xe5, 0x8e, 0x26, 0x07]), Some((624_485, &[7][..])));
     }
 
     proptest! {

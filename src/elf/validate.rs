@@ -29,14 +29,8 @@ pub(super) fn sections<'data>(
     header: &Header<'data>,
 ) -> Result<Vec<Section<'data>>, ElfError> {
     let count = header.sections.len();
-    let missing = || ElfError::SectionNames {
-        index: header.names.get(),
-        count,
-    };
-    let raw = header
-        .sections
-        .get(header.names.slot())
-        .ok_or_else(missing)?;
+    let missing = || ElfError::SectionNames { index: header.names.get(), count };
+    let raw = header.sections.get(header.names.slot()).ok_or_else(missing)?;
     if header.names == SectionIndex::NULL {
         return Err(missing());
     }
@@ -50,11 +44,7 @@ pub(super) fn sections<'data>(
         } else {
             let offset = raw.sh_name.get(endian);
             let size = names.bytes.len();
-            names.get(offset).ok_or(ElfError::SectionName {
-                section: index,
-                offset,
-                size,
-            })?
+            names.get(offset).ok_or(ElfError::SectionName { section: index, offset, size })?
         };
         sections.push(section(index, raw, name, endian));
     }
@@ -95,17 +85,9 @@ fn header_fields(data: &[u8], section: &Section<'_>, count: usize) -> Result<(),
     body_in_file(data, section)?;
     let align = section.sh_addralign;
     if align != 0 && !align.is_power_of_two() {
-        return Err(ElfError::Alignment {
-            section: section.place(),
-            align,
-        });
+        return Err(ElfError::Alignment { section: section.place(), align });
     }
-    let link = |field, value| ElfError::Link {
-        section: section.place(),
-        field,
-        value,
-        count,
-    };
+    let link = |field, value| ElfError::Link { section: section.place(), field, value, count };
     if section.sh_link.slot() >= count {
         return Err(link("sh_link", section.sh_link.get()));
     }
@@ -120,19 +102,12 @@ fn header_fields(data: &[u8], section: &Section<'_>, count: usize) -> Result<(),
 
 fn body_in_file(data: &[u8], section: &Section<'_>) -> Result<(), ElfError> {
     let end = section.sh_offset.checked_add(section.sh_size);
-    let inside = end
-        .and_then(|end| usize::try_from(end).ok())
-        .is_some_and(|end| end <= data.len());
+    let inside = end.and_then(|end| usize::try_from(end).ok()).is_some_and(|end| end <= data.len());
     if inside || !section.has_body() {
         return Ok(());
     }
     let (offset, size) = (section.sh_offset, section.sh_size);
-    Err(ElfError::Body {
-        section: section.place(),
-        offset,
-        size,
-        len: data.len(),
-    })
+    Err(ElfError::Body { section: section.place(), offset, size, len: data.len() })
 }
 
 /// Follows `sh_link` from every section; a section is looked at once.
@@ -145,9 +120,7 @@ fn link_cycles(sections: &[Section<'_>]) -> Result<(), ElfError> {
                 break;
             };
             if *mark == start.index {
-                return Err(ElfError::LinkCycle {
-                    section: section.place(),
-                });
+                return Err(ElfError::LinkCycle { section: section.place() });
             }
             if *mark != SectionIndex::NULL {
                 break;
@@ -163,10 +136,7 @@ fn string_table<'data>(
     data: &'data [u8],
     section: &Section<'_>,
 ) -> Result<StringTable<'data>, ElfError> {
-    let fault = |fault| ElfError::StringTable {
-        section: section.place(),
-        fault,
-    };
+    let fault = |fault| ElfError::StringTable { section: section.place(), fault };
     if section.sh_type != SHT_STRTAB {
         return Err(fault(StringTableFault::Type(section.sh_type.0)));
     }
@@ -176,10 +146,7 @@ fn string_table<'data>(
         (None, _) | (_, None) => Err(fault(StringTableFault::Empty)),
         (Some(&first), _) if first != 0 => Err(fault(StringTableFault::NoLeadingNul)),
         (_, Some(&last)) if last != 0 => Err(fault(StringTableFault::NoTrailingNul)),
-        _ => Ok(StringTable {
-            section: section.index,
-            bytes,
-        }),
+        _ => Ok(StringTable { section: section.index, bytes }),
     }
 }
 
@@ -187,19 +154,11 @@ fn string_table<'data>(
 fn whole_entries(section: &Section<'_>, entsize: u64) -> Result<(), ElfError> {
     if section.sh_entsize != entsize {
         let (section, given) = (section.place(), section.sh_entsize);
-        return Err(ElfError::EntrySize {
-            section,
-            entsize: given,
-            expected: entsize,
-        });
+        return Err(ElfError::EntrySize { section, entsize: given, expected: entsize });
     }
     let size = section.sh_size;
     if !size.is_multiple_of(entsize) || u32::try_from(size / entsize).is_err() {
-        return Err(ElfError::Entries {
-            section: section.place(),
-            size,
-            entsize,
-        });
+        return Err(ElfError::Entries { section: section.place(), size, entsize });
     }
     Ok(())
 }
@@ -210,9 +169,7 @@ pub(super) fn symbols<'data>(
     header: &Header<'data>,
     sections: &[Section<'data>],
 ) -> Result<SymbolTable<'data>, ElfError> {
-    let mut tables = sections
-        .iter()
-        .filter(|section| section.sh_type == SHT_SYMTAB);
+    let mut tables = sections.iter().filter(|section| section.sh_type == SHT_SYMTAB);
     let symtab = tables.next().ok_or(ElfError::NoSymbolTable)?;
     if let Some(other) = tables.next() {
         let (first, second) = (symtab.place(), other.place());
@@ -223,15 +180,9 @@ pub(super) fn symbols<'data>(
     let count = entries.len();
     if SymbolIndex::new(symtab.sh_info).slot() > count {
         let (section, value) = (symtab.place(), symtab.sh_info);
-        return Err(ElfError::FirstGlobal {
-            section,
-            value,
-            count,
-        });
+        return Err(ElfError::FirstGlobal { section, value, count });
     }
-    let strtab = sections
-        .get(symtab.sh_link.slot())
-        .ok_or(ElfError::NoSymbolTable)?;
+    let strtab = sections.get(symtab.sh_link.slot()).ok_or(ElfError::NoSymbolTable)?;
     let table = SymbolTable {
         section: symtab.index,
         entries,
@@ -263,16 +214,9 @@ fn extended<'data>(
         pod::slice_from_all_bytes(body(data, section)).unwrap_or_default();
     if words.len() != symbols {
         let entries = section.sh_size / WORD_LEN;
-        return Err(ElfError::ExtendedCount {
-            section: section.place(),
-            entries,
-            symbols,
-        });
+        return Err(ElfError::ExtendedCount { section: section.place(), entries, symbols });
     }
-    Ok(Some(ExtendedIndices {
-        section: section.index,
-        words,
-    }))
+    Ok(Some(ExtendedIndices { section: section.index, words }))
 }
 
 fn each_symbol(table: &SymbolTable<'_>, sections: usize) -> Result<(), ElfError> {
@@ -281,11 +225,7 @@ fn each_symbol(table: &SymbolTable<'_>, sections: usize) -> Result<(), ElfError>
         let index = SymbolIndex::of_slot(slot);
         let offset = raw.st_name.get(table.endian);
         if usize::try_from(offset).map_or(true, |offset| offset >= size) {
-            return Err(ElfError::SymbolName {
-                symbol: index,
-                offset,
-                size,
-            });
+            return Err(ElfError::SymbolName { symbol: index, offset, size });
         }
         let place = || SymbolPlace::new(index, table.strings.get(offset).unwrap_or_default());
         match table.section_of(slot, raw) {
@@ -293,11 +233,7 @@ fn each_symbol(table: &SymbolTable<'_>, sections: usize) -> Result<(), ElfError>
                 if section == SectionIndex::NULL || section.slot() >= sections =>
             {
                 let section = section.get();
-                return Err(ElfError::SymbolSection {
-                    symbol: place(),
-                    section,
-                    count: sections,
-                });
+                return Err(ElfError::SymbolSection { symbol: place(), section, count: sections });
             }
             SymbolSection::Reserved(reserved) if reserved == SHN_XINDEX.0 => {
                 return Err(ElfError::NoExtendedTable { symbol: place() });
@@ -343,20 +279,13 @@ fn bodies_apart(module: &Module<'_>) -> Result<(), ElfError> {
         let offset = section.sh_offset;
         let end = offset.saturating_add(section.sh_size);
         if offset < u64::from(HEADER_LEN) || (offset < table_end && end > table) {
-            return Err(ElfError::OverlapsHeaders {
-                section: section.place(),
-                offset,
-            });
+            return Err(ElfError::OverlapsHeaders { section: section.place(), offset });
         }
         if let Some(other) = before
             && other.sh_offset.saturating_add(other.sh_size) > offset
         {
             let (section, other) = (section.place(), other.place());
-            return Err(ElfError::Overlap {
-                section,
-                offset,
-                other,
-            });
+            return Err(ElfError::Overlap { section, offset, other });
         }
         before = Some(section);
     }
@@ -369,11 +298,7 @@ fn linked_to_symbols(module: &Module<'_>, section: &Section<'_>) -> Result<Secti
         return Ok(section.place());
     }
     let link = section.sh_link.get();
-    Err(ElfError::NotLinkedToSymbols {
-        section: section.place(),
-        link,
-        symtab,
-    })
+    Err(ElfError::NotLinkedToSymbols { section: section.place(), link, symtab })
 }
 
 fn relocations(module: &Module<'_>, section: &Section<'_>) -> Result<(), ElfError> {
@@ -381,10 +306,7 @@ fn relocations(module: &Module<'_>, section: &Section<'_>) -> Result<(), ElfErro
     whole_entries(section, RELA_LEN)?;
     let target = module.section(SectionIndex::new(section.sh_info));
     if target.is_none_or(|target| target.sh_type == SHT_NULL || target.sh_type == SHT_RELA) {
-        return Err(ElfError::RelocationTarget {
-            section: place,
-            target: section.sh_info,
-        });
+        return Err(ElfError::RelocationTarget { section: place, target: section.sh_info });
     }
     let count = module.symbol_count();
     for (entry, rela) in module.relocations(section.index).enumerate() {
@@ -404,28 +326,17 @@ fn group(module: &Module<'_>, section: &Section<'_>) -> Result<(), ElfError> {
     let place = linked_to_symbols(module, section)?;
     let size = section.sh_size;
     if size < WORD_LEN || !size.is_multiple_of(WORD_LEN) {
-        return Err(ElfError::GroupSize {
-            section: place,
-            size,
-        });
+        return Err(ElfError::GroupSize { section: place, size });
     }
     let symbol = SymbolIndex::new(section.sh_info);
     let count = module.symbol_count();
     if symbol.slot() >= count {
-        return Err(ElfError::GroupSymbol {
-            section: place,
-            symbol,
-            count,
-        });
+        return Err(ElfError::GroupSymbol { section: place, symbol, count });
     }
     for (member, index) in module.group_members(section.index).enumerate() {
         let found = module.section(index).map(|section| section.sh_type);
         if found.is_none_or(|sh_type| sh_type == SHT_NULL || sh_type == SHT_GROUP) {
-            return Err(ElfError::GroupMember {
-                section: place,
-                member,
-                value: index.get(),
-            });
+            return Err(ElfError::GroupMember { section: place, member, value: index.get() });
         }
     }
     Ok(())

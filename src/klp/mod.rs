@@ -1,8 +1,32 @@
-//! Livepatch: the names the kernel scans, and the conversion that writes them.
+//! Livepatch: the names the kernel scans, the conversion that writes them, and the kernel's rules.
+//!
+//! [`planner`] asks about every undefined symbol and makes a [`Plan`]; [`rewrite`] carries it out;
+//! [`verify`] reads the result back; [`rules`] holds it against the kernel. [`convert()`] is all of
+//! it, from bytes to bytes.
 
+mod check;
+mod convert;
+mod explained;
+mod inspect;
 mod name;
+pub mod placement;
+mod plan;
+pub mod planner;
+mod refusal;
+pub mod rewrite;
+pub mod rules;
+mod site;
+pub mod verify;
 
+pub use check::check;
+pub use convert::{Conversion, Failure, Options, ask, backend, convert};
+pub use inspect::{InspectedSection, Inspection, inspect};
 pub use name::{
     KLP_RELA_PREFIX, KLP_SYM_PREFIX, KlpSection, KlpSymbol, NameError, OBJECT_NAME_MAX, ObjectName,
     Position, SYMBOL_NAME_MAX, SymbolName, VMLINUX,
 };
+pub use plan::{Exported, Named, Plan, PlannedEntry, PlannedSection, PlannedSymbol};
+pub use planner::{Patched, Planned, plan};
+pub use refusal::{Refusal, Warning};
+pub use rules::{Consequence, Rule, Violation};
+pub use site::{Site, Sites};

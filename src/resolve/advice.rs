@@ -16,10 +16,7 @@ impl fmt::Display for KlpSympos<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Candidate { object, name, .. } = self.0;
         let position = self.0.klp_position();
-        write!(
-            f,
-            "KLP_MODULE_RELOC({object}) relocs[] = {{ KLP_SYMPOS({name}, {position}) }};"
-        )
+        write!(f, "KLP_MODULE_RELOC({object}) relocs[] = {{ KLP_SYMPOS({name}, {position}) }};")
     }
 }
 
@@ -49,8 +46,6 @@ impl fmt::Display for KlpRelocSymbol<'_> {
 #[must_use]
 pub fn pasteable(candidate: &Candidate) -> bool {
     let mut bytes = candidate.name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -43,7 +43,9 @@ pub struct Query<'a> {
 }
 
 /// How a klp symbol was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Basis {
     /// The name occurs once in all objects.
     Inferred,
@@ -74,10 +76,7 @@ impl Klp {
     /// Whether a position is used that the source cannot prove ([`Order::Alphabetical`]).
     #[must_use]
     pub fn order_unproven(&self) -> bool {
-        let alphabetical = self
-            .candidate
-            .as_ref()
-            .is_some_and(|c| c.order == Order::Alphabetical);
+        let alphabetical = self.candidate.as_ref().is_some_and(|c| c.order == Order::Alphabetical);
         alphabetical && self.symbol.position != Position::Unique
     }
 }

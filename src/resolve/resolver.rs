@@ -17,10 +17,7 @@ impl<'a> Resolver<'a> {
     /// A resolver with the usual policy.
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
-        Self {
-            answer,
-            keep_module_exports: false,
-        }
+        Self { answer, keep_module_exports: false }
     }
 
     /// What the author says, if the sources agree.
@@ -49,19 +46,9 @@ impl<'a> Resolver<'a> {
         };
         let gate = annotation.gate.clone().unwrap_or_else(|| owner.clone());
         if !self.answer.has_sources() {
-            let symbol = KlpSymbol {
-                owner: owner.clone(),
-                symbol,
-                position: annotation.position,
-            };
+            let symbol = KlpSymbol { owner: owner.clone(), symbol, position: annotation.position };
             let basis = Basis::Unverified;
-            return Ok(klp(Klp {
-                symbol,
-                gate,
-                basis,
-                candidate: None,
-                export: None,
-            }));
+            return Ok(klp(Klp { symbol, gate, basis, candidate: None, export: None }));
         }
         if !self.answer.knows_object(owner) {
             let known = self.answer.objects().cloned().collect();
@@ -72,24 +59,10 @@ impl<'a> Resolver<'a> {
             });
         }
         let candidate = self.at_position(name, owner, annotation.position)?;
-        let export = self
-            .answer
-            .export(name)
-            .filter(|e| e.owner == *owner)
-            .cloned();
-        let symbol = KlpSymbol {
-            owner: owner.clone(),
-            symbol,
-            position: annotation.position,
-        };
+        let export = self.answer.export(name).filter(|e| e.owner == *owner).cloned();
+        let symbol = KlpSymbol { owner: owner.clone(), symbol, position: annotation.position };
         let candidate = Some(candidate.clone());
-        Ok(klp(Klp {
-            symbol,
-            gate,
-            basis: Basis::Annotated,
-            candidate,
-            export,
-        }))
+        Ok(klp(Klp { symbol, gate, basis: Basis::Annotated, candidate, export }))
     }
 
     /// The symbol that the kernel would find for a position.
@@ -100,11 +73,8 @@ impl<'a> Resolver<'a> {
         position: Position,
     ) -> Result<&'a Candidate, Unresolved> {
         let answer = self.answer;
-        let here: Vec<&Candidate> = answer
-            .candidates(name)
-            .iter()
-            .filter(|c| c.object == *owner)
-            .collect();
+        let here: Vec<&Candidate> =
+            answer.candidates(name).iter().filter(|c| c.object == *owner).collect();
         let candidates = || here.iter().copied().cloned().collect();
         match (position, here.as_slice()) {
             (_, []) => Err(self.not_found(name, Some(owner))),
@@ -115,15 +85,14 @@ impl<'a> Resolver<'a> {
                 candidates: candidates(),
             }),
             (Position::Nth(n), _) => {
-                here.iter()
-                    .find(|c| c.position == n)
-                    .copied()
-                    .ok_or_else(|| Unresolved::AnnotatedNoSuchPosition {
+                here.iter().find(|c| c.position == n).copied().ok_or_else(|| {
+                    Unresolved::AnnotatedNoSuchPosition {
                         name: name.into(),
                         owner: owner.clone(),
                         position,
                         candidates: candidates(),
-                    })
+                    }
+                })
             }
         }
     }
@@ -152,57 +121,28 @@ impl<'a> Resolver<'a> {
                 Some(global) => Some((*global).clone()),
                 None => {
                     let candidates = several.iter().copied().cloned().collect();
-                    return Err(Unresolved::Ambiguous {
-                        name: name.into(),
-                        candidates,
-                    });
+                    return Err(Unresolved::Ambiguous { name: name.into(), candidates });
                 }
             },
         };
-        let position = candidate
-            .as_ref()
-            .map_or(Position::Unique, Candidate::klp_position);
+        let position = candidate.as_ref().map_or(Position::Unique, Candidate::klp_position);
         let (owner, gate) = (export.owner.clone(), export.owner.clone());
-        let symbol = KlpSymbol {
-            owner,
-            symbol,
-            position,
-        };
+        let symbol = KlpSymbol { owner, symbol, position };
         let export = Some(export.clone());
-        Ok(klp(Klp {
-            symbol,
-            gate,
-            basis: Basis::Exported,
-            candidate,
-            export,
-        }))
+        Ok(klp(Klp { symbol, gate, basis: Basis::Exported, candidate, export }))
     }
 
     fn not_found(&self, name: &str, owner: Option<&ObjectName>) -> Unresolved {
-        let mut others: Vec<_> = self
-            .answer
-            .candidates(name)
-            .iter()
-            .map(|c| &c.object)
-            .collect();
+        let mut others: Vec<_> = self.answer.candidates(name).iter().map(|c| &c.object).collect();
         others.dedup();
-        let mut causes: Vec<_> = others
-            .into_iter()
-            .cloned()
-            .map(Cause::OtherObject)
-            .collect();
+        let mut causes: Vec<_> = others.into_iter().cloned().map(Cause::OtherObject).collect();
         if let Some(export) = self.answer.export(name)
             && !self.answer.knows_object(&export.owner)
         {
             causes.push(Cause::ExportedElsewhere(export.owner.clone()));
         }
         let (name, owner) = (name.into(), owner.cloned());
-        Unresolved::NotFound {
-            name,
-            owner,
-            causes,
-            similar: Vec::new(),
-        }
+        Unresolved::NotFound { name, owner, causes, similar: Vec::new() }
     }
 }
 
@@ -224,10 +164,9 @@ impl Resolve for Resolver<'_> {
         match self.answer.candidates(name) {
             [] if query.weak => Ok(Resolution::WeakMissing),
             [] => Err(self.not_found(name, None)),
-            [only] if only.init => Err(Unresolved::InitMemory {
-                name: name.into(),
-                candidate: Box::new(only.clone()),
-            }),
+            [only] if only.init => {
+                Err(Unresolved::InitMemory { name: name.into(), candidate: Box::new(only.clone()) })
+            }
             [only] => {
                 let owner = only.object.clone();
                 let symbol = KlpSymbol {
@@ -237,18 +176,11 @@ impl Resolve for Resolver<'_> {
                 };
                 let candidate = Some(only.clone());
                 let basis = Basis::Inferred;
-                Ok(klp(Klp {
-                    symbol,
-                    gate: owner,
-                    basis,
-                    candidate,
-                    export: None,
-                }))
+                Ok(klp(Klp { symbol, gate: owner, basis, candidate, export: None }))
             }
-            several => Err(Unresolved::Ambiguous {
-                name: name.into(),
-                candidates: several.to_vec(),
-            }),
+            several => {
+                Err(Unresolved::Ambiguous { name: name.into(), candidates: several.to_vec() })
+            }
         }
     }
 }
@@ -263,8 +195,8 @@ fn klp(klp: Klp) -> Resolution {
 ///
 /// # Errors
 /// The first [`SymbolError`] of a source.
-pub fn suggest(sources: &Sources, unresolved: &mut [Unresolved]) -> Result<(), SymbolError> {
-    let missing = unresolved.iter().filter_map(|u| match u {
+pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<(), SymbolError> {
+    let missing = unresolved.iter().filter_map(|u| match &**u {
         Unresolved::NotFound { name, .. } => Some(name.as_str()),
         _ => None,
     });
@@ -274,23 +206,13 @@ pub fn suggest(sources: &Sources, unresolved: &mut [Unresolved]) -> Result<(), S
     }
     sources.similar(&mut near)?;
     for entry in unresolved {
-        if let Unresolved::NotFound {
-            name,
-            causes,
-            similar,
-            ..
-        } = entry
-        {
+        if let Unresolved::NotFound { name, causes, similar, .. } = &mut **entry {
             *similar = near.found(name).to_vec();
             let variants = similar
                 .iter()
                 .filter(|n| n.is_variant())
-                .map(|n| Cause::Variant {
-                    variant: n.name.clone(),
-                    object: n.object.clone(),
-                });
-            let variants: Vec<Cause> = variants.collect();
-            causes.splice(0..0, variants);
+                .map(|n| Cause::Variant { variant: n.name.clone(), object: n.object.clone() });
+            causes.splice(0..0, variants.collect::<Vec<_>>());
         }
     }
     Ok(())

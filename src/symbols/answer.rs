@@ -101,11 +101,7 @@ impl Candidate {
     /// The position to write: 0 where the name is unique in its object.
     #[must_use]
     pub fn klp_position(&self) -> Position {
-        if self.homonyms == 1 {
-            Position::Unique
-        } else {
-            Position::Nth(self.position)
-        }
+        if self.homonyms == 1 { Position::Unique } else { Position::Nth(self.position) }
     }
 
     /// Whether the position means another symbol, or none, once the module's init part is gone.
@@ -131,9 +127,7 @@ impl Export {
     /// namespace starts with `module:` (`verify_module_namespace` in `kernel/module/main.c`).
     #[must_use]
     pub fn for_modules_only(&self) -> bool {
-        self.namespace
-            .as_ref()
-            .is_some_and(|ns| ns.starts_with("module:"))
+        self.namespace.as_ref().is_some_and(|ns| ns.starts_with("module:"))
     }
 }
 
@@ -184,18 +178,13 @@ impl Answer {
         name: &str,
         object: &'a ObjectName,
     ) -> impl Iterator<Item = &'a Candidate> {
-        self.candidates(name)
-            .iter()
-            .filter(move |c| c.object == *object)
+        self.candidates(name).iter().filter(move |c| c.object == *object)
     }
 
     /// Who exports this name. A vmlinux export stands first.
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Export> {
-        self.exports
-            .get(name)?
-            .iter()
-            .min_by_key(|e| (!e.owner.is_vmlinux(), &e.owner))
+        self.exports.get(name)?.iter().min_by_key(|e| (!e.owner.is_vmlinux(), &e.owner))
     }
 
     /// Whether a source tells the symbols of this object.
@@ -264,32 +253,20 @@ impl Answer {
     ) -> Result<bool, SymbolErrorKind> {
         match self.objects.get(object) {
             None => {
-                self.objects.insert(
-                    object.clone(),
-                    Told {
-                        by: by.into(),
-                        order,
-                    },
-                );
+                self.objects.insert(object.clone(), Told { by: by.into(), order });
                 Ok(true)
             }
             Some(told) if told.order == Order::Proven && order == Order::Alphabetical => Ok(false),
             Some(told) => {
                 let first = told.by.display().to_string();
-                Err(SymbolErrorKind::ObjectTwice {
-                    object: object.clone(),
-                    first,
-                })
+                Err(SymbolErrorKind::ObjectTwice { object: object.clone(), first })
             }
         }
     }
 
     /// Adds a symbol; those of one name and object are added in the order of positions.
     pub fn candidate(&mut self, candidate: Candidate) {
-        self.candidates
-            .entry(candidate.name.clone())
-            .or_default()
-            .push(candidate);
+        self.candidates.entry(candidate.name.clone()).or_default().push(candidate);
     }
 
     /// Adds an export; what two sources tell about the same one is joined.

@@ -20,20 +20,12 @@ pub struct SymbolError {
 impl SymbolError {
     /// An error about a whole file.
     pub(super) fn new(path: &Path, kind: impl Into<SymbolErrorKind>) -> Self {
-        Self {
-            path: path.into(),
-            line: None,
-            kind: kind.into(),
-        }
+        Self { path: path.into(), line: None, kind: kind.into() }
     }
 
     /// An error in one line, counted from 1.
     pub(super) fn at(path: &Path, line: u64, kind: impl Into<SymbolErrorKind>) -> Self {
-        Self {
-            path: path.into(),
-            line: Some(line),
-            kind: kind.into(),
-        }
+        Self { path: path.into(), line: Some(line), kind: kind.into() }
     }
 }
 

@@ -35,8 +35,7 @@ impl<'a> Exports<'a> {
         let named = |prefix: &str| wanted.find(symbol.name.strip_prefix(prefix.as_bytes())?);
         if let Some(name) = named(KSYMTAB_PREFIX).or_else(|| named(EXPORT_PREFIX)) {
             // Without SMP and LTO the section may be __ksymtab_gpl+name, as in unlinked objects.
-            self.entries
-                .push((name, symbol.section_name().starts_with(GPL_SECTION)));
+            self.entries.push((name, symbol.section_name().starts_with(GPL_SECTION)));
         } else if let Some(name) = named(NAMESPACE_PREFIX)
             && let Place::Section(section) = symbol.place
         {
@@ -51,10 +50,7 @@ impl<'a> Exports<'a> {
         table: &mut ElfTable<R>,
         answer: &mut Answer,
     ) -> Result<(), SymbolErrorKind> {
-        let has_gpl_section = table
-            .sections()
-            .iter()
-            .any(|s| table.name(s) == GPL_SECTION);
+        let has_gpl_section = table.sections().iter().any(|s| table.name(s) == GPL_SECTION);
         let relocatable = table.file_type == elf::ET_REL;
         let mut contents: FxHashMap<usize, Vec<u8>> = FxHashMap::default();
         let mut names: FxHashMap<&str, String> = FxHashMap::default();
@@ -65,27 +61,14 @@ impl<'a> Exports<'a> {
             if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(index) {
                 entry.insert(table.contents(&section)?);
             }
-            let offset = if relocatable {
-                value
-            } else {
-                value.wrapping_sub(section.address)
-            };
-            let bytes = contents
-                .get(&index)
-                .map_or(&[][..], |bytes| text(bytes, offset));
+            let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
+            let bytes = contents.get(&index).map_or(&[][..], |bytes| text(bytes, offset));
             names.insert(name, String::from_utf8_lossy(bytes).into_owned());
         }
         for (name, in_gpl_section) in self.entries {
             let namespace = names.remove(name).filter(|text| !text.is_empty());
             let gpl = has_gpl_section.then_some(in_gpl_section);
-            answer.exported(
-                name,
-                Export {
-                    owner: owner.clone(),
-                    gpl,
-                    namespace,
-                },
-            );
+            answer.exported(name, Export { owner: owner.clone(), gpl, namespace });
         }
         Ok(())
     }

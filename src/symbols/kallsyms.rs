@@ -64,12 +64,8 @@ const HIDDEN: &[Hides] = &[
 const NAME_LEN: usize = 512;
 
 /// Absolute symbols that stay (`is_ignored_symbol` in `scripts/kallsyms.c`).
-const ABSOLUTE: [&str; 4] = [
-    "__kernel_syscall_via_break",
-    "__kernel_syscall_via_epc",
-    "__kernel_sigtramp",
-    "__gp",
-];
+const ABSOLUTE: [&str; 4] =
+    ["__kernel_syscall_via_break", "__kernel_syscall_via_epc", "__kernel_sigtramp", "__gp"];
 
 /// Sections that `nm` takes for debugging information (`_bfd_elf_make_section_from_shdr`).
 const DEBUGGING: [&str; 7] = [
@@ -99,8 +95,7 @@ impl Hides {
                 .is_some_and(|rest| rest.iter().all(u8::is_ascii_digit)),
             Thunk(start, end) => name.strip_prefix(start.as_bytes()).is_some_and(|rest| {
                 memchr::memmem::find_iter(rest, end.as_bytes()).any(|at| {
-                    rest.get(..at)
-                        .is_some_and(|word| word.iter().all(u8::is_ascii_alphanumeric))
+                    rest.get(..at).is_some_and(|word| word.iter().all(u8::is_ascii_alphanumeric))
                 })
             }),
         }
@@ -134,9 +129,7 @@ fn type_is_listed(symbol: &Symbol<'_>) -> bool {
         Place::Section(_) => !symbol.section.is_some_and(|(section, name)| {
             let loaded = section.has(elf::SHF_ALLOC) || section.has(elf::SHF_EXECINSTR);
             let bare = section.sh_type == elf::SHT_NOBITS.0;
-            let debugging = DEBUGGING
-                .iter()
-                .any(|start| name.starts_with(start.as_bytes()));
+            let debugging = DEBUGGING.iter().any(|start| name.starts_with(start.as_bytes()));
             // Types N and n: not loaded, with contents, and debugging or read-only.
             !loaded && !bare && (debugging || !section.has(elf::SHF_WRITE))
         }),
@@ -146,11 +139,7 @@ fn type_is_listed(symbol: &Symbol<'_>) -> bool {
 /// What the kernel's table is sorted by, for symbols of one name (`compare_symbols`): the address,
 /// then weak ones last, then the order of the input.
 pub(super) fn rank(symbol: &Symbol<'_>) -> (u64, bool, u64) {
-    (
-        symbol.value,
-        symbol.binding() == Binding::Weak,
-        symbol.index,
-    )
+    (symbol.value, symbol.binding() == Binding::Weak, symbol.index)
 }
 
 #[cfg(test)]

@@ -26,9 +26,7 @@ pub(super) fn each_line(
     let mut line = |line: &[u8], clean: bool| {
         number += 1;
         let checked = if clean { Ok(()) } else { check(line, allowed) };
-        checked
-            .and_then(|()| see(number, line))
-            .map_err(|k| SymbolError::at(path, number, k))
+        checked.and_then(|()| see(number, line)).map_err(|k| SymbolError::at(path, number, k))
     };
     loop {
         let free = buffer.get_mut(filled..).unwrap_or(&mut []);
@@ -38,11 +36,8 @@ pub(super) fn each_line(
         };
         filled += read;
         let block = buffer.get(..filled).unwrap_or(&buffer);
-        let ended = if read == 0 {
-            filled
-        } else {
-            memchr::memrchr(b'\n', block).map_or(0, |at| at + 1)
-        };
+        let ended =
+            if read == 0 { filled } else { memchr::memrchr(b'\n', block).map_or(0, |at| at + 1) };
         let lines = block.get(..ended).unwrap_or(block);
         let clean = is_clean(lines, allowed);
         let mut start = 0;
@@ -92,10 +87,7 @@ fn check(line: &[u8], allowed: [u8; 2]) -> Result<(), SymbolErrorKind> {
     if line.ends_with(b"\r") {
         return Err(SymbolErrorKind::CarriageReturn);
     }
-    if let Some(byte) = line
-        .iter()
-        .find(|b| (**b <= b' ' || **b == 0x7f) && !allowed.contains(b))
-    {
+    if let Some(byte) = line.iter().find(|b| (**b <= b' ' || **b == 0x7f) && !allowed.contains(b)) {
         return Err(SymbolErrorKind::Junk(match byte {
             0 => "NUL byte",
             b' ' | b'\t' => "white space",

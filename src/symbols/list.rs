@@ -77,11 +77,7 @@ impl TextList {
             }
             Ok(())
         })?;
-        if headed {
-            Ok(())
-        } else {
-            Err(SymbolError::new(&self.path, SymbolErrorKind::NoHeader))
-        }
+        if headed { Ok(()) } else { Err(SymbolError::new(&self.path, SymbolErrorKind::NoHeader)) }
     }
 
     fn answer_from(
@@ -90,9 +86,7 @@ impl TextList {
         wanted: &Wanted<'_>,
         answer: &mut Answer,
     ) -> Result<(), SymbolError> {
-        answer
-            .note(Kernel::default())
-            .map_err(|kind| SymbolError::new(&self.path, kind))?;
+        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(&self.path, kind))?;
         // How often each wanted name occurs, object after object.
         let mut counts: Vec<(ObjectName, FxHashMap<&str, u32>)> = Vec::new();
         let mut exports: Vec<(ObjectName, &str)> = Vec::new();
@@ -131,14 +125,7 @@ impl TextList {
             }
         }
         for (owner, name) in exports {
-            answer.exported(
-                name,
-                Export {
-                    owner,
-                    gpl: None,
-                    namespace: None,
-                },
-            );
+            answer.exported(name, Export { owner, gpl: None, namespace: None });
         }
         Ok(())
     }

@@ -52,11 +52,7 @@ impl ModuleFile {
         if table.file_type != elf::ET_REL {
             return Err(SymbolErrorKind::NotModule);
         }
-        let modinfo = table
-            .sections()
-            .iter()
-            .find(|s| table.name(s) == MODINFO)
-            .cloned();
+        let modinfo = table.sections().iter().find(|s| table.name(s) == MODINFO).cloned();
         let modinfo = modinfo.map_or(Ok(Vec::new()), |section| table.contents(&section))?;
         let value = |key: &str| {
             let mut entries = modinfo.split(|b| *b == 0);
@@ -82,11 +78,7 @@ impl ModuleFile {
         answer: &mut Answer,
     ) -> Result<(), SymbolErrorKind> {
         let (object, release) = self.identity(table)?;
-        let kernel = Kernel {
-            release,
-            machine: Some(table.machine),
-            endian: Some(table.endian),
-        };
+        let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
         answer.note(kernel)?;
         let told = answer.object(&object, &self.path, Order::Proven)?;
         let mut found: FxHashMap<&str, Ranked> = FxHashMap::default();
@@ -104,10 +96,7 @@ impl ModuleFile {
             for ranked in found.into_values() {
                 let homonyms = u32::try_from(ranked.candidates.len()).unwrap_or(u32::MAX);
                 for candidate in ranked.candidates {
-                    answer.candidate(Candidate {
-                        homonyms,
-                        ..candidate
-                    });
+                    answer.candidate(Candidate { homonyms, ..candidate });
                 }
             }
         }
@@ -129,12 +118,8 @@ impl Ranked {
         name: &str,
         symbol: &Symbol<'_>,
     ) -> Result<(), SymbolErrorKind> {
-        let position = u32::try_from(self.candidates.len())
-            .ok()
-            .and_then(|n| n.checked_add(1));
-        let position = position
-            .filter(|n| *n <= HOMONYMS_MAX)
-            .and_then(NonZeroU32::new);
+        let position = u32::try_from(self.candidates.len()).ok().and_then(|n| n.checked_add(1));
+        let position = position.filter(|n| *n <= HOMONYMS_MAX).and_then(NonZeroU32::new);
         let Some(position) = position else {
             return Err(SymbolErrorKind::TooMany {
                 name: name.into(),
@@ -154,9 +139,7 @@ impl Ranked {
             address: Some(symbol.value),
             size: Some(symbol.size),
             file: symbol.source_file(),
-            section: symbol
-                .section
-                .map(|_| String::from_utf8_lossy(section).into_owned()),
+            section: symbol.section.map(|_| String::from_utf8_lossy(section).into_owned()),
             binding: Some(symbol.binding()),
             kind: Some(symbol.kind()),
             init: section.starts_with(INIT),

@@ -57,12 +57,7 @@ impl Near {
             if asked.iter().all(|a| a.name != name) {
                 let letters = letters(name.as_bytes());
                 let (name, stem) = (name.into(), stem(name).into());
-                asked.push(Asked {
-                    name,
-                    stem,
-                    letters,
-                    found: Vec::new(),
-                });
+                asked.push(Asked { name, stem, letters, found: Vec::new() });
             }
         }
         Self { asked }
@@ -82,11 +77,7 @@ impl Near {
         let letters = letters(name.as_bytes());
         for asked in &mut self.asked {
             if let Some(distance) = asked.distance(name, letters) {
-                asked.keep(NearName {
-                    distance,
-                    name: name.into(),
-                    object: object.clone(),
-                });
+                asked.keep(NearName { distance, name: name.into(), object: object.clone() });
             }
         }
     }
@@ -94,10 +85,7 @@ impl Near {
     /// The nearest names found, best first, at most five.
     #[must_use]
     pub fn found(&self, name: &str) -> &[NearName] {
-        self.asked
-            .iter()
-            .find(|a| a.name == name)
-            .map_or(&[], |a| a.found.as_slice())
+        self.asked.iter().find(|a| a.name == name).map_or(&[], |a| a.found.as_slice())
     }
 }
 
@@ -161,55 +149,30 @@ mod tests {
 
     #[test]
     fn variants_of_the_compiler_come_before_mistyped_names() {
-        let offers = [
-            "cmdline_proc_shew",
-            "cmdline_proc_show.isra.0",
-            "cmdline_proc_show.cold",
-        ];
+        let offers = ["cmdline_proc_shew", "cmdline_proc_show.isra.0", "cmdline_proc_show.cold"];
         let found = nearest("cmdline_proc_show", &offers);
-        assert_eq!(
-            found,
-            [
-                "cmdline_proc_show.cold",
-                "cmdline_proc_show.isra.0",
-                offers[0]
-            ]
-        );
+        assert_eq!(found, ["cmdline_proc_show.cold", "cmdline_proc_show.isra.0", offers[0]]);
     }
 
     #[test]
     fn a_variant_leads_back_to_the_plain_name_and_to_other_variants() {
-        assert_eq!(
-            nearest("foo_bar.isra.0", &["foo_bar", "foo_bar.isra.1"]).len(),
-            2
-        );
-        assert_eq!(
-            nearest("__key.1234", &["__key.77", "__keyring"]),
-            ["__key.77"]
-        );
+        assert_eq!(nearest("foo_bar.isra.0", &["foo_bar", "foo_bar.isra.1"]).len(), 2);
+        assert_eq!(nearest("__key.1234", &["__key.77", "__keyring"]), ["__key.77"]);
     }
 
     #[test]
     fn the_order_of_offers_does_not_matter() {
-        let mut offers = vec![
-            "abcdef1", "abcdef2", "abcdef3", "abcdef4", "abcdef5", "abcdef6",
-        ];
+        let mut offers = vec!["abcdef1", "abcdef2", "abcdef3", "abcdef4", "abcdef5", "abcdef6"];
         let found = nearest("abcdef0", &offers);
         offers.reverse();
         assert_eq!(found, nearest("abcdef0", &offers));
-        assert_eq!(
-            found,
-            ["abcdef1", "abcdef2", "abcdef3", "abcdef4", "abcdef5"]
-        );
+        assert_eq!(found, ["abcdef1", "abcdef2", "abcdef3", "abcdef4", "abcdef5"]);
     }
 
     #[test]
     fn far_names_and_the_name_itself_are_not_near() {
         assert!(nearest("schedule", &["schedule", "reschedule_all", "printk"]).is_empty());
-        assert!(
-            nearest("ab", &["cd", "ac"]).is_empty(),
-            "two letters are no name to mistype"
-        );
+        assert!(nearest("ab", &["cd", "ac"]).is_empty(), "two letters are no name to mistype");
     }
 
     #[test]

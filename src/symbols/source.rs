@@ -71,8 +71,6 @@ impl Sources {
     /// # Errors
     /// The first [`SymbolError`] of a source.
     pub fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-        self.sources
-            .iter()
-            .try_for_each(|source| source.similar(near))
+        self.sources.iter().try_for_each(|source| source.similar(near))
     }
 }

@@ -56,21 +56,12 @@ impl Symvers {
         wanted: &Wanted<'_>,
         answer: &mut Answer,
     ) -> Result<(), SymbolError> {
-        answer
-            .note(Kernel::default())
-            .map_err(|kind| SymbolError::new(&self.path, kind))?;
+        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(&self.path, kind))?;
         each_entry(&self.path, reader, |entry| {
             if let Some(name) = wanted.find(entry.symbol.as_bytes()) {
                 let owner = ObjectName::from_file_name(entry.module)?;
                 let namespace = Some(entry.namespace.to_owned()).filter(|ns| !ns.is_empty());
-                answer.exported(
-                    name,
-                    Export {
-                        owner,
-                        gpl: Some(entry.gpl),
-                        namespace,
-                    },
-                );
+                answer.exported(name, Export { owner, gpl: Some(entry.gpl), namespace });
             }
             Ok(())
         })
@@ -86,9 +77,7 @@ fn each_entry(
         [] => Ok(()),
         line => {
             let line = std::str::from_utf8(line);
-            see(entry(
-                line.map_err(|_| SymbolErrorKind::Symvers("not UTF-8"))?,
-            )?)
+            see(entry(line.map_err(|_| SymbolErrorKind::Symvers("not UTF-8"))?)?)
         }
     })
 }
@@ -116,20 +105,12 @@ fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
             return malformed("neither the fourth nor the fifth column is a kind of export");
         }
     };
-    Ok(Entry {
-        symbol,
-        module,
-        gpl,
-        namespace,
-    })
+    Ok(Entry { symbol, module, gpl, namespace })
 }
 
 /// Whether GPL modules alone may use an export of this kind; `None` when it is no kind.
 fn kind(text: &str) -> Option<bool> {
-    KINDS
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(_, gpl)| *gpl)
+    KINDS.iter().find(|(name, _)| *name == text).map(|(_, gpl)| *gpl)
 }
 
 impl SymbolSource for Symvers {
@@ -148,10 +129,7 @@ impl SymbolSource for Symvers {
 
     fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
         each_entry(&self.path, self.open()?, |entry| {
-            near.offer(
-                &ObjectName::from_file_name(entry.module)?,
-                entry.symbol.as_bytes(),
-            );
+            near.offer(&ObjectName::from_file_name(entry.module)?, entry.symbol.as_bytes());
             Ok(())
         })
     }

@@ -135,10 +135,7 @@ impl ElfTable<File> {
     pub(super) fn open(path: &Path) -> std::result::Result<Self, SymbolError> {
         let mut file = File::open(path).map_err(|e| SymbolError::new(path, e))?;
         let mut magic = Vec::new();
-        file.by_ref()
-            .take(6)
-            .read_to_end(&mut magic)
-            .map_err(|e| SymbolError::new(path, e))?;
+        file.by_ref().take(6).read_to_end(&mut magic).map_err(|e| SymbolError::new(path, e))?;
         if let Some(compressed) = compression(&magic, path) {
             return Err(SymbolError::new(path, compressed));
         }
@@ -155,10 +152,7 @@ fn compression(magic: &[u8], path: &Path) -> Option<SymbolErrorKind> {
         [b'B', b'Z', b'h', ..] => ("bzip2", "bzip2 -dk"),
         _ => return None,
     };
-    Some(SymbolErrorKind::Compressed {
-        format,
-        command: format!("{tool} {}", path.display()),
-    })
+    Some(SymbolErrorKind::Compressed { format, command: format!("{tool} {}", path.display()) })
 }
 
 impl<R: Read + Seek> ElfTable<R> {
@@ -198,11 +192,7 @@ impl<R: Read + Seek> ElfTable<R> {
         let first = table.section_headers(offset, 1)?;
         if let Some(first) = first.first() {
             count = if count == 0 { first.size } else { count };
-            names = if names == u32::from(elf::SHN_XINDEX.0) {
-                first.link
-            } else {
-                names
-            };
+            names = if names == u32::from(elf::SHN_XINDEX.0) { first.link } else { names };
         }
         table.sections = table.section_headers(offset, count)?;
         if let Some(section) = table.section(u64::from(names)).cloned() {
@@ -358,9 +348,7 @@ fn field<'a, T>(entry: &'a [u8], at: usize, endian: Endian) -> Result<T>
 where
     T: scroll::ctx::TryFromCtx<'a, Endian, Error = scroll::Error>,
 {
-    entry
-        .pread_with(at, endian)
-        .map_err(|_| SymbolErrorKind::Elf("a table entry is cut off"))
+    entry.pread_with(at, endian).map_err(|_| SymbolErrorKind::Elf("a table entry is cut off"))
 }
 
 /// The string at an offset of a string table; empty where the table has none.
@@ -368,6 +356,5 @@ pub(super) fn text(table: &[u8], offset: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let rest = table.get(start..).unwrap_or(&[]);
     let rest = rest.get(..NAME_MAX).unwrap_or(rest);
-    rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
-        .unwrap_or(rest)
+    rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len())).unwrap_or(rest)
 }

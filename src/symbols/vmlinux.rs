@@ -100,11 +100,7 @@ impl Vmlinux {
             let bytes = table.contents(&section)?;
             release = release_of(text(&bytes, address.wrapping_sub(section.address)));
         }
-        let kernel = Kernel {
-            release,
-            machine: Some(table.machine),
-            endian: Some(table.endian),
-        };
+        let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
         answer.note(kernel)?;
         if answer.object(&object, &self.path, Order::Proven)? {
             let freed = init_begin.zip(init_end);
@@ -112,14 +108,7 @@ impl Vmlinux {
                 homonyms.sort_by_key(|f| f.rank);
                 let count = u32::try_from(homonyms.len()).unwrap_or(u32::MAX);
                 let positions = (1..=count).filter_map(NonZeroU32::new);
-                for (
-                    position,
-                    Found {
-                        mut candidate,
-                        rank,
-                    },
-                ) in positions.zip(homonyms)
-                {
+                for (position, Found { mut candidate, rank }) in positions.zip(homonyms) {
                     candidate.position = position;
                     candidate.live_position = Some(position);
                     candidate.homonyms = count;
@@ -140,9 +129,7 @@ fn linked<R: Read + Seek>(table: &ElfTable<R>) -> Result<(), SymbolErrorKind> {
         // An arm64, s390x or ppc64le kernel may be a position-independent executable.
         elf::ET_EXEC | elf::ET_DYN => Ok(()),
         elf::ET_REL => Err(SymbolErrorKind::NotLinked),
-        _ => Err(SymbolErrorKind::Elf(
-            "neither an executable nor a shared object",
-        )),
+        _ => Err(SymbolErrorKind::Elf("neither an executable nor a shared object")),
     }
 }
 
@@ -157,9 +144,7 @@ fn candidate(object: &ObjectName, name: &str, symbol: &Symbol<'_>) -> Candidate 
         address: Some(symbol.value),
         size: Some(symbol.size),
         file: symbol.source_file(),
-        section: symbol
-            .section
-            .map(|_| String::from_utf8_lossy(section).into_owned()),
+        section: symbol.section.map(|_| String::from_utf8_lossy(section).into_owned()),
         binding: Some(symbol.binding()),
         kind: Some(symbol.kind()),
         init: section.starts_with(b".init"),
@@ -170,11 +155,7 @@ fn candidate(object: &ObjectName, name: &str, symbol: &Symbol<'_>) -> Candidate 
 /// The release in the banner.
 fn release_of(banner: &[u8]) -> Option<String> {
     let banner = std::str::from_utf8(banner).ok()?;
-    banner
-        .strip_prefix(BANNER_START)?
-        .split_whitespace()
-        .next()
-        .map(str::to_owned)
+    banner.strip_prefix(BANNER_START)?.split_whitespace().next().map(str::to_owned)
 }
 
 impl SymbolSource for Vmlinux {
