@@ -1,0 +1,117 @@
+//! The array dialect of klp-convert v1 to v7.
+//!
+//! `KLP_MODULE_RELOC(object) name[] = { KLP_SYMPOS(symbol, position), … };` makes a section
+//! `.klp.module_relocs.<object>` of packed 12-byte entries: 8 bytes for a pointer that exists only
+//! to carry a relocation against the symbol, then the position, 32 bits in the target's byte
+//! order. Several arrays, and arrays of several object files, are simply concatenated. An entry
+//! and its relocation belong together by `r_offset`, never by list order.
+
+use std::collections::BTreeMap;
+
+use bstr::ByteSlice;
+use scroll::Pread;
+
+use super::{Annotation, AnnotationError, AnnotationPlace, Annotations};
+use crate::elf::{Module, Rela, Section, SymbolSection};
+use crate::klp::{ObjectName, Position};
+
+/// Start of the name of an array section; the object's name follows.
+const SECTION_PREFIX: &[u8] = b".klp.module_relocs.";
+/// Bytes of an entry.
+const ENTRY_SIZE: u64 = 12;
+/// Offset of the position within an entry, in bytes.
+const POSITION_OFFSET: u64 = 8;
+
+/// Adds the annotations of every array section.
+pub(super) fn read(
+    module: &Module<'_>,
+    annotations: &mut Annotations,
+    errors: &mut Vec<AnnotationError>,
+) {
+    for section in module.sections().filter(|s| s.name.starts_with(SECTION_PREFIX)) {
+        annotations.sections.push(section.index);
+        let relocations: Vec<_> =
+            module.relocation_sections().filter(|r| r.sh_info == section.index.get()).collect();
+        annotations.sections.extend(relocations.iter().map(|r| r.index));
+        let entries = relocations.iter().flat_map(|r| module.relocations(r.index));
+        read_section(module, section, entries, annotations, errors);
+    }
+    if annotations.sections.is_empty() {
+        return;
+    }
+    for symbol in module.symbols() {
+        if matches!(symbol.section, SymbolSection::Defined(s) if annotations.sections.contains(&s))
+        {
+            annotations.symbols.push(symbol.index);
+        }
+    }
+}
+
+fn read_section(
+    module: &Module<'_>,
+    section: &Section<'_>,
+    relocations: impl Iterator<Item = Rela>,
+    annotations: &mut Annotations,
+    errors: &mut Vec<AnnotationError>,
+) {
+    let name = section.name.to_str_lossy().into_owned();
+    let object = section.name.strip_prefix(SECTION_PREFIX).unwrap_or_default().to_str_lossy();
+    let owner: ObjectName = match object.parse() {
+        Ok(owner) => owner,
+        Err(error) => {
+            let place = AnnotationPlace::Entry { section: name, entry: 0 };
+            errors.push(AnnotationError::Name { place, error });
+            return;
+        }
+    };
+    let body = module.body(section.index);
+    let size = section.sh_size;
+    if size % ENTRY_SIZE != 0 {
+        errors.push(AnnotationError::Length { section: name, size });
+        return;
+    }
+    let mut by_entry = BTreeMap::new();
+    for rela in relocations {
+        let entry = rela.offset / ENTRY_SIZE;
+        let stray = rela.offset % ENTRY_SIZE != 0 || rela.offset >= size;
+        if stray || by_entry.insert(entry, rela).is_some() {
+            let section = name.clone();
+            errors.push(AnnotationError::StrayRelocation { section, offset: rela.offset });
+        }
+    }
+    for entry in 0..size / ENTRY_SIZE {
+        let place = AnnotationPlace::Entry { section: name.clone(), entry };
+        let at = usize::try_from(entry * ENTRY_SIZE + POSITION_OFFSET).ok();
+        let position = at.and_then(|at| body.pread_with::<u32>(at, module.endian()).ok());
+        let (Some(rela), Some(position)) = (by_entry.get(&entry), position) else {
+            errors.push(AnnotationError::NoSymbol { section: name.clone(), entry });
+            continue;
+        };
+        match annotated(module, *rela, &owner, position.into(), place) {
+            Ok(annotation) => annotations.add(annotation, errors),
+            Err(error) => errors.push(error),
+        }
+    }
+}
+
+fn annotated(
+    module: &Module<'_>,
+    rela: Rela,
+    owner: &ObjectName,
+    position: Position,
+    place: AnnotationPlace,
+) -> Result<Annotation, AnnotationError> {
+    let symbol = module.symbol(rela.symbol);
+    let text = symbol.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
+    let undefined = symbol.is_some_and(|s| s.section == SymbolSection::Undefined);
+    if !undefined || rela.symbol.get() == 0 {
+        return Err(AnnotationError::Defined { place, symbol: text });
+    }
+    if let (AnnotationPlace::Entry { section, entry }, true) = (&place, rela.addend != 0) {
+        let (section, entry, addend) = (section.clone(), *entry, rela.addend);
+        return Err(AnnotationError::Addend { section, entry, symbol: text, addend });
+    }
+    let name =
+        text.parse().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
+    Ok(Annotation { symbol: rela.symbol, name, gate: None, owner: owner.clone(), position, place })
+}
