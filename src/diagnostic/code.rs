@@ -1,0 +1,147 @@
+//! The stable codes, and the page that explains each.
+
+use serde::{Serialize, Serializer};
+
+/// The explanations: one `## KLP-…` section per code.
+const PAGE: &str = include_str!("../../docs/errors.md");
+
+/// A stable code. Numbers are never reused.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::Display,
+    strum::EnumIter,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[strum(ascii_case_insensitive)]
+#[non_exhaustive]
+pub enum Code {
+    /// The file is no well-formed ELF module.
+    #[strum(serialize = "KLP-E0001")]
+    MalformedElf,
+    /// No back end for the file's machine.
+    #[strum(serialize = "KLP-E0002")]
+    UnknownMachine,
+    /// The module carries an appended signature.
+    #[strum(serialize = "KLP-E0003")]
+    Signed,
+    /// No symbol of the kernel has the name.
+    #[strum(serialize = "KLP-E0101")]
+    NotFound,
+    /// Several symbols have the name.
+    #[strum(serialize = "KLP-E0102")]
+    Ambiguous,
+    /// Annotated with position 0, but not unique.
+    #[strum(serialize = "KLP-E0103")]
+    NotUnique,
+    /// Annotated with a position that does not exist.
+    #[strum(serialize = "KLP-E0104")]
+    NoSuchPosition,
+    /// Annotated with an object that no map knows.
+    #[strum(serialize = "KLP-E0105")]
+    UnknownObject,
+    /// The symbol lives in memory that is freed after boot.
+    #[strum(serialize = "KLP-E0106")]
+    InitMemory,
+    /// The name cannot be a klp symbol.
+    #[strum(serialize = "KLP-E0107")]
+    BadName,
+    /// Another tool's intermediate klp symbol.
+    #[strum(serialize = "KLP-E0108")]
+    UnfinishedKlpSymbol,
+    /// An annotation is malformed.
+    #[strum(serialize = "KLP-E0201")]
+    MalformedAnnotation,
+    /// Two annotations contradict each other.
+    #[strum(serialize = "KLP-E0202")]
+    ConflictingAnnotations,
+    /// Nothing uses the annotated symbol.
+    #[strum(serialize = "KLP-E0203")]
+    UnusedAnnotation,
+    /// A vmlinux symbol behind a module gate.
+    #[strum(serialize = "KLP-E0301")]
+    VmlinuxBehindModule,
+    /// The gate is not patched by this livepatch.
+    #[strum(serialize = "KLP-E0302")]
+    GateNotPatched,
+    /// The kernel consumes the section too early.
+    #[strum(serialize = "KLP-E0303")]
+    ConsumedSection,
+    /// The section is freed, copied or not loaded.
+    #[strum(serialize = "KLP-E0304")]
+    UnwritableSection,
+    /// The loader does not know the relocation type.
+    #[strum(serialize = "KLP-E0305")]
+    UnknownRelocation,
+    /// The bytes at the place are not what the loader demands.
+    #[strum(serialize = "KLP-E0306")]
+    Place,
+    /// The module breaks a rule of the kernel.
+    #[strum(serialize = "KLP-E0401")]
+    KernelRule,
+    /// What was written is not what was planned.
+    #[strum(serialize = "KLP-E0402")]
+    Unfaithful,
+    /// A symbol list is malformed or of another version.
+    #[strum(serialize = "KLP-E0501")]
+    MalformedMap,
+    /// Two maps contradict each other.
+    #[strum(serialize = "KLP-E0502")]
+    ConflictingMaps,
+    /// A file cannot be read.
+    #[strum(serialize = "KLP-E0601")]
+    Read,
+    /// A file cannot be written.
+    #[strum(serialize = "KLP-E0602")]
+    Write,
+    /// A position that no address proves.
+    #[strum(serialize = "KLP-W0701")]
+    PositionUnproven,
+    /// A position that holds only while its module is loading.
+    #[strum(serialize = "KLP-W0702")]
+    PositionDrifts,
+}
+
+impl Code {
+    /// What it means and what to do, in Markdown.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        let name: &str = self.into();
+        let start = PAGE.split("\n## ").find(|section| section.starts_with(name));
+        start.map_or("", str::trim_end)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn every_code_has_an_explanation_that_says_what_to_do() {
+        for code in Code::iter() {
+            assert!(code.explanation().len() > 80, "{code} has no section in docs/errors.md");
+        }
+    }
+
+    #[test]
+    fn every_explanation_belongs_to_a_code() {
+        for section in PAGE.split("\n## ").skip(1) {
+            let name = section.split_whitespace().next().unwrap();
+            assert!(name.parse::<Code>().is_ok(), "{name} is no code");
+        }
+    }
+}
