@@ -85,14 +85,8 @@ impl ObjectName {
     /// [`NameError`] when what remains is no object name.
     pub fn from_file_name(path: &str) -> Result<Self, NameError> {
         let file = path.rsplit('/').next().unwrap_or(path);
-        let stem = [".xz", ".gz", ".zst"]
-            .iter()
-            .find_map(|s| file.strip_suffix(s))
-            .unwrap_or(file);
-        let stem = [".ko", ".o"]
-            .iter()
-            .find_map(|s| stem.strip_suffix(s))
-            .unwrap_or(stem);
+        let stem = [".xz", ".gz", ".zst"].iter().find_map(|s| file.strip_suffix(s)).unwrap_or(file);
+        let stem = [".ko", ".o"].iter().find_map(|s| stem.strip_suffix(s)).unwrap_or(stem);
         stem.parse()
     }
 }
@@ -109,10 +103,7 @@ impl FromStr for ObjectName {
         if stem.len() > OBJECT_NAME_MAX {
             return Err(NameError::ObjectTooLong(stem.into()));
         }
-        if let Some(c) = stem
-            .chars()
-            .find(|&c| matches!(c, '.' | ',' | '/') || ends_a_word(c))
-        {
+        if let Some(c) = stem.chars().find(|&c| matches!(c, '.' | ',' | '/') || ends_a_word(c)) {
             return Err(NameError::ObjectCharacter(stem.into(), c));
         }
         Ok(Self(stem.replace('-', "_").into()))
@@ -162,9 +153,7 @@ impl FromStr for Position {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let number = digits.then(|| text.parse::<u32>().ok()).flatten();
-        number
-            .map(Self::from)
-            .ok_or_else(|| NameError::Position(text.into()))
+        number.map(Self::from).ok_or_else(|| NameError::Position(text.into()))
     }
 }
 
@@ -235,27 +224,16 @@ impl FromStr for KlpSymbol {
         let rest = text.strip_prefix(KLP_SYM_PREFIX).ok_or_else(malformed)?;
         let (owner, rest) = rest.split_once('.').ok_or_else(malformed)?;
         let (symbol, position) = rest.split_once(',').ok_or_else(malformed)?;
-        let klp = Self {
-            owner: owner.parse()?,
-            symbol: symbol.parse()?,
-            position: position.parse()?,
-        };
+        let klp =
+            Self { owner: owner.parse()?, symbol: symbol.parse()?, position: position.parse()? };
         // `-` in the object or zeros before the digits: the kernel compares what is written.
-        if klp.to_string() == text {
-            Ok(klp)
-        } else {
-            Err(malformed())
-        }
+        if klp.to_string() == text { Ok(klp) } else { Err(malformed()) }
     }
 }
 
 impl fmt::Display for KlpSymbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{KLP_SYM_PREFIX}{}.{},{}",
-            self.owner, self.symbol, self.position
-        )
+        write!(f, "{KLP_SYM_PREFIX}{}.{},{}", self.owner, self.symbol, self.position)
     }
 }
 
@@ -278,15 +256,8 @@ impl FromStr for KlpSection {
         let malformed = || NameError::KlpSection(text.into());
         let rest = text.strip_prefix(KLP_RELA_PREFIX).ok_or_else(malformed)?;
         let (gate, section) = rest.split_once('.').ok_or_else(malformed)?;
-        let klp = Self {
-            gate: gate.parse()?,
-            section: section.into(),
-        };
-        if klp.to_string() == text {
-            Ok(klp)
-        } else {
-            Err(malformed())
-        }
+        let klp = Self { gate: gate.parse()?, section: section.into() };
+        if klp.to_string() == text { Ok(klp) } else { Err(malformed()) }
     }
 }
 
@@ -310,37 +281,22 @@ mod tests {
         assert_eq!(object("kvm-intel").unwrap().as_str(), "kvm_intel");
         assert_eq!(object("zfs.ko").unwrap().as_str(), "zfs");
         let path = "kernel/arch/x86/kvm/kvm-intel.ko.xz";
-        assert_eq!(
-            ObjectName::from_file_name(path).unwrap().as_str(),
-            "kvm_intel"
-        );
+        assert_eq!(ObjectName::from_file_name(path).unwrap().as_str(), "kvm_intel");
     }
 
     #[test]
     fn object_names_that_the_kernel_would_misread_are_refused() {
         assert_eq!(object(""), Err(NameError::ObjectEmpty));
-        assert!(matches!(
-            object("a.b"),
-            Err(NameError::ObjectCharacter(_, '.'))
-        ));
-        assert!(matches!(
-            object("a b"),
-            Err(NameError::ObjectCharacter(_, ' '))
-        ));
+        assert!(matches!(object("a.b"), Err(NameError::ObjectCharacter(_, '.'))));
+        assert!(matches!(object("a b"), Err(NameError::ObjectCharacter(_, ' '))));
         assert!(object(&"x".repeat(55)).is_ok());
-        assert!(matches!(
-            object(&"x".repeat(56)),
-            Err(NameError::ObjectTooLong(_))
-        ));
+        assert!(matches!(object(&"x".repeat(56)), Err(NameError::ObjectTooLong(_))));
     }
 
     #[test]
     fn symbol_names_end_where_the_kernel_ends_them() {
         assert!("foo.isra.0".parse::<SymbolName>().is_ok());
-        assert!(matches!(
-            "a,b".parse::<SymbolName>(),
-            Err(NameError::SymbolCharacter(_, ','))
-        ));
+        assert!(matches!("a,b".parse::<SymbolName>(), Err(NameError::SymbolCharacter(_, ','))));
         assert!("x".repeat(511).parse::<SymbolName>().is_ok());
         assert!("x".repeat(512).parse::<SymbolName>().is_err());
     }
@@ -348,10 +304,7 @@ mod tests {
     #[test]
     fn klp_symbols_scan_as_the_kernel_scans_them() {
         let klp: KlpSymbol = ".klp.sym.vmlinux.__key.12345,2".parse().unwrap();
-        assert_eq!(
-            (klp.symbol.as_str(), klp.position.number()),
-            ("__key.12345", 2)
-        );
+        assert_eq!((klp.symbol.as_str(), klp.position.number()), ("__key.12345", 2));
         for bad in [
             ".klp.sym.vmlinux.foo",
             ".klp.sym.vmlinux,0",
@@ -369,23 +322,10 @@ mod tests {
     #[test]
     fn a_section_without_a_leading_dot_still_gets_its_separator() {
         let gate = ObjectName::vmlinux();
-        let klp = KlpSection {
-            gate,
-            section: "__jump_table".into(),
-        };
+        let klp = KlpSection { gate, section: "__jump_table".into() };
         assert_eq!(klp.to_string(), ".klp.rela.vmlinux.__jump_table");
-        assert_eq!(
-            ".klp.rela.vmlinux..text"
-                .parse::<KlpSection>()
-                .unwrap()
-                .section,
-            ".text"
-        );
-        assert!(
-            ".klp.rela.vmlinux__jump_table"
-                .parse::<KlpSection>()
-                .is_err()
-        );
+        assert_eq!(".klp.rela.vmlinux..text".parse::<KlpSection>().unwrap().section, ".text");
+        assert!(".klp.rela.vmlinux__jump_table".parse::<KlpSection>().is_err());
     }
 
     proptest! {

@@ -1,0 +1,145 @@
+//! The conversion from bytes to bytes: parse, ask, plan, rewrite, prove.
+
+use std::borrow::Cow;
+
+use klp_arch::Backend;
+
+use super::verify::{self, Unfaithful};
+use super::{Patched, Plan, Refusal, Warning, planner, rewrite, rules};
+use crate::annotation::Annotations;
+use crate::elf::{ElfError, Module, SymbolSection};
+use crate::resolve::{self, Resolver};
+use crate::symbols::{Answer, Sources, SymbolError, Wanted};
+
+/// How to convert.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// The objects that the livepatch patches.
+    pub patched: Patched,
+    /// Leave symbols that modules export as ordinary relocations.
+    pub keep_module_exports: bool,
+    /// Drop an appended module signature, which a conversion invalidates.
+    pub strip_signature: bool,
+    /// Do not check the result against the kernel's rules.
+    pub no_check: bool,
+}
+
+/// A converted module.
+#[derive(Debug)]
+pub struct Conversion<'data> {
+    /// What was done.
+    pub plan: Plan,
+    /// What its reader should know.
+    pub warnings: Vec<Warning>,
+    /// The module's new bytes; the input's own where nothing was to be done.
+    pub bytes: Cow<'data, [u8]>,
+}
+
+/// Why a module was not converted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The file is no well-formed module.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// There is no back end for the machine.
+    #[error("e_machine {0} is none of {list}", list = machine_names())]
+    Machine(u16),
+    /// The module is signed.
+    #[error(
+        "the module carries an appended signature of {0} bytes, which a conversion invalidates"
+    )]
+    Signed(usize),
+    /// A symbol map cannot be read.
+    #[error(transparent)]
+    Symbols(#[from] SymbolError),
+    /// Symbols or places stand against it.
+    #[error("{} refusals", .0.len())]
+    Refused(Vec<Refusal>),
+    /// The result is not what was planned.
+    #[error(transparent)]
+    Unfaithful(#[from] Unfaithful),
+}
+
+fn machine_names() -> String {
+    klp_arch::backends().iter().map(|b| b.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// The back end for a module's machine.
+///
+/// # Errors
+/// [`Failure::Machine`] where there is none.
+pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Failure> {
+    let machine = module.machine();
+    let backend = klp_arch::for_machine(machine).filter(|b| b.endian() == module.endian());
+    backend.ok_or(Failure::Machine(machine))
+}
+
+/// Converts a module with what the sources know of its kernel.
+///
+/// # Errors
+/// [`Failure`]: nothing is half done, there is no output.
+pub fn convert<'data>(
+    data: &'data [u8],
+    sources: &Sources,
+    options: &Options,
+) -> Result<Conversion<'data>, Failure> {
+    let module = Module::parse(data)?;
+    let backend = backend(&module)?;
+    let answer = ask(&module, sources)?;
+    let resolver =
+        Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
+    let planned = planner::plan(&module, backend, &resolver, &options.patched)
+        .or_else(|refusals| Err(advise(refusals, sources)?))?;
+    let bytes = if planned.plan.is_empty() {
+        Cow::Borrowed(data)
+    } else {
+        if let Some(signature) = module.signature()
+            && !options.strip_signature
+        {
+            return Err(Failure::Signed(signature.len()));
+        }
+        let bytes = rewrite::rewrite(&module, &planned.plan)?;
+        let written = Module::parse(&bytes)?;
+        verify::verify(&module, &planned.plan, &written)?;
+        if !options.no_check {
+            let violations = rules::check(&written, backend);
+            if !violations.is_empty() {
+                let refusals = violations.into_iter().map(Refusal::Rule).collect();
+                return Err(Failure::Refused(refusals));
+            }
+        }
+        Cow::Owned(bytes)
+    };
+    Ok(Conversion { plan: planned.plan, warnings: planned.warnings, bytes })
+}
+
+/// Asks the sources about every name that the module leaves undefined.
+///
+/// # Errors
+/// [`SymbolError`] when a source cannot be read.
+pub fn ask(module: &Module<'_>, sources: &Sources) -> Result<Answer, SymbolError> {
+    let annotations = Annotations::read(module).unwrap_or_default();
+    let undefined = module.symbols().skip(1).filter(|s| s.section == SymbolSection::Undefined);
+    let names = undefined.filter_map(|s| match annotations.get(s.index) {
+        Some(annotation) => Some(annotation.name.as_str()),
+        None => std::str::from_utf8(s.name).ok(),
+    });
+    sources.answer(&Wanted::new(names))
+}
+
+/// Adds near names to what was not found; they cost another pass over the sources.
+pub(super) fn advise(
+    mut refusals: Vec<Refusal>,
+    sources: &Sources,
+) -> Result<Failure, SymbolError> {
+    let mut unresolved: Vec<_> = refusals
+        .iter_mut()
+        .filter_map(|refusal| match refusal {
+            Refusal::Unresolved { reason, .. } => Some(&mut **reason),
+            _ => None,
+        })
+        .collect();
+    resolve::suggest(sources, &mut unresolved)?;
+    Ok(Failure::Refused(refusals))
+}

@@ -1,0 +1,80 @@
+//! Which sections a klp relocation may be written into, and when that is too late.
+//!
+//! Relocations gated on vmlinux are written while the livepatch itself is loaded, before anything
+//! reads the sections. Those gated on a module are written when that module is there, after the
+//! kernel has consumed every special section of the livepatch (`post_relocation`,
+//! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
+
+use klp_arch::{Backend, ConsumedSection};
+
+use super::ObjectName;
+use crate::elf::{Section, SectionFlags};
+
+/// Sections that every machine's kernel consumes early; back ends add their own.
+const CONSUMED: &[ConsumedSection] = &[
+    ConsumedSection::exact("__jump_table", "jump_label_add_module"),
+    ConsumedSection::exact(".static_call_sites", "static_call_add_module"),
+    ConsumedSection::exact("__ex_table", "sort_extable"),
+    ConsumedSection::exact("__mcount_loc", "ftrace_process_locs"),
+    ConsumedSection::exact("__patchable_function_entries", "ftrace_process_locs"),
+    ConsumedSection::prefix("__ksymtab", "simplify_symbols of other modules"),
+    ConsumedSection::prefix(".init_array", "do_mod_ctors"),
+    ConsumedSection::prefix(".ctors", "do_mod_ctors"),
+    ConsumedSection::exact("__param", "parse_args"),
+    ConsumedSection::exact("_ftrace_events", "trace_module_add_events"),
+    ConsumedSection::exact("__tracepoints_ptrs", "tracepoint_module_coming"),
+    ConsumedSection::exact(".gnu.linkonce.this_module", "layout_and_allocate"),
+];
+
+/// Why a place cannot take a klp relocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misplaced {
+    /// The section is consumed before module-gated relocations are written.
+    Consumed(ConsumedSection),
+    /// The section's memory is freed after the livepatch's init function.
+    Init,
+    /// The section is the percpu template, which is copied before.
+    Percpu,
+    /// The section is not loaded, so the kernel skips the relocations without a word.
+    NotLoaded,
+}
+
+/// Whether a klp relocation gated on `gate` may be written into `section`.
+///
+/// # Errors
+/// [`Misplaced`] says why not.
+pub fn check(
+    section: &Section<'_>,
+    gate: &ObjectName,
+    backend: &dyn Backend,
+) -> Result<(), Misplaced> {
+    if is_percpu(section) {
+        return Err(Misplaced::Percpu);
+    }
+    if !section.sh_flags.contains(SectionFlags::ALLOC) {
+        return Err(Misplaced::NotLoaded);
+    }
+    if gate.is_vmlinux() {
+        return Ok(());
+    }
+    if backend.frees_init_sections() && section.name.starts_with(b".init") {
+        return Err(Misplaced::Init);
+    }
+    let consumed =
+        CONSUMED.iter().chain(backend.consumed_sections()).find(|c| c.matches(section.name));
+    consumed.map_or(Ok(()), |&c| Err(Misplaced::Consumed(c)))
+}
+
+/// Whether a section is the percpu template (`find_pcpusec`).
+#[must_use]
+pub fn is_percpu(section: &Section<'_>) -> bool {
+    section.name == b".data..percpu"
+}
+
+/// Whether a section is still writable once the livepatch has been loaded
+/// (`module_mark_ro_after_init`).
+#[must_use]
+pub fn stays_writable(section: &Section<'_>) -> bool {
+    let frozen = [&b".data..ro_after_init"[..], b"__jump_table", b".static_call_sites"];
+    section.sh_flags.contains(SectionFlags::WRITE) && !frozen.contains(&section.name)
+}

@@ -1,0 +1,142 @@
+//! The plan of a conversion: what changes in the module, as a value.
+//!
+//! Everything is decided here; carrying it out ([`super::rewrite`]) asks nobody. A plan prints
+//! (`--dry-run`) and serialises (`--format json`).
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{KlpSection, KlpSymbol, ObjectName};
+use crate::elf::{SectionIndex, SymbolIndex};
+use crate::resolve::Basis;
+
+/// What a conversion does to a module.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// Undefined symbols that become klp symbols, by symbol index.
+    pub symbols: Vec<PlannedSymbol>,
+    /// Relocations that move into klp sections, by section and entry.
+    pub sections: Vec<PlannedSection>,
+    /// Annotation sections that leave the module, in file order.
+    pub removed_sections: Vec<Named<SectionIndex>>,
+    /// Symbols that leave with them, in file order.
+    pub removed_symbols: Vec<Named<SymbolIndex>>,
+    /// Undefined symbols that stay ordinary, because something exports them.
+    pub exported: Vec<Exported>,
+}
+
+/// An index and the name that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Named<I> {
+    /// Index in the input file.
+    pub index: I,
+    /// Name in the input file.
+    pub name: String,
+}
+
+/// An undefined symbol that becomes a klp symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedSymbol {
+    /// Index in the input file.
+    pub index: SymbolIndex,
+    /// Name in the input file.
+    pub name: String,
+    /// What it becomes.
+    pub klp: KlpSymbol,
+    /// The klp symbol's index in the input file, when another symbol already stands for the same
+    /// thing: this one is removed and its relocations name the other.
+    pub same_as: Option<SymbolIndex>,
+    /// How it was found.
+    pub basis: Basis,
+}
+
+/// Relocations of one plain section that move into one klp section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedSection {
+    /// The plain relocation section.
+    pub from: Named<SectionIndex>,
+    /// The section that is patched.
+    pub target: SectionIndex,
+    /// The klp section.
+    pub to: KlpSection,
+    /// An existing klp section of that name and target, which takes the relocations.
+    pub existing: Option<SectionIndex>,
+    /// The entries that move, ascending.
+    pub entries: Vec<PlannedEntry>,
+}
+
+/// One relocation that moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedEntry {
+    /// Its index in the plain section.
+    pub entry: usize,
+    /// Place in the patched section, in bytes.
+    pub offset: u64,
+    /// ABI name of the relocation.
+    pub relocation: String,
+    /// The symbol it names.
+    pub symbol: SymbolIndex,
+}
+
+/// An undefined symbol that stays ordinary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// The symbol's name.
+    pub name: String,
+    /// The object that exports it.
+    pub owner: ObjectName,
+}
+
+impl Plan {
+    /// Whether the module stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+            && self.sections.is_empty()
+            && self.removed_sections.is_empty()
+            && self.removed_symbols.is_empty()
+    }
+
+    /// Number of relocations that move.
+    #[must_use]
+    pub fn relocations(&self) -> usize {
+        self.sections.iter().map(|s| s.entries.len()).sum()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for symbol in &self.symbols {
+            write!(
+                f,
+                "symbol {}: '{}' → {} ({})",
+                symbol.index, symbol.name, symbol.klp, symbol.basis
+            )?;
+            match symbol.same_as {
+                Some(other) => writeln!(f, ", the same as symbol {other}")?,
+                None => writeln!(f)?,
+            }
+        }
+        for section in &self.sections {
+            writeln!(f, "section {} → {}", section.from.name, section.to)?;
+            for entry in &section.entries {
+                let symbol = self.symbols.iter().find(|s| s.index == entry.symbol);
+                let name = symbol.map_or("", |s| s.name.as_str());
+                let PlannedEntry { entry, offset, relocation, .. } = entry;
+                let target = &section.to.section;
+                writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
+            }
+        }
+        for section in &self.removed_sections {
+            writeln!(f, "remove section {} '{}'", section.index, section.name)?;
+        }
+        for symbol in &self.removed_symbols {
+            writeln!(f, "remove symbol {} '{}'", symbol.index, symbol.name)?;
+        }
+        if self.is_empty() {
+            writeln!(f, "nothing to convert")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,317 @@
+//! Conversion: a module and an answerer of names give a [`Plan`], or everything that stands
+//! against it.
+//!
+//! Every undefined symbol is asked about once; every relocation against one that must become a klp
+//! symbol is placed under its gate. Errors are collected, never reported one by one. The rules are
+//! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::ByteSlice;
+use klp_arch::{Backend, Facts};
+
+use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
+use super::{KlpSection, KlpSymbol, ObjectName, Plan, Refusal, Sites, Warning, placement};
+use crate::annotation::Annotations;
+use crate::elf::{
+    Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
+};
+use crate::resolve::{self, Basis, Query, Resolution, Resolve};
+
+/// What an author may say about the livepatch as a whole.
+#[derive(Debug, Default, Clone)]
+pub struct Patched {
+    /// Objects that the livepatch patches; empty: not said, so gates are not checked against it.
+    pub objects: BTreeSet<ObjectName>,
+}
+
+/// A plan, and what its reader should know.
+#[derive(Debug)]
+pub struct Planned {
+    /// What changes.
+    pub plan: Plan,
+    /// What is allowed but may not be what was meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Plans the conversion of a module.
+///
+/// # Errors
+/// Everything that stands against the conversion: unreadable annotations alone, else every
+/// unresolved symbol and every relocation that cannot be placed.
+pub fn plan(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+    resolve: &dyn Resolve,
+    patched: &Patched,
+) -> Result<Planned, Vec<Refusal>> {
+    let annotations = Annotations::read(module)
+        .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
+    let mut planner = Planner {
+        module,
+        backend,
+        patched,
+        sites: Sites::new(module, backend),
+        annotations,
+        uses: OnceCell::new(),
+        klp: BTreeMap::new(),
+        plan: Plan::default(),
+        refusals: Vec::new(),
+        warnings: Vec::new(),
+    };
+    planner.resolve_symbols(resolve);
+    planner.move_relocations();
+    planner.remove_annotations();
+    if planner.refusals.is_empty() {
+        Ok(Planned { plan: planner.plan, warnings: planner.warnings })
+    } else {
+        Err(planner.refusals)
+    }
+}
+
+/// What the back end may know about a relocation that `gate` triggers; `None`: a plain one.
+pub(super) fn facts<'a>(
+    target: &Section<'_>,
+    gate: Option<&ObjectName>,
+    symbol: &'a [u8],
+) -> Facts<'a> {
+    Facts {
+        symbol,
+        external: true,
+        late: gate.is_some_and(|gate| !gate.is_vmlinux()),
+        writable: placement::stays_writable(target),
+        ..Facts::default()
+    }
+}
+
+/// A symbol that becomes a klp symbol, and the gate of its relocations.
+struct Klp {
+    owner: ObjectName,
+    gate: ObjectName,
+    used: bool,
+}
+
+struct Planner<'m, 'data> {
+    module: &'m Module<'data>,
+    backend: &'static dyn Backend,
+    patched: &'m Patched,
+    sites: Sites<'m, 'data>,
+    annotations: Annotations,
+    /// Each symbol's first relocation; made when the first error asks.
+    uses: OnceCell<BTreeMap<SymbolIndex, (SectionIndex, usize, Rela)>>,
+    klp: BTreeMap<SymbolIndex, Klp>,
+    plan: Plan,
+    refusals: Vec<Refusal>,
+    warnings: Vec<Warning>,
+}
+
+impl Planner<'_, '_> {
+    /// Asks about every undefined symbol.
+    fn resolve_symbols(&mut self, resolve: &dyn Resolve) {
+        let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
+        let livepatch = self.module.symbols().filter(|s| s.section == SymbolSection::Livepatch);
+        for symbol in livepatch {
+            if let Ok(klp) = symbol.name.to_str_lossy().parse() {
+                first.entry(klp).or_insert(symbol.index);
+            }
+        }
+        let undefined = self.module.symbols().skip(1);
+        for symbol in undefined.filter(|s| s.section == SymbolSection::Undefined) {
+            match self.resolve_symbol(&symbol, resolve) {
+                Ok(Some((klp, basis))) => {
+                    let same_as = first.get(&klp).copied();
+                    first.entry(klp.clone()).or_insert(symbol.index);
+                    let name = symbol.name.to_str_lossy().into_owned();
+                    let index = symbol.index;
+                    self.plan.symbols.push(PlannedSymbol { index, name, klp, same_as, basis });
+                }
+                Ok(None) => {}
+                Err(refusal) => self.refusals.push(refusal),
+            }
+        }
+    }
+
+    /// The klp symbol that one undefined symbol becomes; `None`: it stays.
+    fn resolve_symbol(
+        &mut self,
+        symbol: &Symbol<'_>,
+        resolve: &dyn Resolve,
+    ) -> Result<Option<(KlpSymbol, Basis)>, Refusal> {
+        let text = symbol.name.to_str().map_err(|_| Refusal::NotUtf8 {
+            symbol: symbol.index,
+            name: symbol.name.to_str_lossy().into_owned(),
+        })?;
+        let annotation = self.annotations.get(symbol.index);
+        if annotation.is_none() && text.starts_with(super::KLP_SYM_PREFIX) {
+            return Err(Refusal::UnfinishedKlpSymbol { name: text.into() });
+        }
+        let written = annotation.map(|a| resolve::Annotation {
+            owner: Some(a.owner.clone()),
+            gate: a.gate.clone(),
+            position: a.position,
+        });
+        let query = Query {
+            name: annotation.map_or(text, |a| a.name.as_str()),
+            weak: symbol.is_weak(),
+            loader: self.backend.loader_symbol(symbol.name).is_some_and(|s| s.needs_no_export()),
+            annotation: written.as_ref(),
+        };
+        let resolution = resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {
+            first_use: self.first_use(symbol.index).map(Box::new),
+            place: annotation.map(|a| a.place.clone()),
+            reason: Box::new(reason),
+        })?;
+        match resolution {
+            Resolution::Klp(klp) => {
+                if klp.order_unproven() {
+                    self.warnings.push(Warning::PositionUnproven { klp: klp.symbol.clone() });
+                }
+                if let Some(candidate) = &klp.candidate
+                    && candidate.drifts()
+                {
+                    self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
+                }
+                let owner = klp.symbol.owner.clone();
+                self.klp.insert(symbol.index, Klp { owner, gate: klp.gate, used: false });
+                Ok(Some((klp.symbol, klp.basis)))
+            }
+            Resolution::Export(export) => {
+                let name = text.to_owned();
+                self.plan.exported.push(Exported { name, owner: export.owner });
+                Ok(None)
+            }
+            Resolution::Loader | Resolution::WeakMissing | Resolution::NoSource => Ok(None),
+        }
+    }
+
+    /// Moves every relocation against a klp symbol that the kernel would apply.
+    fn move_relocations(&mut self) {
+        let module = self.module;
+        let existing: BTreeMap<_, _> = module
+            .relocation_sections()
+            .filter(|s| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH))
+            .map(|s| ((s.name, s.sh_info), s.index))
+            .collect();
+        for section in module.relocation_sections() {
+            let klp = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+            if klp || self.annotations.sections.contains(&section.index) {
+                continue;
+            }
+            let mut by_gate: BTreeMap<ObjectName, Vec<PlannedEntry>> = BTreeMap::new();
+            for (entry, rela) in module.relocations(section.index).enumerate() {
+                let Some(klp) = self.klp.get_mut(&rela.symbol) else { continue };
+                klp.used = true;
+                let (owner, gate) = (klp.owner.clone(), klp.gate.clone());
+                let Some(target) = self.loaded_target(section) else { continue };
+                if let Err(refusal) = self.place(section, target, entry, rela, &owner, &gate) {
+                    self.refusals.push(refusal);
+                    continue;
+                }
+                by_gate.entry(gate).or_default().push(PlannedEntry {
+                    entry,
+                    offset: rela.offset,
+                    relocation: self.sites.relocation_name(rela.kind),
+                    symbol: rela.symbol,
+                });
+            }
+            for (gate, entries) in by_gate {
+                let target = SectionIndex::new(section.sh_info);
+                let name = module.section(target).map(|t| t.name.to_str_lossy().into_owned());
+                let to = KlpSection { gate, section: name.unwrap_or_default() };
+                let key = to.to_string();
+                self.plan.sections.push(PlannedSection {
+                    from: Named { index: section.index, name: section.name.to_str_lossy().into() },
+                    target,
+                    existing: existing.get(&(key.as_bytes(), section.sh_info)).copied(),
+                    to,
+                    entries,
+                });
+            }
+        }
+    }
+
+    /// The section that a relocation section patches, where the kernel loads it.
+    ///
+    /// Relocations of sections that are not loaded (debug information) stay where they are: the
+    /// kernel's `apply_relocations` passes them over.
+    fn loaded_target(&self, section: &Section<'_>) -> Option<&Section<'_>> {
+        let target = self.module.section(SectionIndex::new(section.sh_info))?;
+        target.sh_flags.contains(SectionFlags::ALLOC).then_some(target)
+    }
+
+    /// Whether the kernel would write this relocation, when and where its gate says.
+    fn place(
+        &self,
+        section: &Section<'_>,
+        target: &Section<'_>,
+        entry: usize,
+        rela: Rela,
+        owner: &ObjectName,
+        gate: &ObjectName,
+    ) -> Result<(), Refusal> {
+        let site = || Box::new(self.sites.describe(section.index, entry, rela));
+        if owner.is_vmlinux() && !gate.is_vmlinux() {
+            return Err(Refusal::VmlinuxSymbolBehindModule { site: site(), gate: gate.clone() });
+        }
+        let objects = &self.patched.objects;
+        if !gate.is_vmlinux() && !objects.is_empty() && !objects.contains(gate) {
+            return Err(Refusal::GateNotPatched { site: site(), gate: gate.clone() });
+        }
+        placement::check(target, gate, self.backend).map_err(|reason| Refusal::Misplaced {
+            site: site(),
+            gate: gate.clone(),
+            reason,
+        })?;
+        let Some(row) = self.backend.row(rela.kind) else {
+            return Err(Refusal::UnknownRelocation { site: site() });
+        };
+        let facts = facts(target, Some(gate), b"");
+        let body = self.module.body(target.index);
+        self.backend
+            .check_site(row, &facts, body, rela.offset)
+            .map_err(|fault| Refusal::Place { site: site(), fault })
+    }
+
+    /// Plans that no annotation is left, and refuses annotations that nothing uses.
+    fn remove_annotations(&mut self) {
+        let module = self.module;
+        for annotation in self.annotations.iter() {
+            let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used);
+            if unused {
+                let place = annotation.place.clone();
+                self.refusals
+                    .push(Refusal::AnnotationUnused { name: annotation.name.clone(), place });
+            }
+        }
+        let name = |name: &[u8]| name.to_str_lossy().into_owned();
+        let mut sections = self.annotations.sections.clone();
+        sections.sort_unstable();
+        for index in sections {
+            let name = module.section(index).map_or_else(String::new, |s| name(s.name));
+            self.plan.removed_sections.push(Named { index, name });
+        }
+        for &index in &self.annotations.symbols {
+            let name = module.symbol(index).map_or_else(String::new, |s| name(s.name));
+            self.plan.removed_symbols.push(Named { index, name });
+        }
+    }
+
+    /// The first relocation that uses a symbol, outside annotations.
+    fn first_use(&self, symbol: SymbolIndex) -> Option<super::Site> {
+        let uses = self.uses.get_or_init(|| {
+            let mut uses = BTreeMap::new();
+            for section in self.module.relocation_sections() {
+                if self.annotations.sections.contains(&section.index) {
+                    continue;
+                }
+                for (entry, rela) in self.module.relocations(section.index).enumerate() {
+                    uses.entry(rela.symbol).or_insert((section.index, entry, rela));
+                }
+            }
+            uses
+        });
+        let &(section, entry, rela) = uses.get(&symbol)?;
+        Some(self.sites.describe(section, entry, rela))
+    }
+}

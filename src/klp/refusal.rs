@@ -1,0 +1,136 @@
+//! What stands against a conversion: the input's faults, each with its place.
+
+use klp_arch::Fault;
+
+use super::placement::Misplaced;
+use super::rules::Violation;
+use super::{KlpSymbol, ObjectName, Site, SymbolName};
+use crate::annotation::{AnnotationError, AnnotationPlace};
+use crate::elf::SymbolIndex;
+use crate::resolve::Unresolved;
+
+/// One reason why a module cannot be converted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// An annotation is malformed or contradicts another.
+    #[error(transparent)]
+    Annotation(AnnotationError),
+    /// An annotated symbol has no relocation.
+    #[error("{place}: '{name}' is annotated, but nothing in this module uses it")]
+    AnnotationUnused {
+        /// The symbol's name.
+        name: SymbolName,
+        /// Where the annotation stands.
+        place: AnnotationPlace,
+    },
+    /// An undefined symbol's name is not UTF-8, so no map can have it.
+    #[error("symbol {symbol} '{name}' has a name that is not UTF-8")]
+    NotUtf8 {
+        /// Index of the symbol.
+        symbol: SymbolIndex,
+        /// Its name, as far as it can be printed.
+        name: String,
+    },
+    /// An undefined symbol is already spelled as a klp symbol: another tool's intermediate form.
+    #[error("symbol '{name}' is spelled as a klp symbol but not marked SHN_LIVEPATCH")]
+    UnfinishedKlpSymbol {
+        /// The symbol's name.
+        name: String,
+    },
+    /// No symbol of the kernel, or not just one, is meant.
+    #[error("{}{reason}", .first_use.as_ref().map_or_else(String::new, |site| format!("{site}: ")))]
+    Unresolved {
+        /// The first relocation that uses it.
+        first_use: Option<Box<Site>>,
+        /// Where it is annotated.
+        place: Option<AnnotationPlace>,
+        /// What is known about it.
+        reason: Box<Unresolved>,
+    },
+    /// A vmlinux symbol in a section that a module gates.
+    #[error("{site}: a vmlinux symbol cannot wait for module '{gate}'")]
+    VmlinuxSymbolBehindModule {
+        /// The relocation.
+        site: Box<Site>,
+        /// The gate.
+        gate: ObjectName,
+    },
+    /// The gate is none of the objects that the livepatch patches.
+    #[error("{site}: waits for '{gate}', which this livepatch does not patch")]
+    GateNotPatched {
+        /// The relocation.
+        site: Box<Site>,
+        /// The gate.
+        gate: ObjectName,
+    },
+    /// The section cannot take this relocation.
+    #[error("{site}: {}", describe(*.reason, .gate))]
+    Misplaced {
+        /// The relocation.
+        site: Box<Site>,
+        /// The gate.
+        gate: ObjectName,
+        /// Why.
+        reason: Misplaced,
+    },
+    /// The machine's loader does not know the relocation type.
+    #[error("{site}: the kernel's module loader does not know this relocation")]
+    UnknownRelocation {
+        /// The relocation.
+        site: Box<Site>,
+    },
+    /// A symbol is undefined and nothing exports it.
+    #[error("'{name}' is undefined, and nothing exports it")]
+    NotConverted {
+        /// The symbol's name.
+        name: String,
+    },
+    /// The module breaks a rule of the kernel.
+    #[error("{0}")]
+    Rule(Violation),
+    /// The bytes at the place are not what the loader demands.
+    #[error("{site}: {fault}")]
+    Place {
+        /// The relocation.
+        site: Box<Site>,
+        /// What the back end found.
+        fault: Fault,
+    },
+}
+
+fn describe(reason: Misplaced, gate: &ObjectName) -> String {
+    match reason {
+        Misplaced::Consumed(consumed) => {
+            let by = consumed.by;
+            format!(
+                "the kernel ({by}) reads this section before relocations for '{gate}' are written"
+            )
+        }
+        Misplaced::Init => {
+            format!("init memory is freed before relocations for '{gate}' are written")
+        }
+        Misplaced::Percpu => {
+            "the percpu template is copied before or without klp relocations".to_owned()
+        }
+        Misplaced::NotLoaded => "the section is not loaded, the kernel would skip this".to_owned(),
+    }
+}
+
+/// Something that is allowed but may not be what was meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A position could not be checked against addresses.
+    #[error("'{klp}': its position comes from an alphabetical list, which proves no order")]
+    PositionUnproven {
+        /// The klp symbol.
+        klp: KlpSymbol,
+    },
+    /// A position means another symbol once the owner's init memory is gone.
+    #[error("'{klp}': its position holds only while the module is loading, not once it is live")]
+    PositionDrifts {
+        /// The klp symbol.
+        klp: KlpSymbol,
+    },
+}

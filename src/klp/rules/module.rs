@@ -1,0 +1,92 @@
+//! Rules about the module as a whole.
+
+use bstr::ByteSlice;
+
+use super::{Checker, Rule};
+use crate::annotation::NAME_PREFIX;
+use crate::elf::{SHT_NOBITS, SectionFlags, SymbolSection};
+
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    marker(checker);
+    sections(checker);
+    machine(checker);
+    common_symbols(checker);
+    annotations(checker);
+}
+
+fn marker(checker: &mut Checker<'_, '_>) {
+    let marked = checker.module.modinfo().any(|(key, _)| key == b"livepatch");
+    if !marked && checker.klp_sections().next().is_some() {
+        checker.broken(
+            Rule::LivepatchMarker,
+            ".modinfo: no 'livepatch=' though there are klp relocations",
+        );
+    }
+}
+
+fn sections(checker: &mut Checker<'_, '_>) {
+    let module = checker.module;
+    let this: Vec<_> = module.sections_named(b".gnu.linkonce.this_module").collect();
+    match this.as_slice() {
+        [one] if one.sh_type != SHT_NOBITS && one.sh_flags.contains(SectionFlags::ALLOC) => {}
+        [_] => checker.broken(
+            Rule::ModuleSections,
+            ".gnu.linkonce.this_module: not a loaded section with contents",
+        ),
+        many => {
+            let count = many.len();
+            checker.broken(
+                Rule::ModuleSections,
+                format!(
+                    "{count} sections are called .gnu.linkonce.this_module, the kernel wants one"
+                ),
+            );
+        }
+    }
+    let modinfo = module.sections_named(b".modinfo").count();
+    if modinfo > 1 {
+        checker.broken(Rule::ModuleSections, format!("{modinfo} sections are called .modinfo"));
+    }
+    let both = SectionFlags::WRITE | SectionFlags::EXECINSTR;
+    for section in module.sections().filter(|s| s.sh_flags.contains(both)) {
+        let name = section.name.as_bstr();
+        checker.broken(
+            Rule::WriteExecute,
+            format!("section {} '{name}' is writable and executable", section.index),
+        );
+    }
+}
+
+fn machine(checker: &mut Checker<'_, '_>) {
+    let module = checker.module;
+    if let Err(fault) = checker.backend.check_header(module.flags()) {
+        checker.broken(Rule::MachineFlags, format!("e_flags {:#x}: {fault}", module.flags()));
+    }
+    for name in checker.backend.required_sections() {
+        if module.sections_named(name.as_bytes()).next().is_none() {
+            checker.broken(Rule::MachineSections, format!("there is no section '{name}'"));
+        }
+    }
+}
+
+fn common_symbols(checker: &mut Checker<'_, '_>) {
+    let common = checker.module.symbols().filter(|s| s.section == SymbolSection::Common);
+    for symbol in common.filter(|s| !s.name.starts_with(b"__gnu_lto")) {
+        let detail = format!("symbol {} '{}' is common", symbol.index, symbol.name.as_bstr());
+        checker.broken(Rule::CommonSymbol, detail);
+    }
+}
+
+fn annotations(checker: &mut Checker<'_, '_>) {
+    let module = checker.module;
+    for section in module.sections().filter(|s| s.name.starts_with(b".klp.module_relocs.")) {
+        let name = section.name.as_bstr();
+        let detail = format!("section {} '{name}' is an annotation", section.index);
+        checker.broken(Rule::Annotation, detail);
+    }
+    for symbol in module.symbols().filter(|s| s.name.starts_with(NAME_PREFIX.as_bytes())) {
+        let name = symbol.name.as_bstr();
+        let detail = format!("symbol {} '{name}' is an annotation", symbol.index);
+        checker.broken(Rule::Annotation, detail);
+    }
+}

@@ -1,0 +1,129 @@
+//! Rules about single relocations, plain and klp.
+
+use std::collections::BTreeMap;
+
+use bstr::ByteSlice;
+use klp_arch::Facts;
+
+use super::{Checker, Rule};
+use crate::elf::{Rela, Section, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+use crate::klp::{KlpSection, KlpSymbol, ObjectName, VMLINUX, planner};
+
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    let module = checker.module;
+    let mut places: BTreeMap<SectionIndex, Vec<(u64, SectionIndex, usize)>> = BTreeMap::new();
+    for section in module.relocation_sections() {
+        let target = SectionIndex::new(section.sh_info);
+        let Some(patched) = module.section(target).filter(|s| Checker::is_loaded(s)) else {
+            continue;
+        };
+        let klp = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+        let gate = klp.then(|| section.name.to_str_lossy().parse::<KlpSection>().ok()).flatten();
+        for (entry, rela) in module.relocations(section.index).enumerate() {
+            if klp {
+                names_klp_symbol(checker, section, entry, rela, gate.as_ref());
+            } else {
+                names_plain_symbol(checker, section, entry, rela);
+            }
+            let gate = gate.as_ref().map(|klp| &klp.gate);
+            if place(checker, section, patched, entry, rela, gate) {
+                places.entry(target).or_default().push((rela.offset, section.index, entry));
+            }
+        }
+    }
+    if checker.backend.needs_untouched_place() {
+        for places in places.values_mut() {
+            written_once(checker, places);
+        }
+    }
+}
+
+fn names_klp_symbol(
+    checker: &mut Checker<'_, '_>,
+    section: &Section<'_>,
+    entry: usize,
+    rela: Rela,
+    klp: Option<&KlpSection>,
+) {
+    let symbol = checker.module.symbol(rela.symbol);
+    let Some(symbol) = symbol.filter(|s| s.section == SymbolSection::Livepatch) else {
+        let site = checker.sites.describe(section.index, entry, rela);
+        checker.broken(Rule::SymbolMarked, format!("{site}: the symbol is not SHN_LIVEPATCH"));
+        return;
+    };
+    let late = klp.is_some_and(|klp| !klp.gate.is_vmlinux());
+    let name = symbol.name.to_str_lossy();
+    let of_vmlinux = name.parse::<KlpSymbol>().is_ok_and(|klp| klp.owner.is_vmlinux());
+    if late && of_vmlinux {
+        let site = checker.sites.describe(section.index, entry, rela);
+        checker.broken(
+            Rule::VmlinuxSymbol,
+            format!("{site}: a {VMLINUX} symbol in a section that a module gates"),
+        );
+    }
+}
+
+fn names_plain_symbol(
+    checker: &mut Checker<'_, '_>,
+    section: &Section<'_>,
+    entry: usize,
+    rela: Rela,
+) {
+    // Type 0 writes nothing where the loader accepts it; objtool leaves it behind.
+    let symbol = checker.module.symbol(rela.symbol);
+    if rela.kind != 0 && symbol.is_some_and(|s| s.section == SymbolSection::Livepatch) {
+        let site = checker.sites.describe(section.index, entry, rela);
+        checker.broken(
+            Rule::PlainRelocation,
+            format!("{site}: a plain relocation would write a klp symbol's unset value"),
+        );
+    }
+}
+
+/// Whether the place is sound; what it holds is checked for klp relocations and plain ones alike.
+fn place(
+    checker: &mut Checker<'_, '_>,
+    section: &Section<'_>,
+    patched: &Section<'_>,
+    entry: usize,
+    rela: Rela,
+    gate: Option<&ObjectName>,
+) -> bool {
+    let module = checker.module;
+    let Some(row) = checker.backend.row(rela.kind) else {
+        let site = checker.sites.describe(section.index, entry, rela);
+        checker.broken(
+            Rule::RelocationType,
+            format!("{site}: the kernel's module loader does not know this relocation"),
+        );
+        return false;
+    };
+    let symbol = if rela.symbol == SymbolIndex::new(0) { None } else { module.symbol(rela.symbol) };
+    let external = symbol
+        .as_ref()
+        .is_some_and(|s| matches!(s.section, SymbolSection::Undefined | SymbolSection::Livepatch));
+    let name = symbol.map_or(&b""[..], |s| s.name);
+    let facts = Facts { external, ..planner::facts(patched, gate, name) };
+    match checker.backend.check_site(row, &facts, module.body(patched.index), rela.offset) {
+        Ok(()) => row.field.size() > 0,
+        Err(fault) => {
+            let site = checker.sites.describe(section.index, entry, rela);
+            checker.broken(Rule::Place, format!("{site}: {fault}"));
+            false
+        }
+    }
+}
+
+fn written_once(checker: &mut Checker<'_, '_>, places: &mut [(u64, SectionIndex, usize)]) {
+    places.sort_unstable();
+    for pair in places.windows(2) {
+        if let [(first, ..), (offset, section, entry)] = *pair
+            && first == offset
+            && let Some(rela) = checker.module.relocations(section).nth(entry)
+        {
+            let site = checker.sites.describe(section, entry, rela);
+            checker
+                .broken(Rule::PlaceTwice, format!("{site}: another relocation writes this place"));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a relocation stands, in the words that kernel people read addresses in.
+
+use std::cell::OnceCell;
+use std::fmt;
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+use serde::Serialize;
+
+use crate::elf::{Module, Rela, SectionIndex, Symbol, SymbolIndex, SymbolSection};
+
+/// One relocation: which entry of which section, what it patches, and against what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Site {
+    /// Name of the relocation section.
+    pub rela_section: String,
+    /// Index of the entry, counted from 0.
+    pub entry: usize,
+    /// Name of the patched section.
+    pub section: String,
+    /// Place in that section, in bytes.
+    pub offset: u64,
+    /// The function or object around the place, and the place's offset in it.
+    pub inside: Option<(String, u64)>,
+    /// ABI name of the relocation, or its number where the ABI has none.
+    pub relocation: String,
+    /// Name of the symbol.
+    pub symbol: String,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}] → {}+{:#x}", self.rela_section, self.entry, self.section, self.offset)?;
+        if let Some((symbol, offset)) = &self.inside {
+            write!(f, " ({symbol}+{offset:#x})")?;
+        }
+        write!(f, ": {} against '{}'", self.relocation, self.symbol)
+    }
+}
+
+/// Describes the relocations of one module.
+///
+/// Sites are made for messages only, so the index of functions is built at the first one.
+#[derive(Debug)]
+pub struct Sites<'m, 'data> {
+    module: &'m Module<'data>,
+    backend: &'static dyn Backend,
+    /// (section, value, size, symbol) of every named function and object, sorted.
+    covering: OnceCell<Vec<(SectionIndex, u64, u64, SymbolIndex)>>,
+}
+
+impl<'m, 'data> Sites<'m, 'data> {
+    /// A describer for this module.
+    #[must_use]
+    pub fn new(module: &'m Module<'data>, backend: &'static dyn Backend) -> Self {
+        Self { module, backend, covering: OnceCell::new() }
+    }
+
+    /// Describes entry number `entry` of a relocation section.
+    #[must_use]
+    pub fn describe(&self, rela_section: SectionIndex, entry: usize, rela: Rela) -> Site {
+        let name = |index| {
+            let section = self.module.section(index);
+            section.map_or_else(|| index.to_string(), |s| s.name.to_str_lossy().into_owned())
+        };
+        let target = self.module.section(rela_section).map(|s| SectionIndex::new(s.sh_info));
+        Site {
+            rela_section: name(rela_section),
+            entry,
+            section: target.map(name).unwrap_or_default(),
+            offset: rela.offset,
+            inside: target.and_then(|target| self.inside(target, rela.offset)),
+            relocation: self.relocation_name(rela.kind),
+            symbol: self.symbol_name(rela.symbol),
+        }
+    }
+
+    /// The ABI's name of a relocation type; its number where it has none.
+    #[must_use]
+    pub fn relocation_name(&self, kind: u32) -> String {
+        let name = self.backend.relocation_name(kind);
+        name.map_or_else(|| format!("relocation type {kind}"), str::to_owned)
+    }
+
+    /// The name of a symbol; of a section symbol, the section's.
+    #[must_use]
+    pub fn symbol_name(&self, index: SymbolIndex) -> String {
+        let Some(symbol) = self.module.symbol(index) else { return index.to_string() };
+        let section = match symbol.section {
+            SymbolSection::Defined(s) if symbol.name.is_empty() => self.module.section(s),
+            _ => None,
+        };
+        section.map_or(symbol.name, |s| s.name).to_str_lossy().into_owned()
+    }
+
+    /// The innermost function or object that covers a place, and the offset in it.
+    #[must_use]
+    pub fn inside(&self, section: SectionIndex, offset: u64) -> Option<(String, u64)> {
+        let covering = self.covering.get_or_init(|| self.index());
+        let end = covering.partition_point(|&(s, value, ..)| (s, value) <= (section, offset));
+        let &(s, value, size, symbol) = covering.get(end.checked_sub(1)?)?;
+        let covers = s == section && offset - value < size.max(1);
+        covers.then(|| (self.symbol_name(symbol), offset - value))
+    }
+
+    fn index(&self) -> Vec<(SectionIndex, u64, u64, SymbolIndex)> {
+        let mut covering: Vec<_> = self
+            .module
+            .symbols()
+            .filter(Symbol::is_function_or_object)
+            .filter_map(|s| match s.section {
+                SymbolSection::Defined(section) => Some((section, s.st_value, s.st_size, s.index)),
+                _ => None,
+            })
+            .collect();
+        covering.sort_unstable();
+        covering
+    }
+}

@@ -1,0 +1,160 @@
+//! The proof that what was written is what was planned.
+//!
+//! The written module is read back, knowing nothing of the rewriter: every symbol must stand at its
+//! place with its name, every moved relocation in its klp section with its own offset, type and
+//! 64-bit addend, and every other relocation where and what it was, in the same order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::ByteSlice;
+
+use super::Plan;
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+
+/// The written module is not the planned one: a fault of this program, never of the input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfaithful {
+    /// A symbol is not what and where it should be.
+    #[error("symbol {index} should be '{name}' in the written module")]
+    Symbol {
+        /// Index in the written file.
+        index: SymbolIndex,
+        /// The name that was planned.
+        name: String,
+    },
+    /// The relocations of a section are not the planned ones.
+    #[error("the relocations written to '{0}' are not those that were planned")]
+    Relocations(String),
+    /// The relocation sections are not the planned ones.
+    #[error("{written} relocation sections are written, {planned} were planned")]
+    Sections {
+        /// Relocation sections in the written file.
+        written: usize,
+        /// Relocation sections that it should have.
+        planned: usize,
+    },
+}
+
+/// Compares the written module with its plan and the module it was made from.
+///
+/// # Errors
+/// [`Unfaithful`] names the first difference.
+pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), Unfaithful> {
+    let renumbering = Renumbering::new(plan);
+    symbols(module, plan, &renumbering, written)?;
+    let expected = expected(module, plan, &renumbering);
+    let found: Vec<_> = written.relocation_sections().collect();
+    if found.len() != expected.len() {
+        return Err(Unfaithful::Sections { written: found.len(), planned: expected.len() });
+    }
+    for (section, expected) in found.into_iter().zip(expected) {
+        let same = section.name == expected.name.as_slice()
+            && section.sh_flags.contains(expected.flags)
+            && written.relocations(section.index).eq(expected.relocations);
+        if !same {
+            let name = expected.name.to_str_lossy().into_owned();
+            return Err(Unfaithful::Relocations(name));
+        }
+    }
+    Ok(())
+}
+
+/// Where symbols go when others are removed.
+struct Renumbering {
+    removed: BTreeSet<SymbolIndex>,
+    same: BTreeMap<SymbolIndex, SymbolIndex>,
+    /// The removed indices, ascending.
+    below: Vec<SymbolIndex>,
+}
+
+impl Renumbering {
+    fn new(plan: &Plan) -> Self {
+        let same: BTreeMap<_, _> =
+            plan.symbols.iter().filter_map(|s| Some((s.index, s.same_as?))).collect();
+        let mut removed: BTreeSet<_> = plan.removed_symbols.iter().map(|s| s.index).collect();
+        removed.extend(same.keys());
+        let below = removed.iter().copied().collect();
+        Self { removed, same, below }
+    }
+
+    fn after(&self, symbol: SymbolIndex) -> SymbolIndex {
+        let symbol = self.same.get(&symbol).copied().unwrap_or(symbol);
+        let below = self.below.partition_point(|&removed| removed < symbol);
+        let below = u32::try_from(below).unwrap_or(u32::MAX);
+        SymbolIndex::new(symbol.get().saturating_sub(below))
+    }
+}
+
+fn symbols(
+    module: &Module<'_>,
+    plan: &Plan,
+    renumbering: &Renumbering,
+    written: &Module<'_>,
+) -> Result<(), Unfaithful> {
+    let klp: BTreeMap<_, _> = plan.symbols.iter().map(|s| (s.index, s.klp.to_string())).collect();
+    for symbol in module.symbols().filter(|s| !renumbering.removed.contains(&s.index)) {
+        let index = renumbering.after(symbol.index);
+        let found = written.symbol(index);
+        let same = match klp.get(&symbol.index) {
+            Some(name) => found.is_some_and(|found| {
+                found.name == name.as_bytes() && found.section == SymbolSection::Livepatch
+            }),
+            None => found.is_some_and(|found| {
+                let defined = |s| matches!(s, SymbolSection::Defined(_));
+                found.name == symbol.name
+                    && (found.st_value, found.st_size) == (symbol.st_value, symbol.st_size)
+                    && (found.section == symbol.section
+                        || defined(found.section) && defined(symbol.section))
+            }),
+        };
+        if !same {
+            let planned = klp.get(&symbol.index).map_or(symbol.name, |name| name.as_bytes());
+            let name = planned.to_str_lossy().into_owned();
+            return Err(Unfaithful::Symbol { index, name });
+        }
+    }
+    Ok(())
+}
+
+/// A relocation section as it should be written.
+struct Expected {
+    name: Vec<u8>,
+    flags: SectionFlags,
+    relocations: Vec<Rela>,
+}
+
+fn expected(module: &Module<'_>, plan: &Plan, renumbering: &Renumbering) -> Vec<Expected> {
+    let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
+    let rename = |rela: Rela| Rela { symbol: renumbering.after(rela.symbol), ..rela };
+    let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
+    let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
+    let mut added = Vec::new();
+    for section in &plan.sections {
+        let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
+        let all = module.relocations(section.from.index).enumerate();
+        let relocations = all.filter(|(i, _)| entries.contains(i)).map(|(_, r)| rename(r));
+        match section.existing {
+            Some(existing) => appended.entry(existing).or_default().extend(relocations),
+            None => added.push(Expected {
+                name: section.to.to_string().into_bytes(),
+                flags: SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH,
+                relocations: relocations.collect(),
+            }),
+        }
+        moved.entry(section.from.index).or_default().extend(entries);
+    }
+    let kept = module.relocation_sections().filter(|s| !removed.contains(&s.index));
+    let mut expected: Vec<_> = kept
+        .map(|section| {
+            let gone = moved.get(&section.index);
+            let all = module.relocations(section.index).enumerate();
+            let stays = all.filter(|(i, _)| gone.is_none_or(|gone| !gone.contains(i)));
+            let mut relocations: Vec<_> = stays.map(|(_, rela)| rename(rela)).collect();
+            relocations.extend(appended.remove(&section.index).unwrap_or_default());
+            Expected { name: section.name.to_vec(), flags: section.sh_flags, relocations }
+        })
+        .collect();
+    expected.extend(added);
+    expected
+}
