@@ -1,0 +1,153 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::klp::ObjectName;
+
+/// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
+///
+/// A livepatch uses kernel symbols that are not exported. klp-convert finds each in a map of the
+/// kernel, takes the author's annotation where a name is ambiguous, refuses with the line to paste
+/// where there is none, and rewrites the module so that the kernel's livepatch loader resolves them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "klp-convert",
+    version,
+    propagate_version = true,
+    after_help = "Historical calls: klp-convert SYMBOLS IN OUT (v1 to v7), klp-convert IN OUT (minimal version).\n\
+                  Exit codes: 0 done; 1 the input was refused; 2 usage or I/O."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Global {
+    /// Form of reports: text for people, JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Say errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say every decision
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) color: colorchoice_clap::Color,
+}
+
+/// Form of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one document on stdout.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Convert and check four bundled livepatches, one per machine; needs nothing else
+    Demo,
+    /// Convert a module into one that the livepatch loader accepts
+    Convert(Convert),
+    /// Check modules against the kernel's rules; exit 1 if the kernel would refuse one
+    Check(Check),
+    /// Show klp sections, symbols, relocations, annotations, and what is undefined
+    Inspect(Inspect),
+    /// Explain an error code or a rule
+    Explain(Explain),
+    /// Show the relocation types that a machine's module loader knows
+    Relocs(Relocs),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Where the symbols of the target kernel come from; several together make one map.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Kernel symbols")]
+pub(super) struct Maps {
+    /// Text list of symbols: symbols.klp or Symbols.list, version 0.1
+    #[arg(short, long = "symbols", value_name = "FILE")]
+    pub(super) symbols: Vec<PathBuf>,
+    /// The linked kernel, with its symbol table
+    #[arg(long, value_name = "FILE")]
+    pub(super) vmlinux: Option<PathBuf>,
+    /// A module of the target kernel
+    #[arg(long = "module", value_name = "FILE")]
+    pub(super) modules: Vec<PathBuf>,
+    /// Exports of the target kernel: Module.symvers
+    #[arg(long = "symvers", value_name = "FILE")]
+    pub(super) symvers: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Convert {
+    /// The module to convert
+    #[arg(value_name = "IN.ko")]
+    pub(super) input: PathBuf,
+    /// Where the converted module goes
+    #[arg(short, long, value_name = "OUT.ko", required_unless_present_any = ["in_place", "dry_run"])]
+    pub(super) output: Option<PathBuf>,
+    /// Replace the input
+    #[arg(long, conflicts_with = "output")]
+    pub(super) in_place: bool,
+    /// Print the plan, write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) maps: Maps,
+    /// An object that the livepatch patches (repeatable): other gates are then refused
+    #[arg(long = "object", value_name = "NAME")]
+    pub(super) objects: Vec<ObjectName>,
+    /// Leave symbols that modules export as ordinary relocations
+    #[arg(long)]
+    pub(super) keep_module_exports: bool,
+    /// Drop an appended module signature, which the conversion invalidates
+    #[arg(long)]
+    pub(super) strip_signature: bool,
+    /// Write even if the result breaks a rule of the kernel
+    #[arg(long)]
+    pub(super) no_check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    /// The modules to check
+    #[arg(value_name = "MODULE.ko", required = true)]
+    pub(super) modules: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) maps: Maps,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Inspect {
+    /// The module to show
+    #[arg(value_name = "MODULE.ko")]
+    pub(super) module: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    /// An error code such as KLP-E0102, or a rule such as target-consumed
+    #[arg(value_name = "CODE")]
+    pub(super) code: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Relocs {
+    /// A machine such as s390x; without it, all of them
+    #[arg(value_name = "MACHINE")]
+    pub(super) machine: Option<String>,
+}

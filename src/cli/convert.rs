@@ -1,0 +1,91 @@
+//! `klp-convert convert`.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::Convert;
+use super::report::{Reporter, trouble};
+use super::{Outcome, output};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::klp::{Conversion, Options, Patched, Plan, convert};
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    input: String,
+    output: Option<String>,
+    plan: Option<&'a Plan>,
+    diagnostics: &'a [Diagnostic],
+}
+
+pub(super) fn run(args: &Convert, reporter: &Reporter) -> Outcome {
+    let output = if args.in_place { Some(&args.input) } else { args.output.as_ref() };
+    let output = output.filter(|_| !args.dry_run).map(std::path::PathBuf::as_path);
+    let mut diagnostics = Vec::new();
+    let (outcome, plan) = attempt(args, output, reporter, &mut diagnostics);
+    if !reporter.is_json() {
+        return outcome;
+    }
+    let printed = reporter.json(&Document {
+        input: args.input.display().to_string(),
+        output: output.filter(|_| outcome == Outcome::Done).map(|o| o.display().to_string()),
+        plan: plan.as_ref(),
+        diagnostics: &diagnostics,
+    });
+    if outcome == Outcome::Done { printed } else { outcome }
+}
+
+fn attempt(
+    args: &Convert,
+    output: Option<&Path>,
+    reporter: &Reporter,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Outcome, Option<Plan>) {
+    let name = args.input.display().to_string();
+    let data = match std::fs::read(&args.input) {
+        Ok(data) => data,
+        Err(error) => {
+            diagnostics.push(trouble(Code::Read, &args.input, &error));
+            reporter.diagnostics(diagnostics);
+            return (Outcome::Trouble, None);
+        }
+    };
+    let options = Options {
+        patched: Patched { objects: args.objects.iter().cloned().collect() },
+        keep_module_exports: args.keep_module_exports,
+        strip_signature: args.strip_signature,
+        no_check: args.no_check,
+    };
+    let conversion = match convert(&data, &args.maps.sources(), &options) {
+        Ok(conversion) => conversion,
+        Err(failure) => {
+            diagnostics.extend(failure.diagnostics(&name));
+            reporter.diagnostics(diagnostics);
+            let outcome = if failure.is_io() { Outcome::Trouble } else { Outcome::Refused };
+            return (outcome, None);
+        }
+    };
+    let Conversion { plan, warnings, bytes } = conversion;
+    diagnostics.extend(warnings.iter().map(|w| Diagnostic::warning(&name, w)));
+    let written = output.map_or(Ok(()), |output| {
+        output::write(output, &bytes, &args.input).map_err(|e| trouble(Code::Write, output, &e))
+    });
+    let failed = written.map_err(|diagnostic| diagnostics.push(diagnostic)).is_err();
+    reporter.diagnostics(diagnostics);
+    if failed {
+        return (Outcome::Trouble, Some(plan));
+    }
+    if args.dry_run && !reporter.is_json() {
+        return (reporter.text(&plan.to_string()), Some(plan));
+    }
+    if reporter.is_verbose() {
+        reporter.remark(plan.to_string().trim_end());
+    }
+    if let Some(output) = output {
+        let (symbols, relocations) = (plan.symbols.len(), plan.relocations());
+        let output = output.display();
+        reporter.remark(&format!("{output}: {symbols} klp symbols, {relocations} klp relocations"));
+    }
+    (Outcome::Done, Some(plan))
+}

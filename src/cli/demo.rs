@@ -1,0 +1,121 @@
+//! `klp-convert demo`: four real livepatches, one per machine, converted and checked.
+//!
+//! The bundled files are written to a temporary directory and go the way that `convert` and `check`
+//! go, from files to files.
+
+use std::io;
+use std::path::Path;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::report::{Reporter, trouble};
+use super::{Outcome, output};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::klp::{Options, Plan, check, convert};
+use crate::symbols::{Sources, Symvers, Vmlinux};
+
+/// A livepatch for one machine, with the symbols of the kernel that it is for.
+struct Bundle {
+    machine: &'static str,
+    module: &'static [u8],
+    vmlinux: &'static [u8],
+    symvers: &'static [u8],
+}
+
+macro_rules! bundle {
+    ($machine:literal) => {
+        Bundle {
+            machine: $machine,
+            module: include_bytes!(concat!(
+                "../../tests/fixtures/",
+                $machine,
+                "/lp_homonyms_annotated.ko"
+            )),
+            vmlinux: include_bytes!(concat!("../../tests/fixtures/", $machine, "/vmlinux.cut")),
+            symvers: include_bytes!(concat!("../../tests/fixtures/", $machine, "/Module.symvers")),
+        }
+    };
+}
+
+const BUNDLES: &[Bundle] =
+    &[bundle!("x86_64"), bundle!("ppc64le"), bundle!("s390x"), bundle!("arm64")];
+
+/// One line of the table.
+#[derive(Serialize)]
+struct Line {
+    machine: &'static str,
+    bytes_before: usize,
+    bytes_after: usize,
+    klp_relocations: usize,
+    klp_symbols: Vec<String>,
+    check: &'static str,
+}
+
+pub(super) fn run(reporter: &Reporter) -> Outcome {
+    let mut lines = Vec::new();
+    for bundle in BUNDLES {
+        match one(bundle) {
+            Ok(line) => lines.push(line),
+            Err((diagnostics, outcome)) => {
+                reporter.diagnostics(&diagnostics);
+                return outcome;
+            }
+        }
+    }
+    if reporter.is_json() {
+        return reporter.json(&lines);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["machine", "bytes", "klp relocations", "klp symbols", "kernel's rules"]);
+    for line in &lines {
+        table.add_row([
+            line.machine.to_owned(),
+            format!("{} → {}", line.bytes_before, line.bytes_after),
+            line.klp_relocations.to_string(),
+            line.klp_symbols.join("\n"),
+            line.check.to_owned(),
+        ]);
+    }
+    reporter.text(&format!("{table}\n"))
+}
+
+fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
+    let io = |error: io::Error| {
+        (vec![trouble(Code::Write, &std::env::temp_dir(), &error)], Outcome::Trouble)
+    };
+    let directory = tempfile::tempdir().map_err(io)?;
+    let path = |name: &str| directory.path().join(name);
+    let (input, result) = (path("livepatch.ko"), path("livepatch.klp.ko"));
+    std::fs::write(&input, bundle.module).map_err(io)?;
+    std::fs::write(path("vmlinux"), bundle.vmlinux).map_err(io)?;
+    std::fs::write(path("Module.symvers"), bundle.symvers).map_err(io)?;
+    let sources = sources(directory.path());
+    let refused = |failure: crate::klp::Failure| {
+        (failure.diagnostics(&format!("{} demo", bundle.machine)), Outcome::Refused)
+    };
+    let conversion = convert(bundle.module, &sources, &Options::default()).map_err(refused)?;
+    output::write(&result, &conversion.bytes, &input).map_err(io)?;
+    let written = std::fs::read(&result).map_err(io)?;
+    check(&written, &sources).map_err(refused)?;
+    Ok(line(bundle, &conversion.plan, written.len()))
+}
+
+fn sources(directory: &Path) -> Sources {
+    let mut sources = Sources::new();
+    sources.push(Vmlinux::new(directory.join("vmlinux")));
+    sources.push(Symvers::new(directory.join("Module.symvers")));
+    sources
+}
+
+fn line(bundle: &Bundle, plan: &Plan, written: usize) -> Line {
+    Line {
+        machine: bundle.machine,
+        bytes_before: bundle.module.len(),
+        bytes_after: written,
+        klp_relocations: plan.relocations(),
+        klp_symbols: plan.symbols.iter().map(|s| s.klp.to_string()).collect(),
+        check: "accepted",
+    }
+}

@@ -1,0 +1,192 @@
+//! The calls of the C tool: `klp-convert SYMBOLS IN OUT` (v1 to v7) and `klp-convert IN OUT`
+//! (minimal version).
+//!
+//! Build scripts call these and search their output, so each error is told twice: first in the
+//! historical words, on a line that starts `klp-convert: `, then in ours. One text differs: the
+//! candidate list of v7 counted homonyms from 0, which chose the wrong one.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::report::{Reporter, trouble};
+use super::{Outcome, output};
+use crate::annotation::AnnotationError;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::elf::ElfError;
+use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, convert};
+use crate::resolve::Unresolved;
+use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
+
+/// The commands of today, which a historical call cannot be mistaken for.
+const COMMANDS: &[&str] =
+    &["demo", "convert", "check", "inspect", "explain", "relocs", "completions", "man", "help"];
+
+/// A historical call.
+#[derive(Debug)]
+pub(super) struct Call {
+    symbols: Option<PathBuf>,
+    input: PathBuf,
+    output: PathBuf,
+}
+
+/// The historical call that the words are: two or three file names, and nothing else.
+pub(super) fn recognise(words: &[OsString]) -> Option<Call> {
+    let files = words.get(1..)?;
+    let first = files.first()?.to_str();
+    let option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    if files.iter().any(option) || first.is_some_and(|word| COMMANDS.contains(&word)) {
+        return None;
+    }
+    let (symbols, input, output) = match files {
+        [input, output] => (None, input, output),
+        [symbols, input, output] => (Some(symbols), input, output),
+        _ => return None,
+    };
+    Some(Call { symbols: symbols.map(Into::into), input: input.into(), output: output.into() })
+}
+
+pub(super) fn run(call: &Call) -> Outcome {
+    let reporter = Reporter::plain();
+    let input = call.input.display().to_string();
+    let fail = |texts: Vec<String>, diagnostics: &[Diagnostic], outcome| {
+        texts.iter().for_each(|text| reporter.remark(&format!("klp-convert: {text}")));
+        reporter.diagnostics(diagnostics);
+        outcome
+    };
+    let data = match std::fs::read(&call.input) {
+        Ok(data) => data,
+        Err(error) => {
+            let text = format!("Unable to read elf file {input}");
+            return fail(vec![text], &[trouble(Code::Read, &call.input, &error)], Outcome::Trouble);
+        }
+    };
+    let mut sources = Sources::new();
+    call.symbols.iter().for_each(|path| sources.push(TextList::new(path)));
+    let conversion = match convert(&data, &sources, &Options::default()) {
+        Ok(conversion) => conversion,
+        Err(failure) => {
+            let outcome = if failure.is_io() { Outcome::Trouble } else { Outcome::Refused };
+            let texts = historical(&failure, &input, call.symbols.as_deref());
+            return fail(texts, &failure.diagnostics(&input), outcome);
+        }
+    };
+    let warnings: Vec<_> =
+        conversion.warnings.iter().map(|w| Diagnostic::warning(&input, w)).collect();
+    reporter.diagnostics(&warnings);
+    match output::write(&call.output, &conversion.bytes, &call.input) {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            fail(Vec::new(), &[trouble(Code::Write, &call.output, &error)], Outcome::Trouble)
+        }
+    }
+}
+
+/// What the C tool would have said.
+fn historical(failure: &Failure, input: &str, symbols: Option<&Path>) -> Vec<String> {
+    let list = symbols.map_or_else(String::new, |path| path.display().to_string());
+    match failure {
+        Failure::Elf(ElfError::NoSymbolTable) => {
+            vec![format!("{input}: missing symbol table")]
+        }
+        Failure::Elf(_) | Failure::Machine(_) => vec![format!("Unable to read elf file {input}")],
+        Failure::Symbols(error) => vec![match error.kind {
+            SymbolErrorKind::Io(_) => format!("Unable to open Symbol list: {list}"),
+            SymbolErrorKind::NoHeader | SymbolErrorKind::Version(_) => {
+                "Symbol list is in unknown format.".to_owned()
+            }
+            _ => format!("Unable to read Symbol list: {list}: File format error"),
+        }],
+        Failure::Refused(refusals) => refusals.iter().map(refusal).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Annotation(error) => annotation(error),
+        Refusal::AnnotationUnused { name, .. } => {
+            format!("Couldn't find rela for annotated symbol: {name}")
+        }
+        Refusal::Unresolved { reason, .. } => unresolved(reason),
+        Refusal::Misplaced { site, gate, .. } | Refusal::GateNotPatched { site, gate } => {
+            let (symbol, section) = (&site.symbol, &site.rela_section);
+            format!(
+                "Conversion not supported for symbol: {symbol} section: {section} object: {gate}"
+            )
+        }
+        Refusal::NotUtf8 { name, .. } | Refusal::UnfinishedKlpSymbol { name } => {
+            format!("Unable to convert symbol name ({name})")
+        }
+        Refusal::NotConverted { name } => format!("Unable to find missing symbol: {name}"),
+        Refusal::Rule(violation) => format!("Unable to convert relocation: {violation}"),
+        Refusal::VmlinuxSymbolBehindModule { site, .. }
+        | Refusal::UnknownRelocation { site }
+        | Refusal::Place { site, .. } => {
+            format!("Unable to convert relocation: {}", site.symbol)
+        }
+    }
+}
+
+fn annotation(error: &AnnotationError) -> String {
+    match error {
+        AnnotationError::Length { section, .. } => {
+            format!("section {section} length beyond nr_entries")
+        }
+        AnnotationError::NoSymbol { section, entry } => {
+            format!("nr_entries mismatch ({entry}) for {section}")
+        }
+        AnnotationError::Conflict { first, second } => format!(
+            "Conflicting KLP_SYMPOS definition: {}.{} {} vs. {}.",
+            first.owner, first.name, first.position, second.position
+        ),
+        AnnotationError::NameParts(name) => format!("Invalid format of symbol ({name})"),
+        AnnotationError::Name {
+            error: NameError::SymbolTooLong(name) | NameError::ObjectTooLong(name),
+            ..
+        } => format!("Length error ({name})"),
+        AnnotationError::Name { place, .. } => format!("Invalid format of symbol ({place})"),
+        _ => "Unable to load user-provided sympos".to_owned(),
+    }
+}
+
+fn unresolved(reason: &Unresolved) -> String {
+    match reason {
+        Unresolved::Ambiguous { name, candidates } => {
+            format!("Define KLP_SYMPOS for the symbol: {name}\n{}", block(name, candidates))
+        }
+        Unresolved::AnnotatedNotUnique { name, owner, candidates } => {
+            let count = candidates.len();
+            let block = block(name, candidates);
+            format!(
+                "Provided KLP_SYMPOS of 0, but found {count} symbols matching: {owner}.{name},0\n{block}"
+            )
+        }
+        Unresolved::AnnotatedNoSuchPosition { name, owner, position, candidates } => {
+            let block = block(name, candidates);
+            format!(
+                "Provided KLP_SYMPOS does not match a symbol: {owner}.{name},{position}\n{block}"
+            )
+        }
+        Unresolved::Name(error) => format!("Length error ({error})"),
+        Unresolved::NotFound { name, .. }
+        | Unresolved::ObjectUnknown { name, .. }
+        | Unresolved::InitMemory { name, .. } => format!("Unable to find missing symbol: {name}"),
+    }
+}
+
+/// The candidates as v7 lists them, positions counted as the kernel counts them.
+fn block(name: &str, candidates: &[Candidate]) -> String {
+    let title = format!("Valid KLP_SYMPOS for symbol {name}:");
+    let mut text = format!("{title}\n{}", "-".repeat(title.len()));
+    let mut last: Option<&ObjectName> = None;
+    for candidate in candidates {
+        if last != Some(&candidate.object) {
+            let close = if last.is_some() { "\n}" } else { "" };
+            let _ = write!(text, "{close}\nKLP_MODULE_RELOC({}){{", candidate.object);
+            last = Some(&candidate.object);
+        }
+        let _ = write!(text, "\n\tKLP_SYMPOS({name},{})", candidate.klp_position());
+    }
+    text + if last.is_some() { "\n}" } else { "" }
+}

@@ -1,0 +1,26 @@
+//! `klp-convert inspect`.
+
+use super::Outcome;
+use super::args::Inspect;
+use super::report::{Reporter, trouble};
+use crate::diagnostic::Code;
+use crate::klp::inspect;
+
+pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
+    let name = args.module.display().to_string();
+    let data = match std::fs::read(&args.module) {
+        Ok(data) => data,
+        Err(error) => {
+            reporter.diagnostics(&[trouble(Code::Read, &args.module, &error)]);
+            return Outcome::Trouble;
+        }
+    };
+    match inspect(&data) {
+        Ok(inspection) if reporter.is_json() => reporter.json(&inspection),
+        Ok(inspection) => reporter.text(&inspection.to_string()),
+        Err(failure) => {
+            reporter.diagnostics(&failure.diagnostics(&name));
+            Outcome::Refused
+        }
+    }
+}

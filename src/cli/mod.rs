@@ -1,0 +1,98 @@
+//! The command line: arguments in, text or JSON out, exit codes.
+//!
+//! The only layer that prints. Exit codes: 0 done; 1 the input was refused; 2 usage or I/O.
+
+mod args;
+mod check;
+mod convert;
+mod demo;
+mod explain;
+mod historical;
+mod inspect;
+mod maps;
+mod output;
+mod relocs;
+mod report;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use report::Reporter;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Refused,
+    Trouble,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Refused => Self::from(1),
+            Outcome::Trouble => Self::from(2),
+        }
+    }
+}
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(call) = historical::recognise(&words) {
+        return historical::run(&call).into();
+    }
+    let args = match Args::try_parse_from(&words) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are asked for, everything else is a usage error.
+            let outcome = if error.use_stderr() { Outcome::Trouble } else { Outcome::Done };
+            return if error.print().is_ok() { outcome } else { Outcome::Trouble }.into();
+        }
+    };
+    args.global.color.write_global();
+    let reporter = Reporter::new(&args.global);
+    match args.command {
+        Command::Demo => demo::run(&reporter),
+        Command::Convert(convert) => convert::run(&convert, &reporter),
+        Command::Check(check) => check::run(&check, &reporter),
+        Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
+        Command::Explain(explain) => explain::run(&explain, &reporter),
+        Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
+        Command::Completions { shell } => completions(shell, &reporter),
+        Command::Man => man(&reporter),
+    }
+    .into()
+}
+
+fn completions(shell: clap_complete::Shell, reporter: &Reporter) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "klp-convert", &mut script);
+    reporter.bytes(&script)
+}
+
+fn man(reporter: &Reporter) -> Outcome {
+    let mut page = Vec::new();
+    let command = Args::command();
+    let rendered = clap_mangen::Man::new(command.clone()).render(&mut page).and_then(|()| {
+        // One page: each command's options behind the overview.
+        command.get_subcommands().filter(|c| !c.is_hide_set()).try_for_each(|sub| {
+            let name = sub.get_name();
+            writeln!(page, ".SH COMMAND {}", name.to_uppercase())?;
+            let man = clap_mangen::Man::new(sub.clone());
+            man.render_synopsis_section(&mut page)?;
+            man.render_description_section(&mut page)?;
+            man.render_options_section(&mut page)
+        })
+    });
+    match rendered {
+        Ok(()) => reporter.bytes(&page),
+        Err(_) => Outcome::Trouble,
+    }
+}

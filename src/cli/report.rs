@@ -1,0 +1,127 @@
+//! Printing: diagnostics to stderr, results to stdout, text or JSON.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::Outcome;
+use super::args::{Format, Global};
+use crate::diagnostic::{Code, Diagnostic, Explained, Severity};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HELP: Style = AnsiColor::Cyan.on_default();
+
+/// How a command talks.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    format: Format,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Reporter {
+    pub(super) fn new(global: &Global) -> Self {
+        Self { format: global.format, quiet: global.quiet, verbose: global.verbose }
+    }
+
+    /// What the historical calls use: text, errors and warnings.
+    pub(super) fn plain() -> Self {
+        Self { format: Format::Text, quiet: false, verbose: false }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Prints diagnostics as text. In JSON they are part of the document that the command prints.
+    pub(super) fn diagnostics(&self, diagnostics: &[Diagnostic]) {
+        if self.is_json() {
+            return;
+        }
+        let mut out = anstream::stderr().lock();
+        for diagnostic in diagnostics {
+            let warning = diagnostic.severity == Severity::Warning;
+            if !(warning && self.quiet) {
+                // Nothing can be said about an stderr that is gone.
+                let _ = print(&mut out, diagnostic);
+            }
+        }
+    }
+
+    /// Prints a remark to stderr, unless quiet or JSON.
+    pub(super) fn remark(&self, text: &str) {
+        if !self.quiet && !self.is_json() {
+            let _ = writeln!(anstream::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Prints the result that was asked for.
+    pub(super) fn text(&self, text: &str) -> Outcome {
+        written(anstream::stdout().lock().write_all(text.as_bytes()))
+    }
+
+    /// Prints bytes that are no report: a script, a page.
+    #[expect(clippy::unused_self, reason = "everything printed goes through the reporter")]
+    pub(super) fn bytes(&self, bytes: &[u8]) -> Outcome {
+        written(io::stdout().lock().write_all(bytes))
+    }
+
+    /// Prints one JSON document.
+    pub(super) fn json(&self, document: &impl Serialize) -> Outcome {
+        let mut out = io::stdout().lock();
+        let printed = serde_json::to_writer_pretty(&mut out, document).map_err(io::Error::from);
+        written(printed.and_then(|()| writeln!(out)))
+    }
+}
+
+/// The diagnostic of a file that cannot be read or written.
+pub(super) fn trouble(code: Code, path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(&path.display().to_string(), &Trouble { code, error })
+}
+
+/// A reader that has seen enough and closed the pipe is no trouble.
+fn written(result: io::Result<()>) -> Outcome {
+    match result.and_then(|()| io::stdout().flush()) {
+        Ok(()) => Outcome::Done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Done,
+        Err(_) => Outcome::Trouble,
+    }
+}
+
+fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
+    let Diagnostic { severity, code, file, message, help } = diagnostic;
+    let (style, word) = match severity {
+        Severity::Error => (ERROR, "error"),
+        Severity::Warning => (WARNING, "warning"),
+    };
+    writeln!(out, "{style}{word}[{code}]{style:#}: {file}: {message}")?;
+    for line in help {
+        writeln!(out, "  {HELP}help:{HELP:#} {line}")?;
+    }
+    Ok(())
+}
+
+/// A file that cannot be read or written.
+struct Trouble<'a> {
+    code: Code,
+    error: &'a io::Error,
+}
+
+impl std::fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Explained for Trouble<'_> {
+    fn code(&self) -> Code {
+        self.code
+    }
+}
