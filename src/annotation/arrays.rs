@@ -66,7 +66,7 @@ fn read_section(
     };
     let body = module.body(section.index);
     let size = section.sh_size;
-    if size % ENTRY_SIZE != 0 {
+    if !size.is_multiple_of(ENTRY_SIZE) {
         errors.push(AnnotationError::Length { section: name, size });
         return;
     }

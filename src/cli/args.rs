@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::klp::ObjectName;
+use crate::klp::{ObjectName, Target};
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///
@@ -117,6 +117,9 @@ pub(super) struct Convert {
     /// Drop an appended module signature, which the conversion invalidates
     #[arg(long)]
     pub(super) strip_signature: bool,
+    /// The kernel that the livepatch is for, such as 5.14: older kernels have other limits
+    #[arg(long = "target-kernel", value_name = "VERSION")]
+    pub(super) target: Option<Target>,
     /// Write even if the result breaks a rule of the kernel
     #[arg(long)]
     pub(super) no_check: bool,
@@ -129,6 +132,9 @@ pub(super) struct Check {
     pub(super) modules: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// The kernel that the modules are for, such as 5.14: older kernels have other limits
+    #[arg(long = "target-kernel", value_name = "VERSION")]
+    pub(super) target: Option<Target>,
 }
 
 #[derive(Debug, ClapArgs)]

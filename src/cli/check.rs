@@ -60,7 +60,7 @@ fn one(path: &Path, args: &Check) -> (Verdict, Outcome) {
             return (Verdict { module, accepted: false, diagnostics }, Outcome::Trouble);
         }
     };
-    match check(&data, &args.maps.sources()) {
+    match check(&data, &args.maps.sources(), args.target.unwrap_or_default()) {
         Ok(()) => (Verdict { module, accepted: true, diagnostics: Vec::new() }, Outcome::Done),
         Err(failure) => {
             let diagnostics = failure.diagnostics(&module);

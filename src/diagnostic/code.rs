@@ -107,6 +107,9 @@ pub enum Code {
     /// A position that holds only while its module is loading.
     #[strum(serialize = "KLP-W0702")]
     PositionDrifts,
+    /// A module's symbol behind the vmlinux gate.
+    #[strum(serialize = "KLP-W0703")]
+    OwnerNotAwaited,
 }
 
 impl Code {

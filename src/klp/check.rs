@@ -3,7 +3,7 @@
 use bstr::ByteSlice;
 
 use super::convert::{Failure, advise, backend};
-use super::{KlpSymbol, Refusal, rules};
+use super::{KlpSymbol, Refusal, Target, rules};
 use crate::elf::{Module, SymbolSection};
 use crate::resolve::{Annotation, Query, Resolution, Resolve, Resolver};
 use crate::symbols::{Sources, Wanted};
@@ -13,11 +13,11 @@ use crate::symbols::{Sources, Wanted};
 ///
 /// # Errors
 /// [`Failure`]: the file cannot be read as a module, or the kernel would refuse it.
-pub fn check(data: &[u8], sources: &Sources) -> Result<(), Failure> {
+pub fn check(data: &[u8], sources: &Sources, target: Target) -> Result<(), Failure> {
     let module = Module::parse(data)?;
     let backend = backend(&module)?;
     let mut refusals: Vec<_> =
-        rules::check(&module, backend).into_iter().map(Refusal::Rule).collect();
+        rules::check(&module, backend, target).into_iter().map(Refusal::Rule).collect();
     if !sources.is_empty() {
         let names = Names::of(&module);
         let wanted = names.klp.iter().map(|klp| klp.symbol.as_str());

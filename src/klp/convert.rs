@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use klp_arch::Backend;
 
 use super::verify::{self, Unfaithful};
-use super::{Patched, Plan, Refusal, Warning, planner, rewrite, rules};
+use super::{Patched, Plan, Refusal, Target, Warning, planner, rewrite, rules};
 use crate::annotation::Annotations;
 use crate::elf::{ElfError, Module, SymbolSection};
 use crate::resolve::{self, Resolver};
@@ -20,6 +20,8 @@ pub struct Options {
     pub keep_module_exports: bool,
     /// Drop an appended module signature, which a conversion invalidates.
     pub strip_signature: bool,
+    /// The kernel that the livepatch is for.
+    pub target: Target,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,
 }
@@ -103,7 +105,7 @@ pub fn convert<'data>(
         let written = Module::parse(&bytes)?;
         verify::verify(&module, &planned.plan, &written)?;
         if !options.no_check {
-            let violations = rules::check(&written, backend);
+            let violations = rules::check(&written, backend, options.target);
             if !violations.is_empty() {
                 let refusals = violations.into_iter().map(Refusal::Rule).collect();
                 return Err(Failure::Refused(refusals));

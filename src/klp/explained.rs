@@ -199,6 +199,7 @@ impl Explained for Warning {
         match self {
             Self::PositionUnproven { .. } => Code::PositionUnproven,
             Self::PositionDrifts { .. } => Code::PositionDrifts,
+            Self::OwnerNotAwaited { .. } => Code::OwnerNotAwaited,
         }
     }
 
@@ -212,6 +213,10 @@ impl Explained for Warning {
                     format!("--module {owner}.ko")
                 };
                 vec![format!("a source with addresses can prove it: {source}")]
+            }
+            Self::OwnerNotAwaited { klp } => {
+                let owner = &klp.owner;
+                vec![format!("give the object that is patched as the gate, '{owner}' or another")]
             }
             Self::PositionDrifts { .. } => {
                 vec!["load the livepatch before the module, or choose another symbol".into()]

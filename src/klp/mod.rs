@@ -9,6 +9,7 @@ mod convert;
 mod explained;
 mod inspect;
 mod name;
+mod patched;
 pub mod placement;
 mod plan;
 pub mod planner;
@@ -16,6 +17,7 @@ mod refusal;
 pub mod rewrite;
 pub mod rules;
 mod site;
+mod target;
 pub mod verify;
 
 pub use check::check;
@@ -25,8 +27,10 @@ pub use name::{
     KLP_RELA_PREFIX, KLP_SYM_PREFIX, KlpSection, KlpSymbol, NameError, OBJECT_NAME_MAX, ObjectName,
     Position, SYMBOL_NAME_MAX, SymbolName, VMLINUX,
 };
+pub use patched::Patched;
 pub use plan::{Exported, Named, Plan, PlannedEntry, PlannedSection, PlannedSymbol};
-pub use planner::{Patched, Planned, plan};
+pub use planner::{Planned, plan};
 pub use refusal::{Refusal, Warning};
 pub use rules::{Consequence, Rule, Violation};
 pub use site::{Site, Sites};
+pub use target::{NotAVersion, Target};

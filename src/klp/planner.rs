@@ -6,25 +6,18 @@
 //! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 use klp_arch::{Backend, Facts};
 
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
-use super::{KlpSection, KlpSymbol, ObjectName, Plan, Refusal, Sites, Warning, placement};
+use super::{KlpSection, KlpSymbol, ObjectName, Patched, Plan, Refusal, Sites, Warning, placement};
 use crate::annotation::Annotations;
 use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
 use crate::resolve::{self, Basis, Query, Resolution, Resolve};
-
-/// What an author may say about the livepatch as a whole.
-#[derive(Debug, Default, Clone)]
-pub struct Patched {
-    /// Objects that the livepatch patches; empty: not said, so gates are not checked against it.
-    pub objects: BTreeSet<ObjectName>,
-}
 
 /// A plan, and what its reader should know.
 #[derive(Debug)]
@@ -44,14 +37,14 @@ pub fn plan(
     module: &Module<'_>,
     backend: &'static dyn Backend,
     resolve: &dyn Resolve,
-    patched: &Patched,
+    said: &Patched,
 ) -> Result<Planned, Vec<Refusal>> {
     let annotations = Annotations::read(module)
         .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
     let mut planner = Planner {
         module,
         backend,
-        patched,
+        patched: Patched::by(module, said),
         sites: Sites::new(module, backend),
         annotations,
         uses: OnceCell::new(),
@@ -95,7 +88,7 @@ struct Klp {
 struct Planner<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static dyn Backend,
-    patched: &'m Patched,
+    patched: Patched,
     sites: Sites<'m, 'data>,
     annotations: Annotations,
     /// Each symbol's first relocation; made when the first error asks.
@@ -171,6 +164,9 @@ impl Planner<'_, '_> {
                     && candidate.drifts()
                 {
                     self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
+                }
+                if klp.gate.is_vmlinux() && !klp.symbol.owner.is_vmlinux() {
+                    self.warnings.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() });
                 }
                 let owner = klp.symbol.owner.clone();
                 self.klp.insert(symbol.index, Klp { owner, gate: klp.gate, used: false });
@@ -254,8 +250,7 @@ impl Planner<'_, '_> {
         if owner.is_vmlinux() && !gate.is_vmlinux() {
             return Err(Refusal::VmlinuxSymbolBehindModule { site: site(), gate: gate.clone() });
         }
-        let objects = &self.patched.objects;
-        if !gate.is_vmlinux() && !objects.is_empty() && !objects.contains(gate) {
+        if !self.patched.opens(gate) {
             return Err(Refusal::GateNotPatched { site: site(), gate: gate.clone() });
         }
         placement::check(target, gate, self.backend).map_err(|reason| Refusal::Misplaced {

@@ -127,6 +127,12 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
+    /// A module's symbol is resolved while the livepatch itself is loaded.
+    #[error("'{klp}': waits for nothing, so the livepatch loads only where '{}' is loaded already", .klp.owner)]
+    OwnerNotAwaited {
+        /// The klp symbol.
+        klp: KlpSymbol,
+    },
     /// A position means another symbol once the owner's init memory is gone.
     #[error("'{klp}': its position holds only while the module is loading, not once it is live")]
     PositionDrifts {

@@ -15,7 +15,7 @@ use klp_arch::Backend;
 use serde::Serialize;
 use strum::EnumMessage;
 
-use super::{Sites, placement};
+use super::{Sites, Target, placement};
 use crate::elf::{Module, Section, SectionFlags};
 
 /// What the kernel does with a module that breaks a rule.
@@ -80,6 +80,8 @@ pub enum Rule {
     SymbolMarked,
     /// A symbol marked `SHN_LIVEPATCH` is called `.klp.sym.OBJECT.SYMBOL,POSITION`.
     SymbolName,
+    /// A klp symbol's name is no longer than the target kernel scans.
+    SymbolLength,
     /// A module-gated klp section names no vmlinux symbol.
     VmlinuxSymbol,
     /// No plain relocation that the kernel applies names a klp symbol.
@@ -131,7 +133,7 @@ impl Rule {
             Self::SectionShape | Self::TargetLoaded => "kernel/module/main.c:apply_relocations",
             Self::TargetInit | Self::TargetPercpu => "kernel/module/main.c:do_init_module",
             Self::TargetConsumed => "kernel/module/main.c:post_relocation",
-            Self::SymbolMarked | Self::SymbolName | Self::VmlinuxSymbol => {
+            Self::SymbolMarked | Self::SymbolName | Self::SymbolLength | Self::VmlinuxSymbol => {
                 "kernel/livepatch/core.c:klp_resolve_symbols"
             }
             Self::PlainRelocation => "kernel/module/main.c:simplify_symbols",
@@ -160,11 +162,11 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks a module against every rule.
+/// Checks a module against every rule of the target kernel.
 #[must_use]
-pub fn check(module: &Module<'_>, backend: &'static dyn Backend) -> Vec<Violation> {
-    let mut checker =
-        Checker { module, backend, sites: Sites::new(module, backend), violations: Vec::new() };
+pub fn check(module: &Module<'_>, backend: &'static dyn Backend, target: Target) -> Vec<Violation> {
+    let sites = Sites::new(module, backend);
+    let mut checker = Checker { module, backend, target, sites, violations: Vec::new() };
     module::check(&mut checker);
     sections::check(&mut checker);
     symbols::check(&mut checker);
@@ -176,6 +178,7 @@ pub fn check(module: &Module<'_>, backend: &'static dyn Backend) -> Vec<Violatio
 struct Checker<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static dyn Backend,
+    target: Target,
     sites: Sites<'m, 'data>,
     violations: Vec<Violation>,
 }

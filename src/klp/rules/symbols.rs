@@ -14,8 +14,19 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
     let marked = module.symbols().filter(|s| s.section == SymbolSection::Livepatch);
     for symbol in marked.filter(|s| !s.name.starts_with(TOMBSTONE)) {
-        if let Err(error) = symbol.name.to_str_lossy().parse::<KlpSymbol>() {
-            checker.broken(Rule::SymbolName, format!("symbol {}: {error}", symbol.index));
+        match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
+            Ok(klp) => length(checker, &klp),
+            Err(error) => {
+                checker.broken(Rule::SymbolName, format!("symbol {}: {error}", symbol.index));
+            }
         }
+    }
+}
+
+fn length(checker: &mut Checker<'_, '_>, klp: &KlpSymbol) {
+    let (length, max) = (klp.symbol.as_str().len(), checker.target.symbol_name_max());
+    if length > max {
+        let detail = format!("'{klp}': {length} bytes of name, the target kernel scans {max}");
+        checker.broken(Rule::SymbolLength, detail);
     }
 }
