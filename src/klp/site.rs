@@ -7,7 +7,10 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 use serde::Serialize;
 
-use crate::elf::{Module, Rela, SectionIndex, Symbol, SymbolIndex, SymbolSection};
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection};
+
+/// Bytes within which an entry of a special section has all its references.
+const SPECIAL_ENTRY: u64 = 16;
 
 /// One relocation: which entry of which section, what it patches, and against what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,7 +23,8 @@ pub struct Site {
     pub section: String,
     /// Place in that section, in bytes.
     pub offset: u64,
-    /// The function or object around the place, and the place's offset in it.
+    /// The function or object around the place, and the place's offset in it; for an entry of a
+    /// special section, the code that the entry is about.
     pub inside: Option<(String, u64)>,
     /// ABI name of the relocation, or its number where the ABI has none.
     pub relocation: String,
@@ -69,7 +73,9 @@ impl<'m, 'data> Sites<'m, 'data> {
             entry,
             section: target.map(name).unwrap_or_default(),
             offset: rela.offset,
-            inside: target.and_then(|target| self.inside(target, rela.offset)),
+            inside: target
+                .and_then(|target| self.inside(target, rela.offset))
+                .or_else(|| self.entry_for(rela_section, entry, rela)),
             relocation: self.relocation_name(rela.kind),
             symbol: self.symbol_name(rela.symbol),
         }
@@ -101,6 +107,28 @@ impl<'m, 'data> Sites<'m, 'data> {
         let &(s, value, size, symbol) = covering.get(end.checked_sub(1)?)?;
         let covers = s == section && offset - value < size.max(1);
         covers.then(|| (self.symbol_name(symbol), offset - value))
+    }
+
+    /// The code that an entry of a special section is about.
+    ///
+    /// Such entries (`struct jump_entry`, `struct static_call_site`, …) start with a reference to
+    /// an instruction, and what else they need follows within [`SPECIAL_ENTRY`] bytes.
+    fn entry_for(
+        &self,
+        rela_section: SectionIndex,
+        entry: usize,
+        rela: Rela,
+    ) -> Option<(String, u64)> {
+        let all = self.module.relocations(rela_section);
+        let before = all.skip(entry.saturating_sub(3)).take(entry.min(3));
+        let near = |r: &Rela| r.offset < rela.offset && rela.offset - r.offset < SPECIAL_ENTRY;
+        before.filter(near).find_map(|r| {
+            let symbol = self.module.symbol(r.symbol)?;
+            let SymbolSection::Defined(section) = symbol.section else { return None };
+            let code = self.module.section(section)?.sh_flags.contains(SectionFlags::EXECINSTR);
+            let place = symbol.st_value.checked_add_signed(r.addend)?;
+            if code { self.inside(section, place) } else { None }
+        })
     }
 
     fn index(&self) -> Vec<(SectionIndex, u64, u64, SymbolIndex)> {
