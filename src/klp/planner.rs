@@ -147,7 +147,8 @@ impl Planner<'_, '_> {
         let query = Query {
             name: annotation.map_or(text, |a| a.name.as_str()),
             weak: symbol.is_weak(),
-            loader: self.backend.loader_symbol(symbol.name).is_some_and(|s| s.needs_no_export()),
+            // Under another name the loader would not know it any more.
+            loader: self.backend.loader_symbol(symbol.name).is_some(),
             annotation: written.as_ref(),
         };
         let resolution = resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {

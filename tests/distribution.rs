@@ -1,0 +1,108 @@
+//! Modules that a distribution ships, by the thousand: nothing to convert leaves them as they are,
+//! and converting an arbitrary part of their symbols holds, once and twice.
+//!
+//! `KLP_DISTRIBUTION_MODULES=DIR[:DIR…] cargo test --release --test distribution -- --ignored`;
+//! `.ci/distribution-modules` makes such directories.
+
+#![allow(clippy::panic, reason = "a test may stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+
+use klp_convert::elf::{Edits, Module, rewrite};
+use klp_convert::klp::{self, KlpSymbol, ObjectName, Patched, Position, Target, rules, verify};
+use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
+use klp_convert::symbols::Export;
+
+/// Fewer modules than this are no proof.
+const LEAST: usize = 1000;
+
+/// Says that every symbol whose name hashes low is an unexported one of vmlinux, and that vmlinux
+/// exports the others.
+struct Share {
+    /// Of 256 names so many are to be converted.
+    converted: u8,
+}
+
+impl Resolve for Share {
+    fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved> {
+        let hash = query.name.bytes().fold(7u8, |hash, byte| hash.wrapping_mul(31) ^ byte);
+        let owner = ObjectName::vmlinux();
+        if query.loader {
+            return Ok(Resolution::Loader);
+        }
+        if hash >= self.converted {
+            return Ok(Resolution::Export(Export { owner, gpl: None, namespace: None }));
+        }
+        let symbol = query.name.parse().map_err(Unresolved::Name)?;
+        let symbol = KlpSymbol { owner: owner.clone(), symbol, position: Position::Unique };
+        let (gate, basis) = (owner, Basis::Inferred);
+        Ok(Resolution::Klp(Box::new(Klp { symbol, gate, basis, candidate: None, export: None })))
+    }
+}
+
+fn modules_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap_or_else(|e| panic!("{directory:?}: {e}")) {
+        let path = entry.unwrap_or_else(|e| panic!("{directory:?}: {e}")).path();
+        if path.is_dir() {
+            found.extend(modules_below(&path));
+        } else if path.extension().is_some_and(|ext| ext == "ko") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Number of relocations that were converted; an error says what did not hold.
+fn holds(data: &[u8]) -> Result<usize, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let module = Module::parse(data).map_err(|e| text(&e))?;
+    let backend = klp::backend(&module).map_err(|e| text(&e))?;
+    let plan = |module: &Module<'_>, converted| {
+        klp::plan(module, backend, &Share { converted }, &Patched::default())
+            .map_err(|refusals| refusals.first().map_or_else(String::new, ToString::to_string))
+    };
+    if *rewrite(&module, &Edits::default()).map_err(|e| text(&e))? != *data {
+        return Err("no edits, but other bytes".into());
+    }
+    if !plan(&module, 0)?.plan.is_empty() {
+        return Err("everything is exported, but something is converted".into());
+    }
+    let planned = plan(&module, 64)?.plan;
+    let bytes = klp::rewrite::rewrite(&module, &planned).map_err(|e| text(&e))?;
+    let written = Module::parse(&bytes).map_err(|e| text(&e))?;
+    verify::verify(&module, &planned, &written).map_err(|e| text(&e))?;
+    if !plan(&written, 0)?.plan.is_empty() || !plan(&written, 64)?.plan.is_empty() {
+        return Err("a second conversion would change something".into());
+    }
+    let before = rules::check(&module, backend, Target::default());
+    let after = rules::check(&written, backend, Target::default());
+    // The modules are no livepatches, so that one rule is broken as soon as something is converted.
+    let broken = after.iter().find(|v| v.rule != klp::Rule::LivepatchMarker && !before.contains(v));
+    broken.map_or(Ok(planned.relocations()), |violation| Err(violation.to_string()))
+}
+
+#[test]
+#[ignore = "needs thousands of distribution modules; .ci/run fetches and names them"]
+fn conversion_holds_for_distribution_modules() {
+    let Some(directories) = std::env::var_os("KLP_DISTRIBUTION_MODULES") else {
+        panic!("KLP_DISTRIBUTION_MODULES is not set; see the top of this file");
+    };
+    for directory in std::env::split_paths(&directories) {
+        let modules = modules_below(&directory);
+        let mut failures = Vec::new();
+        let mut relocations = 0;
+        for path in &modules {
+            let data = std::fs::read(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+            match holds(&data) {
+                Ok(converted) => relocations += converted,
+                Err(what) => failures.push(format!("{}: {what}", path.display())),
+            }
+        }
+        println!("{}: {} modules, {relocations} converted", directory.display(), modules.len());
+        assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+        assert!(modules.len() >= LEAST, "{} modules are too few", modules.len());
+        assert!(relocations > modules.len(), "hardly anything was converted");
+    }
+}
