@@ -45,10 +45,6 @@ impl LoaderSymbol {
     }
 }
 
-/// Names of relocation types with consecutive numbers: the first number, and the names with white
-/// space between them.
-pub type NameRun = (u32, &'static str);
-
 /// One machine's module loader.
 pub trait Backend: Debug + Sync {
     /// The machine's name, as distributions spell it (`ppc64le`).
@@ -63,8 +59,8 @@ pub trait Backend: Debug + Sync {
     /// Every relocation type that the loader knows, sorted by number.
     fn rows(&self) -> &'static [Row];
 
-    /// Names of types that the ABI has and the loader does not know, sorted by number.
-    fn other_names(&self) -> &'static [NameRun];
+    /// Names of types that the ABI has and the loader does not know: lines of number and name.
+    fn other_names(&self) -> &'static str;
 
     /// The row of a relocation type, on whatever kernel it is known.
     fn row(&self, number: u32) -> Option<&'static Row> {
@@ -84,10 +80,11 @@ pub trait Backend: Debug + Sync {
 
     /// The ABI's name of a relocation type, whether the loader knows it or not.
     fn relocation_name(&self, number: u32) -> Option<&'static str> {
-        let other = || {
-            let (first, names) = self.other_names().iter().rfind(|run| run.0 <= number)?;
-            names.split_ascii_whitespace().nth(usize::try_from(number - first).ok()?)
+        let named = |line: &'static str| {
+            let (digits, name) = line.split_once(' ')?;
+            (digits.parse() == Ok(number)).then_some(name)
         };
+        let other = || self.other_names().lines().find_map(named);
         self.row(number).map(|row| row.name).or_else(other)
     }
 

@@ -44,7 +44,7 @@ mod x86_64;
 
 pub use apply::{Facts, Inputs, Patch};
 pub use arm64::Arm64;
-pub use backend::{Backend, LoaderSymbol, NameRule, NameRun};
+pub use backend::{Backend, LoaderSymbol, NameRule};
 pub use consumed::ConsumedSection;
 pub use fault::{Anchor, Fault};
 pub use field::{Field, Form, Part};

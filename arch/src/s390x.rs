@@ -20,7 +20,7 @@
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::backend::{Backend, LoaderSymbol, NameRule};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -126,24 +126,6 @@ static ROWS: [Row; 36] = [
     s20(59, "R_390_GOTPLT20", Calc::Slot),
 ];
 
-static OTHER_NAMES: &[NameRun] = &[
-    (9, "R_390_COPY R_390_GLOB_DAT R_390_JMP_SLOT R_390_RELATIVE"),
-    (
-        37,
-        "R_390_TLS_LOAD R_390_TLS_GDCALL R_390_TLS_LDCALL R_390_TLS_GD32 R_390_TLS_GD64 \
-         R_390_TLS_GOTIE12 R_390_TLS_GOTIE32 R_390_TLS_GOTIE64 R_390_TLS_LDM32 \
-         R_390_TLS_LDM64 R_390_TLS_IE32 R_390_TLS_IE64 R_390_TLS_IEENT R_390_TLS_LE32 \
-         R_390_TLS_LE64 R_390_TLS_LDO32 R_390_TLS_LDO64 R_390_TLS_DTPMOD R_390_TLS_DTPOFF \
-         R_390_TLS_TPOFF",
-    ),
-    (
-        60,
-        "R_390_TLS_GOTIE20 R_390_IRELATIVE R_390_PC12DBL R_390_PLT12DBL R_390_PC24DBL \
-         R_390_PLT24DBL",
-    ),
-    (250, "R_390_GNU_VTINHERIT R_390_GNU_VTENTRY"),
-];
-
 /// How far a branch reaches without the PLT: P - S below the first, S - P up to the second.
 fn window(row: &Row) -> (i64, i64) {
     if row.field == Field::BITS16 { (-0xffff, 0x1e_fffe) } else { (-0xffff_ffff, 0xffff_fffe) }
@@ -173,8 +155,8 @@ impl Backend for S390x {
         &ROWS
     }
 
-    fn other_names(&self) -> &'static [NameRun] {
-        OTHER_NAMES
+    fn other_names(&self) -> &'static str {
+        include_str!("s390x.names")
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

@@ -17,7 +17,7 @@
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::{Backend, LoaderSymbol, NameRule, NameRun};
+use crate::backend::{Backend, LoaderSymbol, NameRule};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
@@ -40,30 +40,6 @@ static ROWS: [Row; 7] = [
     Row::new(10, "R_X86_64_32", Calc::Absolute, Check::Unsigned(32), Field::BITS32, WRITE),
     Row::new(11, "R_X86_64_32S", Calc::Absolute, Check::Signed(32), Field::BITS32, WRITE),
     Row::new(24, "R_X86_64_PC64", Calc::Relative, Check::Wrapping, Field::BITS64, WRITE),
-];
-
-static OTHER_NAMES: &[NameRun] = &[
-    (3, "R_X86_64_GOT32"),
-    (
-        5,
-        "R_X86_64_COPY R_X86_64_GLOB_DAT R_X86_64_JUMP_SLOT R_X86_64_RELATIVE \
-         R_X86_64_GOTPCREL",
-    ),
-    (
-        12,
-        "R_X86_64_16 R_X86_64_PC16 R_X86_64_8 R_X86_64_PC8 R_X86_64_DTPMOD64 \
-         R_X86_64_DTPOFF64 R_X86_64_TPOFF64 R_X86_64_TLSGD R_X86_64_TLSLD \
-         R_X86_64_DTPOFF32 R_X86_64_GOTTPOFF R_X86_64_TPOFF32",
-    ),
-    (
-        25,
-        "R_X86_64_GOTOFF64 R_X86_64_GOTPC32 R_X86_64_GOT64 R_X86_64_GOTPCREL64 \
-         R_X86_64_GOTPC64 R_X86_64_GOTPLT64 R_X86_64_PLTOFF64 R_X86_64_SIZE32 \
-         R_X86_64_SIZE64 R_X86_64_GOTPC32_TLSDESC R_X86_64_TLSDESC_CALL R_X86_64_TLSDESC \
-         R_X86_64_IRELATIVE R_X86_64_RELATIVE64 R_X86_64_PC32_BND R_X86_64_PLT32_BND \
-         R_X86_64_GOTPCRELX R_X86_64_REX_GOTPCRELX",
-    ),
-    (250, "R_X86_64_GNU_VTINHERIT R_X86_64_GNU_VTENTRY"),
 ];
 
 /// The bytes of the row's field at the place.
@@ -101,8 +77,8 @@ impl Backend for X86_64 {
         &ROWS
     }
 
-    fn other_names(&self) -> &'static [NameRun] {
-        OTHER_NAMES
+    fn other_names(&self) -> &'static str {
+        include_str!("x86_64.names")
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

@@ -1,0 +1,78 @@
+//! Calls on ppc64le: which entry point, which stub, and who restores r2.
+//!
+//! A call that leaves the module goes to a stub, which overwrites r2, so the word behind the call
+//! must be a nop that the loader can turn into the load that restores r2. Whether that is so can be
+//! told from the bytes alone.
+//! Source: `restore_r2`, `is_mprofile_ftrace_call` and `apply_relocate_add` of
+//! `arch/powerpc/kernel/module_64.c`; `instr_is_relative_link_branch` of
+//! `arch/powerpc/lib/code-patching.c`.
+
+use scroll::Endian;
+
+use crate::apply::{self, Facts, Inputs, Patch};
+use crate::fault::Fault;
+use crate::field::{Field, Part, outside, read_word};
+use crate::row::{Calc, Features, Row};
+
+/// `nop` (`ori r0,r0,0`).
+pub(super) const NOP: u32 = 0x6000_0000;
+/// `ld r2,24(r1)`: takes the TOC pointer back from the stack.
+pub(super) const LD_TOC: u32 = 0xe841_0018;
+
+/// A branch's 24 bits and the whole word behind it.
+const LI24_AND_NEXT: Field = Field::plain(
+    4,
+    2,
+    &[Part { from: 0, width: 24, word: 0, to: 2 }, Part { from: 24, width: 32, word: 1, to: 0 }],
+);
+/// Whether calls to the name get a stub that leaves r2 alone (`is_mprofile_ftrace_call`).
+pub(super) fn is_ftrace_entry(name: &[u8]) -> bool {
+    matches!(name, b"_mcount" | b"ftrace_caller" | b"ftrace_regs_caller")
+}
+
+/// The number of an instruction word.
+pub(super) fn word(site: &[u8], index: usize) -> Result<u32, Fault> {
+    let (start, end) = (index * 4, index * 4 + 4);
+    let bytes = site.get(start..end).ok_or_else(|| outside(end, site.len()))?;
+    u32::try_from(read_word(bytes, Endian::Little)).map_err(|_| outside(end, site.len()))
+}
+
+/// Whether an instruction is `bl` or `bcl` with a relative target.
+fn is_relative_link_branch(word: u32) -> bool {
+    matches!(word >> 26, 16 | 18) && word & 0b11 == 0b01
+}
+
+/// The word behind a call where the loader restores r2, `None` where it does not (`restore_r2`).
+pub(super) fn word_after_call(
+    row: &Row,
+    facts: &Facts<'_>,
+    site: &[u8],
+) -> Result<Option<u32>, Fault> {
+    let leaves = row.calc == Calc::Branch && facts.external;
+    if !leaves || facts.features.contains(Features::PCREL) || is_ftrace_entry(facts.symbol) {
+        return Ok(None);
+    }
+    if is_relative_link_branch(word(site, 0)?) { word(site, 1).map(Some) } else { Ok(None) }
+}
+
+/// Distance from a function's global to its local entry point, in bytes.
+fn local_entry(other: u8) -> u64 {
+    1u64 << (other >> 5) & !0b11
+}
+
+/// A call: to the stub, or to the local entry point.
+pub(super) fn plan_call(
+    row: &Row,
+    facts: &Facts<'_>,
+    inputs: &Inputs,
+    site: &[u8],
+) -> Result<Patch, Fault> {
+    let local = || inputs.sum().wrapping_add(local_entry(inputs.other));
+    let target = if facts.external { inputs.need_plt()? } else { local() };
+    let branch = apply::fit(row, target.wrapping_sub(inputs.p).cast_signed())?;
+    if word_after_call(row, facts, site)? != Some(NOP) {
+        return Ok(branch);
+    }
+    let value = i64::from(LD_TOC) << 24 | branch.value & 0xff_ffff;
+    Ok(Patch { field: LI24_AND_NEXT, value })
+}
