@@ -171,9 +171,7 @@ pub trait Backend: Debug + Sync {
         let needed = row.field.size();
         let start = usize::try_from(offset).map_err(|_| outside(needed, 0))?;
         let site = section.get(start..).ok_or_else(|| outside(needed, 0))?;
-        if site.len() < needed {
-            return Err(outside(needed, site.len()));
-        }
+        check_room(row, site)?;
         check_late(row, facts, offset, self.late_alignment())?;
         self.check_bytes(row, facts, site)
     }
@@ -190,6 +188,7 @@ pub trait Backend: Debug + Sync {
         site: &mut [u8],
     ) -> Result<(), Fault> {
         check_row(row, facts)?;
+        check_room(row, site)?;
         check_late(row, facts, inputs.p, self.late_alignment())?;
         let patch = self.plan(row, facts, inputs, site)?;
         self.check_bytes(row, facts, site)?;
@@ -228,6 +227,12 @@ pub trait Backend: Debug + Sync {
 fn check_row(row: &Row, facts: &Facts<'_>) -> Result<(), Fault> {
     let here = row.when.holds(facts.features);
     if here { Ok(()) } else { Err(Fault::NotOnThisKernel { number: row.number }) }
+}
+
+/// Whether the field lies inside of the section.
+fn check_room(row: &Row, site: &[u8]) -> Result<(), Fault> {
+    let needed = row.field.size();
+    if site.len() < needed { Err(outside(needed, site.len())) } else { Ok(()) }
 }
 
 /// Whether the late writer would skip the place (an address, or an offset in an aligned section).

@@ -1,0 +1,186 @@
+//! What holds for every row of every machine: what is written reads back, a second write changes
+//! nothing, bits outside of the mask survive, the check ends where it says, nothing panics.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod solve;
+
+use klp_arch::{Backend, Facts, Fault, Features, Inputs, Row, When, backends};
+use proptest::prelude::*;
+use solve::{grain, inputs_for, representable};
+
+/// Facts under which the target kernel knows the row.
+fn facts_for(row: &Row) -> Facts<'static> {
+    let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
+    Facts { features, ..Facts::default() }
+}
+
+/// Rows whose field takes what their calculation gives: all but R_PPC64_ENTRY, which writes
+/// instructions (its own tests are with its code).
+fn plain_rows() -> impl Iterator<Item = (&'static dyn Backend, &'static Row)> {
+    let rows = |&backend: &&'static dyn Backend| {
+        backend.rows().iter().map(move |row| (backend, row)).collect::<Vec<_>>()
+    };
+    backends().iter().flat_map(rows).filter(|(_, row)| row.name != "R_PPC64_ENTRY")
+}
+
+/// A place that the loader takes: zeros for x86_64, else whatever is there.
+fn prepared(backend: &dyn Backend, row: &Row, mut site: [u8; 16]) -> [u8; 16] {
+    if backend.name() == "x86_64" {
+        site[..row.field.size()].fill(0);
+    }
+    site
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(raw: i64, a: i64, p: u64, site: [u8; 16]) {
+        for (backend, row) in plain_rows() {
+            let value = representable(row, raw);
+            let inputs = inputs_for(row, value, &Inputs { a, p, ..Inputs::default() });
+            let mut site = prepared(backend, row, site);
+            let result = backend.apply(row, &facts_for(row), &inputs, &mut site);
+            prop_assert_eq!(result, Ok(()), "{}", row.name);
+            let kept = value.wrapping_add(row.bias) >> row.shift << row.shift;
+            let written = if row.field.size() == 0 { 0 } else { kept };
+            prop_assert_eq!(backend.read_back(row, &site), Ok(written), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn apply_clear_apply_gives_what_apply_gave(raw: i64, a: i64, p: u64, site: [u8; 16]) {
+        for (backend, row) in plain_rows() {
+            let (facts, value) = (facts_for(row), representable(row, raw));
+            let inputs = inputs_for(row, value, &Inputs { a, p, ..Inputs::default() });
+            let before = prepared(backend, row, site);
+            let mut once = before;
+            backend.apply(row, &facts, &inputs, &mut once).unwrap();
+            let mut again = once;
+            backend.clear(row, &facts, &inputs, &mut again).unwrap();
+            let cleared = if backend.name() == "x86_64" { before } else { once };
+            prop_assert_eq!(again, cleared, "{}", row.name);
+            backend.apply(row, &facts, &inputs, &mut again).unwrap();
+            prop_assert_eq!(again, once, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn bits_outside_of_the_mask_survive(raw: i64, p: u64, site: [u8; 16]) {
+        for (backend, row) in plain_rows() {
+            let value = representable(row, raw);
+            let inputs = inputs_for(row, value, &Inputs { p, ..Inputs::default() });
+            let before = prepared(backend, row, site);
+            let mut after = before;
+            backend.apply(row, &facts_for(row), &inputs, &mut after).unwrap();
+            let word_size = usize::from(row.field.word);
+            for (index, pair) in before.chunks(word_size).zip(after.chunks(word_size)).enumerate() {
+                let index = u8::try_from(index).unwrap();
+                let mask = if index < row.field.words { row.field.mask(index) } else { 0 };
+                let mut bytes = mask.to_le_bytes();
+                if backend.endian() == scroll::Endian::Big {
+                    bytes[..word_size].reverse();
+                }
+                for ((old, new), mask) in pair.0.iter().zip(pair.1).zip(bytes) {
+                    prop_assert_eq!(old & !mask, new & !mask, "{}", row.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_and_addresses_give_a_result_and_a_refusal_writes_nothing(
+        bytes in proptest::collection::vec(any::<u8>(), 0..20),
+        words: [u64; 6],
+        given: [bool; 4],
+        features in 0u32..4,
+        flags: [bool; 3],
+        a: i64,
+        other: u8,
+    ) {
+        let optional = |index: usize| given[index].then_some(words[index + 2]);
+        let inputs = Inputs {
+            s: words[0],
+            p: words[1],
+            a,
+            other,
+            toc: optional(0),
+            got: optional(1),
+            got_slot: optional(2),
+            plt: optional(3),
+        };
+        let facts = Facts {
+            symbol: b"x",
+            external: flags[0],
+            late: flags[1],
+            writable: flags[2],
+            features: Features::from_bits_retain(features),
+        };
+        for backend in backends() {
+            for row in backend.rows() {
+                let mut site = bytes.clone();
+                if backend.apply(row, &facts, &inputs, &mut site).is_err() {
+                    prop_assert_eq!(&site, &bytes, "{}", row.name);
+                } else {
+                    prop_assert!(backend.check_site(row, &facts, &bytes, 0).is_ok());
+                }
+                let cleared = backend.clear(row, &facts, &inputs, &mut site);
+                prop_assert!(cleared.is_ok() || !cleared.unwrap_err().to_string().is_empty());
+                prop_assert!(backend.check_site(row, &facts, &bytes, u64::MAX).is_err()
+                    || row.field.size() == 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_check_admits_both_ends_and_refuses_what_lies_beyond() {
+    for (backend, row) in plain_rows() {
+        let Some((min, max)) = row.check.range() else { continue };
+        let step = grain(row);
+        let apply = |value: i64| {
+            let base = Inputs { p: 0x4_0000_0000, ..Inputs::default() };
+            let inputs = inputs_for(row, value, &base);
+            backend.apply(row, &facts_for(row), &inputs, &mut [0; 16])
+        };
+        let last = max & -step;
+        assert_eq!(apply(min), Ok(()), "{}", row.name);
+        assert_eq!(apply(last), Ok(()), "{}", row.name);
+        for beyond in [min - step, last + step] {
+            let overflow = Err(Fault::Overflow { value: beyond, min, max });
+            assert_eq!(apply(beyond), overflow, "{}", row.name);
+        }
+    }
+}
+
+#[test]
+fn a_demanded_alignment_is_checked_and_no_other() {
+    for (backend, row) in plain_rows().filter(|(_, row)| row.field.size() != 0) {
+        let align = i64::from(row.align);
+        let inputs = inputs_for(row, 1, &Inputs { p: 0x1000, ..Inputs::default() });
+        let result = backend.apply(row, &facts_for(row), &inputs, &mut [0; 16]);
+        let misaligned = Fault::MisalignedValue { value: 1, align: align.cast_unsigned() };
+        let expected = if align == 1 { Ok(()) } else { Err(misaligned) };
+        assert_eq!(result, expected, "{}", row.name);
+    }
+}
+
+#[test]
+fn an_address_that_is_not_given_is_a_fault_and_no_value() {
+    let mut missing = Vec::new();
+    for (backend, row) in plain_rows() {
+        let result = backend.apply(row, &facts_for(row), &Inputs::default(), &mut [0; 16]);
+        match result {
+            Err(Fault::Missing(_)) => missing.push(row.name),
+            other => assert_eq!(other, Ok(()), "{}", row.name),
+        }
+    }
+    let needs = |row: &Row| row.calc.to_string().contains(['T', 'G', 'L']);
+    let branch = |row: &Row| row.calc == klp_arch::Calc::Branch;
+    let needing = plain_rows().filter(|(_, row)| needs(row) && !branch(row));
+    assert_eq!(missing, needing.map(|(_, row)| row.name).collect::<Vec<_>>());
+}
