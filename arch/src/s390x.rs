@@ -98,7 +98,8 @@ static ROWS: [Row; 36] = [
     u32(7, "R_390_GOT32", Calc::Slot),
     u32(8, "R_390_PLT32", Calc::Plt).note(PLT32),
     u16(13, "R_390_GOTOFF16", Calc::GotRelative),
-    s32(14, "R_390_GOTPC", Calc::GotDistance),
+    s32(14, "R_390_GOTPC", Calc::GotDistance)
+        .note("the kernel writes 32 bits, GNU ld takes the type as 64 bits"),
     u16(15, "R_390_GOT16", Calc::Slot),
     row(16, "R_390_PC16", Calc::Relative, Check::Signed(16), Field::BITS16),
     dbl16(17, "R_390_PC16DBL", Calc::Relative),

@@ -1,0 +1,224 @@
+//! GNU as and ld as judges: for every row, sites near and far are assembled with `.reloc`, linked
+//! at fixed addresses, and the bytes compared with what we write.
+//!
+//! The linker judges arithmetic and bit fields. It does not judge what the kernel refuses: values
+//! are chosen inside of what the row admits. A machine whose tools are not installed is skipped
+//! with the name of the package, but where `CI` is set that is a failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may stop at the first surprise, and says what it skips"
+)]
+
+mod machine;
+#[path = "../solve/mod.rs"]
+mod solve;
+mod toolchain;
+
+use std::fmt::Write;
+
+use klp_arch::{Backend, Calc, Check, Facts, Features, Field, Form, Inputs, Row, When, by_name};
+use machine::Machine;
+use solve::{grain, inputs_for, representable};
+use toolchain::{Refusal, Toolchain};
+
+/// Bytes from one site to the next.
+const STRIDE: usize = 16;
+/// What values are made from: none, near, far, and close to both ends of most fields.
+const RAW: [i64; 9] =
+    [0, 0x10, 0x1230, -0x1240, 0x5123_4567_89ab_cdf0, -0x2fed_cba9_8765_4320, -1, 0x7fff, -0x8000];
+
+/// What the linker tells about its layout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Anchors {
+    toc: u64,
+    got: u64,
+    slot: u64,
+}
+
+/// One relocation.
+struct Site {
+    row: &'static Row,
+    inputs: Inputs,
+    before: Vec<u8>,
+}
+
+/// A value for the row, which the linker takes as well.
+fn value(row: &Row, raw: i64) -> i64 {
+    // Where nothing is checked and low bits are meant, anything goes.
+    if row.check == Check::Low { raw & -grain(row) } else { representable(row, raw) }
+}
+
+/// Inputs that the linker sees alike.
+fn inputs(row: &Row, raw: i64, a: i64, p: u64, anchors: Anchors) -> Inputs {
+    let base = Inputs {
+        a,
+        p,
+        toc: Some(anchors.toc),
+        got: Some(anchors.got),
+        got_slot: Some(anchors.got.wrapping_add(anchors.slot)),
+        ..Inputs::default()
+    };
+    let value = value(row, raw);
+    match row.calc {
+        // The layout is the linker's: only the addend is ours.
+        Calc::Slot | Calc::SlotRelative => Inputs { a: raw.rem_euclid(0x100) & !1, ..base },
+        Calc::GotDistance => {
+            let distance = anchors.got.wrapping_sub(p).cast_signed();
+            Inputs { a: value.wrapping_sub(distance), ..base }
+        }
+        Calc::Toc | Calc::TocDistance | Calc::SlotOfSum => Inputs { a: 0, ..base },
+        _ => inputs_for(row, value, &base),
+    }
+}
+
+/// Every site of the rows, in the order of the text.
+fn sites(
+    machine: &Machine,
+    backend: &dyn Backend,
+    rows: &[&'static Row],
+    (text, a): (u64, i64),
+    anchors: Anchors,
+) -> Vec<Site> {
+    let cases = rows.iter().flat_map(|row| RAW.map(|raw| (*row, raw)));
+    let site = |(index, (row, raw)): (usize, (&'static Row, i64))| {
+        let p = text + u64::try_from(index * STRIDE).unwrap();
+        let inputs = inputs(row, raw, a, p, anchors);
+        let words = (machine.template)(row.name);
+        let mut before: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        before.resize(STRIDE, 0);
+        // Bits that were there must not show through.
+        let fixed = row.field.form == Form::OnesComplement || row.calc == Calc::TocDistance;
+        if index % 2 == 1 && backend.name() != "x86_64" && !fixed {
+            row.field.store(&mut before, -1, backend.endian()).unwrap();
+        }
+        Site { row, inputs, before }
+    };
+    cases.enumerate().map(site).collect()
+}
+
+/// The sites as assembly.
+fn assembly(machine: &Machine, sites: &[Site]) -> String {
+    let mut source = String::from(".text\n");
+    for (index, Site { row, inputs, before }) in sites.iter().enumerate() {
+        let symbol = match row.calc {
+            Calc::Slot | Calc::SlotRelative | Calc::SlotOfSum => "gotsym".into(),
+            _ => format!("sym{index}"),
+        };
+        let bytes: Vec<_> = before.iter().map(ToString::to_string).collect();
+        let (name, a, bytes) = (row.name, inputs.a, bytes.join(","));
+        writeln!(source, ".Ls{index}: .reloc .Ls{index}, {name}, {symbol}+({a})").unwrap();
+        writeln!(source, ".byte {bytes}").unwrap();
+    }
+    source + machine.anchors + "\n"
+}
+
+/// The sites' symbols as a linker script.
+fn symbols(sites: &[Site]) -> String {
+    let mut script = String::from("gotsym = 0x12345678;\n");
+    for (index, site) in sites.iter().enumerate() {
+        writeln!(script, "sym{index} = {:#x};", site.inputs.s).unwrap();
+    }
+    script
+}
+
+/// The anchors behind the sites.
+fn anchors(backend: &dyn Backend, text: &[u8], sites: usize) -> Anchors {
+    let read = |index: usize| {
+        let place = &text[sites * STRIDE + index * 8..];
+        Field::BITS64.load(place, false, backend.endian()).unwrap().cast_unsigned()
+    };
+    // The slot may lie before the anchor.
+    let slot = (read(2) << 48).cast_signed() >> 48;
+    Anchors { toc: read(0), got: read(1), slot: slot.cast_unsigned() }
+}
+
+/// Compares the linker's bytes with ours, and gives every difference.
+fn compare(
+    machine: &Machine,
+    tools: &Toolchain,
+    rows: &[&'static Row],
+    combination: (u64, i64),
+) -> Result<Vec<String>, Refusal> {
+    let backend = by_name(machine.name).unwrap();
+    let mut known = Anchors::default();
+    // Where the linker puts its tables depends on the sites, and some sites on the tables.
+    for _ in 0..4 {
+        let sites = sites(machine, backend, rows, combination, known);
+        tools.assemble(&assembly(machine, &sites))?;
+        let (text, complaint) = tools.link(combination.0, &symbols(&sites))?;
+        let found = anchors(backend, &text, sites.len());
+        if found == known {
+            let differences = differences(backend, &sites, &text);
+            return Ok(complaint.into_iter().chain(differences).collect());
+        }
+        known = found;
+    }
+    Err(Refusal::Complaint("the linker's layout does not settle".into()))
+}
+
+/// Sites where the linker has other bytes than we, or we refuse.
+fn differences(backend: &dyn Backend, sites: &[Site], text: &[u8]) -> Vec<String> {
+    let judged = sites.iter().zip(text.chunks(STRIDE)).filter_map(|(site, linked)| {
+        let Site { row, inputs, before } = site;
+        let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
+        let facts = Facts { features, ..Facts::default() };
+        let mut ours = before.clone();
+        let result = backend.apply(row, &facts, inputs, &mut ours);
+        (result.is_err() || ours != linked).then(|| {
+            format!("{}: {inputs:x?}\n  before {before:02x?}\n  ours   {ours:02x?} {result:?}\n  linker {linked:02x?}", row.name)
+        })
+    });
+    judged.collect()
+}
+
+/// Every row of the machine, at every place, with several addends.
+fn judge(machine: &Machine) {
+    let tools = Toolchain::new(machine.prefix, machine.link_options);
+    let all: Vec<&'static Row> = by_name(machine.name).unwrap().rows().iter().collect();
+    let excepted = |row: &Row| machine.exceptions.iter().any(|(name, _)| *name == row.name);
+    let (excepted, judged): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| excepted(row));
+    assert_eq!(excepted.len(), machine.exceptions.len(), "an exception names no row");
+    for text in machine.texts {
+        for a in [0, -4, 0x1234_5678] {
+            match compare(machine, &tools, &judged, (text, a)) {
+                Ok(found) => assert!(found.is_empty(), "{text:#x} {a}:\n{}", found.join("\n")),
+                Err(Refusal::Missing(tool)) => {
+                    let package = machine.package;
+                    assert!(std::env::var_os("CI").is_none(), "{tool}: install {package}");
+                    eprintln!("skipped: {tool} is missing, install {package}");
+                    return;
+                }
+                Err(Refusal::Complaint(said)) => panic!("{said}"),
+            }
+        }
+    }
+    for row in excepted {
+        let verdicts = machine.texts.map(|text| compare(machine, &tools, &[row], (text, 0)));
+        let stale = verdicts.iter().all(|verdict| matches!(verdict, Ok(none) if none.is_empty()));
+        assert!(!stale, "{}: the linker agrees, remove the exception", row.name);
+    }
+}
+
+#[test]
+fn gnu_ld_agrees_on_x86_64() {
+    judge(&machine::X86_64);
+}
+
+#[test]
+fn gnu_ld_agrees_on_arm64() {
+    judge(&machine::ARM64);
+}
+
+#[test]
+fn gnu_ld_agrees_on_ppc64le() {
+    judge(&machine::PPC64LE);
+}
+
+#[test]
+fn gnu_ld_agrees_on_s390x() {
+    judge(&machine::S390X);
+}

@@ -1,0 +1,85 @@
+//! GNU as, ld and objcopy for one machine, in a directory of their own.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Why there is no linked text.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// A tool is not installed.
+    Missing(String),
+    /// A tool said no, or complained.
+    Complaint(String),
+}
+
+/// The tools of one machine.
+#[derive(Debug)]
+pub(crate) struct Toolchain {
+    prefix: &'static str,
+    link_options: &'static [&'static str],
+    directory: PathBuf,
+}
+
+impl Toolchain {
+    /// Tools named `PREFIX-as` and so on, with an empty directory to work in.
+    pub(crate) fn new(prefix: &'static str, link_options: &'static [&'static str]) -> Self {
+        let name = format!("klp-arch-oracle-{}-{prefix}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        Self { prefix, link_options, directory }
+    }
+
+    /// Runs a tool. Its complaints are refusals even where it goes on.
+    fn run(&self, tool: &str, arguments: &[&str]) -> Result<(), Refusal> {
+        let program = format!("{}-{tool}", self.prefix);
+        let output = Command::new(&program).args(arguments).current_dir(&self.directory).output();
+        let output = match output {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Refusal::Missing(program));
+            }
+            other => other.unwrap(),
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complains = ["rror", "truncated", "verflow", "dangerous", "range"];
+        if output.status.success() && !complains.iter().any(|word| said.contains(word)) {
+            return Ok(());
+        }
+        Err(Refusal::Complaint(format!("{program}: {said}")))
+    }
+
+    /// Assembles.
+    pub(crate) fn assemble(&self, source: &str) -> Result<(), Refusal> {
+        fs::write(self.directory.join("sites.s"), source).unwrap();
+        self.run("as", &["-o", "sites.o", "sites.s"])
+    }
+
+    /// Links what was assembled last at an address, and returns the text with what ld complained
+    /// about.
+    pub(crate) fn link(
+        &self,
+        text: u64,
+        symbols: &str,
+    ) -> Result<(Vec<u8>, Option<String>), Refusal> {
+        fs::write(self.directory.join("symbols.ld"), symbols).unwrap();
+        let base = format!("-Ttext={text:#x}");
+        let mut arguments = vec!["-e", "0", "--noinhibit-exec", "-o", "linked", &base];
+        arguments.extend(self.link_options);
+        arguments.extend(["sites.o", "symbols.ld"]);
+        let said = match self.run("ld", &arguments) {
+            Ok(()) => None,
+            Err(Refusal::Complaint(said)) => Some(said),
+            Err(missing) => return Err(missing),
+        };
+        self.run("objcopy", &["-O", "binary", "-j", ".text", "linked", "text.bin"])?;
+        Ok((fs::read(self.directory.join("text.bin")).unwrap(), said))
+    }
+}
+
+impl Drop for Toolchain {
+    fn drop(&mut self) {
+        // Left behind in the worst case; the system clears its temporary directory.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
