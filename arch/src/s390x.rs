@@ -216,7 +216,8 @@ mod tests {
         assert_eq!(planned(20, &at(0x3_0000_0000)), Ok(0x801));
         assert_eq!(planned(20, &at(0x3_0000_0002)), Ok(-0x7fff_fffe));
         assert_eq!(planned(20, &at(0x5_0000_0000)), Ok(0x801));
-        assert_eq!(planned(18, &at(0x4_001f_0000)), Ok(0x801));
+        let odd = Inputs { a: 1, plt: Some(0x4_0000_1001), ..at(0x4_001e_ffff) };
+        assert_eq!(planned(18, &odd), Ok(0x801));
         let overflow = Fault::Overflow { value: 0x1e_fffe, min: -0x1_0000, max: 0xffff };
         assert_eq!(planned(18, &at(0x4_001e_fffc)), Err(overflow));
     }

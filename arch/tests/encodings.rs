@@ -1,8 +1,8 @@
 //! One known encoding for each row, so that the tables are held to something without a toolchain.
 //!
 //! `encodings/MACHINE.txt` has a line for each row: name, S (which is L as well), A, P, the bytes of
-//! the field before, and after; `-` for none. The bytes are those of GNU ld 2.40, but for
-//! R_PPC64_ENTRY and R_390_GOTPC, which are worked out by hand from the kernel's code.
+//! the field before, and after; `-` for none. The bytes are those of GNU ld 2.40 (R_PPC64_ENTRY: of
+//! a shared object), but for R_390_GOTPC, which is worked out by hand: the kernel writes 32 bits.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
