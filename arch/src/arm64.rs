@@ -12,7 +12,8 @@
 //! Oddities: nothing is checked for alignment, low bits are dropped in silence. The ABI's 16- and
 //! 32-bit data types may be read as signed or unsigned; the kernel takes absolute ones as unsigned
 //! and relative ones as signed, because that is how its address space is laid out. Late writes go
-//! through `aarch64_insn_copy`, which skips what is not 4-byte aligned and says nothing. Where
+//! through `aarch64_insn_copy`, which skips what is not 4-byte aligned and says nothing; a late
+//! branch that needs a slot faults, because slots are plain stores into read-only text. Where
 //! erratum 843419 of Cortex-A53 is worked around, an ADRP in the last two words of a page becomes
 //! an ADR, or a branch to a veneer.
 //!
@@ -149,14 +150,20 @@ fn is_forbidden(p: u64) -> bool {
     p & 0xfff >= 0xff8
 }
 
+/// The slot or veneer. The loader fills it by plain stores, late ones as well, when the text that
+/// it lies in is read-only (`module_emit_plt_entry`, `module_emit_veneer_for_adrp`).
+fn slot(facts: &Facts<'_>, inputs: &Inputs) -> Result<u64, Fault> {
+    if facts.late { Err(Fault::ReadOnly) } else { inputs.need_plt() }
+}
+
 /// An ADRP that may not stay one: ADR to the page if it reaches, else a branch to the veneer.
-fn plan_around_erratum(inputs: &Inputs) -> Result<Patch, Fault> {
+fn plan_around_erratum(facts: &Facts<'_>, inputs: &Inputs) -> Result<Patch, Fault> {
     let distance = (inputs.sum() & !0xfff).wrapping_sub(inputs.p).cast_signed();
     if Check::Signed(21).admit(distance).is_ok() {
         // Masked, so that the opcode bit above the immediate is zero.
         return Ok(Patch { field: ADR_OR_ADRP, value: distance & 0x1f_ffff });
     }
-    let branch = inputs.need_plt()?.wrapping_sub(inputs.p).cast_signed();
+    let branch = slot(facts, inputs)?.wrapping_sub(inputs.p).cast_signed();
     Check::Signed(28).admit(branch)?;
     Ok(Patch { field: Field::BITS32, value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff })
 }
@@ -208,10 +215,10 @@ impl Backend for Arm64 {
     ) -> Result<Option<Patch>, Fault> {
         let around = facts.features.contains(Features::ERRATUM_843419) && is_forbidden(inputs.p);
         match row.calc {
-            Calc::PageRelative if around => plan_around_erratum(inputs).map(Some),
+            Calc::PageRelative if around => plan_around_erratum(facts, inputs).map(Some),
             Calc::Branch => match apply::plan(row, inputs) {
                 Err(Fault::Overflow { .. }) => {
-                    let distance = inputs.need_plt()?.wrapping_sub(inputs.p);
+                    let distance = slot(facts, inputs)?.wrapping_sub(inputs.p);
                     apply::fit(row, distance.cast_signed()).map(Some)
                 }
                 direct => direct,
@@ -242,6 +249,16 @@ mod tests {
         assert_eq!(applied(283, none, &without, 0), Err(Fault::Missing(Anchor::Plt)));
         let near = Inputs { s: 0x1ff0, ..without };
         assert_eq!(applied(283, none, &near, 0x9400_0000), Ok(0x9400_03fc));
+    }
+
+    #[test]
+    fn a_late_branch_must_reach_its_target() {
+        let row = Arm64.row(283).unwrap();
+        let late = Facts { late: true, ..Facts::default() };
+        let far = Inputs { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
+        assert_eq!(Arm64.apply(row, &late, &far, &mut [0; 4]), Err(Fault::ReadOnly));
+        let near = Inputs { s: 0x2000, ..far };
+        assert_eq!(Arm64.apply(row, &late, &near, &mut [0; 4]), Ok(()));
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum Fault {
         /// Bytes from the place to the end of the section.
         available: u64,
     },
-    /// The late writer stores plainly, and the section is read-only by then.
+    /// The late writer stores plainly, and what it writes to is read-only by then.
     ReadOnly,
     /// The machine's loader does not know the relocation type.
     UnknownType {
@@ -134,7 +134,7 @@ impl fmt::Display for Fault {
             Self::PlaceOutside { needed, available } => {
                 write!(f, "{needed:#x} bytes are needed, the section ends after {available:#x}")
             }
-            Self::ReadOnly => f.write_str("a late write into a read-only section faults"),
+            Self::ReadOnly => f.write_str("a late plain store into read-only memory faults"),
             Self::UnknownType { number } => {
                 write!(f, "the loader does not know relocation type {number}")
             }
