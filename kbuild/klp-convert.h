@@ -11,7 +11,7 @@
  *   0      the name exists exactly once in its object
  *   1..n   the n-th symbol of that name: in vmlinux by ascending address (/proc/kallsyms), in a
  *          module by the order of its symbol table
- * `klp-convert symbols lookup` prints the position of every candidate.
+ * Where a name needs an annotation, klp-convert says so and prints the line for every candidate.
  *
  * Tried with gcc 12.2 and binutils 2.40 against Linux 7.2.13, for x86_64, ppc64le, s390x and arm64.
  */

@@ -4,7 +4,7 @@
  *
  * saved_command_line is not exported and exists once: klp-convert finds it. set_is_seen exists
  * several times, so one is chosen; with few options enabled, 2 is the one of kernel/ucount.c. For
- * another kernel, `klp-convert symbols lookup` tells which position is which.
+ * another kernel, remove the annotation: klp-convert then lists which position is which.
  */
 #include <linux/kernel.h>
 #include <linux/livepatch.h>
