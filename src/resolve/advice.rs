@@ -21,6 +21,7 @@ impl fmt::Display for KlpSympos<'_> {
 }
 
 /// The annotation of the minimal klp-convert: a declaration that renames the symbol for the linker.
+/// For a name that C cannot spell, the author has to fill in `TYPE` and use the name with `_`.
 #[derive(Debug, Clone, Copy)]
 pub struct KlpRelocSymbol<'a> {
     /// The symbol to choose.
@@ -34,15 +35,19 @@ impl fmt::Display for KlpRelocSymbol<'_> {
         let Candidate { object, name, .. } = self.candidate;
         let position = self.candidate.klp_position();
         let gate = self.gate;
-        write!(
-            f,
-            "extern typeof({name}) {name} KLP_RELOC_SYMBOL_POS({gate}, {object}, {name}, {position});"
-        )
+        if pasteable(self.candidate) {
+            write!(f, "extern typeof({name}) {name}")?;
+        } else {
+            // The macro makes text of the name, so it takes dots; the declaration takes none.
+            let ours = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            write!(f, "extern TYPE {ours}")?;
+        }
+        write!(f, " KLP_RELOC_SYMBOL_POS({gate}, {object}, {name}, {position});")
     }
 }
 
-/// Whether C source can name the symbol, so that the lines above compile. A compiler's variant
-/// (`foo.isra.0`) has a dot, and needs a declaration that gives the assembler's name.
+/// Whether C source can name the symbol, so that [`KlpSympos`] compiles. A compiler's variant
+/// (`foo.isra.0`) has a dot, and needs [`KlpRelocSymbol`].
 #[must_use]
 pub fn pasteable(candidate: &Candidate) -> bool {
     let mut bytes = candidate.name.bytes();
