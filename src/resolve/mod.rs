@@ -104,3 +104,6 @@ pub trait Resolve {
     /// [`Unresolved`] when the name has no meaning, several, or another than the author says.
     fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,8 +82,8 @@ pub enum SymbolErrorKind {
     /// A line ends in a carriage return. It would become a part of every name, so none would match.
     #[error("line ends in a carriage return; convert the file: sed -i 's/\\r$//' FILE")]
     CarriageReturn,
-    /// A line has bytes that are in no symbol name.
-    #[error("{0} in a symbol list")]
+    /// A line has bytes that no such file has.
+    #[error("{0} in a text file")]
     Junk(&'static str),
     /// A line is longer than any line of this kind.
     #[error("line of more than {0} bytes")]

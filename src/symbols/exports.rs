@@ -2,7 +2,7 @@
 //!
 //! Between the visit of the symbols and the answer: each export has a symbol `__ksymtab_X` and, at
 //! its namespace's text, a symbol `__kstrtabns_X` (`include/linux/export-internal.h`). Invariant:
-//! the texts are read once per section, after the visit.
+//! the texts are read after the visit, each by itself, so that no section is held whole.
 
 use std::io::{Read, Seek};
 
@@ -10,7 +10,7 @@ use object::elf;
 use rustc_hash::FxHashMap;
 
 use super::answer::{EXPORT_PREFIX, KSYMTAB_PREFIX, NAMESPACE_PREFIX};
-use super::table::{ElfTable, Place, Symbol, text};
+use super::table::{ElfTable, Place, Symbol};
 use super::{Answer, Export, SymbolErrorKind, Wanted};
 use crate::klp::ObjectName;
 
@@ -34,8 +34,7 @@ impl<'a> Exports<'a> {
         }
         let named = |prefix: &str| wanted.find(symbol.name.strip_prefix(prefix.as_bytes())?);
         if let Some(name) = named(KSYMTAB_PREFIX).or_else(|| named(EXPORT_PREFIX)) {
-            // Without SMP and LTO the section may be __ksymtab_gpl+name, as in unlinked objects.
-            self.entries.push((name, symbol.section_name().starts_with(GPL_SECTION)));
+            self.entries.push((name, symbol.section_name() == GPL_SECTION));
         } else if let Some(name) = named(NAMESPACE_PREFIX)
             && let Place::Section(section) = symbol.place
         {
@@ -52,18 +51,14 @@ impl<'a> Exports<'a> {
     ) -> Result<(), SymbolErrorKind> {
         let has_gpl_section = table.sections().iter().any(|s| table.name(s) == GPL_SECTION);
         let relocatable = table.file_type == elf::ET_REL;
-        let mut contents: FxHashMap<usize, Vec<u8>> = FxHashMap::default();
         let mut names: FxHashMap<&str, String> = FxHashMap::default();
         for (name, index, value) in self.namespaces {
             let Some(section) = table.sections().get(index).cloned() else {
                 continue;
             };
-            if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(index) {
-                entry.insert(table.contents(&section)?);
-            }
             let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
-            let bytes = contents.get(&index).map_or(&[][..], |bytes| text(bytes, offset));
-            names.insert(name, String::from_utf8_lossy(bytes).into_owned());
+            let text = table.text_at(&section, offset)?;
+            names.insert(name, String::from_utf8_lossy(&text).into_owned());
         }
         for (name, in_gpl_section) in self.entries {
             let namespace = names.remove(name).filter(|text| !text.is_empty());

@@ -99,3 +99,111 @@ fn check(line: &[u8], allowed: [u8; 2]) -> Result<(), SymbolErrorKind> {
         Err(_) => Err(SymbolErrorKind::Junk("bytes that are not UTF-8")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: [u8; 2] = [b'\n'; 2];
+
+    fn lines(text: &[u8]) -> Result<Vec<(u64, usize)>, SymbolError> {
+        let mut seen = Vec::new();
+        each_line(Path::new("f"), text, LIST, |number, line| {
+            seen.push((number, line.len()));
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+
+    fn refused(text: &[u8]) -> (Option<u64>, String) {
+        let error = lines(text).unwrap_err();
+        (error.line, error.kind.to_string())
+    }
+
+    /// Gives one byte a time, as a pipe may.
+    struct Trickle<'a>(&'a [u8]);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let (first, rest) = self.0.split_at(self.0.len().min(1));
+            self.0 = rest;
+            to[..first.len()].copy_from_slice(first);
+            Ok(first.len())
+        }
+    }
+
+    #[test]
+    fn a_last_line_needs_no_end() {
+        assert_eq!(lines(b"a\nbc\n").unwrap(), [(1, 1), (2, 2)]);
+        assert_eq!(lines(b"a\nbc").unwrap(), [(1, 1), (2, 2)]);
+        assert_eq!(lines(b"").unwrap(), []);
+        assert_eq!(lines(b"\n\n").unwrap(), [(1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn lines_across_blocks_stay_whole() {
+        let line = "x".repeat(1000);
+        let text = format!("{line}\n").repeat(1000);
+        let seen = lines(text.as_bytes()).unwrap();
+        assert_eq!(seen.len(), 1000);
+        assert!(seen.iter().all(|(_, length)| *length == 1000));
+    }
+
+    #[test]
+    fn the_size_of_reads_does_not_matter() {
+        let mut seen = Vec::new();
+        each_line(Path::new("f"), Trickle(b"ab\n\nc"), LIST, |number, line| {
+            seen.push((number, line.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, [(1, b"ab".to_vec()), (2, vec![]), (3, b"c".to_vec())]);
+    }
+
+    #[test]
+    fn junk_is_refused_with_its_line() {
+        assert_eq!(refused(b"a\nb\0\n"), (Some(2), "NUL byte in a text file".into()));
+        assert_eq!(refused(b"a\nb c\n").1, "white space in a text file");
+        assert_eq!(
+            refused(b"a\n\n\x1b[1m\n"),
+            (Some(3), "control character in a text file".into())
+        );
+        assert_eq!(refused(b"a\n\x7f").1, "control character in a text file");
+        assert_eq!(refused(b"\xff\xfe\n").1, "bytes that are not UTF-8 in a text file");
+        assert!(lines("symböl\n".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_carriage_return_at_the_end_of_a_line_is_named_with_its_remedy() {
+        let (line, text) = refused(b"a\r\nb\r\n");
+        assert_eq!(line, Some(1));
+        assert!(text.contains("sed -i"), "{text}");
+    }
+
+    #[test]
+    fn long_lines_are_refused_wherever_they_stand() {
+        let longest = "x".repeat(LINE_MAX);
+        assert_eq!(lines(longest.as_bytes()).unwrap(), [(1, LINE_MAX)]);
+        for text in [
+            format!("a\n{longest}x\n"),
+            format!("a\n{longest}x"),
+            format!("a\n{}", "x".repeat(2 * BLOCK)),
+        ] {
+            let error = lines(text.as_bytes()).unwrap_err();
+            assert!(matches!(error.kind, SymbolErrorKind::LongLine(_)));
+            assert_eq!(error.line, Some(2));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_fails_is_an_error() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("disk"))
+            }
+        }
+        let error = each_line(Path::new("f"), Broken, LIST, |_, _| Ok(())).unwrap_err();
+        assert_eq!(error.to_string(), "f: disk");
+    }
+}

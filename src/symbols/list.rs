@@ -185,3 +185,122 @@ impl SymbolSource for TextList {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TWO: &str = "klp-convert-symbol-data.0.1\n*vmlinux\n__ksymtab_printk\nfoo\nfoo\nprintk\n\
+                       *kvm-intel\n__export_symbol_vmx\nfoo\nprintk\nvmx\n";
+
+    fn read(text: &[u8], names: &[&str]) -> Result<Answer, SymbolError> {
+        let mut answer = Answer::default();
+        let wanted = Wanted::new(names.iter().copied());
+        TextList::new("symbols.klp").answer_from(text, &wanted, &mut answer)?;
+        Ok(answer)
+    }
+
+    fn refused(text: &str) -> String {
+        read(text.as_bytes(), &["foo"]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn homonyms_are_counted_per_object() {
+        let answer = read(TWO.as_bytes(), &["foo", "vmx", "absent"]).unwrap();
+        let found: Vec<_> = answer
+            .candidates("foo")
+            .iter()
+            .map(|c| (c.object.as_str(), c.position.get(), c.homonyms))
+            .collect();
+        assert_eq!(found, [("vmlinux", 1, 2), ("vmlinux", 2, 2), ("kvm_intel", 1, 1)]);
+        assert_eq!(answer.candidates("absent"), []);
+        assert_eq!(answer.objects().count(), 2);
+    }
+
+    #[test]
+    fn an_alphabetical_list_proves_no_order() {
+        let answer = read(TWO.as_bytes(), &["foo"]).unwrap();
+        assert!(answer.candidates("foo").iter().all(|c| c.order == Order::Alphabetical));
+    }
+
+    #[test]
+    fn exports_are_known_by_the_marks_of_old_and_new_kernels() {
+        let answer = read(TWO.as_bytes(), &["printk", "vmx", "foo"]).unwrap();
+        assert!(answer.export("printk").unwrap().owner.is_vmlinux());
+        assert_eq!(answer.export("vmx").unwrap().owner.as_str(), "kvm_intel");
+        assert_eq!(answer.export("foo"), None);
+    }
+
+    #[test]
+    fn object_names_are_read_as_module_names() {
+        let text = "klp-convert-symbol-data.0.1\n*drivers/net/kvm-intel.ko\nfoo\n*lib/b-c.o\nfoo\n";
+        let answer = read(text.as_bytes(), &["foo"]).unwrap();
+        let objects: Vec<_> = answer.objects().map(ObjectName::as_str).collect();
+        assert_eq!(objects, ["b_c", "kvm_intel"]);
+    }
+
+    #[test]
+    fn only_version_0_1_is_read() {
+        for version in ["0.2", "0.10", "0.1 ", "1", ""] {
+            let text = refused(&format!("klp-convert-symbol-data.{version}\n*vmlinux\n"));
+            let claim = if version == "0.1 " {
+                "symbols.klp:1: white space in a text file".into()
+            } else {
+                format!("symbols.klp:1: symbol list of version '{version}', only 0.1 is known")
+            };
+            assert_eq!(text, claim);
+        }
+        for text in ["", "\n", "foo\n", "*vmlinux\nfoo\n", "klp-convert"] {
+            assert!(refused(text).contains("not a symbol list"), "{text}");
+        }
+        assert!(read(b"klp-convert-symbol-data.0.1", &[]).is_ok(), "a list of no objects");
+    }
+
+    #[test]
+    fn malformed_lists_are_refused_with_the_line() {
+        let header = "klp-convert-symbol-data.0.1\n";
+        let body = |text: &str| refused(&format!("{header}{text}"));
+        assert!(body("foo\n*vmlinux\n").starts_with("symbols.klp:2: symbol before"));
+        let twice = body("*a-b\n*vmlinux\n*a_b\n");
+        assert_eq!(twice, "symbols.klp:4: object 'a_b' was already told by symbols.klp");
+        assert!(body("*vmlinux\nfoo T 0\n").starts_with("symbols.klp:3: white space"));
+        assert!(body("*vmlinux\nfoo\r\n").starts_with("symbols.klp:3: line ends in a carriage"));
+        assert!(body("*\n").contains("object name is empty"));
+        assert!(body("*a.b\n").starts_with("symbols.klp:2: object name"));
+    }
+
+    #[test]
+    fn a_flood_of_one_name_is_refused() {
+        let text = "foo\n".repeat(usize::try_from(HOMONYMS_MAX).unwrap() + 1);
+        let error = refused(&format!("klp-convert-symbol-data.0.1\n*vmlinux\n{text}"));
+        assert!(error.contains("more than 65536 symbols 'foo' in 'vmlinux'"), "{error}");
+    }
+
+    #[test]
+    fn a_list_is_recognised_by_its_start() {
+        assert!(TextList::is_one(b"klp-convert-symbol-data.0.2\n"));
+        assert!(!TextList::is_one(b"\x7fELF"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let source = TextList::new("/nonexistent/symbols.klp");
+        let error = source.answer(&Wanted::new([]), &mut Answer::default()).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/symbols.klp: "), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_an_answer_or_an_error(
+            tail in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'*'), Just(b'f'), any::<u8>()], 0..200),
+        ) {
+            let mut text = b"klp-convert-symbol-data.0.1\n*vmlinux\n".to_vec();
+            text.extend(&tail);
+            if let Ok(answer) = read(&text, &["f"]) {
+                prop_assert!(answer.candidates("f").len() <= tail.len());
+                prop_assert!(std::str::from_utf8(&tail).is_ok() && !tail.contains(&0));
+            }
+        }
+    }
+}

@@ -9,6 +9,8 @@
 mod answer;
 mod error;
 mod exports;
+#[cfg(test)]
+mod fixture;
 mod kallsyms;
 mod lines;
 mod list;

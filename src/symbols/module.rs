@@ -21,8 +21,8 @@ use super::{Answer, Candidate, Kernel, Near, Order, SymbolError, SymbolErrorKind
 use crate::klp::ObjectName;
 
 const MODINFO: &[u8] = b".modinfo";
-/// Start of the names of sections that are freed when a module's init function has returned
-/// (`module_init_section` in `kernel/module/main.c`).
+/// Start of the names of sections that are freed when a module's init function has returned, on
+/// machines that free any (`module_init_section` in `kernel/module/main.c`).
 const INIT: &[u8] = b".init";
 /// The template of a module's per-CPU variables, which `is_core_symbol` keeps.
 const PER_CPU: &[u8] = b".data..percpu";
@@ -83,11 +83,15 @@ impl ModuleFile {
         let told = answer.object(&object, &self.path, Order::Proven)?;
         let mut found: FxHashMap<&str, Ranked> = FxHashMap::default();
         let mut exports = Exports::default();
+        // A machine without a back end: say what the kernel's default does.
+        let frees_init =
+            klp_arch::for_machine(table.machine).is_none_or(klp_arch::Backend::frees_init_sections);
         table.visit(|symbol| {
             exports.see(&symbol, wanted);
             match wanted.find(symbol.name) {
                 Some(name) if !symbol.is_undefined() => {
-                    found.entry(name).or_default().push(&object, name, &symbol)
+                    let init = frees_init && symbol.section_name().starts_with(INIT);
+                    found.entry(name).or_default().push(&object, name, &symbol, init)
                 }
                 _ => Ok(()),
             }
@@ -117,6 +121,7 @@ impl Ranked {
         object: &ObjectName,
         name: &str,
         symbol: &Symbol<'_>,
+        init: bool,
     ) -> Result<(), SymbolErrorKind> {
         let position = u32::try_from(self.candidates.len()).ok().and_then(|n| n.checked_add(1));
         let position = position.filter(|n| *n <= HOMONYMS_MAX).and_then(NonZeroU32::new);
@@ -127,7 +132,7 @@ impl Ranked {
                 limit: HOMONYMS_MAX,
             });
         };
-        let live = stays(symbol);
+        let live = !init && stays(symbol);
         self.live += u32::from(live);
         let section = symbol.section_name();
         self.candidates.push(Candidate {
@@ -142,18 +147,16 @@ impl Ranked {
             section: symbol.section.map(|_| String::from_utf8_lossy(section).into_owned()),
             binding: Some(symbol.binding()),
             kind: Some(symbol.kind()),
-            init: section.starts_with(INIT),
+            init,
             order: Order::Proven,
         });
         Ok(())
     }
 }
 
-/// Whether the symbol is still in the module's table after its init function (`is_core_symbol`).
+/// Whether a symbol outside of the init part stays in the module's table (`is_core_symbol`).
 fn stays(symbol: &Symbol<'_>) -> bool {
-    symbol.section.is_some_and(|(section, name)| {
-        name == PER_CPU || section.has(elf::SHF_ALLOC) && !name.starts_with(INIT)
-    })
+    symbol.section.is_some_and(|(section, name)| name == PER_CPU || section.has(elf::SHF_ALLOC))
 }
 
 impl SymbolSource for ModuleFile {
@@ -182,5 +185,144 @@ impl SymbolSource for ModuleFile {
             })
         });
         offered.map_err(|kind| SymbolError::new(&self.path, kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{ABS, ALLOC, EXEC, FILE, GLOBAL, Image, LOCAL, UNDEF, WRITE};
+    use super::*;
+    use scroll::Endian;
+
+    fn module(endian: Endian, modinfo: &[u8]) -> (Image, u16) {
+        let mut image = Image::new(endian, elf::ET_REL);
+        image.section(".modinfo", ALLOC, 0, modinfo);
+        let text = image.section(".text", ALLOC | EXEC, 0, &[0; 64]);
+        (image, text)
+    }
+
+    fn ask(image: &Image, names: &[&str]) -> Result<Answer, SymbolErrorKind> {
+        let mut answer = Answer::default();
+        let wanted = Wanted::new(names.iter().copied());
+        ModuleFile::new("some/dir/file-name.ko").answer_from(
+            &mut image.table(),
+            &wanted,
+            &mut answer,
+        )?;
+        Ok(answer)
+    }
+
+    /// Offset, position while loading, and position afterwards.
+    fn ranks(image: &Image, name: &str) -> Vec<(u64, u32, Option<u32>)> {
+        let answer = ask(image, &[name]).unwrap();
+        let rank = |c: &Candidate| {
+            (c.address.unwrap(), c.position.get(), c.live_position.map(NonZeroU32::get))
+        };
+        answer.candidates(name).iter().map(rank).collect()
+    }
+
+    #[test]
+    fn positions_follow_the_table_and_not_the_offset() {
+        for endian in [Endian::Little, Endian::Big] {
+            let (mut image, text) = module(endian, b"name=m\0");
+            image.symbol("f", LOCAL, text, 0x30);
+            image.symbol("f", LOCAL, text, 0x10);
+            image.symbol("f", GLOBAL, text, 0x20);
+            let expected = [(0x30, 1, Some(1)), (0x10, 2, Some(2)), (0x20, 3, Some(3))];
+            assert_eq!(ranks(&image, "f"), expected);
+        }
+    }
+
+    #[test]
+    fn undefined_symbols_are_not_counted_and_file_names_are() {
+        let (mut image, text) = module(Endian::Big, b"name=m\0");
+        image.symbol("f", FILE, ABS, 0);
+        image.symbol("f", GLOBAL, UNDEF, 0);
+        image.symbol("f", LOCAL, text, 8);
+        assert_eq!(ranks(&image, "f"), [(0, 1, None), (8, 2, Some(1))]);
+    }
+
+    #[test]
+    fn what_leaves_with_the_init_part_shifts_the_positions_of_the_rest() {
+        let (mut image, text) = module(Endian::Little, b"name=m\0");
+        let init = image.section(".init.text", ALLOC | EXEC, 0, &[0; 8]);
+        let comment = image.section(".comment", 0, 0, &[0; 8]);
+        let percpu = image.section(".data..percpu", WRITE, 0, &[0; 8]);
+        image.symbol("f", LOCAL, init, 1);
+        image.symbol("f", LOCAL, text, 2);
+        image.symbol("f", LOCAL, comment, 3);
+        image.symbol("f", LOCAL, percpu, 4);
+        let expected = [(1, 1, None), (2, 2, Some(1)), (3, 3, None), (4, 4, Some(2))];
+        assert_eq!(ranks(&image, "f"), expected);
+        let answer = ask(&image, &["f"]).unwrap();
+        let flags: Vec<_> = answer.candidates("f").iter().map(|c| (c.init, c.drifts())).collect();
+        assert_eq!(flags, [(true, true), (false, true), (false, true), (false, true)]);
+    }
+
+    #[test]
+    fn a_machine_that_keeps_the_init_part_keeps_its_symbols() {
+        let (mut image, text) = module(Endian::Little, b"name=m\0");
+        image.machine = elf::EM_PPC64.0;
+        let init = image.section(".init.text", ALLOC | EXEC, 0, &[0; 8]);
+        image.symbol("f", LOCAL, init, 1);
+        image.symbol("f", LOCAL, text, 2);
+        assert_eq!(ranks(&image, "f"), [(1, 1, Some(1)), (2, 2, Some(2))]);
+        assert!(!ask(&image, &["f"]).unwrap().candidates("f")[0].init);
+    }
+
+    #[test]
+    fn the_name_in_the_file_goes_before_the_name_of_the_file() {
+        let (image, _) =
+            module(Endian::Little, b"license=GPL\0name=kvm_intel\0vermagic=7.2.1 SMP\0");
+        let answer = ask(&image, &[]).unwrap();
+        assert_eq!(answer.objects().map(ObjectName::as_str).collect::<Vec<_>>(), ["kvm_intel"]);
+        assert_eq!(answer.kernel().release.as_deref(), Some("7.2.1"));
+        let (image, _) = module(Endian::Little, b"license=GPL\0");
+        let answer = ask(&image, &[]).unwrap();
+        assert_eq!(answer.objects().map(ObjectName::as_str).collect::<Vec<_>>(), ["file_name"]);
+    }
+
+    #[test]
+    fn a_name_that_no_module_can_have_is_refused() {
+        let (image, _) = module(Endian::Little, b"name=a.b\0");
+        assert!(matches!(ask(&image, &[]).unwrap_err(), SymbolErrorKind::Name(_)));
+    }
+
+    #[test]
+    fn a_linked_file_is_no_module() {
+        let (mut image, _) = module(Endian::Little, b"name=m\0");
+        image.file_type = elf::ET_DYN;
+        assert!(matches!(ask(&image, &[]).unwrap_err(), SymbolErrorKind::NotModule));
+    }
+
+    #[test]
+    fn exports_of_a_module_belong_to_it() {
+        let (mut image, text) = module(Endian::Big, b"name=m\0");
+        let gpl = image.section("__ksymtab_gpl", ALLOC, 0, &[0; 12]);
+        let strings = image.section("__ksymtab_strings", ALLOC, 0, b"f\0NS\0");
+        image.symbol("f", GLOBAL, text, 0);
+        image.symbol("__ksymtab_f", LOCAL, gpl, 0);
+        image.symbol("__kstrtabns_f", LOCAL, strings, 2);
+        let answer = ask(&image, &["f"]).unwrap();
+        let export = answer.export("f").unwrap();
+        assert_eq!(export.owner.as_str(), "m");
+        assert_eq!((export.gpl, export.namespace.as_deref()), (Some(true), Some("NS")));
+    }
+
+    #[test]
+    fn a_module_for_another_machine_or_kernel_is_refused() {
+        let (mut image, _) = module(Endian::Little, b"name=m\0vermagic=7.2.1 SMP\0");
+        let mut answer = Answer::default();
+        let source = ModuleFile::new("m.ko");
+        let mut tell =
+            |image: &Image| source.answer_from(&mut image.table(), &Wanted::new([]), &mut answer);
+        tell(&image).unwrap();
+        assert!(matches!(tell(&image), Err(SymbolErrorKind::ObjectTwice { .. })));
+        image.machine = 62;
+        let error = tell(&image).unwrap_err();
+        assert!(matches!(error, SymbolErrorKind::Disagree { what: "machine", .. }), "{error}");
+        let (image, _) = module(Endian::Little, b"name=n\0vermagic=7.2.2 SMP\0");
+        let error = tell(&image).unwrap_err();
+        assert_eq!(error.to_string(), "release is 7.2.2, but 7.2.1 elsewhere: not the same kernel");
     }
 }

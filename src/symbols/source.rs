@@ -74,3 +74,97 @@ impl Sources {
         self.sources.iter().try_for_each(|source| source.similar(near))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::klp::ObjectName;
+    use crate::symbols::{Candidate, Kernel, SymbolErrorKind};
+    use std::num::NonZeroU32;
+    use std::path::PathBuf;
+
+    /// Tells one symbol `f` of vmlinux, at its own name's length.
+    #[derive(Debug)]
+    struct Fake(PathBuf, Order);
+
+    impl SymbolSource for Fake {
+        fn path(&self) -> &Path {
+            &self.0
+        }
+
+        fn order(&self) -> Order {
+            self.1
+        }
+
+        fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
+            let fail = |kind| SymbolError::new(&self.0, kind);
+            answer.note(Kernel::default()).map_err(fail)?;
+            let object = ObjectName::vmlinux();
+            if answer.object(&object, &self.0, self.1).map_err(fail)? && wanted.contains(b"f") {
+                answer.candidate(Candidate {
+                    object,
+                    name: "f".into(),
+                    position: NonZeroU32::MIN,
+                    homonyms: 1,
+                    live_position: Some(NonZeroU32::MIN),
+                    address: None,
+                    size: None,
+                    file: None,
+                    section: None,
+                    binding: None,
+                    kind: None,
+                    init: false,
+                    order: self.1,
+                });
+            }
+            Ok(())
+        }
+
+        fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+            near.offer(&ObjectName::vmlinux(), b"long_name");
+            Ok(())
+        }
+    }
+
+    fn sources(fakes: &[(&str, Order)]) -> Sources {
+        let mut sources = Sources::new();
+        for (path, order) in fakes {
+            sources.push(Fake(path.into(), *order));
+        }
+        sources
+    }
+
+    #[test]
+    fn a_proven_order_wins_whichever_source_was_named_first() {
+        let (list, elf) = (("list", Order::Alphabetical), ("vmlinux", Order::Proven));
+        for both in [[list, elf], [elf, list]] {
+            let answer = sources(&both).answer(&Wanted::new(["f"])).unwrap();
+            let orders: Vec<_> = answer.candidates("f").iter().map(|c| c.order).collect();
+            assert_eq!(orders, [Order::Proven]);
+        }
+    }
+
+    #[test]
+    fn two_equally_good_tellers_of_one_object_are_refused() {
+        for order in [Order::Proven, Order::Alphabetical] {
+            let error =
+                sources(&[("a", order), ("b", order)]).answer(&Wanted::new([])).unwrap_err();
+            assert!(matches!(error.kind, SymbolErrorKind::ObjectTwice { .. }));
+            assert_eq!(error.to_string(), "b: object 'vmlinux' was already told by a");
+        }
+    }
+
+    #[test]
+    fn no_sources_answer_nothing() {
+        let sources = Sources::new();
+        assert!(sources.is_empty());
+        assert!(!sources.answer(&Wanted::new(["f"])).unwrap().has_sources());
+    }
+
+    #[test]
+    fn near_names_are_gathered_from_every_source() {
+        let mut near = Near::new(["long_nane"]);
+        sources(&[("a", Order::Proven)]).similar(&mut near).unwrap();
+        assert_eq!(near.found("long_nane").len(), 1);
+    }
+}

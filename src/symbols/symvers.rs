@@ -134,3 +134,75 @@ impl SymbolSource for Symvers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, name: &str) -> Result<Option<Export>, SymbolError> {
+        let mut answer = Answer::default();
+        let source = Symvers::new("Module.symvers");
+        source.answer_from(text.as_bytes(), &Wanted::new([name]), &mut answer)?;
+        assert_eq!(answer.objects().count(), 0, "exports tell no symbols");
+        Ok(answer.export(name).cloned())
+    }
+
+    fn line(text: &str) -> (String, Option<bool>, Option<String>) {
+        let export = read(text, "f").unwrap().unwrap();
+        (export.owner.to_string(), export.gpl, export.namespace)
+    }
+
+    #[test]
+    fn the_layouts_of_all_kernels_are_read() {
+        let module = "drivers/net/a-b";
+        let gpl = "EXPORT_SYMBOL_GPL";
+        let plain = ("a_b".to_owned(), Some(true), None);
+        let spaced = ("a_b".to_owned(), Some(true), Some("NS".to_owned()));
+        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\n")), plain);
+        assert_eq!(line(&format!("0x12ab34cd\tf\tNS\t{module}\t{gpl}\n")), spaced);
+        assert_eq!(line(&format!("0x12ab34cd\tf\t\t{module}\t{gpl}\n")), plain);
+        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\tNS\n")), spaced);
+        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\t\n")), plain);
+        let vmlinux = line("0x00000000\tf\tvmlinux\tEXPORT_SYMBOL");
+        assert_eq!(vmlinux, ("vmlinux".to_owned(), Some(false), None));
+    }
+
+    #[test]
+    fn one_file_may_mix_layouts() {
+        let text = "0x0\tf\tvmlinux\tEXPORT_SYMBOL\n0x0\tg\tNS\tm\tEXPORT_SYMBOL\n";
+        assert_eq!(read(text, "g").unwrap().unwrap().namespace.as_deref(), Some("NS"));
+    }
+
+    #[test]
+    fn an_export_for_named_modules_is_told_from_others() {
+        let text = "0x0\tf\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm,kvm-intel\n";
+        assert!(read(text, "f").unwrap().unwrap().for_modules_only());
+    }
+
+    #[test]
+    fn a_vmlinux_export_goes_before_one_of_a_module() {
+        let text = "0x0\tf\ta\tEXPORT_SYMBOL\n0x0\tf\tvmlinux\tEXPORT_SYMBOL\n";
+        assert!(read(text, "f").unwrap().unwrap().owner.is_vmlinux());
+    }
+
+    #[test]
+    fn malformed_lines_are_refused_with_their_number() {
+        let good = "0x0\tg\tvmlinux\tEXPORT_SYMBOL\n";
+        for (bad, why) in [
+            ("0x0\tf\tvmlinux", "expected 4 or 5 columns"),
+            ("0x0\tf\tvmlinux\tEXPORT_SYMBOL\ta\tb", "expected 4 or 5 columns"),
+            ("0x0 f vmlinux EXPORT_SYMBOL", "expected 4 or 5 columns"),
+            ("f\tf\tvmlinux\tEXPORT_SYMBOL", "no CRC"),
+            ("0x\tf\tvmlinux\tEXPORT_SYMBOL", "no CRC"),
+            ("0xzz\tf\tvmlinux\tEXPORT_SYMBOL", "no CRC"),
+            ("0x0\t\tvmlinux\tEXPORT_SYMBOL", "is empty"),
+            ("0x0\tf\tvmlinux\tEXPORT", "kind of export"),
+            ("0x0\tf\ta.b\tEXPORT_SYMBOL", "object name"),
+            ("0x0\tf\tvmlinux\tEXPORT_SYMBOL\r", "carriage return"),
+        ] {
+            let error = read(&format!("{good}{bad}\n"), "f").unwrap_err();
+            assert_eq!(error.line, Some(2));
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+}

@@ -255,6 +255,20 @@ impl<R: Read + Seek> ElfTable<R> {
         self.bytes(section.offset, section.size)
     }
 
+    /// The string at an offset of a section; empty where the section has none.
+    pub(super) fn text_at(&mut self, section: &Section, offset: u64) -> Result<Vec<u8>> {
+        let left = section.size.checked_sub(offset);
+        let at = section.offset.checked_add(offset);
+        let (Some(left), Some(at)) = (left, at) else {
+            return Ok(Vec::new());
+        };
+        if section.sh_type == elf::SHT_NOBITS.0 {
+            return Ok(Vec::new());
+        }
+        let bytes = self.bytes(at, left.min(NAME_MAX as u64))?;
+        Ok(text(&bytes, 0).to_vec())
+    }
+
     /// Shows every symbol, in the order of the table, without the null symbol.
     pub(super) fn visit(&mut self, mut see: impl FnMut(Symbol<'_>) -> Result<()>) -> Result<()> {
         let mut tables = self.sections.iter().enumerate();
@@ -352,9 +366,30 @@ where
 }
 
 /// The string at an offset of a string table; empty where the table has none.
-pub(super) fn text(table: &[u8], offset: u64) -> &[u8] {
+fn text(table: &[u8], offset: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let rest = table.get(start..).unwrap_or(&[]);
     let rest = rest.get(..NAME_MAX).unwrap_or(rest);
     rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len())).unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressed_files_are_refused_with_the_command_that_helps() {
+        let path = Path::new("a/m.ko");
+        for (magic, command) in [
+            (&b"\xfd7zXZ\0"[..], "xz -dk a/m.ko"),
+            (b"\x1f\x8b\x08\0\0\0", "gzip -dk a/m.ko"),
+            (b"\x28\xb5\x2f\xfd\0\0", "zstd -dk a/m.ko"),
+            (b"BZh91A", "bzip2 -dk a/m.ko"),
+        ] {
+            let text = compression(magic, path).unwrap().to_string();
+            assert!(text.ends_with(command), "{text}");
+        }
+        assert!(compression(b"\x7fELF\x02\x01", path).is_none());
+        assert!(compression(b"", path).is_none());
+    }
 }

@@ -16,7 +16,7 @@ use super::Wanted;
 use super::answer::HOMONYMS_MAX;
 use super::exports::Exports;
 use super::kallsyms;
-use super::table::{ElfTable, Symbol, text};
+use super::table::{ElfTable, Symbol};
 use super::{Answer, Candidate, Kernel, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
@@ -97,8 +97,7 @@ impl Vmlinux {
 
         let mut release = None;
         if let Some((section, address)) = banner {
-            let bytes = table.contents(&section)?;
-            release = release_of(text(&bytes, address.wrapping_sub(section.address)));
+            release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
         let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
         answer.note(kernel)?;
@@ -184,3 +183,6 @@ impl SymbolSource for Vmlinux {
         visited.map_err(|kind| SymbolError::new(&self.path, kind))
     }
 }
+
+#[cfg(test)]
+mod tests;

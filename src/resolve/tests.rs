@@ -1,0 +1,355 @@
+//! The three historical uses, exports, weak names, and every refusal.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use super::*;
+use crate::symbols::{Answer, Binding, Kernel, Kind, Sources, TextList};
+
+const BASE: u64 = 0xffff_ffff_8100_0000;
+
+fn object(name: &str) -> ObjectName {
+    name.parse().unwrap()
+}
+
+/// An answer about `vmlinux` and `kvm_intel`, told with this order.
+fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
+    let mut answer = Answer::default();
+    answer.note(Kernel::default()).unwrap();
+    for name in ["vmlinux", "kvm_intel"] {
+        assert!(answer.object(&object(name), Path::new("map"), order).unwrap());
+    }
+    for (n, (owner, name)) in symbols.iter().enumerate() {
+        let same = |entry: &&(&str, &str)| **entry == (*owner, *name);
+        let before = symbols[..n].iter().filter(same).count();
+        let homonyms = symbols.iter().filter(same).count();
+        let position = NonZeroU32::new(u32::try_from(before + 1).unwrap()).unwrap();
+        answer.candidate(Candidate {
+            object: object(owner),
+            name: (*name).into(),
+            position,
+            homonyms: u32::try_from(homonyms).unwrap(),
+            live_position: Some(position),
+            address: Some(BASE + u64::try_from(n).unwrap()),
+            size: Some(8),
+            file: Some(format!("{n}.c")),
+            section: None,
+            binding: Some(Binding::Local),
+            kind: Some(Kind::Function),
+            init: *name == "setup",
+            order,
+        });
+    }
+    answer
+}
+
+const SYMBOLS: &[(&str, &str)] = &[
+    ("vmlinux", "unique"),
+    ("vmlinux", "show"),
+    ("vmlinux", "show"),
+    ("vmlinux", "both"),
+    ("kvm_intel", "both"),
+    ("kvm_intel", "vmx_only"),
+    ("vmlinux", "setup"),
+    ("vmlinux", "exported"),
+    ("kvm_intel", "vmx_exported"),
+];
+
+fn proven() -> Answer {
+    let mut answer = map(Order::Proven, SYMBOLS);
+    for (name, owner, namespace) in [
+        ("exported", "vmlinux", None),
+        ("vmx_exported", "kvm_intel", None),
+        ("unique", "vmlinux", Some("module:kvm")),
+        ("remote", "ext4", None),
+    ] {
+        let namespace = namespace.map(str::to_owned);
+        answer.exported(name, Export { owner: object(owner), gpl: None, namespace });
+    }
+    answer
+}
+
+fn annotation(owner: Option<&str>, gate: Option<&str>, position: u32) -> Annotation {
+    let position = position.into();
+    Annotation { owner: owner.map(object), gate: gate.map(object), position }
+}
+
+fn ask(
+    answer: &Answer,
+    name: &str,
+    annotation: Option<&Annotation>,
+) -> Result<Resolution, Unresolved> {
+    Resolver::new(answer).resolve(&Query { name, weak: false, loader: false, annotation })
+}
+
+/// The klp symbol, its gate and its basis.
+fn klp(answer: &Answer, name: &str, annotation: Option<&Annotation>) -> (String, String, Basis) {
+    match ask(answer, name, annotation).unwrap() {
+        Resolution::Klp(klp) => (klp.symbol.to_string(), klp.gate.to_string(), klp.basis),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn text(name: &str, gate: &str, basis: Basis) -> (String, String, Basis) {
+    (name.into(), gate.into(), basis)
+}
+
+#[test]
+fn a_name_that_is_unique_over_all_objects_is_inferred() {
+    let answer = map(Order::Proven, SYMBOLS);
+    let unique = text(".klp.sym.vmlinux.unique,0", "vmlinux", Basis::Inferred);
+    assert_eq!(klp(&answer, "unique", None), unique);
+    let module = text(".klp.sym.kvm_intel.vmx_only,0", "kvm_intel", Basis::Inferred);
+    assert_eq!(klp(&answer, "vmx_only", None), module);
+}
+
+#[test]
+fn an_ambiguous_name_is_what_the_author_says() {
+    let answer = proven();
+    for n in [1, 2] {
+        let said = annotation(Some("vmlinux"), None, n);
+        let expected = format!(".klp.sym.vmlinux.show,{n}");
+        assert_eq!(klp(&answer, "show", Some(&said)), text(&expected, "vmlinux", Basis::Annotated));
+    }
+    let said = annotation(Some("kvm_intel"), None, 0);
+    let expected = text(".klp.sym.kvm_intel.both,0", "kvm_intel", Basis::Annotated);
+    assert_eq!(klp(&answer, "both", Some(&said)), expected);
+}
+
+#[test]
+fn an_ambiguous_name_that_nobody_annotated_is_refused_with_every_candidate() {
+    let error = ask(&proven(), "show", None).unwrap_err();
+    assert_eq!(error.to_string(), "'show' has 2 candidates in 'vmlinux'");
+    let Unresolved::Ambiguous { candidates, .. } = error else { panic!("{error:?}") };
+    let lines: Vec<_> = candidates.iter().map(|c| KlpSympos(c).to_string()).collect();
+    assert_eq!(
+        lines,
+        [
+            "KLP_MODULE_RELOC(vmlinux) relocs[] = { KLP_SYMPOS(show, 1) };",
+            "KLP_MODULE_RELOC(vmlinux) relocs[] = { KLP_SYMPOS(show, 2) };",
+        ]
+    );
+    assert_eq!(candidates[1].file.as_deref(), Some("2.c"));
+}
+
+#[test]
+fn a_name_in_two_objects_is_ambiguous_though_unique_in_each() {
+    let error = ask(&proven(), "both", None).unwrap_err();
+    assert_eq!(error.to_string(), "'both' has 2 candidates in 'vmlinux', 'kvm_intel'");
+    let Unresolved::Ambiguous { candidates, .. } = error else { panic!("{error:?}") };
+    let gate = object("kvm_intel");
+    let lines: Vec<_> = candidates
+        .iter()
+        .map(|candidate| KlpRelocSymbol { candidate, gate: &gate }.to_string())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "extern typeof(both) both KLP_RELOC_SYMBOL_POS(kvm_intel, vmlinux, both, 0);",
+            "extern typeof(both) both KLP_RELOC_SYMBOL_POS(kvm_intel, kvm_intel, both, 0);",
+        ]
+    );
+}
+
+#[test]
+fn the_advice_when_pasted_resolves_to_the_candidate_that_it_was_given_for() {
+    let answer = proven();
+    for name in ["show", "both"] {
+        for candidate in answer.candidates(name) {
+            let said = Annotation {
+                owner: Some(candidate.object.clone()),
+                gate: None,
+                position: candidate.klp_position(),
+            };
+            let Ok(Resolution::Klp(klp)) = ask(&answer, name, Some(&said)) else {
+                panic!("{name}")
+            };
+            assert_eq!(klp.candidate.as_ref(), Some(candidate));
+        }
+    }
+}
+
+#[test]
+fn names_that_c_cannot_spell_are_declared_by_another() {
+    let answer =
+        map(Order::Proven, &[("vmlinux", "f.isra.0"), ("vmlinux", "_f1"), ("vmlinux", "1f")]);
+    let can = |name| pasteable(&answer.candidates(name)[0]);
+    assert_eq!((can("f.isra.0"), can("_f1"), can("1f")), (false, true, false));
+    let gate = object("kvm_intel");
+    let line = KlpRelocSymbol { candidate: &answer.candidates("f.isra.0")[0], gate: &gate };
+    assert_eq!(
+        line.to_string(),
+        "extern TYPE f_isra_0 KLP_RELOC_SYMBOL_POS(kvm_intel, vmlinux, f.isra.0, 0);"
+    );
+}
+
+#[test]
+fn position_0_must_be_unique_and_position_n_must_exist() {
+    let answer = proven();
+    let wrong = |owner, position| {
+        let said = annotation(Some(owner), None, position);
+        ask(&answer, "show", Some(&said)).unwrap_err()
+    };
+    let error = wrong("vmlinux", 0);
+    assert!(matches!(error, Unresolved::AnnotatedNotUnique { .. }));
+    assert_eq!(
+        error.to_string(),
+        "'show' is annotated with position 0 (unique), but 'vmlinux' has 2 of them"
+    );
+    let error = wrong("vmlinux", 3);
+    assert_eq!(
+        error.to_string(),
+        "'show' is annotated with position 3, but 'vmlinux' has 2 of them"
+    );
+    let Unresolved::NotFound { causes, .. } = wrong("kvm_intel", 1) else { panic!() };
+    assert_eq!(causes, [Cause::OtherObject(ObjectName::vmlinux())]);
+}
+
+#[test]
+fn the_gate_may_be_another_object_than_the_owner() {
+    let said = annotation(Some("kvm_intel"), Some("vmlinux"), 0);
+    let expected = text(".klp.sym.kvm_intel.vmx_only,0", "vmlinux", Basis::Annotated);
+    assert_eq!(klp(&proven(), "vmx_only", Some(&said)), expected);
+}
+
+#[test]
+fn an_annotation_without_an_object_takes_the_only_one() {
+    let said = annotation(None, None, 2);
+    assert_eq!(klp(&proven(), "show", Some(&said)).0, ".klp.sym.vmlinux.show,2");
+    let error = ask(&proven(), "both", Some(&annotation(None, None, 1))).unwrap_err();
+    assert!(matches!(error, Unresolved::Ambiguous { .. }));
+    let error = ask(&proven(), "absent", Some(&said)).unwrap_err();
+    assert_eq!(error.to_string(), "'absent' is not found");
+}
+
+#[test]
+fn an_annotation_for_an_object_that_no_source_has_is_refused() {
+    let said = annotation(Some("ext4"), None, 0);
+    let error = ask(&proven(), "ext4_find", Some(&said)).unwrap_err();
+    let Unresolved::ObjectUnknown { owner, known, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(owner.as_str(), "ext4");
+    assert_eq!(known.len(), 2);
+}
+
+#[test]
+fn without_any_source_annotations_are_taken_as_they_are_and_the_rest_stays() {
+    let answer = Sources::new().answer(&crate::symbols::Wanted::new(["f"])).unwrap();
+    let said = annotation(Some("ext4"), Some("vmlinux"), 7);
+    let expected = text(".klp.sym.ext4.f,7", "vmlinux", Basis::Unverified);
+    assert_eq!(klp(&answer, "f", Some(&said)), expected);
+    assert_eq!(ask(&answer, "f", None), Ok(Resolution::NoSource));
+}
+
+#[test]
+fn positions_from_an_alphabetical_list_are_unproven_and_position_0_is_not() {
+    let answer = map(Order::Alphabetical, SYMBOLS);
+    let unproven = |name, position| {
+        let said = annotation(Some("vmlinux"), None, position);
+        match ask(&answer, name, Some(&said)).unwrap() {
+            Resolution::Klp(klp) => klp.order_unproven(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(unproven("show", 2));
+    assert!(!unproven("unique", 0));
+}
+
+#[test]
+fn exports_of_vmlinux_stay_ordinary_unless_made_for_named_modules() {
+    let answer = proven();
+    assert!(matches!(ask(&answer, "exported", None), Ok(Resolution::Export(_))));
+    let expected = text(".klp.sym.vmlinux.unique,0", "vmlinux", Basis::Exported);
+    assert_eq!(klp(&answer, "unique", None), expected);
+}
+
+#[test]
+fn exports_of_modules_become_klp_symbols_unless_they_are_to_be_kept() {
+    let answer = proven();
+    let expected = text(".klp.sym.kvm_intel.vmx_exported,0", "kvm_intel", Basis::Exported);
+    assert_eq!(klp(&answer, "vmx_exported", None), expected);
+    // The symbols of ext4 are not told, but what is exported is unique by modpost's rule.
+    let expected = text(".klp.sym.ext4.remote,0", "ext4", Basis::Exported);
+    assert_eq!(klp(&answer, "remote", None), expected);
+    let keep = Resolver { keep_module_exports: true, ..Resolver::new(&answer) };
+    let query = Query { name: "vmx_exported", weak: false, loader: false, annotation: None };
+    assert!(matches!(keep.resolve(&query), Ok(Resolution::Export(_))));
+}
+
+#[test]
+fn of_several_symbols_of_an_export_the_one_that_is_not_local_is_meant() {
+    let mut answer = map(Order::Proven, &[("kvm_intel", "f"), ("kvm_intel", "f")]);
+    answer.exported("f", Export { owner: object("kvm_intel"), gpl: None, namespace: None });
+    assert!(matches!(ask(&answer, "f", None), Err(Unresolved::Ambiguous { .. })));
+    let global = Candidate {
+        binding: Some(Binding::Global),
+        position: NonZeroU32::new(3).unwrap(),
+        homonyms: 3,
+        ..answer.candidates("f")[0].clone()
+    };
+    answer.candidate(global);
+    assert_eq!(klp(&answer, "f", None).0, ".klp.sym.kvm_intel.f,3");
+}
+
+#[test]
+fn an_export_that_its_own_object_does_not_define_is_not_found() {
+    let mut answer = map(Order::Proven, &[]);
+    answer.exported("f", Export { owner: object("kvm_intel"), gpl: None, namespace: None });
+    let error = ask(&answer, "f", None).unwrap_err();
+    assert_eq!(error.to_string(), "'f' is not found in 'kvm_intel'");
+}
+
+#[test]
+fn init_memory_is_never_inferred() {
+    let error = ask(&proven(), "setup", None).unwrap_err();
+    assert!(matches!(error, Unresolved::InitMemory { .. }));
+    assert!(error.to_string().contains("init memory of 'vmlinux'"));
+    let said = annotation(Some("vmlinux"), None, 0);
+    let Ok(Resolution::Klp(klp)) = ask(&proven(), "setup", Some(&said)) else { panic!() };
+    assert!(klp.candidate.unwrap().init, "an author who insists is taken at their word");
+}
+
+#[test]
+fn weak_names_may_be_missing_and_others_may_not() {
+    let answer = proven();
+    let resolver = Resolver::new(&answer);
+    let weak = |name| Query { name, weak: true, loader: false, annotation: None };
+    assert_eq!(resolver.resolve(&weak("absent")), Ok(Resolution::WeakMissing));
+    assert!(matches!(resolver.resolve(&weak("vmx_only")), Ok(Resolution::Klp(_))));
+    assert!(matches!(ask(&answer, "absent", None), Err(Unresolved::NotFound { .. })));
+}
+
+#[test]
+fn what_the_loader_makes_needs_no_source() {
+    let answer = proven();
+    let query = Query { name: ".TOC.", weak: false, loader: true, annotation: None };
+    assert_eq!(Resolver::new(&answer).resolve(&query), Ok(Resolution::Loader));
+}
+
+#[test]
+fn names_that_no_klp_symbol_can_hold_are_refused() {
+    let said = annotation(Some("vmlinux"), None, 0);
+    for name in ["a,b", "", &"x".repeat(512)] {
+        let error = ask(&proven(), name, Some(&said)).unwrap_err();
+        assert!(matches!(error, Unresolved::Name(_)), "{name}");
+    }
+}
+
+#[test]
+fn near_names_and_variants_explain_what_is_not_found() {
+    let path = std::env::temp_dir().join(format!("klp-near-{}.klp", std::process::id()));
+    let list = "klp-convert-symbol-data.0.1\n*vmlinux\ncmdline_show.isra.0\ncmdline_shew\nfar\n";
+    std::fs::write(&path, list).unwrap();
+    let mut sources = Sources::new();
+    sources.push(TextList::new(&path));
+    let answer = sources.answer(&crate::symbols::Wanted::new(["cmdline_show"])).unwrap();
+    let mut error = ask(&answer, "cmdline_show", None).unwrap_err();
+    suggest(&sources, &mut [&mut error]).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let Unresolved::NotFound { causes, similar, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(
+        causes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["the compiler renamed it: 'cmdline_show.isra.0' in 'vmlinux'"]
+    );
+    let names: Vec<_> = similar.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(names, ["cmdline_show.isra.0", "cmdline_shew"]);
+}
