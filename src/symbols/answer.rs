@@ -4,6 +4,7 @@
 //! name in one object come from one source, and stand in the order of their positions.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -161,7 +162,7 @@ pub struct Answer {
     kernel: Kernel,
     objects: BTreeMap<ObjectName, Told>,
     candidates: FxHashMap<String, Vec<Candidate>>,
-    exports: FxHashMap<String, Vec<Export>>,
+    exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     any: bool,
 }
 
@@ -184,7 +185,8 @@ impl Answer {
     /// Who exports this name. A vmlinux export stands first.
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Export> {
-        self.exports.get(name)?.iter().min_by_key(|e| (!e.owner.is_vmlinux(), &e.owner))
+        let owners = self.exports.get(name)?;
+        owners.get(&ObjectName::vmlinux()).or_else(|| owners.values().next())
     }
 
     /// Whether a source tells the symbols of this object.
@@ -271,12 +273,57 @@ impl Answer {
 
     /// Adds an export; what two sources tell about the same one is joined.
     pub fn exported(&mut self, name: &str, export: Export) {
-        let known = self.exports.entry(name.into()).or_default();
-        if let Some(same) = known.iter_mut().find(|e| e.owner == export.owner) {
-            same.gpl = same.gpl.or(export.gpl);
-            same.namespace = same.namespace.take().or(export.namespace);
-        } else {
-            known.push(export);
+        match self.exports.entry(name.into()).or_default().entry(export.owner.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(export);
+            }
+            Entry::Occupied(mut entry) => {
+                let same = entry.get_mut();
+                same.gpl = same.gpl.or(export.gpl);
+                same.namespace = same.namespace.take().or(export.namespace);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn export(owner: &str, gpl: Option<bool>, namespace: Option<&str>) -> Export {
+        Export { owner: owner.parse().unwrap(), gpl, namespace: namespace.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_two_sources_tell_about_one_export_is_joined() {
+        let mut answer = Answer::default();
+        answer.exported("f", export("m", None, None));
+        answer.exported("f", export("m", Some(true), Some("NS")));
+        answer.exported("f", export("m", Some(false), None));
+        assert_eq!(answer.export("f"), Some(&export("m", Some(true), Some("NS"))));
+    }
+
+    #[test]
+    fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
+        let mut answer = Answer::default();
+        for owner in ["z", "a"] {
+            answer.exported("f", export(owner, None, None));
+        }
+        assert_eq!(answer.export("f").unwrap().owner.as_str(), "a");
+        answer.exported("f", export("vmlinux", None, None));
+        assert!(answer.export("f").unwrap().owner.is_vmlinux());
+    }
+
+    #[test]
+    fn what_is_known_of_the_kernel_is_not_forgotten() {
+        let mut answer = Answer::default();
+        let kernel = Kernel { release: Some("7.2".into()), machine: Some(22), endian: None };
+        answer.note(kernel).unwrap();
+        answer.note(Kernel { endian: Some(Endian::Big), ..Kernel::default() }).unwrap();
+        let known = answer.kernel();
+        assert_eq!((known.machine, known.endian), (Some(22), Some(Endian::Big)));
+        assert_eq!(known.release.as_deref(), Some("7.2"));
+        let other = Kernel { endian: Some(Endian::Little), ..Kernel::default() };
+        assert!(answer.note(other).is_err());
     }
 }

@@ -20,10 +20,10 @@ const GPL_SECTION: &[u8] = b"__ksymtab_gpl";
 /// The exports of wanted names that a visit met.
 #[derive(Debug, Default)]
 pub(super) struct Exports<'a> {
-    /// Name and whether it is in the section for GPL exports.
-    entries: Vec<(&'a str, bool)>,
-    /// Name, section index and `st_value` of the namespace.
-    namespaces: Vec<(&'a str, usize, u64)>,
+    /// By name, whether it is in the section for GPL exports.
+    entries: FxHashMap<&'a str, bool>,
+    /// By name, section index and `st_value` of the namespace.
+    namespaces: FxHashMap<&'a str, (usize, u64)>,
 }
 
 impl<'a> Exports<'a> {
@@ -34,11 +34,11 @@ impl<'a> Exports<'a> {
         }
         let named = |prefix: &str| wanted.find(symbol.name.strip_prefix(prefix.as_bytes())?);
         if let Some(name) = named(KSYMTAB_PREFIX).or_else(|| named(EXPORT_PREFIX)) {
-            self.entries.push((name, symbol.section_name() == GPL_SECTION));
+            self.entries.insert(name, symbol.section_name() == GPL_SECTION);
         } else if let Some(name) = named(NAMESPACE_PREFIX)
             && let Place::Section(section) = symbol.place
         {
-            self.namespaces.push((name, section, symbol.value));
+            self.namespaces.insert(name, (section, symbol.value));
         }
     }
 
@@ -52,7 +52,7 @@ impl<'a> Exports<'a> {
         let has_gpl_section = table.sections().iter().any(|s| table.name(s) == GPL_SECTION);
         let relocatable = table.file_type == elf::ET_REL;
         let mut names: FxHashMap<&str, String> = FxHashMap::default();
-        for (name, index, value) in self.namespaces {
+        for (name, (index, value)) in self.namespaces {
             let Some(section) = table.sections().get(index).cloned() else {
                 continue;
             };

@@ -7,6 +7,7 @@
 //! `klp_find_object_symbol` in `kernel/livepatch/core.c` and the two walks that it calls.
 
 mod answer;
+mod compressed;
 mod error;
 mod exports;
 #[cfg(test)]

@@ -134,7 +134,6 @@ impl Ranked {
         };
         let live = !init && stays(symbol);
         self.live += u32::from(live);
-        let section = symbol.section_name();
         self.candidates.push(Candidate {
             object: object.clone(),
             name: name.into(),
@@ -144,7 +143,7 @@ impl Ranked {
             address: Some(symbol.value),
             size: Some(symbol.size),
             file: symbol.source_file(),
-            section: symbol.section.map(|_| String::from_utf8_lossy(section).into_owned()),
+            section: symbol.shown_section(),
             binding: Some(symbol.binding()),
             kind: Some(symbol.kind()),
             init,

@@ -12,6 +12,7 @@ use std::path::Path;
 use object::elf;
 use scroll::{Endian, Pread};
 
+use super::compressed::compression;
 use super::{Binding, Kind, SymbolError, SymbolErrorKind};
 
 const HEADER_SIZE: usize = 64;
@@ -22,6 +23,9 @@ const BLOCK: u64 = 8192;
 /// Where the search for the end of a name stops. Longer names are cut, and equal none that is
 /// wanted; without a limit, names that overlap would cost quadratic time.
 const NAME_MAX: usize = 4096;
+
+/// Longest name of a file or section to show (`NAME_MAX` of Linux).
+const SHOWN_MAX: usize = 255;
 
 type Result<T> = std::result::Result<T, SymbolErrorKind>;
 
@@ -111,11 +115,21 @@ impl<'a> Symbol<'a> {
         self.section.map_or(b"", |(_, name)| name)
     }
 
+    /// Name of its section, to show.
+    pub(super) fn shown_section(&self) -> Option<String> {
+        self.section.map(|(_, name)| shown(name))
+    }
+
     /// The source file of a local symbol. The linker puts all globals behind the last file.
     pub(super) fn source_file(&self) -> Option<String> {
         let known = self.binding() == Binding::Local && !self.file.is_empty();
-        known.then(|| String::from_utf8_lossy(self.file).into_owned())
+        known.then(|| shown(self.file))
     }
+}
+
+/// A name to show. It is cut, because a file of ten megabytes may say it a million times.
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(name.get(..SHOWN_MAX).unwrap_or(name)).into_owned()
 }
 
 /// An open ELF file with its section headers.
@@ -141,18 +155,6 @@ impl ElfTable<File> {
         }
         Self::read(file).map_err(|kind| SymbolError::new(path, kind))
     }
-}
-
-/// The refusal of a file that starts with the magic number of a compressed format.
-fn compression(magic: &[u8], path: &Path) -> Option<SymbolErrorKind> {
-    let (format, tool) = match magic {
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "xz -dk"),
-        [0x1f, 0x8b, ..] => ("gzip", "gzip -dk"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstd -dk"),
-        [b'B', b'Z', b'h', ..] => ("bzip2", "bzip2 -dk"),
-        _ => return None,
-    };
-    Some(SymbolErrorKind::Compressed { format, command: format!("{tool} {}", path.display()) })
 }
 
 impl<R: Read + Seek> ElfTable<R> {
@@ -371,25 +373,4 @@ fn text(table: &[u8], offset: u64) -> &[u8] {
     let rest = table.get(start..).unwrap_or(&[]);
     let rest = rest.get(..NAME_MAX).unwrap_or(rest);
     rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len())).unwrap_or(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn compressed_files_are_refused_with_the_command_that_helps() {
-        let path = Path::new("a/m.ko");
-        for (magic, command) in [
-            (&b"\xfd7zXZ\0"[..], "xz -dk a/m.ko"),
-            (b"\x1f\x8b\x08\0\0\0", "gzip -dk a/m.ko"),
-            (b"\x28\xb5\x2f\xfd\0\0", "zstd -dk a/m.ko"),
-            (b"BZh91A", "bzip2 -dk a/m.ko"),
-        ] {
-            let text = compression(magic, path).unwrap().to_string();
-            assert!(text.ends_with(command), "{text}");
-        }
-        assert!(compression(b"\x7fELF\x02\x01", path).is_none());
-        assert!(compression(b"", path).is_none());
-    }
 }

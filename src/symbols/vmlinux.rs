@@ -143,7 +143,7 @@ fn candidate(object: &ObjectName, name: &str, symbol: &Symbol<'_>) -> Candidate 
         address: Some(symbol.value),
         size: Some(symbol.size),
         file: symbol.source_file(),
-        section: symbol.section.map(|_| String::from_utf8_lossy(section).into_owned()),
+        section: symbol.shown_section(),
         binding: Some(symbol.binding()),
         kind: Some(symbol.kind()),
         init: section.starts_with(b".init"),
