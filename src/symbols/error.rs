@@ -83,7 +83,7 @@ pub enum SymbolErrorKind {
     #[error("line ends in a carriage return; convert the file: sed -i 's/\\r$//' FILE")]
     CarriageReturn,
     /// A line has bytes that no such file has.
-    #[error("{0} in a text file")]
+    #[error("{0}, which no line may have")]
     Junk(&'static str),
     /// A line is longer than any line of this kind.
     #[error("line of more than {0} bytes")]

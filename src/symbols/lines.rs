@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn junk_is_refused_with_its_line() {
-        assert_eq!(refused(b"a\nb\0\n"), (Some(2), "NUL byte in a text file".into()));
-        assert_eq!(refused(b"a\nb c\n").1, "white space in a text file");
+        assert_eq!(refused(b"a\nb\0\n"), (Some(2), "NUL byte, which no line may have".into()));
+        assert_eq!(refused(b"a\nb c\n").1, "white space, which no line may have");
         assert_eq!(
             refused(b"a\n\n\x1b[1m\n"),
-            (Some(3), "control character in a text file".into())
+            (Some(3), "control character, which no line may have".into())
         );
-        assert_eq!(refused(b"a\n\x7f").1, "control character in a text file");
-        assert_eq!(refused(b"\xff\xfe\n").1, "bytes that are not UTF-8 in a text file");
+        assert_eq!(refused(b"a\n\x7f").1, "control character, which no line may have");
+        assert_eq!(refused(b"\xff\xfe\n").1, "bytes that are not UTF-8, which no line may have");
         assert!(lines("symböl\n".as_bytes()).is_ok());
     }
 

@@ -245,7 +245,7 @@ mod tests {
         for version in ["0.2", "0.10", "0.1 ", "1", ""] {
             let text = refused(&format!("klp-convert-symbol-data.{version}\n*vmlinux\n"));
             let claim = if version == "0.1 " {
-                "symbols.klp:1: white space in a text file".into()
+                "symbols.klp:1: white space, which no line may have".into()
             } else {
                 format!("symbols.klp:1: symbol list of version '{version}', only 0.1 is known")
             };
