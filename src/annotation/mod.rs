@@ -1,6 +1,6 @@
 //! What a livepatch author says about a symbol, in either historical dialect.
 //!
-//! [`arrays`] reads `KLP_MODULE_RELOC`/`KLP_SYMPOS` (klp-convert v1 to v7), [`names`] reads
+//! `arrays` reads `KLP_MODULE_RELOC`/`KLP_SYMPOS` (klp-convert v1 to v7), `names` reads
 //! `KLP_RELOC_SYMBOL[_POS]` (the minimal version). Both decode to the same [`Annotation`], keyed by
 //! ELF symbol, not by name: one module may use one name in two objects, or two positions of one
 //! name. Nothing of an annotation reaches the output: [`Annotations`] lists what goes with it.

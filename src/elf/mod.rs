@@ -1,7 +1,7 @@
 //! A kernel module as a read-only view, and the rewriter that emits it again.
 //!
 //! [`Module`] is what every command starts with: 64-bit ELF of either byte order, validated once,
-//! never copied. [`rewrite`] takes a module and [`Edits`] and gives new bytes in which everything
+//! never copied. [`rewrite()`] takes a module and [`Edits`] and gives new bytes in which everything
 //! that was not edited is as it was. Nothing here knows a machine; numbers of relocation types pass
 //! through. Invariants: no edits, the input's own bytes; any input, a result or an error.
 
