@@ -1,6 +1,6 @@
 //! What to change in a module.
 //!
-//! A value that is collected while a module is looked at, and consumed by [`rewrite`](super::rewrite).
+//! A value that is collected while a module is looked at, and consumed by [`rewrite`](super::rewrite()).
 //! Every index is one of the module as it was read, even where earlier edits remove something.
 //! Whether edits fit a module is checked when they are applied.
 
