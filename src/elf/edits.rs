@@ -1,6 +1,6 @@
 //! What to change in a module.
 //!
-//! A value that is collected while a module is looked at, and consumed by [`rewrite`](super::rewrite()).
+//! A value that is collected while a module is looked at, and consumed by [`rewrite()`](super::rewrite()).
 //! Every index is one of the module as it was read, even where earlier edits remove something.
 //! Whether edits fit a module is checked when they are applied.
 
@@ -109,6 +109,11 @@ impl Edits {
     /// Puts a symbol elsewhere. The value stays, but is 0 for [`SymbolSection::Livepatch`].
     pub fn set_symbol_section(&mut self, symbol: SymbolIndex, section: SymbolSection) {
         self.places.insert(symbol, section);
+    }
+
+    /// Where a symbol that was in `old` is after the edits, in old numbering.
+    pub(super) fn place(&self, symbol: SymbolIndex, old: SymbolSection) -> SymbolSection {
+        self.places.get(&symbol).copied().unwrap_or(old)
     }
 
     /// Checks that everything named exists in the module and may be changed as asked.

@@ -37,11 +37,9 @@ pub(super) fn emit(
     let endian = old.endian;
     let mut order: Vec<usize> = (1..outputs.len()).collect();
     // Empty bodies first among those at one offset, or they would move behind the other's end.
-    order.sort_by_key(|&slot| {
-        let key = |output: &Output<'_>| {
-            (!output.is_old, output.header.sh_offset.get(endian), !output.body.is_empty())
-        };
-        outputs.get(slot).filter(|output| output.is_old).map_or((true, 0, true), key)
+    order.sort_by_key(|&slot| match outputs.get(slot) {
+        Some(old) if old.is_old => (false, old.header.sh_offset.get(endian), !old.body.is_empty()),
+        _ => (true, 0, true),
     });
     let mut end = u64::from(HEADER_LEN);
     for &slot in &order {

@@ -2,77 +2,9 @@
 //!
 //! Every error names its place: the section by index and name, the entry or symbol by index.
 
-use std::fmt;
-
 use bstr::BString;
 
-use super::{SectionIndex, SymbolIndex};
-
-/// A section as people find it in a listing: number and name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SectionPlace {
-    /// Index in the section header table.
-    pub index: SectionIndex,
-    /// The section's name; empty where names could not be read yet.
-    pub name: BString,
-}
-
-impl SectionPlace {
-    pub(super) fn new(index: SectionIndex, name: &[u8]) -> Self {
-        Self { index, name: name.into() }
-    }
-}
-
-impl fmt::Display for SectionPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "section {} '{}'", self.index, self.name)
-    }
-}
-
-/// A symbol as people find it in a listing: number and name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SymbolPlace {
-    /// Index in the symbol table.
-    pub index: SymbolIndex,
-    /// The symbol's name; empty where it has none.
-    pub name: BString,
-}
-
-impl SymbolPlace {
-    pub(super) fn new(index: SymbolIndex, name: &[u8]) -> Self {
-        Self { index, name: name.into() }
-    }
-}
-
-impl fmt::Display for SymbolPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "symbol {} '{}'", self.index, self.name)
-    }
-}
-
-/// What is wrong with a string table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StringTableFault {
-    /// Its `sh_type` is not `SHT_STRTAB`.
-    Type(u32),
-    /// It has no bytes.
-    Empty,
-    /// Its first byte is not NUL.
-    NoLeadingNul,
-    /// Its last byte is not NUL.
-    NoTrailingNul,
-}
-
-impl fmt::Display for StringTableFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Type(sh_type) => write!(f, "has type {sh_type:#x}, not SHT_STRTAB"),
-            Self::Empty => f.write_str("is empty"),
-            Self::NoLeadingNul => f.write_str("does not start with NUL"),
-            Self::NoTrailingNul => f.write_str("does not end with NUL"),
-        }
-    }
-}
+use super::{SectionIndex, SectionPlace, StringTableFault, SymbolIndex, SymbolPlace};
 
 /// Why bytes are not a module, or why edits do not fit it. Offsets and sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -366,7 +298,6 @@ pub enum ElfError {
         /// Where in its body.
         offset: usize,
     },
-
     /// Edits name a section that does not exist, or the null section.
     #[error("edits name section {index} of {count}")]
     EditSection {

@@ -14,7 +14,7 @@ use super::header::Header;
 use super::rela::Relocations;
 use super::section::Section;
 use super::symbol::{Symbol, SymbolTable};
-use super::{ElfError, SectionIndex, SymbolIndex, modinfo, signature, validate};
+use super::{ElfError, SectionIndex, SymbolIndex, SymbolPlace, modinfo, signature, validate};
 
 /// A parsed and validated 64-bit ELF file of either byte order.
 #[derive(Debug, Clone)]
@@ -126,6 +126,11 @@ impl<'data> Module<'data> {
     #[must_use]
     pub fn symbol(&self, index: SymbolIndex) -> Option<Symbol<'data>> {
         self.symbols.get(index.slot())
+    }
+
+    /// How errors name a symbol.
+    pub(super) fn symbol_place(&self, index: SymbolIndex) -> SymbolPlace {
+        SymbolPlace::new(index, self.symbol(index).map_or(&[], |symbol| symbol.name))
     }
 
     /// The symbol table, of which there is exactly one.

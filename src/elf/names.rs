@@ -8,7 +8,7 @@ use object::elf::SHT_NULL;
 use super::renumber::Renumbering;
 use super::section::Section;
 use super::strings::{NewStrings, StringTable};
-use super::{Edits, ElfError, Module, SectionIndex};
+use super::{Edits, ElfError, Module, SectionIndex, SymbolIndex};
 
 /// New string tables, where they are new.
 #[derive(Debug)]
@@ -104,9 +104,10 @@ fn build<'a>(
     let endian = module.header.endian;
     if readers.symbols {
         used.reserve(module.symbol_count());
-        for (symbol, raw) in module.symbols().zip(module.symbols.entries) {
-            let renamed = edits.names.contains_key(&symbol.index);
-            if !renamed && renumbering.symbol(symbol.index).is_some() {
+        for (slot, raw) in module.symbols.entries.iter().enumerate() {
+            let index = SymbolIndex::of_slot(slot);
+            let renamed = edits.names.contains_key(&index);
+            if !renamed && renumbering.symbol(index).is_some() {
                 used.push(raw.st_name.get(endian));
             }
         }

@@ -4,7 +4,7 @@
 //! maps are identities. Invariant: once made, no kept section, symbol or relocation that the module
 //! had names anything removed.
 
-use object::elf::{SHT_GROUP, SHT_RELA, SHT_SYMTAB};
+use object::elf::{SHT_GROUP, SHT_NULL, SHT_RELA, SHT_SYMTAB};
 
 use super::section::Section;
 use super::{
@@ -60,6 +60,16 @@ impl Renumbering {
         self.sections.get(old.slot()).copied().flatten()
     }
 
+    /// Where a symbol that stays is in new numbering.
+    pub(super) fn place(&self, old: SymbolSection) -> SymbolSection {
+        match old {
+            SymbolSection::Defined(section) => {
+                SymbolSection::Defined(self.section(section).unwrap_or_default())
+            }
+            other => other,
+        }
+    }
+
     /// The new index of a symbol, unless it is removed.
     pub(super) fn symbol(&self, old: SymbolIndex) -> Option<SymbolIndex> {
         match &self.symbols {
@@ -104,12 +114,13 @@ impl Renumbering {
     ) -> Result<(), ElfError> {
         let count = module.symbol_count();
         for (entry, rela) in relocations.enumerate() {
-            let Some(symbol) = module.symbol(rela.symbol) else {
-                let (section, symbol) = (place(), rela.symbol);
+            let symbol = rela.symbol;
+            if symbol.slot() >= count {
+                let section = place();
                 return Err(ElfError::RelocationSymbol { section, entry, symbol, count });
-            };
-            if self.symbol(rela.symbol).is_none() {
-                let (section, removed) = (place(), symbol.place());
+            }
+            if self.symbol(symbol).is_none() {
+                let (section, removed) = (place(), module.symbol_place(symbol));
                 return Err(ElfError::NamesRemovedSymbol { section, entry, removed });
             }
         }
@@ -120,7 +131,9 @@ impl Renumbering {
         if !self.moves_sections() {
             return Ok(());
         }
-        for section in module.sections().skip(1).filter(|s| self.section(s.index).is_some()) {
+        // The fields of a null section mean nothing.
+        let used = module.sections().filter(|section| section.sh_type != SHT_NULL);
+        for section in used.filter(|section| self.section(section.index).is_some()) {
             let info = names_section(section).then(|| SectionIndex::new(section.sh_info));
             let fields = [("sh_link", Some(section.sh_link)), ("sh_info", info)];
             for (field, target) in fields {
@@ -137,11 +150,11 @@ impl Renumbering {
 
     fn check_symbols(&self, module: &Module<'_>, edits: &Edits) -> Result<(), ElfError> {
         if self.moves_symbols() {
-            for group in module.sections().filter(|section| section.sh_type == SHT_GROUP) {
-                let name = module.symbol(SymbolIndex::new(group.sh_info));
-                let name = name.filter(|_| self.section(group.index).is_some());
-                if let Some(removed) = name.filter(|symbol| self.symbol(symbol.index).is_none()) {
-                    let (section, removed) = (group.place(), removed.place());
+            let groups = module.sections().filter(|section| section.sh_type == SHT_GROUP);
+            for group in groups.filter(|group| self.section(group.index).is_some()) {
+                let name = SymbolIndex::new(group.sh_info);
+                if self.symbol(name).is_none() {
+                    let (section, removed) = (group.place(), module.symbol_place(name));
                     return Err(ElfError::GroupOfRemovedSymbol { section, removed });
                 }
             }
@@ -149,14 +162,14 @@ impl Renumbering {
         if !self.moves_sections() {
             return Ok(());
         }
-        for symbol in module.symbols().filter(|symbol| self.symbol(symbol.index).is_some()) {
-            let place = edits.places.get(&symbol.index).copied().unwrap_or(symbol.section);
-            let SymbolSection::Defined(index) = place else {
+        let places = module.symbols.places();
+        for (symbol, old) in places.filter(|(symbol, _)| self.symbol(*symbol).is_some()) {
+            let SymbolSection::Defined(index) = edits.place(symbol, old) else {
                 continue;
             };
             let section = module.section(index).filter(|_| self.section(index).is_none());
             if let Some(removed) = section {
-                let (symbol, removed) = (symbol.place(), removed.place());
+                let (symbol, removed) = (module.symbol_place(symbol), removed.place());
                 return Err(ElfError::InRemovedSection { symbol, removed });
             }
         }

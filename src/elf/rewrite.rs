@@ -2,9 +2,8 @@
 //!
 //! Last step of a conversion. The file is: header, bodies in their original order and alignment,
 //! new sections behind them, the section header table last. Bodies that no edit touches are
-//! borrowed. Gaps, trailing bytes and an appended signature (which would no longer fit) are left
-//! out. The linker's own layout of the file means nothing to the loader: it follows `sh_offset`
-//! (`copy_module_from_user`, `move_module` in `kernel/module/main.c`).
+//! borrowed. The linker's own layout of the file means nothing to the loader, which follows
+//! `sh_offset` (`move_module` in `kernel/module/main.c`).
 
 use std::borrow::Cow;
 
@@ -21,7 +20,6 @@ use super::section::Section;
 use super::tables::{self, NewSymbols, SHT_LLVM_ADDRSIG};
 use super::{
     Edits, ElfError, Module, NewBody, NewSection, SectionFlags, SectionIndex, SectionPlace,
-    SymbolSection,
 };
 
 /// Name of the extended section indices where the rewriter has to add them.
@@ -30,7 +28,9 @@ const EXTENDED_NAME: &[u8] = b".symtab_shndx";
 /// Applies edits to a relocatable module and gives the new file.
 ///
 /// Without edits these are the module's own bytes, signature included. Everything that the edits do
-/// not touch keeps its bytes, order, alignment and, where nothing is removed, its index.
+/// not touch keeps its bytes, order, alignment and, where nothing is removed, its index. What is in
+/// no section (gaps, trailing bytes, a signature) is left out. A string table in which names come or
+/// go keeps the strings in use; one that unknown sections read, too, is only appended to.
 ///
 /// # Errors
 /// [`ElfError`] when an edit names what does not exist or leaves a reference to something removed,
@@ -44,9 +44,39 @@ pub fn rewrite<'data>(module: &Module<'data>, edits: &Edits) -> Result<Cow<'data
     }
     edits.check(module)?;
     let renumbering = Renumbering::new(module, edits)?;
-    let sections = Rewriter { module, edits, renumbering: &renumbering }.sections()?;
+    let extended = needs_extended(module, edits, &renumbering).then_some(EXTENDED_NAME);
+    let names = Names::new(module, edits, &renumbering, extended)?;
+    let symbols_change = names.of_symbols().is_some()
+        || !edits.places.is_empty()
+        || renumbering.moves_sections()
+        || renumbering.moves_symbols();
+    let symbols =
+        symbols_change.then(|| NewSymbols::new(module, edits, &renumbering, names.of_symbols()));
+    let rewriter = Rewriter {
+        module,
+        edits,
+        renumbering: &renumbering,
+        names: &names,
+        symbols: symbols.as_ref(),
+    };
+    let mut sections = rewriter.sections()?;
+    if let (Some(name), Some(symbols)) = (extended, &symbols) {
+        sections.push(rewriter.extended(name, &symbols.extended));
+    }
     let names = renumbering.section(module.header.names).unwrap_or_default();
     emit(&module.header, names, sections).map(Cow::Owned)
+}
+
+/// Whether a symbol's section takes an extended index and the module has no table of them.
+fn needs_extended(module: &Module<'_>, edits: &Edits, renumbering: &Renumbering) -> bool {
+    let table = module.symbols.extended.map(|table| table.section);
+    let has_table = table.is_some_and(|table| renumbering.section(table).is_some());
+    if has_table || renumbering.kept_sections <= usize::from(SHN_LORESERVE) {
+        return false;
+    }
+    let places = module.symbols.places();
+    let mut kept = places.filter(|(symbol, _)| renumbering.symbol(*symbol).is_some());
+    kept.any(|(symbol, old)| renumbering.place(edits.place(symbol, old)).is_extended())
 }
 
 /// What the sections of the new file are made from.
@@ -55,76 +85,38 @@ struct Rewriter<'a, 'data> {
     module: &'a Module<'data>,
     edits: &'a Edits,
     renumbering: &'a Renumbering,
+    names: &'a Names<'a>,
+    symbols: Option<&'a NewSymbols>,
 }
 
 impl<'a> Rewriter<'a, '_> {
-    /// All sections of the new file by new index.
+    /// Old sections that stay and added ones, by new index.
     fn sections(&self) -> Result<Vec<Output<'a>>, ElfError> {
-        let extended = self.needs_extended().then_some(EXTENDED_NAME);
-        let names = Names::new(self.module, self.edits, self.renumbering, extended)?;
-        let symbols = self.symbols_change(&names).then(|| {
-            NewSymbols::new(self.module, self.edits, self.renumbering, names.of_symbols())
-        });
         let mut outputs = Vec::with_capacity(self.renumbering.kept_sections);
         for (section, raw) in self.module.sections().zip(self.module.header.sections) {
             if self.renumbering.section(section.index).is_some() {
-                let body = self.body(section, &names, symbols.as_ref())?;
-                outputs.push(self.kept(section, raw, &names, body));
+                let body = self.body(section)?;
+                outputs.push(self.kept(section, raw, body));
             }
         }
         for section in &self.edits.new_sections {
-            outputs.push(self.added(section, &names)?);
-        }
-        if let (Some(name), Some(symbols)) = (extended, symbols) {
-            outputs.push(self.extended(name, &names, symbols.extended));
+            outputs.push(self.added(section)?);
         }
         Ok(outputs)
     }
 
-    /// Whether a symbol's section takes an extended index and the module has no table of them.
-    fn needs_extended(&self) -> bool {
-        let module = self.module;
-        let table =
-            module.symbols.extended.and_then(|table| self.renumbering.section(table.section));
-        let few = self.renumbering.kept_sections <= usize::from(SHN_LORESERVE);
-        if few || table.is_some() {
-            return false;
-        }
-        module.symbols().any(|symbol| {
-            let place = self.edits.places.get(&symbol.index).copied().unwrap_or(symbol.section);
-            let kept = self.renumbering.symbol(symbol.index).is_some();
-            let SymbolSection::Defined(section) = place else {
-                return false;
-            };
-            let section = self.renumbering.section(section).unwrap_or_default();
-            kept && SymbolSection::Defined(section).is_extended()
-        })
-    }
-
-    fn symbols_change(&self, names: &Names<'_>) -> bool {
-        names.of_symbols().is_some()
-            || !self.edits.places.is_empty()
-            || self.renumbering.moves_sections()
-            || self.renumbering.moves_symbols()
-    }
-
     /// The new body of an old section.
-    fn body(
-        &self,
-        section: &Section<'_>,
-        names: &Names<'_>,
-        symbols: Option<&NewSymbols>,
-    ) -> Result<Cow<'a, [u8]>, ElfError> {
+    fn body(&self, section: &Section<'_>) -> Result<Cow<'a, [u8]>, ElfError> {
         let (module, renumbering) = (self.module, self.renumbering);
-        if let Some(table) = names.table(section.index) {
-            return Ok(Cow::Owned(table.to_vec()));
+        if let Some(table) = self.names.table(section.index) {
+            return Ok(Cow::Borrowed(table));
         }
-        if let Some(symbols) = symbols {
+        if let Some(symbols) = self.symbols {
             if section.index == module.symtab() {
-                return Ok(Cow::Owned(symbols.symtab.clone()));
+                return Ok(Cow::Borrowed(&symbols.symtab));
             }
             if module.symbols.extended.is_some_and(|table| table.section == section.index) {
-                return Ok(Cow::Owned(symbols.extended.clone()));
+                return Ok(Cow::Borrowed(&symbols.extended));
             }
         }
         if let Some(edited) = self.edits.relocations.get(&section.index) {
@@ -155,12 +147,11 @@ impl<'a> Rewriter<'a, '_> {
         &self,
         section: &Section<'_>,
         raw: &SectionHeader64<Endianness>,
-        names: &Names<'_>,
         body: Cow<'a, [u8]>,
     ) -> Output<'a> {
         let endian = self.module.header.endian;
         let mut header = *raw;
-        if let Some(offset) = names.of_section(section, raw.sh_name.get(endian)) {
+        if let Some(offset) = self.names.of_section(section, raw.sh_name.get(endian)) {
             header.sh_name = U32::new(endian, offset);
         }
         if section.sh_type != SHT_NULL {
@@ -176,7 +167,7 @@ impl<'a> Rewriter<'a, '_> {
         Output { header, body, is_old: true }
     }
 
-    fn added(&self, section: &'a NewSection, names: &Names<'_>) -> Result<Output<'a>, ElfError> {
+    fn added(&self, section: &'a NewSection) -> Result<Output<'a>, ElfError> {
         let (module, renumbering) = (self.module, self.renumbering);
         let place = || SectionPlace::new(SectionIndex::NULL, &section.name);
         let body = match &section.body {
@@ -193,7 +184,7 @@ impl<'a> Rewriter<'a, '_> {
             renumbering.section(old).ok_or_else(gone)
         };
         let fields = Fields {
-            name: names.of_new_section(&section.name),
+            name: self.names.of_new_section(&section.name),
             sh_type: section.sh_type,
             sh_flags: section.sh_flags,
             link: target("sh_link", section.link)?,
@@ -204,9 +195,9 @@ impl<'a> Rewriter<'a, '_> {
         Ok(fields.output(module.header.endian, body))
     }
 
-    fn extended(&self, name: &[u8], names: &Names<'_>, body: Vec<u8>) -> Output<'a> {
+    fn extended(&self, name: &[u8], body: &'a [u8]) -> Output<'a> {
         let fields = Fields {
-            name: names.of_new_section(name),
+            name: self.names.of_new_section(name),
             sh_type: SHT_SYMTAB_SHNDX,
             sh_flags: SectionFlags::empty(),
             link: self.renumbering.section(self.module.symtab()).unwrap_or_default(),
@@ -214,7 +205,7 @@ impl<'a> Rewriter<'a, '_> {
             sh_addralign: 4,
             sh_entsize: 4,
         };
-        fields.output(self.module.header.endian, Cow::Owned(body))
+        fields.output(self.module.header.endian, Cow::Borrowed(body))
     }
 }
 

@@ -4,8 +4,7 @@
 
 use object::elf::{SHT_NOBITS, SHT_NULL, SectionType};
 
-use super::error::SectionPlace;
-use super::{SectionFlags, SectionIndex};
+use super::{SectionFlags, SectionIndex, SectionPlace};
 
 /// A section header. Sizes, offsets and alignments are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

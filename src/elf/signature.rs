@@ -47,6 +47,14 @@ mod tests {
     }
 
     #[test]
+    fn the_names_before_an_old_signature_belong_to_it() {
+        let mut file = signed(100, 30);
+        file[100 + 3] = 4;
+        file[100 + 4] = 2;
+        assert_eq!(find(&file).unwrap(), Some(64..file.len()));
+    }
+
+    #[test]
     fn a_file_without_the_marker_is_unsigned() {
         assert_eq!(find(&[0; 64]).unwrap(), None);
         assert_eq!(find(b"").unwrap(), None);

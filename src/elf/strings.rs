@@ -5,12 +5,15 @@
 //! (linkers merge suffixes) keeps doing so. A table that sections of other kinds read by offset is
 //! never renumbered: there new names are appended.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use rustc_hash::FxHashMap;
 
 use super::{ElfError, SectionIndex};
 
-/// A string table: starts and ends with NUL.
+/// Longest string that a table may have, in bytes without its NUL.
+pub(super) const STRING_MAX: usize = 0xffff;
+
+/// A string table: starts and ends with NUL, and no string is longer than [`STRING_MAX`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StringTable<'data> {
     pub(super) section: SectionIndex,
@@ -22,6 +25,13 @@ impl<'data> StringTable<'data> {
     pub(super) fn get(&self, offset: u32) -> Option<&'data [u8]> {
         let tail = self.bytes.get(usize::try_from(offset).ok()?..)?;
         tail.get(..memchr(0, tail)?)
+    }
+
+    /// Whether a string is longer than [`STRING_MAX`].
+    pub(super) fn has_long_string(&self) -> bool {
+        let ends = memchr_iter(0, self.bytes);
+        let starts = std::iter::once(0).chain(ends.clone().map(|end| end.saturating_add(1)));
+        starts.zip(ends).any(|(start, end)| end.saturating_sub(start) > STRING_MAX)
     }
 }
 
@@ -61,11 +71,12 @@ impl<'a> NewStrings<'a> {
         let mut spans = Vec::new();
         let mut end = 0;
         for offset in used {
-            let Some(name) = old.get(offset) else {
-                continue;
-            };
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            if name.is_empty() || start < end {
+            if start < end {
+                continue;
+            }
+            let name = old.get(offset).unwrap_or_default();
+            if name.is_empty() {
                 continue;
             }
             spans.push(Span { old: offset, new: position(&bytes)? });
@@ -102,4 +113,56 @@ impl<'a> NewStrings<'a> {
 
 fn position(bytes: &[u8]) -> Result<u32, ElfError> {
     u32::try_from(bytes.len()).map_err(|_| ElfError::TooLarge("string table"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn table(bytes: &[u8]) -> StringTable<'_> {
+        StringTable { section: SectionIndex::new(1), bytes }
+    }
+
+    #[test]
+    fn strings_without_use_go_and_the_others_keep_their_order() {
+        let old = table(b"\0first\0second\0third\0");
+        let new = NewStrings::rebuild(old, vec![14, 3], [&b"new"[..], b"", b"new"]).unwrap();
+        assert_eq!(new.bytes, b"\0rst\0third\0new\0");
+        assert_eq!((new.kept(3), new.kept(14)), (1, 5));
+        assert_eq!((new.added(b"new"), new.added(b"")), (11, 0));
+    }
+
+    #[test]
+    fn appending_moves_nothing() {
+        let new = NewStrings::append(table(b"\0a\0"), [&b"a"[..]]).unwrap();
+        assert_eq!(new.bytes, b"\0a\0a\0");
+        assert_eq!((new.kept(1), new.added(b"a")), (1, 3));
+    }
+
+    #[test]
+    fn the_longest_string_has_65535_bytes() {
+        let longest = [&b"\0"[..], &[b'x'; STRING_MAX], b"\0"].concat();
+        assert!(!table(&longest).has_long_string());
+        let longer = [&b"\0"[..], &[b'x'; STRING_MAX + 1], b"\0\0"].concat();
+        assert!(table(&longer).has_long_string());
+    }
+
+    proptest! {
+        #[test]
+        fn every_string_in_use_survives(
+            text in "[ab\0]{0,40}",
+            used in prop::collection::vec(0_u32..40, 0..20),
+        ) {
+            let bytes = [b"\0", text.as_bytes(), b"\0"].concat();
+            let old = table(&bytes);
+            let used: Vec<u32> =
+                used.into_iter().filter(|&at| old.get(at).is_some_and(|s| !s.is_empty())).collect();
+            let new = NewStrings::rebuild(old, used.clone(), []).unwrap();
+            for offset in used {
+                prop_assert_eq!(table(&new.bytes).get(new.kept(offset)), old.get(offset));
+            }
+            prop_assert!(new.bytes.len() <= bytes.len());
+        }
+    }
 }

@@ -10,9 +10,8 @@ use object::elf::{
 };
 use object::{Endianness, elf};
 
-use super::error::SymbolPlace;
 use super::strings::StringTable;
-use super::{SectionIndex, SymbolIndex};
+use super::{SectionIndex, SymbolIndex, SymbolPlace};
 
 /// Section index of symbols that the livepatch core resolves.
 pub const SHN_LIVEPATCH: u16 = 0xff20;
@@ -102,6 +101,12 @@ impl<'data> SymbolTable<'data> {
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Symbol<'data>> + Clone + use<'data> {
         let table = *self;
         table.entries.iter().enumerate().map(move |(slot, raw)| table.decode(slot, raw))
+    }
+
+    /// Where every symbol is defined, by index, without a look at names.
+    pub(super) fn places(&self) -> impl Iterator<Item = (SymbolIndex, SymbolSection)> + '_ {
+        let entries = self.entries.iter().enumerate();
+        entries.map(|(slot, raw)| (SymbolIndex::of_slot(slot), self.section_of(slot, raw)))
     }
 
     fn decode(&self, slot: usize, raw: &Sym64<Endianness>) -> Symbol<'data> {

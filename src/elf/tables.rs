@@ -67,13 +67,8 @@ impl NewSymbols {
             if place == Some(SymbolSection::Livepatch) {
                 raw.st_value = U64::new(endian, 0);
             }
-            let place = match place.unwrap_or_else(|| table.section_of(slot, &raw)) {
-                SymbolSection::Defined(section) => {
-                    SymbolSection::Defined(renumbering.section(section).unwrap_or_default())
-                }
-                other => other,
-            };
-            let (short, long) = place.encode();
+            let place = place.unwrap_or_else(|| table.section_of(slot, &raw));
+            let (short, long) = renumbering.place(place).encode();
             raw.st_shndx = U16::new(endian, short);
             symtab.extend_from_slice(pod::bytes_of(&raw));
             extended.extend_from_slice(pod::bytes_of(&U32::new(endian, long)));

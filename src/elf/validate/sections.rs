@@ -1,0 +1,108 @@
+//! Section headers: names, bodies within the file, links that lead somewhere and end.
+
+use object::Endianness;
+use object::elf::{SHT_NULL, SHT_RELA, SectionHeader64};
+
+use super::super::header::Header;
+use super::super::section::Section;
+use super::super::{ElfError, SectionFlags, SectionIndex};
+use super::{body_in_file, string_table};
+
+/// Reads the section headers and their names.
+pub(in crate::elf) fn sections<'data>(
+    data: &'data [u8],
+    header: &Header<'data>,
+) -> Result<Vec<Section<'data>>, ElfError> {
+    let count = header.sections.len();
+    let missing = || ElfError::SectionNames { index: header.names.get(), count };
+    let raw = header.sections.get(header.names.slot()).ok_or_else(missing)?;
+    if header.names == SectionIndex::NULL {
+        return Err(missing());
+    }
+    let endian = header.endian;
+    let names = string_table(data, &section(header.names, raw, b"", endian))?;
+    let mut sections = Vec::with_capacity(count);
+    for (slot, raw) in header.sections.iter().enumerate() {
+        let index = SectionIndex::of_slot(slot);
+        let name = if raw.sh_type.get(endian) == SHT_NULL {
+            &[]
+        } else {
+            let offset = raw.sh_name.get(endian);
+            let size = names.bytes.len();
+            names.get(offset).ok_or(ElfError::SectionName { section: index, offset, size })?
+        };
+        sections.push(section(index, raw, name, endian));
+    }
+    // Section 0 has the extended counts in these fields.
+    for section in sections.iter().skip(1) {
+        header_fields(data, section, count)?;
+    }
+    link_cycles(&sections)?;
+    Ok(sections)
+}
+
+fn section<'data>(
+    index: SectionIndex,
+    raw: &SectionHeader64<Endianness>,
+    name: &'data [u8],
+    endian: Endianness,
+) -> Section<'data> {
+    Section {
+        index,
+        name,
+        sh_type: raw.sh_type.get(endian),
+        sh_flags: SectionFlags::from_bits_retain(raw.sh_flags.get(endian).0),
+        sh_addr: raw.sh_addr.get(endian),
+        sh_offset: raw.sh_offset.get(endian),
+        sh_size: raw.sh_size.get(endian),
+        sh_link: SectionIndex::new(raw.sh_link.get(endian)),
+        sh_info: raw.sh_info.get(endian),
+        sh_addralign: raw.sh_addralign.get(endian),
+        sh_entsize: raw.sh_entsize.get(endian),
+    }
+}
+
+/// What each header says by itself.
+fn header_fields(data: &[u8], section: &Section<'_>, count: usize) -> Result<(), ElfError> {
+    if section.sh_type == SHT_NULL {
+        return Ok(());
+    }
+    body_in_file(data, section)?;
+    let align = section.sh_addralign;
+    if align != 0 && !align.is_power_of_two() {
+        return Err(ElfError::Alignment { section: section.place(), align });
+    }
+    let link = |field, value| ElfError::Link { section: section.place(), field, value, count };
+    if section.sh_link.slot() >= count {
+        return Err(link("sh_link", section.sh_link.get()));
+    }
+    let target = SectionIndex::new(section.sh_info);
+    let names_target =
+        section.sh_type == SHT_RELA || section.sh_flags.contains(SectionFlags::INFO_LINK);
+    if names_target && target.slot() >= count {
+        return Err(link("sh_info", section.sh_info));
+    }
+    Ok(())
+}
+
+/// Follows `sh_link` from every section; a section is looked at once.
+fn link_cycles(sections: &[Section<'_>]) -> Result<(), ElfError> {
+    let mut seen_from = vec![SectionIndex::NULL; sections.len()];
+    for start in sections.iter().skip(1) {
+        let mut at = Some(start);
+        while let Some(section) = at.filter(|section| section.sh_type != SHT_NULL) {
+            let Some(mark) = seen_from.get_mut(section.index.slot()) else {
+                break;
+            };
+            if *mark == start.index {
+                return Err(ElfError::LinkCycle { section: section.place() });
+            }
+            if *mark != SectionIndex::NULL {
+                break;
+            }
+            *mark = start.index;
+            at = sections.get(section.sh_link.slot());
+        }
+    }
+    Ok(())
+}
