@@ -1,1 +1,6 @@
 //! Fuzz targets and their properties.
+//!
+//! Each property is a plain function over bytes, in a module of its name. `cargo test` replays its
+//! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them.
+
+pub mod read;
