@@ -24,8 +24,8 @@ pub(super) fn run(args: &Explain, reporter: &Reporter) -> Outcome {
         let rules: Vec<_> = Rule::iter().map(|rule| rule.to_string()).collect();
         let (codes, rules) = (codes.join(" "), rules.join(" "));
         let name = &args.code;
-        reporter.remark(&format!("'{name}' is none of the codes\n  {codes}\nor rules\n  {rules}"));
-        return Outcome::Trouble;
+        let text = format!("'{name}' is none of the codes\n  {codes}\nor rules\n  {rules}");
+        return reporter.usage(&text);
     };
     if reporter.is_json() {
         return reporter.json(&Document { name: args.code.clone(), explanation });

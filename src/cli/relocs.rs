@@ -28,8 +28,7 @@ pub(super) fn run(args: &Relocs, reporter: &Reporter) -> Outcome {
     if backends.is_empty() {
         let names: Vec<_> = klp_arch::backends().iter().map(|b| b.name()).collect();
         let machine = args.machine.as_deref().unwrap_or_default();
-        reporter.remark(&format!("'{machine}' is none of {}", names.join(", ")));
-        return Outcome::Trouble;
+        return reporter.usage(&format!("'{machine}' is none of {}", names.join(", ")));
     }
     let entries = backends.iter().flat_map(|b| b.rows().iter().map(|row| entry(b.name(), row)));
     if reporter.is_json() {

@@ -62,6 +62,14 @@ impl Reporter {
         }
     }
 
+    /// Says what is wrong with the arguments; like a usage error, whatever the format.
+    #[expect(clippy::unused_self, reason = "everything printed goes through the reporter")]
+    pub(super) fn usage(&self, text: &str) -> Outcome {
+        // Nothing can be said about an stderr that is gone.
+        let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {text}");
+        Outcome::Trouble
+    }
+
     /// Prints the result that was asked for.
     pub(super) fn text(&self, text: &str) -> Outcome {
         written(anstream::stdout().lock().write_all(text.as_bytes()))
