@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::klp::{ObjectName, Target};
 
@@ -93,6 +93,10 @@ pub(super) struct Maps {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("map")
+    .args(["symbols", "vmlinux", "modules", "symvers"])
+    .multiple(true)
+    .required(true))]
 pub(super) struct Convert {
     /// The module to convert
     #[arg(value_name = "IN.ko")]
@@ -129,7 +133,7 @@ pub(super) struct Convert {
 pub(super) struct Check {
     /// The modules to check
     #[arg(value_name = "MODULE.ko", required = true)]
-    pub(super) modules: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits

@@ -24,10 +24,10 @@ struct Verdict {
 }
 
 pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
-    let progress = progress(args.modules.len());
+    let progress = progress(args.files.len());
     let mut outcome = Outcome::Done;
     let mut verdicts = Vec::new();
-    for path in &args.modules {
+    for path in &args.files {
         let (verdict, end) = one(path, args);
         if end != Outcome::Done && outcome != Outcome::Trouble {
             outcome = end;
