@@ -1,0 +1,16 @@
+//! What the program promises, asked of the program itself and of the committed fixtures.
+//!
+//! [`machine`] knows the fixtures, [`tool`] runs the program, [`image`] reads ELF files without any
+//! code of the program's, [`patch`] breaks them. The rest are the promises, by subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod fixtures;
+mod image;
+mod machine;
+mod tool;

@@ -1,0 +1,135 @@
+//! The program, run as people and build scripts run it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::machine::{Machine, Map};
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let code = output.status.code().unwrap_or_else(|| panic!("killed: {stderr}"));
+        assert_ne!(code, 101, "{stderr}");
+        Self { code, stdout: String::from_utf8(output.stdout).expect("UTF-8"), stderr }
+    }
+
+    /// The run was a success and said nothing that was not asked for.
+    #[track_caller]
+    pub(crate) fn done(&self) -> &Self {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        self
+    }
+
+    /// The run refused its input: exit code 1, nothing on stdout, and all of `words` on stderr.
+    #[track_caller]
+    pub(crate) fn refused(&self, words: &[&str]) -> &Self {
+        self.failed(1, words)
+    }
+
+    /// The run had trouble: exit code 2, nothing on stdout, and all of `words` on stderr.
+    #[track_caller]
+    pub(crate) fn trouble(&self, words: &[&str]) -> &Self {
+        self.failed(2, words)
+    }
+
+    #[track_caller]
+    fn failed(&self, code: i32, words: &[&str]) -> &Self {
+        assert_eq!(self.code, code, "{}", self.stderr);
+        assert_eq!(self.stdout, "", "stdout is for what was asked for");
+        for word in words {
+            assert!(self.stderr.contains(word), "no '{word}' in:\n{}", self.stderr);
+        }
+        self
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
+    }
+}
+
+/// The program, with nothing on its standard input and no colours.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_klp-convert"));
+    command.stdin(Stdio::null()).env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
+    command
+}
+
+pub(crate) fn run<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Run {
+    Run::of(program().args(words).output().expect("the program starts"))
+}
+
+/// Runs a shell script with the program as `$0` and the arguments from `$1` on.
+pub(crate) fn shell(script: &str, arguments: &[&Path]) -> Run {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_klp-convert")]).args(arguments);
+    Run::of(command.stdin(Stdio::null()).output().expect("sh starts"))
+}
+
+/// A directory for one test, with an input in it and a place for the output.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file and says where it is.
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn output(&self) -> PathBuf {
+        self.path("out.ko")
+    }
+
+    pub(crate) fn written(&self) -> Vec<u8> {
+        std::fs::read(self.output()).expect("an output")
+    }
+
+    /// Names of the files that are there, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap();
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// Converts a file into [`Bench::output`] with a machine's maps.
+    pub(crate) fn convert(&self, input: &Path, machine: &Machine, map: Map) -> Run {
+        self.convert_with(input, machine.map(map))
+    }
+
+    /// Converts a file into [`Bench::output`] with further arguments.
+    pub(crate) fn convert_with<S: Into<OsString>>(
+        &self,
+        input: &Path,
+        further: impl IntoIterator<Item = S>,
+    ) -> Run {
+        let mut words: Vec<OsString> = vec!["convert".into(), input.into(), "-o".into()];
+        words.push(self.output().into());
+        words.extend(further.into_iter().map(Into::into));
+        run(words)
+    }
+}
