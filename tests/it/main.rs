@@ -13,4 +13,7 @@
 mod fixtures;
 mod image;
 mod machine;
+mod patch;
+mod readelf;
 mod tool;
+mod unchanged;

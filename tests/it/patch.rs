@@ -1,0 +1,118 @@
+//! Fixtures made wrong: bytes of a file changed at places that have a name.
+
+use object::elf::{FileHeader64, Rela64, SectionHeader64, Sym64};
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{Endianness, pod};
+
+/// An appended signature of 256 bytes as `scripts/sign-file` makes it: the signature, its
+/// `struct module_signature`, the marker.
+pub(crate) fn signature() -> Vec<u8> {
+    let mut signature = vec![0xa5; 256];
+    signature.extend([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
+    signature.extend(b"~Module signature appended~\n");
+    signature
+}
+
+/// A file that is being made wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Patched {
+    pub(crate) bytes: Vec<u8>,
+    endian: Endianness,
+}
+
+impl Patched {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        let header = FileHeader64::<Endianness>::parse(bytes.as_slice()).unwrap();
+        let endian = header.endian().unwrap();
+        Self { bytes, endian }
+    }
+
+    /// Changes the file header.
+    pub(crate) fn header(
+        mut self,
+        change: impl FnOnce(&mut FileHeader64<Endianness>, Endianness),
+    ) -> Self {
+        change(pod::from_bytes_mut(&mut self.bytes).unwrap().0, self.endian);
+        self
+    }
+
+    /// Changes the header of the section of this name.
+    pub(crate) fn section(
+        mut self,
+        name: &str,
+        change: impl FnOnce(&mut SectionHeader64<Endianness>, Endianness),
+    ) -> Self {
+        let at = self.header_of(name);
+        change(pod::from_bytes_mut(&mut self.bytes[at..]).unwrap().0, self.endian);
+        self
+    }
+
+    /// Changes an entry of a relocation section.
+    pub(crate) fn relocation(
+        self,
+        section: &str,
+        entry: usize,
+        change: impl FnOnce(&mut Rela64<Endianness>, Endianness),
+    ) -> Self {
+        self.entry(section, entry * 24, change)
+    }
+
+    /// Changes a symbol.
+    pub(crate) fn symbol(
+        self,
+        index: usize,
+        change: impl FnOnce(&mut Sym64<Endianness>, Endianness),
+    ) -> Self {
+        self.entry(".symtab", index * 24, change)
+    }
+
+    fn entry<T: pod::Pod>(
+        mut self,
+        section: &str,
+        offset: usize,
+        change: impl FnOnce(&mut T, Endianness),
+    ) -> Self {
+        let at = self.body(section).start + offset;
+        change(pod::from_bytes_mut(&mut self.bytes[at..]).unwrap().0, self.endian);
+        self
+    }
+
+    /// Changes the bytes of a section.
+    pub(crate) fn contents(mut self, section: &str, change: impl FnOnce(&mut [u8])) -> Self {
+        let body = self.body(section);
+        change(&mut self.bytes[body]);
+        self
+    }
+
+    /// Replaces bytes wherever they stand; both have the same length, and they must stand somewhere.
+    pub(crate) fn replace(mut self, old: &[u8], new: &[u8]) -> Self {
+        assert_eq!(old.len(), new.len());
+        let places: Vec<_> = memchr_all(&self.bytes, old);
+        assert!(!places.is_empty(), "{} is nowhere", String::from_utf8_lossy(old));
+        places.iter().for_each(|&at| self.bytes[at..at + new.len()].copy_from_slice(new));
+        self
+    }
+
+    /// Where a section's bytes are in the file.
+    pub(crate) fn body(&self, name: &str) -> std::ops::Range<usize> {
+        let at = self.header_of(name);
+        let header: &SectionHeader64<Endianness> = pod::from_bytes(&self.bytes[at..]).unwrap().0;
+        let (start, size) = header.file_range(self.endian).unwrap();
+        let start = usize::try_from(start).unwrap();
+        start..start + usize::try_from(size).unwrap()
+    }
+
+    /// Where a section's header is in the file.
+    fn header_of(&self, name: &str) -> usize {
+        let data = self.bytes.as_slice();
+        let header = FileHeader64::<Endianness>::parse(data).unwrap();
+        let table = header.sections(self.endian, data).unwrap();
+        let (index, _) =
+            table.section_by_name(self.endian, name.as_bytes()).expect("a section of this name");
+        usize::try_from(header.e_shoff(self.endian)).unwrap() + index.0 * 64
+    }
+}
+
+fn memchr_all(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).filter(|&at| bytes[at..].starts_with(wanted)).collect()
+}
