@@ -43,7 +43,7 @@ impl Listing {
                 .is_some_and(|w| w.ends_with(':') && w[..w.len() - 1].parse::<u32>().is_ok())
             {
                 listing.symbol(&words[1..]);
-            } else if words.len() >= 4 && words[0].len() == 16 && words[2].starts_with("R_") {
+            } else if words.len() >= 4 && words[..2].iter().all(|w| w.len() == 16) {
                 // The symbol's value comes first, where there is a symbol.
                 let skip = if words.len() > 4 { 4 } else { 3 };
                 let target = words[skip..].join(" ");
