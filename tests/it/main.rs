@@ -10,6 +10,10 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod bad_annotation;
+mod bad_list;
+mod bad_module;
+mod bad_place;
 mod fixtures;
 mod image;
 mod machine;

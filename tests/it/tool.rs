@@ -132,4 +132,24 @@ impl Bench {
         words.extend(further.into_iter().map(Into::into));
         run(words)
     }
+
+    /// A conversion that is refused, without and with an old output: no file appears, none changes,
+    /// and all of `words` are said.
+    #[track_caller]
+    pub(crate) fn refuses<S: Into<OsString>>(
+        &self,
+        input: &Path,
+        further: impl IntoIterator<Item = S>,
+        words: &[&str],
+    ) {
+        let further: Vec<OsString> = further.into_iter().map(Into::into).collect();
+        let before = self.files();
+        self.convert_with(input, further.clone()).refused(words);
+        assert_eq!(self.files(), before, "a refused conversion left a file");
+        self.file("out.ko", b"old");
+        self.convert_with(input, further).refused(words);
+        assert_eq!(self.written(), b"old", "a refused conversion touched the old output");
+        std::fs::remove_file(self.output()).unwrap();
+        assert_eq!(self.files(), before, "a refused conversion left a file");
+    }
 }

@@ -1,0 +1,164 @@
+//! Outputs that cannot be written, inputs that cannot be read, and signatures: what fails leaves
+//! nothing behind.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::{Machine, Map, machines};
+use crate::patch::signature;
+use crate::tool::{Bench, run, shell};
+
+const MODULE: &str = "lp_vmlinux_inferred.ko";
+
+fn first() -> Machine {
+    machines().remove(0)
+}
+
+/// What the first machine's module becomes.
+fn converted() -> Vec<u8> {
+    let (bench, machine) = (Bench::new(), first());
+    bench.convert(&machine.path(MODULE), &machine, Map::Elf).done();
+    bench.written()
+}
+
+#[test]
+fn an_output_that_is_the_input_replaces_it() {
+    let machine = first();
+    for in_place in [false, true] {
+        let bench = Bench::new();
+        let input = bench.file("in.ko", &machine.read(MODULE));
+        let mut words: Vec<OsString> = vec!["convert".into(), input.clone().into()];
+        if in_place {
+            words.push("--in-place".into());
+        } else {
+            words.extend(["-o".into(), input.clone().into()]);
+        }
+        run(words.into_iter().chain(machine.map(Map::Elf))).done();
+        assert!(std::fs::read(&input).unwrap() == converted());
+        assert_eq!(bench.files(), ["in.ko"]);
+    }
+}
+
+#[test]
+fn an_input_that_is_refused_is_not_touched_in_place() {
+    let machine = first();
+    let bench = Bench::new();
+    let bytes = machine.read("lp_homonym_unannotated.ko");
+    let input = bench.file("in.ko", &bytes);
+    let words = ["convert".into(), input.clone().into_os_string(), "--in-place".into()];
+    run(words.into_iter().chain(machine.map(Map::Elf))).refused(&["KLP-E0102"]);
+    assert!(std::fs::read(&input).unwrap() == bytes);
+    assert_eq!(bench.files(), ["in.ko"]);
+}
+
+/// The user that tests run as may be root, whom no permission stops: a directory that is not there
+/// and a file system that takes no files stop everybody.
+#[test]
+fn a_directory_that_takes_no_file_is_trouble() {
+    let machine = first();
+    let bench = Bench::new();
+    let missing = bench.path("missing/out.ko");
+    for output in [missing.as_path(), Path::new("/proc/klp-convert-out.ko")] {
+        let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
+        let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
+        ended.trouble(&["error[KLP-E0602]", output.to_str().unwrap()]);
+        assert_eq!(bench.files(), [""; 0]);
+    }
+}
+
+#[test]
+fn an_output_that_is_no_regular_file_is_trouble_and_stays() {
+    let machine = first();
+    let bench = Bench::new();
+    std::fs::create_dir(bench.output()).unwrap();
+    for output in [bench.output().as_path(), Path::new("/dev/full")] {
+        let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
+        let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
+        ended.trouble(&["error[KLP-E0602]", "not a regular file"]);
+    }
+    assert_eq!(bench.files(), ["out.ko"]);
+    assert!(bench.output().is_dir());
+}
+
+/// The limit on the size of a file stops a write midway, as a full disk does, and needs no
+/// privilege. The signal is ignored so that the write returns an error.
+#[test]
+fn a_write_that_stops_midway_leaves_the_old_output_and_no_other_file() {
+    let machine = first();
+    let limited = r#"trap '' XFSZ; ulimit -f 4; exec "$0" convert "$1" -o "$2" --vmlinux "$3" --symvers "$4""#;
+    let (input, vmlinux) = (machine.path(MODULE), machine.path("vmlinux.cut"));
+    let symvers = machine.path("Module.symvers");
+    let bench = Bench::new();
+    shell(limited, &[&input, &bench.output(), &vmlinux, &symvers]).trouble(&["error[KLP-E0602]"]);
+    assert_eq!(bench.files(), [""; 0]);
+    bench.file("out.ko", b"old");
+    shell(limited, &[&input, &bench.output(), &vmlinux, &symvers]).trouble(&["error[KLP-E0602]"]);
+    assert_eq!(bench.files(), ["out.ko"]);
+    assert_eq!(bench.written(), b"old");
+}
+
+/// Who may mount a file system can fill one.
+#[test]
+fn a_full_disk_is_trouble_and_leaves_nothing() {
+    let may_mount = Command::new("unshare").args(["-m", "true"]).output();
+    if !may_mount.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: no right to mount a small file system (the size limit stands in for it)"
+        );
+        return;
+    }
+    let machine = first();
+    let bench = Bench::new();
+    let script = r#"exec unshare -m sh -c '
+        mount -t tmpfs -o size=4k none "$5" || exit 3
+        "$0" convert "$1" -o "$5/out.ko" --vmlinux "$2" --symvers "$3"; code=$?
+        ls -A "$5" >&2; exit $code' "$0" "$@""#;
+    let (input, vmlinux) = (machine.path(MODULE), machine.path("vmlinux.cut"));
+    let symvers = machine.path("Module.symvers");
+    let directory = bench.path("");
+    let ended = shell(script, &[&input, &vmlinux, &symvers, &symvers, &directory]);
+    ended.trouble(&["error[KLP-E0602]", "No space left on device"]);
+    assert_eq!(ended.stderr.lines().count(), 1, "files are left: {}", ended.stderr);
+}
+
+#[test]
+fn an_input_that_cannot_be_read_is_trouble() {
+    let machine = first();
+    let bench = Bench::new();
+    for input in ["no/such/module.ko", "/"] {
+        let ended = bench.convert(Path::new(input), &machine, Map::Elf);
+        ended.trouble(&["error[KLP-E0601]", input]);
+        assert_eq!(bench.files(), [""; 0]);
+    }
+    let vmlinux = ["--vmlinux", "no/such/vmlinux"];
+    bench.convert_with(&machine.path(MODULE), vmlinux).trouble(&["error[KLP-E0601]", vmlinux[1]]);
+    assert_eq!(bench.files(), [""; 0]);
+}
+
+#[test]
+fn a_signed_module_is_refused_unless_the_signature_may_go() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let signed = [machine.read(MODULE), signature()].concat();
+        let input = bench.file("in.ko", &signed);
+        let words = ["error[KLP-E0003]", "appended signature of 296 bytes", "--strip-signature"];
+        bench.refuses(&input, machine.map(Map::Elf), &words);
+        let further = [vec!["--strip-signature".into()], machine.map(Map::Elf)].concat();
+        bench.convert_with(&input, further).done();
+        let stripped = bench.written();
+        bench.convert(&machine.path(MODULE), &machine, Map::Elf).done();
+        assert!(stripped == bench.written(), "{}", machine.name);
+    }
+}
+
+#[test]
+fn a_signature_that_is_longer_than_the_file_is_refused() {
+    let machine = first();
+    let mut bytes = [machine.read(MODULE), signature()].concat();
+    let length = bytes.len() - 28 - 4;
+    bytes[length] = 0x7f;
+    let bench = Bench::new();
+    let input = bench.file("in.ko", &bytes);
+    bench.refuses(&input, machine.map(Map::Elf), &["error[KLP-E0001]", "module signature before"]);
+}
