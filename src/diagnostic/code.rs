@@ -32,6 +32,9 @@ pub enum Code {
     /// The module carries an appended signature.
     #[strum(serialize = "KLP-E0003")]
     Signed,
+    /// The module is for another machine than the kernel.
+    #[strum(serialize = "KLP-E0004")]
+    OtherMachine,
     /// No symbol of the kernel has the name.
     #[strum(serialize = "KLP-E0101")]
     NotFound,

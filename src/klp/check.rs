@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use super::convert::{Failure, advise, backend};
+use super::convert::{Failure, advise, backend, same_machine};
 use super::{KlpSymbol, Refusal, Target, rules};
 use crate::elf::{Module, SymbolSection};
 use crate::resolve::{Annotation, Query, Resolution, Resolve, Resolver};
@@ -23,6 +23,7 @@ pub fn check(data: &[u8], sources: &Sources, target: Target) -> Result<(), Failu
         let wanted = names.klp.iter().map(|klp| klp.symbol.as_str());
         let wanted = wanted.chain(names.undefined.iter().map(|(name, _)| *name));
         let answer = sources.answer(&Wanted::new(wanted))?;
+        same_machine(&module, backend, &answer)?;
         let resolver = Resolver::new(&answer);
         names.klp.iter().for_each(|klp| refusals.extend(klp_symbol(klp, &resolver)));
         for &(name, weak) in &names.undefined {

@@ -9,7 +9,7 @@ use super::{Patched, Plan, Refusal, Target, Warning, planner, rewrite, rules};
 use crate::annotation::Annotations;
 use crate::elf::{ElfError, Module, SymbolSection};
 use crate::resolve::{self, Resolver};
-use crate::symbols::{Answer, Sources, SymbolError, Wanted};
+use crate::symbols::{Answer, Kernel, Sources, SymbolError, Wanted};
 
 /// How to convert.
 #[derive(Debug, Default, Clone)]
@@ -47,6 +47,14 @@ pub enum Failure {
     /// There is no back end for the machine.
     #[error("e_machine {0} is none of {list}", list = machine_names())]
     Machine(u16),
+    /// The module is for another machine than the kernel.
+    #[error("the module is for {module}, its kernel's symbols are of {kernel}")]
+    OtherMachine {
+        /// The module's machine.
+        module: &'static str,
+        /// The machine of the sources.
+        kernel: String,
+    },
     /// The module is signed.
     #[error(
         "the module carries an appended signature of {0} bytes, which a conversion invalidates"
@@ -77,6 +85,26 @@ pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Failure> {
     backend.ok_or(Failure::Machine(machine))
 }
 
+/// Whether the sources, as far as they tell a machine, speak of the module's.
+///
+/// # Errors
+/// [`Failure::OtherMachine`] where they do not.
+pub(super) fn same_machine(
+    module: &Module<'_>,
+    backend: &dyn Backend,
+    answer: &Answer,
+) -> Result<(), Failure> {
+    let Kernel { machine, endian, .. } = *answer.kernel();
+    let differs = machine.is_some_and(|machine| machine != module.machine())
+        || endian.is_some_and(|endian| endian != module.endian());
+    if !differs {
+        return Ok(());
+    }
+    let known = machine.and_then(klp_arch::for_machine).filter(|b| Some(b.endian()) == endian);
+    let kernel = known.map_or_else(|| "an unknown machine".to_owned(), |b| b.name().to_owned());
+    Err(Failure::OtherMachine { module: backend.name(), kernel })
+}
+
 /// Converts a module with what the sources know of its kernel.
 ///
 /// # Errors
@@ -89,6 +117,7 @@ pub fn convert<'data>(
     let module = Module::parse(data)?;
     let backend = backend(&module)?;
     let answer = ask(&module, sources)?;
+    same_machine(&module, backend, &answer)?;
     let resolver =
         Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
     let planned = planner::plan(&module, backend, &resolver, &options.patched)

@@ -33,6 +33,7 @@ impl Explained for Failure {
         match self {
             Self::Elf(_) => Code::MalformedElf,
             Self::Machine(_) => Code::UnknownMachine,
+            Self::OtherMachine { .. } => Code::OtherMachine,
             Self::Signed(_) => Code::Signed,
             Self::Symbols(error) => match error.kind {
                 SymbolErrorKind::Io(_) => Code::Read,

@@ -89,7 +89,7 @@ fn a_file_that_is_not_elf_is_refused() {
 
 #[test]
 fn a_module_of_an_unknown_machine_is_refused() {
-    refused(&["error[KLP-E0002]", "e_machine 999 is none of x86_64"], |patched, _| {
+    refused(&["error[KLP-E0002]", "e_machine 999 is none of "], |patched, _| {
         patched.header(|h, e| h.e_machine.set(e, ElfMachine(999)))
     });
 }
@@ -99,9 +99,10 @@ fn a_module_of_another_machine_than_the_kernel_is_refused() {
     let all = machines();
     for machine in &all {
         let other = all.iter().find(|other| other.name != machine.name).unwrap();
+        let said = format!("for {}, its kernel's symbols are of {}", machine.name, other.name);
         let bench = Bench::new();
         let input = machine.path(MODULE);
-        bench.refuses(&input, other.map(Map::Elf), &["error[KLP-E0", "machine"]);
+        bench.refuses(&input, other.map(Map::Elf), &["error[KLP-E0004]", &said]);
     }
 }
 
@@ -188,11 +189,11 @@ fn a_relocation_beyond_its_section_is_refused() {
 #[test]
 fn a_relocation_that_the_loader_does_not_know_is_refused() {
     refused(
-        &["error[KLP-E0401]", ".rela.text[0] → .text+0x", "relocation type 250"],
+        &["error[KLP-E0401]", ".rela.text[0] → .text+0x", "does not know this relocation"],
         |patched, _| {
             patched.relocation(".rela.text", 0, |r, e| {
                 let symbol = r.r_sym(e, false);
-                r.r_info = Rela64::r_info(e, false, symbol, object::elf::RelocationType(250));
+                r.r_info = Rela64::r_info(e, false, symbol, object::elf::RelocationType(200));
             })
         },
     );
