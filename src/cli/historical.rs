@@ -89,6 +89,12 @@ fn historical(failure: &Failure, input: &str, symbols: Option<&Path>) -> Vec<Str
         Failure::Elf(ElfError::NoSymbolTable) => {
             vec![format!("{input}: missing symbol table")]
         }
+        Failure::Elf(
+            ElfError::RelocationTarget { section, .. }
+            | ElfError::Link { section, field: "sh_info", .. },
+        ) => {
+            vec![format!("can't find base section for rela section {}", section.name)]
+        }
         Failure::Elf(_) | Failure::Machine(_) => vec![format!("Unable to read elf file {input}")],
         Failure::Symbols(error) => vec![match error.kind {
             SymbolErrorKind::Io(_) => format!("Unable to open Symbol list: {list}"),
