@@ -93,6 +93,20 @@ impl Patched {
         self
     }
 
+    /// Gives a symbol a name of any length, in a longer copy of the string table behind the file.
+    pub(crate) fn rename(mut self, symbol: usize, name: &str) -> Self {
+        let mut strings = self.bytes[self.body(".strtab")].to_vec();
+        let (offset, start) = (strings.len(), self.bytes.len());
+        strings.extend(name.as_bytes());
+        strings.push(0);
+        self.bytes.extend(&strings);
+        let moved = self.section(".strtab", |s, e| {
+            s.sh_offset.set(e, start as u64);
+            s.sh_size.set(e, strings.len() as u64);
+        });
+        moved.symbol(symbol, |s, e| s.st_name.set(e, u32::try_from(offset).unwrap()))
+    }
+
     /// Where a section's bytes are in the file.
     pub(crate) fn body(&self, name: &str) -> std::ops::Range<usize> {
         let at = self.header_of(name);
