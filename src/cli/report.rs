@@ -99,7 +99,10 @@ fn written(result: io::Result<()>) -> Outcome {
     match result.and_then(|()| io::stdout().flush()) {
         Ok(()) => Outcome::Done,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Done,
-        Err(_) => Outcome::Trouble,
+        Err(error) => {
+            let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} stdout: {error}");
+            Outcome::Trouble
+        }
     }
 }
 
