@@ -7,13 +7,15 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test may stop at the first surprise"
+    clippy::print_stderr,
+    reason = "a test may stop at the first surprise, and says what it skips"
 )]
 
 mod bad_annotation;
 mod bad_list;
 mod bad_module;
 mod bad_place;
+mod commands;
 mod dialects;
 mod fixtures;
 mod historical;
@@ -21,5 +23,6 @@ mod image;
 mod machine;
 mod patch;
 mod readelf;
+mod tidy;
 mod tool;
 mod unchanged;
