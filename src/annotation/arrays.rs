@@ -12,7 +12,7 @@ use bstr::ByteSlice;
 use scroll::Pread;
 
 use super::{Annotation, AnnotationError, AnnotationPlace, Annotations};
-use crate::elf::{Module, Rela, Section, SymbolSection};
+use crate::elf::{Module, Rela, Section, SectionIndex, SymbolSection};
 use crate::klp::{ObjectName, Position};
 
 /// Start of the name of an array section; the object's name follows.
@@ -28,12 +28,19 @@ pub(super) fn read(
     annotations: &mut Annotations,
     errors: &mut Vec<AnnotationError>,
 ) {
-    for section in module.sections().filter(|s| s.name.starts_with(SECTION_PREFIX)) {
-        annotations.sections.push(section.index);
-        let relocations: Vec<_> =
-            module.relocation_sections().filter(|r| r.sh_info == section.index.get()).collect();
-        annotations.sections.extend(relocations.iter().map(|r| r.index));
-        let entries = relocations.iter().flat_map(|r| module.relocations(r.index));
+    let arrays = module.sections().filter(|s| s.name.starts_with(SECTION_PREFIX));
+    let mut relocations: BTreeMap<_, Vec<SectionIndex>> =
+        arrays.map(|array| (array.index, Vec::new())).collect();
+    for section in module.relocation_sections() {
+        if let Some(of_array) = relocations.get_mut(&SectionIndex::new(section.sh_info)) {
+            of_array.push(section.index);
+        }
+    }
+    for (array, relocations) in relocations {
+        let Some(section) = module.section(array) else { continue };
+        annotations.sections.insert(array);
+        annotations.sections.extend(&relocations);
+        let entries = relocations.iter().flat_map(|&index| module.relocations(index));
         read_section(module, section, entries, annotations, errors);
     }
     if annotations.sections.is_empty() {

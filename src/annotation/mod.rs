@@ -8,7 +8,7 @@
 mod arrays;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::elf::{Module, SectionIndex, SymbolIndex};
 use crate::klp::{NameError, ObjectName, Position, SymbolName};
@@ -67,7 +67,7 @@ impl std::fmt::Display for AnnotationPlace {
 pub struct Annotations {
     by_symbol: BTreeMap<SymbolIndex, Annotation>,
     /// Sections that exist only to annotate: arrays and their relocations.
-    pub sections: Vec<SectionIndex>,
+    pub sections: BTreeSet<SectionIndex>,
     /// Symbols defined in those sections.
     pub symbols: Vec<SymbolIndex>,
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use bstr::ByteSlice;
 
-use super::ObjectName;
+use super::{OBJECT_NAME_MAX, ObjectName};
 use crate::elf::{Module, Rela, SymbolSection};
 
 /// Where `struct klp_object_ext` stand (`include/linux/livepatch_external.h`).
@@ -29,16 +29,17 @@ impl Patched {
     #[must_use]
     pub fn by(module: &Module<'_>, said: &Self) -> Self {
         let mut objects = said.objects.clone();
-        for section in module.sections_named(SECTION) {
+        let lists: BTreeSet<_> = module.sections_named(SECTION).map(|s| s.index.get()).collect();
+        if !lists.is_empty() {
             // An entry without a name is vmlinux; it makes the list known, though.
             objects.insert(ObjectName::vmlinux());
-            let relocations = module
-                .relocation_sections()
-                .filter(|rela| rela.sh_info == section.index.get())
-                .flat_map(|rela| module.relocations(rela.index));
-            let names = relocations.filter(|rela| rela.offset.is_multiple_of(ENTRY_SIZE));
-            objects.extend(names.filter_map(|rela| string(module, rela)?.parse().ok()));
         }
+        let relocations = module
+            .relocation_sections()
+            .filter(|rela| lists.contains(&rela.sh_info))
+            .flat_map(|rela| module.relocations(rela.index));
+        let names = relocations.filter(|rela| rela.offset.is_multiple_of(ENTRY_SIZE));
+        objects.extend(names.filter_map(|rela| string(module, rela)?.parse().ok()));
         Self { objects }
     }
 
@@ -55,5 +56,7 @@ fn string<'data>(module: &Module<'data>, rela: Rela) -> Option<std::borrow::Cow<
     let SymbolSection::Defined(section) = symbol.section else { return None };
     let start = symbol.st_value.checked_add_signed(rela.addend)?;
     let tail = module.body(section).get(usize::try_from(start).ok()?..)?;
+    // No longer than a name can be: a hostile file has many pointers to one endless string.
+    let tail = tail.get(..OBJECT_NAME_MAX + 1).unwrap_or(tail);
     Some(tail.get(..tail.find_byte(0)?)?.to_str_lossy())
 }

@@ -3,6 +3,7 @@
 //! Everything is decided here; carrying it out ([`super::rewrite`]) asks nobody. A plan prints
 //! (`--dry-run`) and serialises (`--format json`).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -118,11 +119,12 @@ impl fmt::Display for Plan {
                 None => writeln!(f)?,
             }
         }
+        let names: BTreeMap<_, _> =
+            self.symbols.iter().map(|s| (s.index, s.name.as_str())).collect();
         for section in &self.sections {
             writeln!(f, "section {} → {}", section.from.name, section.to)?;
             for entry in &section.entries {
-                let symbol = self.symbols.iter().find(|s| s.index == entry.symbol);
-                let name = symbol.map_or("", |s| s.name.as_str());
+                let name = names.get(&entry.symbol).copied().unwrap_or_default();
                 let PlannedEntry { entry, offset, relocation, .. } = entry;
                 let target = &section.to.section;
                 writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;

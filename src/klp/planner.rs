@@ -281,9 +281,7 @@ impl Planner<'_, '_> {
             }
         }
         let name = |name: &[u8]| name.to_str_lossy().into_owned();
-        let mut sections = self.annotations.sections.clone();
-        sections.sort_unstable();
-        for index in sections {
+        for &index in &self.annotations.sections {
             let name = module.section(index).map_or_else(String::new, |s| name(s.name));
             self.plan.removed_sections.push(Named { index, name });
         }
