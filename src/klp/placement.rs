@@ -66,8 +66,7 @@ pub fn check(
 }
 
 /// Whether a section is the percpu template (`find_pcpusec`).
-#[must_use]
-pub fn is_percpu(section: &Section<'_>) -> bool {
+fn is_percpu(section: &Section<'_>) -> bool {
     section.name == b".data..percpu"
 }
 

@@ -15,7 +15,7 @@ use klp_arch::Backend;
 use serde::Serialize;
 use strum::EnumMessage;
 
-use super::{Sites, Target, placement};
+use super::{Sites, Target};
 use crate::elf::{Module, Section, SectionFlags};
 
 /// What the kernel does with a module that breaks a rule.
@@ -194,8 +194,9 @@ impl<'m, 'data> Checker<'m, 'data> {
         self.module.sections().filter(|s| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH))
     }
 
-    /// Whether the kernel applies relocations for this section at all.
+    /// Whether the kernel applies relocations for this section at all. Those of the percpu template
+    /// are applied too, in newer kernels before it is copied.
     fn is_loaded(section: &Section<'_>) -> bool {
-        section.sh_flags.contains(SectionFlags::ALLOC) && !placement::is_percpu(section)
+        section.sh_flags.contains(SectionFlags::ALLOC)
     }
 }
