@@ -22,6 +22,7 @@ mod historical;
 mod image;
 mod machine;
 mod patch;
+mod placement;
 mod readelf;
 mod tidy;
 mod tool;

@@ -93,18 +93,30 @@ impl Patched {
         self
     }
 
-    /// Gives a symbol a name of any length, in a longer copy of the string table behind the file.
-    pub(crate) fn rename(mut self, symbol: usize, name: &str) -> Self {
-        let mut strings = self.bytes[self.body(".strtab")].to_vec();
+    /// Gives a symbol a name of any length.
+    pub(crate) fn rename(self, symbol: usize, name: &str) -> Self {
+        let (offset, patched) = self.string(".strtab", name);
+        patched.symbol(symbol, |s, e| s.st_name.set(e, offset))
+    }
+
+    /// Gives a section a name of any length.
+    pub(crate) fn rename_section(self, section: &str, name: &str) -> Self {
+        let (offset, patched) = self.string(".shstrtab", name);
+        patched.section(section, |s, e| s.sh_name.set(e, offset))
+    }
+
+    /// Adds a name to a string table, of which a longer copy is made behind the file.
+    fn string(mut self, table: &str, name: &str) -> (u32, Self) {
+        let mut strings = self.bytes[self.body(table)].to_vec();
         let (offset, start) = (strings.len(), self.bytes.len());
         strings.extend(name.as_bytes());
         strings.push(0);
         self.bytes.extend(&strings);
-        let moved = self.section(".strtab", |s, e| {
+        let moved = self.section(table, |s, e| {
             s.sh_offset.set(e, start as u64);
             s.sh_size.set(e, strings.len() as u64);
         });
-        moved.symbol(symbol, |s, e| s.st_name.set(e, u32::try_from(offset).unwrap()))
+        (u32::try_from(offset).unwrap(), moved)
     }
 
     /// Where a section's bytes are in the file.

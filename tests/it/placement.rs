@@ -1,0 +1,180 @@
+//! Gates, sections and options: when the kernel would write a relocation, and into what.
+
+use std::ffi::OsString;
+
+use crate::image::{Image, SHN_LIVEPATCH};
+use crate::machine::{Machine, Map, machines};
+use crate::patch::Patched;
+use crate::tool::{Bench, Run, run};
+
+/// Converts a fixture with further options.
+fn with(bench: &Bench, machine: &Machine, module: &str, options: &[&str]) -> Run {
+    let options = options.iter().map(OsString::from);
+    bench.convert_with(&machine.path(module), options.chain(machine.map(Map::Elf)))
+}
+
+#[test]
+fn a_gate_that_the_livepatch_does_not_patch_is_refused() {
+    for machine in machines() {
+        let (bench, module) = (Bench::new(), "lp_module_symbols.ko");
+        with(&bench, &machine, module, &["--object", "other"]).refused(&[
+            "error[KLP-E0302]",
+            "waits for 'klp_target_a', which this livepatch does not patch",
+            "--object klp_target_a",
+        ]);
+        assert_eq!(bench.files(), [""; 0]);
+        let both = ["--object", "other", "--object", "klp-target-a"];
+        with(&bench, &machine, module, &both).done();
+        // vmlinux is always there.
+        with(&bench, &machine, "lp_vmlinux_inferred.ko", &["--object", "other"]).done();
+    }
+}
+
+#[test]
+fn a_static_key_of_a_module_is_refused_with_a_way_around() {
+    for machine in machines() {
+        let bench = Bench::new();
+        with(&bench, &machine, "lp_static_key_module.ko", &[]).refused(&[
+            "error[KLP-E0303]",
+            ".rela__jump_table[",
+            "__jump_table+0x",
+            "against 'klp_target_a_key'",
+            "(jump_label_add_module) reads this section before",
+            "use static_key_enabled(&klp_target_a_key)",
+        ]);
+    }
+}
+
+#[test]
+fn the_percpu_template_takes_no_klp_relocation() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let patched = Patched::new(machine.read("lp_data_pointers.ko"));
+        let patched = patched.rename_section(".data", ".data..percpu");
+        let input = bench.file("in.ko", &patched.bytes);
+        let words = ["error[KLP-E0304]", "→ .data..percpu+0x", "the percpu template is copied"];
+        bench.refuses(&input, machine.map(Map::Elf), &words);
+    }
+}
+
+#[test]
+fn init_memory_takes_relocations_for_vmlinux_and_none_for_modules() {
+    for machine in machines() {
+        let convert = |module: &str| {
+            let bench = Bench::new();
+            let patched = Patched::new(machine.read(module));
+            let patched = patched.rename_section(".text", ".init.more");
+            let input = bench.file("in.ko", &patched.bytes);
+            let ended = bench.convert(&input, &machine, Map::Elf);
+            assert_eq!(ended.code == 0, bench.output().exists());
+            ended
+        };
+        convert("lp_vmlinux_inferred.ko").done();
+        let late = convert("lp_module_symbols.ko");
+        // ppc64le keeps the whole of a module's text.
+        if machine.name == "ppc64le" {
+            late.done();
+        } else {
+            late.refused(&["error[KLP-E0304]", "init memory is freed before", "'klp_target_a'"]);
+        }
+    }
+}
+
+#[test]
+fn a_plain_relocation_of_the_percpu_template_against_a_klp_symbol_is_found() {
+    let machine = machines().remove(0);
+    let bench = Bench::new();
+    with(&bench, &machine, "lp_two_owners.ko", &[]).done();
+    let image = Image::read(&bench.written());
+    let klp = image.symbols.iter().position(|s| s.section == SHN_LIVEPATCH).unwrap();
+    let patched = Patched::new(bench.written()).rename_section(".data", ".data..percpu");
+    let patched = patched.relocation(".rela.data", 0, |r, e| {
+        let symbol = u32::try_from(klp).unwrap();
+        r.r_info = object::elf::Rela64::r_info(e, false, symbol, r.r_type(e, false));
+    });
+    let module = bench.file("broken.ko", &patched.bytes);
+    let words = [".rela.data[0] → .data..percpu+0x", "[plain-relocation, corrupted]"];
+    run(["check".as_ref(), module.as_os_str()]).refused(&words);
+}
+
+#[test]
+fn older_kernels_read_shorter_names() {
+    let machine = machines().remove(0);
+    let bytes = machine.read("lp_vmlinux_annotated_name.ko");
+    let image = Image::read(&bytes);
+    let index = image.symbols.iter().position(|s| s.name.starts_with(".klp.sym.rela.")).unwrap();
+    let name = format!(".klp.sym.rela.vmlinux.vmlinux.{}.0", "x".repeat(128));
+    let bench = Bench::new();
+    let input = bench.file("in.ko", &Patched::new(bytes).rename(index, &name).bytes);
+    run([&input, &bench.output()]).done();
+    let checked = |target: &str| {
+        let output = bench.output();
+        run(["check".as_ref(), output.as_os_str(), "--target-kernel".as_ref(), target.as_ref()])
+    };
+    checked("6.1").done();
+    checked("5.14").refused(&["[symbol-length, refused]"]);
+    checked("vmlinuz").trouble(&["'vmlinuz' is not a kernel version"]);
+}
+
+#[test]
+fn two_spellings_of_one_symbol_become_one_klp_symbol() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let patched = Patched::new(machine.read("lp_two_positions.ko"));
+        let patched = patched.replace(b".set_is_seen.2\0", b".set_is_seen,1\0");
+        let input = bench.file("in.ko", &patched.bytes);
+        bench.convert(&input, &machine, Map::Elf).done();
+        let (before, after) = (Image::read(&patched.bytes), Image::read(&bench.written()));
+        let klp = after.symbols.iter().filter(|s| s.section == SHN_LIVEPATCH);
+        assert!(klp.map(|s| s.name.as_str()).eq([".klp.sym.vmlinux.set_is_seen,1"]));
+        assert_eq!(after.symbols.len() + 1, before.symbols.len(), "{}", machine.name);
+        let of = |image: &Image, wanted: &str| {
+            let relocations = image.sections.iter().flat_map(|s| &s.relocations);
+            relocations.filter(|r| image.symbol_of(r).starts_with(wanted)).count()
+        };
+        let annotated = of(&before, ".klp.sym.rela.");
+        assert!(annotated >= 4);
+        assert_eq!(of(&after, ".klp.sym.vmlinux.set_is_seen,1"), annotated, "{}", machine.name);
+    }
+}
+
+#[test]
+fn what_a_first_conversion_without_a_map_leaves_a_second_with_one_adds() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let module = "lp_data_pointers.ko";
+        let half = bench.path("half.ko");
+        run([machine.path(module), half.clone()]).done();
+        bench.convert(&half, &machine, Map::Elf).done();
+        let twice = Image::read(&bench.written());
+        bench.convert(&machine.path(module), &machine, Map::Elf).done();
+        let once = Image::read(&bench.written());
+        assert!(Image::read(&std::fs::read(&half).unwrap()).klp_sections().count() > 0);
+        assert_eq!(twice.sections.len(), once.sections.len(), "{}", machine.name);
+        for section in once.klp_sections() {
+            let names = |image: &Image| {
+                let relocations = &image.section(&section.name).relocations;
+                let of =
+                    relocations.iter().map(|r| (r.offset, image.symbol_of(r).to_owned(), r.addend));
+                let mut of: Vec<_> = of.collect();
+                of.sort();
+                of
+            };
+            assert_eq!(names(&twice), names(&once), "{} {}", machine.name, section.name);
+        }
+    }
+}
+
+#[test]
+fn near_names_are_offered_for_a_name_that_is_not_found() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let bytes = machine.read("lp_vmlinux_inferred.ko");
+        let image = Image::read(&bytes);
+        let index = image.symbols.iter().position(|s| s.name == "nr_processes").unwrap();
+        let input = bench.file("in.ko", &Patched::new(bytes).rename(index, "nr_proceses").bytes);
+        let words =
+            ["error[KLP-E0101]", "'nr_proceses' is not found", "did you mean 'nr_processes'"];
+        bench.refuses(&input, machine.map(Map::Elf), &words);
+    }
+}
