@@ -237,6 +237,28 @@ fn one_livepatch_uses_one_name_of_two_objects_and_two_positions_of_one_name() {
     }
 }
 
+/// klp-convert v7 took the n-th relocation for that of the n-th entry, whatever its offset said.
+#[test]
+fn an_entry_of_an_array_and_its_relocation_belong_together_by_offset() {
+    for machine in machines() {
+        let name = "lp_homonyms_annotated.ko";
+        let section = ".rela.klp.module_relocs.vmlinux";
+        let bytes = machine.read(name);
+        let entries = Image::read(&bytes).section(section).relocations.clone();
+        assert_eq!(entries.iter().map(|r| r.offset).collect::<Vec<_>>(), [0, 12]);
+        let swapped = Patched::new(bytes).contents(section, |body| {
+            let (first, second) = body.split_at_mut(24);
+            first.swap_with_slice(second);
+        });
+        let bench = Bench::new();
+        let input = bench.file("in.ko", &swapped.bytes);
+        bench.convert(&input, &machine, Map::Elf).done();
+        let by_offset = bench.written();
+        bench.convert(&machine.path(name), &machine, Map::Elf).done();
+        assert!(by_offset == bench.written(), "{}", machine.name);
+    }
+}
+
 /// klp-convert v7 had one object for both: the relocation waited for the owner, not for the object
 /// whose code uses it.
 #[test]
