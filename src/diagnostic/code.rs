@@ -113,6 +113,9 @@ pub enum Code {
     /// A module's symbol behind the vmlinux gate.
     #[strum(serialize = "KLP-W0703")]
     OwnerNotAwaited,
+    /// Annotated with a symbol in memory that is freed after boot.
+    #[strum(serialize = "KLP-W0704")]
+    AnnotatedInitMemory,
 }
 
 impl Code {

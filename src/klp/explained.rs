@@ -201,6 +201,7 @@ impl Explained for Warning {
             Self::PositionUnproven { .. } => Code::PositionUnproven,
             Self::PositionDrifts { .. } => Code::PositionDrifts,
             Self::OwnerNotAwaited { .. } => Code::OwnerNotAwaited,
+            Self::InitMemory { .. } => Code::AnnotatedInitMemory,
         }
     }
 
@@ -218,6 +219,9 @@ impl Explained for Warning {
             Self::OwnerNotAwaited { klp } => {
                 let owner = &klp.owner;
                 vec![format!("give the object that is patched as the gate, '{owner}' or another")]
+            }
+            Self::InitMemory { .. } => {
+                vec!["use it only for its address, or choose another symbol".into()]
             }
             Self::PositionDrifts { .. } => {
                 vec!["load the livepatch before the module, or choose another symbol".into()]

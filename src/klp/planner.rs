@@ -161,10 +161,14 @@ impl Planner<'_, '_> {
                 if klp.order_unproven() {
                     self.warnings.push(Warning::PositionUnproven { klp: klp.symbol.clone() });
                 }
-                if let Some(candidate) = &klp.candidate
-                    && candidate.drifts()
-                {
-                    self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
+                match &klp.candidate {
+                    Some(candidate) if candidate.init => {
+                        self.warnings.push(Warning::InitMemory { klp: klp.symbol.clone() });
+                    }
+                    Some(candidate) if candidate.drifts() => {
+                        self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
+                    }
+                    _ => {}
                 }
                 if klp.gate.is_vmlinux() && !klp.symbol.owner.is_vmlinux() {
                     self.warnings.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() });

@@ -133,6 +133,12 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
+    /// An author insists on a symbol in memory that is freed after initialisation.
+    #[error("'{klp}': lies in init memory of '{}', which is freed before a livepatch runs", .klp.owner)]
+    InitMemory {
+        /// The klp symbol.
+        klp: KlpSymbol,
+    },
     /// A position means another symbol once the owner's init memory is gone.
     #[error("'{klp}': its position holds only while the module is loading, not once it is live")]
     PositionDrifts {

@@ -81,6 +81,34 @@ fn init_memory_takes_relocations_for_vmlinux_and_none_for_modules() {
 }
 
 #[test]
+fn a_symbol_in_init_memory_is_never_inferred_and_warned_of_where_it_is_annotated() {
+    for machine in machines() {
+        let vmlinux = Image::read(&machine.read("vmlinux.cut"));
+        let init = vmlinux.sections.iter().position(|s| s.name == ".init.text").unwrap();
+        let init = vmlinux.symbols.iter().find(|s| {
+            usize::from(s.section) == init
+                && s.info & 0xf == 2
+                && vmlinux.symbols.iter().filter(|other| other.name == s.name).count() == 1
+        });
+        let init = &init.expect("a function in init memory").name;
+        let renamed = |module: &str, old: &str, new: &str| {
+            let bytes = machine.read(module);
+            let image = Image::read(&bytes);
+            let index = image.symbols.iter().position(|s| s.name == old).unwrap();
+            let bench = Bench::new();
+            let input = bench.file("in.ko", &Patched::new(bytes).rename(index, new).bytes);
+            bench.convert(&input, &machine, Map::Elf)
+        };
+        let plain = renamed("lp_vmlinux_inferred.ko", "nr_processes", init);
+        plain.refused(&["error[KLP-E0106]", "lies in init memory of 'vmlinux'"]);
+        let name = |symbol: &str| format!(".klp.sym.rela.vmlinux.vmlinux.{symbol}.0");
+        let module = "lp_vmlinux_annotated_name.ko";
+        let annotated = renamed(module, &name("nr_processes"), &name(init));
+        assert!(annotated.done().stderr.contains("warning[KLP-W0704]"), "{}", annotated.stderr);
+    }
+}
+
+#[test]
 fn a_plain_relocation_of_the_percpu_template_against_a_klp_symbol_is_found() {
     let machine = machines().remove(0);
     let bench = Bench::new();
