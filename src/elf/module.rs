@@ -13,7 +13,7 @@ use scroll::Endian;
 use super::header::Header;
 use super::rela::Relocations;
 use super::section::Section;
-use super::symbol::{Symbol, SymbolTable};
+use super::symbol::{Symbol, SymbolSection, SymbolTable};
 use super::{ElfError, SectionIndex, SymbolIndex, SymbolPlace, modinfo, signature, validate};
 
 /// A parsed and validated 64-bit ELF file of either byte order.
@@ -120,6 +120,21 @@ impl<'data> Module<'data> {
     /// All symbols by index, with the null symbol 0; decoded on the way.
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol<'data>> + Clone + use<'data> {
         self.symbols.iter()
+    }
+
+    /// The symbols defined in one place, by index; the names of others are not looked at.
+    pub fn symbols_in(
+        &self,
+        place: SymbolSection,
+    ) -> impl Iterator<Item = Symbol<'data>> + Clone + use<'data> {
+        self.symbols.iter_in(place)
+    }
+
+    /// Where the symbol of this index is defined, without a look at its name.
+    #[must_use]
+    pub fn symbol_section(&self, index: SymbolIndex) -> Option<SymbolSection> {
+        let raw = self.symbols.entries.get(index.slot())?;
+        Some(self.symbols.section_of(index.slot(), raw))
     }
 
     /// The symbol of this index.

@@ -35,7 +35,7 @@ impl<'data> StringTable<'data> {
     }
 }
 
-/// A run of bytes of the old table that the new one has, too.
+/// A run of strings of the old table that the new one has, too. Few: most strings stay.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     old: u32,
@@ -67,22 +67,22 @@ impl<'a> NewStrings<'a> {
         added: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, ElfError> {
         used.sort_unstable();
+        // Both tables start with NUL, which is the empty string.
         let mut bytes = vec![0];
-        let mut spans = Vec::new();
-        let mut end = 0;
+        let mut spans = vec![Span { old: 0, new: 0 }];
+        let mut end = 1;
         for offset in used {
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
             if start < end {
                 continue;
             }
             let name = old.get(offset).unwrap_or_default();
-            if name.is_empty() {
-                continue;
+            if start > end {
+                spans.push(Span { old: offset, new: position(&bytes)? });
             }
-            spans.push(Span { old: offset, new: position(&bytes)? });
             bytes.extend_from_slice(name);
             bytes.push(0);
-            end = start.saturating_add(name.len());
+            end = start.saturating_add(name.len()).saturating_add(1);
         }
         Self { bytes, spans, added: FxHashMap::default() }.add(added)
     }

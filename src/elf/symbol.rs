@@ -109,6 +109,16 @@ impl<'data> SymbolTable<'data> {
         entries.map(|(slot, raw)| (SymbolIndex::of_slot(slot), self.section_of(slot, raw)))
     }
 
+    pub(super) fn iter_in(
+        &self,
+        place: SymbolSection,
+    ) -> impl Iterator<Item = Symbol<'data>> + Clone + use<'data> {
+        let table = *self;
+        let here = move |&(slot, raw): &(usize, &_)| table.section_of(slot, raw) == place;
+        let entries = table.entries.iter().enumerate().filter(here);
+        entries.map(move |(slot, raw)| table.decode(slot, raw))
+    }
+
     fn decode(&self, slot: usize, raw: &Sym64<Endianness>) -> Symbol<'data> {
         Symbol {
             index: SymbolIndex::of_slot(slot),

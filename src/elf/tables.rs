@@ -58,7 +58,6 @@ impl NewSymbols {
                 let offset = raw.st_name.get(endian);
                 let offset = match edits.names.get(&index) {
                     Some(name) => names.added(name),
-                    None if table.strings.get(offset).is_none_or(<[u8]>::is_empty) => 0,
                     None => names.kept(offset),
                 };
                 raw.st_name = U32::new(endian, offset);

@@ -151,7 +151,7 @@ pub fn convert<'data>(
 /// [`SymbolError`] when a source cannot be read.
 pub fn ask(module: &Module<'_>, sources: &Sources) -> Result<Answer, SymbolError> {
     let annotations = Annotations::read(module).unwrap_or_default();
-    let undefined = module.symbols().skip(1).filter(|s| s.section == SymbolSection::Undefined);
+    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let names = undefined.filter_map(|s| match annotations.get(s.index) {
         Some(annotation) => Some(annotation.name.as_str()),
         None => std::str::from_utf8(s.name).ok(),

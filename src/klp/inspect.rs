@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::convert::{Failure, backend};
 use super::{Site, Sites};
 use crate::annotation::Annotations;
-use crate::elf::{Module, Section, SectionFlags, SymbolSection};
+use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
 
 /// The livepatch view of a module.
 #[derive(Debug, Serialize)]
@@ -52,7 +52,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Failure> {
     let sites = Sites::new(&module, backend);
     let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
     let named = |wanted: SymbolSection| {
-        let symbols = module.symbols().skip(1).filter(move |s| s.section == wanted);
+        let symbols = module.symbols_in(wanted).filter(|s| s.index != SymbolIndex::NULL);
         symbols.map(|s| text(s.name)).collect::<Vec<_>>()
     };
     let klp = |s: &&Section<'_>| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);

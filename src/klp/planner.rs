@@ -103,14 +103,14 @@ impl Planner<'_, '_> {
     /// Asks about every undefined symbol.
     fn resolve_symbols(&mut self, resolve: &dyn Resolve) {
         let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
-        let livepatch = self.module.symbols().filter(|s| s.section == SymbolSection::Livepatch);
+        let livepatch = self.module.symbols_in(SymbolSection::Livepatch);
         for symbol in livepatch {
             if let Ok(klp) = symbol.name.to_str_lossy().parse() {
                 first.entry(klp).or_insert(symbol.index);
             }
         }
-        let undefined = self.module.symbols().skip(1);
-        for symbol in undefined.filter(|s| s.section == SymbolSection::Undefined) {
+        // The first one is the null symbol.
+        for symbol in self.module.symbols_in(SymbolSection::Undefined).skip(1) {
             match self.resolve_symbol(&symbol, resolve) {
                 Ok(Some((klp, basis))) => {
                     let same_as = first.get(&klp).copied();

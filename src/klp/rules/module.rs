@@ -70,7 +70,7 @@ fn machine(checker: &mut Checker<'_, '_>) {
 }
 
 fn common_symbols(checker: &mut Checker<'_, '_>) {
-    let common = checker.module.symbols().filter(|s| s.section == SymbolSection::Common);
+    let common = checker.module.symbols_in(SymbolSection::Common);
     for symbol in common.filter(|s| !s.name.starts_with(b"__gnu_lto")) {
         let detail = format!("symbol {} '{}' is common", symbol.index, symbol.name.as_bstr());
         checker.broken(Rule::CommonSymbol, detail);

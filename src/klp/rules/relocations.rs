@@ -70,8 +70,8 @@ fn names_plain_symbol(
     rela: Rela,
 ) {
     // Type 0 writes nothing where the loader accepts it; objtool leaves it behind.
-    let symbol = checker.module.symbol(rela.symbol);
-    if rela.kind != 0 && symbol.is_some_and(|s| s.section == SymbolSection::Livepatch) {
+    let symbol = checker.module.symbol_section(rela.symbol);
+    if rela.kind != 0 && symbol == Some(SymbolSection::Livepatch) {
         let site = checker.sites.describe(section.index, entry, rela);
         checker.broken(
             Rule::PlainRelocation,
@@ -98,10 +98,13 @@ fn place(
         );
         return false;
     };
-    let symbol = if rela.symbol == SymbolIndex::new(0) { None } else { module.symbol(rela.symbol) };
-    let external = symbol
-        .as_ref()
-        .is_some_and(|s| matches!(s.section, SymbolSection::Undefined | SymbolSection::Livepatch));
+    let external = rela.symbol != SymbolIndex::NULL
+        && matches!(
+            module.symbol_section(rela.symbol),
+            Some(SymbolSection::Undefined | SymbolSection::Livepatch)
+        );
+    // No machine knows a local symbol by its name.
+    let symbol = if external { module.symbol(rela.symbol) } else { None };
     let name = symbol.map_or(&b""[..], |s| s.name);
     let facts = Facts { external, ..planner::facts(patched, gate, name) };
     match checker.backend.check_site(row, &facts, module.body(patched.index), rela.offset) {

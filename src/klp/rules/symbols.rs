@@ -12,7 +12,7 @@ const TOMBSTONE: &[u8] = b".klp.tombstone.";
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
-    let marked = module.symbols().filter(|s| s.section == SymbolSection::Livepatch);
+    let marked = module.symbols_in(SymbolSection::Livepatch);
     for symbol in marked.filter(|s| !s.name.starts_with(TOMBSTONE)) {
         match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
             Ok(klp) => length(checker, &klp),
