@@ -1,0 +1,190 @@
+//! Inputs of any size, the same ones from the same seed.
+//!
+//! A text list is like what kbuild makes of a distribution's kernel: vmlinux and thousands of
+//! modules, names of the kernel's usual words and lengths, homonyms among them, sorted by name in
+//! each object. A module is like a livepatch for x86_64 linked from many units: functions that call
+//! one another, and calls of kernel functions that are to be converted.
+
+use std::fmt::Write as _;
+
+use klp_convert::symbols::{Sources, TextList};
+use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
+    SymbolScope, elf,
+};
+
+/// Kernel functions that modules call and lists have, each in vmlinux once.
+const TARGETS: u64 = 1000;
+/// Of 1.2 million lines, vmlinux has this part; modules have the rest.
+const LINES_IN_VMLINUX: f64 = 0.2;
+const LINES_IN_MODULE: u64 = 240;
+/// Functions in one section.
+const UNIT: u64 = 64;
+/// Bytes that one call takes.
+const CALL: u64 = 8;
+
+const WORDS: &[&str] = &[
+    "acpi", "add", "alloc", "amd", "attr", "bio", "bpf", "btrfs", "buf", "cache", "cgroup",
+    "check", "clk", "cpu", "ctrl", "debugfs", "dev", "dma", "driver", "drm", "enable", "event",
+    "exit", "ext4", "fault", "file", "filter", "find", "free", "get", "handler", "hw", "i2c",
+    "info", "init", "inode", "intel", "io", "ipv6", "irq", "kobj", "list", "lock", "map", "mem",
+    "mlx5", "mutex", "net", "nfs", "node", "ops", "page", "pci", "perf", "phy", "pm", "proc",
+    "put", "queue", "read", "register", "release", "remove", "reset", "resume", "rtnl", "sched",
+    "scsi", "set", "show", "skb", "snd", "sock", "state", "store", "suspend", "sysfs", "task",
+    "tcp", "timer", "trace", "tx", "update", "usb", "vfs", "vm", "wait", "work", "write", "xfs",
+];
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// A name such as `__pfx_ext4_get_inode_cache` or `debugfs_buf.17`.
+    fn name(&mut self) -> String {
+        let mut name = match self.below(12) {
+            0 => "__pfx_".to_owned(),
+            1 => "__ksymtab_".to_owned(),
+            2 => "__".to_owned(),
+            _ => String::new(),
+        };
+        for word in 0..3 + self.below(3) {
+            let at = usize::try_from(self.below(WORDS.len() as u64)).unwrap();
+            name.push_str(if word == 0 { "" } else { "_" });
+            name.push_str(WORDS[at]);
+        }
+        if self.below(10) == 0 {
+            write!(name, ".{}", self.below(200)).unwrap();
+        }
+        name
+    }
+
+    fn sorted_names(&mut self, count: u64) -> Vec<String> {
+        let mut names: Vec<_> = (0..count).map(|_| self.name()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn target(number: u64) -> String {
+    format!("hidden_kernel_function_{:04}", number % TARGETS)
+}
+
+/// A text list (`symbols.klp`) of about this many lines; an average one has 23 bytes.
+pub(crate) fn text_list(lines: u64) -> Vec<u8> {
+    let mut random = Random(lines);
+    let mut text = "klp-convert-symbol-data.0.1\n*vmlinux\n".to_owned();
+    let in_vmlinux = (lines as f64 * LINES_IN_VMLINUX) as u64;
+    let mut names = random.sorted_names(in_vmlinux.saturating_sub(TARGETS));
+    names.extend((0..TARGETS).map(target));
+    names.sort_unstable();
+    let mut written = names.len() as u64 + 2;
+    let mut put = |names: &[String]| names.iter().for_each(|name| text.extend([name, "\n"]));
+    put(&names);
+    for module in 0.. {
+        if written >= lines {
+            break;
+        }
+        let names = random.sorted_names(LINES_IN_MODULE.min(lines - written));
+        written += names.len() as u64 + 1;
+        put(&[format!("*module_{module:04}")]);
+        put(&names);
+    }
+    text.into_bytes()
+}
+
+/// The list in a file, as a source.
+pub(crate) fn sources(list: &std::path::Path) -> Sources {
+    let mut sources = Sources::new();
+    sources.push(TextList::new(list));
+    sources
+}
+
+/// How large a module is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// Symbols, the undefined ones among them.
+    pub(crate) symbols: u64,
+    /// Relocations, those to convert among them.
+    pub(crate) relocations: u64,
+    /// Undefined symbols, each used by one relocation, that become klp symbols.
+    pub(crate) convert: u64,
+}
+
+impl Shape {
+    /// A livepatch of a few functions.
+    pub(crate) const SMALL: Self = Self { symbols: 60, relocations: 100, convert: 10 };
+    /// The largest that is promised to be fast.
+    pub(crate) const LARGE: Self = Self { symbols: 50_000, relocations: 100_000, convert: 50 };
+}
+
+/// A livepatch module.
+pub(crate) fn module(shape: Shape) -> Vec<u8> {
+    let mut random = Random(shape.symbols);
+    let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let mut data = |name: &[u8], kind, bytes: &[u8]| {
+        let section = object.add_section(Vec::new(), name.to_vec(), kind);
+        object.append_section_data(section, bytes, 8);
+    };
+    data(b".modinfo", SectionKind::ReadOnlyData, b"livepatch=Y\0license=GPL\0");
+    data(b".gnu.linkonce.this_module", SectionKind::Data, &[0; 64]);
+
+    let functions = shape.symbols - shape.convert;
+    let calls_each = shape.relocations.div_ceil(functions);
+    let mut sections: Vec<SectionId> = Vec::new();
+    let mut symbols: Vec<SymbolId> = Vec::new();
+    for function in 0..functions {
+        if function % UNIT == 0 {
+            let name = format!(".text.unit_{:05}", function / UNIT);
+            let section = object.add_section(Vec::new(), name.into_bytes(), SectionKind::Text);
+            object.append_section_data(section, &vec![0; (UNIT * calls_each * CALL) as usize], 16);
+            sections.push(section);
+        }
+        symbols.push(object.add_symbol(Symbol {
+            name: format!("{}_{function}", random.name()).into_bytes(),
+            value: function % UNIT * calls_each * CALL,
+            size: calls_each * CALL,
+            kind: SymbolKind::Text,
+            scope: SymbolScope::Compilation,
+            weak: false,
+            section: SymbolSection::Section(*sections.last().unwrap()),
+            flags: SymbolFlags::None,
+        }));
+    }
+    let hidden: Vec<_> = (0..shape.convert)
+        .map(|number| {
+            object.add_symbol(Symbol {
+                name: target(number).into_bytes(),
+                value: 0,
+                size: 0,
+                kind: SymbolKind::Unknown,
+                scope: SymbolScope::Unknown,
+                weak: false,
+                section: SymbolSection::Undefined,
+                flags: SymbolFlags::None,
+            })
+        })
+        .collect();
+    // The calls to convert are spread over the module.
+    let every = (shape.relocations / shape.convert.max(1)).max(1);
+    for call in 0..shape.relocations {
+        let function = call / calls_each;
+        let hidden = hidden.get((call / every) as usize).filter(|_| call % every == 0);
+        let callee = symbols[random.below(functions) as usize];
+        let relocation = Relocation {
+            offset: (function % UNIT * calls_each + call % calls_each) * CALL + 1,
+            symbol: hidden.copied().unwrap_or(callee),
+            addend: -4,
+            flags: RelocationFlags::Elf { r_type: elf::R_X86_64_PLT32 },
+        };
+        object.add_relocation(sections[(function / UNIT) as usize], relocation).unwrap();
+    }
+    object.write().unwrap()
+}
