@@ -5,7 +5,6 @@
 //! name occurs in an object but not which occurrence is the first; and what a module leaves undefined
 //! stands in it as if the module defined it. Invariant: only wanted names are kept.
 
-use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustc_hash::FxHashMap;
 
 use super::answer::{EXPORT_PREFIX, HOMONYMS_MAX, KSYMTAB_PREFIX};
+use super::input::Input;
 use super::lines::each_line;
 use super::{Answer, Candidate, Export, Kernel, Near, Order, SymbolError, SymbolErrorKind};
 use super::{SymbolSource, Wanted};
@@ -26,24 +26,26 @@ const ALLOWED: [u8; 2] = [b'\n'; 2];
 /// A file `symbols.klp` or `Symbols.list`.
 #[derive(Debug)]
 pub struct TextList {
-    path: PathBuf,
+    input: Input,
 }
 
 impl TextList {
     /// The list in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { input: Input::file(path.into()) }
+    }
+
+    /// The list in these bytes, which messages call `path`.
+    #[must_use]
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
     /// Whether a file that starts with these bytes is meant to be such a list, of any version.
     #[must_use]
     pub fn is_one(start: &[u8]) -> bool {
         start.starts_with(HEADER.as_bytes())
-    }
-
-    fn open(&self) -> Result<File, SymbolError> {
-        File::open(&self.path).map_err(|error| SymbolError::new(&self.path, error))
     }
 
     /// Shows each symbol line with its object; `enter` says whether an object's are to be shown.
@@ -56,7 +58,7 @@ impl TextList {
         let mut object: Option<ObjectName> = None;
         let mut shown = false;
         let mut headed = false;
-        each_line(&self.path, reader, ALLOWED, |number, line| {
+        each_line(self.input.path(), reader, ALLOWED, |number, line| {
             match (number, line) {
                 (1, header) => {
                     headed = true;
@@ -77,7 +79,11 @@ impl TextList {
             }
             Ok(())
         })?;
-        if headed { Ok(()) } else { Err(SymbolError::new(&self.path, SymbolErrorKind::NoHeader)) }
+        if headed {
+            Ok(())
+        } else {
+            Err(SymbolError::new(self.input.path(), SymbolErrorKind::NoHeader))
+        }
     }
 
     fn answer_from(
@@ -86,11 +92,12 @@ impl TextList {
         wanted: &Wanted<'_>,
         answer: &mut Answer,
     ) -> Result<(), SymbolError> {
-        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(&self.path, kind))?;
+        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(self.input.path(), kind))?;
         // How often each wanted name occurs, object after object.
         let mut counts: Vec<(ObjectName, FxHashMap<&str, u32>)> = Vec::new();
         let mut exports: Vec<(ObjectName, &str)> = Vec::new();
-        let enter = |object: &ObjectName| answer.object(object, &self.path, Order::Alphabetical);
+        let enter =
+            |object: &ObjectName| answer.object(object, self.input.path(), Order::Alphabetical);
         self.scan(reader, enter, |object, symbol| {
             if let Some(name) = wanted.find(symbol) {
                 if counts.last().is_none_or(|(last, _)| last != object) {
@@ -163,7 +170,7 @@ fn check_header(line: &[u8]) -> Result<(), SymbolErrorKind> {
 
 impl SymbolSource for TextList {
     fn path(&self) -> &Path {
-        &self.path
+        self.input.path()
     }
 
     fn order(&self) -> Order {
@@ -171,12 +178,12 @@ impl SymbolSource for TextList {
     }
 
     fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
-        self.answer_from(self.open()?, wanted, answer)
+        self.answer_from(self.input.open()?, wanted, answer)
     }
 
     fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
         self.scan(
-            self.open()?,
+            self.input.open()?,
             |_| Ok(true),
             |object, symbol| {
                 near.offer(object, symbol);

@@ -6,11 +6,11 @@
 //! then `crc symbol module export namespace`. Invariant: each line is read by the column in which
 //! the kind of export stands, so that files that were joined from several kernels are read right.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Wanted;
+use super::input::Input;
 use super::lines::each_line;
 use super::{Answer, Export, Kernel, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
@@ -27,7 +27,7 @@ const KINDS: [(&str, bool); 5] = [
 /// A file `Module.symvers`.
 #[derive(Debug)]
 pub struct Symvers {
-    path: PathBuf,
+    input: Input,
 }
 
 /// One line.
@@ -43,11 +43,13 @@ impl Symvers {
     /// The exports in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { input: Input::file(path.into()) }
     }
 
-    fn open(&self) -> Result<File, SymbolError> {
-        File::open(&self.path).map_err(|error| SymbolError::new(&self.path, error))
+    /// The exports in these bytes, which messages call `path`.
+    #[must_use]
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
     fn answer_from(
@@ -56,8 +58,8 @@ impl Symvers {
         wanted: &Wanted<'_>,
         answer: &mut Answer,
     ) -> Result<(), SymbolError> {
-        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(&self.path, kind))?;
-        each_entry(&self.path, reader, |entry| {
+        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(self.input.path(), kind))?;
+        each_entry(self.input.path(), reader, |entry| {
             if let Some(name) = wanted.find(entry.symbol.as_bytes()) {
                 let owner = ObjectName::from_file_name(entry.module)?;
                 let namespace = Some(entry.namespace.to_owned()).filter(|ns| !ns.is_empty());
@@ -115,7 +117,7 @@ fn kind(text: &str) -> Option<bool> {
 
 impl SymbolSource for Symvers {
     fn path(&self) -> &Path {
-        &self.path
+        self.input.path()
     }
 
     /// It tells no symbols, so it never competes with another source about their order.
@@ -124,11 +126,11 @@ impl SymbolSource for Symvers {
     }
 
     fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
-        self.answer_from(self.open()?, wanted, answer)
+        self.answer_from(self.input.open()?, wanted, answer)
     }
 
     fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-        each_entry(&self.path, self.open()?, |entry| {
+        each_entry(self.input.path(), self.input.open()?, |entry| {
             near.offer(&ObjectName::from_file_name(entry.module)?, entry.symbol.as_bytes());
             Ok(())
         })
