@@ -3,4 +3,6 @@
 //! Each property is a plain function over bytes, in a module of its name. `cargo test` replays its
 //! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them.
 
+pub mod convert;
+pub mod list;
 pub mod read;

@@ -1,0 +1,60 @@
+//! Any bytes as a text list and as `Module.symvers`: an error, or as many symbols as there are lines.
+
+use klp_convert::symbols::{Answer, Near, Sources, SymbolSource, Symvers, TextList, Wanted};
+
+/// The most names that are asked about.
+const NAMES: usize = 64;
+
+/// Checks the property.
+///
+/// # Panics
+/// When it does not hold.
+pub fn run(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let names: Vec<&str> = text.split(['\n', '\t']).filter(|n| !n.is_empty()).take(NAMES).collect();
+    let wanted = Wanted::new(names.iter().copied());
+    let mut answer = Answer::default();
+    if TextList::from_bytes("list", data).answer(&wanted, &mut answer).is_ok() {
+        for name in wanted.iter() {
+            // The first line is the header; a line with a star names an object.
+            let lines = text.split('\n').skip(1).filter(|line| *line == name);
+            let count = if name.starts_with('*') { 0 } else { lines.count() };
+            let candidates = answer.candidates(name);
+            assert_eq!(candidates.len(), count, "candidates of {name:?}");
+            for candidate in candidates {
+                assert!(candidate.position.get() <= candidate.homonyms);
+                let same = answer.candidates_in(name, &candidate.object).count();
+                assert_eq!(u32::try_from(same), Ok(candidate.homonyms), "homonyms of {name:?}");
+            }
+        }
+    }
+    let mut answer = Answer::default();
+    if Symvers::from_bytes("symvers", data).answer(&wanted, &mut answer).is_ok() {
+        for name in wanted.iter() {
+            assert!(answer.candidates(name).is_empty(), "exports are no positions");
+            let told = text.split('\n').any(|line| line.split('\t').nth(1) == Some(name));
+            assert_eq!(answer.export(name).is_some(), told, "export of {name:?}");
+        }
+    }
+    let mut sources = Sources::new();
+    sources.push(TextList::from_bytes("list", data));
+    let mut near = Near::new(names.iter().copied());
+    if sources.similar(&mut near).is_ok() {
+        let found: usize = names.iter().map(|name| near.found(name).len()).sum();
+        assert!(found <= names.len() * data.len(), "more names than the list has");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_property_holds_for_every_seed() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/list");
+        let mut count = 0;
+        for seed in std::fs::read_dir(seeds).unwrap() {
+            super::run(&std::fs::read(seed.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "no seeds in {seeds}");
+    }
+}

@@ -1,0 +1,69 @@
+//! The seeds for `convert` and `list` are cut from the fixtures; `BLESS=1` writes them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use klp_convert::elf::{Module, SymbolSection};
+use klp_convert::klp::{Options, convert};
+use klp_convert::symbols::{Sources, TextList, Wanted};
+
+const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
+
+fn fixture(machine: &str, name: &str) -> Vec<u8> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    fs::read(fixtures.join(machine).join(name)).unwrap()
+}
+
+/// The lines of a machine's list that a module asks about.
+fn cut_list(machine: &str, module: &[u8]) -> String {
+    let module = Module::parse(module).unwrap();
+    let undefined = module.symbols_in(SymbolSection::Undefined);
+    // An annotated name ends in the symbol's, or in its position.
+    let names = undefined.map(|s| std::str::from_utf8(s.name).unwrap());
+    let wanted = Wanted::new(names.flat_map(|name| [name, name.rsplit('.').nth(1).unwrap_or("")]));
+    let list = String::from_utf8(fixture(machine, "symbols.klp")).unwrap();
+    let (header, lines) = list.split_once('\n').unwrap();
+    let kept = lines.lines().filter(|line| {
+        let symbol = line.trim_start_matches("__ksymtab_");
+        line.starts_with('*') || wanted.contains(symbol.as_bytes())
+    });
+    std::iter::once(header).chain(kept).fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn same(path: &Path, made: &[u8]) {
+    assert!(made.len() < 16384, "{}: {} bytes", path.display(), made.len());
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, made).unwrap();
+    }
+    let stored = fs::read(path).unwrap_or_default();
+    assert!(stored == made, "{}: differs, run with BLESS=1", path.display());
+}
+
+#[test]
+fn seeds_are_what_the_fixtures_give_and_convert() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    for machine in MACHINES {
+        for name in ["lp_homonyms_annotated", "lp_data_pointers"] {
+            let module = fixture(machine, &format!("{name}.ko"));
+            let list = cut_list(machine, &module);
+            let mut sources = Sources::new();
+            sources.push(TextList::from_bytes("list", list.as_bytes()));
+            let conversion = convert(&module, &sources, &Options::default());
+            let conversion = conversion.unwrap_or_else(|e| panic!("{:?}", e.diagnostics(name)));
+            assert!(!conversion.plan.is_empty(), "{machine}: {name} has nothing to convert");
+            let seed = [&module, list.as_bytes()].concat();
+            same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
+            same(&seeds.join("list").join(format!("{machine}-{name}")), list.as_bytes());
+        }
+        let symvers = fixture(machine, "Module.symvers");
+        same(&seeds.join("list").join(format!("{machine}-symvers")), &symvers);
+    }
+}
