@@ -11,6 +11,9 @@ use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, 
 
 /// Bytes within which an entry of a special section has all its references.
 const SPECIAL_ENTRY: u64 = 16;
+/// Bytes of a name that messages show. A symbol that the kernel knows has at most 511, and its
+/// section a prefix more.
+const NAME_SHOWN: usize = 1024;
 
 /// One relocation: which entry of which section, what it patches, and against what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,7 +68,7 @@ impl<'m, 'data> Sites<'m, 'data> {
     pub fn describe(&self, rela_section: SectionIndex, entry: usize, rela: Rela) -> Site {
         let name = |index| {
             let section = self.module.section(index);
-            section.map_or_else(|| index.to_string(), |s| s.name.to_str_lossy().into_owned())
+            section.map_or_else(|| index.to_string(), |s| shown(s.name))
         };
         let target = self.module.section(rela_section).map(|s| SectionIndex::new(s.sh_info));
         Site {
@@ -96,7 +99,7 @@ impl<'m, 'data> Sites<'m, 'data> {
             SymbolSection::Defined(s) if symbol.name.is_empty() => self.module.section(s),
             _ => None,
         };
-        section.map_or(symbol.name, |s| s.name).to_str_lossy().into_owned()
+        shown(section.map_or(symbol.name, |s| s.name))
     }
 
     /// The innermost function or object that covers a place, and the offset in it.
@@ -143,5 +146,25 @@ impl<'m, 'data> Sites<'m, 'data> {
             .collect();
         covering.sort_unstable();
         covering
+    }
+}
+
+/// A name as messages have it: many relocations may share one that only a hostile file has.
+fn shown(name: &[u8]) -> String {
+    match name.get(..NAME_SHOWN) {
+        Some(start) => start.to_str_lossy().into_owned() + "…",
+        None => name.to_str_lossy().into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_no_kernel_has_are_cut() {
+        assert_eq!(shown(b"foo"), "foo");
+        assert_eq!(shown(&[b'x'; 530]).len(), 530);
+        assert_eq!(shown(&[b'x'; 60_000]).chars().count(), NAME_SHOWN + 1);
     }
 }
