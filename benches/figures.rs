@@ -180,10 +180,18 @@ fn promised(rounds: usize) {
 /// How the time of the library call grows when one thing doubles.
 fn growth(rounds: usize) {
     let large = Shape::LARGE;
-    let shapes: [(&str, [Shape; 4]); 3] = [
+    let shapes: [(&str, [Shape; 4]); 4] = [
         ("symbols", DOUBLINGS.map(|n| Shape { symbols: n * large.symbols, ..large })),
         ("relocations", DOUBLINGS.map(|n| Shape { relocations: n * large.relocations, ..large })),
         ("symbols to convert", DOUBLINGS.map(|n| Shape { convert: n * 100, ..large })),
+        (
+            "all of these",
+            DOUBLINGS.map(|n| Shape {
+                symbols: n * large.symbols,
+                relocations: n * large.relocations,
+                convert: n * large.convert,
+            }),
+        ),
     ];
     let converts = |data: &[u8], sources: &Sources| {
         timed(|| convert(data, sources, &Options::default()).unwrap())

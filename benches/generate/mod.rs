@@ -5,14 +5,14 @@
 //! each object. A module is like a livepatch for x86_64 linked from many units: functions that call
 //! one another, and calls of kernel functions that are to be converted.
 
+mod layout;
+
 use std::fmt::Write as _;
 
 use klp_convert::symbols::{Sources, TextList};
-use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
-use object::{
-    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
-    SymbolScope, elf,
-};
+use object::elf;
+
+use layout::{Section, Strings, file, symbol};
 
 /// Kernel functions that modules call and lists have, each in vmlinux once.
 const TARGETS: u64 = 1000;
@@ -128,63 +128,68 @@ impl Shape {
 /// A livepatch module.
 pub(crate) fn module(shape: Shape) -> Vec<u8> {
     let mut random = Random(shape.symbols);
-    let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
-    let mut data = |name: &[u8], kind, bytes: &[u8]| {
-        let section = object.add_section(Vec::new(), name.to_vec(), kind);
-        object.append_section_data(section, bytes, 8);
+    let (alloc, text) = (elf::SHF_ALLOC.0, elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0);
+    let progbits = |name: String, flags, body| {
+        let kind = elf::SHT_PROGBITS.0;
+        Section { name, kind, flags, link: 0, info: 0, entry: 0, body }
     };
-    data(b".modinfo", SectionKind::ReadOnlyData, b"livepatch=Y\0license=GPL\0");
-    data(b".gnu.linkonce.this_module", SectionKind::Data, &[0; 64]);
-
     let functions = shape.symbols - shape.convert;
+    let units = functions.div_ceil(UNIT);
     let calls_each = shape.relocations.div_ceil(functions);
-    let mut sections: Vec<SectionId> = Vec::new();
-    let mut symbols: Vec<SymbolId> = Vec::new();
+    // Each unit is a section and its relocations, behind the first two.
+    let (first, symtab) = (3, u32::try_from(3 + 2 * units).unwrap());
+    let mut sections = vec![
+        progbits(".modinfo".into(), alloc, b"livepatch=Y\0license=GPL\0".to_vec()),
+        progbits(".gnu.linkonce.this_module".into(), alloc, vec![0; 64]),
+    ];
+
+    let mut names = Strings::new();
+    let mut symbols = vec![0; 24];
     for function in 0..functions {
-        if function % UNIT == 0 {
-            let name = format!(".text.unit_{:05}", function / UNIT);
-            let section = object.add_section(Vec::new(), name.into_bytes(), SectionKind::Text);
-            object.append_section_data(section, &vec![0; (UNIT * calls_each * CALL) as usize], 16);
-            sections.push(section);
-        }
-        symbols.push(object.add_symbol(Symbol {
-            name: format!("{}_{function}", random.name()).into_bytes(),
-            value: function % UNIT * calls_each * CALL,
-            size: calls_each * CALL,
-            kind: SymbolKind::Text,
-            scope: SymbolScope::Compilation,
-            weak: false,
-            section: SymbolSection::Section(*sections.last().unwrap()),
-            flags: SymbolFlags::None,
-        }));
+        let name = names.add(&format!("{}_{function}", random.name()));
+        let section = u16::try_from(first + 2 * (function / UNIT)).unwrap();
+        let (value, size) = (function % UNIT * calls_each * CALL, calls_each * CALL);
+        symbols.extend(symbol(name, elf::STT_FUNC.0, section, value, size));
     }
-    let hidden: Vec<_> = (0..shape.convert)
-        .map(|number| {
-            object.add_symbol(Symbol {
-                name: target(number).into_bytes(),
-                value: 0,
-                size: 0,
-                kind: SymbolKind::Unknown,
-                scope: SymbolScope::Unknown,
-                weak: false,
-                section: SymbolSection::Undefined,
-                flags: SymbolFlags::None,
-            })
-        })
-        .collect();
+    for number in 0..shape.convert {
+        symbols.extend(symbol(names.add(&target(number)), elf::STB_GLOBAL.0 << 4, 0, 0, 0));
+    }
+
     // The calls to convert are spread over the module.
     let every = (shape.relocations / shape.convert.max(1)).max(1);
-    for call in 0..shape.relocations {
-        let function = call / calls_each;
-        let hidden = hidden.get((call / every) as usize).filter(|_| call % every == 0);
-        let callee = symbols[random.below(functions) as usize];
-        let relocation = Relocation {
-            offset: (function % UNIT * calls_each + call % calls_each) * CALL + 1,
-            symbol: hidden.copied().unwrap_or(callee),
-            addend: -4,
-            flags: RelocationFlags::Elf { r_type: elf::R_X86_64_PLT32 },
+    let mut calls = 0..shape.relocations;
+    for unit in 0..units {
+        let mut relocations = Vec::new();
+        for call in calls.by_ref().take((UNIT * calls_each) as usize) {
+            let hidden = call % every == 0 && call / every < shape.convert;
+            let callee =
+                if hidden { functions + call / every } else { random.below(functions) } + 1;
+            relocations.extend(layout::call(call % (UNIT * calls_each) * CALL + 1, callee));
+        }
+        let name = format!(".text.unit_{unit:05}");
+        let body = vec![0; (UNIT * calls_each * CALL) as usize];
+        let (kind, flags) = (elf::SHT_RELA.0, elf::SHF_INFO_LINK.0);
+        let info = u32::try_from(first + 2 * unit).unwrap();
+        let rela = Section {
+            name: format!(".rela{name}"),
+            kind,
+            flags,
+            link: symtab,
+            info,
+            entry: 24,
+            body: relocations,
         };
-        object.add_relocation(sections[(function / UNIT) as usize], relocation).unwrap();
+        sections.extend([progbits(name, text, body), rela]);
     }
-    object.write().unwrap()
+    sections.push(Section {
+        name: ".symtab".into(),
+        kind: elf::SHT_SYMTAB.0,
+        flags: 0,
+        link: symtab + 1,
+        info: u32::try_from(functions + 1).unwrap(),
+        entry: 24,
+        body: symbols,
+    });
+    sections.push(names.section(".strtab"));
+    file(sections)
 }
