@@ -130,13 +130,6 @@ impl<'data> Module<'data> {
         self.symbols.iter_in(place)
     }
 
-    /// Where the symbol of this index is defined, without a look at its name.
-    #[must_use]
-    pub fn symbol_section(&self, index: SymbolIndex) -> Option<SymbolSection> {
-        let raw = self.symbols.entries.get(index.slot())?;
-        Some(self.symbols.section_of(index.slot(), raw))
-    }
-
     /// The symbol of this index.
     #[must_use]
     pub fn symbol(&self, index: SymbolIndex) -> Option<Symbol<'data>> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 use klp_arch::{Backend, Facts};
+use rustc_hash::FxHashMap;
 
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
 use super::{KlpSection, KlpSymbol, ObjectName, Patched, Plan, Refusal, Sites, Warning, placement};
@@ -48,7 +49,7 @@ pub fn plan(
         sites: Sites::new(module, backend),
         annotations,
         uses: OnceCell::new(),
-        klp: BTreeMap::new(),
+        klp: FxHashMap::default(),
         plan: Plan::default(),
         refusals: Vec::new(),
         warnings: Vec::new(),
@@ -93,7 +94,7 @@ struct Planner<'m, 'data> {
     annotations: Annotations,
     /// Each symbol's first relocation; made when the first error asks.
     uses: OnceCell<BTreeMap<SymbolIndex, (SectionIndex, usize, Rela)>>,
-    klp: BTreeMap<SymbolIndex, Klp>,
+    klp: FxHashMap<SymbolIndex, Klp>,
     plan: Plan,
     refusals: Vec<Refusal>,
     warnings: Vec<Warning>,

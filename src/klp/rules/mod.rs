@@ -12,11 +12,12 @@ mod symbols;
 use std::fmt;
 
 use klp_arch::Backend;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use strum::EnumMessage;
 
 use super::{Sites, Target};
-use crate::elf::{Module, Section, SectionFlags};
+use crate::elf::{Module, Section, SectionFlags, Symbol, SymbolIndex, SymbolSection};
 
 /// What the kernel does with a module that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
@@ -166,7 +167,10 @@ impl fmt::Display for Violation {
 #[must_use]
 pub fn check(module: &Module<'_>, backend: &'static dyn Backend, target: Target) -> Vec<Violation> {
     let sites = Sites::new(module, backend);
-    let mut checker = Checker { module, backend, target, sites, violations: Vec::new() };
+    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
+    let outside = undefined.chain(module.symbols_in(SymbolSection::Livepatch));
+    let outside = outside.map(|symbol| (symbol.index, symbol)).collect();
+    let mut checker = Checker { module, backend, target, sites, outside, violations: Vec::new() };
     module::check(&mut checker);
     sections::check(&mut checker);
     symbols::check(&mut checker);
@@ -180,6 +184,9 @@ struct Checker<'m, 'data> {
     backend: &'static dyn Backend,
     target: Target,
     sites: Sites<'m, 'data>,
+    /// The symbols that others define. Few, so that they stay in the cache where the symbol table
+    /// does not: every relocation asks.
+    outside: FxHashMap<SymbolIndex, Symbol<'data>>,
     violations: Vec<Violation>,
 }
 

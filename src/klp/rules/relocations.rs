@@ -6,7 +6,7 @@ use bstr::ByteSlice;
 use klp_arch::Facts;
 
 use super::{Checker, Rule};
-use crate::elf::{Rela, Section, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+use crate::elf::{Rela, Section, SectionFlags, SectionIndex, SymbolSection};
 use crate::klp::{KlpSection, KlpSymbol, ObjectName, VMLINUX, planner};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
@@ -45,7 +45,7 @@ fn names_klp_symbol(
     rela: Rela,
     klp: Option<&KlpSection>,
 ) {
-    let symbol = checker.module.symbol(rela.symbol);
+    let symbol = checker.outside.get(&rela.symbol);
     let Some(symbol) = symbol.filter(|s| s.section == SymbolSection::Livepatch) else {
         let site = checker.sites.describe(section.index, entry, rela);
         checker.broken(Rule::SymbolMarked, format!("{site}: the symbol is not SHN_LIVEPATCH"));
@@ -70,8 +70,8 @@ fn names_plain_symbol(
     rela: Rela,
 ) {
     // Type 0 writes nothing where the loader accepts it; objtool leaves it behind.
-    let symbol = checker.module.symbol_section(rela.symbol);
-    if rela.kind != 0 && symbol == Some(SymbolSection::Livepatch) {
+    let symbol = checker.outside.get(&rela.symbol);
+    if rela.kind != 0 && symbol.is_some_and(|s| s.section == SymbolSection::Livepatch) {
         let site = checker.sites.describe(section.index, entry, rela);
         checker.broken(
             Rule::PlainRelocation,
@@ -98,13 +98,9 @@ fn place(
         );
         return false;
     };
-    let external = rela.symbol != SymbolIndex::NULL
-        && matches!(
-            module.symbol_section(rela.symbol),
-            Some(SymbolSection::Undefined | SymbolSection::Livepatch)
-        );
     // No machine knows a local symbol by its name.
-    let symbol = if external { module.symbol(rela.symbol) } else { None };
+    let symbol = checker.outside.get(&rela.symbol);
+    let external = symbol.is_some();
     let name = symbol.map_or(&b""[..], |s| s.name);
     let facts = Facts { external, ..planner::facts(patched, gate, name) };
     match checker.backend.check_site(row, &facts, module.body(patched.index), rela.offset) {
