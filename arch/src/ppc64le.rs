@@ -153,6 +153,8 @@ fn plan_pcrel34(row: &Row, inputs: &Inputs) -> Result<Patch, Fault> {
 
 const CONSUMED: &[ConsumedSection] = &[
     ConsumedSection::exact("__ftr_fixup", "do_feature_fixups"),
+    // The alternatives themselves, which are copied into place.
+    ConsumedSection::prefix("__ftr_alt_", "do_feature_fixups"),
     ConsumedSection::exact("__mmu_ftr_fixup", "do_feature_fixups"),
     ConsumedSection::exact("__fw_ftr_fixup", "do_feature_fixups"),
     ConsumedSection::exact("__spec_barrier_fixup", "do_barrier_nospec_fixups_range"),

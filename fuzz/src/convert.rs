@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
         sources.push(TextList::from_bytes("list", list));
     }
     let _ = inspect(input).map(|inspection| inspection.to_string());
-    let _ = check(input, &sources, Target::default()).map_err(|e| e.diagnostics("input"));
+    let _ = check(input, &sources, &Options::default()).map_err(|e| e.diagnostics("input"));
 
     let options = Options { strip_signature: true, ..Options::default() };
     let conversion = match convert(input, &sources, &options) {

@@ -90,6 +90,9 @@ pub(super) struct Maps {
     /// Exports of the target kernel: Module.symvers
     #[arg(long = "symvers", value_name = "FILE")]
     pub(super) symvers: Vec<PathBuf>,
+    /// Take the symbols although they are of another release than the module's vermagic
+    #[arg(long)]
+    pub(super) allow_stale_map: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -10,7 +10,7 @@ use super::Outcome;
 use super::args::Check;
 use super::report::{Reporter, trouble};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::check;
+use crate::klp::{Options, check};
 
 /// How long nothing is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -60,7 +60,12 @@ fn one(path: &Path, args: &Check) -> (Verdict, Outcome) {
             return (Verdict { module, accepted: false, diagnostics }, Outcome::Trouble);
         }
     };
-    match check(&data, &args.maps.sources(), args.target.unwrap_or_default()) {
+    let options = Options {
+        target: args.target.unwrap_or_default(),
+        allow_stale_map: args.maps.allow_stale_map,
+        ..Options::default()
+    };
+    match check(&data, &args.maps.sources(), &options) {
         Ok(()) => (Verdict { module, accepted: true, diagnostics: Vec::new() }, Outcome::Done),
         Err(failure) => {
             let diagnostics = failure.diagnostics(&module);

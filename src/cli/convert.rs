@@ -55,6 +55,7 @@ fn attempt(
         patched: Patched { objects: args.objects.iter().cloned().collect() },
         keep_module_exports: args.keep_module_exports,
         strip_signature: args.strip_signature,
+        allow_stale_map: args.maps.allow_stale_map,
         target: args.target.unwrap_or_default(),
         no_check: args.no_check,
     };

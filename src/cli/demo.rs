@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::{Options, Plan, Target, check, convert};
+use crate::klp::{Options, Plan, check, convert};
 use crate::symbols::{Sources, Symvers, Vmlinux};
 
 /// A livepatch for one machine, with the symbols of the kernel that it is for.
@@ -98,7 +98,7 @@ fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     let conversion = convert(bundle.module, &sources, &Options::default()).map_err(refused)?;
     output::write(&result, &conversion.bytes, &input).map_err(io)?;
     let written = std::fs::read(&result).map_err(io)?;
-    check(&written, &sources, Target::default()).map_err(refused)?;
+    check(&written, &sources, &Options::default()).map_err(refused)?;
     Ok(line(bundle, &conversion.plan, written.len()))
 }
 

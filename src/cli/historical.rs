@@ -121,6 +121,9 @@ fn refusal(refusal: &Refusal) -> String {
                 "Conversion not supported for symbol: {symbol} section: {section} object: {gate}"
             )
         }
+        Refusal::AnnotationNeeded { site } => {
+            format!("Unable to convert relocation: {}", site.symbol)
+        }
         Refusal::NotUtf8 { name, .. } | Refusal::UnfinishedKlpSymbol { name } => {
             format!("Unable to convert symbol name ({name})")
         }
@@ -177,6 +180,7 @@ fn unresolved(reason: &Unresolved) -> String {
         Unresolved::Name(error) => format!("Length error ({error})"),
         Unresolved::NotFound { name, .. }
         | Unresolved::ObjectUnknown { name, .. }
+        | Unresolved::VmlinuxUntold { name, .. }
         | Unresolved::InitMemory { name, .. } => format!("Unable to find missing symbol: {name}"),
     }
 }

@@ -35,6 +35,9 @@ pub enum Code {
     /// The module is for another machine than the kernel.
     #[strum(serialize = "KLP-E0004")]
     OtherMachine,
+    /// The module was built for another kernel release.
+    #[strum(serialize = "KLP-E0005")]
+    OtherRelease,
     /// No symbol of the kernel has the name.
     #[strum(serialize = "KLP-E0101")]
     NotFound,
@@ -65,6 +68,9 @@ pub enum Code {
     /// Two annotations contradict each other.
     #[strum(serialize = "KLP-E0202")]
     ConflictingAnnotations,
+    /// Something that is loaded uses an annotation.
+    #[strum(serialize = "KLP-E0204")]
+    AnnotationNeeded,
     /// Nothing uses the annotated symbol.
     #[strum(serialize = "KLP-E0203")]
     UnusedAnnotation,
@@ -116,6 +122,12 @@ pub enum Code {
     /// Annotated with a symbol in memory that is freed after boot.
     #[strum(serialize = "KLP-W0704")]
     AnnotatedInitMemory,
+    /// A module's export whose owner's symbols are not known.
+    #[strum(serialize = "KLP-W0705")]
+    OwnerUntold,
+    /// modinfo names a module that is not needed any more.
+    #[strum(serialize = "KLP-W0706")]
+    DependsOnOwner,
 }
 
 impl Code {

@@ -2,8 +2,8 @@
 
 use bstr::ByteSlice;
 
-use super::convert::{Failure, advise, backend, same_machine};
-use super::{KlpSymbol, Refusal, Target, rules};
+use super::convert::{Failure, advise, backend, same_kernel};
+use super::{KlpSymbol, Options, Refusal, rules};
 use crate::elf::{Module, SymbolSection};
 use crate::resolve::{Annotation, Query, Resolution, Resolve, Resolver};
 use crate::symbols::{Sources, Wanted};
@@ -13,18 +13,19 @@ use crate::symbols::{Sources, Wanted};
 ///
 /// # Errors
 /// [`Failure`]: the file cannot be read as a module, or the kernel would refuse it.
-pub fn check(data: &[u8], sources: &Sources, target: Target) -> Result<(), Failure> {
+pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<(), Failure> {
     let module = Module::parse(data)?;
     let backend = backend(&module)?;
     let mut refusals: Vec<_> =
-        rules::check(&module, backend, target).into_iter().map(Refusal::Rule).collect();
+        rules::check(&module, backend, options.target).into_iter().map(Refusal::Rule).collect();
     if !sources.is_empty() {
         let names = Names::of(&module);
         let wanted = names.klp.iter().map(|klp| klp.symbol.as_str());
         let wanted = wanted.chain(names.undefined.iter().map(|(name, _)| *name));
         let answer = sources.answer(&Wanted::new(wanted))?;
-        same_machine(&module, backend, &answer)?;
-        let resolver = Resolver::new(&answer);
+        same_kernel(&module, backend, &answer, options)?;
+        // A module's export is as good as any other once somebody has chosen to use it.
+        let resolver = Resolver { keep_module_exports: true, ..Resolver::new(&answer) };
         names.klp.iter().for_each(|klp| refusals.extend(klp_symbol(klp, &resolver)));
         for &(name, weak) in &names.undefined {
             let special = backend.loader_symbol(name.as_bytes());
@@ -65,15 +66,18 @@ fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
     let name = klp.symbol.as_str();
     let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
     let reason = resolve.resolve(&query).err()?;
-    Some(Refusal::Unresolved { first_use: None, place: None, reason: Box::new(reason) })
+    Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
 }
 
 fn undefined_symbol(query: &Query<'_>, resolve: &dyn Resolve) -> Option<Refusal> {
     match resolve.resolve(query) {
+        // The kernel leaves a weak one 0.
+        Ok(Resolution::Klp(_)) if query.weak => None,
         Ok(Resolution::Klp(_)) => Some(Refusal::NotConverted { name: query.name.to_owned() }),
         Ok(_) => None,
+        Err(_) if query.weak => None,
         Err(reason) => {
-            Some(Refusal::Unresolved { first_use: None, place: None, reason: Box::new(reason) })
+            Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
         }
     }
 }

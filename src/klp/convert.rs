@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bstr::ByteSlice;
 use klp_arch::Backend;
 
 use super::verify::{self, Unfaithful};
@@ -22,6 +23,8 @@ pub struct Options {
     pub strip_signature: bool,
     /// The kernel that the livepatch is for.
     pub target: Target,
+    /// Take the sources although they are of another release than the module's vermagic.
+    pub allow_stale_map: bool,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,
 }
@@ -55,6 +58,14 @@ pub enum Failure {
         /// The machine of the sources.
         kernel: String,
     },
+    /// The module was built for another release than the sources are of.
+    #[error("the module is built for '{module}', the symbols are of '{kernel}'")]
+    OtherRelease {
+        /// The release in the module's vermagic.
+        module: String,
+        /// The release of the sources.
+        kernel: String,
+    },
     /// The module is signed.
     #[error(
         "the module carries an appended signature of {0} bytes, which a conversion invalidates"
@@ -85,24 +96,34 @@ pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Failure> {
     backend.ok_or(Failure::Machine(machine))
 }
 
-/// Whether the sources, as far as they tell a machine, speak of the module's.
+/// Whether the sources, as far as they tell, speak of the kernel that the module is for.
 ///
 /// # Errors
-/// [`Failure::OtherMachine`] where they do not.
-pub(super) fn same_machine(
+/// [`Failure::OtherMachine`] and [`Failure::OtherRelease`] where they do not.
+pub(super) fn same_kernel(
     module: &Module<'_>,
     backend: &dyn Backend,
     answer: &Answer,
+    options: &Options,
 ) -> Result<(), Failure> {
-    let Kernel { machine, endian, .. } = *answer.kernel();
+    let Kernel { machine, endian, release } = answer.kernel();
     let differs = machine.is_some_and(|machine| machine != module.machine())
         || endian.is_some_and(|endian| endian != module.endian());
-    if !differs {
-        return Ok(());
+    if differs {
+        let known = machine.and_then(klp_arch::for_machine);
+        let known = known.filter(|b| endian.is_none_or(|endian| b.endian() == endian));
+        let kernel = known.map_or("an unknown machine", |b| b.name()).to_owned();
+        return Err(Failure::OtherMachine { module: backend.name(), kernel });
     }
-    let known = machine.and_then(klp_arch::for_machine).filter(|b| Some(b.endian()) == endian);
-    let kernel = known.map_or_else(|| "an unknown machine".to_owned(), |b| b.name().to_owned());
-    Err(Failure::OtherMachine { module: backend.name(), kernel })
+    let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
+    let built_for = vermagic.and_then(|(_, value)| value.fields().next());
+    match (built_for, release) {
+        (Some(module), Some(kernel)) if module != kernel.as_bytes() && !options.allow_stale_map => {
+            let module = module.to_str_lossy().into_owned();
+            Err(Failure::OtherRelease { module, kernel: kernel.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Converts a module with what the sources know of its kernel.
@@ -117,7 +138,7 @@ pub fn convert<'data>(
     let module = Module::parse(data)?;
     let backend = backend(&module)?;
     let answer = ask(&module, sources)?;
-    same_machine(&module, backend, &answer)?;
+    same_kernel(&module, backend, &answer, options)?;
     let resolver =
         Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
     let planned = planner::plan(&module, backend, &resolver, &options.patched)

@@ -3,11 +3,11 @@
 use klp_arch::Fault;
 
 use super::placement::Misplaced;
-use super::{Failure, ObjectName, Refusal, Warning};
+use super::{Failure, Refusal, Rule, Warning, advice};
 use crate::annotation::AnnotationError;
 use crate::diagnostic::{Code, Diagnostic, Explained};
-use crate::resolve::{KlpRelocSymbol, KlpSympos, Unresolved, pasteable};
-use crate::symbols::{Candidate, SymbolErrorKind};
+use crate::resolve::Unresolved;
+use crate::symbols::SymbolErrorKind;
 
 impl Failure {
     /// Everything it says, as diagnostics about the module named `file`.
@@ -16,6 +16,15 @@ impl Failure {
         match self {
             Self::Refused(refusals) => {
                 refusals.iter().map(|refusal| Diagnostic::error(file, refusal)).collect()
+            }
+            // What is wrong with a map is not the module's fault.
+            Self::Symbols(error) => {
+                let map = error.path.display().to_string();
+                let diagnostic = Diagnostic::error(&map, self);
+                let place = format!("{map}: ");
+                let message = diagnostic.message.strip_prefix(&place).map(str::to_owned);
+                let message = message.unwrap_or_else(|| diagnostic.message.clone());
+                vec![Diagnostic { message, ..diagnostic }]
             }
             _ => vec![Diagnostic::error(file, self)],
         }
@@ -34,6 +43,7 @@ impl Explained for Failure {
             Self::Elf(_) => Code::MalformedElf,
             Self::Machine(_) => Code::UnknownMachine,
             Self::OtherMachine { .. } => Code::OtherMachine,
+            Self::OtherRelease { .. } => Code::OtherRelease,
             Self::Signed(_) => Code::Signed,
             Self::Symbols(error) => match error.kind {
                 SymbolErrorKind::Io(_) => Code::Read,
@@ -52,6 +62,11 @@ impl Explained for Failure {
             Self::Signed(_) => {
                 vec!["convert before signing, or pass --strip-signature and sign again".into()]
             }
+            Self::OtherRelease { .. } => vec![
+                "give the files of the kernel that the module was built for, or pass \
+                 --allow-stale-map if both are the same kernel"
+                    .into(),
+            ],
             Self::Unfaithful(_) => vec!["please report this with the module".into()],
             _ => Vec::new(),
         }
@@ -63,6 +78,7 @@ impl Explained for Refusal {
         match self {
             Self::Annotation(AnnotationError::Conflict { .. }) => Code::ConflictingAnnotations,
             Self::Annotation(_) => Code::MalformedAnnotation,
+            Self::AnnotationNeeded { .. } => Code::AnnotationNeeded,
             Self::AnnotationUnused { .. } => Code::UnusedAnnotation,
             Self::NotUtf8 { .. } => Code::BadName,
             Self::UnfinishedKlpSymbol { .. } => Code::UnfinishedKlpSymbol,
@@ -71,7 +87,9 @@ impl Explained for Refusal {
                 Unresolved::Ambiguous { .. } => Code::Ambiguous,
                 Unresolved::AnnotatedNotUnique { .. } => Code::NotUnique,
                 Unresolved::AnnotatedNoSuchPosition { .. } => Code::NoSuchPosition,
-                Unresolved::ObjectUnknown { .. } => Code::UnknownObject,
+                Unresolved::ObjectUnknown { .. } | Unresolved::VmlinuxUntold { .. } => {
+                    Code::UnknownObject
+                }
                 Unresolved::InitMemory { .. } => Code::InitMemory,
                 Unresolved::NotFound { .. } => Code::NotFound,
             },
@@ -88,33 +106,35 @@ impl Explained for Refusal {
     fn help(&self) -> Vec<String> {
         match self {
             Self::Annotation(AnnotationError::Conflict { first, second }) => {
-                let (owner, name) = (&second.owner, &second.name);
-                let gate = first.gate.as_ref().unwrap_or(owner);
-                vec![
-                    "one C name means one symbol; declare the other under a name of its own:".into(),
-                    format!(
-                        "extern typeof({name}) other_{name} KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {});",
-                        second.position
-                    ),
-                ]
+                advice::conflict(first, second)
             }
             Self::AnnotationUnused { .. } => vec!["remove the annotation".into()],
             Self::UnfinishedKlpSymbol { .. } => {
                 vec!["finish it with the tool that made it: objtool klp post-link".into()]
             }
             Self::NotConverted { name } => {
-                vec![format!("convert the module first: '{name}' must become a klp symbol")]
+                vec![format!("convert the module: '{name}' must become a klp symbol")]
             }
-            Self::Unresolved { reason, .. } => unresolved(reason),
+            Self::Unresolved { reason, gate, .. } => advice::unresolved(reason, gate.as_ref()),
             Self::VmlinuxSymbolBehindModule { .. } => {
                 vec!["give vmlinux as the gate: its symbols are always there".into()]
             }
             Self::GateNotPatched { gate, .. } => vec![format!(
                 "add a klp_object for '{gate}' to the patch, and --object {gate} here"
             )],
-            Self::Misplaced { reason, site, gate } => {
-                misplaced(*reason, &site.section, &site.symbol, gate)
+            Self::Misplaced { reason, site, name, gate } => {
+                advice::misplaced(*reason, &site.section, name.as_str(), gate)
             }
+            Self::UnknownRelocation { .. } => {
+                vec!["compile with kbuild's flags: no -fPIC, no other code model".into()]
+            }
+            Self::Place { fault: Fault::SiteNotZero { .. }, .. } => {
+                vec!["the loader writes once only: link from the original objects again".into()]
+            }
+            Self::Rule(violation) if violation.rule == Rule::LivepatchMarker => {
+                vec!["add to the module's source: MODULE_INFO(livepatch, \"Y\");".into()]
+            }
+            Self::Rule(violation) => vec![format!("klp-convert explain {}", violation.rule)],
             Self::Place { fault: Fault::NoNopAfterCall { .. }, .. } => vec![
                 "a call to a function that was static has no nop behind it: declare the function so \
                  that the compiler takes it for external, and keep the call from being a tail call"
@@ -125,76 +145,6 @@ impl Explained for Refusal {
     }
 }
 
-fn misplaced(reason: Misplaced, section: &str, symbol: &str, gate: &ObjectName) -> Vec<String> {
-    match reason {
-        Misplaced::Consumed(_) if section == "__jump_table" => vec![format!(
-            "use static_key_enabled(&{symbol}) instead of static_branch_*(): it needs no jump label"
-        )],
-        Misplaced::Consumed(_) if section == ".static_call_sites" => {
-            vec![format!(
-                "call through the static call's pointer instead: KLP_STATIC_CALL({symbol})"
-            )]
-        }
-        Misplaced::Consumed(_) => {
-            vec![format!("only vmlinux symbols can be used here, not those of '{gate}'")]
-        }
-        Misplaced::Init => vec!["move the code out of __init, the data out of __initdata".into()],
-        Misplaced::Percpu => vec!["set the pointer at run time, in a callback of the patch".into()],
-        Misplaced::NotLoaded => Vec::new(),
-    }
-}
-
-fn unresolved(reason: &Unresolved) -> Vec<String> {
-    match reason {
-        Unresolved::Ambiguous { candidates, .. }
-        | Unresolved::AnnotatedNotUnique { candidates, .. }
-        | Unresolved::AnnotatedNoSuchPosition { candidates, .. } => {
-            candidates.iter().flat_map(|c| [describe(c), paste(c)]).collect()
-        }
-        Unresolved::NotFound { causes, similar, .. } => {
-            let causes = causes.iter().map(ToString::to_string);
-            let near = similar.iter().filter(|near| !near.is_variant());
-            let near = near.map(|near| format!("did you mean '{}' of {}?", near.name, near.object));
-            causes.chain(near).collect()
-        }
-        Unresolved::ObjectUnknown { owner, known, .. } => {
-            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
-            vec![
-                format!("add a source that has it: --module {owner}.ko"),
-                format!("known objects: {}", known.join(", ")),
-            ]
-        }
-        Unresolved::InitMemory { candidate, .. } => vec![describe(candidate)],
-        Unresolved::Name(_) => Vec::new(),
-    }
-}
-
-/// One candidate, on one line: object, position, address, size, source file.
-fn describe(candidate: &Candidate) -> String {
-    let Candidate { object, name, position, address, size, file, .. } = candidate;
-    let mut text = format!("{object}: {name}, position {position}");
-    if let Some(address) = address {
-        text += &format!(", at {address:#x}");
-    }
-    if let Some(size) = size {
-        text += &format!(", {size} bytes");
-    }
-    if let Some(file) = file {
-        text += &format!(", from {file}");
-    }
-    text
-}
-
-/// The line to paste for a candidate.
-fn paste(candidate: &Candidate) -> String {
-    if pasteable(candidate) {
-        format!("  {}", KlpSympos(candidate))
-    } else {
-        let gate = &candidate.object;
-        format!("  {}", KlpRelocSymbol { candidate, gate })
-    }
-}
-
 impl Explained for Warning {
     fn code(&self) -> Code {
         match self {
@@ -202,6 +152,8 @@ impl Explained for Warning {
             Self::PositionDrifts { .. } => Code::PositionDrifts,
             Self::OwnerNotAwaited { .. } => Code::OwnerNotAwaited,
             Self::InitMemory { .. } => Code::AnnotatedInitMemory,
+            Self::OwnerUntold { .. } => Code::OwnerUntold,
+            Self::DependsOnOwner { .. } => Code::DependsOnOwner,
         }
     }
 
@@ -216,6 +168,12 @@ impl Explained for Warning {
                 };
                 vec![format!("a source with addresses can prove it: {source}")]
             }
+            Self::OwnerUntold { klp } => {
+                vec![format!("a source that has it can prove it: --module {}.ko", klp.owner)]
+            }
+            Self::DependsOnOwner { object } => vec![format!(
+                "build the livepatch without the Module.symvers of '{object}', or load it with insmod"
+            )],
             Self::OwnerNotAwaited { klp } => {
                 let owner = &klp.owner;
                 vec![format!("give the object that is patched as the gate, '{owner}' or another")]

@@ -4,6 +4,7 @@
 //! [`verify`] reads the result back; [`rules`] holds it against the kernel. [`convert()`] is all of
 //! it, from bytes to bytes.
 
+mod advice;
 mod check;
 mod convert;
 mod explained;

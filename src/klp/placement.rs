@@ -5,7 +5,7 @@
 //! kernel has consumed every special section of the livepatch (`post_relocation`,
 //! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
 
-use klp_arch::{Backend, ConsumedSection};
+use klp_arch::{Backend, ConsumedSection, Facts};
 
 use super::ObjectName;
 use crate::elf::{Section, SectionFlags};
@@ -76,4 +76,19 @@ fn is_percpu(section: &Section<'_>) -> bool {
 pub fn stays_writable(section: &Section<'_>) -> bool {
     let frozen = [&b".data..ro_after_init"[..], b"__jump_table", b".static_call_sites"];
     section.sh_flags.contains(SectionFlags::WRITE) && !frozen.contains(&section.name)
+}
+
+/// What the back end may know about a relocation that `gate` triggers; `None`: a plain one.
+pub(super) fn facts<'a>(
+    target: &Section<'_>,
+    gate: Option<&ObjectName>,
+    symbol: &'a [u8],
+) -> Facts<'a> {
+    Facts {
+        symbol,
+        external: true,
+        late: gate.is_some_and(|gate| !gate.is_vmlinux()),
+        writable: stays_writable(target),
+        ..Facts::default()
+    }
 }

@@ -23,6 +23,9 @@ pub struct Plan {
     pub removed_sections: Vec<Named<SectionIndex>>,
     /// Symbols that leave with them, in file order.
     pub removed_symbols: Vec<Named<SymbolIndex>>,
+    /// Relocations that go with them: section and entry. They are of sections that are not loaded,
+    /// debug information that describes the annotations.
+    pub removed_relocations: Vec<(SectionIndex, usize)>,
     /// Undefined symbols that stay ordinary, because something exports them.
     pub exported: Vec<Exported>,
 }

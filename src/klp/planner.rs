@@ -5,11 +5,11 @@
 //! symbol is placed under its gate. Errors are collected, never reported one by one. The rules are
 //! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
 
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, OnceCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
-use klp_arch::{Backend, Facts};
+use klp_arch::Backend;
 use rustc_hash::FxHashMap;
 
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
@@ -57,6 +57,7 @@ pub fn plan(
     planner.resolve_symbols(resolve);
     planner.move_relocations();
     planner.remove_annotations();
+    planner.look_at_depends();
     if planner.refusals.is_empty() {
         Ok(Planned { plan: planner.plan, warnings: planner.warnings })
     } else {
@@ -64,26 +65,11 @@ pub fn plan(
     }
 }
 
-/// What the back end may know about a relocation that `gate` triggers; `None`: a plain one.
-pub(super) fn facts<'a>(
-    target: &Section<'_>,
-    gate: Option<&ObjectName>,
-    symbol: &'a [u8],
-) -> Facts<'a> {
-    Facts {
-        symbol,
-        external: true,
-        late: gate.is_some_and(|gate| !gate.is_vmlinux()),
-        writable: placement::stays_writable(target),
-        ..Facts::default()
-    }
-}
-
 /// A symbol that becomes a klp symbol, and the gate of its relocations.
 struct Klp {
-    owner: ObjectName,
+    symbol: KlpSymbol,
     gate: ObjectName,
-    used: bool,
+    used: Cell<bool>,
 }
 
 struct Planner<'m, 'data> {
@@ -154,7 +140,7 @@ impl Planner<'_, '_> {
         };
         let resolution = resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {
             first_use: self.first_use(symbol.index).map(Box::new),
-            place: annotation.map(|a| a.place.clone()),
+            gate: annotation.and_then(|a| a.gate.clone()),
             reason: Box::new(reason),
         })?;
         match resolution {
@@ -171,11 +157,14 @@ impl Planner<'_, '_> {
                     }
                     _ => {}
                 }
+                if klp.candidate.is_none() && klp.basis == Basis::Exported {
+                    self.warnings.push(Warning::OwnerUntold { klp: klp.symbol.clone() });
+                }
                 if klp.gate.is_vmlinux() && !klp.symbol.owner.is_vmlinux() {
                     self.warnings.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() });
                 }
-                let owner = klp.symbol.owner.clone();
-                self.klp.insert(symbol.index, Klp { owner, gate: klp.gate, used: false });
+                let (name, gate, used) = (klp.symbol.clone(), klp.gate, Cell::new(false));
+                self.klp.insert(symbol.index, Klp { symbol: name, gate, used });
                 Ok(Some((klp.symbol, klp.basis)))
             }
             Resolution::Export(export) => {
@@ -200,24 +189,7 @@ impl Planner<'_, '_> {
             if klp || self.annotations.sections.contains(&section.index) {
                 continue;
             }
-            let mut by_gate: BTreeMap<ObjectName, Vec<PlannedEntry>> = BTreeMap::new();
-            for (entry, rela) in module.relocations(section.index).enumerate() {
-                let Some(klp) = self.klp.get_mut(&rela.symbol) else { continue };
-                klp.used = true;
-                let (owner, gate) = (klp.owner.clone(), klp.gate.clone());
-                let Some(target) = self.loaded_target(section) else { continue };
-                if let Err(refusal) = self.place(section, target, entry, rela, &owner, &gate) {
-                    self.refusals.push(refusal);
-                    continue;
-                }
-                by_gate.entry(gate).or_default().push(PlannedEntry {
-                    entry,
-                    offset: rela.offset,
-                    relocation: self.sites.relocation_name(rela.kind),
-                    symbol: rela.symbol,
-                });
-            }
-            for (gate, entries) in by_gate {
+            for (gate, entries) in self.entries_by_gate(section) {
                 let target = SectionIndex::new(section.sh_info);
                 let name = module.section(target).map(|t| t.name.to_str_lossy().into_owned());
                 let to = KlpSection { gate, section: name.unwrap_or_default() };
@@ -231,6 +203,38 @@ impl Planner<'_, '_> {
                 });
             }
         }
+    }
+
+    /// What moves out of one plain section, in its order.
+    fn entries_by_gate(
+        &mut self,
+        section: &Section<'_>,
+    ) -> BTreeMap<ObjectName, Vec<PlannedEntry>> {
+        let mut by_gate: BTreeMap<ObjectName, Vec<PlannedEntry>> = BTreeMap::new();
+        let mut refusals = Vec::new();
+        for (entry, rela) in self.module.relocations(section.index).enumerate() {
+            let Some(klp) = self.klp.get(&rela.symbol) else { continue };
+            klp.used.set(true);
+            let Some(target) = self.loaded_target(section) else { continue };
+            if let Err(refusal) = self.place(section, target, entry, rela, klp) {
+                refusals.push(refusal);
+                continue;
+            }
+            let planned = PlannedEntry {
+                entry,
+                offset: rela.offset,
+                relocation: self.sites.relocation_name(rela.kind),
+                symbol: rela.symbol,
+            };
+            match by_gate.get_mut(&klp.gate) {
+                Some(entries) => entries.push(planned),
+                None => {
+                    by_gate.insert(klp.gate.clone(), vec![planned]);
+                }
+            }
+        }
+        self.refusals.append(&mut refusals);
+        by_gate
     }
 
     /// The section that a relocation section patches, where the kernel loads it.
@@ -249,11 +253,11 @@ impl Planner<'_, '_> {
         target: &Section<'_>,
         entry: usize,
         rela: Rela,
-        owner: &ObjectName,
-        gate: &ObjectName,
+        klp: &Klp,
     ) -> Result<(), Refusal> {
         let site = || Box::new(self.sites.describe(section.index, entry, rela));
-        if owner.is_vmlinux() && !gate.is_vmlinux() {
+        let gate = &klp.gate;
+        if klp.symbol.owner.is_vmlinux() && !gate.is_vmlinux() {
             return Err(Refusal::VmlinuxSymbolBehindModule { site: site(), gate: gate.clone() });
         }
         if !self.patched.opens(gate) {
@@ -261,13 +265,14 @@ impl Planner<'_, '_> {
         }
         placement::check(target, gate, self.backend).map_err(|reason| Refusal::Misplaced {
             site: site(),
+            name: klp.symbol.symbol.clone(),
             gate: gate.clone(),
             reason,
         })?;
         let Some(row) = self.backend.row(rela.kind) else {
             return Err(Refusal::UnknownRelocation { site: site() });
         };
-        let facts = facts(target, Some(gate), b"");
+        let facts = placement::facts(target, Some(gate), b"");
         let body = self.module.body(target.index);
         self.backend
             .check_site(row, &facts, body, rela.offset)
@@ -278,7 +283,7 @@ impl Planner<'_, '_> {
     fn remove_annotations(&mut self) {
         let module = self.module;
         for annotation in self.annotations.iter() {
-            let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used);
+            let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used.get());
             if unused {
                 let place = annotation.place.clone();
                 self.refusals
@@ -293,6 +298,45 @@ impl Planner<'_, '_> {
         for &index in &self.annotations.symbols {
             let name = module.symbol(index).map_or_else(String::new, |s| name(s.name));
             self.plan.removed_symbols.push(Named { index, name });
+        }
+        self.forget_annotations();
+    }
+
+    /// Takes away what debug information says of the annotations, and refuses other uses of them.
+    fn forget_annotations(&mut self) {
+        if self.annotations.symbols.is_empty() {
+            return;
+        }
+        let module = self.module;
+        let gone: BTreeSet<_> = self.annotations.symbols.iter().copied().collect();
+        for section in module.relocation_sections() {
+            if self.annotations.sections.contains(&section.index) {
+                continue;
+            }
+            let loaded = self.loaded_target(section).is_some();
+            for (entry, rela) in module.relocations(section.index).enumerate() {
+                if !gone.contains(&rela.symbol) {
+                    continue;
+                }
+                if loaded {
+                    let site = Box::new(self.sites.describe(section.index, entry, rela));
+                    self.refusals.push(Refusal::AnnotationNeeded { site });
+                } else {
+                    self.plan.removed_relocations.push((section.index, entry));
+                }
+            }
+        }
+    }
+
+    /// Warns of dependencies that modpost wrote down for symbols that have become klp symbols.
+    fn look_at_depends(&mut self) {
+        let depends = self.module.modinfo().filter(|(key, _)| *key == b"depends");
+        for name in depends.flat_map(|(_, value)| value.split(|&byte| byte == b',')) {
+            let Ok(object) = name.to_str_lossy().parse::<ObjectName>() else { continue };
+            let needed = self.plan.exported.iter().any(|exported| exported.owner == object);
+            if !needed && self.klp.values().any(|klp| klp.symbol.owner == object) {
+                self.warnings.push(Warning::DependsOnOwner { object });
+            }
         }
     }
 

@@ -43,8 +43,8 @@ pub enum Refusal {
     Unresolved {
         /// The first relocation that uses it.
         first_use: Option<Box<Site>>,
-        /// Where it is annotated.
-        place: Option<AnnotationPlace>,
+        /// The gate that the author gave it, with a name.
+        gate: Option<ObjectName>,
         /// What is known about it.
         reason: Box<Unresolved>,
     },
@@ -64,11 +64,19 @@ pub enum Refusal {
         /// The gate.
         gate: ObjectName,
     },
+    /// Something that is loaded uses an annotation.
+    #[error("{site}: an annotation is no data, it leaves the module")]
+    AnnotationNeeded {
+        /// The relocation.
+        site: Box<Site>,
+    },
     /// The section cannot take this relocation.
     #[error("{site}: {}", describe(*.reason, .gate))]
     Misplaced {
         /// The relocation.
         site: Box<Site>,
+        /// The symbol's name in its owner.
+        name: SymbolName,
         /// The gate.
         gate: ObjectName,
         /// Why.
@@ -80,8 +88,8 @@ pub enum Refusal {
         /// The relocation.
         site: Box<Site>,
     },
-    /// A symbol is undefined and nothing exports it.
-    #[error("'{name}' is undefined, and nothing exports it")]
+    /// A symbol is undefined, and no export that an ordinary relocation could use has it.
+    #[error("'{name}' is undefined, and only a klp relocation could bind it")]
     NotConverted {
         /// The symbol's name.
         name: String,
@@ -126,6 +134,18 @@ pub enum Warning {
     PositionUnproven {
         /// The klp symbol.
         klp: KlpSymbol,
+    },
+    /// A module exports the symbol, but its symbols are not known.
+    #[error("'{klp}': no source tells the symbols of '{}', so that it is unique is not proven", .klp.owner)]
+    OwnerUntold {
+        /// The klp symbol.
+        klp: KlpSymbol,
+    },
+    /// modpost wrote down that the livepatch needs a module that it does not need any more.
+    #[error(".modinfo: 'depends' still names '{object}', so modprobe loads it first")]
+    DependsOnOwner {
+        /// The module.
+        object: ObjectName,
     },
     /// A module's symbol is resolved while the livepatch itself is loaded.
     #[error("'{klp}': waits for nothing, so the livepatch loads only where '{}' is loaded already", .klp.owner)]

@@ -77,6 +77,9 @@ fn move_relocations(
         }
         moved.entry(section.from.index).or_default().extend(entries);
     }
+    for &(section, entry) in &plan.removed_relocations {
+        moved.entry(section).or_default().insert(entry);
+    }
     let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
     for section in module.relocation_sections() {
         let gone = moved.remove(&section.index).unwrap_or_default();

@@ -144,6 +144,9 @@ fn expected(module: &Module<'_>, plan: &Plan, renumbering: &Renumbering) -> Vec<
         }
         moved.entry(section.from.index).or_default().extend(entries);
     }
+    for &(section, entry) in &plan.removed_relocations {
+        moved.entry(section).or_default().insert(entry);
+    }
     let kept = module.relocation_sections().filter(|s| !removed.contains(&s.index));
     let mut expected: Vec<_> = kept
         .map(|section| {

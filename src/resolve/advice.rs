@@ -5,18 +5,25 @@
 
 use std::fmt;
 
-use crate::klp::ObjectName;
-use crate::symbols::Candidate;
+use crate::klp::{ObjectName, Position};
 
-/// The annotation of klp-convert v2 to v7: an entry of an array in `.klp.module_relocs.<object>`.
+/// The annotation of klp-convert v2 to v7: an array in `.klp.module_relocs.<object>`. The array's
+/// name is made from its contents, so that several can stand in one file.
 #[derive(Debug, Clone, Copy)]
-pub struct KlpSympos<'a>(pub &'a Candidate);
+pub struct KlpSympos<'a> {
+    /// The object that has the symbol.
+    pub owner: &'a ObjectName,
+    /// The symbol, a name that C can spell.
+    pub name: &'a str,
+    /// Which symbol of that name.
+    pub position: Position,
+}
 
 impl fmt::Display for KlpSympos<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Candidate { object, name, .. } = self.0;
-        let position = self.0.klp_position();
-        write!(f, "KLP_MODULE_RELOC({object}) relocs[] = {{ KLP_SYMPOS({name}, {position}) }};")
+        let Self { owner, name, position } = self;
+        write!(f, "KLP_MODULE_RELOC({owner}) klp_{owner}_{name}[] = ")?;
+        write!(f, "{{ KLP_SYMPOS({name}, {position}) }};")
     }
 }
 
@@ -24,33 +31,37 @@ impl fmt::Display for KlpSympos<'_> {
 /// For a name that C cannot spell, the author has to fill in `TYPE` and use the name with `_`.
 #[derive(Debug, Clone, Copy)]
 pub struct KlpRelocSymbol<'a> {
-    /// The symbol to choose.
-    pub candidate: &'a Candidate,
     /// The object that is patched.
     pub gate: &'a ObjectName,
+    /// The object that has the symbol.
+    pub owner: &'a ObjectName,
+    /// The symbol.
+    pub name: &'a str,
+    /// What the author's source calls it.
+    pub alias: &'a str,
+    /// Which symbol of that name.
+    pub position: Position,
 }
 
 impl fmt::Display for KlpRelocSymbol<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Candidate { object, name, .. } = self.candidate;
-        let position = self.candidate.klp_position();
-        let gate = self.gate;
-        if pasteable(self.candidate) {
-            write!(f, "extern typeof({name}) {name}")?;
+        let Self { gate, owner, name, alias, position } = self;
+        if pasteable(name) {
+            write!(f, "extern typeof({name}) {alias}")?;
         } else {
             // The macro makes text of the name, so it takes dots; the declaration takes none.
-            let ours = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            let ours = alias.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
             write!(f, "extern TYPE {ours}")?;
         }
-        write!(f, " KLP_RELOC_SYMBOL_POS({gate}, {object}, {name}, {position});")
+        write!(f, " KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {position});")
     }
 }
 
-/// Whether C source can name the symbol, so that [`KlpSympos`] compiles. A compiler's variant
+/// Whether C source can spell the name, so that [`KlpSympos`] compiles. A compiler's variant
 /// (`foo.isra.0`) has a dot, and needs [`KlpRelocSymbol`].
 #[must_use]
-pub fn pasteable(candidate: &Candidate) -> bool {
-    let mut bytes = candidate.name.bytes();
+pub fn pasteable(name: &str) -> bool {
+    let mut bytes = name.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -2,7 +2,7 @@
 
 use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved};
 use crate::klp::{KlpSymbol, ObjectName, Position, SymbolName};
-use crate::symbols::{Answer, Binding, Candidate, Export, Near, Sources, SymbolError};
+use crate::symbols::{Answer, Binding, Candidate, Export, Near, Order, Sources, SymbolError};
 
 /// Resolves names by what the sources answered.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +108,13 @@ impl<'a> Resolver<'a> {
             return Ok(Resolution::Export(export.clone()));
         }
         let name = symbol.as_str();
+        // Alphabetical lists name what an object leaves undefined as if the object had it.
+        let elsewhere = |c: &&Candidate| c.object != export.owner && c.order == Order::Proven;
+        if !export.owner.is_vmlinux() && self.answer.candidates(name).iter().any(|c| elsewhere(&c))
+        {
+            let candidates = self.answer.candidates(name).to_vec();
+            return Err(Unresolved::Ambiguous { name: name.into(), candidates });
+        }
         let here: Vec<&Candidate> = self.answer.candidates_in(name, &export.owner).collect();
         // The exported symbol is the one that is not local; a file's own static may share its name.
         let global = |c: &&&Candidate| matches!(c.binding, Some(Binding::Global | Binding::Weak));
@@ -166,6 +173,10 @@ impl Resolve for Resolver<'_> {
             [] => Err(self.not_found(name, None)),
             [only] if only.init => {
                 Err(Unresolved::InitMemory { name: name.into(), candidate: Box::new(only.clone()) })
+            }
+            [only] if !self.answer.knows_object(&ObjectName::vmlinux()) => {
+                let (name, candidate) = (name.into(), Box::new(only.clone()));
+                Err(Unresolved::VmlinuxUntold { name, candidate })
             }
             [only] => {
                 let owner = only.object.clone();

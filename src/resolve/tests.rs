@@ -121,12 +121,15 @@ fn an_ambiguous_name_that_nobody_annotated_is_refused_with_every_candidate() {
     let error = ask(&proven(), "show", None).unwrap_err();
     assert_eq!(error.to_string(), "'show' has 2 candidates in 'vmlinux'");
     let Unresolved::Ambiguous { candidates, .. } = error else { panic!("{error:?}") };
-    let lines: Vec<_> = candidates.iter().map(|c| KlpSympos(c).to_string()).collect();
+    let line = |c: &Candidate| {
+        KlpSympos { owner: &c.object, name: &c.name, position: c.klp_position() }.to_string()
+    };
+    let lines: Vec<_> = candidates.iter().map(line).collect();
     assert_eq!(
         lines,
         [
-            "KLP_MODULE_RELOC(vmlinux) relocs[] = { KLP_SYMPOS(show, 1) };",
-            "KLP_MODULE_RELOC(vmlinux) relocs[] = { KLP_SYMPOS(show, 2) };",
+            "KLP_MODULE_RELOC(vmlinux) klp_vmlinux_show[] = { KLP_SYMPOS(show, 1) };",
+            "KLP_MODULE_RELOC(vmlinux) klp_vmlinux_show[] = { KLP_SYMPOS(show, 2) };",
         ]
     );
     assert_eq!(candidates[1].file.as_deref(), Some("2.c"));
@@ -138,10 +141,11 @@ fn a_name_in_two_objects_is_ambiguous_though_unique_in_each() {
     assert_eq!(error.to_string(), "'both' has 2 candidates in 'vmlinux', 'kvm_intel'");
     let Unresolved::Ambiguous { candidates, .. } = error else { panic!("{error:?}") };
     let gate = object("kvm_intel");
-    let lines: Vec<_> = candidates
-        .iter()
-        .map(|candidate| KlpRelocSymbol { candidate, gate: &gate }.to_string())
-        .collect();
+    let line = |c: &Candidate| {
+        let (owner, name, position) = (&c.object, c.name.as_str(), c.klp_position());
+        KlpRelocSymbol { gate: &gate, owner, name, alias: name, position }.to_string()
+    };
+    let lines: Vec<_> = candidates.iter().map(line).collect();
     assert_eq!(
         lines,
         [
@@ -171,12 +175,10 @@ fn the_advice_when_pasted_resolves_to_the_candidate_that_it_was_given_for() {
 
 #[test]
 fn names_that_c_cannot_spell_are_declared_by_another() {
-    let answer =
-        map(Order::Proven, &[("vmlinux", "f.isra.0"), ("vmlinux", "_f1"), ("vmlinux", "1f")]);
-    let can = |name| pasteable(&answer.candidates(name)[0]);
+    let can = pasteable;
     assert_eq!((can("f.isra.0"), can("_f1"), can("1f")), (false, true, false));
-    let gate = object("kvm_intel");
-    let line = KlpRelocSymbol { candidate: &answer.candidates("f.isra.0")[0], gate: &gate };
+    let (gate, owner, name) = (&object("kvm_intel"), &ObjectName::vmlinux(), "f.isra.0");
+    let line = KlpRelocSymbol { gate, owner, name, alias: name, position: Position::Unique };
     assert_eq!(
         line.to_string(),
         "extern TYPE f_isra_0 KLP_RELOC_SYMBOL_POS(kvm_intel, vmlinux, f.isra.0, 0);"
@@ -352,4 +354,33 @@ fn near_names_and_variants_explain_what_is_not_found() {
     );
     let names: Vec<_> = similar.iter().map(|n| n.name.as_str()).collect();
     assert_eq!(names, ["cmdline_show.isra.0", "cmdline_shew"]);
+}
+
+#[test]
+fn a_module_export_with_a_homonym_elsewhere_is_no_guess() {
+    let mut answer = proven();
+    let export = Export { owner: object("kvm_intel"), gpl: None, namespace: None };
+    answer.exported("both", export.clone());
+    let error = ask(&answer, "both", None).unwrap_err();
+    assert!(matches!(error, Unresolved::Ambiguous { candidates, .. } if candidates.len() == 2));
+    // A list names what an object uses as if the object had it, so there the export decides.
+    let mut answer = map(Order::Alphabetical, SYMBOLS);
+    answer.exported("both", export);
+    let (name, gate, basis) = klp(&answer, "both", None);
+    assert_eq!((name.as_str(), gate.as_str()), (".klp.sym.kvm_intel.both,0", "kvm_intel"));
+    assert_eq!(basis, Basis::Exported);
+}
+
+#[test]
+fn a_name_that_one_module_has_is_not_inferred_while_vmlinux_is_unknown() {
+    let mut answer = Answer::default();
+    let owner = object("kvm_intel");
+    answer.note(Kernel::default()).unwrap();
+    assert!(answer.object(&owner, Path::new("map"), Order::Proven).unwrap());
+    let candidate = proven().candidates("vmx_only")[0].clone();
+    answer.candidate(candidate);
+    let error = ask(&answer, "vmx_only", None).unwrap_err();
+    assert!(matches!(&error, Unresolved::VmlinuxUntold { .. }), "{error}");
+    let said = annotation(Some("kvm_intel"), None, 0);
+    assert_eq!(klp(&answer, "vmx_only", Some(&said)).2, Basis::Annotated);
 }

@@ -66,6 +66,15 @@ pub enum Unresolved {
         /// The objects whose symbols are told.
         known: Vec<ObjectName>,
     },
+    /// A module has the name, but whether vmlinux has it, too, is not known.
+    #[error("'{name}' is found in '{owner}', but no source tells the symbols of vmlinux",
+        owner = .candidate.object)]
+    VmlinuxUntold {
+        /// The name.
+        name: String,
+        /// The symbol that was found.
+        candidate: Box<Candidate>,
+    },
     /// The only symbol of the name is in memory that is freed after initialisation.
     #[error("'{name}' lies in init memory of '{owner}', which is freed before a livepatch runs",
         owner = .candidate.object)]

@@ -169,10 +169,10 @@ fn an_ambiguous_name_is_refused_with_every_candidate_and_the_lines_to_paste() {
             "(lp_show+0x",
             "vmlinux: set_is_seen, position 1, at 0x",
             "from pid.c",
-            "KLP_MODULE_RELOC(vmlinux) relocs[] = { KLP_SYMPOS(set_is_seen, 1) };",
+            "KLP_MODULE_RELOC(vmlinux) klp_vmlinux_set_is_seen[] = { KLP_SYMPOS(set_is_seen, 1) };",
             "vmlinux: set_is_seen, position 2, at 0x",
             "from ucount.c",
-            "KLP_MODULE_RELOC(vmlinux) relocs[] = { KLP_SYMPOS(set_is_seen, 2) };",
+            "KLP_MODULE_RELOC(vmlinux) klp_vmlinux_set_is_seen[] = { KLP_SYMPOS(set_is_seen, 2) };",
         ]);
         assert!(!ended.stderr.contains("position 0"), "{}", ended.stderr);
     }

@@ -16,6 +16,7 @@ mod bad_list;
 mod bad_module;
 mod bad_place;
 mod commands;
+mod compiled;
 mod dialects;
 mod fixtures;
 mod historical;

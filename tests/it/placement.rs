@@ -206,3 +206,54 @@ fn near_names_are_offered_for_a_name_that_is_not_found() {
         bench.refuses(&input, machine.map(Map::Elf), &words);
     }
 }
+
+#[test]
+fn symbols_of_another_release_are_refused_unless_they_are_said_to_fit() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let module = machine.read("lp_module_symbols.ko");
+        let release = module.windows(10).position(|w| w.starts_with(b"vermagic=")).unwrap();
+        let release: Vec<_> =
+            module[release..].iter().copied().take_while(|&byte| byte != b' ').collect();
+        let mut other = release.clone();
+        *other.last_mut().unwrap() = b'x';
+        let input = bench.file("in.ko", &Patched::new(module).replace(&release, &other).bytes);
+        bench.convert(&input, &machine, Map::Elf).refused(&[
+            "error[KLP-E0005]",
+            "the module is built for '",
+            "--allow-stale-map",
+        ]);
+        let stale = machine.map(Map::Elf).into_iter().chain(["--allow-stale-map".into()]);
+        bench.convert_with(&input, stale).done();
+    }
+}
+
+#[test]
+fn a_dependency_on_the_patched_module_is_pointed_out() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let said = with(&bench, &machine, "lp_module_symbols.ko", &[]);
+        let words = ["warning[KLP-W0706]", "'depends' still names 'klp_target_a'"];
+        assert!(words.iter().all(|word| said.done().stderr.contains(word)), "{}", said.stderr);
+        // Kept as an export, it is a dependency.
+        let said = with(&bench, &machine, "lp_module_symbols.ko", &["--keep-module-exports"]);
+        assert!(!said.done().stderr.contains("KLP-W0706"), "{}", said.stderr);
+        let said = with(&bench, &machine, "lp_vmlinux_inferred.ko", &[]);
+        assert!(!said.done().stderr.contains("warning"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn places_that_overlap_are_refused_where_the_loader_writes_once() {
+    let machine = machines().into_iter().find(|m| m.name == "x86_64").expect("a fixture");
+    let bench = Bench::new();
+    bench.convert(&machine.path("lp_two_positions.ko"), &machine, Map::Elf).done();
+    let converted = bench.written();
+    let klp = ".klp.rela.vmlinux..text";
+    let first = Image::read(&converted).section(klp).relocations[0].offset;
+    let patched = Patched::new(converted)
+        .relocation(klp, 1, |rela, endian| rela.r_offset.set(endian, first + 3))
+        .contents(".text", |text| text[usize::try_from(first).unwrap()..][..8].fill(0));
+    let input = bench.file("overlap.ko", &patched.bytes);
+    run([OsString::from("check"), input.into()]).refused(&["another relocation writes this place"]);
+}

@@ -7,11 +7,20 @@ use klp_arch::Facts;
 
 use super::{Checker, Rule};
 use crate::elf::{Rela, Section, SectionFlags, SectionIndex, SymbolSection};
-use crate::klp::{KlpSection, KlpSymbol, ObjectName, VMLINUX, planner};
+use crate::klp::{KlpSection, KlpSymbol, ObjectName, VMLINUX, placement};
+
+/// The bytes that one relocation writes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    start: u64,
+    end: u64,
+    section: SectionIndex,
+    entry: usize,
+}
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
-    let mut places: BTreeMap<SectionIndex, Vec<(u64, SectionIndex, usize)>> = BTreeMap::new();
+    let mut places: BTreeMap<SectionIndex, Vec<Written>> = BTreeMap::new();
     for section in module.relocation_sections() {
         let target = SectionIndex::new(section.sh_info);
         let Some(patched) = module.section(target).filter(|s| Checker::is_loaded(s)) else {
@@ -26,8 +35,11 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
                 names_plain_symbol(checker, section, entry, rela);
             }
             let gate = gate.as_ref().map(|klp| &klp.gate);
-            if place(checker, section, patched, entry, rela, gate) {
-                places.entry(target).or_default().push((rela.offset, section.index, entry));
+            let size = place(checker, section, patched, entry, rela, gate);
+            if size > 0 {
+                let (start, end) = (rela.offset, rela.offset.saturating_add(size));
+                let written = Written { start, end, section: section.index, entry };
+                places.entry(target).or_default().push(written);
             }
         }
     }
@@ -80,7 +92,8 @@ fn names_plain_symbol(
     }
 }
 
-/// Whether the place is sound; what it holds is checked for klp relocations and plain ones alike.
+/// How many bytes are written at a sound place, 0 for none and for an unsound one; klp relocations
+/// and plain ones alike.
 fn place(
     checker: &mut Checker<'_, '_>,
     section: &Section<'_>,
@@ -88,7 +101,7 @@ fn place(
     entry: usize,
     rela: Rela,
     gate: Option<&ObjectName>,
-) -> bool {
+) -> u64 {
     let module = checker.module;
     let Some(row) = checker.backend.row(rela.kind) else {
         let site = checker.sites.describe(section.index, entry, rela);
@@ -96,33 +109,34 @@ fn place(
             Rule::RelocationType,
             format!("{site}: the kernel's module loader does not know this relocation"),
         );
-        return false;
+        return 0;
     };
     // No machine knows a local symbol by its name.
     let symbol = checker.outside.get(&rela.symbol);
     let external = symbol.is_some();
     let name = symbol.map_or(&b""[..], |s| s.name);
-    let facts = Facts { external, ..planner::facts(patched, gate, name) };
+    let facts = Facts { external, ..placement::facts(patched, gate, name) };
     match checker.backend.check_site(row, &facts, module.body(patched.index), rela.offset) {
-        Ok(()) => row.field.size() > 0,
+        Ok(()) => u64::try_from(row.field.size()).unwrap_or(u64::MAX),
         Err(fault) => {
             let site = checker.sites.describe(section.index, entry, rela);
             checker.broken(Rule::Place, format!("{site}: {fault}"));
-            false
+            0
         }
     }
 }
 
-fn written_once(checker: &mut Checker<'_, '_>, places: &mut [(u64, SectionIndex, usize)]) {
+fn written_once(checker: &mut Checker<'_, '_>, places: &mut [Written]) {
     places.sort_unstable();
-    for pair in places.windows(2) {
-        if let [(first, ..), (offset, section, entry)] = *pair
-            && first == offset
-            && let Some(rela) = checker.module.relocations(section).nth(entry)
+    let mut end = 0;
+    for written in places {
+        if written.start < end
+            && let Some(rela) = checker.module.relocations(written.section).nth(written.entry)
         {
-            let site = checker.sites.describe(section, entry, rela);
+            let site = checker.sites.describe(written.section, written.entry, rela);
             checker
                 .broken(Rule::PlaceTwice, format!("{site}: another relocation writes this place"));
         }
+        end = end.max(written.end);
     }
 }

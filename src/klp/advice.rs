@@ -1,0 +1,122 @@
+//! What to do about a refusal: candidates, causes, and the lines to paste.
+
+use super::ObjectName;
+use super::placement::Misplaced;
+use crate::annotation::Annotation;
+use crate::resolve::{KlpRelocSymbol, KlpSympos, Unresolved, pasteable};
+use crate::symbols::Candidate;
+
+/// How many candidates are listed; a kernel has hundreds of symbols called `__func__.0`.
+const LISTED: usize = 20;
+
+/// Advice for a name that is not resolved; `gate` is what its author gave it, with a name.
+pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {
+    match reason {
+        Unresolved::Ambiguous { candidates, .. }
+        | Unresolved::AnnotatedNotUnique { candidates, .. }
+        | Unresolved::AnnotatedNoSuchPosition { candidates, .. } => list(candidates, gate),
+        Unresolved::NotFound { causes, similar, .. } => {
+            let causes = causes.iter().map(ToString::to_string);
+            let near = similar.iter().filter(|near| !near.is_variant());
+            let near = near.map(|near| format!("did you mean '{}' of {}?", near.name, near.object));
+            causes.chain(near).collect()
+        }
+        Unresolved::ObjectUnknown { owner, known, .. } => {
+            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+            vec![
+                format!("add a source that has it: --module {owner}.ko"),
+                format!("known objects: {}", known.join(", ")),
+            ]
+        }
+        Unresolved::VmlinuxUntold { candidate, .. } => {
+            let mut lines = vec!["add a source for vmlinux: --vmlinux, or -s; or annotate:".into()];
+            lines.extend([describe(candidate), paste(candidate, gate)]);
+            lines
+        }
+        Unresolved::InitMemory { candidate, .. } => vec![describe(candidate)],
+        Unresolved::Name(_) => Vec::new(),
+    }
+}
+
+fn list(candidates: &[Candidate], gate: Option<&ObjectName>) -> Vec<String> {
+    let listed = candidates.iter().take(LISTED);
+    let mut lines: Vec<_> = listed.flat_map(|c| [describe(c), paste(c, gate)]).collect();
+    if gate.is_some() {
+        lines.insert(0, "replace the annotation by one of these:".into());
+    }
+    if let Some(more) = candidates.len().checked_sub(LISTED).filter(|&more| more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// One candidate, on one line: object, position, address, size, source file.
+fn describe(candidate: &Candidate) -> String {
+    let Candidate { object, name, position, address, size, file, .. } = candidate;
+    let mut text = format!("{object}: {name}, position {position}");
+    if let Some(address) = address {
+        text += &format!(", at {address:#x}");
+    }
+    if let Some(size) = size {
+        text += &format!(", {size} bytes");
+    }
+    if let Some(file) = file {
+        text += &format!(", from {file}");
+    }
+    if candidate.init {
+        text += ", in init memory, which is freed";
+    }
+    text
+}
+
+/// The line to paste for a candidate, in the dialect that its author uses.
+fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
+    let Candidate { object: owner, name, .. } = candidate;
+    let position = candidate.klp_position();
+    if gate.is_none() && pasteable(name) {
+        return format!("  {}", KlpSympos { owner, name, position });
+    }
+    let gate = gate.unwrap_or(owner);
+    format!("  {}", KlpRelocSymbol { gate, owner, name, alias: name, position })
+}
+
+/// Advice for two meanings of one symbol: the second gets a C name of its own.
+pub(super) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
+    let Annotation { owner, position, .. } = second;
+    let gate = second.gate.as_ref().or(first.gate.as_ref()).unwrap_or(owner);
+    let name = second.name.as_str();
+    let (alias, position) = (format!("other_{name}"), *position);
+    vec![
+        "one C name means one symbol; declare the other under a name of its own:".into(),
+        format!("  {}", KlpRelocSymbol { gate, owner, name, alias: &alias, position }),
+    ]
+}
+
+/// Advice for a place that cannot wait for a gate.
+pub(super) fn misplaced(
+    reason: Misplaced,
+    section: &str,
+    symbol: &str,
+    gate: &ObjectName,
+) -> Vec<String> {
+    let tracepoint = symbol.starts_with("__tracepoint_") || symbol.starts_with("__SCK__tp_func_");
+    vec![match reason {
+        Misplaced::Consumed(_) if tracepoint => {
+            format!("leave out the trace call: tracepoints of '{gate}' cannot be used")
+        }
+        Misplaced::Consumed(_) if section == "__jump_table" => format!(
+            "use static_key_enabled(&{symbol}) instead of static_branch_*(): it needs no jump label"
+        ),
+        Misplaced::Consumed(_) if section == ".static_call_sites" => {
+            let call = ["__SCK__", "__SCT__"].iter().find_map(|p| symbol.strip_prefix(p));
+            let call = call.unwrap_or(symbol);
+            format!("use KLP_STATIC_CALL({call})(…) instead of static_call({call})(…)")
+        }
+        Misplaced::Consumed(_) => {
+            format!("only vmlinux symbols can be used here, not those of '{gate}'")
+        }
+        Misplaced::Init => "move the code out of __init, the data out of __initdata".into(),
+        Misplaced::Percpu => "set the pointer at run time, in a callback of the patch".into(),
+        Misplaced::NotLoaded => "the kernel loads sections with SHF_ALLOC only".into(),
+    }]
+}

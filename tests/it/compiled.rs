@@ -1,0 +1,83 @@
+//! Object files that the machines' compilers make here and now, with what kbuild's fixtures lack.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::image::Image;
+use crate::machine::{Machine, Map, machines};
+use crate::tool::Bench;
+
+/// A livepatch in miniature, with annotations of both dialects.
+const SOURCE: &str = r#"
+#include <klp-convert.h>
+extern int set_is_seen(void *set);
+extern int second_seen(void *set) KLP_RELOC_SYMBOL_POS(vmlinux, vmlinux, set_is_seen, 2);
+static KLP_MODULE_RELOC(vmlinux) hidden_symbols[] = { KLP_SYMPOS(set_is_seen, 1) };
+int lp(void *set) { return set_is_seen(set) + second_seen(set) + 1; }
+"#;
+
+/// What the header needs of the kernel's headers.
+const KERNEL_HEADERS: [(&str, &str); 3] = [
+    ("compiler.h", ""),
+    ("stringify.h", "#define __stringify_1(x...) #x\n#define __stringify(x...) __stringify_1(x)\n"),
+    ("types.h", "typedef unsigned int __u32;\ntypedef unsigned long long __u64;\n"),
+];
+
+/// The compiler of a machine, its Debian package, and the flags that kbuild gives it.
+fn compiler(machine: &Machine) -> (&'static str, &'static str, &'static [&'static str]) {
+    match machine.name {
+        "x86_64" => ("gcc", "gcc", &["-mcmodel=kernel", "-mno-red-zone"]),
+        "ppc64le" => {
+            ("powerpc64le-linux-gnu-gcc", "gcc-powerpc64le-linux-gnu", &["-mcmodel=large"])
+        }
+        "s390x" => ("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu", &[]),
+        _ => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", &[]),
+    }
+}
+
+/// Compiles [`SOURCE`]; `None` where there is no compiler, which CI does not accept.
+fn compile(bench: &Bench, machine: &Machine, flags: &[&str]) -> Option<PathBuf> {
+    let (gcc, package, own) = compiler(machine);
+    if Command::new(gcc).arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "{gcc} is missing: apt install {package}");
+        eprintln!("{}: skipped, {gcc} is missing: apt install {package}", machine.name);
+        return None;
+    }
+    std::fs::create_dir_all(bench.path("linux")).unwrap();
+    for (name, text) in KERNEL_HEADERS {
+        std::fs::write(bench.path("linux").join(name), text).unwrap();
+    }
+    let source = bench.file("lp.c", SOURCE.as_bytes());
+    let object = bench.path("lp.o");
+    let kbuild = Path::new(env!("CARGO_MANIFEST_DIR")).join("kbuild");
+    let mut command = Command::new(gcc);
+    command.args(["-c", "-O2", "-fno-pic", "-ffreestanding", "-o"]).arg(&object).arg(&source);
+    command.arg("-I").arg(bench.path("")).arg("-I").arg(kbuild).args(own).args(flags);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(object)
+}
+
+#[test]
+fn debug_information_about_annotations_leaves_with_them() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let Some(object) = compile(&bench, &machine, &["-g"]) else { continue };
+        let before = Image::read(&std::fs::read(&object).unwrap());
+        let debug = before.section(".rela.debug_info");
+        let annotations = |image: &Image| {
+            let gone = |name: &str| name.contains("hidden_symbols") || name.starts_with(".klp.mod");
+            image.symbols.iter().filter(|symbol| gone(&symbol.name)).count()
+        };
+        assert!(annotations(&before) > 0, "{}: the premise", machine.name);
+        // An object file lacks what modpost adds to a module.
+        let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
+        bench.convert_with(&object, map).done();
+        let after = Image::read(&bench.written());
+        assert_eq!(annotations(&after), 0);
+        let rest = after.section(".rela.debug_info").relocations.len();
+        assert!(rest > 0 && rest < debug.relocations.len(), "{}", machine.name);
+        let klp: usize = after.klp_sections().map(|section| section.relocations.len()).sum();
+        assert_eq!(klp, 2, "{}", machine.name);
+    }
+}
