@@ -16,7 +16,7 @@ use layout::{Section, Strings, file, symbol};
 
 /// Kernel functions that modules call and lists have, each in vmlinux once.
 const TARGETS: u64 = 1000;
-/// Of 1.2 million lines, vmlinux has this part; modules have the rest.
+/// The part of the lines that vmlinux has; modules have the rest.
 const LINES_IN_VMLINUX: f64 = 0.2;
 const LINES_IN_MODULE: u64 = 240;
 /// Functions in one section.
@@ -77,7 +77,7 @@ fn target(number: u64) -> String {
     format!("hidden_kernel_function_{:04}", number % TARGETS)
 }
 
-/// A text list (`symbols.klp`) of about this many lines; an average one has 23 bytes.
+/// A text list (`symbols.klp`) of about this many lines; an average one has 22 bytes.
 pub(crate) fn text_list(lines: u64) -> Vec<u8> {
     let mut random = Random(lines);
     let mut text = "klp-convert-symbol-data.0.1\n*vmlinux\n".to_owned();
