@@ -19,7 +19,6 @@
 #define KLP_CONVERT_H
 
 #include <linux/compiler.h>
-#include <linux/stringify.h>
 #include <linux/types.h>
 
 /*
@@ -34,8 +33,9 @@
  *	};
  *
  * The word in parentheses is the object that has the symbols; it goes into the name of the section,
- * .klp.module_relocs.<object>. One array may be made per object and source file. A name that is no C
- * identifier is reached through an assembler label:
+ * .klp.module_relocs.<object>, as it is written, even where it is a macro's name (unix). One array
+ * may be made per object and source file. A name that is no C identifier is reached through an
+ * assembler label:
  *
  *	extern spinlock_t shmem_lock __asm__("lock.1");
  *
@@ -53,7 +53,7 @@ struct klp_module_reloc {
 #define KLP_MODULE_RELOC(object)						\
 	struct klp_module_reloc							\
 	__attribute__((__used__, __aligned__(4),				\
-		       __section__(".klp.module_relocs." __stringify(object))))
+		       __section__(".klp.module_relocs." #object)))
 
 #define KLP_SYMPOS(name, pos) { { .symbol = (const void *)&(name) }, .position = (pos) }
 
@@ -68,13 +68,13 @@ struct klp_module_reloc {
  *		KLP_RELOC_SYMBOL(nf_tables, nf_conntrack, nf_hidden);
  *
  * First the object whose loading makes the kernel write the relocation (the one the code patches),
- * then the object that has the symbol, then the symbol; it may contain dots. None of the three may be
- * a macro's name. The result is .klp.sym.rela.<patched>.<owner>.<symbol>.<position>.
+ * then the object that has the symbol, then the symbol; it may contain dots. All of them are taken
+ * as they are written. The result is .klp.sym.rela.<patched>.<owner>.<symbol>.<position>.
  */
 #define KLP_RELOC_SYMBOL_POS(patched, owner, name, pos)			\
 	__asm__(".klp.sym.rela." #patched "." #owner "." #name "." #pos)
 
 #define KLP_RELOC_SYMBOL(patched, owner, name)				\
-	KLP_RELOC_SYMBOL_POS(patched, owner, name, 0)
+	__asm__(".klp.sym.rela." #patched "." #owner "." #name ".0")
 
 #endif /* KLP_CONVERT_H */

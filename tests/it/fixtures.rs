@@ -80,7 +80,11 @@ fn readelf_of_binutils_and_llvm_see_the_same_klp_relocations() {
 pub(crate) fn installed(tool: &str) -> bool {
     let there = Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success());
     if !there {
-        let package = if tool.starts_with("llvm") { "llvm" } else { "binutils" };
+        let package = match tool.strip_suffix("-gcc") {
+            Some(target) => format!("gcc-{target}"),
+            None if tool.starts_with("llvm") => "llvm".to_owned(),
+            None => "binutils".to_owned(),
+        };
         assert!(std::env::var_os("CI").is_none(), "{tool} is missing: apt install {package}");
         eprintln!("skipped: {tool} is missing: apt install {package}");
     }

@@ -19,6 +19,7 @@ mod commands;
 mod compiled;
 mod dialects;
 mod fixtures;
+mod header;
 mod historical;
 mod image;
 mod machine;
