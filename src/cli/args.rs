@@ -74,21 +74,24 @@ pub(super) enum Command {
     Man,
 }
 
+/// Heading of the options in [`Maps`]. Each names it: a heading set for the struct would go on over
+/// the options that a command has behind it.
+const SYMBOLS: &str = "Kernel symbols";
+
 /// Where the symbols of the target kernel come from; several together make one map.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Kernel symbols")]
 pub(super) struct Maps {
     /// Text list of symbols: symbols.klp or Symbols.list, version 0.1
-    #[arg(short, long = "symbols", value_name = "FILE")]
+    #[arg(short, long = "symbols", help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) symbols: Vec<PathBuf>,
     /// The linked kernel, with its symbol table
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) vmlinux: Option<PathBuf>,
     /// A module of the target kernel
-    #[arg(long = "module", value_name = "FILE")]
+    #[arg(long = "module", help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) modules: Vec<PathBuf>,
     /// Exports of the target kernel: Module.symvers
-    #[arg(long = "symvers", value_name = "FILE")]
+    #[arg(long = "symvers", help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) symvers: Vec<PathBuf>,
     /// Take the symbols although they are of another release than the module's vermagic
     #[arg(long)]

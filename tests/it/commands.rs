@@ -306,6 +306,20 @@ fn every_command_has_help() {
 }
 
 #[test]
+fn only_the_sources_of_symbols_are_under_their_heading() {
+    for command in ["convert", "check"] {
+        let help = run([command, "-h"]).done().stdout.clone();
+        let (others, symbols) = help.split_once("\nKernel symbols:\n").unwrap();
+        let symbols = symbols.split("\n\n").next().unwrap();
+        assert_eq!(symbols.lines().count(), 4, "{help}");
+        for option in ["--symbols", "--vmlinux", "--module", "--symvers"] {
+            assert!(symbols.contains(&format!("{option} <FILE>")), "{help}");
+        }
+        assert!(others.contains("--target-kernel"), "{help}");
+    }
+}
+
+#[test]
 fn usage_errors_end_with_2() {
     for (words, said) in [
         (&["convert", "in.ko", "-o", "out.ko"][..], "--vmlinux <FILE>"),
