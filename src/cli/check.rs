@@ -69,8 +69,7 @@ fn one(path: &Path, args: &Check) -> (Verdict, Outcome) {
         Ok(()) => (Verdict { module, accepted: true, diagnostics: Vec::new() }, Outcome::Done),
         Err(failure) => {
             let diagnostics = failure.diagnostics(&module);
-            let outcome = if failure.is_io() { Outcome::Trouble } else { Outcome::Refused };
-            (Verdict { module, accepted: false, diagnostics }, outcome)
+            (Verdict { module, accepted: false, diagnostics }, Outcome::of(&failure))
         }
     }
 }

@@ -64,8 +64,7 @@ fn attempt(
         Err(failure) => {
             diagnostics.extend(failure.diagnostics(&name));
             reporter.diagnostics(diagnostics);
-            let outcome = if failure.is_io() { Outcome::Trouble } else { Outcome::Refused };
-            return (outcome, None);
+            return (Outcome::of(&failure), None);
         }
     };
     let Conversion { plan, warnings, bytes } = conversion;

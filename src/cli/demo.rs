@@ -57,10 +57,7 @@ pub(super) fn run(reporter: &Reporter) -> Outcome {
     for bundle in BUNDLES {
         match one(bundle) {
             Ok(line) => lines.push(line),
-            Err((diagnostics, outcome)) => {
-                reporter.diagnostics(&diagnostics);
-                return outcome;
-            }
+            Err((diagnostics, outcome)) => return reporter.failure(&diagnostics, outcome),
         }
     }
     if reporter.is_json() {
@@ -93,7 +90,7 @@ fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     std::fs::write(path("Module.symvers"), bundle.symvers).map_err(io)?;
     let sources = sources(directory.path());
     let refused = |failure: crate::klp::Failure| {
-        (failure.diagnostics(&format!("{} demo", bundle.machine)), Outcome::Refused)
+        (failure.diagnostics(&format!("{} demo", bundle.machine)), Outcome::of(&failure))
     };
     let conversion = convert(bundle.module, &sources, &Options::default()).map_err(refused)?;
     output::write(&result, &conversion.bytes, &input).map_err(io)?;

@@ -11,16 +11,13 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
     let data = match std::fs::read(&args.module) {
         Ok(data) => data,
         Err(error) => {
-            reporter.diagnostics(&[trouble(Code::Read, &args.module, &error)]);
-            return Outcome::Trouble;
+            let diagnostic = trouble(Code::Read, &args.module, &error);
+            return reporter.failure(&[diagnostic], Outcome::Trouble);
         }
     };
     match inspect(&data) {
         Ok(inspection) if reporter.is_json() => reporter.json(&inspection),
         Ok(inspection) => reporter.text(&inspection.to_string()),
-        Err(failure) => {
-            reporter.diagnostics(&failure.diagnostics(&name));
-            Outcome::Refused
-        }
+        Err(failure) => reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure)),
     }
 }

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::klp::Failure;
 use args::{Args, Command};
 use report::Reporter;
 
@@ -29,6 +30,13 @@ enum Outcome {
     Done,
     Refused,
     Trouble,
+}
+
+impl Outcome {
+    /// How a command ends that failed for this.
+    fn of(failure: &Failure) -> Self {
+        if failure.is_io() { Self::Trouble } else { Self::Refused }
+    }
 }
 
 impl From<Outcome> for ExitCode {

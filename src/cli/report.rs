@@ -14,6 +14,12 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default();
 
+/// What `--format json` prints in place of a result.
+#[derive(Serialize)]
+struct NoResult<'a> {
+    diagnostics: &'a [Diagnostic],
+}
+
 /// How a command talks.
 #[derive(Debug)]
 pub(super) struct Reporter {
@@ -53,6 +59,15 @@ impl Reporter {
                 let _ = print(&mut out, diagnostic);
             }
         }
+    }
+
+    /// Says why a command has no result: as text, or as the document in place of the result's.
+    pub(super) fn failure(&self, diagnostics: &[Diagnostic], outcome: Outcome) -> Outcome {
+        self.diagnostics(diagnostics);
+        if self.is_json() && self.json(&NoResult { diagnostics }) == Outcome::Trouble {
+            return Outcome::Trouble;
+        }
+        outcome
     }
 
     /// Prints a remark to stderr, unless quiet or JSON.

@@ -111,6 +111,41 @@ fn json_of_a_conversion_is_one_document_for_success_and_refusal_alike() {
 }
 
 #[test]
+fn json_of_a_failure_is_one_document_with_its_diagnostics() {
+    let machine = first();
+    let plain = machine.path("lp_two_owners.ko");
+    let plain = plain.to_str().unwrap();
+    let out = "no/such/directory/out.ko";
+    for (words, code, name) in [
+        (&["inspect", "Cargo.toml"][..], 1, "KLP-E0001"),
+        (&["inspect", "no/such.ko"], 2, "KLP-E0601"),
+        (&["convert", "no/such.ko", "--module", plain, "-o", out], 2, "KLP-E0601"),
+        (&["convert", plain, "--vmlinux", "no/such", "-o", out], 2, "KLP-E0601"),
+    ] {
+        let ended = run(words.iter().copied().chain(["--format", "json"]));
+        assert_eq!((ended.code, ended.stderr.as_str()), (code, ""), "{words:?}");
+        let document = ended.json();
+        assert_eq!(document["diagnostics"].as_array().unwrap().len(), 1, "{words:?}");
+        assert_eq!(document["diagnostics"][0]["code"], name, "{words:?}");
+    }
+    let verdicts = run(["check", "no/such.ko", "--format", "json"]);
+    assert_eq!((verdicts.code, verdicts.stderr.as_str()), (2, ""));
+    assert_eq!(verdicts.json()[0]["diagnostics"][0]["code"], "KLP-E0601");
+    for words in [["relocs", "vax"], ["explain", "KLP-E9999"]] {
+        run(words.into_iter().chain(["--format", "json"])).trouble(&["is none of"]);
+    }
+}
+
+#[test]
+fn a_demo_without_a_place_for_its_files_is_trouble_in_text_and_json() {
+    let script = r#"TMPDIR=/no/such/directory exec "$0" demo --format "#;
+    shell(&format!("{script} text"), &[]).trouble(&["error[KLP-E0602]", "/no/such/directory"]);
+    let ended = shell(&format!("{script} json"), &[]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (2, ""));
+    assert_eq!(ended.json()["diagnostics"][0]["code"], "KLP-E0602");
+}
+
+#[test]
 fn everything_unresolved_is_said_in_one_run() {
     for machine in machines() {
         let bench = Bench::new();
