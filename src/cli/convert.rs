@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::Convert;
+use super::overwrite::overwritten;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
 use crate::diagnostic::{Code, Diagnostic};
@@ -43,6 +44,13 @@ fn attempt(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Outcome, Option<Plan>) {
     let name = args.input.display().to_string();
+    let input = (!args.in_place).then_some(("the input", args.input.as_path()));
+    let sources = input.into_iter().chain(args.maps.files());
+    if let Some(diagnostic) = output.and_then(|output| overwritten(output, sources)) {
+        diagnostics.push(diagnostic);
+        reporter.diagnostics(diagnostics);
+        return (Outcome::Trouble, None);
+    }
     let data = match std::fs::read(&args.input) {
         Ok(data) => data,
         Err(error) => {

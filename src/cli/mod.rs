@@ -11,6 +11,7 @@ mod historical;
 mod inspect;
 mod maps;
 mod output;
+mod overwrite;
 mod relocs;
 mod report;
 

@@ -23,21 +23,80 @@ fn converted() -> Vec<u8> {
 }
 
 #[test]
-fn an_output_that_is_the_input_replaces_it() {
+fn in_place_replaces_the_input() {
     let machine = first();
-    for in_place in [false, true] {
-        let bench = Bench::new();
-        let input = bench.file("in.ko", &machine.read(MODULE));
-        let mut words: Vec<OsString> = vec!["convert".into(), input.clone().into()];
-        if in_place {
-            words.push("--in-place".into());
-        } else {
-            words.extend(["-o".into(), input.clone().into()]);
-        }
-        run(words.into_iter().chain(machine.map(Map::Elf))).done();
-        assert!(std::fs::read(&input).unwrap() == converted());
-        assert_eq!(bench.files(), ["in.ko"]);
+    let bench = Bench::new();
+    let input = bench.file("in.ko", &machine.read(MODULE));
+    let words = ["convert".into(), input.clone().into_os_string(), "--in-place".into()];
+    run(words.into_iter().chain(machine.map(Map::Elf))).done();
+    assert!(std::fs::read(&input).unwrap() == converted());
+    assert_eq!(bench.files(), ["in.ko"]);
+}
+
+/// Files that are read, and a name for `input` that is spelled in another way.
+fn with_links(machine: &Machine, input: &str) -> Bench {
+    let bench = Bench::new();
+    for name in [MODULE, "vmlinux.cut", "klp_target_a.ko", "Module.symvers", "symbols.klp"] {
+        bench.file(name, &machine.read(name));
     }
+    std::os::unix::fs::symlink(bench.path(input), bench.path("symbolic")).unwrap();
+    std::fs::hard_link(bench.path(input), bench.path("hard")).unwrap();
+    bench
+}
+
+#[test]
+fn an_output_that_is_read_is_trouble_and_stays() {
+    let machine = first();
+    for (name, role) in [
+        (MODULE, "the input"),
+        ("vmlinux.cut", "--vmlinux"),
+        ("klp_target_a.ko", "--module"),
+        ("Module.symvers", "--symvers"),
+        ("symbols.klp", "--symbols"),
+    ] {
+        let bench = with_links(&machine, name);
+        std::fs::create_dir(bench.path("other")).unwrap();
+        let files = bench.files();
+        let roundabout = format!("other/../{name}");
+        for output in [name, "symbolic", "hard", &roundabout] {
+            let mut words: Vec<OsString> =
+                vec!["convert".into(), bench.path(MODULE).into(), "-o".into()];
+            words.push(bench.path(output).into());
+            for (option, file) in [
+                ("--vmlinux", "vmlinux.cut"),
+                ("--module", "klp_target_a.ko"),
+                ("--symvers", "Module.symvers"),
+                ("-s", "symbols.klp"),
+            ] {
+                words.extend([option.into(), bench.path(file).into()]);
+            }
+            let said = format!("the same file as {role} '{}'", bench.path(name).display());
+            run(&words).trouble(&["error[KLP-E0602]", &said, "--in-place"]);
+            assert_eq!(bench.files(), files);
+            assert!(std::fs::read(bench.path(name)).unwrap() == machine.read(name));
+            assert!(bench.path("symbolic").is_symlink());
+        }
+    }
+}
+
+#[test]
+fn a_map_is_not_replaced_in_place_either() {
+    let machine = first();
+    let bench = Bench::new();
+    let module = bench.file("in.ko", &machine.read(MODULE));
+    let module = module.to_str().unwrap();
+    let ended = run(["convert", module, "--in-place", "--module", module]);
+    ended.trouble(&["error[KLP-E0602]", "the same file as --module"]);
+    assert!(std::fs::read(module).unwrap() == machine.read(MODULE));
+}
+
+#[test]
+fn a_dry_run_may_name_any_output() {
+    let machine = first();
+    let input = machine.path(MODULE);
+    let words = ["convert".into(), input.clone().into(), "-o".into(), input.into()];
+    let words: Vec<OsString> = words.into_iter().chain(["--dry-run".into()]).collect();
+    run(words.into_iter().chain(machine.map(Map::Elf))).done();
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn json_of_a_failure_is_one_document_with_its_diagnostics() {
         (&["inspect", "no/such.ko"], 2, "KLP-E0601"),
         (&["convert", "no/such.ko", "--module", plain, "-o", out], 2, "KLP-E0601"),
         (&["convert", plain, "--vmlinux", "no/such", "-o", out], 2, "KLP-E0601"),
+        (&["convert", plain, "--module", plain, "-o", plain], 2, "KLP-E0602"),
     ] {
         let ended = run(words.iter().copied().chain(["--format", "json"]));
         assert_eq!((ended.code, ended.stderr.as_str()), (code, ""), "{words:?}");

@@ -1,0 +1,62 @@
+//! Outputs that would replace what they are made from.
+//!
+//! Asked before anything is read. A file is known by what it is, not by how it is spelled: a link
+//! to an input is that input. Invariant: only `--in-place` replaces a file that was given as an
+//! input, and never a map.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::diagnostic::{Code, Diagnostic, Explained};
+
+/// What is wrong with an output that is also one of `inputs`, each with the words for its role.
+///
+/// A file that is not there is no other file.
+pub(super) fn overwritten<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
+) -> Option<Diagnostic> {
+    let (role, path) = inputs.into_iter().find(|(_, input)| is_same(output, input))?;
+    Some(Diagnostic::error(&output.display().to_string(), &Overwritten { role, path }))
+}
+
+/// Whether two paths lead to one file, through symbolic links or as two names of it.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let resolved = one.canonicalize().ok().zip(other.canonicalize().ok());
+    resolved.is_some_and(|(one, other)| one == other || is_one_file(&one, &other))
+}
+
+#[cfg(unix)]
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let known = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    known(one).is_some_and(|file| known(other) == Some(file))
+}
+
+/// Hard links are not seen here: the numbers that show them are Unix's.
+#[cfg(not(unix))]
+fn is_one_file(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// An output that is also an input.
+struct Overwritten<'a> {
+    role: &'static str,
+    path: &'a Path,
+}
+
+impl fmt::Display for Overwritten<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the output is the same file as {} '{}'", self.role, self.path.display())
+    }
+}
+
+impl Explained for Overwritten<'_> {
+    fn code(&self) -> Code {
+        Code::Write
+    }
+
+    fn help(&self) -> Vec<String> {
+        vec!["give another output; to replace the input: klp-convert convert --in-place".into()]
+    }
+}
