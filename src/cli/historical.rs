@@ -5,10 +5,15 @@
 //! historical words, on a line that starts `klp-convert: `, then in ours. One text differs: the
 //! candidate list of v7 counted homonyms from 0, which chose the wrong one.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::iter;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+
+use super::args::Args;
+use super::overwrite::overwritten;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
 use crate::annotation::AnnotationError;
@@ -18,9 +23,8 @@ use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, convert};
 use crate::resolve::Unresolved;
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
 
-/// The commands of today, which a historical call cannot be mistaken for.
-const COMMANDS: &[&str] =
-    &["demo", "convert", "check", "inspect", "explain", "relocs", "completions", "man", "help"];
+/// What the C tool says of a list whose first line is not the header it knows.
+const UNKNOWN_FORMAT: &str = "Symbol list is in unknown format.";
 
 /// A historical call.
 #[derive(Debug)]
@@ -30,12 +34,13 @@ pub(super) struct Call {
     output: PathBuf,
 }
 
-/// The historical call that the words are: two or three file names, and nothing else.
+/// The historical call that the words are: two or three file names, and nothing else. The first is
+/// no command of today.
 pub(super) fn recognise(words: &[OsString]) -> Option<Call> {
     let files = words.get(1..)?;
-    let first = files.first()?.to_str();
+    let first = files.first()?;
     let option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
-    if files.iter().any(option) || first.is_some_and(|word| COMMANDS.contains(&word)) {
+    if files.iter().any(option) || is_command(first) {
         return None;
     }
     let (symbols, input, output) = match files {
@@ -46,14 +51,50 @@ pub(super) fn recognise(words: &[OsString]) -> Option<Call> {
     Some(Call { symbols: symbols.map(Into::into), input: input.into(), output: output.into() })
 }
 
+/// Whether a word names a command, `help` among them.
+fn is_command(word: &OsStr) -> bool {
+    let mut program = Args::command();
+    program.build();
+    program.find_subcommand(word).is_some()
+}
+
 pub(super) fn run(call: &Call) -> Outcome {
     let reporter = Reporter::plain();
+    let outcome = attempt(call, &reporter);
+    match call.mistyped() {
+        Some(word) if outcome != Outcome::Done => reporter.usage(&format!(
+            "'{}' is no command and no file: see klp-convert --help",
+            word.display()
+        )),
+        _ => outcome,
+    }
+}
+
+impl Call {
+    /// The first word, if it looks like a command rather than a file and is not there as one.
+    fn mistyped(&self) -> Option<&Path> {
+        let first = self.symbols.as_ref().unwrap_or(&self.input);
+        let like_file = first.as_os_str().as_encoded_bytes().iter().any(|b| b"/.".contains(b));
+        (!like_file && !first.exists()).then_some(first)
+    }
+
+    /// The files that are read, each with what it is.
+    fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let symbols = self.symbols.as_deref().map(|path| ("the symbol list", path));
+        iter::once(("the input", self.input.as_path())).chain(symbols)
+    }
+}
+
+fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     let input = call.input.display().to_string();
     let fail = |texts: Vec<String>, diagnostics: &[Diagnostic], outcome| {
         texts.iter().for_each(|text| reporter.remark(&format!("klp-convert: {text}")));
         reporter.diagnostics(diagnostics);
         outcome
     };
+    if let Some(diagnostic) = overwritten(&call.output, call.files()) {
+        return fail(Vec::new(), &[diagnostic], Outcome::Trouble);
+    }
     let data = match std::fs::read(&call.input) {
         Ok(data) => data,
         Err(error) => {
@@ -66,9 +107,8 @@ pub(super) fn run(call: &Call) -> Outcome {
     let conversion = match convert(&data, &sources, &Options::default()) {
         Ok(conversion) => conversion,
         Err(failure) => {
-            let outcome = if failure.is_io() { Outcome::Trouble } else { Outcome::Refused };
             let texts = historical(&failure, &input, call.symbols.as_deref());
-            return fail(texts, &failure.diagnostics(&input), outcome);
+            return fail(texts, &failure.diagnostics(&input), Outcome::of(&failure));
         }
     };
     let warnings: Vec<_> =
@@ -98,9 +138,9 @@ fn historical(failure: &Failure, input: &str, symbols: Option<&Path>) -> Vec<Str
         Failure::Elf(_) | Failure::Machine(_) => vec![format!("Unable to read elf file {input}")],
         Failure::Symbols(error) => vec![match error.kind {
             SymbolErrorKind::Io(_) => format!("Unable to open Symbol list: {list}"),
-            SymbolErrorKind::NoHeader | SymbolErrorKind::Version(_) => {
-                "Symbol list is in unknown format.".to_owned()
-            }
+            // The first line is the header, whatever is wrong with it; an empty file has none.
+            SymbolErrorKind::NoHeader => UNKNOWN_FORMAT.to_owned(),
+            _ if error.line == Some(1) => UNKNOWN_FORMAT.to_owned(),
             _ => format!("Unable to read Symbol list: {list}: File format error"),
         }],
         Failure::Refused(refusals) => refusals.iter().map(refusal).collect(),

@@ -100,6 +100,22 @@ fn a_dry_run_may_name_any_output() {
 }
 
 #[test]
+fn historical_calls_do_not_replace_what_they_read() {
+    let machine = first();
+    let bench = with_links(&machine, MODULE);
+    let (module, list) = (bench.path(MODULE), bench.path("symbols.klp"));
+    for output in [MODULE, "symbolic", "hard"] {
+        let output = bench.path(output);
+        let words = ["error[KLP-E0602]", "the same file as the input", "--in-place"];
+        run([&module, &output]).trouble(&words);
+        run([&list, &module, &output]).trouble(&words);
+    }
+    run([&list, &module, &list]).trouble(&["error[KLP-E0602]", "as the symbol list"]);
+    assert!(std::fs::read(&module).unwrap() == machine.read(MODULE));
+    assert!(std::fs::read(&list).unwrap() == machine.read("symbols.klp"));
+}
+
+#[test]
 fn an_input_that_is_refused_is_not_touched_in_place() {
     let machine = first();
     let bench = Bench::new();

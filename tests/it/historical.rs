@@ -91,6 +91,34 @@ fn files_named_like_nothing_known_are_files_and_one_word_is_not_a_call() {
 }
 
 #[test]
+fn a_mistyped_command_is_also_called_no_command() {
+    let bench = Bench::new();
+    let module = first().path("lp_vmlinux_inferred.ko");
+    let said = "'chek' is no command and no file: see klp-convert --help";
+    let input = "klp-convert: Unable to read elf file chek";
+    run(["chek".as_ref(), module.as_path()]).trouble(&[input, said]);
+    let list = "klp-convert: Unable to open Symbol list: chek";
+    three("chek".as_ref(), &module, &bench.output()).trouble(&[list, said]);
+    for file in ["chek.ko", "./chek"] {
+        let ended = run([file.as_ref(), module.as_path()]);
+        ended.trouble(&["Unable to read elf file"]);
+        assert!(!ended.stderr.contains("no command"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn no_command_is_taken_for_a_historical_call() {
+    let help = run(["--help"]).done().stdout.clone();
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands: Vec<_> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
+    assert!(commands.contains(&"help") && commands.len() > 8, "{commands:?}");
+    for command in commands {
+        let ended = run([command, "no/such/file"]);
+        assert!(!ended.stderr.contains("klp-convert: "), "{command}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_input_that_cannot_be_read_is_an_elf_file_that_cannot_be_read() {
     let bench = Bench::new();
     let list = first().path("symbols.klp");
@@ -127,8 +155,18 @@ fn lists_that_are_none_are_told_apart() {
     let missing = bench.path("missing.klp");
     let said = format!("klp-convert: Unable to open Symbol list: {}", missing.display());
     three(&missing, &input, &bench.output()).trouble(&[&said]);
-    for header in ["nothing\n", "klp-convert-symbol-data.0.2\n*vmlinux\n"] {
-        let list = bench.file("symbols.klp", header.as_bytes());
+    let binary = first().read("vmlinux.cut");
+    let endless = vec![b'x'; 1 << 20];
+    for start in [
+        b"".as_slice(),
+        b"nothing\n",
+        b"klp-convert-symbol-data.0.2\n*vmlinux\n",
+        b"klp-convert-symbol-data.0.1\0\n*vmlinux\n",
+        b"\x1f\x8b\x08\0\xff\n",
+        &binary,
+        &endless,
+    ] {
+        let list = bench.file("symbols.klp", start);
         let said = "klp-convert: Symbol list is in unknown format.";
         three(&list, &input, &bench.output()).refused(&[said]);
     }
