@@ -42,7 +42,7 @@ fn list(candidates: &[Candidate], gate: Option<&ObjectName>) -> Vec<String> {
     let listed = candidates.iter().take(LISTED);
     let mut lines: Vec<_> = listed.flat_map(|c| [describe(c), paste(c, gate)]).collect();
     if gate.is_some() {
-        lines.insert(0, "replace the annotation by one of these:".into());
+        lines.insert(0, "annotate the declaration with one of these instead:".into());
     }
     if let Some(more) = candidates.len().checked_sub(LISTED).filter(|&more| more > 0) {
         lines.push(format!("and {more} more"));
@@ -73,11 +73,12 @@ fn describe(candidate: &Candidate) -> String {
 fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
     let Candidate { object: owner, name, .. } = candidate;
     let position = candidate.klp_position();
-    if gate.is_none() && pasteable(name) {
-        return format!("  {}", KlpSympos { owner, name, position });
+    match gate {
+        // The declaration is there already.
+        Some(gate) => format!("  KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {position})"),
+        None if pasteable(name) => format!("  {}", KlpSympos { owner, name, position }),
+        None => format!("  {}", KlpRelocSymbol { gate: owner, owner, name, alias: name, position }),
     }
-    let gate = gate.unwrap_or(owner);
-    format!("  {}", KlpRelocSymbol { gate, owner, name, alias: name, position })
 }
 
 /// Advice for two meanings of one symbol: the second gets a C name of its own.

@@ -35,8 +35,8 @@ fn compiler(machine: &Machine) -> (&'static str, &'static str, &'static [&'stati
     }
 }
 
-/// Compiles [`SOURCE`]; `None` where there is no compiler, which CI does not accept.
-fn compile(bench: &Bench, machine: &Machine, flags: &[&str]) -> Option<PathBuf> {
+/// Compiles C source; `None` where there is no compiler, which CI does not accept.
+fn compile(bench: &Bench, machine: &Machine, source: &str, flags: &[&str]) -> Option<PathBuf> {
     let (gcc, package, own) = compiler(machine);
     if Command::new(gcc).arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "{gcc} is missing: apt install {package}");
@@ -47,7 +47,7 @@ fn compile(bench: &Bench, machine: &Machine, flags: &[&str]) -> Option<PathBuf> 
     for (name, text) in KERNEL_HEADERS {
         std::fs::write(bench.path("linux").join(name), text).unwrap();
     }
-    let source = bench.file("lp.c", SOURCE.as_bytes());
+    let source = bench.file("lp.c", source.as_bytes());
     let object = bench.path("lp.o");
     let kbuild = Path::new(env!("CARGO_MANIFEST_DIR")).join("kbuild");
     let mut command = Command::new(gcc);
@@ -62,7 +62,7 @@ fn compile(bench: &Bench, machine: &Machine, flags: &[&str]) -> Option<PathBuf> 
 fn debug_information_about_annotations_leaves_with_them() {
     for machine in machines() {
         let bench = Bench::new();
-        let Some(object) = compile(&bench, &machine, &["-g"]) else { continue };
+        let Some(object) = compile(&bench, &machine, SOURCE, &["-g"]) else { continue };
         let before = Image::read(&std::fs::read(&object).unwrap());
         let debug = before.section(".rela.debug_info");
         let annotations = |image: &Image| {
@@ -79,5 +79,32 @@ fn debug_information_about_annotations_leaves_with_them() {
         assert!(rest > 0 && rest < debug.relocations.len(), "{}", machine.name);
         let klp: usize = after.klp_sections().map(|section| section.relocations.len()).sum();
         assert_eq!(klp, 2, "{}", machine.name);
+    }
+}
+
+/// Declarations that say unique of what is not, with a gate that is not the owner.
+const NOT_UNIQUE: &str = r#"
+#include <klp-convert.h>
+extern int klp_homonym(void) KLP_RELOC_SYMBOL(klp_target_b, klp_target_a, klp_homonym);
+int lp(void) { return klp_homonym() + 1; }
+"#;
+
+#[test]
+fn advice_for_an_annotated_name_keeps_its_gate_and_holds_when_followed() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let Some(object) = compile(&bench, &machine, NOT_UNIQUE, &[]) else { continue };
+        let advised = "KLP_RELOC_SYMBOL_POS(klp_target_b, klp_target_a, klp_homonym, 2)";
+        let refused = bench.convert(&object, &machine, Map::Elf);
+        refused.refused(&["error[KLP-E0103]", "annotate the declaration", advised]);
+        let wrong = "KLP_RELOC_SYMBOL(klp_target_b, klp_target_a, klp_homonym)";
+        assert!(NOT_UNIQUE.contains(wrong));
+        let followed = NOT_UNIQUE.replace(wrong, advised);
+        let object = compile(&bench, &machine, &followed, &[]).expect("it was there");
+        let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
+        bench.convert_with(&object, map).done();
+        let after = Image::read(&bench.written());
+        let klp = after.section(".klp.rela.klp_target_b..text");
+        assert_eq!(after.symbol_of(&klp.relocations[0]), ".klp.sym.klp_target_a.klp_homonym,2");
     }
 }
