@@ -128,6 +128,12 @@ impl Explained for Refusal {
             Self::UnknownRelocation { .. } => {
                 vec!["compile with kbuild's flags: no -fPIC, no other code model".into()]
             }
+            Self::Place { fault: Fault::ReadOnly, .. } => {
+                vec!["keep the reference in writable data: a pointer that is not const".into()]
+            }
+            Self::Place { fault: Fault::MisalignedPlace { .. }, .. } => {
+                vec!["keep the reference aligned: no packed structure".into()]
+            }
             Self::Place { fault: Fault::SiteNotZero { .. }, .. } => {
                 vec!["the loader writes once only: link from the original objects again".into()]
             }
