@@ -7,6 +7,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -55,9 +56,11 @@ pub enum NameError {
 }
 
 /// A klp object: `vmlinux` or a module, in the spelling of `module.name` (`kvm_intel`).
+///
+/// Every symbol, export and relocation names one, so that a copy shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct ObjectName(Box<str>);
+pub struct ObjectName(Arc<str>);
 
 impl ObjectName {
     /// The kernel itself.

@@ -5,6 +5,7 @@
 //! are refusals, the others are worse. Checks here need no map and no addresses.
 
 mod module;
+mod overlap;
 mod relocations;
 mod sections;
 mod symbols;
@@ -175,6 +176,7 @@ pub fn check(module: &Module<'_>, backend: &'static dyn Backend, target: Target)
     sections::check(&mut checker);
     symbols::check(&mut checker);
     relocations::check(&mut checker);
+    overlap::check(&mut checker);
     checker.violations
 }
 
