@@ -53,9 +53,8 @@ pub(super) fn recognise(words: &[OsString]) -> Option<Call> {
 
 /// Whether a word names a command, `help` among them.
 fn is_command(word: &OsStr) -> bool {
-    let mut program = Args::command();
-    program.build();
-    program.find_subcommand(word).is_some()
+    // clap adds `help` only when it parses, and to build all of it takes as long as a conversion.
+    word == "help" || Args::command().find_subcommand(word).is_some()
 }
 
 pub(super) fn run(call: &Call) -> Outcome {
