@@ -12,9 +12,6 @@ use object::elf::{SHT_NULL, SHT_PROGBITS, SHT_STRTAB};
 /// # Panics
 /// When it does not hold.
 pub fn run(data: &[u8]) {
-    if let Ok(module) = Module::parse_linked(data) {
-        walk(&module);
-    }
     let Ok(module) = Module::parse(data) else {
         return;
     };

@@ -38,17 +38,6 @@ impl<'data> Module<'data> {
         Ok(module)
     }
 
-    /// Reads an ELF file of any type, such as `vmlinux`.
-    ///
-    /// Sections, names and symbols are checked as in [`Module::parse`]. Bodies and relocations are
-    /// not: what the kernel's own link made of them is not ours to judge, and they are large.
-    ///
-    /// # Errors
-    /// [`ElfError`] for the first thing found that is malformed.
-    pub fn parse_linked(data: &'data [u8]) -> Result<Self, ElfError> {
-        Self::read(data)
-    }
-
     fn read(data: &'data [u8]) -> Result<Self, ElfError> {
         let signature = signature::find(data)?;
         let covered =

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use object::elf::{
-    ET_REL, SHN_LORESERVE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_RELA, SHT_SYMTAB_SHNDX,
+    SHN_LORESERVE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_RELA, SHT_SYMTAB_SHNDX,
     SectionFlags as RawFlags, SectionHeader64, SectionType,
 };
 use object::{Endianness, U32, U64};
@@ -34,13 +34,10 @@ const EXTENDED_NAME: &[u8] = b".symtab_shndx";
 ///
 /// # Errors
 /// [`ElfError`] when an edit names what does not exist or leaves a reference to something removed,
-/// when the file is not relocatable, or when the result does not fit the format.
+/// or when the result does not fit the format.
 pub fn rewrite<'data>(module: &Module<'data>, edits: &Edits) -> Result<Cow<'data, [u8]>, ElfError> {
     if edits.is_empty() {
         return Ok(Cow::Borrowed(module.data()));
-    }
-    if module.file_type() != ET_REL.0 {
-        return Err(ElfError::FileType(module.file_type()));
     }
     edits.check(module)?;
     let renumbering = Renumbering::new(module, edits)?;

@@ -1,6 +1,6 @@
 //! Edits that are refused.
 
-use klp_convert::elf::{Edits, ElfError, Module, NewSection, Rela, SymbolSection, rewrite};
+use klp_convert::elf::{ElfError, Module, NewSection, Rela, SymbolSection};
 
 use crate::builder::{GROUP, NOBITS, RELA, SYMTAB, Section};
 use crate::sample::{named, refused, sample, section, symbol};
@@ -52,14 +52,4 @@ fn edits_that_fit_no_module_are_refused() {
         edits.add_section(NewSection { sh_addralign: 3, ..named("x") });
     });
     assert!(matches!(error, ElfError::EditNew { align: 3, .. }));
-}
-
-#[test]
-fn linked_files_are_not_rewritten() {
-    let mut file = sample(false).build();
-    file[16] = 2;
-    let module = Module::parse_linked(&file).unwrap();
-    let mut edits = Edits::new();
-    edits.set_body(section(1), vec![]);
-    assert_eq!(rewrite(&module, &edits), Err(ElfError::FileType(2)));
 }

@@ -27,12 +27,12 @@ pub(crate) fn sample(big: bool) -> (Builder, Vec<u8>) {
 
 /// Where a section's header is in the file.
 pub(crate) fn header_at(file: &[u8], section: usize) -> usize {
-    let module = Module::parse_linked(file).unwrap();
+    let module = Module::parse(file).unwrap();
     file.len() - 64 * (module.sections().len() - section)
 }
 
 pub(crate) fn body_at(file: &[u8], section: u32) -> usize {
-    let module = Module::parse_linked(file).unwrap();
+    let module = Module::parse(file).unwrap();
     let section = module.section(SectionIndex::new(section)).unwrap();
     usize::try_from(section.sh_offset).unwrap()
 }
@@ -96,11 +96,10 @@ fn what_is_not_elf_64_is_refused() {
 }
 
 #[test]
-fn only_parse_linked_takes_linked_files() {
+fn linked_files_are_no_modules() {
     let (_, mut file) = sample(false);
     put(&mut file, 16, &[3]);
     assert_eq!(Module::parse(&file).unwrap_err(), ElfError::FileType(3));
-    assert_eq!(Module::parse_linked(&file).unwrap().file_type(), 3);
     assert_eq!(refused_start(56, &[1, 0]), ElfError::ProgramHeaders(1));
 }
 
