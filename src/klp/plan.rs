@@ -133,6 +133,13 @@ impl fmt::Display for Plan {
                 writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
             }
         }
+        let mut forgotten: BTreeMap<SectionIndex, usize> = BTreeMap::new();
+        for (section, _) in &self.removed_relocations {
+            *forgotten.entry(*section).or_default() += 1;
+        }
+        for (section, count) in forgotten {
+            writeln!(f, "remove {count} relocations of section {section}, not loaded")?;
+        }
         for section in &self.removed_sections {
             writeln!(f, "remove section {} '{}'", section.index, section.name)?;
         }
