@@ -102,7 +102,7 @@ fn the_position_that_a_claim_gives_is_accepted_as_an_annotation() {
             let answer = ask(&sources, &names);
             for Claim { owner, symbol, position, .. } in &claims {
                 let position = (*position).into();
-                let annotation = Annotation { owner: Some(owner.clone()), gate: None, position };
+                let annotation = Annotation { owner: owner.clone(), gate: None, position };
                 let annotation = Some(&annotation);
                 let query = Query { name: symbol, weak: false, loader: false, annotation };
                 let resolution = Resolver::new(&answer).resolve(&query);

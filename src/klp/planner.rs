@@ -127,7 +127,7 @@ impl Planner<'_, '_> {
             return Err(Refusal::UnfinishedKlpSymbol { name: text.into() });
         }
         let written = annotation.map(|a| resolve::Annotation {
-            owner: Some(a.owner.clone()),
+            owner: a.owner.clone(),
             gate: a.gate.clone(),
             position: a.position,
         });

@@ -21,8 +21,8 @@ pub use unresolved::{Cause, Unresolved};
 /// What the author wrote about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotation {
-    /// The object that has the symbol; `None` where the dialect leaves it to the map.
-    pub owner: Option<ObjectName>,
+    /// The object that has the symbol.
+    pub owner: ObjectName,
     /// The object whose loading triggers the write; `None` for the owner.
     pub gate: Option<ObjectName>,
     /// Which of the symbols of this name.

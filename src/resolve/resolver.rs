@@ -27,23 +27,7 @@ impl<'a> Resolver<'a> {
         annotation: &Annotation,
     ) -> Result<Resolution, Unresolved> {
         let name = symbol.as_str();
-        let all = self.answer.candidates(name);
-        let owner = match &annotation.owner {
-            Some(owner) => owner,
-            None => match all {
-                [] if self.answer.has_sources() => return Err(self.not_found(name, None)),
-                [] => &ObjectName::vmlinux(),
-                [first, rest @ ..] if rest.iter().all(|c| c.object == first.object) => {
-                    &first.object
-                }
-                _ => {
-                    return Err(Unresolved::Ambiguous {
-                        name: name.into(),
-                        candidates: all.to_vec(),
-                    });
-                }
-            },
-        };
+        let owner = &annotation.owner;
         let gate = annotation.gate.clone().unwrap_or_else(|| owner.clone());
         if !self.answer.has_sources() {
             let symbol = KlpSymbol { owner: owner.clone(), symbol, position: annotation.position };

@@ -69,9 +69,9 @@ fn proven() -> Answer {
     answer
 }
 
-fn annotation(owner: Option<&str>, gate: Option<&str>, position: u32) -> Annotation {
+fn annotation(owner: &str, gate: Option<&str>, position: u32) -> Annotation {
     let position = position.into();
-    Annotation { owner: owner.map(object), gate: gate.map(object), position }
+    Annotation { owner: object(owner), gate: gate.map(object), position }
 }
 
 fn ask(
@@ -107,11 +107,11 @@ fn a_name_that_is_unique_over_all_objects_is_inferred() {
 fn an_ambiguous_name_is_what_the_author_says() {
     let answer = proven();
     for n in [1, 2] {
-        let said = annotation(Some("vmlinux"), None, n);
+        let said = annotation("vmlinux", None, n);
         let expected = format!(".klp.sym.vmlinux.show,{n}");
         assert_eq!(klp(&answer, "show", Some(&said)), text(&expected, "vmlinux", Basis::Annotated));
     }
-    let said = annotation(Some("kvm_intel"), None, 0);
+    let said = annotation("kvm_intel", None, 0);
     let expected = text(".klp.sym.kvm_intel.both,0", "kvm_intel", Basis::Annotated);
     assert_eq!(klp(&answer, "both", Some(&said)), expected);
 }
@@ -161,7 +161,7 @@ fn the_advice_when_pasted_resolves_to_the_candidate_that_it_was_given_for() {
     for name in ["show", "both"] {
         for candidate in answer.candidates(name) {
             let said = Annotation {
-                owner: Some(candidate.object.clone()),
+                owner: candidate.object.clone(),
                 gate: None,
                 position: candidate.klp_position(),
             };
@@ -189,7 +189,7 @@ fn names_that_c_cannot_spell_are_declared_by_another() {
 fn position_0_must_be_unique_and_position_n_must_exist() {
     let answer = proven();
     let wrong = |owner, position| {
-        let said = annotation(Some(owner), None, position);
+        let said = annotation(owner, None, position);
         ask(&answer, "show", Some(&said)).unwrap_err()
     };
     let error = wrong("vmlinux", 0);
@@ -209,24 +209,14 @@ fn position_0_must_be_unique_and_position_n_must_exist() {
 
 #[test]
 fn the_gate_may_be_another_object_than_the_owner() {
-    let said = annotation(Some("kvm_intel"), Some("vmlinux"), 0);
+    let said = annotation("kvm_intel", Some("vmlinux"), 0);
     let expected = text(".klp.sym.kvm_intel.vmx_only,0", "vmlinux", Basis::Annotated);
     assert_eq!(klp(&proven(), "vmx_only", Some(&said)), expected);
 }
 
 #[test]
-fn an_annotation_without_an_object_takes_the_only_one() {
-    let said = annotation(None, None, 2);
-    assert_eq!(klp(&proven(), "show", Some(&said)).0, ".klp.sym.vmlinux.show,2");
-    let error = ask(&proven(), "both", Some(&annotation(None, None, 1))).unwrap_err();
-    assert!(matches!(error, Unresolved::Ambiguous { .. }));
-    let error = ask(&proven(), "absent", Some(&said)).unwrap_err();
-    assert_eq!(error.to_string(), "'absent' is not found");
-}
-
-#[test]
 fn an_annotation_for_an_object_that_no_source_has_is_refused() {
-    let said = annotation(Some("ext4"), None, 0);
+    let said = annotation("ext4", None, 0);
     let error = ask(&proven(), "ext4_find", Some(&said)).unwrap_err();
     let Unresolved::ObjectUnknown { owner, known, .. } = &error else { panic!("{error:?}") };
     assert_eq!(owner.as_str(), "ext4");
@@ -236,7 +226,7 @@ fn an_annotation_for_an_object_that_no_source_has_is_refused() {
 #[test]
 fn without_any_source_annotations_are_taken_as_they_are_and_the_rest_stays() {
     let answer = Sources::new().answer(&crate::symbols::Wanted::new(["f"])).unwrap();
-    let said = annotation(Some("ext4"), Some("vmlinux"), 7);
+    let said = annotation("ext4", Some("vmlinux"), 7);
     let expected = text(".klp.sym.ext4.f,7", "vmlinux", Basis::Unverified);
     assert_eq!(klp(&answer, "f", Some(&said)), expected);
     assert_eq!(ask(&answer, "f", None), Ok(Resolution::NoSource));
@@ -246,7 +236,7 @@ fn without_any_source_annotations_are_taken_as_they_are_and_the_rest_stays() {
 fn positions_from_an_alphabetical_list_are_unproven_and_position_0_is_not() {
     let answer = map(Order::Alphabetical, SYMBOLS);
     let unproven = |name, position| {
-        let said = annotation(Some("vmlinux"), None, position);
+        let said = annotation("vmlinux", None, position);
         match ask(&answer, name, Some(&said)).unwrap() {
             Resolution::Klp(klp) => klp.order_unproven(),
             other => panic!("{other:?}"),
@@ -305,7 +295,7 @@ fn init_memory_is_never_inferred() {
     let error = ask(&proven(), "setup", None).unwrap_err();
     assert!(matches!(error, Unresolved::InitMemory { .. }));
     assert!(error.to_string().contains("init memory of 'vmlinux'"));
-    let said = annotation(Some("vmlinux"), None, 0);
+    let said = annotation("vmlinux", None, 0);
     let Ok(Resolution::Klp(klp)) = ask(&proven(), "setup", Some(&said)) else { panic!() };
     assert!(klp.candidate.unwrap().init, "an author who insists is taken at their word");
 }
@@ -329,7 +319,7 @@ fn what_the_loader_makes_needs_no_source() {
 
 #[test]
 fn names_that_no_klp_symbol_can_hold_are_refused() {
-    let said = annotation(Some("vmlinux"), None, 0);
+    let said = annotation("vmlinux", None, 0);
     for name in ["a,b", "", &"x".repeat(512)] {
         let error = ask(&proven(), name, Some(&said)).unwrap_err();
         assert!(matches!(error, Unresolved::Name(_)), "{name}");
@@ -381,6 +371,6 @@ fn a_name_that_one_module_has_is_not_inferred_while_vmlinux_is_unknown() {
     answer.candidate(candidate);
     let error = ask(&answer, "vmx_only", None).unwrap_err();
     assert!(matches!(&error, Unresolved::VmlinuxUntold { .. }), "{error}");
-    let said = annotation(Some("kvm_intel"), None, 0);
+    let said = annotation("kvm_intel", None, 0);
     assert_eq!(klp(&answer, "vmx_only", Some(&said)).2, Basis::Annotated);
 }
