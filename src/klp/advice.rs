@@ -9,6 +9,10 @@ use crate::symbols::Candidate;
 /// How many candidates are listed; a kernel has hundreds of symbols called `__func__.0`.
 const LISTED: usize = 20;
 
+/// What is left to say of a name that nothing resembles.
+const ELSEWHERE: &str =
+    "if a module has it, add the module: --module FILE.ko; else the compiler may have inlined it";
+
 /// Advice for a name that is not resolved; `gate` is what its author gave it, with a name.
 pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {
     match reason {
@@ -19,7 +23,8 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             let causes = causes.iter().map(ToString::to_string);
             let near = similar.iter().filter(|near| !near.is_variant());
             let near = near.map(|near| format!("did you mean '{}' of {}?", near.name, near.object));
-            causes.chain(near).collect()
+            let lines: Vec<_> = causes.chain(near).collect();
+            if lines.is_empty() { vec![ELSEWHERE.into()] } else { lines }
         }
         Unresolved::ObjectUnknown { owner, known, .. } => {
             let known: Vec<_> = known.iter().map(ToString::to_string).collect();

@@ -140,6 +140,9 @@ impl Explained for Refusal {
             Self::Rule(violation) if violation.rule == Rule::LivepatchMarker => {
                 vec!["add to the module's source: MODULE_INFO(livepatch, \"Y\");".into()]
             }
+            Self::Rule(violation) if violation.rule == Rule::Annotation => {
+                vec!["this is a module before conversion: klp-convert convert".into()]
+            }
             Self::Rule(violation) => vec![format!("klp-convert explain {}", violation.rule)],
             Self::Place { fault: Fault::NoNopAfterCall { .. }, .. } => vec![
                 "a call to a function that was static has no nop behind it: declare the function so \

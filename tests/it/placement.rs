@@ -229,6 +229,17 @@ fn symbols_of_another_release_are_refused_unless_they_are_said_to_fit() {
 }
 
 #[test]
+fn a_name_that_nothing_resembles_may_be_of_a_module_that_was_not_given() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let map = ["--vmlinux", "vmlinux.cut", "--symvers", "Module.symvers"];
+        let map = map.chunks(2).flat_map(|o| [o[0].into(), OsString::from(machine.path(o[1]))]);
+        let words = ["'klp_target_a_hidden' is not found", "if a module has it, add the module"];
+        bench.convert_with(&machine.path("lp_module_symbols.ko"), map).refused(&words);
+    }
+}
+
+#[test]
 fn a_dependency_on_the_patched_module_is_pointed_out() {
     for machine in machines() {
         let bench = Bench::new();
