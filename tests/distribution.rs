@@ -31,7 +31,7 @@ impl Resolve for Share {
             return Ok(Resolution::Loader);
         }
         if hash >= self.converted {
-            return Ok(Resolution::Export(Export { owner, gpl: None, namespace: None }));
+            return Ok(Resolution::Export(Export::by(owner)));
         }
         let symbol = query.name.parse().map_err(Unresolved::Name)?;
         let symbol = KlpSymbol { owner: owner.clone(), symbol, position: Position::Unique };

@@ -1,6 +1,8 @@
 //! Any bytes as a text list and as `Module.symvers`: an error, or as many symbols as there are lines.
 
-use klp_convert::symbols::{Answer, Near, Sources, SymbolSource, Symvers, TextList, Wanted};
+use klp_convert::symbols::{
+    Answer, Near, Sources, SymbolError, SymbolSource, Symvers, TextList, Wanted,
+};
 
 /// The most names that are asked about.
 const NAMES: usize = 64;
@@ -13,8 +15,7 @@ pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let names: Vec<&str> = text.split(['\n', '\t']).filter(|n| !n.is_empty()).take(NAMES).collect();
     let wanted = Wanted::new(names.iter().copied());
-    let mut answer = Answer::default();
-    if TextList::from_bytes("list", data).answer(&wanted, &mut answer).is_ok() {
+    if let Ok(answer) = ask(TextList::from_bytes("list", data), &wanted) {
         for name in wanted.iter() {
             // The first line is the header; a line with a star names an object.
             let lines = text.split('\n').skip(1).filter(|line| *line == name);
@@ -28,8 +29,7 @@ pub fn run(data: &[u8]) {
             }
         }
     }
-    let mut answer = Answer::default();
-    if Symvers::from_bytes("symvers", data).answer(&wanted, &mut answer).is_ok() {
+    if let Ok(answer) = ask(Symvers::from_bytes("symvers", data), &wanted) {
         for name in wanted.iter() {
             assert!(answer.candidates(name).is_empty(), "exports are no positions");
             let told = text.split('\n').any(|line| line.split('\t').nth(1) == Some(name));
@@ -43,6 +43,12 @@ pub fn run(data: &[u8]) {
         let found: usize = names.iter().map(|name| near.found(name).len()).sum();
         assert!(found <= names.len() * data.len(), "more names than the list has");
     }
+}
+
+fn ask(source: impl SymbolSource + 'static, wanted: &Wanted<'_>) -> Result<Answer, SymbolError> {
+    let mut sources = Sources::new();
+    sources.push(source);
+    sources.answer(wanted)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The three historical uses, exports, weak names, and every refusal.
 
 use std::num::NonZeroU32;
-use std::path::Path;
 
 use super::*;
-use crate::symbols::{Answer, Binding, Kernel, Kind, Sources, TextList};
+use crate::symbols::{Answer, Binding, Kind, Sources, TextList};
 
 const BASE: u64 = 0xffff_ffff_8100_0000;
 
@@ -15,9 +14,9 @@ fn object(name: &str) -> ObjectName {
 /// An answer about `vmlinux` and `kvm_intel`, told with this order.
 fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
     let mut answer = Answer::default();
-    answer.note(Kernel::default()).unwrap();
+    answer.note();
     for name in ["vmlinux", "kvm_intel"] {
-        assert!(answer.object(&object(name), Path::new("map"), order).unwrap());
+        answer.object(&object(name));
     }
     for (n, (owner, name)) in symbols.iter().enumerate() {
         let same = |entry: &&(&str, &str)| **entry == (*owner, *name);
@@ -36,6 +35,8 @@ fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
             section: None,
             binding: Some(Binding::Local),
             kind: Some(Kind::Function),
+            unit: None,
+            letter: None,
             init: *name == "setup",
             order,
         });
@@ -64,7 +65,7 @@ fn proven() -> Answer {
         ("remote", "ext4", None),
     ] {
         let namespace = namespace.map(str::to_owned);
-        answer.exported(name, Export { owner: object(owner), gpl: None, namespace });
+        answer.exported(name, Export { namespace, ..Export::by(object(owner)) });
     }
     answer
 }
@@ -270,7 +271,7 @@ fn exports_of_modules_become_klp_symbols_unless_they_are_to_be_kept() {
 #[test]
 fn of_several_symbols_of_an_export_the_one_that_is_not_local_is_meant() {
     let mut answer = map(Order::Proven, &[("kvm_intel", "f"), ("kvm_intel", "f")]);
-    answer.exported("f", Export { owner: object("kvm_intel"), gpl: None, namespace: None });
+    answer.exported("f", Export::by(object("kvm_intel")));
     assert!(matches!(ask(&answer, "f", None), Err(Unresolved::Ambiguous { .. })));
     let global = Candidate {
         binding: Some(Binding::Global),
@@ -285,7 +286,7 @@ fn of_several_symbols_of_an_export_the_one_that_is_not_local_is_meant() {
 #[test]
 fn an_export_that_its_own_object_does_not_define_is_not_found() {
     let mut answer = map(Order::Proven, &[]);
-    answer.exported("f", Export { owner: object("kvm_intel"), gpl: None, namespace: None });
+    answer.exported("f", Export::by(object("kvm_intel")));
     let error = ask(&answer, "f", None).unwrap_err();
     assert_eq!(error.to_string(), "'f' is not found in 'kvm_intel'");
 }
@@ -349,7 +350,7 @@ fn near_names_and_variants_explain_what_is_not_found() {
 #[test]
 fn a_module_export_with_a_homonym_elsewhere_is_no_guess() {
     let mut answer = proven();
-    let export = Export { owner: object("kvm_intel"), gpl: None, namespace: None };
+    let export = Export::by(object("kvm_intel"));
     answer.exported("both", export.clone());
     let error = ask(&answer, "both", None).unwrap_err();
     assert!(matches!(error, Unresolved::Ambiguous { candidates, .. } if candidates.len() == 2));
@@ -365,8 +366,8 @@ fn a_module_export_with_a_homonym_elsewhere_is_no_guess() {
 fn a_name_that_one_module_has_is_not_inferred_while_vmlinux_is_unknown() {
     let mut answer = Answer::default();
     let owner = object("kvm_intel");
-    answer.note(Kernel::default()).unwrap();
-    assert!(answer.object(&owner, Path::new("map"), Order::Proven).unwrap());
+    answer.note();
+    answer.object(&owner);
     let candidate = proven().candidates("vmx_only")[0].clone();
     answer.candidate(candidate);
     let error = ask(&answer, "vmx_only", None).unwrap_err();

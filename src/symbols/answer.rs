@@ -1,18 +1,16 @@
-//! What the sources know about the wanted names, merged.
+//! What the sources know about the wanted names: candidates with their positions, and exports.
 //!
-//! Sources add objects, candidates and exports; resolution reads. Invariant: all candidates of a
-//! name in one object come from one source, and stand in the order of their positions.
+//! Made of the merged sources; resolution reads. Invariant: the candidates of a name in one object
+//! stand in the order of their positions.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
-use scroll::Endian;
 use serde::{Serialize, Serializer};
 
-use super::SymbolErrorKind;
+use super::told::{Object, Symbol};
+use super::{Kernel, Merged, SymbolError, SymbolErrorKind};
 use crate::klp::{ObjectName, Position};
 
 /// Start of the name of a symbol that marks an export: in objects before Linux 6.4, in linked files
@@ -22,18 +20,25 @@ pub(super) const KSYMTAB_PREFIX: &str = "__ksymtab_";
 pub(super) const EXPORT_PREFIX: &str = "__export_symbol_";
 /// Start of the name of the symbol at an export's namespace.
 pub(super) const NAMESPACE_PREFIX: &str = "__kstrtabns_";
+/// Start of the name of the symbol at an export's CRC.
+pub(super) const CRC_PREFIX: &str = "__crc_";
 /// The most symbols of one name in one object. Kernels have some thousands (`__key`).
 pub(super) const HOMONYMS_MAX: u32 = 1 << 16;
+/// Longest name of a file or section to show (`NAME_MAX` of Linux).
+const SHOWN_MAX: usize = 255;
 
 /// How well the order of symbols of one name is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// In the order in which the kernel counts: positions are right.
-    Proven,
     /// From a list sorted by name: it proves how often a name occurs, not which one is first. Such
     /// lists also name what a module leaves undefined as if the module defined it.
     Alphabetical,
+    /// As a running kernel shows a module that is loaded. While one is being loaded, the kernel
+    /// counts the symbols of its init part, too.
+    Loaded,
+    /// In the order in which the kernel counts: positions are right.
+    Proven,
 }
 
 /// ELF symbol binding (`STB_*`).
@@ -84,7 +89,7 @@ pub struct Candidate {
     pub address: Option<u64>,
     /// Size in bytes.
     pub size: Option<u64>,
-    /// The source file as the symbol table names it; local symbols only.
+    /// The source file as the source of symbols names it; often known for local symbols only.
     pub file: Option<String>,
     /// Name of the section that holds it.
     pub section: Option<String>,
@@ -92,6 +97,11 @@ pub struct Candidate {
     pub binding: Option<Binding>,
     /// Type, when the source tells.
     pub kind: Option<Kind>,
+    /// Which of the object's translation units defines it; known for local symbols.
+    pub unit: Option<u32>,
+    /// The type letter that `/proc/kallsyms` shows while nobody exports it.
+    #[serde(serialize_with = "letter")]
+    pub letter: Option<u8>,
     /// Whether it lies in memory that is freed after initialisation.
     pub init: bool,
     /// Whether `position` is proven.
@@ -112,6 +122,10 @@ impl Candidate {
     }
 }
 
+fn letter<S: Serializer>(letter: &Option<u8>, serializer: S) -> Result<S::Ok, S::Error> {
+    letter.map(char::from).serialize(serializer)
+}
+
 /// An exported symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Export {
@@ -121,9 +135,17 @@ pub struct Export {
     pub gpl: Option<bool>,
     /// The namespace, without quotes; `None` for none.
     pub namespace: Option<String>,
+    /// The CRC of its type (`CONFIG_MODVERSIONS`).
+    pub crc: Option<u32>,
 }
 
 impl Export {
+    /// An export of which only the owner is known.
+    #[must_use]
+    pub fn by(owner: ObjectName) -> Self {
+        Self { owner, gpl: None, namespace: None, crc: None }
+    }
+
     /// Whether only the modules that it names may use it (`EXPORT_SYMBOL_FOR_MODULES`): the
     /// namespace starts with `module:` (`verify_module_namespace` in `kernel/module/main.c`).
     #[must_use]
@@ -132,42 +154,79 @@ impl Export {
     }
 }
 
-/// What the sources say about the kernel itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Kernel {
-    /// `uname -r`, such as `7.2.13`.
-    pub release: Option<String>,
-    /// `e_machine` of the ELF header.
-    pub machine: Option<u16>,
-    /// Byte order.
-    #[serde(serialize_with = "byte_order")]
-    pub endian: Option<Endian>,
-}
-
-fn byte_order<S: Serializer>(endian: &Option<Endian>, serializer: S) -> Result<S::Ok, S::Error> {
-    let name = endian.map(|e| if e == Endian::Little { "little" } else { "big" });
-    name.serialize(serializer)
-}
-
-/// Where an object was told, and how well.
-#[derive(Debug, Clone)]
-struct Told {
-    by: PathBuf,
-    order: Order,
-}
-
 /// All that the sources know about the wanted names.
 #[derive(Debug, Default)]
 pub struct Answer {
     kernel: Kernel,
-    objects: BTreeMap<ObjectName, Told>,
+    objects: BTreeSet<ObjectName>,
     candidates: FxHashMap<String, Vec<Candidate>>,
     exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     any: bool,
 }
 
 impl Answer {
-    /// Every symbol of this name, grouped by object, in the order of positions.
+    /// What the merged sources say about the names that they were asked for.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::TooMany`] where an object has more symbols of one name than any kernel.
+    pub fn new(merged: Merged) -> Result<Self, SymbolError> {
+        let Merged { kernel, objects, exports, any } = merged;
+        let mut answer = Self {
+            kernel,
+            exports,
+            any,
+            candidates: FxHashMap::default(),
+            objects: BTreeSet::new(),
+        };
+        // vmlinux first, as the kernel does.
+        let (vmlinux, modules): (Vec<_>, Vec<_>) =
+            objects.values().partition(|object| object.name.is_vmlinux());
+        vmlinux.into_iter().chain(modules).try_for_each(|object| answer.tell(object))?;
+        answer.objects = objects.into_keys().collect();
+        Ok(answer)
+    }
+
+    fn tell(&mut self, object: &Object) -> Result<(), SymbolError> {
+        let mut homonyms: FxHashMap<&[u8], Vec<&Symbol>> = FxHashMap::default();
+        for symbol in &object.symbols {
+            homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
+        }
+        for (name, symbols) in homonyms {
+            // Only names that were asked for are here, and those are text.
+            let Ok(name) = std::str::from_utf8(name) else { continue };
+            let count = u32::try_from(symbols.len()).ok().filter(|count| *count <= HOMONYMS_MAX);
+            let Some(count) = count else {
+                let (name, by, object) = (name.into(), &object.by, object.name.clone());
+                let limit = HOMONYMS_MAX;
+                return Err(SymbolError::new(by, SymbolErrorKind::TooMany { name, object, limit }));
+            };
+            let mut live = 0;
+            let candidates = self.candidates.entry(name.into()).or_default();
+            for (position, symbol) in (1..=count).filter_map(NonZeroU32::new).zip(symbols) {
+                live += u32::from(symbol.stays);
+                candidates.push(Candidate {
+                    object: object.name.clone(),
+                    name: name.into(),
+                    position,
+                    homonyms: count,
+                    live_position: NonZeroU32::new(live).filter(|_| symbol.stays),
+                    address: symbol.address,
+                    size: symbol.size,
+                    file: object.file(symbol).map(shown),
+                    section: symbol.section.map(|section| shown(object.text(section))),
+                    binding: symbol.binding,
+                    kind: symbol.kind,
+                    unit: symbol.unit,
+                    letter: symbol.letter,
+                    init: symbol.init,
+                    order: object.order,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every symbol of this name, grouped by object (vmlinux first), in the order of positions.
     #[must_use]
     pub fn candidates(&self, name: &str) -> &[Candidate] {
         self.candidates.get(name).map_or(&[], Vec::as_slice)
@@ -192,12 +251,12 @@ impl Answer {
     /// Whether a source tells the symbols of this object.
     #[must_use]
     pub fn knows_object(&self, object: &ObjectName) -> bool {
-        self.objects.contains_key(object)
+        self.objects.contains(object)
     }
 
     /// The objects whose symbols are told, in alphabetical order.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectName> {
-        self.objects.keys()
+        self.objects.iter()
     }
 
     /// Whether any source answered at all.
@@ -211,119 +270,29 @@ impl Answer {
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }
+}
 
-    /// Notes that a source has answered; every source calls it.
-    ///
-    /// # Errors
-    /// [`SymbolErrorKind::Disagree`] when an earlier source spoke of another kernel.
-    pub fn note(&mut self, kernel: Kernel) -> Result<(), SymbolErrorKind> {
+/// A name to show. It is cut, because a file of ten megabytes may say it a million times.
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(name.get(..SHOWN_MAX).unwrap_or(name)).into_owned()
+}
+
+/// What tests of resolution say that the sources answered.
+#[cfg(test)]
+impl Answer {
+    pub(crate) fn note(&mut self) {
         self.any = true;
-        let known = &mut self.kernel;
-        let differ = |what, this, that| Err(SymbolErrorKind::Disagree { what, this, that });
-        match (kernel.machine, known.machine) {
-            (Some(this), Some(that)) if this != that => {
-                return differ("machine", format!("{this:#x}"), format!("{that:#x}"));
-            }
-            (this, that) => known.machine = that.or(this),
-        }
-        match (kernel.endian, known.endian) {
-            (Some(this), Some(that)) if this != that => {
-                return differ("byte order", format!("{this:?}"), format!("{that:?}"));
-            }
-            (this, that) => known.endian = that.or(this),
-        }
-        match (kernel.release, &known.release) {
-            (Some(this), Some(that)) if this != *that => {
-                return differ("release", this, that.clone());
-            }
-            (this, None) => known.release = this,
-            _ => {}
-        }
-        Ok(())
     }
 
-    /// Says that a source tells the symbols of an object. `false` when a better source already
-    /// does: then its symbols are to be skipped.
-    ///
-    /// # Errors
-    /// [`SymbolErrorKind::ObjectTwice`] when a source that is no better already does.
-    pub fn object(
-        &mut self,
-        object: &ObjectName,
-        by: &Path,
-        order: Order,
-    ) -> Result<bool, SymbolErrorKind> {
-        match self.objects.get(object) {
-            None => {
-                self.objects.insert(object.clone(), Told { by: by.into(), order });
-                Ok(true)
-            }
-            Some(told) if told.order == Order::Proven && order == Order::Alphabetical => Ok(false),
-            Some(told) => {
-                let first = told.by.display().to_string();
-                Err(SymbolErrorKind::ObjectTwice { object: object.clone(), first })
-            }
-        }
+    pub(crate) fn object(&mut self, object: &ObjectName) {
+        self.objects.insert(object.clone());
     }
 
-    /// Adds a symbol; those of one name and object are added in the order of positions.
-    pub fn candidate(&mut self, candidate: Candidate) {
+    pub(crate) fn candidate(&mut self, candidate: Candidate) {
         self.candidates.entry(candidate.name.clone()).or_default().push(candidate);
     }
 
-    /// Adds an export; what two sources tell about the same one is joined.
-    pub fn exported(&mut self, name: &str, export: Export) {
-        match self.exports.entry(name.into()).or_default().entry(export.owner.clone()) {
-            Entry::Vacant(entry) => {
-                entry.insert(export);
-            }
-            Entry::Occupied(mut entry) => {
-                let same = entry.get_mut();
-                same.gpl = same.gpl.or(export.gpl);
-                same.namespace = same.namespace.take().or(export.namespace);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn export(owner: &str, gpl: Option<bool>, namespace: Option<&str>) -> Export {
-        Export { owner: owner.parse().unwrap(), gpl, namespace: namespace.map(str::to_owned) }
-    }
-
-    #[test]
-    fn what_two_sources_tell_about_one_export_is_joined() {
-        let mut answer = Answer::default();
-        answer.exported("f", export("m", None, None));
-        answer.exported("f", export("m", Some(true), Some("NS")));
-        answer.exported("f", export("m", Some(false), None));
-        assert_eq!(answer.export("f"), Some(&export("m", Some(true), Some("NS"))));
-    }
-
-    #[test]
-    fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
-        let mut answer = Answer::default();
-        for owner in ["z", "a"] {
-            answer.exported("f", export(owner, None, None));
-        }
-        assert_eq!(answer.export("f").unwrap().owner.as_str(), "a");
-        answer.exported("f", export("vmlinux", None, None));
-        assert!(answer.export("f").unwrap().owner.is_vmlinux());
-    }
-
-    #[test]
-    fn what_is_known_of_the_kernel_is_not_forgotten() {
-        let mut answer = Answer::default();
-        let kernel = Kernel { release: Some("7.2".into()), machine: Some(22), endian: None };
-        answer.note(kernel).unwrap();
-        answer.note(Kernel { endian: Some(Endian::Big), ..Kernel::default() }).unwrap();
-        let known = answer.kernel();
-        assert_eq!((known.machine, known.endian), (Some(22), Some(Endian::Big)));
-        assert_eq!(known.release.as_deref(), Some("7.2"));
-        let other = Kernel { endian: Some(Endian::Little), ..Kernel::default() };
-        assert!(answer.note(other).is_err());
+    pub(crate) fn exported(&mut self, name: &str, export: Export) {
+        self.exports.entry(name.into()).or_default().insert(export.owner.clone(), export);
     }
 }

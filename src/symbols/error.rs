@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Contradiction;
 use crate::klp::{NameError, ObjectName};
 
 /// What is wrong, and in which file.
@@ -109,9 +110,22 @@ pub enum SymbolErrorKind {
         /// The limit.
         limit: u32,
     },
+    /// One object has more text than its tables can point into.
+    #[error("more than 4 GiB of names")]
+    TooLarge,
     /// A line of `Module.symvers` has none of the three known layouts.
     #[error("not a line of Module.symvers: {0}")]
     Symvers(&'static str),
+    /// Two sources tell one object differently.
+    #[error("not the same '{object}' as in {first}: {what}")]
+    Contradiction {
+        /// The object.
+        object: ObjectName,
+        /// The file that told it first.
+        first: String,
+        /// What they do not agree about.
+        what: Box<Contradiction>,
+    },
     /// Two sources speak of kernels of different machines, byte orders or releases.
     #[error("{what} is {this}, but {that} elsewhere: not the same kernel")]
     Disagree {

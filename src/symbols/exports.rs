@@ -1,70 +1,100 @@
 //! What the symbol table of an ELF file tells of exports.
 //!
-//! Between the visit of the symbols and the answer: each export has a symbol `__ksymtab_X` and, at
-//! its namespace's text, a symbol `__kstrtabns_X` (`include/linux/export-internal.h`). Invariant:
-//! the texts are read after the visit, each by itself, so that no section is held whole.
+//! Between the visit of the symbols and what a source tells: each export has a symbol `__ksymtab_X`
+//! and, at its namespace's text, a symbol `__kstrtabns_X`; with `CONFIG_MODVERSIONS` a symbol
+//! `__crc_X` at the CRC (`include/linux/export-internal.h`). Invariant: contents are read after the
+//! visit, and of each section once, one at a time.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use object::elf;
 use rustc_hash::FxHashMap;
+use scroll::{Endian, Pread};
 
-use super::answer::{EXPORT_PREFIX, KSYMTAB_PREFIX, NAMESPACE_PREFIX};
-use super::table::{ElfTable, Place, Symbol};
-use super::{Answer, Export, SymbolErrorKind, Wanted};
+use super::answer::{CRC_PREFIX, EXPORT_PREFIX, KSYMTAB_PREFIX, NAMESPACE_PREFIX};
+use super::table::{ElfTable, Place, Symbol, text};
+use super::told::Scope;
+use super::{Export, SymbolErrorKind};
 use crate::klp::ObjectName;
 
 /// Section that holds a GPL export's entry until Linux 7.1; newer kernels keep flags elsewhere.
 const GPL_SECTION: &[u8] = b"__ksymtab_gpl";
+/// Sections that hold what is told of exports; what stands elsewhere is not looked at.
+const CONTENTS: [&[u8]; 3] = [b"__ksymtab_strings", b"__kcrctab", b"__kcrctab_gpl"];
 
-/// The exports of wanted names that a visit met.
+/// The exports in question that a visit met.
 #[derive(Debug, Default)]
-pub(super) struct Exports<'a> {
+pub(super) struct Exports {
     /// By name, whether it is in the section for GPL exports.
-    entries: FxHashMap<&'a str, bool>,
-    /// By name, section index and `st_value` of the namespace.
-    namespaces: FxHashMap<&'a str, (usize, u64)>,
+    entries: FxHashMap<String, bool>,
+    /// By section index: names, whether it is a namespace, and `st_value`.
+    contents: BTreeMap<usize, Vec<(String, bool, u64)>>,
 }
 
-impl<'a> Exports<'a> {
+impl Exports {
     /// Takes note of a symbol that marks an export.
-    pub(super) fn see(&mut self, symbol: &Symbol<'_>, wanted: &Wanted<'a>) {
+    pub(super) fn see(&mut self, symbol: &Symbol<'_>, scope: Scope<'_>) {
         if !symbol.name.starts_with(b"__") || symbol.is_undefined() {
             return;
         }
-        let named = |prefix: &str| wanted.find(symbol.name.strip_prefix(prefix.as_bytes())?);
+        let named = |prefix: &str| {
+            let name = symbol.name.strip_prefix(prefix.as_bytes())?;
+            let name = std::str::from_utf8(name).ok()?;
+            scope.wants(name.as_bytes()).then(|| name.to_owned())
+        };
         if let Some(name) = named(KSYMTAB_PREFIX).or_else(|| named(EXPORT_PREFIX)) {
             self.entries.insert(name, symbol.section_name() == GPL_SECTION);
-        } else if let Some(name) = named(NAMESPACE_PREFIX)
-            && let Place::Section(section) = symbol.place
-        {
-            self.namespaces.insert(name, (section, symbol.value));
+            return;
+        }
+        let Place::Section(section) = symbol.place else { return };
+        if !CONTENTS.contains(&symbol.section_name()) {
+            return;
+        }
+        let namespace = named(NAMESPACE_PREFIX);
+        let is_namespace = namespace.is_some();
+        if let Some(name) = namespace.or_else(|| named(CRC_PREFIX)) {
+            let known = self.contents.entry(section).or_default();
+            known.push((name, is_namespace, symbol.value));
         }
     }
 
-    /// Reads the namespaces and adds the exports.
-    pub(super) fn add<R: Read + Seek>(
+    /// Reads namespaces and CRCs, and tells the exports.
+    pub(super) fn tell<R: Read + Seek>(
         self,
         owner: &ObjectName,
         table: &mut ElfTable<R>,
-        answer: &mut Answer,
-    ) -> Result<(), SymbolErrorKind> {
+    ) -> Result<Vec<(String, Export)>, SymbolErrorKind> {
         let has_gpl_section = table.sections().iter().any(|s| table.name(s) == GPL_SECTION);
         let relocatable = table.file_type == elf::ET_REL;
-        let mut names: FxHashMap<&str, String> = FxHashMap::default();
-        for (name, (index, value)) in self.namespaces {
-            let Some(section) = table.sections().get(index).cloned() else {
-                continue;
+        let endian: Endian = table.endian;
+        let mut namespaces: FxHashMap<String, String> = FxHashMap::default();
+        let mut crcs: FxHashMap<String, u32> = FxHashMap::default();
+        // A file has each of these sections once; more of them are not worth reading.
+        for (index, marks) in self.contents.into_iter().take(CONTENTS.len()) {
+            let Some(section) = table.sections().get(index).cloned() else { continue };
+            let bytes = table.contents(&section)?;
+            for (name, is_namespace, value) in marks {
+                let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
+                if is_namespace {
+                    let text = String::from_utf8_lossy(text(&bytes, offset)).into_owned();
+                    namespaces.insert(name, text);
+                } else if let Ok(offset) = usize::try_from(offset)
+                    && let Ok(crc) = bytes.pread_with(offset, endian)
+                {
+                    crcs.insert(name, crc);
+                }
+            }
+        }
+        let tell = |(name, in_gpl_section): (String, bool)| {
+            let export = Export {
+                owner: owner.clone(),
+                gpl: has_gpl_section.then_some(in_gpl_section),
+                namespace: namespaces.remove(&name).filter(|text| !text.is_empty()),
+                crc: crcs.remove(&name),
             };
-            let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
-            let text = table.text_at(&section, offset)?;
-            names.insert(name, String::from_utf8_lossy(&text).into_owned());
-        }
-        for (name, in_gpl_section) in self.entries {
-            let namespace = names.remove(name).filter(|text| !text.is_empty());
-            let gpl = has_gpl_section.then_some(in_gpl_section);
-            answer.exported(name, Export { owner: owner.clone(), gpl, namespace });
-        }
-        Ok(())
+            (name, export)
+        };
+        Ok(self.entries.into_iter().map(tell).collect())
     }
 }

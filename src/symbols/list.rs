@@ -6,22 +6,27 @@
 //! stands in it as if the module defined it. Invariant: only wanted names are kept.
 
 use std::io::Read;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::answer::{EXPORT_PREFIX, HOMONYMS_MAX, KSYMTAB_PREFIX};
 use super::input::Input;
 use super::lines::each_line;
-use super::{Answer, Candidate, Export, Kernel, Near, Order, SymbolError, SymbolErrorKind};
-use super::{SymbolSource, Wanted};
+use super::told::{Object, Scope, Symbol, Told};
+use super::{Export, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
 const HEADER: &str = "klp-convert-symbol-data.";
 const VERSION: &str = "0.1";
 /// A list has neither blanks nor control characters.
 const ALLOWED: [u8; 2] = [b'\n'; 2];
+
+/// One line behind the header.
+enum Line<'a> {
+    Object(ObjectName),
+    Symbol(&'a [u8]),
+}
 
 /// A file `symbols.klp` or `Symbols.list`.
 #[derive(Debug)]
@@ -48,36 +53,25 @@ impl TextList {
         start.starts_with(HEADER.as_bytes())
     }
 
-    /// Shows each symbol line with its object; `enter` says whether an object's are to be shown.
+    /// Shows each line; the first one of them is an object's.
     fn scan(
         &self,
         reader: impl Read,
-        mut enter: impl FnMut(&ObjectName) -> Result<bool, SymbolErrorKind>,
-        mut see: impl FnMut(&ObjectName, &[u8]) -> Result<(), SymbolErrorKind>,
+        mut see: impl FnMut(Line<'_>) -> Result<(), SymbolErrorKind>,
     ) -> Result<(), SymbolError> {
-        let mut object: Option<ObjectName> = None;
-        let mut shown = false;
-        let mut headed = false;
-        each_line(self.input.path(), reader, ALLOWED, |number, line| {
-            match (number, line) {
-                (1, header) => {
-                    headed = true;
-                    check_header(header)?;
-                }
-                (_, [b'*', name @ ..]) => {
-                    let name = String::from_utf8_lossy(name);
-                    let entered = ObjectName::from_file_name(&name)?;
-                    shown = enter(&entered)?;
-                    object = Some(entered);
-                }
-                (_, []) => {}
-                (_, symbol) => match &object {
-                    None => return Err(SymbolErrorKind::NoObject),
-                    Some(object) if shown => see(object, symbol)?,
-                    Some(_) => {}
-                },
+        let (mut headed, mut entered) = (false, false);
+        each_line(self.input.path(), reader, ALLOWED, |number, line| match (number, line) {
+            (1, header) => {
+                headed = true;
+                check_header(header)
             }
-            Ok(())
+            (_, [b'*', name @ ..]) => {
+                entered = true;
+                see(Line::Object(ObjectName::from_file_name(&String::from_utf8_lossy(name))?))
+            }
+            (_, []) => Ok(()),
+            (_, _) if !entered => Err(SymbolErrorKind::NoObject),
+            (_, symbol) => see(Line::Symbol(symbol)),
         })?;
         if headed {
             Ok(())
@@ -86,73 +80,60 @@ impl TextList {
         }
     }
 
-    fn answer_from(
-        &self,
-        reader: impl Read,
-        wanted: &Wanted<'_>,
-        answer: &mut Answer,
-    ) -> Result<(), SymbolError> {
-        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(self.input.path(), kind))?;
-        // How often each wanted name occurs, object after object.
-        let mut counts: Vec<(ObjectName, FxHashMap<&str, u32>)> = Vec::new();
-        let mut exports: Vec<(ObjectName, &str)> = Vec::new();
-        let enter =
-            |object: &ObjectName| answer.object(object, self.input.path(), Order::Alphabetical);
-        self.scan(reader, enter, |object, symbol| {
-            if let Some(name) = wanted.find(symbol) {
-                if counts.last().is_none_or(|(last, _)| last != object) {
-                    counts.push((object.clone(), FxHashMap::default()));
-                }
-                if let Some((_, counts)) = counts.last_mut() {
-                    let count = counts.entry(name).or_insert(0);
-                    *count += 1;
-                    if *count > HOMONYMS_MAX {
-                        return Err(SymbolErrorKind::TooMany {
-                            name: name.into(),
-                            object: object.clone(),
-                            limit: HOMONYMS_MAX,
-                        });
+    fn tell_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        let path = self.input.path();
+        let mut told = Told::default();
+        let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
+        // How often the object has each name in question, so that a flood of one stays small.
+        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
+        self.scan(reader, |line| {
+            let symbol = match line {
+                Line::Object(object) => {
+                    if !seen.insert(object.clone()) {
+                        let first = path.display().to_string();
+                        return Err(SymbolErrorKind::ObjectTwice { object, first });
                     }
+                    counts.clear();
+                    told.objects.push(Object::new(object, path, Order::Alphabetical));
+                    return Ok(());
                 }
+                Line::Symbol(symbol) => symbol,
+            };
+            let Some(object) = told.objects.last_mut() else { return Ok(()) };
+            let wanted = match scope {
+                Scope::All => true,
+                Scope::Names(names) => match names.find(symbol) {
+                    Some(name) => {
+                        let count = counts.entry(name).or_insert(0);
+                        *count += 1;
+                        if *count > HOMONYMS_MAX {
+                            let (name, object) = (name.into(), object.name.clone());
+                            let limit = HOMONYMS_MAX;
+                            return Err(SymbolErrorKind::TooMany { name, object, limit });
+                        }
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if wanted {
+                // Homonyms stand side by side and share their text.
+                let last = object.symbols.last().map(|symbol| symbol.name);
+                let same = last.filter(|last| object.text(*last) == symbol);
+                let name = same.or_else(|| object.keep(symbol)).ok_or(SymbolErrorKind::TooLarge)?;
+                object.symbols.push(Symbol::named(name));
             }
             let mark = [KSYMTAB_PREFIX, EXPORT_PREFIX];
             if symbol.starts_with(b"__")
                 && let Some(name) = mark.iter().find_map(|m| symbol.strip_prefix(m.as_bytes()))
-                && let Some(name) = wanted.find(name)
+                && scope.wants(name)
+                && let Ok(name) = std::str::from_utf8(name)
             {
-                exports.push((object.clone(), name));
+                told.exports.push((name.into(), Export::by(object.name.clone())));
             }
             Ok(())
         })?;
-        for (object, counts) in counts {
-            for (name, homonyms) in counts {
-                for position in (1..=homonyms).filter_map(NonZeroU32::new) {
-                    answer.candidate(candidate(&object, name, position, homonyms));
-                }
-            }
-        }
-        for (owner, name) in exports {
-            answer.exported(name, Export { owner, gpl: None, namespace: None });
-        }
-        Ok(())
-    }
-}
-
-fn candidate(object: &ObjectName, name: &str, position: NonZeroU32, homonyms: u32) -> Candidate {
-    Candidate {
-        object: object.clone(),
-        name: name.into(),
-        position,
-        homonyms,
-        live_position: Some(position),
-        address: None,
-        size: None,
-        file: None,
-        section: None,
-        binding: None,
-        kind: None,
-        init: false,
-        order: Order::Alphabetical,
+        Ok(told)
     }
 }
 
@@ -173,39 +154,38 @@ impl SymbolSource for TextList {
         self.input.path()
     }
 
-    fn order(&self) -> Order {
-        Order::Alphabetical
-    }
-
-    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
-        self.answer_from(self.input.open()?, wanted, answer)
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        self.tell_from(self.input.open()?, scope)
     }
 
     fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-        self.scan(
-            self.input.open()?,
-            |_| Ok(true),
-            |object, symbol| {
-                near.offer(object, symbol);
-                Ok(())
-            },
-        )
+        let mut object = None;
+        self.scan(self.input.open()?, |line| {
+            match (line, &object) {
+                (Line::Object(entered), _) => object = Some(entered),
+                (Line::Symbol(symbol), Some(object)) => near.offer(object, symbol),
+                (Line::Symbol(_), None) => {}
+            }
+            Ok(())
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::symbols::{Answer, Merged, Wanted};
     use proptest::prelude::*;
 
     const TWO: &str = "klp-convert-symbol-data.0.1\n*vmlinux\n__ksymtab_printk\nfoo\nfoo\nprintk\n\
                        *kvm-intel\n__export_symbol_vmx\nfoo\nprintk\nvmx\n";
 
     fn read(text: &[u8], names: &[&str]) -> Result<Answer, SymbolError> {
-        let mut answer = Answer::default();
         let wanted = Wanted::new(names.iter().copied());
-        TextList::new("symbols.klp").answer_from(text, &wanted, &mut answer)?;
-        Ok(answer)
+        let source = TextList::new("symbols.klp");
+        let mut merged = Merged::default();
+        merged.add(source.tell_from(text, Scope::Names(&wanted))?, source.path())?;
+        Answer::new(merged)
     }
 
     fn refused(text: &str) -> String {
@@ -293,7 +273,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let source = TextList::new("/nonexistent/symbols.klp");
-        let error = source.answer(&Wanted::new([]), &mut Answer::default()).unwrap_err();
+        let error = source.tell(Scope::All).unwrap_err();
         assert!(error.to_string().starts_with("/nonexistent/symbols.klp: "), "{error}");
     }
 

@@ -1,35 +1,45 @@
 //! The kernel symbol map: what a kernel's objects define and export, from whatever source.
 //!
-//! Each [`SymbolSource`] is asked once about all names that a livepatch needs ([`Wanted`]) and adds
-//! what it knows to one [`Answer`], which [`crate::resolve`] reads. Invariant: the candidates of a
-//! name in one object stand in the order in which the kernel counts them, and where the source
-//! cannot prove that order the candidate says so ([`Order::Alphabetical`]). The orders come from
-//! `klp_find_object_symbol` in `kernel/livepatch/core.c` and the two walks that it calls.
+//! Each [`SymbolSource`] is asked once, about some names or about all ([`Scope`]), and tells objects
+//! with their symbols, and exports ([`Told`]). Several sources become one ([`Merged`]), of which an
+//! [`Answer`] for [`crate::resolve`] is made. Invariant: the symbols of a name in one object stand in
+//! the order in which the kernel counts them, and where the source cannot prove that order it says
+//! so ([`Order`]). The orders come from `klp_find_object_symbol` in `kernel/livepatch/core.c` and the
+//! two walks that it calls.
 
+mod agree;
 mod answer;
 mod compressed;
+mod elf_object;
 mod error;
 mod exports;
 #[cfg(test)]
 mod fixture;
 mod input;
 mod kallsyms;
+mod letter;
 mod lines;
 mod list;
+mod merged;
 mod module;
 mod near;
+mod note;
 mod source;
 mod symvers;
 mod table;
+mod told;
 mod vmlinux;
 mod wanted;
 
-pub use answer::{Answer, Binding, Candidate, Export, Kernel, Kind, Order};
+pub use agree::Contradiction;
+pub use answer::{Answer, Binding, Candidate, Export, Kind, Order};
 pub use error::{SymbolError, SymbolErrorKind};
 pub use list::TextList;
+pub use merged::Merged;
 pub use module::ModuleFile;
 pub use near::{Near, NearName};
 pub use source::{Sources, SymbolSource};
 pub use symvers::Symvers;
+pub use told::{BuildId, Kernel, Object, Scope, Span, Symbol, Told};
 pub use vmlinux::Vmlinux;
 pub use wanted::Wanted;

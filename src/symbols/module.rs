@@ -7,25 +7,22 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use object::elf;
-use rustc_hash::FxHashMap;
 
-use super::Wanted;
-use super::answer::HOMONYMS_MAX;
+use super::elf_object::Strings;
 use super::exports::Exports;
+use super::letter::{self, PER_CPU};
 use super::table::{ElfTable, Symbol};
-use super::{Answer, Candidate, Kernel, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use super::told::{Object, Scope, Told};
+use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
 const MODINFO: &[u8] = b".modinfo";
 /// Start of the names of sections that are freed when a module's init function has returned, on
 /// machines that free any (`module_init_section` in `kernel/module/main.c`).
 const INIT: &[u8] = b".init";
-/// The template of a module's per-CPU variables, which `is_core_symbol` keeps.
-const PER_CPU: &[u8] = b".data..percpu";
 
 /// A module file, not compressed.
 #[derive(Debug)]
@@ -71,85 +68,36 @@ impl ModuleFile {
         Ok((object, release))
     }
 
-    fn answer_from<R: Read + Seek>(
+    fn tell_from<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
-        wanted: &Wanted<'_>,
-        answer: &mut Answer,
-    ) -> Result<(), SymbolErrorKind> {
-        let (object, release) = self.identity(table)?;
+        scope: Scope<'_>,
+    ) -> Result<Told, SymbolErrorKind> {
+        let (name, release) = self.identity(table)?;
         let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
-        answer.note(kernel)?;
-        let told = answer.object(&object, &self.path, Order::Proven)?;
-        let mut found: FxHashMap<&str, Ranked> = FxHashMap::default();
+        let mut object = Object::new(name, &self.path, Order::Proven);
+        let strings = Strings::read(table)?;
         let mut exports = Exports::default();
         // A machine without a back end: say what the kernel's default does.
         let frees_init =
             klp_arch::for_machine(table.machine).is_none_or(klp_arch::Backend::frees_init_sections);
-        table.visit(|symbol| {
-            exports.see(&symbol, wanted);
-            match wanted.find(symbol.name) {
-                Some(name) if !symbol.is_undefined() => {
-                    let init = frees_init && symbol.section_name().starts_with(INIT);
-                    found.entry(name).or_default().push(&object, name, &symbol, init)
-                }
-                _ => Ok(()),
+        let (symbols, units) = (&mut object.symbols, &mut object.units);
+        table.visit(strings.symbols(), |symbol| {
+            exports.see(&symbol, scope);
+            if symbol.st_type() == elf::STT_FILE {
+                units.push(strings.name(&symbol));
             }
+            if !symbol.name.is_empty() && !symbol.is_undefined() && scope.wants(symbol.name) {
+                let init = frees_init && symbol.section_name().starts_with(INIT);
+                let stays = !init && stays(&symbol);
+                symbols.push(strings.told(&symbol, letter::of_module(&symbol), init, stays));
+            }
+            Ok(())
         })?;
-        if told {
-            for ranked in found.into_values() {
-                let homonyms = u32::try_from(ranked.candidates.len()).unwrap_or(u32::MAX);
-                for candidate in ranked.candidates {
-                    answer.candidate(Candidate { homonyms, ..candidate });
-                }
-            }
-        }
-        exports.add(&object, table, answer)
-    }
-}
-
-/// The symbols of one name, and how many of them stay.
-#[derive(Debug, Default)]
-struct Ranked {
-    candidates: Vec<Candidate>,
-    live: u32,
-}
-
-impl Ranked {
-    fn push(
-        &mut self,
-        object: &ObjectName,
-        name: &str,
-        symbol: &Symbol<'_>,
-        init: bool,
-    ) -> Result<(), SymbolErrorKind> {
-        let position = u32::try_from(self.candidates.len()).ok().and_then(|n| n.checked_add(1));
-        let position = position.filter(|n| *n <= HOMONYMS_MAX).and_then(NonZeroU32::new);
-        let Some(position) = position else {
-            return Err(SymbolErrorKind::TooMany {
-                name: name.into(),
-                object: object.clone(),
-                limit: HOMONYMS_MAX,
-            });
-        };
-        let live = !init && stays(symbol);
-        self.live += u32::from(live);
-        self.candidates.push(Candidate {
-            object: object.clone(),
-            name: name.into(),
-            position,
-            homonyms: 1,
-            live_position: NonZeroU32::new(self.live).filter(|_| live),
-            address: Some(symbol.value),
-            size: Some(symbol.size),
-            file: symbol.source_file(),
-            section: symbol.shown_section(),
-            binding: Some(symbol.binding()),
-            kind: Some(symbol.kind()),
-            init,
-            order: Order::Proven,
-        });
-        Ok(())
+        object.build_id = table.build_id()?;
+        object.text = strings.into_text();
+        let exports = exports.tell(&object.name, table)?;
+        Ok(Told { kernel, objects: vec![object], exports })
     }
 }
 
@@ -163,27 +111,9 @@ impl SymbolSource for ModuleFile {
         &self.path
     }
 
-    fn order(&self) -> Order {
-        Order::Proven
-    }
-
-    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
         let mut table = self.open()?;
-        self.answer_from(&mut table, wanted, answer)
-            .map_err(|kind| SymbolError::new(&self.path, kind))
-    }
-
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-        let mut table = self.open()?;
-        let offered = self.identity(&mut table).and_then(|(object, _)| {
-            table.visit(|symbol| {
-                if !symbol.is_undefined() && !symbol.name.is_empty() {
-                    near.offer(&object, symbol.name);
-                }
-                Ok(())
-            })
-        });
-        offered.map_err(|kind| SymbolError::new(&self.path, kind))
+        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(&self.path, kind))
     }
 }
 
@@ -191,7 +121,9 @@ impl SymbolSource for ModuleFile {
 mod tests {
     use super::super::fixture::{ABS, ALLOC, EXEC, FILE, GLOBAL, Image, LOCAL, UNDEF, WRITE};
     use super::*;
+    use crate::symbols::{Answer, Candidate, Merged, Wanted};
     use scroll::Endian;
+    use std::num::NonZeroU32;
 
     fn module(endian: Endian, modinfo: &[u8]) -> (Image, u16) {
         let mut image = Image::new(endian, elf::ET_REL);
@@ -201,14 +133,12 @@ mod tests {
     }
 
     fn ask(image: &Image, names: &[&str]) -> Result<Answer, SymbolErrorKind> {
-        let mut answer = Answer::default();
         let wanted = Wanted::new(names.iter().copied());
-        ModuleFile::new("some/dir/file-name.ko").answer_from(
-            &mut image.table(),
-            &wanted,
-            &mut answer,
-        )?;
-        Ok(answer)
+        let source = ModuleFile::new("some/dir/file-name.ko");
+        let told = source.tell_from(&mut image.table(), Scope::Names(&wanted))?;
+        let mut merged = Merged::default();
+        merged.add(told, source.path()).map_err(|error| error.kind)?;
+        Answer::new(merged).map_err(|error| error.kind)
     }
 
     /// Offset, position while loading, and position afterwards.
@@ -311,12 +241,14 @@ mod tests {
     #[test]
     fn a_module_for_another_machine_or_kernel_is_refused() {
         let (mut image, _) = module(Endian::Little, b"name=m\0vermagic=7.2.1 SMP\0");
-        let mut answer = Answer::default();
+        let mut merged = Merged::default();
         let source = ModuleFile::new("m.ko");
-        let mut tell =
-            |image: &Image| source.answer_from(&mut image.table(), &Wanted::new([]), &mut answer);
+        let mut tell = |image: &Image| {
+            let told = source.tell_from(&mut image.table(), Scope::All).unwrap();
+            merged.add(told, source.path()).map_err(|error| error.kind)
+        };
         tell(&image).unwrap();
-        assert!(matches!(tell(&image), Err(SymbolErrorKind::ObjectTwice { .. })));
+        tell(&image).unwrap();
         image.machine = 62;
         let error = tell(&image).unwrap_err();
         assert!(matches!(error, SymbolErrorKind::Disagree { what: "machine", .. }), "{error}");

@@ -3,32 +3,40 @@
 use std::fmt::Debug;
 use std::path::Path;
 
-use super::{Answer, Near, Order, SymbolError, Wanted};
+use super::told::{Scope, Told};
+use super::{Answer, Merged, Near, SymbolError, Wanted};
 
 /// Something that knows what some objects of a kernel define or export.
 pub trait SymbolSource: Debug {
     /// The file, for messages.
     fn path(&self) -> &Path;
 
-    /// How well the source knows the order of symbols of one name.
-    fn order(&self) -> Order;
-
-    /// Adds the objects that the source speaks for, and all that it knows about the wanted names.
+    /// The objects that the source speaks for, and all that it knows about the names in question.
     ///
     /// # Errors
-    /// [`SymbolError`] when the file cannot be read, is malformed, or contradicts what another
-    /// source already answered.
-    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError>;
+    /// [`SymbolError`] when the file cannot be read or is malformed.
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError>;
 
     /// Offers every name that the source has, for advice; takes as long as reading the whole file.
     ///
     /// # Errors
-    /// As [`answer`](Self::answer).
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError>;
+    /// As [`tell`](Self::tell).
+    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+        let told = self.tell(Scope::All)?;
+        for object in &told.objects {
+            for symbol in &object.symbols {
+                near.offer(&object.name, object.text(symbol.name));
+            }
+        }
+        for (name, export) in &told.exports {
+            near.offer(&export.owner, name.as_bytes());
+        }
+        Ok(())
+    }
 }
 
 /// The sources of one kernel. Where two tell the same object, one with a proven order wins over an
-/// alphabetical list; two that are equally good are an error.
+/// alphabetical list; two that are equally good must agree.
 #[derive(Debug, Default)]
 pub struct Sources {
     sources: Vec<Box<dyn SymbolSource>>,
@@ -55,15 +63,21 @@ impl Sources {
     /// Asks every source.
     ///
     /// # Errors
-    /// The first [`SymbolError`] of a source.
-    pub fn answer(&self, wanted: &Wanted<'_>) -> Result<Answer, SymbolError> {
-        let mut answer = Answer::default();
-        for order in [Order::Proven, Order::Alphabetical] {
-            for source in self.sources.iter().filter(|s| s.order() == order) {
-                source.answer(wanted, &mut answer)?;
-            }
+    /// The first [`SymbolError`] of a source, or the first contradiction between two.
+    pub fn tell(&self, scope: Scope<'_>) -> Result<Merged, SymbolError> {
+        let mut merged = Merged::default();
+        for source in &self.sources {
+            merged.add(source.tell(scope)?, source.path())?;
         }
-        Ok(answer)
+        Ok(merged)
+    }
+
+    /// Asks every source about some names.
+    ///
+    /// # Errors
+    /// As [`tell`](Self::tell).
+    pub fn answer(&self, wanted: &Wanted<'_>) -> Result<Answer, SymbolError> {
+        Answer::new(self.tell(Scope::Names(wanted))?)
     }
 
     /// Offers every name of every source to `near`.
@@ -72,99 +86,5 @@ impl Sources {
     /// The first [`SymbolError`] of a source.
     pub fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
         self.sources.iter().try_for_each(|source| source.similar(near))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::klp::ObjectName;
-    use crate::symbols::{Candidate, Kernel, SymbolErrorKind};
-    use std::num::NonZeroU32;
-    use std::path::PathBuf;
-
-    /// Tells one symbol `f` of vmlinux, at its own name's length.
-    #[derive(Debug)]
-    struct Fake(PathBuf, Order);
-
-    impl SymbolSource for Fake {
-        fn path(&self) -> &Path {
-            &self.0
-        }
-
-        fn order(&self) -> Order {
-            self.1
-        }
-
-        fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
-            let fail = |kind| SymbolError::new(&self.0, kind);
-            answer.note(Kernel::default()).map_err(fail)?;
-            let object = ObjectName::vmlinux();
-            if answer.object(&object, &self.0, self.1).map_err(fail)? && wanted.contains(b"f") {
-                answer.candidate(Candidate {
-                    object,
-                    name: "f".into(),
-                    position: NonZeroU32::MIN,
-                    homonyms: 1,
-                    live_position: Some(NonZeroU32::MIN),
-                    address: None,
-                    size: None,
-                    file: None,
-                    section: None,
-                    binding: None,
-                    kind: None,
-                    init: false,
-                    order: self.1,
-                });
-            }
-            Ok(())
-        }
-
-        fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-            near.offer(&ObjectName::vmlinux(), b"long_name");
-            Ok(())
-        }
-    }
-
-    fn sources(fakes: &[(&str, Order)]) -> Sources {
-        let mut sources = Sources::new();
-        for (path, order) in fakes {
-            sources.push(Fake(path.into(), *order));
-        }
-        sources
-    }
-
-    #[test]
-    fn a_proven_order_wins_whichever_source_was_named_first() {
-        let (list, elf) = (("list", Order::Alphabetical), ("vmlinux", Order::Proven));
-        for both in [[list, elf], [elf, list]] {
-            let answer = sources(&both).answer(&Wanted::new(["f"])).unwrap();
-            let orders: Vec<_> = answer.candidates("f").iter().map(|c| c.order).collect();
-            assert_eq!(orders, [Order::Proven]);
-        }
-    }
-
-    #[test]
-    fn two_equally_good_tellers_of_one_object_are_refused() {
-        for order in [Order::Proven, Order::Alphabetical] {
-            let error =
-                sources(&[("a", order), ("b", order)]).answer(&Wanted::new([])).unwrap_err();
-            assert!(matches!(error.kind, SymbolErrorKind::ObjectTwice { .. }));
-            assert_eq!(error.to_string(), "b: object 'vmlinux' was already told by a");
-        }
-    }
-
-    #[test]
-    fn no_sources_answer_nothing() {
-        let sources = Sources::new();
-        assert!(sources.is_empty());
-        assert!(!sources.answer(&Wanted::new(["f"])).unwrap().has_sources());
-    }
-
-    #[test]
-    fn near_names_are_gathered_from_every_source() {
-        let mut near = Near::new(["long_nane"]);
-        sources(&[("a", Order::Proven)]).similar(&mut near).unwrap();
-        assert_eq!(near.found("long_nane").len(), 1);
     }
 }

@@ -9,10 +9,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Wanted;
 use super::input::Input;
 use super::lines::each_line;
-use super::{Answer, Export, Kernel, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use super::told::{Scope, Told};
+use super::{Export, Near, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
 /// The kinds of export that kernels had, and whether GPL modules alone may use them.
@@ -37,6 +37,8 @@ struct Entry<'a> {
     module: &'a str,
     gpl: bool,
     namespace: &'a str,
+    /// Zero stands for a kernel without `CONFIG_MODVERSIONS`.
+    crc: Option<u32>,
 }
 
 impl Symvers {
@@ -52,21 +54,18 @@ impl Symvers {
         Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
-    fn answer_from(
-        &self,
-        reader: impl Read,
-        wanted: &Wanted<'_>,
-        answer: &mut Answer,
-    ) -> Result<(), SymbolError> {
-        answer.note(Kernel::default()).map_err(|kind| SymbolError::new(self.input.path(), kind))?;
+    fn tell_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        let mut told = Told::default();
         each_entry(self.input.path(), reader, |entry| {
-            if let Some(name) = wanted.find(entry.symbol.as_bytes()) {
+            if scope.wants(entry.symbol.as_bytes()) {
                 let owner = ObjectName::from_file_name(entry.module)?;
                 let namespace = Some(entry.namespace.to_owned()).filter(|ns| !ns.is_empty());
-                answer.exported(name, Export { owner, gpl: Some(entry.gpl), namespace });
+                let (gpl, crc) = (Some(entry.gpl), entry.crc);
+                told.exports.push((entry.symbol.into(), Export { owner, gpl, namespace, crc }));
             }
             Ok(())
-        })
+        })?;
+        Ok(told)
     }
 }
 
@@ -93,9 +92,10 @@ fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
         return malformed("expected 4 or 5 columns, separated by tabs");
     };
     let digits = crc.strip_prefix("0x").unwrap_or("");
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    let crc = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
+    let Some(crc) = crc else {
         return malformed("the first column is no CRC such as 0x12345678");
-    }
+    };
     if symbol.is_empty() {
         return malformed("the second column, the symbol, is empty");
     }
@@ -107,7 +107,7 @@ fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
             return malformed("neither the fourth nor the fifth column is a kind of export");
         }
     };
-    Ok(Entry { symbol, module, gpl, namespace })
+    Ok(Entry { symbol, module, gpl, namespace, crc: Some(crc).filter(|crc| *crc != 0) })
 }
 
 /// Whether GPL modules alone may use an export of this kind; `None` when it is no kind.
@@ -120,13 +120,8 @@ impl SymbolSource for Symvers {
         self.input.path()
     }
 
-    /// It tells no symbols, so it never competes with another source about their order.
-    fn order(&self) -> Order {
-        Order::Proven
-    }
-
-    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
-        self.answer_from(self.input.open()?, wanted, answer)
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        self.tell_from(self.input.open()?, scope)
     }
 
     fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
@@ -140,11 +135,14 @@ impl SymbolSource for Symvers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::symbols::{Answer, Merged, Wanted};
 
     fn read(text: &str, name: &str) -> Result<Option<Export>, SymbolError> {
-        let mut answer = Answer::default();
         let source = Symvers::new("Module.symvers");
-        source.answer_from(text.as_bytes(), &Wanted::new([name]), &mut answer)?;
+        let wanted = Wanted::new([name]);
+        let mut merged = Merged::default();
+        merged.add(source.tell_from(text.as_bytes(), Scope::Names(&wanted))?, source.path())?;
+        let answer = Answer::new(merged)?;
         assert_eq!(answer.objects().count(), 0, "exports tell no symbols");
         Ok(answer.export(name).cloned())
     }

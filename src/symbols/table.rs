@@ -5,6 +5,8 @@
 //! memory stays below the sizes of the section headers and string tables, which are checked against
 //! the length of the file before anything is allocated. Layout: gABI, "Symbol Table".
 
+mod symbol;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -13,7 +15,10 @@ use object::elf;
 use scroll::{Endian, Pread};
 
 use super::compressed::compression;
-use super::{Binding, Kind, SymbolError, SymbolErrorKind};
+use super::note::build_id;
+pub(super) use symbol::{Place, Symbol};
+
+use super::{BuildId, SymbolError, SymbolErrorKind};
 
 const HEADER_SIZE: usize = 64;
 const SECTION_SIZE: usize = 64;
@@ -24,14 +29,16 @@ const BLOCK: u64 = 8192;
 /// wanted; without a limit, names that overlap would cost quadratic time.
 const NAME_MAX: usize = 4096;
 
-/// Longest name of a file or section to show (`NAME_MAX` of Linux).
-const SHOWN_MAX: usize = 255;
+/// Note sections that are searched for a build-id, and bytes of each.
+const NOTES_MAX: usize = 16;
+const NOTE_SIZE_MAX: u64 = 64 * 1024;
 
 type Result<T> = std::result::Result<T, SymbolErrorKind>;
 
 /// A section header, as far as symbols need it.
 #[derive(Debug, Clone)]
 pub(super) struct Section {
+    /// `sh_name`: where the name starts among [`ElfTable::section_names`].
     name: u32,
     pub(super) sh_type: u32,
     pub(super) flags: u64,
@@ -46,90 +53,6 @@ impl Section {
     pub(super) fn has(&self, flags: elf::SectionFlags) -> bool {
         self.flags & flags.0 == flags.0
     }
-}
-
-/// Where a symbol is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Undefined,
-    Absolute,
-    Common,
-    /// In a section, by its index.
-    Section(usize),
-    /// A reserved index of another meaning, or one that no section has.
-    Reserved,
-}
-
-/// One entry of the symbol table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Symbol<'a> {
-    /// Index in the table.
-    pub(super) index: u64,
-    pub(super) name: &'a [u8],
-    info: u8,
-    pub(super) place: Place,
-    /// The section and its name, where `place` is one.
-    pub(super) section: Option<(&'a Section, &'a [u8])>,
-    pub(super) value: u64,
-    pub(super) size: u64,
-    /// Name of the `STT_FILE` symbol before it.
-    file: &'a [u8],
-}
-
-impl<'a> Symbol<'a> {
-    /// `STT_*`.
-    pub(super) fn st_type(&self) -> elf::SymbolType {
-        elf::SymbolType(self.info & 0xf)
-    }
-
-    pub(super) fn binding(&self) -> Binding {
-        match elf::SymbolBind(self.info >> 4) {
-            elf::STB_LOCAL => Binding::Local,
-            elf::STB_GLOBAL => Binding::Global,
-            elf::STB_WEAK => Binding::Weak,
-            _ => Binding::Other,
-        }
-    }
-
-    /// `STB_GNU_UNIQUE`, of which `nm` makes type `u`.
-    pub(super) fn is_gnu_unique(&self) -> bool {
-        elf::SymbolBind(self.info >> 4) == elf::STB_GNU_UNIQUE
-    }
-
-    pub(super) fn kind(&self) -> Kind {
-        match self.st_type() {
-            elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
-            elf::STT_OBJECT | elf::STT_COMMON => Kind::Object,
-            elf::STT_NOTYPE => Kind::Label,
-            elf::STT_FILE | elf::STT_SECTION => Kind::Marker,
-            _ => Kind::Other,
-        }
-    }
-
-    pub(super) fn is_undefined(&self) -> bool {
-        self.place == Place::Undefined
-    }
-
-    /// Name of its section, empty where it has none.
-    pub(super) fn section_name(&self) -> &'a [u8] {
-        self.section.map_or(b"", |(_, name)| name)
-    }
-
-    /// Name of its section, to show.
-    pub(super) fn shown_section(&self) -> Option<String> {
-        self.section.map(|(_, name)| shown(name))
-    }
-
-    /// The source file of a local symbol. The linker puts all globals behind the last file.
-    pub(super) fn source_file(&self) -> Option<String> {
-        let known = self.binding() == Binding::Local && !self.file.is_empty();
-        known.then(|| shown(self.file))
-    }
-}
-
-/// A name to show. It is cut, because a file of ten megabytes may say it a million times.
-fn shown(name: &[u8]) -> String {
-    String::from_utf8_lossy(name.get(..SHOWN_MAX).unwrap_or(name)).into_owned()
 }
 
 /// An open ELF file with its section headers.
@@ -244,6 +167,16 @@ impl<R: Read + Seek> ElfTable<R> {
         self.sections.get(usize::try_from(index).ok()?)
     }
 
+    /// The names of all sections, one after the other as the file has them.
+    pub(super) fn section_names(&self) -> &[u8] {
+        &self.section_names
+    }
+
+    /// Where the name of a section is among all of them, and its length.
+    pub(super) fn name_place(&self, section: &Section) -> (usize, usize) {
+        (usize::try_from(section.name).unwrap_or(usize::MAX), self.name(section).len())
+    }
+
     /// The name of a section.
     pub(super) fn name(&self, section: &Section) -> &[u8] {
         text(&self.section_names, u64::from(section.name))
@@ -271,27 +204,55 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok(text(&bytes, 0).to_vec())
     }
 
-    /// Shows every symbol, in the order of the table, without the null symbol.
-    pub(super) fn visit(&mut self, mut see: impl FnMut(Symbol<'_>) -> Result<()>) -> Result<()> {
+    /// The symbol table, its index, and the index of its string table.
+    fn symtab(&self) -> Result<(usize, &Section, &Section)> {
         let mut tables = self.sections.iter().enumerate();
         let is_table = |(_, s): &(usize, &Section)| s.sh_type == elf::SHT_SYMTAB.0;
-        let Some((table_index, table)) = tables.find(is_table) else {
+        let Some((index, table)) = tables.find(is_table) else {
             return Err(SymbolErrorKind::Stripped);
         };
         if tables.any(|entry| is_table(&entry)) {
             return Err(SymbolErrorKind::Elf("more than one symbol table"));
         }
-        let table = table.clone();
-        let strings = self.section(u64::from(table.link)).cloned();
+        let strings = self.section(u64::from(table.link));
         let strings = strings.ok_or(SymbolErrorKind::Elf("symbol table without a string table"))?;
+        Ok((index, table, strings))
+    }
+
+    /// The GNU build-id in the notes, if there is one.
+    pub(super) fn build_id(&mut self) -> Result<Option<BuildId>> {
+        let notes: Vec<_> =
+            self.sections.iter().filter(|s| s.sh_type == elf::SHT_NOTE.0).cloned().collect();
+        for section in notes.into_iter().take(NOTES_MAX) {
+            let bytes = self.bytes(section.offset, section.size.min(NOTE_SIZE_MAX))?;
+            if let Some(id) = build_id(&bytes, self.endian) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The string table of the symbols.
+    pub(super) fn strings(&mut self) -> Result<Vec<u8>> {
+        let strings = self.symtab()?.2.clone();
+        self.contents(&strings)
+    }
+
+    /// Shows every symbol, in the order of the table, without the null symbol.
+    pub(super) fn visit(
+        &mut self,
+        strings: &[u8],
+        mut see: impl FnMut(Symbol<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (table_index, table, _) = self.symtab()?;
+        let table = table.clone();
         let is_indices = |s: &&Section| {
             s.sh_type == elf::SHT_SYMTAB_SHNDX.0 && usize::try_from(s.link) == Ok(table_index)
         };
         let indices = self.sections.iter().find(is_indices).cloned();
-        let strings = self.contents(&strings)?;
         let indices = indices.map_or(Ok(Vec::new()), |section| self.contents(&section))?;
 
-        let mut file: &[u8] = b"";
+        let mut files = 0_u32;
         let count = table.size / SYMBOL_SIZE as u64;
         let mut index = 0;
         while index < count {
@@ -300,9 +261,9 @@ impl<R: Read + Seek> ElfTable<R> {
             let at = at.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
             let bytes = self.bytes(at, block * SYMBOL_SIZE as u64)?;
             for entry in bytes.chunks_exact(SYMBOL_SIZE) {
-                let symbol = self.symbol(entry, index, &strings, &indices, file)?;
+                let symbol = self.symbol(entry, index, strings, &indices, files)?;
                 if symbol.st_type() == elf::STT_FILE {
-                    file = text(&strings, u64::from(field::<u32>(entry, 0, self.endian)?));
+                    files = files.saturating_add(1);
                 }
                 if index != 0 {
                     see(symbol)?;
@@ -319,7 +280,7 @@ impl<R: Read + Seek> ElfTable<R> {
         index: u64,
         strings: &'a [u8],
         indices: &[u8],
-        file: &'a [u8],
+        files: u32,
     ) -> Result<Symbol<'a>> {
         let endian = self.endian;
         let shndx: u16 = field(entry, 6, endian)?;
@@ -339,15 +300,17 @@ impl<R: Read + Seek> ElfTable<R> {
             Place::Section(n) => self.sections.get(n).map(|s| (s, self.name(s))),
             _ => None,
         };
+        let name_offset = field(entry, 0, endian)?;
         Ok(Symbol {
             index,
-            name: text(strings, u64::from(field::<u32>(entry, 0, endian)?)),
+            name: text(strings, u64::from(name_offset)),
+            name_offset,
             info: field(entry, 4, endian)?,
             place,
             section,
             value: field(entry, 8, endian)?,
             size: field(entry, 16, endian)?,
-            file,
+            files,
         })
     }
 
@@ -368,7 +331,7 @@ where
 }
 
 /// The string at an offset of a string table; empty where the table has none.
-fn text(table: &[u8], offset: u64) -> &[u8] {
+pub(super) fn text(table: &[u8], offset: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let rest = table.get(start..).unwrap_or(&[]);
     let rest = rest.get(..NAME_MAX).unwrap_or(rest);

@@ -6,18 +6,16 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use object::elf;
-use rustc_hash::FxHashMap;
 
-use super::Wanted;
-use super::answer::HOMONYMS_MAX;
+use super::elf_object::Strings;
 use super::exports::Exports;
-use super::kallsyms;
-use super::table::{ElfTable, Symbol};
-use super::{Answer, Candidate, Kernel, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use super::table::ElfTable;
+use super::told::{Object, Scope, Told};
+use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use super::{kallsyms, letter};
 use crate::klp::ObjectName;
 
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
@@ -36,13 +34,6 @@ pub struct Vmlinux {
     path: PathBuf,
 }
 
-/// A candidate before its rank is known.
-#[derive(Debug)]
-struct Found {
-    rank: (u64, bool, u64),
-    candidate: Candidate,
-}
-
 impl Vmlinux {
     /// The kernel in this file, which is read when the source is asked.
     #[must_use]
@@ -56,70 +47,58 @@ impl Vmlinux {
         Ok(table)
     }
 
-    fn answer_from<R: Read + Seek>(
+    fn tell_from<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
-        wanted: &Wanted<'_>,
-        answer: &mut Answer,
-    ) -> Result<(), SymbolErrorKind> {
+        scope: Scope<'_>,
+    ) -> Result<Told, SymbolErrorKind> {
         linked(table)?;
-        let object = ObjectName::vmlinux();
-        let mut found: FxHashMap<&str, Vec<Found>> = FxHashMap::default();
+        let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
+        let strings = Strings::read(table)?;
+        let mut found = Vec::new();
         let mut exports = Exports::default();
         let mut banner = None;
         let (mut init_begin, mut init_end) = (None, None);
-        table.visit(|symbol| {
+        table.visit(strings.symbols(), |symbol| {
             match symbol.name {
                 BANNER => banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value)),
                 INIT_BEGIN => init_begin = Some(symbol.value),
                 INIT_END => init_end = Some(symbol.value),
                 _ => {}
             }
-            exports.see(&symbol, wanted);
-            if let Some(name) = wanted.find(symbol.name)
-                && kallsyms::visible(&symbol)
-            {
-                let known = found.entry(name).or_default();
-                known.push(Found {
-                    rank: kallsyms::rank(&symbol),
-                    candidate: candidate(&object, name, &symbol),
-                });
-                if u32::try_from(known.len()).is_ok_and(|n| n > HOMONYMS_MAX) {
-                    return Err(SymbolErrorKind::TooMany {
-                        name: name.into(),
-                        object: object.clone(),
-                        limit: HOMONYMS_MAX,
-                    });
-                }
+            if symbol.st_type() == elf::STT_FILE {
+                object.units.push(strings.name(&symbol));
+            }
+            exports.see(&symbol, scope);
+            if scope.wants(symbol.name) && kallsyms::visible(&symbol) {
+                let init = symbol.section_name().starts_with(b".init");
+                let per_cpu = symbol.section_name().ends_with(PER_CPU);
+                let letter = letter::of_vmlinux(&symbol);
+                let told = strings.told(&symbol, letter, init, true);
+                found.push((kallsyms::rank(&symbol), per_cpu, told));
             }
             Ok(())
         })?;
 
+        found.sort_unstable_by_key(|(rank, ..)| *rank);
+        let freed = init_begin.zip(init_end);
+        object.symbols = found
+            .into_iter()
+            .map(|((address, ..), per_cpu, mut symbol)| {
+                let in_range = freed.is_some_and(|(begin, end)| (begin..end).contains(&address));
+                symbol.init |= in_range && !per_cpu;
+                symbol
+            })
+            .collect();
         let mut release = None;
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
         let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
-        answer.note(kernel)?;
-        if answer.object(&object, &self.path, Order::Proven)? {
-            let freed = init_begin.zip(init_end);
-            for mut homonyms in found.into_values() {
-                homonyms.sort_by_key(|f| f.rank);
-                let count = u32::try_from(homonyms.len()).unwrap_or(u32::MAX);
-                let positions = (1..=count).filter_map(NonZeroU32::new);
-                for (position, Found { mut candidate, rank }) in positions.zip(homonyms) {
-                    candidate.position = position;
-                    candidate.live_position = Some(position);
-                    candidate.homonyms = count;
-                    candidate.init |= freed.is_some_and(|(begin, end)| {
-                        let section = candidate.section.as_deref().unwrap_or("");
-                        (begin..end).contains(&rank.0) && !section.as_bytes().ends_with(PER_CPU)
-                    });
-                    answer.candidate(candidate);
-                }
-            }
-        }
-        exports.add(&object, table, answer)
+        object.build_id = table.build_id()?;
+        object.text = strings.into_text();
+        let exports = exports.tell(&object.name, table)?;
+        Ok(Told { kernel, objects: vec![object], exports })
     }
 }
 
@@ -132,27 +111,8 @@ fn linked<R: Read + Seek>(table: &ElfTable<R>) -> Result<(), SymbolErrorKind> {
     }
 }
 
-fn candidate(object: &ObjectName, name: &str, symbol: &Symbol<'_>) -> Candidate {
-    let section = symbol.section_name();
-    Candidate {
-        object: object.clone(),
-        name: name.into(),
-        position: NonZeroU32::MIN,
-        homonyms: 1,
-        live_position: None,
-        address: Some(symbol.value),
-        size: Some(symbol.size),
-        file: symbol.source_file(),
-        section: symbol.shown_section(),
-        binding: Some(symbol.binding()),
-        kind: Some(symbol.kind()),
-        init: section.starts_with(b".init"),
-        order: Order::Proven,
-    }
-}
-
 /// The release in the banner.
-fn release_of(banner: &[u8]) -> Option<String> {
+pub(super) fn release_of(banner: &[u8]) -> Option<String> {
     let banner = std::str::from_utf8(banner).ok()?;
     banner.strip_prefix(BANNER_START)?.split_whitespace().next().map(str::to_owned)
 }
@@ -162,25 +122,9 @@ impl SymbolSource for Vmlinux {
         &self.path
     }
 
-    fn order(&self) -> Order {
-        Order::Proven
-    }
-
-    fn answer(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<(), SymbolError> {
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
         let mut table = self.open()?;
-        self.answer_from(&mut table, wanted, answer)
-            .map_err(|kind| SymbolError::new(&self.path, kind))
-    }
-
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-        let object = ObjectName::vmlinux();
-        let visited = self.open()?.visit(|symbol| {
-            if kallsyms::visible(&symbol) {
-                near.offer(&object, symbol.name);
-            }
-            Ok(())
-        });
-        visited.map_err(|kind| SymbolError::new(&self.path, kind))
+        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(&self.path, kind))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Fixtures in which the order of the table, of the addresses and of the names all disagree.
 
 use super::*;
-use crate::symbols::Binding;
 use crate::symbols::fixture::{
     ABS, ALLOC, EXEC, FILE, GLOBAL, Image, LOCAL, SECTION, UNDEF, UNIQUE, WEAK, WRITE,
 };
+use crate::symbols::{Answer, Binding, Merged, Wanted};
 use proptest::prelude::*;
 use scroll::Endian;
 use std::io::Cursor;
@@ -17,12 +17,20 @@ fn kernel(endian: Endian) -> (Image, u16) {
     (image, text)
 }
 
-fn ask(image: &Image, names: &[&str]) -> Result<Answer, SymbolErrorKind> {
+fn answer<R: Read + Seek>(
+    table: &mut ElfTable<R>,
+    names: &[&str],
+) -> Result<Answer, SymbolErrorKind> {
     let wanted = Wanted::new(names.iter().copied());
-    let mut answer = Answer::default();
     let source = Vmlinux::new("vmlinux");
-    source.answer_from(&mut image.table(), &wanted, &mut answer)?;
-    Ok(answer)
+    let told = source.tell_from(table, Scope::Names(&wanted))?;
+    let mut merged = Merged::default();
+    merged.add(told, source.path()).map_err(|error| error.kind)?;
+    Answer::new(merged).map_err(|error| error.kind)
+}
+
+fn ask(image: &Image, names: &[&str]) -> Result<Answer, SymbolErrorKind> {
+    answer(&mut image.table(), names)
 }
 
 /// Addresses in the order of positions, relative to the text.
@@ -207,10 +215,7 @@ fn rich() -> Vec<u8> {
 }
 
 fn read(bytes: Vec<u8>) -> Result<Answer, SymbolErrorKind> {
-    let mut table = ElfTable::read(Cursor::new(bytes))?;
-    let mut answer = Answer::default();
-    Vmlinux::new("v").answer_from(&mut table, &Wanted::new(["f"]), &mut answer)?;
-    Ok(answer)
+    answer(&mut ElfTable::read(Cursor::new(bytes))?, &["f"])
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! Two tellers of one object: whether they agree, and what they know together.
+//!
+//! Below [`super::merged`]. Both list the symbols in the order in which the kernel counts, so that
+//! the n-th of a name is the same symbol in both; a name that occurs more often here, or at another
+//! address, means that they do not speak of one kernel, and no position of either can be trusted.
+//! Invariant: the result of [`join`] does not depend on which of the two comes first.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::told::{Object, Symbol};
+use super::{BuildId, Order, SymbolErrorKind};
+
+/// What two tellers of one object do not agree about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// The object's files are of different builds.
+    BuildId(BuildId, BuildId),
+    /// A name occurs a different number of times.
+    Homonyms {
+        /// The name.
+        name: String,
+        /// How often each teller has it.
+        counts: (usize, usize),
+    },
+    /// The same symbol is at different addresses.
+    Address {
+        /// The name.
+        name: String,
+        /// Its position among the symbols of this name, from 1.
+        position: usize,
+        /// Where each teller has it.
+        addresses: (u64, u64),
+    },
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuildId(this, that) => write!(f, "build-id {this} here, {that} there"),
+            Self::Homonyms { name, counts: (this, that) } => {
+                write!(f, "'{name}' occurs {this} times here, {that} times there")
+            }
+            Self::Address { name, position, addresses: (this, that) } => {
+                write!(f, "'{name}', position {position}, is at {this:#x} here, at {that:#x} there")
+            }
+        }
+    }
+}
+
+/// Makes one object of two that tell the same one.
+///
+/// # Errors
+/// [`SymbolErrorKind::Contradiction`].
+pub(super) fn join(one: Object, other: Object) -> Result<Object, SymbolErrorKind> {
+    // What is told last is what the message is about; the result is the same.
+    let refuse = |what| {
+        let (object, first) = (one.name.clone(), one.by.display().to_string());
+        Err(SymbolErrorKind::Contradiction { object, first, what: Box::new(what) })
+    };
+    if let (Some(this), Some(that)) = (&other.build_id, &one.build_id)
+        && this != that
+    {
+        return refuse(Contradiction::BuildId(this.clone(), that.clone()));
+    }
+    // An alphabetical list also has what an object leaves undefined: it is no witness.
+    if one.order != other.order && (one.order.min(other.order) == Order::Alphabetical) {
+        return Ok(if one.order > other.order { one } else { other });
+    }
+    let pairs = match pair(&other, &one) {
+        Ok(pairs) => pairs,
+        Err(what) => return refuse(what),
+    };
+    let (mut best, rest, flip) = if prefer(&one, &other) == Ordering::Greater {
+        (one, other, true)
+    } else {
+        (other, one, false)
+    };
+    for (this, that) in pairs {
+        let (to, from) = if flip { (that, this) } else { (this, that) };
+        let known = (best.symbols.get(to).copied(), rest.symbols.get(from));
+        if let (Some(symbol), Some(known)) = known {
+            let filled = fill(&mut best, symbol, &rest, known);
+            if let Some(symbol) = best.symbols.get_mut(to) {
+                *symbol = filled;
+            }
+        }
+    }
+    best.build_id = best.build_id.or(rest.build_id);
+    Ok(best)
+}
+
+/// Which of two tellers knows more about each symbol; the path decides where they know the same.
+fn prefer(one: &Object, other: &Object) -> Ordering {
+    let detail = |object: &Object| {
+        let sized = object.symbols.iter().any(|symbol| symbol.size.is_some());
+        (object.order, !object.moved, !object.units.is_empty(), sized)
+    };
+    detail(one).cmp(&detail(other)).then_with(|| other.by.cmp(&one.by))
+}
+
+/// A symbol with what another teller knows of it and this one does not.
+fn fill(to: &mut Object, symbol: Symbol, from: &Object, known: &Symbol) -> Symbol {
+    let section =
+        symbol.section.or_else(|| known.section.and_then(|span| to.keep(from.text(span))));
+    Symbol {
+        address: symbol.address.or(known.address.filter(|_| !from.moved)),
+        size: symbol.size.or(known.size),
+        binding: symbol.binding.or(known.binding),
+        kind: symbol.kind.or(known.kind),
+        letter: symbol.letter.or(known.letter),
+        init: symbol.init || known.init,
+        section,
+        ..symbol
+    }
+}
+
+/// The indices of the same symbol in both tellers.
+fn pair(this: &Object, that: &Object) -> Result<Vec<(usize, usize)>, Contradiction> {
+    // A loaded module shows what stays.
+    let loaded = this.order == Order::Loaded || that.order == Order::Loaded;
+    let counted = |object: &Object| {
+        let kept = object.symbols.iter().enumerate();
+        let mut kept: Vec<usize> =
+            kept.filter(|(_, s)| s.stays || !loaded).map(|(index, _)| index).collect();
+        kept.sort_by(|a, b| name_at(object, *a).cmp(name_at(object, *b)));
+        kept
+    };
+    let (ours, theirs) = (counted(this), counted(that));
+    let mut pairs = Vec::with_capacity(ours.len());
+    let (mut ours, mut theirs) = (ours.as_slice(), theirs.as_slice());
+    let mut shift = None;
+    loop {
+        let name = match (ours.first(), theirs.first()) {
+            (None, None) => return Ok(pairs),
+            (Some(a), None) => name_at(this, *a),
+            (None, Some(b)) => name_at(that, *b),
+            (Some(a), Some(b)) => name_at(this, *a).min(name_at(that, *b)),
+        };
+        let count = |object, indices: &[usize]| {
+            indices.iter().take_while(|index| name_at(object, **index) == name).count()
+        };
+        let counts = (count(this, ours), count(that, theirs));
+        let shown = || String::from_utf8_lossy(name).into_owned();
+        if counts.0 != counts.1 {
+            return Err(Contradiction::Homonyms { name: shown(), counts });
+        }
+        let (a, b) = (ours.split_at(counts.0), theirs.split_at(counts.1));
+        for (position, (x, y)) in (1..).zip(a.0.iter().zip(b.0)) {
+            let at = |object: &Object, i: usize| object.symbols.get(i).and_then(|s| s.address);
+            if let (Some(x), Some(y)) = (at(this, *x), at(that, *y))
+                && !loaded
+            {
+                let moved = this.moved != that.moved;
+                let expected = *shift.get_or_insert(if moved { x.wrapping_sub(y) } else { 0 });
+                // Absolute symbols do not move with the kernel.
+                if x.wrapping_sub(y) != expected && !(moved && x == y) {
+                    let (name, addresses) = (shown(), (x, y));
+                    return Err(Contradiction::Address { name, position, addresses });
+                }
+            }
+            pairs.push((*x, *y));
+        }
+        (ours, theirs) = (a.1, b.1);
+    }
+}
+
+fn name_at(object: &Object, index: usize) -> &[u8] {
+    object.symbols.get(index).map_or(&[], |symbol| object.text(symbol.name))
+}

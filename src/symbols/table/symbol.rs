@@ -1,0 +1,78 @@
+//! One entry of a symbol table.
+//!
+//! What a visit of [`super::ElfTable`] shows. Layout: gABI, "Symbol Table".
+
+use object::elf;
+
+use super::Section;
+use crate::symbols::{Binding, Kind};
+
+/// Where a symbol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::symbols) enum Place {
+    Undefined,
+    Absolute,
+    Common,
+    /// In a section, by its index.
+    Section(usize),
+    /// A reserved index of another meaning, or one that no section has.
+    Reserved,
+}
+
+/// One entry of the symbol table.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::symbols) struct Symbol<'a> {
+    /// Index in the table.
+    pub(in crate::symbols) index: u64,
+    pub(in crate::symbols) name: &'a [u8],
+    /// `st_name`: where the name starts in the string table.
+    pub(in crate::symbols) name_offset: u32,
+    pub(super) info: u8,
+    pub(in crate::symbols) place: Place,
+    /// The section and its name, where `place` is one.
+    pub(in crate::symbols) section: Option<(&'a Section, &'a [u8])>,
+    pub(in crate::symbols) value: u64,
+    pub(in crate::symbols) size: u64,
+    /// How many `STT_FILE` symbols stand before it.
+    pub(in crate::symbols) files: u32,
+}
+
+impl<'a> Symbol<'a> {
+    /// `STT_*`.
+    pub(in crate::symbols) fn st_type(&self) -> elf::SymbolType {
+        elf::SymbolType(self.info & 0xf)
+    }
+
+    pub(in crate::symbols) fn binding(&self) -> Binding {
+        match elf::SymbolBind(self.info >> 4) {
+            elf::STB_LOCAL => Binding::Local,
+            elf::STB_GLOBAL => Binding::Global,
+            elf::STB_WEAK => Binding::Weak,
+            _ => Binding::Other,
+        }
+    }
+
+    /// `STB_GNU_UNIQUE`, of which `nm` makes type `u`.
+    pub(in crate::symbols) fn is_gnu_unique(&self) -> bool {
+        elf::SymbolBind(self.info >> 4) == elf::STB_GNU_UNIQUE
+    }
+
+    pub(in crate::symbols) fn kind(&self) -> Kind {
+        match self.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
+            elf::STT_OBJECT | elf::STT_COMMON => Kind::Object,
+            elf::STT_NOTYPE => Kind::Label,
+            elf::STT_FILE | elf::STT_SECTION => Kind::Marker,
+            _ => Kind::Other,
+        }
+    }
+
+    pub(in crate::symbols) fn is_undefined(&self) -> bool {
+        self.place == Place::Undefined
+    }
+
+    /// Name of its section, empty where it has none.
+    pub(in crate::symbols) fn section_name(&self) -> &'a [u8] {
+        self.section.map_or(b"", |(_, name)| name)
+    }
+}

@@ -1,0 +1,206 @@
+//! What one source tells: objects with their symbols, exports, and the kernel they belong to.
+//!
+//! Between the sources and everything that uses them ([`super::merged`]). A kernel has a million
+//! symbols, so that names stay in the string table they were read from, and a [`Symbol`] says where.
+//! Invariant: the symbols of an object stand in the order in which the kernel counts those of one
+//! name, unless the object says that its order is [`Order::Alphabetical`].
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use scroll::Endian;
+use serde::{Serialize, Serializer};
+
+use super::{Binding, Export, Kind, Order, Wanted};
+use crate::klp::ObjectName;
+
+/// Which names a source is asked about.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// All that it has.
+    All,
+    /// These only.
+    Names(&'a Wanted<'a>),
+}
+
+impl Scope<'_> {
+    /// Whether the name is asked about.
+    #[must_use]
+    pub fn wants(self, name: &[u8]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Names(wanted) => wanted.contains(name),
+        }
+    }
+}
+
+/// A GNU build-id: what `NT_GNU_BUILD_ID` holds, 20 bytes as linkers make it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BuildId(pub Vec<u8>);
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for BuildId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What a source says about the kernel itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Kernel {
+    /// `uname -r`, such as `7.2.13`.
+    pub release: Option<String>,
+    /// `e_machine` of the ELF header.
+    pub machine: Option<u16>,
+    /// Byte order.
+    #[serde(serialize_with = "byte_order")]
+    pub endian: Option<Endian>,
+}
+
+fn byte_order<S: Serializer>(endian: &Option<Endian>, serializer: S) -> Result<S::Ok, S::Error> {
+    let name = endian.map(|e| if e == Endian::Little { "little" } else { "big" });
+    name.serialize(serializer)
+}
+
+/// A piece of an object's text. What lies outside of the text is empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    /// The piece from `start` on, in bytes. `None` where 32 bits do not hold it.
+    #[must_use]
+    pub fn new(start: usize, length: usize) -> Option<Self> {
+        Some(Self { start: start.try_into().ok()?, length: length.try_into().ok()? })
+    }
+
+    pub(super) fn of(self, text: &[u8]) -> &[u8] {
+        let range = |start, length: u32| {
+            let start = usize::try_from(start).ok()?;
+            text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
+        };
+        range(self.start, self.length).unwrap_or(&[])
+    }
+}
+
+/// One symbol that the kernel counts when it looks for a name in an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Symbol {
+    /// Its name.
+    pub name: Span,
+    /// Address in the linked kernel, or offset in the module's section.
+    pub address: Option<u64>,
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// Name of the section that holds it.
+    pub section: Option<Span>,
+    /// Which of [`Object::units`] defines it; known for local symbols.
+    pub unit: Option<u32>,
+    /// ELF binding.
+    pub binding: Option<Binding>,
+    /// ELF type.
+    pub kind: Option<Kind>,
+    /// The type letter that `/proc/kallsyms` shows while nobody exports it.
+    pub letter: Option<u8>,
+    /// Whether it lies in memory that is freed after initialisation.
+    pub init: bool,
+    /// Whether it is still counted when a module's init part is gone. Always so in vmlinux.
+    pub stays: bool,
+}
+
+impl Symbol {
+    /// A symbol of which only the name is known.
+    #[must_use]
+    pub fn named(name: Span) -> Self {
+        Self {
+            name,
+            address: None,
+            size: None,
+            section: None,
+            unit: None,
+            binding: None,
+            kind: None,
+            letter: None,
+            init: false,
+            stays: true,
+        }
+    }
+}
+
+/// The symbols of one object, as one source tells them.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// vmlinux or a module.
+    pub name: ObjectName,
+    /// The file that tells it.
+    pub by: Arc<Path>,
+    /// How well the order of symbols of one name is known.
+    pub order: Order,
+    /// Whether its addresses are those of a running kernel, which may all be shifted by one constant.
+    pub moved: bool,
+    /// The build-id of the object's file.
+    pub build_id: Option<BuildId>,
+    /// Where every [`Span`] of this object points into.
+    pub text: Vec<u8>,
+    /// Source files, one for each translation unit. A file may occur several times: units are told
+    /// apart by their index.
+    pub units: Vec<Span>,
+    /// The symbols, in the order of counting.
+    pub symbols: Vec<Symbol>,
+}
+
+impl Object {
+    /// An object without symbols.
+    #[must_use]
+    pub fn new(name: ObjectName, by: &Path, order: Order) -> Self {
+        Self {
+            name,
+            by: by.into(),
+            order,
+            moved: false,
+            build_id: None,
+            text: Vec::new(),
+            units: Vec::new(),
+            symbols: Vec::new(),
+        }
+    }
+
+    /// The bytes of a span.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &[u8] {
+        span.of(&self.text)
+    }
+
+    /// Keeps a text. `None` where 4 GiB are full.
+    pub fn keep(&mut self, text: &[u8]) -> Option<Span> {
+        let span = Span::new(self.text.len(), text.len())?;
+        self.text.extend_from_slice(text);
+        Some(span)
+    }
+
+    /// The source file of a symbol, where it is known.
+    #[must_use]
+    pub fn file(&self, symbol: &Symbol) -> Option<&[u8]> {
+        let unit = usize::try_from(symbol.unit?).ok()?;
+        Some(self.text(*self.units.get(unit)?)).filter(|name| !name.is_empty())
+    }
+}
+
+/// All that one source tells.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Objects with their symbols; each once.
+    pub objects: Vec<Object>,
+    /// Exported names.
+    pub exports: Vec<(String, Export)>,
+}
