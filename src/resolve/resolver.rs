@@ -35,7 +35,7 @@ impl<'a> Resolver<'a> {
             return Ok(klp(Klp { symbol, gate, basis, candidate: None, export: None }));
         }
         if !self.answer.knows_object(owner) {
-            let known = self.answer.objects().cloned().collect();
+            let known = self.answer.objects().collect();
             return Err(Unresolved::ObjectUnknown {
                 name: name.into(),
                 owner: owner.clone(),

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
-use super::told::{Object, Symbol};
+use super::told::{KnownObjects, Object, Symbol};
 use super::{Kernel, Merged, SymbolError, SymbolErrorKind};
 use crate::klp::{ObjectName, Position};
 
@@ -159,6 +160,7 @@ impl Export {
 pub struct Answer {
     kernel: Kernel,
     objects: BTreeSet<ObjectName>,
+    known: Vec<Arc<dyn KnownObjects>>,
     candidates: FxHashMap<String, Vec<Candidate>>,
     exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     any: bool,
@@ -169,15 +171,10 @@ impl Answer {
     ///
     /// # Errors
     /// [`SymbolErrorKind::TooMany`] where an object has more symbols of one name than any kernel.
-    pub fn new(merged: Merged) -> Result<Self, SymbolError> {
-        let Merged { kernel, objects, exports, any } = merged;
-        let mut answer = Self {
-            kernel,
-            exports,
-            any,
-            candidates: FxHashMap::default(),
-            objects: BTreeSet::new(),
-        };
+    pub fn new(mut merged: Merged) -> Result<Self, SymbolError> {
+        merged.settle()?;
+        let Merged { kernel, objects, exports, known, any } = merged;
+        let mut answer = Self { kernel, exports, known, any, ..Self::default() };
         // vmlinux first, as the kernel does.
         let (vmlinux, modules): (Vec<_>, Vec<_>) =
             objects.values().partition(|object| object.name.is_vmlinux());
@@ -251,12 +248,13 @@ impl Answer {
     /// Whether a source tells the symbols of this object.
     #[must_use]
     pub fn knows_object(&self, object: &ObjectName) -> bool {
-        self.objects.contains(object)
+        self.objects.contains(object) || self.known.iter().any(|k| k.find(object).is_some())
     }
 
     /// The objects whose symbols are told, in alphabetical order.
-    pub fn objects(&self) -> impl Iterator<Item = &ObjectName> {
-        self.objects.iter()
+    pub fn objects(&self) -> impl Iterator<Item = ObjectName> {
+        let known = self.known.iter().flat_map(|known| known.names());
+        self.objects.iter().cloned().chain(known).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Whether any source answered at all.

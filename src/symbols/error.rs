@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Contradiction;
+use super::{Contradiction, MapError};
 use crate::klp::{NameError, ObjectName};
 
 /// What is wrong, and in which file.
@@ -46,6 +46,9 @@ pub enum SymbolErrorKind {
     /// The file cannot be opened or read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The file is no map that can be used.
+    #[error("{0}")]
+    Map(MapError),
     /// The file is compressed; the command makes a readable one.
     #[error("compressed with {format}; decompress it first: {command}")]
     Compressed {
@@ -113,6 +116,18 @@ pub enum SymbolErrorKind {
     /// One object has more text than its tables can point into.
     #[error("more than 4 GiB of names")]
     TooLarge,
+    /// A folder is neither a build tree nor an installed one.
+    #[error(
+        "neither a build tree (vmlinux, modules.order) nor an installed one (kernel/, as in \
+         /lib/modules/RELEASE)"
+    )]
+    NoKernel,
+    /// There is no module below a folder.
+    #[error("no module (.ko, .ko.xz, .ko.gz, .ko.zst) below this folder")]
+    NoModules,
+    /// A symbolic link leads back to a folder that it is in.
+    #[error("a symbolic link that leads back to {path}", path = .0.display())]
+    Loop(PathBuf),
     /// A line of `Module.symvers` has none of the three known layouts.
     #[error("not a line of Module.symvers: {0}")]
     Symvers(&'static str),

@@ -223,7 +223,7 @@ mod tests {
     fn object_names_are_read_as_module_names() {
         let text = "klp-convert-symbol-data.0.1\n*drivers/net/kvm-intel.ko\nfoo\n*lib/b-c.o\nfoo\n";
         let answer = read(text.as_bytes(), &["foo"]).unwrap();
-        let objects: Vec<_> = answer.objects().map(ObjectName::as_str).collect();
+        let objects: Vec<_> = answer.objects().map(|o| o.to_string()).collect();
         assert_eq!(objects, ["b_c", "kvm_intel"]);
     }
 

@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::agree::join;
+use super::told::KnownObjects;
 use super::{Export, Kernel, Object, SymbolError, SymbolErrorKind, Told};
 use crate::klp::ObjectName;
 
@@ -21,6 +23,7 @@ pub struct Merged {
     pub(super) kernel: Kernel,
     pub(super) objects: BTreeMap<ObjectName, Object>,
     pub(super) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
+    pub(super) known: Vec<Arc<dyn KnownObjects>>,
     pub(super) any: bool,
 }
 
@@ -42,7 +45,27 @@ impl Merged {
             };
             self.objects.insert(name, object);
         }
+        self.known.extend(told.known);
         told.exports.into_iter().for_each(|(name, export)| self.export(name, export));
+        Ok(())
+    }
+
+    /// Holds what was told of an object against the sources that have it without any of the names.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(super) fn settle(&mut self) -> Result<(), SymbolError> {
+        for known in &self.known {
+            for object in self.objects.values_mut() {
+                if let Some(empty) = known.find(&object.name)
+                    && empty.by != object.by
+                {
+                    let by = empty.by.clone();
+                    *object =
+                        join(object.clone(), empty).map_err(|kind| SymbolError::new(&by, kind))?;
+                }
+            }
+        }
         Ok(())
     }
 

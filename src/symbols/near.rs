@@ -69,6 +69,16 @@ impl Near {
         self.asked.is_empty()
     }
 
+    /// Whether a name is near to one that is searched for.
+    #[must_use]
+    pub fn considers(&self, name: &[u8]) -> bool {
+        let Ok(name) = std::str::from_utf8(name) else {
+            return false;
+        };
+        let letters = letters(name.as_bytes());
+        self.asked.iter().any(|asked| asked.distance(name, letters).is_some())
+    }
+
     /// Considers a name that an object has.
     pub fn offer(&mut self, object: &ObjectName, name: &[u8]) {
         let Ok(name) = std::str::from_utf8(name) else {

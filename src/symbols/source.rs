@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::told::{Scope, Told};
 use super::{Answer, Merged, Near, SymbolError, Wanted};
 
 /// Something that knows what some objects of a kernel define or export.
-pub trait SymbolSource: Debug {
+pub trait SymbolSource: Debug + Send + Sync {
     /// The file, for messages.
     fn path(&self) -> &Path;
 
@@ -60,24 +62,52 @@ impl Sources {
         self.sources.is_empty()
     }
 
-    /// Asks every source.
-    ///
-    /// # Errors
-    /// The first [`SymbolError`] of a source, or the first contradiction between two.
-    pub fn tell(&self, scope: Scope<'_>) -> Result<Merged, SymbolError> {
-        let mut merged = Merged::default();
-        for source in &self.sources {
-            merged.add(source.tell(scope)?, source.path())?;
+    /// How many sources there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Asks every source, on all processors, and says `done` for each. Sources that cannot be used
+    /// or do not fit to the others are told beside the result, which is without them.
+    pub fn gather(
+        &self,
+        scope: Scope<'_>,
+        done: impl Fn(&Path) + Sync,
+    ) -> (Merged, Vec<SymbolError>) {
+        let told: Vec<_> = self
+            .sources
+            .par_iter()
+            .map(|source| {
+                let told = source.tell(scope);
+                done(source.path());
+                told
+            })
+            .collect();
+        let (mut merged, mut errors) = (Merged::default(), Vec::new());
+        for (source, told) in self.sources.iter().zip(told) {
+            let added = told.and_then(|told| merged.add(told, source.path()));
+            errors.extend(added.err());
         }
-        Ok(merged)
+        (merged, errors)
     }
 
     /// Asks every source about some names.
     ///
     /// # Errors
-    /// As [`tell`](Self::tell).
+    /// The first [`SymbolError`] of a source, or the first contradiction between two.
     pub fn answer(&self, wanted: &Wanted<'_>) -> Result<Answer, SymbolError> {
-        Answer::new(self.tell(Scope::Names(wanted))?)
+        let scope = Scope::Names(wanted);
+        let mut merged = Merged::default();
+        // One source needs no threads, which cost more than a map's answer.
+        let told: Vec<_> = match self.sources.as_slice() {
+            [one] => vec![one.tell(scope)],
+            many => many.par_iter().map(|source| source.tell(scope)).collect(),
+        };
+        for (source, told) in self.sources.iter().zip(told) {
+            merged.add(told?, source.path())?;
+        }
+        Answer::new(merged)
     }
 
     /// Offers every name of every source to `near`.

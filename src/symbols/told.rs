@@ -69,7 +69,7 @@ fn byte_order<S: Serializer>(endian: &Option<Endian>, serializer: S) -> Result<S
 }
 
 /// A piece of an object's text. What lies outside of the text is empty.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     start: u32,
     length: u32,
@@ -203,4 +203,15 @@ pub struct Told {
     pub objects: Vec<Object>,
     /// Exported names.
     pub exports: Vec<(String, Export)>,
+    /// Objects that the source has, too, and that have none of the names in question.
+    pub known: Option<Arc<dyn KnownObjects>>,
+}
+
+/// The objects that a source of thousands of them has.
+pub trait KnownObjects: fmt::Debug + Send + Sync {
+    /// The object of this name, without symbols.
+    fn find(&self, name: &ObjectName) -> Option<Object>;
+
+    /// All of them.
+    fn names(&self) -> Vec<ObjectName>;
 }

@@ -98,7 +98,7 @@ impl Vmlinux {
         object.build_id = table.build_id()?;
         object.text = strings.into_text();
         let exports = exports.tell(&object.name, table)?;
-        Ok(Told { kernel, objects: vec![object], exports })
+        Ok(Told { kernel, objects: vec![object], exports, known: None })
     }
 }
 

@@ -1,0 +1,207 @@
+//! What a map tells: symbols and exports as any source tells them, and which objects it knows.
+//!
+//! Between the file's records and [`crate::symbols::Told`]. A conversion asks about ten names, and
+//! the map has thousands of objects, so that those without any of the names are only known
+//! ([`KnownObjects`]), not told.
+
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+use super::record::{Flags, Record};
+use super::tables::ObjectEntry;
+use super::{Map, MapError, Opened, Section};
+use crate::klp::ObjectName;
+use crate::symbols::told::{KnownObjects, Object, Scope, Span, Symbol, Told};
+use crate::symbols::{BuildId, Export, Order};
+
+/// One object of a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappedObject {
+    /// vmlinux or a module.
+    pub name: ObjectName,
+    /// How well the order of its symbols is known; `None`: only exports of it are.
+    pub order: Option<Order>,
+    /// The build-id of its file.
+    pub build_id: Option<BuildId>,
+    /// How many translation units are known.
+    pub units: usize,
+}
+
+impl Map {
+    /// The objects of the map, sorted by name.
+    ///
+    /// # Errors
+    /// [`MapError::Damaged`].
+    pub fn objects(&self) -> Result<Vec<MappedObject>, MapError> {
+        let table = self.0.table(Section::Objects)?;
+        let object = |n| {
+            let entry = ObjectEntry::read(table.get(n)?)?;
+            Ok(MappedObject {
+                name: entry.object_name()?,
+                order: entry.order,
+                build_id: entry.build_id(),
+                units: entry.units().count(),
+            })
+        };
+        (0..table.len()).map(object).collect()
+    }
+}
+
+impl KnownObjects for Opened {
+    fn find(&self, name: &ObjectName) -> Option<Object> {
+        // A table that lies knows nothing.
+        let number = self.find_object(name.as_str()).ok().flatten()?;
+        let entry = self.object(number).ok()?;
+        let mut object = Object::new(name.clone(), &self.path, entry.order?);
+        object.build_id = entry.build_id();
+        Some(object)
+    }
+
+    fn names(&self) -> Vec<ObjectName> {
+        let Ok(table) = self.table(Section::Objects) else { return Vec::new() };
+        let name = |n| {
+            let entry = ObjectEntry::read(table.get(n).ok()?).ok()?;
+            entry.order.and(entry.object_name().ok())
+        };
+        (0..table.len()).filter_map(name).collect()
+    }
+}
+
+/// What the map has in a scope.
+pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapError> {
+    let mut teller = Teller { opened, objects: FxHashMap::default(), exports: Vec::new() };
+    match scope {
+        Scope::All => {
+            let count = opened.table(Section::Objects)?.len();
+            for number in 0..u32::try_from(count).map_err(|_| MapError::TooLarge)? {
+                teller.object(number)?;
+            }
+            opened.visit(|name, record| teller.see(name, record))?;
+        }
+        Scope::Names(wanted) => {
+            for name in wanted.iter() {
+                for record in opened.find(name.as_bytes())? {
+                    teller.see(name.as_bytes(), &record)?;
+                }
+            }
+        }
+    }
+    let mut objects: Vec<_> =
+        teller.objects.into_values().filter_map(|telling| telling.object).collect();
+    objects.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Told {
+        kernel: opened.summary.kernel.clone(),
+        objects,
+        exports: teller.exports,
+        known: Some(opened.clone()),
+    })
+}
+
+/// An object that is being told, and where its text has what the map numbers.
+#[derive(Debug)]
+struct Telling<'a> {
+    name: ObjectName,
+    entry: ObjectEntry<'a>,
+    /// `None`: only exports of it are known.
+    object: Option<Object>,
+    /// By the map's number.
+    texts: FxHashMap<u32, Span>,
+}
+
+impl Telling<'_> {
+    /// Where the object's text has a text of the map.
+    fn text(&mut self, opened: &Opened, number: u32) -> Result<Span, MapError> {
+        if let Some(span) = self.texts.get(&number) {
+            return Ok(*span);
+        }
+        let object = self.object.as_mut().ok_or(MapError::Damaged("object"))?;
+        let span = object.keep(opened.text(number)?).ok_or(MapError::TooLarge)?;
+        self.texts.insert(number, span);
+        Ok(span)
+    }
+
+    /// Makes a unit known; those that no told symbol belongs to stay without a name.
+    fn unit(&mut self, opened: &Opened, unit: u32) -> Result<(), MapError> {
+        let text = self.entry.unit(unit)?;
+        let span = self.text(opened, text)?;
+        let units = self.object.as_mut().map(|object| &mut object.units);
+        let units = units.ok_or(MapError::Damaged("object"))?;
+        let at = usize::try_from(unit).map_err(|_| MapError::TooLarge)?;
+        if units.len() <= at {
+            units.resize(at + 1, Span::default());
+        }
+        if let Some(known) = units.get_mut(at) {
+            *known = span;
+        }
+        Ok(())
+    }
+}
+
+struct Teller<'a> {
+    opened: &'a Opened,
+    objects: FxHashMap<u32, Telling<'a>>,
+    exports: Vec<(String, Export)>,
+}
+
+impl<'a> Teller<'a> {
+    fn object(&mut self, number: u32) -> Result<&mut Telling<'a>, MapError> {
+        if !self.objects.contains_key(&number) {
+            let entry = self.opened.object(number)?;
+            let name = entry.object_name()?;
+            let object = entry.order.map(|order| {
+                let mut object = Object::new(name.clone(), &self.opened.path, order);
+                object.build_id = entry.build_id();
+                object
+            });
+            let telling = Telling { name, entry, object, texts: FxHashMap::default() };
+            self.objects.insert(number, telling);
+        }
+        self.objects.get_mut(&number).ok_or(MapError::Damaged("object"))
+    }
+
+    fn see(&mut self, name: &[u8], record: &Record) -> Result<(), MapError> {
+        let opened = self.opened;
+        let class = record.class;
+        let flags = class.flags;
+        let telling = self.object(record.object)?;
+        if flags.contains(Flags::EXPORT) {
+            let namespace = if flags.contains(Flags::NAMESPACE) {
+                let text = opened.text(record.namespace)?;
+                Some(String::from_utf8_lossy(text).into_owned())
+            } else {
+                None
+            };
+            let export = Export {
+                owner: telling.name.clone(),
+                gpl: flags.contains(Flags::GPL_KNOWN).then_some(flags.contains(Flags::GPL)),
+                namespace,
+                crc: flags.contains(Flags::CRC).then_some(record.crc),
+            };
+            let name = std::str::from_utf8(name).map_err(|_| MapError::Damaged("export"))?;
+            self.exports.push((name.into(), export));
+            return Ok(());
+        }
+        let section = class.section.checked_sub(1).map(|text| telling.text(opened, text));
+        let section = section.transpose()?;
+        if flags.contains(Flags::UNIT) {
+            telling.unit(opened, record.unit)?;
+        }
+        let object = telling.object.as_mut().ok_or(MapError::Damaged("object"))?;
+        let last = object.symbols.last().map(|symbol| symbol.name);
+        let same = last.filter(|last| object.text(*last) == name);
+        let name = same.or_else(|| object.keep(name)).ok_or(MapError::TooLarge)?;
+        object.symbols.push(Symbol {
+            name,
+            address: flags.contains(Flags::ADDRESS).then_some(record.address),
+            size: flags.contains(Flags::SIZE).then_some(record.size),
+            section,
+            unit: flags.contains(Flags::UNIT).then_some(record.unit),
+            binding: class.binding(),
+            kind: class.kind(),
+            letter: class.letter(),
+            init: flags.contains(Flags::INIT),
+            stays: flags.contains(Flags::STAYS),
+        });
+        Ok(())
+    }
+}

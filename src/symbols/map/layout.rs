@@ -1,0 +1,142 @@
+//! The outer layout of a map file: a header, a directory, sections.
+//!
+//! Everything is little-endian, whatever the host and the kernel are. Invariant: a section that
+//! [`Sections::open`] gives lies inside the file; all but the blocks have been checked against their
+//! checksum, and a block is when it is read, so that opening costs what is small only.
+//!
+//! | offset | size | header |
+//! |---|---|---|
+//! | 0 | 8 | `KLPMAP\r\n` |
+//! | 8 | 4 | version, 1 |
+//! | 12 | 4 | CRC-32 of the rest of the header and the directory |
+//! | 16 | 8 | length of the file |
+//! | 24 | 24 × 6 | per section: offset (8), length (8), CRC-32 (4, zero for the blocks), zero (4) |
+
+use scroll::{LE, Pread, Pwrite};
+
+use super::MapError;
+
+/// Start of every map file. The line end tells a file that was copied as text.
+pub(super) const MAGIC: [u8; 8] = *b"KLPMAP\r\n";
+/// The version that is written and read.
+pub(super) const VERSION: u32 = 1;
+
+const ENTRY: usize = 24;
+const HEADER: usize = 24;
+const COUNT: usize = 6;
+const START: usize = HEADER + ENTRY * COUNT;
+
+/// The sections, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    /// The kernel: release, machine, byte order, counts.
+    Kernel,
+    /// Names of sections, source files and namespaces.
+    Strings,
+    /// vmlinux and modules.
+    Objects,
+    /// What many records have in common.
+    Classes,
+    /// The first name of each block, and where the block is.
+    Index,
+    /// Names and records.
+    Blocks,
+}
+
+impl Section {
+    const ALL: [Self; COUNT] =
+        [Self::Kernel, Self::Strings, Self::Objects, Self::Classes, Self::Index, Self::Blocks];
+
+    /// Whether the directory has no checksum of it: its blocks have their own.
+    fn checks_itself(self) -> bool {
+        self == Self::Blocks
+    }
+}
+
+/// Where the sections of a file are.
+#[derive(Debug, Clone)]
+pub(super) struct Sections {
+    places: [(usize, usize); COUNT],
+}
+
+impl Sections {
+    /// Reads header and directory, and checks them and the small sections.
+    pub(super) fn open(file: &[u8]) -> Result<Self, MapError> {
+        if !file.starts_with(&MAGIC) {
+            let text = file.starts_with(b"KLPMAP");
+            return Err(if text { MapError::Text } else { MapError::NotMap });
+        }
+        let version: u32 = file.pread_with(8, LE).map_err(|_| MapError::Cut)?;
+        if version != VERSION {
+            return Err(MapError::Version(version));
+        }
+        let head = file.get(..START).ok_or(MapError::Cut)?;
+        let crc: u32 = head.pread_with(12, LE)?;
+        let length: u64 = head.pread_with(16, LE)?;
+        if checksum(head.get(16..).unwrap_or(&[])) != crc {
+            return Err(MapError::Damaged("header"));
+        }
+        if u64::try_from(file.len()) != Ok(length) {
+            return Err(MapError::Cut);
+        }
+        let mut places = [(0, 0); COUNT];
+        for (section, (entry, place)) in Section::ALL
+            .iter()
+            .zip(head.get(HEADER..).unwrap_or(&[]).chunks(ENTRY).zip(&mut places))
+        {
+            let (offset, length): (u64, u64) = (entry.pread_with(0, LE)?, entry.pread_with(8, LE)?);
+            let crc: u32 = entry.pread_with(16, LE)?;
+            let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
+            let bytes = range.and_then(|(at, size)| file.get(at..at.checked_add(size)?));
+            let (Some(range), Some(bytes)) = (range, bytes) else {
+                return Err(MapError::Damaged("directory"));
+            };
+            if !section.checks_itself() && checksum(bytes) != crc {
+                return Err(MapError::Damaged("table"));
+            }
+            *place = range;
+        }
+        Ok(Self { places })
+    }
+
+    /// The bytes of a section.
+    pub(super) fn get<'a>(&self, file: &'a [u8], section: Section) -> &'a [u8] {
+        let place = Section::ALL.iter().position(|s| *s == section);
+        let (offset, length) = place.and_then(|n| self.places.get(n)).copied().unwrap_or_default();
+        file.get(offset..offset.saturating_add(length)).unwrap_or(&[])
+    }
+}
+
+/// A whole file of these sections, in their order.
+pub(super) fn assemble(sections: [&[u8]; COUNT]) -> Result<Vec<u8>, MapError> {
+    let length = START + sections.iter().map(|bytes| bytes.len()).sum::<usize>();
+    let mut file = vec![0; START];
+    file.pwrite_with(VERSION, 8, LE)?;
+    file.pwrite_with(wide(length)?, 16, LE)?;
+    if let Some(start) = file.get_mut(..MAGIC.len()) {
+        start.copy_from_slice(&MAGIC);
+    }
+    let mut at = START;
+    for (n, (section, bytes)) in Section::ALL.iter().zip(sections).enumerate() {
+        let entry = HEADER + n * ENTRY;
+        file.pwrite_with(wide(at)?, entry, LE)?;
+        file.pwrite_with(wide(bytes.len())?, entry + 8, LE)?;
+        let crc = if section.checks_itself() { 0 } else { checksum(bytes) };
+        file.pwrite_with(crc, entry + 16, LE)?;
+        at += bytes.len();
+    }
+    let crc = checksum(file.get(16..).unwrap_or(&[]));
+    file.pwrite_with(crc, 12, LE)?;
+    file.reserve_exact(length - START);
+    sections.iter().for_each(|bytes| file.extend_from_slice(bytes));
+    Ok(file)
+}
+
+fn wide(number: usize) -> Result<u64, MapError> {
+    u64::try_from(number).map_err(|_| MapError::TooLarge)
+}
+
+/// CRC-32 (ISO-HDLC), as in zip and Ethernet.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}

@@ -1,0 +1,294 @@
+//! The map file: all symbols of a kernel and its modules, answered from a mapped file.
+//!
+//! [`build`] writes it from merged sources, [`Map`] is one more [`SymbolSource`]. Opening reads the
+//! small tables, a look-up one block of names. Invariant: the records of a name in one object stand
+//! in the order in which the kernel counts them; equal sources give equal bytes, on any host; any
+//! bytes are a map or an error, and no read leaves the file. The parts: [`layout`] sections,
+//! [`tables`] kernel, texts and objects, [`block`] names, [`record`] symbols and exports.
+
+mod block;
+mod build;
+mod error;
+mod known;
+mod layout;
+mod mapped;
+mod prefix;
+mod record;
+mod tables;
+mod varint;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::told::{Scope, Told};
+use super::{Kernel, Near, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::klp::ObjectName;
+use block::Block;
+use layout::{MAGIC, Section, Sections};
+use mapped::Bytes;
+use record::{Decoder, Flags, Record, Start};
+use tables::{ObjectEntry, Summary, Table};
+use varint::Reader;
+
+pub use build::build;
+pub use error::MapError;
+pub use known::MappedObject;
+
+/// A map file.
+#[derive(Debug, Clone)]
+pub struct Map(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    path: PathBuf,
+    bytes: Bytes,
+    sections: Sections,
+    summary: Summary,
+    start: Start,
+}
+
+impl Map {
+    /// Opens a map file.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::Io`] and [`SymbolErrorKind::Map`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, SymbolError> {
+        let path = path.into();
+        let mapped = File::open(&path).and_then(|file| Bytes::map(&file));
+        let bytes = mapped.map_err(|error| SymbolError::new(&path, error))?;
+        Self::read(path, bytes)
+    }
+
+    /// The map in these bytes, which messages call `path`.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::Map`].
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, SymbolError> {
+        Self::read(path.into(), Bytes::Memory(bytes))
+    }
+
+    fn read(path: PathBuf, bytes: Bytes) -> Result<Self, SymbolError> {
+        let open = || {
+            let sections = Sections::open(&bytes)?;
+            let summary = Summary::read(sections.get(&bytes, Section::Kernel))?;
+            let mut opened = Opened {
+                path: path.clone(),
+                sections,
+                start: Start { object: None, address: summary.start },
+                summary,
+                bytes: Bytes::Memory(Vec::new()),
+            };
+            opened.bytes = bytes;
+            opened.start.object = opened.find_object(crate::klp::VMLINUX)?;
+            Ok(opened)
+        };
+        open()
+            .map(|opened| Self(Arc::new(opened)))
+            .map_err(|e: MapError| SymbolError::new(&path, e))
+    }
+
+    /// Whether a file that starts with these bytes is meant to be a map.
+    #[must_use]
+    pub fn is_one(start: &[u8]) -> bool {
+        start.get(..6) == MAGIC.get(..6)
+    }
+
+    /// The kernel that the map is of.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.0.summary.kernel
+    }
+
+    /// How many symbols the map has.
+    #[must_use]
+    pub fn symbols(&self) -> u64 {
+        self.0.summary.symbols
+    }
+
+    /// How many exports the map has.
+    #[must_use]
+    pub fn exports(&self) -> u64 {
+        self.0.summary.exports
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    /// Checks every block, as a look-up checks the one that it reads.
+    ///
+    /// # Errors
+    /// [`MapError::Damaged`].
+    pub fn verify(&self) -> Result<(), SymbolError> {
+        let verified = self.0.visit(|_, _| Ok(()));
+        verified.map_err(|error| SymbolError::new(&self.0.path, error))
+    }
+}
+
+impl Opened {
+    fn table(&self, section: Section) -> Result<Table<'_>, MapError> {
+        Table::read(self.sections.get(&self.bytes, section))
+    }
+
+    fn text(&self, number: u32) -> Result<&[u8], MapError> {
+        let number = usize::try_from(number).map_err(|_| MapError::TooLarge)?;
+        self.table(Section::Strings)?.get(number)
+    }
+
+    fn object(&self, number: u32) -> Result<ObjectEntry<'_>, MapError> {
+        let number = usize::try_from(number).map_err(|_| MapError::TooLarge)?;
+        ObjectEntry::read(self.table(Section::Objects)?.get(number)?)
+    }
+
+    /// The number of an object; they are sorted by name.
+    fn find_object(&self, name: &str) -> Result<Option<u32>, MapError> {
+        let table = self.table(Section::Objects)?;
+        let found = search(table.len(), |n| Ok(ObjectEntry::read(table.get(n)?)?.name < name))?;
+        if found < table.len() && ObjectEntry::read(table.get(found)?)?.name == name {
+            return Ok(u32::try_from(found).ok());
+        }
+        Ok(None)
+    }
+
+    /// The block of an index entry: its offset among the blocks and its length, then its first stem.
+    fn block(&self, entry: &[u8]) -> Result<Block<'_>, MapError> {
+        let mut reader = Reader(entry);
+        let (offset, length) = (reader.index()?, reader.index()?);
+        let blocks = self.sections.get(&self.bytes, Section::Blocks);
+        let end = offset.checked_add(length);
+        let bytes = end.and_then(|end| blocks.get(offset..end));
+        Block::open(bytes.ok_or(MapError::Damaged("index"))?)
+    }
+
+    fn decoder<'a>(&'a self, block: &Block<'a>) -> Decoder<'a> {
+        let classes = self.sections.get(&self.bytes, Section::Classes);
+        Decoder::new(block.records, classes, self.start)
+    }
+
+    /// The records of a name, in the order of counting within each object.
+    fn find(&self, name: &[u8]) -> Result<Vec<Record>, MapError> {
+        let (prefix, stem) = prefix::split(name);
+        let index = self.table(Section::Index)?;
+        // The last block whose first stem is not behind the one that is looked for.
+        let after = search(index.len(), |n| Ok(first_stem(index.get(n)?)? <= stem))?;
+        let Some(last) = after.checked_sub(1) else { return Ok(Vec::new()) };
+        let block = self.block(index.get(last)?)?;
+        let (mut before, mut count) = (Vec::new(), 0);
+        block.each(|at, records| {
+            if at < stem {
+                before.push(records);
+            } else if at == stem {
+                count = records;
+            }
+            Ok(at < stem)
+        })?;
+        let mut found = Vec::new();
+        if count == 0 {
+            return Ok(found);
+        }
+        let mut decoder = self.decoder(&block);
+        for records in before {
+            decoder.stem();
+            (0..records).try_for_each(|_| decoder.next().map(|_| ()))?;
+        }
+        decoder.stem();
+        for _ in 0..count {
+            let record = decoder.next()?;
+            if record.class.prefix == prefix {
+                found.push(record);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Shows every record with its name. Those of one name and object come in the order of counting.
+    fn visit(
+        &self,
+        mut see: impl FnMut(&[u8], &Record) -> Result<(), MapError>,
+    ) -> Result<(), MapError> {
+        let index = self.table(Section::Index)?;
+        let mut name = Vec::new();
+        for n in 0..index.len() {
+            let block = self.block(index.get(n)?)?;
+            let mut decoder = self.decoder(&block);
+            block.each(|stem, count| {
+                decoder.stem();
+                for _ in 0..count {
+                    let record = decoder.next()?;
+                    let prefix = prefix::prefix(record.class.prefix);
+                    name.clear();
+                    name.extend_from_slice(prefix.ok_or(MapError::Damaged("prefix"))?);
+                    name.extend_from_slice(stem);
+                    see(&name, &record)?;
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The first of `count` numbers for which `before` does not hold.
+fn search(
+    count: usize,
+    mut before: impl FnMut(usize) -> Result<bool, MapError>,
+) -> Result<usize, MapError> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle)? { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+fn first_stem(entry: &[u8]) -> Result<&[u8], MapError> {
+    let mut reader = Reader(entry);
+    reader.number()?;
+    reader.number()?;
+    Ok(reader.0)
+}
+
+impl SymbolSource for Map {
+    fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        known::tell(&self.0, scope).map_err(|error| SymbolError::new(&self.0.path, error))
+    }
+
+    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+        let opened = &self.0;
+        let mut objects: Vec<Option<ObjectName>> = Vec::new();
+        let offered = opened.visit(|name, record| {
+            if !near.considers(name) || record.class.flags.contains(Flags::EXPORT) {
+                return Ok(());
+            }
+            let number = usize::try_from(record.object).map_err(|_| MapError::TooLarge)?;
+            if objects.len() <= number {
+                objects.resize(opened.table(Section::Objects)?.len().max(1), None);
+            }
+            let object = objects.get_mut(number).ok_or(MapError::Damaged("object"))?;
+            if object.is_none() {
+                *object = Some(opened.object(record.object)?.object_name()?);
+            }
+            if let Some(object) = object {
+                near.offer(object, name);
+            }
+            Ok(())
+        });
+        offered.map_err(|error| SymbolError::new(&opened.path, error))
+    }
+}
+
+impl From<MapError> for SymbolErrorKind {
+    fn from(error: MapError) -> Self {
+        Self::Map(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;
