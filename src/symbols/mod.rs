@@ -12,6 +12,7 @@ mod error;
 mod exports;
 #[cfg(test)]
 mod fixture;
+pub mod image;
 mod input;
 mod kallsyms;
 mod lines;
