@@ -24,6 +24,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::Backend;
+use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
@@ -184,6 +185,15 @@ impl Backend for Arm64 {
 
     fn endian(&self) -> Endian {
         Endian::Little
+    }
+
+    // `Documentation/arch/arm64/booting.rst`; `R_AARCH64_RELATIVE`.
+    fn boot_image(&self) -> BootImage {
+        BootImage {
+            magic: Some(Magic { offset: 0x38, bytes: b"ARM\x64" }),
+            payload: Payload::Whole,
+            relative: 1027,
+        }
     }
 
     fn rows(&self) -> &'static [Row] {

@@ -11,6 +11,7 @@ use core::fmt::Debug;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
+use crate::boot::BootImage;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
@@ -55,6 +56,9 @@ pub trait Backend: Debug + Sync {
 
     /// The byte order of the machine.
     fn endian(&self) -> Endian;
+
+    /// How the machine's boot images are told and where the kernel is in them.
+    fn boot_image(&self) -> BootImage;
 
     /// Every relocation type that the loader knows, sorted by number.
     fn rows(&self) -> &'static [Row];

@@ -22,6 +22,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
+use crate::boot::{BootImage, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -172,6 +173,11 @@ impl Backend for Ppc64le {
 
     fn endian(&self) -> Endian {
         Endian::Little
+    }
+
+    // The boot loader takes the linked kernel; `R_PPC64_RELATIVE`.
+    fn boot_image(&self) -> BootImage {
+        BootImage { magic: None, payload: Payload::Whole, relative: 22 }
     }
 
     fn rows(&self) -> &'static [Row] {

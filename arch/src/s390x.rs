@@ -21,6 +21,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
+use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -150,6 +151,15 @@ impl Backend for S390x {
 
     fn endian(&self) -> Endian {
         Endian::Big
+    }
+
+    // `EP_STRING` in `arch/s390/boot/head.S`; `R_390_RELATIVE`.
+    fn boot_image(&self) -> BootImage {
+        BootImage {
+            magic: Some(Magic { offset: 0x10008, bytes: b"S390EP" }),
+            payload: Payload::Behind,
+            relative: 12,
+        }
     }
 
     fn rows(&self) -> &'static [Row] {

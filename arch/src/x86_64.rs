@@ -18,6 +18,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
+use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
@@ -71,6 +72,15 @@ impl Backend for X86_64 {
 
     fn endian(&self) -> Endian {
         Endian::Little
+    }
+
+    // `Documentation/arch/x86/boot.rst`; `R_X86_64_RELATIVE`.
+    fn boot_image(&self) -> BootImage {
+        BootImage {
+            magic: Some(Magic { offset: 0x202, bytes: b"HdrS" }),
+            payload: Payload::Setup { sectors: 0x1f1, offset: 0x248, size: 0x24c },
+            relative: 8,
+        }
     }
 
     fn rows(&self) -> &'static [Row] {

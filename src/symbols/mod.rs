@@ -15,6 +15,7 @@ mod error;
 mod exports;
 #[cfg(test)]
 mod fixture;
+pub mod image;
 mod input;
 mod kallsyms;
 mod letter;

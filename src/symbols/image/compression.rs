@@ -1,0 +1,93 @@
+//! Compressed streams, as the kernel's `make` puts them into boot images.
+//!
+//! Each format is told by its first bytes. Invariant: no more than [`KERNEL_MAX`] bytes come out and
+//! no more than [`MEMORY_MAX`] are spent on a dictionary, whatever the stream says; what follows the
+//! stream is not looked at, since `make` appends a size. Source: `scripts/Makefile.lib` and
+//! `lib/decompress.c`.
+
+use std::io::{self, Read};
+
+use liblzma::read::XzDecoder;
+use liblzma::stream::Stream;
+
+use super::ImageError;
+use super::{lz4, lzo};
+
+/// The largest kernel. Those of distributions have less than 100 MB.
+pub(super) const KERNEL_MAX: u64 = 1 << 30;
+/// What liblzma may allocate: `make` asks for dictionaries of 128 MiB at most.
+const MEMORY_MAX: u64 = 256 << 20;
+
+/// How a stream is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::EnumIter)]
+#[strum(serialize_all = "lowercase")]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// Burrows and Wheeler's, of Julian Seward.
+    Bzip2,
+    /// The format of `lzma` before `xz`, without a magic number.
+    Lzma,
+    /// With any filter, such as one for branch instructions.
+    Xz,
+    /// The container of `lzop`.
+    Lzo,
+    /// The legacy frame of `lz4 -l`.
+    Lz4,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl Compression {
+    /// The bytes that a stream starts with.
+    pub(super) fn magic(self) -> &'static [u8] {
+        match self {
+            // Method 8 is the only one.
+            Self::Gzip => b"\x1f\x8b\x08",
+            Self::Bzip2 => b"BZh",
+            // Properties of lc 3, lp 0, pb 2, and a dictionary of a multiple of 64 KiB.
+            Self::Lzma => b"\x5d\0\0",
+            Self::Xz => b"\xfd7zXZ\0",
+            Self::Lzo => b"\x89LZO\0\r\n\x1a\n",
+            Self::Lz4 => b"\x02\x21\x4c\x18",
+            Self::Zstd => b"\x28\xb5\x2f\xfd",
+        }
+    }
+
+    /// The compression of a stream.
+    pub(super) fn of(stream: &[u8]) -> Option<Self> {
+        use strum::IntoEnumIterator;
+        Self::iter().find(|compression| stream.starts_with(compression.magic()))
+    }
+
+    /// Decompresses the stream at the start of `stream`.
+    pub(super) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
+        self.decompress_up_to(stream, KERNEL_MAX)
+    }
+
+    /// The same, with `limit` for the size of what comes out.
+    pub(super) fn decompress_up_to(self, stream: &[u8], limit: u64) -> Result<Vec<u8>, ImageError> {
+        let failed = |error: &io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ImageError::CutStream(self),
+            _ => ImageError::Corrupt { compression: self, reason: error.to_string() },
+        };
+        let mut out = Vec::new();
+        let mut take = |reader: &mut dyn Read| reader.take(limit + 1).read_to_end(&mut out);
+        let lzma = |stream: Result<Stream, _>| stream.map_err(io::Error::from);
+        let read = match self {
+            Self::Gzip => take(&mut flate2::read::GzDecoder::new(stream)),
+            Self::Bzip2 => take(&mut bzip2::read::BzDecoder::new(stream)),
+            Self::Lzma => lzma(Stream::new_lzma_decoder(MEMORY_MAX))
+                .and_then(|decoder| take(&mut XzDecoder::new_stream(stream, decoder))),
+            Self::Xz => lzma(Stream::new_stream_decoder(MEMORY_MAX, 0))
+                .and_then(|decoder| take(&mut XzDecoder::new_stream(stream, decoder))),
+            Self::Zstd => zstd::Decoder::with_buffer(stream)
+                .and_then(|decoder| take(&mut decoder.single_frame())),
+            Self::Lz4 => lz4::decompress(stream, &mut out, limit),
+            Self::Lzo => lzo::decompress(stream, &mut out, limit),
+        };
+        read.map_err(|error| failed(&error))?;
+        let size = u64::try_from(out.len()).unwrap_or(u64::MAX);
+        if size > limit { Err(ImageError::TooLarge(limit)) } else { Ok(out) }
+    }
+}

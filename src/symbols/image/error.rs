@@ -1,0 +1,50 @@
+//! Why a boot image cannot be read.
+
+use super::compression::Compression;
+
+/// What is wrong with a boot image, or with the tables in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// Neither a boot image nor a compressed file nor an ELF file.
+    #[error("not a boot image: it starts with {seen}")]
+    Unknown {
+        /// The first bytes, in hexadecimal.
+        seen: String,
+    },
+    /// The kernel in the image is compressed in a way that no kernel's `make` does.
+    #[error("the kernel in the image has an unknown compression: it starts with {seen}")]
+    UnknownCompression {
+        /// Its first bytes, in hexadecimal, and what the image calls it.
+        seen: String,
+    },
+    /// The file ends before the kernel in it does.
+    #[error("truncated: {0}")]
+    Truncated(&'static str),
+    /// The compressed kernel ends too early.
+    #[error("truncated: the {0} data end too early")]
+    CutStream(Compression),
+    /// The compressed kernel cannot be decompressed.
+    #[error("malformed {compression} data: {reason}")]
+    Corrupt {
+        /// How it is compressed.
+        compression: Compression,
+        /// What the decompressor says.
+        reason: String,
+    },
+    /// The kernel in the image is larger than any kernel.
+    #[error("the kernel in the image has more than {0} bytes")]
+    TooLarge(u64),
+    /// No compressed kernel inside of the image, and no tables either.
+    #[error("the image has no kernel that can be found")]
+    NoKernel,
+    /// The kernel has no table of its symbols.
+    #[error("the kernel has no table of its symbols (built without CONFIG_KALLSYMS?)")]
+    NoTables,
+    /// The tables of symbols contradict each other.
+    #[error("the kernel's table of symbols contradicts itself: {0}")]
+    Lies(&'static str),
+    /// Addresses are told relative to a base that is known only where the kernel runs.
+    #[error("the address that the kernel's table of symbols counts from is not in the image")]
+    NoBase,
+}

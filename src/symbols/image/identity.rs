@@ -1,0 +1,81 @@
+//! What a kernel says about itself: its release, and its build-id.
+//!
+//! The release is in `linux_banner`, beside which a kernel has the format of the same text. The
+//! build-id is an ELF note; a kernel also has those of its vDSOs, each in an ELF file of its own.
+//! Invariant: a build-id is told only where no other note could be meant. Sources: `init/version.c`;
+//! gABI, "Note Section".
+
+use memchr::memmem::Finder;
+use object::elf;
+
+use super::blob::Blob;
+use super::program::Program;
+
+const BANNER: &[u8] = b"Linux version ";
+/// Longest release (`__NEW_UTS_LEN`).
+const RELEASE_MAX: usize = 64;
+/// Owner of the note, with its NUL.
+const OWNER: &[u8] = b"GNU\0";
+/// Sizes of build-ids: MD5, SHA-1, SHA-256.
+const SIZES: [u32; 3] = [20, 16, 32];
+/// Embedded ELF files, and notes, that are looked at.
+const TRIES: usize = 4096;
+
+/// `uname -r`.
+pub(super) fn release(kernel: &[u8]) -> Option<String> {
+    Finder::new(BANNER).find_iter(kernel).find_map(|at| {
+        let rest = kernel.get(at + BANNER.len()..)?;
+        let rest = rest.get(..=RELEASE_MAX).unwrap_or(rest);
+        let release = rest.get(..memchr::memchr(b' ', rest)?)?;
+        let real = release.first()?.is_ascii_digit() && release.iter().all(u8::is_ascii_graphic);
+        real.then(|| String::from_utf8_lossy(release).into_owned())
+    })
+}
+
+/// The build-id. `notes`: where the kernel's own notes are, if the kernel's symbols say it.
+pub(super) fn build_id(kernel: &Blob<'_>, notes: Option<(usize, usize)>) -> Option<Vec<u8>> {
+    let program = Program::parse(kernel.bytes);
+    let segment = program.and_then(|program| range(program.segments(elf::PT_NOTE).next()?, 0));
+    if let Some((start, end)) = notes.or(segment) {
+        let inside = kernel.bytes.get(start..end)?;
+        return found(&Blob { bytes: inside, ..*kernel }).map(|(_, id)| id).next();
+    }
+    let embedded = embedded(kernel.bytes);
+    let own = |at: usize| !embedded.iter().any(|&(start, end)| (start..end).contains(&at));
+    let mut ids = found(kernel).filter(|&(at, _)| own(at)).map(|(_, id)| id);
+    let only = ids.next()?;
+    ids.all(|other| other == only).then_some(only)
+}
+
+/// Every note that is a build-id: where, and what it says.
+fn found(notes: &Blob<'_>) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    let finder = Finder::new(OWNER);
+    let owners: Vec<_> = finder.find_iter(notes.bytes).take(TRIES).collect();
+    owners.into_iter().filter_map(|owner| {
+        let start = owner.checked_sub(12).filter(|start| start % 4 == 0)?;
+        let owner_size = notes.u32(start)?;
+        let size = notes.u32(start + 4).filter(|size| SIZES.contains(size))?;
+        let right = owner_size == 4 && notes.u32(start + 8)? == elf::NT_GNU_BUILD_ID.0;
+        let id = notes.slice(owner + OWNER.len(), usize::try_from(size).ok()?)?;
+        right.then(|| (start, id.to_vec()))
+    })
+}
+
+/// The notes of every ELF file inside of the kernel.
+fn embedded(kernel: &[u8]) -> Vec<(usize, usize)> {
+    let finder = Finder::new(&elf::ELFMAG);
+    let magics = finder.find_iter(kernel).take(TRIES);
+    let files = magics.filter_map(|at| Some((at, Program::parse(kernel.get(at..)?)?)));
+    files
+        .flat_map(|(at, file)| {
+            let ranges = file.segments(elf::PT_NOTE).filter_map(|notes| range(notes, at));
+            ranges.collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A segment, as a range in the kernel.
+fn range((offset, size): (u64, u64), file: usize) -> Option<(usize, usize)> {
+    let start = usize::try_from(offset).ok()?.checked_add(file)?;
+    Some((start, start.checked_add(usize::try_from(size).ok()?)?))
+}

@@ -1,0 +1,157 @@
+//! A kernel's own table of symbols, read from the boot image that a distribution ships.
+//!
+//! [`read`] unpacks the kernel, finds the tables of `kallsyms` in it by their shape, checks them
+//! against each other and decodes them. Invariant: symbols come in the order of the table, which is
+//! the order in which the running kernel counts them, with the addresses that it would show in
+//! `/proc/kallsyms` without randomisation. Sources: `scripts/kallsyms.c` and `kernel/kallsyms.c` of
+//! Linux 6.1, 6.12 and 7.2.
+
+mod base;
+mod blob;
+mod compression;
+mod error;
+mod identity;
+mod layout;
+mod lz4;
+mod lzo;
+mod names;
+mod program;
+mod tokens;
+mod unpack;
+
+use scroll::Endian;
+
+pub use compression::Compression;
+pub use error::ImageError;
+
+use blob::Blob;
+use layout::{Addresses, Base};
+use names::{Name, Names};
+use program::Program;
+use tokens::Tokens;
+use unpack::Kernel;
+
+/// The symbols of a kernel, and what it says about itself.
+#[derive(Debug)]
+pub struct Kallsyms {
+    /// `uname -r`.
+    pub release: Option<String>,
+    /// `e_machine`.
+    pub machine: Option<u16>,
+    /// Byte order of the tables.
+    pub endian: Endian,
+    /// The GNU build-id of vmlinux.
+    pub build_id: Option<Vec<u8>>,
+    /// Whether the table has data, too (`CONFIG_KALLSYMS_ALL`), not functions only.
+    pub all: bool,
+    names: Names,
+    addresses: Vec<u64>,
+}
+
+/// One symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KallsymsSymbol<'a> {
+    /// Its address in the linked kernel.
+    pub address: u64,
+    /// Its type, as `nm` shows it.
+    pub letter: u8,
+    /// Its name.
+    pub name: &'a [u8],
+}
+
+impl Kallsyms {
+    /// How many symbols the table has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Whether the table has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// The symbols, in the order in which the kernel counts them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = KallsymsSymbol<'_>> {
+        self.names.all.iter().zip(&self.addresses).map(|(&name, &address)| KallsymsSymbol {
+            address,
+            letter: name.letter,
+            name: self.names.get(name),
+        })
+    }
+}
+
+/// Reads the table of a boot image, of a compressed kernel, or of a linked one with or without a
+/// symbol table.
+///
+/// # Errors
+/// [`ImageError`] when the image cannot be unpacked, or its tables are missing, damaged, or
+/// count from an address that cannot be told.
+pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
+    let kernel = unpack::unpack(image, &|bytes| Tokens::find_all(bytes).next().is_some())?;
+    let mut error = ImageError::NoTables;
+    for (tries, tokens) in Tokens::find_all(&kernel.bytes).enumerate() {
+        match decode(&kernel, &tokens) {
+            Ok(symbols) => return Ok(symbols),
+            // The first is usually the only one.
+            Err(first) if tries == 0 => error = first,
+            Err(_) if tries == 8 => break,
+            Err(_) => {}
+        }
+    }
+    Err(error)
+}
+
+/// Reads the tables that belong to these tokens.
+fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
+    let blob = Blob { bytes: &kernel.bytes, endian: tokens.endian };
+    let place = names::find(&blob, tokens)?;
+    let names = place.decode(&blob, tokens)?;
+    let found = layout::read(&blob, tokens, &place, &names)?;
+    let base = base::find(&blob, kernel.backend, &found)?;
+    let addresses = addresses(&found, base)?;
+    let symbol = |wanted: &[u8]| {
+        let index = names.all.iter().position(|&name: &Name| names.get(name) == wanted)?;
+        addresses.get(index).copied()
+    };
+    let notes = symbol(b"__start_notes").zip(symbol(b"__stop_notes"));
+    let notes = notes.and_then(|(start, end)| {
+        let at = file_offset(&blob, &found, base, start)?;
+        Some((at, at.checked_add(usize::try_from(end.checked_sub(start)?).ok()?)?))
+    });
+    Ok(Kallsyms {
+        release: identity::release(blob.bytes),
+        machine: kernel.backend.and_then(|backend| backend.machines().first().copied()),
+        endian: tokens.endian,
+        build_id: identity::build_id(&blob, notes),
+        all: names.all.iter().any(|name| matches!(name.letter, b'b' | b'd' | b'r')),
+        names,
+        addresses,
+    })
+}
+
+/// The addresses, which must not wrap around.
+fn addresses(found: &Addresses, base: u64) -> Result<Vec<u64>, ImageError> {
+    let addresses: Vec<_> = found
+        .offsets
+        .iter()
+        .enumerate()
+        .map(|(index, offset)| match index < found.absolute {
+            true => offset.cast_unsigned(),
+            false => base.wrapping_add_signed(*offset),
+        })
+        .collect();
+    let lie = ImageError::Lies("addresses do not ascend");
+    if addresses.is_sorted() { Ok(addresses) } else { Err(lie) }
+}
+
+/// Where an address lies in the unpacked kernel.
+fn file_offset(blob: &Blob<'_>, found: &Addresses, base: u64, address: u64) -> Option<usize> {
+    let offset = match Program::parse(blob.bytes) {
+        Some(program) => program.offset_of(address)?,
+        None if matches!(found.base, Base::File { .. }) => address.wrapping_sub(base),
+        None => return None,
+    };
+    usize::try_from(offset).ok()
+}

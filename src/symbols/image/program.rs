@@ -1,0 +1,62 @@
+//! A linked kernel as an ELF file: where its bytes lie in memory.
+//!
+//! Program headers only; a kernel in a boot image has no section names and no symbols. Invariant: an
+//! address is told only for bytes that one `PT_LOAD` has. Layout: gABI, "Program Header".
+
+use object::Endianness;
+use object::elf::{self, FileHeader64, ProgramHeader64};
+use object::read::elf::{FileHeader, ProgramHeader};
+
+/// The program headers of an ELF file.
+#[derive(Debug)]
+pub(super) struct Program<'a> {
+    pub(super) machine: u16,
+    order: Endianness,
+    headers: &'a [ProgramHeader64<Endianness>],
+}
+
+impl<'a> Program<'a> {
+    /// The program headers at the start of `bytes`, when these are a 64-bit ELF file.
+    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
+        let order = header.endian().ok()?;
+        Some(Self {
+            machine: header.e_machine(order).0,
+            order,
+            headers: header.program_headers(order, bytes).ok()?,
+        })
+    }
+
+    /// Offset and size in the file of every segment of a type.
+    pub(super) fn segments(
+        &self,
+        p_type: elf::ProgramType,
+    ) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let segments = self.headers.iter().filter(move |p| p.p_type(self.order) == p_type);
+        segments.map(|p| p.file_range(self.order))
+    }
+
+    /// What to add to an offset in the file to get the address (modulo 2⁶⁴).
+    pub(super) fn shift_at(&self, offset: u64) -> Option<u64> {
+        self.loads().find_map(|(start, size, address)| {
+            let inside = offset.checked_sub(start).is_some_and(|distance| distance < size);
+            inside.then(|| address.wrapping_sub(start))
+        })
+    }
+
+    /// The offset in the file of an address.
+    pub(super) fn offset_of(&self, address: u64) -> Option<u64> {
+        self.loads().find_map(|(start, size, at)| {
+            let distance = address.checked_sub(at).filter(|&distance| distance < size)?;
+            start.checked_add(distance)
+        })
+    }
+
+    fn loads(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        let loads = self.headers.iter().filter(|p| p.p_type(self.order) == elf::PT_LOAD);
+        loads.map(|p| {
+            let (start, size) = p.file_range(self.order);
+            (start, size, p.p_vaddr(self.order))
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! The kernel in a boot image: unwrapped and decompressed until its tables can be seen.
+//!
+//! An image is a raw kernel, an ELF file, a compressed one of these, EFI's wrapper of these, or a
+//! machine's own wrapper, which its back end describes. Invariant: at most [`DEPTH`] wrappers and
+//! [`TRIES`] places are looked at. Sources: `drivers/firmware/efi/libstub/zboot-header.S` and
+//! [`klp_arch::BootImage`].
+
+use std::borrow::Cow;
+
+use klp_arch::{Backend, Payload};
+use memchr::memmem::Finder;
+use object::elf;
+use strum::IntoEnumIterator;
+
+use super::ImageError;
+use super::blob::Blob;
+use super::compression::Compression;
+
+/// Wrappers inside of each other: EFI's, a compressed stream, a machine's.
+const DEPTH: usize = 4;
+/// Places inside of an image that look like the start of a compressed kernel.
+const TRIES: usize = 256;
+/// A stream that gives more than this and then fails was the kernel.
+const LIKELY: usize = 1 << 20;
+/// EFI's wrapper: where its name, the place and size of the kernel, and its compression stand.
+const EFI: (usize, &[u8]) = (4, b"zimg");
+const EFI_PAYLOAD: (usize, usize) = (8, 12);
+const EFI_COMPRESSION: (usize, usize) = (24, 32);
+
+/// A kernel as it lies in memory, or as an ELF file.
+#[derive(Debug)]
+pub(super) struct Kernel<'a> {
+    pub(super) bytes: Cow<'a, [u8]>,
+    /// The back end, where a wrapper or the kernel itself tells it.
+    pub(super) backend: Option<&'static dyn Backend>,
+}
+
+/// Finds the kernel. `is_kernel` says whether bytes hold a kernel's tables.
+pub(super) fn unpack<'a>(
+    image: &'a [u8],
+    is_kernel: &dyn Fn(&[u8]) -> bool,
+) -> Result<Kernel<'a>, ImageError> {
+    let mut kernel = Kernel { bytes: Cow::Borrowed(image), backend: None };
+    for _ in 0..DEPTH {
+        kernel.backend = told(&kernel.bytes).or(kernel.backend);
+        let Some(inner) = inner(&kernel, is_kernel)? else {
+            return Ok(kernel);
+        };
+        kernel.bytes = Cow::Owned(inner);
+    }
+    Err(ImageError::NoKernel)
+}
+
+/// What the image wraps; `None` when it is the kernel.
+fn inner(
+    kernel: &Kernel<'_>,
+    is_kernel: &dyn Fn(&[u8]) -> bool,
+) -> Result<Option<Vec<u8>>, ImageError> {
+    let image = Blob::little(&kernel.bytes);
+    if let Some(compression) = Compression::of(image.bytes) {
+        return compression.decompress(image.bytes).map(Some);
+    }
+    if image.slice(EFI.0, EFI.1.len()) == Some(EFI.1) {
+        return efi(&image).map(Some);
+    }
+    let elf = image.bytes.starts_with(&elf::ELFMAG);
+    let told = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image().payload);
+    match told {
+        Some(Payload::Setup { sectors, offset, size }) => {
+            setup(&image, sectors, offset, size).map(Some)
+        }
+        _ if is_kernel(image.bytes) => Ok(None),
+        Some(Payload::Behind) => search(image.bytes, is_kernel).map(Some),
+        _ if elf => search(image.bytes, is_kernel).map(Some).or_else(|error| match error {
+            ImageError::NoKernel => Ok(None),
+            error => Err(error),
+        }),
+        Some(Payload::Whole) => Ok(None),
+        None => Err(ImageError::Unknown { seen: first_bytes(image.bytes) }),
+    }
+}
+
+/// The back end whose boot image, or whose ELF file, this is.
+fn told(image: &[u8]) -> Option<&'static dyn Backend> {
+    if let Some(kernel) = super::program::Program::parse(image) {
+        return klp_arch::for_machine(kernel.machine);
+    }
+    let blob = Blob::little(image);
+    klp_arch::backends().iter().copied().find(|backend| {
+        let magic = backend.boot_image().magic;
+        magic.is_some_and(|m| blob.slice(m.offset, m.bytes.len()) == Some(m.bytes))
+    })
+}
+
+/// EFI's wrapper says where the kernel is, and how it is compressed.
+fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
+    let cut = || ImageError::Truncated("EFI's wrapper has its kernel behind the end of the file");
+    let offset = image.size(EFI_PAYLOAD.0).ok_or_else(cut)?;
+    let size = image.size(EFI_PAYLOAD.1).ok_or_else(cut)?;
+    let stream = image.slice(offset, size).ok_or_else(cut)?;
+    let name = image.slice(EFI_COMPRESSION.0, EFI_COMPRESSION.1).unwrap_or_default();
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    stream_in(stream, &format!(", called '{}'", name.escape_ascii()))
+}
+
+/// The kernel behind a machine's setup code.
+fn setup(
+    image: &Blob<'_>,
+    sectors: usize,
+    offset: usize,
+    size: usize,
+) -> Result<Vec<u8>, ImageError> {
+    let cut = || ImageError::Truncated("the kernel lies behind the end of the file");
+    let sectors = image.u8(sectors).ok_or_else(cut)?;
+    let sectors = if sectors == 0 { 4 } else { usize::from(sectors) };
+    let offset = image.size(offset).ok_or_else(cut)?;
+    let size = image.size(size).ok_or_else(cut)?;
+    let start = offset.saturating_add((sectors + 1) * 512);
+    stream_in(image.slice(start, size).ok_or_else(cut)?, "")
+}
+
+/// Decompresses a stream of which the header says that it is the kernel.
+fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
+    if stream.starts_with(&elf::ELFMAG) {
+        return Ok(stream.to_vec());
+    }
+    let compression = Compression::of(stream).ok_or_else(|| ImageError::UnknownCompression {
+        seen: format!("{}{called}", first_bytes(stream)),
+    })?;
+    compression.decompress(stream)
+}
+
+/// The kernel somewhere in an image: the first stream that has a kernel's tables.
+fn search(image: &[u8], is_kernel: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, ImageError> {
+    let mut starts = Vec::new();
+    for compression in Compression::iter() {
+        let finder = Finder::new(compression.magic());
+        starts.extend(finder.find_iter(image).take(TRIES).map(|at| (at, compression)));
+    }
+    starts.sort_by_key(|&(at, _)| at);
+    let mut error = ImageError::NoKernel;
+    for (at, compression) in starts.into_iter().take(TRIES) {
+        let stream = image.get(at..).unwrap_or_default();
+        match compression.decompress(stream) {
+            Ok(kernel) if is_kernel(&kernel) => return Ok(kernel),
+            Ok(kernel) if kernel.len() > LIKELY => error = ImageError::NoTables,
+            Ok(_) => {}
+            // Of all that look like streams, only the kernel takes the rest of the file.
+            Err(cut @ ImageError::CutStream(_)) if stream.len() > LIKELY => error = cut,
+            Err(_) => {}
+        }
+    }
+    Err(error)
+}
+
+/// The first bytes, for a message.
+fn first_bytes(bytes: &[u8]) -> String {
+    let shown: Vec<_> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    if shown.is_empty() { "nothing".into() } else { shown.join(" ") }
+}
