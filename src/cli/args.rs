@@ -61,6 +61,8 @@ pub(super) enum Command {
     Check(Check),
     /// Show klp sections, symbols, relocations, annotations, and what is undefined
     Inspect(Inspect),
+    /// Make, ask and compare maps of a kernel's symbols
+    Symbols(Symbols),
     /// Explain an error code or a rule
     Explain(Explain),
     /// Show the relocation types that a machine's module loader knows
@@ -81,14 +83,20 @@ const SYMBOLS: &str = "Kernel symbols";
 /// Where the symbols of the target kernel come from; several together make one map.
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct Maps {
-    /// Text list of symbols: symbols.klp or Symbols.list, version 0.1
+    /// A map made by 'symbols build', or a text list (symbols.klp, Symbols.list)
     #[arg(short, long = "symbols", help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) symbols: Vec<PathBuf>,
+    /// A kernel's build tree, or an installed one such as /lib/modules/RELEASE
+    #[arg(long, help_heading = SYMBOLS, value_name = "DIR")]
+    pub(super) kernel: Option<PathBuf>,
+    /// The boot image, such as /boot/vmlinuz: it holds the kernel's own table of symbols
+    #[arg(long, help_heading = SYMBOLS, value_name = "FILE")]
+    pub(super) image: Option<PathBuf>,
     /// The linked kernel, with its symbol table
     #[arg(long, help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) vmlinux: Option<PathBuf>,
-    /// A module of the target kernel
-    #[arg(long = "module", help_heading = SYMBOLS, value_name = "FILE")]
+    /// A module of the target kernel, or a folder of them; .ko, .ko.xz, .ko.gz, .ko.zst
+    #[arg(long = "module", visible_alias = "modules", help_heading = SYMBOLS, value_name = "PATH")]
     pub(super) modules: Vec<PathBuf>,
     /// Exports of the target kernel: Module.symvers
     #[arg(long = "symvers", help_heading = SYMBOLS, value_name = "FILE")]
@@ -100,7 +108,7 @@ pub(super) struct Maps {
 
 #[derive(Debug, ClapArgs)]
 #[command(group = ArgGroup::new("map")
-    .args(["symbols", "vmlinux", "modules", "symvers"])
+    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
     .multiple(true)
     .required(true))]
 pub(super) struct Convert {
@@ -166,4 +174,98 @@ pub(super) struct Relocs {
     /// A machine such as s390x; without it, all of them
     #[arg(value_name = "MACHINE")]
     pub(super) machine: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Symbols {
+    #[command(subcommand)]
+    pub(super) command: SymbolsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SymbolsCommand {
+    /// Make a map file of all symbols of a kernel and its modules
+    Build(Build),
+    /// Show every symbol of a name, and whether a livepatch can reach it
+    Lookup(Lookup),
+    /// Write the names as a text list
+    Export(Export),
+    /// Say what a map is of, and check all of it
+    Info(Info),
+    /// Say which names changed their meaning between two kernels
+    Diff(Diff),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("map")
+    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
+    .multiple(true)
+    .required(true))]
+pub(super) struct Build {
+    #[command(flatten)]
+    pub(super) maps: Maps,
+    /// Where the map goes
+    #[arg(short, long, value_name = "MAP")]
+    pub(super) output: PathBuf,
+    /// Leave out files that cannot be used, and say so, instead of giving up
+    #[arg(long)]
+    pub(super) keep_going: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("map")
+    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
+    .multiple(true)
+    .required(true))]
+pub(super) struct Lookup {
+    /// The names
+    #[arg(value_name = "NAME", required = true)]
+    pub(super) names: Vec<String>,
+    #[command(flatten)]
+    pub(super) maps: Maps,
+}
+
+/// Form of an exported list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListForm {
+    /// symbols.klp, version 0.1.
+    Klp,
+    /// Lines as of /proc/kallsyms, with addresses of the files.
+    Kallsyms,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("map")
+    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
+    .multiple(true)
+    .required(true))]
+pub(super) struct Export {
+    #[command(flatten)]
+    pub(super) maps: Maps,
+    /// Where the list goes; without it, to stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Form of the list
+    #[arg(long = "as", value_enum, default_value_t = ListForm::Klp)]
+    pub(super) form: ListForm,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Info {
+    /// The map
+    #[arg(short = 's', long = "symbols", value_name = "MAP")]
+    pub(super) map: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// The map of the kernel that livepatches are for now
+    #[arg(value_name = "OLD")]
+    pub(super) old: PathBuf,
+    /// The map of the kernel that they are to be for
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
+    /// Only the names that this module leaves undefined or annotates
+    #[arg(long = "for", value_name = "MODULE.ko")]
+    pub(super) module: Option<PathBuf>,
 }

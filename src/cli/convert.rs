@@ -9,7 +9,7 @@ use super::overwrite::overwritten;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::{Conversion, Options, Patched, Plan, convert};
+use crate::klp::{Conversion, Failure, Options, Patched, Plan, convert};
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -67,7 +67,8 @@ fn attempt(
         target: args.target.unwrap_or_default(),
         no_check: args.no_check,
     };
-    let conversion = match convert(&data, &args.maps.sources(), &options) {
+    let sources = args.maps.sources().map_err(Failure::from);
+    let conversion = match sources.and_then(|sources| convert(&data, &sources, &options)) {
         Ok(conversion) => conversion,
         Err(failure) => {
             diagnostics.extend(failure.diagnostics(&name));

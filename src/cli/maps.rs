@@ -1,28 +1,71 @@
 //! The sources of symbols that the arguments name.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::args::Maps;
-use crate::symbols::{ModuleFile, Sources, Symvers, TextList, Vmlinux};
+use crate::symbols::{
+    BootImage, Map, ModuleFile, Sources, SymbolError, Symvers, TextList, Vmlinux, add_kernel,
+    add_modules,
+};
 
 impl Maps {
-    /// All of them as one.
-    pub(super) fn sources(&self) -> Sources {
+    /// All of them as one, and what could not be found or opened.
+    pub(super) fn gather(&self) -> (Sources, Vec<SymbolError>) {
         let mut sources = Sources::new();
+        let mut errors = Vec::new();
+        if let Some(folder) = &self.kernel {
+            errors.extend(add_kernel(folder, &mut sources));
+        }
+        self.image.iter().for_each(|path| sources.push(BootImage::new(path)));
         self.vmlinux.iter().for_each(|path| sources.push(Vmlinux::new(path)));
-        self.modules.iter().for_each(|path| sources.push(ModuleFile::new(path)));
+        for path in &self.modules {
+            if path.is_dir() {
+                errors.extend(add_modules(path, &mut sources));
+            } else {
+                sources.push(ModuleFile::new(path));
+            }
+        }
         self.symvers.iter().for_each(|path| sources.push(Symvers::new(path)));
-        self.symbols.iter().for_each(|path| sources.push(TextList::new(path)));
-        sources
+        for path in &self.symbols {
+            if is_map(path) {
+                match Map::open(path) {
+                    Ok(map) => sources.push(map),
+                    Err(error) => errors.push(error),
+                }
+            } else {
+                sources.push(TextList::new(path));
+            }
+        }
+        (sources, errors)
+    }
+
+    /// All of them as one.
+    ///
+    /// # Errors
+    /// The first that cannot be found or opened.
+    pub(super) fn sources(&self) -> Result<Sources, SymbolError> {
+        let (sources, errors) = self.gather();
+        errors.into_iter().next().map_or(Ok(sources), Err)
     }
 
     /// Their files, each with the option that named it.
     pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let kernel = self.kernel.iter().map(|path| ("--kernel", path));
+        let image = self.image.iter().map(|path| ("--image", path));
         let vmlinux = self.vmlinux.iter().map(|path| ("--vmlinux", path));
         let modules = self.modules.iter().map(|path| ("--module", path));
         let symvers = self.symvers.iter().map(|path| ("--symvers", path));
         let symbols = self.symbols.iter().map(|path| ("--symbols", path));
-        let all = vmlinux.chain(modules).chain(symvers).chain(symbols);
+        let all = kernel.chain(image).chain(vmlinux).chain(modules).chain(symvers).chain(symbols);
         all.map(|(option, path)| (option, path.as_path()))
     }
+}
+
+/// Whether a file starts as a map does. One that cannot be read is met again when it is asked.
+fn is_map(path: &Path) -> bool {
+    let mut start = [0; 8];
+    let read = File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|length| Map::is_one(start.get(..length).unwrap_or(&[])))
 }

@@ -12,8 +12,10 @@ mod inspect;
 mod maps;
 mod output;
 mod overwrite;
+mod progress;
 mod relocs;
 mod report;
+mod symbols;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -72,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Convert(convert) => convert::run(&convert, &reporter),
         Command::Check(check) => check::run(&check, &reporter),
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
+        Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),
         Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
         Command::Completions { shell } => completions(shell, &reporter),

@@ -1,9 +1,10 @@
 //! Files written whole or not at all.
 
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 /// Writes a file: into a temporary one beside it, synced, then renamed over it.
 ///
@@ -13,25 +14,55 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// Any I/O error, an existing output that is no regular file among them.
 pub(super) fn write(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
+    replace(path, bytes, Some(like))
+}
+
+/// Writes a file as [`write`] does; a new one gets the mode that new files have.
+///
+/// # Errors
+/// As [`write`].
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, None)
+}
+
+fn replace(path: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
     let target = match std::fs::canonicalize(path) {
         Ok(target) => target,
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(error),
     };
-    let metadata = match std::fs::metadata(&target) {
+    let mode: Option<Permissions> = match std::fs::metadata(&target) {
         Ok(old) if !old.is_file() => {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(old) => old,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::metadata(like)?,
+        Ok(old) => Some(old.permissions()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match like {
+            Some(like) => Some(std::fs::metadata(like)?.permissions()),
+            None => None,
+        },
         Err(error) => return Err(error),
     };
     let directory = target.parent().filter(|p| !p.as_os_str().is_empty());
-    let directory = directory.unwrap_or_else(|| Path::new("."));
-    let mut file = NamedTempFile::with_prefix_in(".klp-convert-", directory)?;
+    let mut file = temporary(directory.unwrap_or_else(|| Path::new(".")))?;
     file.write_all(bytes)?;
-    file.as_file().set_permissions(metadata.permissions())?;
+    if let Some(mode) = mode {
+        file.as_file().set_permissions(mode)?;
+    }
     file.as_file().sync_all()?;
     file.persist(&target)?;
     Ok(())
+}
+
+/// A temporary file with the mode of a new one.
+#[cfg(unix)]
+fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = Permissions::from_mode(0o666);
+    Builder::new().prefix(".klp-convert-").permissions(mode).tempfile_in(directory)
+}
+
+/// A temporary file.
+#[cfg(not(unix))]
+fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
+    Builder::new().prefix(".klp-convert-").tempfile_in(directory)
 }

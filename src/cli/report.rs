@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::args::{Format, Global};
 use crate::diagnostic::{Code, Diagnostic, Explained, Severity};
+use crate::symbols::SymbolError;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -68,6 +69,13 @@ impl Reporter {
             return Outcome::Trouble;
         }
         outcome
+    }
+
+    /// Says why symbols cannot be had.
+    pub(super) fn symbols(&self, errors: &[SymbolError]) -> Outcome {
+        let diagnostics: Vec<_> = errors.iter().map(SymbolError::diagnostic).collect();
+        let io = errors.iter().any(SymbolError::is_io);
+        self.failure(&diagnostics, if io { Outcome::Trouble } else { Outcome::Refused })
     }
 
     /// Prints a remark to stderr, unless quiet or JSON.

@@ -7,10 +7,9 @@ use klp_arch::Backend;
 
 use super::verify::{self, Unfaithful};
 use super::{Patched, Plan, Refusal, Target, Warning, planner, rewrite, rules};
-use crate::annotation::Annotations;
-use crate::elf::{ElfError, Module, SymbolSection};
+use crate::elf::{ElfError, Module};
 use crate::resolve::{self, Resolver};
-use crate::symbols::{Answer, Kernel, Sources, SymbolError, Wanted};
+use crate::symbols::{Answer, Kernel, Sources, SymbolError};
 
 /// How to convert.
 #[derive(Debug, Default, Clone)]
@@ -171,13 +170,8 @@ pub fn convert<'data>(
 /// # Errors
 /// [`SymbolError`] when a source cannot be read.
 pub fn ask(module: &Module<'_>, sources: &Sources) -> Result<Answer, SymbolError> {
-    let annotations = Annotations::read(module).unwrap_or_default();
-    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
-    let names = undefined.filter_map(|s| match annotations.get(s.index) {
-        Some(annotation) => Some(annotation.name.as_str()),
-        None => std::str::from_utf8(s.name).ok(),
-    });
-    sources.answer(&Wanted::new(names))
+    let names = super::wanted::names(module);
+    sources.answer(&names.iter().map(String::as_str).collect())
 }
 
 /// Adds near names to what was not found; they cost another pass over the sources.

@@ -7,7 +7,6 @@ use super::{Failure, Refusal, Rule, Warning, advice};
 use crate::annotation::AnnotationError;
 use crate::diagnostic::{Code, Diagnostic, Explained};
 use crate::resolve::Unresolved;
-use crate::symbols::SymbolErrorKind;
 
 impl Failure {
     /// Everything it says, as diagnostics about the module named `file`.
@@ -18,14 +17,7 @@ impl Failure {
                 refusals.iter().map(|refusal| Diagnostic::error(file, refusal)).collect()
             }
             // What is wrong with a map is not the module's fault.
-            Self::Symbols(error) => {
-                let map = error.path.display().to_string();
-                let diagnostic = Diagnostic::error(&map, self);
-                let place = format!("{map}: ");
-                let message = diagnostic.message.strip_prefix(&place).map(str::to_owned);
-                let message = message.unwrap_or_else(|| diagnostic.message.clone());
-                vec![Diagnostic { message, ..diagnostic }]
-            }
+            Self::Symbols(error) => vec![error.diagnostic()],
             _ => vec![Diagnostic::error(file, self)],
         }
     }
@@ -33,7 +25,7 @@ impl Failure {
     /// Whether a file could not be read, rather than its contents refused.
     #[must_use]
     pub fn is_io(&self) -> bool {
-        matches!(self, Self::Symbols(error) if matches!(error.kind, SymbolErrorKind::Io(_)))
+        matches!(self, Self::Symbols(error) if error.is_io())
     }
 }
 
@@ -45,13 +37,7 @@ impl Explained for Failure {
             Self::OtherMachine { .. } => Code::OtherMachine,
             Self::OtherRelease { .. } => Code::OtherRelease,
             Self::Signed(_) => Code::Signed,
-            Self::Symbols(error) => match error.kind {
-                SymbolErrorKind::Io(_) => Code::Read,
-                SymbolErrorKind::ObjectTwice { .. } | SymbolErrorKind::Disagree { .. } => {
-                    Code::ConflictingMaps
-                }
-                _ => Code::MalformedMap,
-            },
+            Self::Symbols(error) => error.code(),
             Self::Refused(_) => Code::KernelRule,
             Self::Unfaithful(_) => Code::Unfaithful,
         }

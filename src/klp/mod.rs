@@ -20,6 +20,7 @@ pub mod rules;
 mod site;
 mod target;
 pub mod verify;
+mod wanted;
 
 pub use check::check;
 pub use convert::{Conversion, Failure, Options, ask, backend, convert};
@@ -35,3 +36,4 @@ pub use refusal::{Refusal, Warning};
 pub use rules::{Consequence, Rule, Violation};
 pub use site::{Site, Sites};
 pub use target::{NotAVersion, Target};
+pub use wanted::{explain_not_found, wanted_names};

@@ -1,41 +1,67 @@
-//! Files that are compressed, as distributions install modules.
+//! Files that may be compressed, as distributions install modules.
 //!
-//! They are told by their first bytes, before anything takes them for a damaged ELF file, and
-//! refused with the command that helps. Magic numbers: the formats' own specifications.
+//! Told by their first bytes, never by their names. Invariant: what comes out is bounded, whatever
+//! the file says.
 
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::SymbolErrorKind;
+use super::SymbolError;
+use super::image::Compression;
 
-/// The refusal of a file that starts with the magic number of a compressed format.
-pub(super) fn compression(magic: &[u8], path: &Path) -> Option<SymbolErrorKind> {
-    let (format, tool) = match magic {
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "xz -dk"),
-        [0x1f, 0x8b, ..] => ("gzip", "gzip -dk"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstd -dk"),
-        [b'B', b'Z', b'h', ..] => ("bzip2", "bzip2 -dk"),
-        _ => return None,
+/// A file that is read at any place.
+pub(super) trait Contents: Read + Seek {}
+
+impl<T: Read + Seek> Contents for T {}
+
+/// Opens a file; one that is compressed is decompressed into memory.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
+    let fail = |error: std::io::Error| SymbolError::new(path, error);
+    let mut file = File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(16).read_to_end(&mut bytes).map_err(fail)?;
+    let Some(compression) = Compression::of(&bytes) else {
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        return Ok(Box::new(file));
     };
-    Some(SymbolErrorKind::Compressed { format, command: format!("{tool} {}", path.display()) })
+    file.read_to_end(&mut bytes).map_err(fail)?;
+    let whole = compression.decompress(&bytes).map_err(|e| SymbolError::new(path, e))?;
+    Ok(Box::new(Cursor::new(whole)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+
+    fn contents(bytes: &[u8]) -> Result<Vec<u8>, SymbolError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let mut read = Vec::new();
+        open(file.path())?.read_to_end(&mut read).unwrap();
+        Ok(read)
+    }
 
     #[test]
-    fn compressed_files_are_refused_with_the_command_that_helps() {
-        let path = Path::new("a/m.ko");
-        for (magic, command) in [
-            (&b"\xfd7zXZ\0"[..], "xz -dk a/m.ko"),
-            (b"\x1f\x8b\x08\0\0\0", "gzip -dk a/m.ko"),
-            (b"\x28\xb5\x2f\xfd\0\0", "zstd -dk a/m.ko"),
-            (b"BZh91A", "bzip2 -dk a/m.ko"),
-        ] {
-            let text = compression(magic, path).unwrap().to_string();
-            assert!(text.ends_with(command), "{text}");
+    fn files_are_read_whether_compressed_or_not() {
+        assert_eq!(contents(b"\x7fELF").unwrap(), b"\x7fELF");
+        assert_eq!(contents(b"").unwrap(), b"");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"\x7fELF").unwrap();
+        assert_eq!(contents(&gzip.finish().unwrap()).unwrap(), b"\x7fELF");
+        let zstd = zstd::encode_all(&b"\x7fELF"[..], 1).unwrap();
+        assert_eq!(contents(&zstd).unwrap(), b"\x7fELF");
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(b"\x7fELF").unwrap();
+        assert_eq!(contents(&xz.finish().unwrap()).unwrap(), b"\x7fELF");
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_cut_off_is_refused() {
+        let zstd = zstd::encode_all(&[7; 4096][..], 1).unwrap();
+        for length in 5..zstd.len() {
+            assert!(contents(&zstd[..length]).is_err(), "{length}");
         }
-        assert!(compression(b"\x7fELF\x02\x01", path).is_none());
-        assert!(compression(b"", path).is_none());
     }
 }

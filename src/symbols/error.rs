@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::image::ImageError;
 use super::{Contradiction, MapError};
 use crate::klp::{NameError, ObjectName};
 
@@ -20,7 +21,8 @@ pub struct SymbolError {
 
 impl SymbolError {
     /// An error about a whole file.
-    pub(super) fn new(path: &Path, kind: impl Into<SymbolErrorKind>) -> Self {
+    #[must_use]
+    pub fn new(path: &Path, kind: impl Into<SymbolErrorKind>) -> Self {
         Self { path: path.into(), line: None, kind: kind.into() }
     }
 
@@ -49,14 +51,12 @@ pub enum SymbolErrorKind {
     /// The file is no map that can be used.
     #[error("{0}")]
     Map(MapError),
-    /// The file is compressed; the command makes a readable one.
-    #[error("compressed with {format}; decompress it first: {command}")]
-    Compressed {
-        /// Name of the format, such as `xz`.
-        format: &'static str,
-        /// The command line that decompresses the file.
-        command: String,
-    },
+    /// The file is no boot image, or is not decompressed.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The kernel's table has no data.
+    #[error("a kernel built without CONFIG_KALLSYMS_ALL, which livepatching needs")]
+    FunctionsOnly,
     /// The file is not a 64-bit ELF file.
     #[error("not a 64-bit ELF file")]
     NotElf,
@@ -125,6 +125,9 @@ pub enum SymbolErrorKind {
     /// There is no module below a folder.
     #[error("no module (.ko, .ko.xz, .ko.gz, .ko.zst) below this folder")]
     NoModules,
+    /// Nothing was told that a map could hold.
+    #[error("no symbols to make a map of")]
+    Nothing,
     /// A symbolic link leads back to a folder that it is in.
     #[error("a symbolic link that leads back to {path}", path = .0.display())]
     Loop(PathBuf),

@@ -3,11 +3,10 @@
 //! Below the two text sources. Invariant: a source is read through [`Input::open`] only, so that
 //! text in memory takes the way that a file takes.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::SymbolError;
+use super::{SymbolError, compressed};
 
 /// A text, and the file that messages call it.
 #[derive(Debug)]
@@ -33,10 +32,7 @@ impl Input {
     pub(super) fn open(&self) -> Result<Box<dyn Read + '_>, SymbolError> {
         match &self.bytes {
             Some(bytes) => Ok(Box::new(bytes.as_slice())),
-            None => {
-                let file = File::open(&self.path).map_err(|e| SymbolError::new(&self.path, e))?;
-                Ok(Box::new(file))
-            }
+            None => Ok(Box::new(compressed::open(&self.path)?)),
         }
     }
 }

@@ -17,8 +17,8 @@ use super::told::{Object, Scope, Symbol, Told};
 use super::{Export, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
-const HEADER: &str = "klp-convert-symbol-data.";
-const VERSION: &str = "0.1";
+pub(super) const HEADER: &str = "klp-convert-symbol-data.";
+pub(super) const VERSION: &str = "0.1";
 /// A list has neither blanks nor control characters.
 const ALLOWED: [u8; 2] = [b'\n'; 2];
 

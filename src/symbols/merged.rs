@@ -50,6 +50,35 @@ impl Merged {
         Ok(())
     }
 
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The objects, sorted by name.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// One object.
+    #[must_use]
+    pub fn object(&self, name: &ObjectName) -> Option<&Object> {
+        self.objects.get(name)
+    }
+
+    /// Every export with its name, in no particular order.
+    pub fn exports(&self) -> impl Iterator<Item = (&str, &Export)> {
+        let all = self.exports.iter();
+        all.flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
+    }
+
+    /// Whether an object exports a name.
+    #[must_use]
+    pub fn is_exported(&self, name: &str, owner: &ObjectName) -> bool {
+        self.exports.get(name).is_some_and(|owners| owners.contains_key(owner))
+    }
+
     /// Holds what was told of an object against the sources that have it without any of the names.
     ///
     /// # Errors

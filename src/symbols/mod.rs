@@ -9,12 +9,17 @@
 
 mod agree;
 mod answer;
+mod boot_image;
 mod compressed;
+mod diff;
 mod elf_object;
 mod error;
+mod explained;
+mod export;
 mod exports;
 #[cfg(test)]
 mod fixture;
+mod freed;
 pub mod image;
 mod input;
 mod kallsyms;
@@ -26,6 +31,7 @@ mod merged;
 mod module;
 mod near;
 mod note;
+mod reach;
 mod source;
 mod symvers;
 mod table;
@@ -36,12 +42,16 @@ mod wanted;
 
 pub use agree::Contradiction;
 pub use answer::{Answer, Binding, Candidate, Export, Kind, Order};
+pub use boot_image::BootImage;
+pub use diff::{Change, Changed, diff};
 pub use error::{SymbolError, SymbolErrorKind};
+pub use export::{write_kallsyms, write_list};
 pub use list::TextList;
 pub use map::{Map, MapError};
 pub use merged::Merged;
 pub use module::ModuleFile;
 pub use near::{Near, NearName};
+pub use reach::Reach;
 pub use source::{Sources, SymbolSource};
 pub use symvers::Symvers;
 pub use told::{BuildId, Kernel, KnownObjects, Object, Scope, Span, Symbol, Told};

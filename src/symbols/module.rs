@@ -5,12 +5,12 @@
 //! too. While the module is being loaded that is the file's table; afterwards it is a smaller one
 //! without what was freed (`is_core_symbol`). Invariant: a candidate has its rank in both.
 
-use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use object::elf;
 
+use super::compressed::Contents;
 use super::elf_object::Strings;
 use super::exports::Exports;
 use super::letter::{self, PER_CPU};
@@ -24,7 +24,7 @@ const MODINFO: &[u8] = b".modinfo";
 /// machines that free any (`module_init_section` in `kernel/module/main.c`).
 const INIT: &[u8] = b".init";
 
-/// A module file, not compressed.
+/// A module file, compressed or not.
 #[derive(Debug)]
 pub struct ModuleFile {
     path: PathBuf,
@@ -37,7 +37,7 @@ impl ModuleFile {
         Self { path: path.into() }
     }
 
-    fn open(&self) -> Result<ElfTable<File>, SymbolError> {
+    fn open(&self) -> Result<ElfTable<Box<dyn Contents>>, SymbolError> {
         ElfTable::open(&self.path)
     }
 

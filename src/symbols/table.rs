@@ -7,14 +7,13 @@
 
 mod symbol;
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use object::elf;
 use scroll::{Endian, Pread};
 
-use super::compressed::compression;
+use super::compressed::{self, Contents};
 use super::note::build_id;
 pub(super) use symbol::{Place, Symbol};
 
@@ -67,16 +66,10 @@ pub(super) struct ElfTable<R> {
     section_names: Vec<u8>,
 }
 
-impl ElfTable<File> {
-    /// Opens a file. One that is compressed is refused with the command that decompresses it.
+impl ElfTable<Box<dyn Contents>> {
+    /// Opens a file, compressed or not.
     pub(super) fn open(path: &Path) -> std::result::Result<Self, SymbolError> {
-        let mut file = File::open(path).map_err(|e| SymbolError::new(path, e))?;
-        let mut magic = Vec::new();
-        file.by_ref().take(6).read_to_end(&mut magic).map_err(|e| SymbolError::new(path, e))?;
-        if let Some(compressed) = compression(&magic, path) {
-            return Err(SymbolError::new(path, compressed));
-        }
-        Self::read(file).map_err(|kind| SymbolError::new(path, kind))
+        Self::read(compressed::open(path)?).map_err(|kind| SymbolError::new(path, kind))
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, Vmlinux};
+use super::{BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, Vmlinux};
 
 /// What a module's file is called behind its name.
 const MODULE_ENDS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
@@ -39,6 +39,7 @@ pub fn add_kernel(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }
     at("vmlinux").into_iter().for_each(|path| sources.push(Vmlinux::new(path)));
+    at("vmlinuz").into_iter().for_each(|path| sources.push(BootImage::new(path)));
     at("Module.symvers").into_iter().for_each(|path| sources.push(Symvers::new(path)));
     add_modules(folder, sources)
 }

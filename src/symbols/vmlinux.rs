@@ -4,16 +4,17 @@
 //! (`kallsyms_on_each_match_symbol` in `kernel/kallsyms.c`), which [`super::kallsyms`] knows.
 //! Invariant: only a linked image is read, never `vmlinux.o`, whose order is another one.
 
-use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use object::elf;
 
+use super::compressed::Contents;
 use super::elf_object::Strings;
 use super::exports::Exports;
+use super::freed::Freed;
 use super::table::ElfTable;
-use super::told::{Object, Scope, Told};
+use super::told::{Object, Scope, Symbol, Told};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use super::{kallsyms, letter};
 use crate::klp::ObjectName;
@@ -21,13 +22,6 @@ use crate::klp::ObjectName;
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
 const BANNER: &[u8] = b"linux_banner";
 const BANNER_START: &str = "Linux version ";
-/// Bounds of the memory that `free_initmem` gives back.
-const INIT_BEGIN: &[u8] = b"__init_begin";
-const INIT_END: &[u8] = b"__init_end";
-/// Ends of the names of per-CPU sections. They lie between those bounds, but only as the template
-/// from which each CPU's copy is made; what uses their addresses uses them as offsets.
-const PER_CPU: &[u8] = b"percpu";
-
 /// A linked vmlinux, with or without debug information.
 #[derive(Debug)]
 pub struct Vmlinux {
@@ -41,7 +35,7 @@ impl Vmlinux {
         Self { path: path.into() }
     }
 
-    fn open(&self) -> Result<ElfTable<File>, SymbolError> {
+    fn open(&self) -> Result<ElfTable<Box<dyn Contents>>, SymbolError> {
         let table = ElfTable::open(&self.path)?;
         linked(&table).map_err(|kind| SymbolError::new(&self.path, kind))?;
         Ok(table)
@@ -58,36 +52,31 @@ impl Vmlinux {
         let mut found = Vec::new();
         let mut exports = Exports::default();
         let mut banner = None;
-        let (mut init_begin, mut init_end) = (None, None);
+        let mut freed = Freed::default();
         table.visit(strings.symbols(), |symbol| {
-            match symbol.name {
-                BANNER => banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value)),
-                INIT_BEGIN => init_begin = Some(symbol.value),
-                INIT_END => init_end = Some(symbol.value),
-                _ => {}
+            if symbol.name == BANNER {
+                banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value));
             }
+            freed.see(symbol.name, symbol.value);
             if symbol.st_type() == elf::STT_FILE {
                 object.units.push(strings.name(&symbol));
             }
             exports.see(&symbol, scope);
             if scope.wants(symbol.name) && kallsyms::visible(&symbol) {
                 let init = symbol.section_name().starts_with(b".init");
-                let per_cpu = symbol.section_name().ends_with(PER_CPU);
                 let letter = letter::of_vmlinux(&symbol);
                 let told = strings.told(&symbol, letter, init, true);
-                found.push((kallsyms::rank(&symbol), per_cpu, told));
+                found.push((kallsyms::rank(&symbol), told));
             }
             Ok(())
         })?;
 
         found.sort_unstable_by_key(|(rank, ..)| *rank);
-        let freed = init_begin.zip(init_end);
         object.symbols = found
             .into_iter()
-            .map(|((address, ..), per_cpu, mut symbol)| {
-                let in_range = freed.is_some_and(|(begin, end)| (begin..end).contains(&address));
-                symbol.init |= in_range && !per_cpu;
-                symbol
+            .map(|((address, ..), symbol)| Symbol {
+                init: symbol.init || freed.has(address),
+                ..symbol
             })
             .collect();
         let mut release = None;

@@ -55,13 +55,13 @@ impl Compression {
     }
 
     /// The compression of a stream.
-    pub(super) fn of(stream: &[u8]) -> Option<Self> {
+    pub(in crate::symbols) fn of(stream: &[u8]) -> Option<Self> {
         use strum::IntoEnumIterator;
         Self::iter().find(|compression| stream.starts_with(compression.magic()))
     }
 
     /// Decompresses the stream at the start of `stream`.
-    pub(super) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
+    pub(in crate::symbols) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
         self.decompress_up_to(stream, KERNEL_MAX)
     }
 

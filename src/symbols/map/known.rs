@@ -12,7 +12,7 @@ use super::tables::ObjectEntry;
 use super::{Map, MapError, Opened, Section};
 use crate::klp::ObjectName;
 use crate::symbols::told::{KnownObjects, Object, Scope, Span, Symbol, Told};
-use crate::symbols::{BuildId, Export, Order};
+use crate::symbols::{BuildId, Export, Order, SymbolError};
 
 /// One object of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,14 @@ impl Map {
     ///
     /// # Errors
     /// [`MapError::Damaged`].
-    pub fn objects(&self) -> Result<Vec<MappedObject>, MapError> {
-        let table = self.0.table(Section::Objects)?;
+    pub fn objects(&self) -> Result<Vec<MappedObject>, SymbolError> {
+        self.0.objects().map_err(|error| SymbolError::new(&self.0.path, error))
+    }
+}
+
+impl Opened {
+    fn objects(&self) -> Result<Vec<MappedObject>, MapError> {
+        let table = self.table(Section::Objects)?;
         let object = |n| {
             let entry = ObjectEntry::read(table.get(n)?)?;
             Ok(MappedObject {

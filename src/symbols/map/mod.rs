@@ -112,10 +112,10 @@ impl Map {
         self.0.summary.exports
     }
 
-    /// Bytes of the file.
+    /// The file.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.0.bytes.len()
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
     }
 
     /// Checks every block, as a look-up checks the one that it reads.

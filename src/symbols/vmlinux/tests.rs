@@ -141,6 +141,8 @@ fn memory_that_is_freed_is_told_by_section_or_by_range_except_per_cpu() {
     assert_eq!(init_flags(&image), [false, true, false, false]);
     image.symbol("__init_begin", GLOBAL, init, BASE + 0x100);
     image.symbol("__init_end", GLOBAL, percpu, BASE + 0x400);
+    image.symbol("__per_cpu_start", GLOBAL, percpu, BASE + 0x300);
+    image.symbol("__per_cpu_end", GLOBAL, percpu, BASE + 0x310);
     assert_eq!(init_flags(&image), [false, true, true, false]);
 }
 

@@ -1,0 +1,68 @@
+//! `klp-convert symbols build`.
+
+use serde::Serialize;
+
+use super::super::args::Build;
+use super::super::overwrite::overwritten;
+use super::super::progress::Progress;
+use super::super::report::{Reporter, trouble};
+use super::super::{Outcome, output};
+use super::info::Summary;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::symbols::map::build;
+use crate::symbols::{Map, Scope, SymbolError, SymbolErrorKind};
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    output: String,
+    map: Summary,
+    /// What was left out.
+    diagnostics: &'a [Diagnostic],
+}
+
+pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
+    if let Some(diagnostic) = overwritten(&args.output, args.maps.files()) {
+        return reporter.failure(&[diagnostic], Outcome::Trouble);
+    }
+    let (sources, mut errors) = args.maps.gather();
+    if !errors.is_empty() && !args.keep_going {
+        return reporter.symbols(&errors);
+    }
+    let progress = Progress::new("reading", sources.len());
+    let (merged, refused) = sources.gather(Scope::All, |_| progress.step());
+    progress.finish();
+    errors.extend(refused);
+    if !errors.is_empty() && !args.keep_going {
+        return reporter.symbols(&errors);
+    }
+    if merged.objects().next().is_none() && merged.exports().next().is_none() {
+        errors.push(SymbolError::new(&args.output, SymbolErrorKind::Nothing));
+        return reporter.symbols(&errors);
+    }
+    let built = build(&merged).map_err(|error| SymbolError::new(&args.output, error));
+    let map = built.and_then(|bytes| Map::from_bytes(&args.output, bytes));
+    let map = match map {
+        Ok(map) => map,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    if let Err(error) = output::write_new(&args.output, map.bytes()) {
+        let diagnostic = trouble(Code::Write, &args.output, &error);
+        return reporter.failure(&[diagnostic], Outcome::Trouble);
+    }
+    let left_out: Vec<_> = errors
+        .iter()
+        .map(|error| Diagnostic { severity: Severity::Warning, ..error.diagnostic() })
+        .collect();
+    reporter.diagnostics(&left_out);
+    let summary = match Summary::of(&map) {
+        Ok(summary) => summary,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    if reporter.is_json() {
+        let output = args.output.display().to_string();
+        return reporter.json(&Document { output, map: summary, diagnostics: &left_out });
+    }
+    reporter.remark(&format!("{}: {summary}", args.output.display()));
+    Outcome::Done
+}

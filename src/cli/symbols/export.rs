@@ -1,0 +1,46 @@
+//! `klp-convert symbols export`.
+
+use std::io::{self, Write};
+
+use super::super::args::{Export, ListForm};
+use super::super::overwrite::overwritten;
+use super::super::progress::Progress;
+use super::super::report::{Reporter, trouble};
+use super::super::{Outcome, output};
+use crate::diagnostic::Code;
+use crate::symbols::{Merged, Scope, write_kallsyms, write_list};
+
+pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
+    let clash = args.output.as_deref().and_then(|output| overwritten(output, args.maps.files()));
+    if let Some(diagnostic) = clash {
+        return reporter.failure(&[diagnostic], Outcome::Trouble);
+    }
+    let (sources, mut errors) = args.maps.gather();
+    let progress = Progress::new("reading", sources.len());
+    let (merged, refused) = sources.gather(Scope::All, |_| progress.step());
+    progress.finish();
+    errors.extend(refused);
+    if !errors.is_empty() {
+        return reporter.symbols(&errors);
+    }
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write(args.form, &merged, &mut text);
+    match &args.output {
+        None => reporter.bytes(&text),
+        Some(path) => match output::write_new(path, &text) {
+            Ok(()) => Outcome::Done,
+            Err(error) => {
+                let diagnostic = trouble(Code::Write, path, &error);
+                reporter.failure(&[diagnostic], Outcome::Trouble)
+            }
+        },
+    }
+}
+
+fn write(form: ListForm, merged: &Merged, out: &mut impl Write) -> io::Result<()> {
+    match form {
+        ListForm::Klp => write_list(merged, out),
+        ListForm::Kallsyms => write_kallsyms(merged, out),
+    }
+}

@@ -1,0 +1,90 @@
+//! `klp-convert symbols info`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::Outcome;
+use super::super::args::Info;
+use super::super::report::Reporter;
+use crate::symbols::{BuildId, Kernel, Map, Order, SymbolError};
+
+/// What a map is of.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    kernel: Kernel,
+    /// The machine as distributions spell it.
+    machine: Option<&'static str>,
+    /// Build-id of vmlinux.
+    build_id: Option<BuildId>,
+    /// Whether the symbols of vmlinux are known.
+    vmlinux: bool,
+    /// How many modules' symbols are known.
+    modules: usize,
+    symbols: u64,
+    exports: u64,
+    /// Bytes of the file.
+    size: usize,
+}
+
+impl Summary {
+    pub(super) fn of(map: &Map) -> Result<Self, SymbolError> {
+        let objects = map.objects()?;
+        let told = || objects.iter().filter(|object| object.order.is_some());
+        let vmlinux = told().find(|object| object.name.is_vmlinux());
+        let kernel = map.kernel().clone();
+        let machine = kernel.machine.and_then(klp_arch::for_machine).map(klp_arch::Backend::name);
+        Ok(Self {
+            machine,
+            kernel,
+            build_id: vmlinux.and_then(|object| object.build_id.clone()),
+            vmlinux: vmlinux.is_some(),
+            modules: told().filter(|object| !object.name.is_vmlinux()).count(),
+            symbols: map.symbols(),
+            exports: map.exports(),
+            size: map.bytes().len(),
+        })
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let release = self.kernel.release.as_deref().unwrap_or("of unknown release");
+        write!(f, "kernel {release} ({}), ", self.machine.unwrap_or("unknown machine"))?;
+        let vmlinux = if self.vmlinux { "vmlinux" } else { "no vmlinux" };
+        write!(f, "{vmlinux} and {} modules, ", self.modules)?;
+        write!(f, "{} symbols, {} exports, {} bytes", self.symbols, self.exports, self.size)
+    }
+}
+
+pub(super) fn run(args: &Info, reporter: &Reporter) -> Outcome {
+    let opened = Map::open(&args.map).and_then(|map| {
+        map.verify()?;
+        let summary = Summary::of(&map)?;
+        Ok((summary, map))
+    });
+    let (summary, map) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    if reporter.is_json() {
+        return reporter.json(&summary);
+    }
+    let mut text = format!("{summary}\n");
+    if let Some(id) = &summary.build_id {
+        text += &format!("vmlinux build-id {id}\n");
+    }
+    if let (true, Ok(objects)) = (reporter.is_verbose(), map.objects()) {
+        for object in objects {
+            let order = match object.order {
+                None => "exports only",
+                Some(Order::Proven) => "positions proven",
+                Some(Order::Loaded) => "positions of a loaded module",
+                Some(Order::Alphabetical) => "positions not proven",
+            };
+            let id = object.build_id.map_or("no build-id".into(), |id| id.to_string());
+            text += &format!("{} {order}, {} source files, {id}\n", object.name, object.units);
+        }
+    }
+    reporter.text(&text)
+}

@@ -1,0 +1,98 @@
+//! `klp-convert symbols lookup`.
+
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use super::super::Outcome;
+use super::super::args::Lookup;
+use super::super::report::Reporter;
+use crate::klp::explain_not_found;
+use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
+
+/// What `--format json` prints, one for each name.
+#[derive(Serialize)]
+struct Found<'a> {
+    name: &'a str,
+    candidates: Vec<Row<'a>>,
+    /// Who exports the name; an ordinary relocation binds to it.
+    export: Option<&'a Export>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    candidate: &'a Candidate,
+    reach: Reach,
+}
+
+pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
+    let sources = match args.maps.sources() {
+        Ok(sources) => sources,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    let wanted = Wanted::new(args.names.iter().map(String::as_str));
+    let answer = match sources.answer(&wanted) {
+        Ok(answer) => answer,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    let found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
+    let missing = found.iter().filter(|f| f.candidates.is_empty() && f.export.is_none());
+    let missing: Vec<&str> = missing.map(|found| found.name).collect();
+    let printed =
+        if reporter.is_json() { reporter.json(&found) } else { reporter.text(&text(&found)) };
+    if missing.is_empty() {
+        return printed;
+    }
+    match explain_not_found(&missing, &sources) {
+        Ok(diagnostics) => reporter.diagnostics(&diagnostics),
+        Err(error) => return reporter.symbols(&[error]),
+    }
+    Outcome::Refused
+}
+
+fn find<'a>(name: &'a str, answer: &'a Answer) -> Found<'a> {
+    let export = answer.export(name);
+    let rows = answer.candidates(name).iter();
+    let candidates = rows.map(|candidate| Row { candidate, reach: answer.reach(candidate) });
+    Found { name, candidates: candidates.collect(), export }
+}
+
+fn text(found: &[Found<'_>]) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let titles = ["NAME", "OBJECT", "POSITION", "ADDRESS", "SIZE", "TYPE", "SECTION", "FILE"];
+    table.set_header(titles.into_iter().chain(["REACHED BY A LIVEPATCH"]));
+    for found in found {
+        for Row { candidate, reach } in &found.candidates {
+            let Candidate { object, name, position, homonyms, .. } = candidate;
+            let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+            table.add_row(vec![
+                name.clone(),
+                object.to_string(),
+                format!("{position}/{homonyms}"),
+                or(candidate.address.map(|address| format!("{address:#x}"))),
+                or(candidate.size.map(|size| size.to_string())),
+                or(candidate.letter.map(|letter| char::from(letter).to_string())),
+                or(candidate.section.clone()),
+                or(candidate.file.clone()),
+                reach.to_string(),
+            ]);
+        }
+        if let (Some(export), true) = (found.export, found.candidates.is_empty()) {
+            let mut row = vec![found.name.to_owned(), export.owner.to_string()];
+            row.extend(std::iter::repeat_n("-".to_owned(), 6));
+            row.push("exported; the owner's symbols are not known".into());
+            table.add_row(row);
+        }
+    }
+    for column in [2, 3, 4] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    if found.iter().all(|f| f.candidates.is_empty() && f.export.is_none()) {
+        text.clear();
+    }
+    text
+}

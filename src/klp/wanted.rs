@@ -1,0 +1,53 @@
+//! The names that a module wants of its kernel, and what to say of names that it does not have.
+
+use super::Failure;
+use super::advice;
+use crate::annotation::Annotations;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::elf::{Module, SymbolSection};
+use crate::resolve::{self, Unresolved};
+use crate::symbols::{Sources, SymbolError};
+
+/// Every name that the module leaves undefined, as its annotation calls it where it has one.
+pub(super) fn names(module: &Module<'_>) -> Vec<String> {
+    let annotations = Annotations::read(module).unwrap_or_default();
+    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
+    let names = undefined.filter_map(|symbol| match annotations.get(symbol.index) {
+        Some(annotation) => Some(annotation.name.as_str()),
+        None => std::str::from_utf8(symbol.name).ok(),
+    });
+    names.map(str::to_owned).collect()
+}
+
+/// The names that the module in these bytes wants of its kernel.
+///
+/// # Errors
+/// [`Failure::Elf`].
+pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Failure> {
+    Ok(names(&Module::parse(data)?))
+}
+
+/// What to say of names that no source has: probable causes and near names. Reads every source once
+/// more.
+///
+/// # Errors
+/// The first [`SymbolError`] of a source.
+pub fn explain_not_found(
+    names: &[&str],
+    sources: &Sources,
+) -> Result<Vec<Diagnostic>, SymbolError> {
+    let not_found = |name: &&str| {
+        let (causes, similar) = (Vec::new(), Vec::new());
+        Unresolved::NotFound { name: (*name).into(), owner: None, causes, similar }
+    };
+    let mut unresolved: Vec<_> = names.iter().map(not_found).collect();
+    resolve::suggest(sources, &mut unresolved.iter_mut().collect::<Vec<_>>())?;
+    let explain = |(name, reason): (&&str, &Unresolved)| Diagnostic {
+        severity: Severity::Error,
+        code: Code::NotFound,
+        file: (*name).into(),
+        message: reason.to_string(),
+        help: advice::unresolved(reason, None),
+    };
+    Ok(names.iter().zip(&unresolved).map(explain).collect())
+}

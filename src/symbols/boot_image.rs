@@ -1,0 +1,70 @@
+//! The boot image of a kernel: the table that the running kernel itself counts in.
+//!
+//! Needs no debug package: what distributions boot holds the table of `/proc/kallsyms`
+//! ([`super::image`]). It knows names, addresses and type letters in the order of counting, and no
+//! sizes or source files.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::freed::Freed;
+use super::letter::binding;
+use super::told::{Object, Scope, Symbol, Told};
+use super::{BuildId, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use super::{compressed, image};
+use crate::klp::ObjectName;
+
+/// A boot image: bzImage, Image, zboot, a linked vmlinux, compressed or not.
+#[derive(Debug)]
+pub struct BootImage {
+    path: PathBuf,
+}
+
+impl BootImage {
+    /// The kernel in this file, which is read when the source is asked.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    fn tell_from(&self, bytes: &[u8], scope: Scope<'_>) -> Result<Told, SymbolErrorKind> {
+        let table = image::read(bytes)?;
+        if !table.all {
+            return Err(SymbolErrorKind::FunctionsOnly);
+        }
+        let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
+        object.build_id = table.build_id.clone().map(BuildId);
+        let mut freed = Freed::default();
+        for symbol in table.iter() {
+            freed.see(symbol.name, symbol.address);
+            if scope.wants(symbol.name) {
+                let name = object.keep(symbol.name).ok_or(SymbolErrorKind::TooLarge)?;
+                object.symbols.push(Symbol {
+                    address: Some(symbol.address),
+                    letter: Some(symbol.letter),
+                    binding: binding(symbol.letter),
+                    ..Symbol::named(name)
+                });
+            }
+        }
+        for symbol in &mut object.symbols {
+            symbol.init = symbol.address.is_some_and(|address| freed.has(address));
+        }
+        let (release, machine) = (table.release, table.machine);
+        let kernel = Kernel { release, machine, endian: Some(table.endian) };
+        Ok(Told { kernel, objects: vec![object], ..Told::default() })
+    }
+}
+
+impl SymbolSource for BootImage {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        let mut bytes = Vec::new();
+        let read = compressed::open(&self.path)?.read_to_end(&mut bytes);
+        read.map_err(|error| SymbolError::new(&self.path, error))?;
+        self.tell_from(&bytes, scope).map_err(|kind| SymbolError::new(&self.path, kind))
+    }
+}

@@ -1,0 +1,35 @@
+//! Codes of what is wrong with sources of symbols.
+
+use super::{SymbolError, SymbolErrorKind};
+use crate::diagnostic::{Code, Diagnostic, Explained};
+
+impl SymbolError {
+    /// The error as a diagnostic about its file: what is wrong with a map is not a module's fault.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        let file = self.path.display().to_string();
+        let diagnostic = Diagnostic::error(&file, self);
+        let place = format!("{file}: ");
+        let message = diagnostic.message.strip_prefix(&place).map(str::to_owned);
+        let message = message.unwrap_or_else(|| diagnostic.message.clone());
+        Diagnostic { message, ..diagnostic }
+    }
+
+    /// Whether a file could not be read, rather than its contents refused.
+    #[must_use]
+    pub fn is_io(&self) -> bool {
+        matches!(self.kind, SymbolErrorKind::Io(_))
+    }
+}
+
+impl Explained for SymbolError {
+    fn code(&self) -> Code {
+        match self.kind {
+            SymbolErrorKind::Io(_) => Code::Read,
+            SymbolErrorKind::ObjectTwice { .. }
+            | SymbolErrorKind::Disagree { .. }
+            | SymbolErrorKind::Contradiction { .. } => Code::ConflictingMaps,
+            _ => Code::MalformedMap,
+        }
+    }
+}
