@@ -33,6 +33,7 @@ fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
             address: Some(BASE + u64::try_from(n).unwrap()),
             size: Some(8),
             file: Some(format!("{n}.c")),
+            unit: u32::try_from(n).ok(),
             section: None,
             binding: Some(Binding::Local),
             kind: Some(Kind::Function),

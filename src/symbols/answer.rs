@@ -86,6 +86,9 @@ pub struct Candidate {
     pub size: Option<u64>,
     /// The source file as the symbol table names it; local symbols only.
     pub file: Option<String>,
+    /// Number of its translation unit: the `STT_FILE` symbol that it stands behind, counted in its
+    /// object; local symbols only.
+    pub unit: Option<u32>,
     /// Name of the section that holds it.
     pub section: Option<String>,
     /// Binding, when the source tells.

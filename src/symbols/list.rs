@@ -148,6 +148,7 @@ fn candidate(object: &ObjectName, name: &str, position: NonZeroU32, homonyms: u3
         address: None,
         size: None,
         file: None,
+        unit: None,
         section: None,
         binding: None,
         kind: None,

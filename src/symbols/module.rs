@@ -143,6 +143,7 @@ impl Ranked {
             address: Some(symbol.value),
             size: Some(symbol.size),
             file: symbol.source_file(),
+            unit: symbol.unit(),
             section: symbol.shown_section(),
             binding: Some(symbol.binding()),
             kind: Some(symbol.kind()),

@@ -110,6 +110,7 @@ mod tests {
                     address: None,
                     size: None,
                     file: None,
+                    unit: None,
                     section: None,
                     binding: None,
                     kind: None,

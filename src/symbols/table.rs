@@ -74,6 +74,8 @@ pub(super) struct Symbol<'a> {
     pub(super) size: u64,
     /// Name of the `STT_FILE` symbol before it.
     file: &'a [u8],
+    /// Number of that symbol among those of its type, from 1.
+    unit: u64,
 }
 
 impl<'a> Symbol<'a> {
@@ -118,6 +120,13 @@ impl<'a> Symbol<'a> {
     /// Name of its section, to show.
     pub(super) fn shown_section(&self) -> Option<String> {
         self.section.map(|(_, name)| shown(name))
+    }
+
+    /// The number of a local symbol's `STT_FILE` symbol. One without a name is the linker's own, for
+    /// what is of no file.
+    pub(super) fn unit(&self) -> Option<u32> {
+        let known = self.binding() == Binding::Local && !self.file.is_empty();
+        u32::try_from(self.unit).ok().filter(|_| known)
     }
 
     /// The source file of a local symbol. The linker puts all globals behind the last file.
@@ -291,7 +300,7 @@ impl<R: Read + Seek> ElfTable<R> {
         let strings = self.contents(&strings)?;
         let indices = indices.map_or(Ok(Vec::new()), |section| self.contents(&section))?;
 
-        let mut file: &[u8] = b"";
+        let (mut file, mut unit): (&[u8], u64) = (b"", 0);
         let count = table.size / SYMBOL_SIZE as u64;
         let mut index = 0;
         while index < count {
@@ -300,8 +309,10 @@ impl<R: Read + Seek> ElfTable<R> {
             let at = at.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
             let bytes = self.bytes(at, block * SYMBOL_SIZE as u64)?;
             for entry in bytes.chunks_exact(SYMBOL_SIZE) {
-                let symbol = self.symbol(entry, index, &strings, &indices, file)?;
+                let symbol =
+                    Symbol { unit, ..self.symbol(entry, index, &strings, &indices, file)? };
                 if symbol.st_type() == elf::STT_FILE {
+                    unit += 1;
                     file = text(&strings, u64::from(field::<u32>(entry, 0, self.endian)?));
                 }
                 if index != 0 {
@@ -348,6 +359,7 @@ impl<R: Read + Seek> ElfTable<R> {
             value: field(entry, 8, endian)?,
             size: field(entry, 16, endian)?,
             file,
+            unit: 0,
         })
     }
 

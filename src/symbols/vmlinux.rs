@@ -143,6 +143,7 @@ fn candidate(object: &ObjectName, name: &str, symbol: &Symbol<'_>) -> Candidate 
         address: Some(symbol.value),
         size: Some(symbol.size),
         file: symbol.source_file(),
+        unit: symbol.unit(),
         section: symbol.shown_section(),
         binding: Some(symbol.binding()),
         kind: Some(symbol.kind()),
