@@ -7,7 +7,7 @@ use klp_arch::Backend;
 
 use super::verify::{self, Unfaithful};
 use super::{Patched, Plan, Refusal, Target, Warning, planner, rewrite, rules};
-use crate::annotation::Annotations;
+use crate::annotation::{Annotations, Which};
 use crate::elf::{ElfError, Module, SymbolSection};
 use crate::resolve::{self, Resolver};
 use crate::symbols::{Answer, Kernel, Sources, SymbolError, Wanted};
@@ -166,7 +166,7 @@ pub fn convert<'data>(
     Ok(Conversion { plan: planned.plan, warnings: planned.warnings, bytes })
 }
 
-/// Asks the sources about every name that the module leaves undefined.
+/// Asks the sources about every name that the module leaves undefined, and about every neighbour.
 ///
 /// # Errors
 /// [`SymbolError`] when a source cannot be read.
@@ -177,7 +177,11 @@ pub fn ask(module: &Module<'_>, sources: &Sources) -> Result<Answer, SymbolError
         Some(annotation) => Some(annotation.name.as_str()),
         None => std::str::from_utf8(s.name).ok(),
     });
-    sources.answer(&Wanted::new(names))
+    let neighbours = annotations.iter().filter_map(|a| match &a.which {
+        Which::NextTo(neighbour) => Some(neighbour.as_str()),
+        Which::Position(_) | Which::InFile(_) => None,
+    });
+    sources.answer(&Wanted::new(names.chain(neighbours)))
 }
 
 /// Adds near names to what was not found; they cost another pass over the sources.
