@@ -206,3 +206,6 @@ fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, SelectorFau
     }
     text.to_str().map_err(|_| SelectorFault::NotUtf8(field))
 }
+
+#[cfg(test)]
+mod tests;
