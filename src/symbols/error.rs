@@ -113,6 +113,32 @@ pub enum SymbolErrorKind {
     /// One object has more text than its tables can point into.
     #[error("more than 4 GiB of names")]
     TooLarge,
+    /// A line of `System.map` or `/proc/kallsyms` has another form.
+    #[error("not a row 'address letter name': {0}")]
+    Row(&'static str),
+    /// The last line of a table has no end, so that its name may be the start of a longer one.
+    #[error("the last line has no end: the file was probably cut off; make it anew")]
+    CutOff,
+    /// A table of symbols has no row.
+    #[error("no symbols: the file is empty")]
+    NoSymbols,
+    /// The one line that some packages install in the place of `System.map`.
+    #[error("a stand-in without symbols; the real System.map is in the {0}")]
+    StandIn(String),
+    /// A line of `System.map` has a lower address than the line before.
+    #[error(
+        "its address is below that of the line before, so this is not the System.map of a build"
+    )]
+    NotAscending,
+    /// `/proc/kallsyms` was read by someone who may not see addresses.
+    #[error(
+        "every address is 0, as kernel.kptr_restrict shows them to ordinary users; \
+         save it as root: sudo cat /proc/kallsyms >FILE"
+    )]
+    NoAddresses,
+    /// The parts of `/proc/kallsyms` stand in another order than the kernel shows them.
+    #[error("{0}: not one whole /proc/kallsyms; save it anew")]
+    KallsymsPart(&'static str),
     /// A line of `Module.symvers` has none of the three known layouts.
     #[error("not a line of Module.symvers: {0}")]
     Symvers(&'static str),

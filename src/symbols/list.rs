@@ -8,9 +8,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::answer::{EXPORT_PREFIX, HOMONYMS_MAX, KSYMTAB_PREFIX};
+use super::answer::{EXPORT_PREFIX, KSYMTAB_PREFIX};
+use super::homonyms::Homonyms;
 use super::input::Input;
 use super::lines::each_line;
 use super::told::{Object, Scope, Symbol, Told};
@@ -84,8 +85,7 @@ impl TextList {
         let path = self.input.path();
         let mut told = Told::default();
         let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
-        // How often the object has each name in question, so that a flood of one stays small.
-        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
+        let mut homonyms = Homonyms::default();
         self.scan(reader, |line| {
             let symbol = match line {
                 Line::Object(object) => {
@@ -93,30 +93,14 @@ impl TextList {
                         let first = path.display().to_string();
                         return Err(SymbolErrorKind::ObjectTwice { object, first });
                     }
-                    counts.clear();
+                    homonyms.clear();
                     told.objects.push(Object::new(object, path, Order::Alphabetical));
                     return Ok(());
                 }
                 Line::Symbol(symbol) => symbol,
             };
             let Some(object) = told.objects.last_mut() else { return Ok(()) };
-            let wanted = match scope {
-                Scope::All => true,
-                Scope::Names(names) => match names.find(symbol) {
-                    Some(name) => {
-                        let count = counts.entry(name).or_insert(0);
-                        *count += 1;
-                        if *count > HOMONYMS_MAX {
-                            let (name, object) = (name.into(), object.name.clone());
-                            let limit = HOMONYMS_MAX;
-                            return Err(SymbolErrorKind::TooMany { name, object, limit });
-                        }
-                        true
-                    }
-                    None => false,
-                },
-            };
-            if wanted {
+            if homonyms.admit(scope, &object.name, symbol)? {
                 // Homonyms stand side by side and share their text.
                 let last = object.symbols.last().map(|symbol| symbol.name);
                 let same = last.filter(|last| object.text(*last) == symbol);
@@ -174,6 +158,7 @@ impl SymbolSource for TextList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::symbols::answer::HOMONYMS_MAX;
     use crate::symbols::{Answer, Merged, Wanted};
     use proptest::prelude::*;
 

@@ -12,6 +12,7 @@ use object::elf;
 
 use super::elf_object::Strings;
 use super::exports::Exports;
+use super::init_memory::InitMemory;
 use super::table::ElfTable;
 use super::told::{Object, Scope, Told};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
@@ -21,11 +22,7 @@ use crate::klp::ObjectName;
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
 const BANNER: &[u8] = b"linux_banner";
 const BANNER_START: &str = "Linux version ";
-/// Bounds of the memory that `free_initmem` gives back.
-const INIT_BEGIN: &[u8] = b"__init_begin";
-const INIT_END: &[u8] = b"__init_end";
-/// Ends of the names of per-CPU sections. They lie between those bounds, but only as the template
-/// from which each CPU's copy is made; what uses their addresses uses them as offsets.
+/// Ends of the names of per-CPU sections, of which [`InitMemory`] knows those with bounds.
 const PER_CPU: &[u8] = b"percpu";
 
 /// A linked vmlinux, with or without debug information.
@@ -58,14 +55,12 @@ impl Vmlinux {
         let mut found = Vec::new();
         let mut exports = Exports::default();
         let mut banner = None;
-        let (mut init_begin, mut init_end) = (None, None);
+        let mut init_memory = InitMemory::default();
         table.visit(strings.symbols(), |symbol| {
-            match symbol.name {
-                BANNER => banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value)),
-                INIT_BEGIN => init_begin = Some(symbol.value),
-                INIT_END => init_end = Some(symbol.value),
-                _ => {}
+            if symbol.name == BANNER {
+                banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value));
             }
+            init_memory.see(symbol.name, symbol.value);
             if symbol.st_type() == elf::STT_FILE {
                 object.units.push(strings.name(&symbol));
             }
@@ -75,18 +70,17 @@ impl Vmlinux {
                 let per_cpu = symbol.section_name().ends_with(PER_CPU);
                 let letter = letter::of_vmlinux(&symbol);
                 let told = strings.told(&symbol, letter, init, true);
-                found.push((kallsyms::rank(&symbol), per_cpu, told));
+                let rank = kallsyms::rank(symbol.value, letter, symbol.index);
+                found.push((rank, per_cpu, told));
             }
             Ok(())
         })?;
 
         found.sort_unstable_by_key(|(rank, ..)| *rank);
-        let freed = init_begin.zip(init_end);
         object.symbols = found
             .into_iter()
             .map(|((address, ..), per_cpu, mut symbol)| {
-                let in_range = freed.is_some_and(|(begin, end)| (begin..end).contains(&address));
-                symbol.init |= in_range && !per_cpu;
+                symbol.init |= init_memory.frees(address) && !per_cpu;
                 symbol
             })
             .collect();
