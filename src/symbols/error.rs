@@ -77,9 +77,12 @@ pub enum SymbolErrorKind {
     /// The first line is not the header of a symbol list.
     #[error("not a symbol list: the first line is not 'klp-convert-symbol-data.0.1'")]
     NoHeader,
-    /// The header names another version than 0.1.
-    #[error("symbol list of version '{0}', only 0.1 is known")]
+    /// The header names another version than 0.1 and 0.2.
+    #[error("symbol list of version '{0}', only 0.1 and 0.2 are known")]
     Version(String),
+    /// A line of a list 0.2 introduces a source file and does not name it.
+    #[error("'-' without the name of a source file")]
+    NoFile,
     /// A line ends in a carriage return. It would become a part of every name, so none would match.
     #[error("line ends in a carriage return; convert the file: sed -i 's/\\r$//' FILE")]
     CarriageReturn,
