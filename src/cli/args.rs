@@ -80,6 +80,10 @@ pub(super) enum Command {
 /// the options that a command has behind it.
 const SYMBOLS: &str = "Kernel symbols";
 
+/// The options of [`Maps`] that name a source.
+const SOURCES: [&str; 8] =
+    ["symbols", "kernel", "image", "vmlinux", "modules", "symvers", "system_map", "kallsyms"];
+
 /// Where the symbols of the target kernel come from; several together make one map.
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct Maps {
@@ -101,16 +105,19 @@ pub(super) struct Maps {
     /// Exports of the target kernel: Module.symvers
     #[arg(long = "symvers", help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) symvers: Vec<PathBuf>,
+    /// System.map of the target kernel
+    #[arg(long, help_heading = SYMBOLS, value_name = "FILE")]
+    pub(super) system_map: Option<PathBuf>,
+    /// A saved /proc/kallsyms of the target kernel
+    #[arg(long, help_heading = SYMBOLS, value_name = "FILE")]
+    pub(super) kallsyms: Option<PathBuf>,
     /// Take the symbols although they are of another release than the module's vermagic
     #[arg(long)]
     pub(super) allow_stale_map: bool,
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(group = ArgGroup::new("map")
-    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
-    .multiple(true)
-    .required(true))]
+#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
 pub(super) struct Convert {
     /// The module to convert
     #[arg(value_name = "IN.ko")]
@@ -197,10 +204,7 @@ pub(super) enum SymbolsCommand {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(group = ArgGroup::new("map")
-    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
-    .multiple(true)
-    .required(true))]
+#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
 pub(super) struct Build {
     #[command(flatten)]
     pub(super) maps: Maps,
@@ -213,10 +217,7 @@ pub(super) struct Build {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(group = ArgGroup::new("map")
-    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
-    .multiple(true)
-    .required(true))]
+#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
 pub(super) struct Lookup {
     /// The names
     #[arg(value_name = "NAME", required = true)]
@@ -235,10 +236,7 @@ pub(super) enum ListForm {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(group = ArgGroup::new("map")
-    .args(["symbols", "kernel", "image", "vmlinux", "modules", "symvers"])
-    .multiple(true)
-    .required(true))]
+#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
 pub(super) struct Export {
     #[command(flatten)]
     pub(super) maps: Maps,

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::args::Maps;
 use crate::symbols::{
-    BootImage, Map, ModuleFile, Sources, SymbolError, Symvers, TextList, Vmlinux, add_kernel,
-    add_modules,
+    BootImage, Map, ModuleFile, ProcKallsyms, Sources, SymbolError, Symvers, SystemMap, TextList,
+    Vmlinux, add_kernel, add_modules,
 };
 
 impl Maps {
@@ -16,7 +16,9 @@ impl Maps {
         let mut sources = Sources::new();
         let mut errors = Vec::new();
         if let Some(folder) = &self.kernel {
-            errors.extend(add_kernel(folder, &mut sources));
+            let elsewhere = [&self.image, &self.vmlinux, &self.system_map, &self.kallsyms];
+            let elsewhere = elsewhere.iter().any(|path| path.is_some());
+            errors.extend(add_kernel(folder, elsewhere, &mut sources));
         }
         self.image.iter().for_each(|path| sources.push(BootImage::new(path)));
         self.vmlinux.iter().for_each(|path| sources.push(Vmlinux::new(path)));
@@ -28,6 +30,8 @@ impl Maps {
             }
         }
         self.symvers.iter().for_each(|path| sources.push(Symvers::new(path)));
+        self.system_map.iter().for_each(|path| sources.push(SystemMap::new(path)));
+        self.kallsyms.iter().for_each(|path| sources.push(ProcKallsyms::new(path)));
         for path in &self.symbols {
             if is_map(path) {
                 match Map::open(path) {
@@ -58,7 +62,10 @@ impl Maps {
         let modules = self.modules.iter().map(|path| ("--module", path));
         let symvers = self.symvers.iter().map(|path| ("--symvers", path));
         let symbols = self.symbols.iter().map(|path| ("--symbols", path));
+        let system_map = self.system_map.iter().map(|path| ("--system-map", path));
+        let kallsyms = self.kallsyms.iter().map(|path| ("--kallsyms", path));
         let all = kernel.chain(image).chain(vmlinux).chain(modules).chain(symvers).chain(symbols);
+        let all = all.chain(system_map).chain(kallsyms);
         all.map(|(option, path)| (option, path.as_path()))
     }
 }

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::freed::Freed;
+use super::init_memory::InitMemory;
 use super::letter::binding;
 use super::told::{Object, Scope, Symbol, Told};
 use super::{BuildId, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
@@ -34,9 +34,9 @@ impl BootImage {
         }
         let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
-        let mut freed = Freed::default();
+        let mut init_memory = InitMemory::default();
         for symbol in table.iter() {
-            freed.see(symbol.name, symbol.address);
+            init_memory.see(symbol.name, symbol.address);
             if scope.wants(symbol.name) {
                 let name = object.keep(symbol.name).ok_or(SymbolErrorKind::TooLarge)?;
                 object.symbols.push(Symbol {
@@ -48,7 +48,7 @@ impl BootImage {
             }
         }
         for symbol in &mut object.symbols {
-            symbol.init = symbol.address.is_some_and(|address| freed.has(address));
+            symbol.init = symbol.address.is_some_and(|address| init_memory.frees(address));
         }
         let (release, machine) = (table.release, table.machine);
         let kernel = Kernel { release, machine, endian: Some(table.endian) };

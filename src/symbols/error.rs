@@ -80,9 +80,12 @@ pub enum SymbolErrorKind {
     /// The first line is not the header of a symbol list.
     #[error("not a symbol list: the first line is not 'klp-convert-symbol-data.0.1'")]
     NoHeader,
-    /// The header names another version than 0.1.
-    #[error("symbol list of version '{0}', only 0.1 is known")]
+    /// The header names another version than 0.1 and 0.2.
+    #[error("symbol list of version '{0}', only 0.1 and 0.2 are known")]
     Version(String),
+    /// A line of a list 0.2 introduces a source file and does not name it.
+    #[error("'-' without the name of a source file")]
+    NoFile,
     /// A line ends in a carriage return. It would become a part of every name, so none would match.
     #[error("line ends in a carriage return; convert the file: sed -i 's/\\r$//' FILE")]
     CarriageReturn,
@@ -122,6 +125,9 @@ pub enum SymbolErrorKind {
          /lib/modules/RELEASE)"
     )]
     NoKernel,
+    /// An installed tree has the modules only.
+    #[error("modules without their kernel; add the boot image: --image /boot/vmlinuz-RELEASE")]
+    NoVmlinux,
     /// There is no module below a folder.
     #[error("no module (.ko, .ko.xz, .ko.gz, .ko.zst) below this folder")]
     NoModules,
@@ -131,6 +137,32 @@ pub enum SymbolErrorKind {
     /// A symbolic link leads back to a folder that it is in.
     #[error("a symbolic link that leads back to {path}", path = .0.display())]
     Loop(PathBuf),
+    /// A line of `System.map` or `/proc/kallsyms` has another form.
+    #[error("not a row 'address letter name': {0}")]
+    Row(&'static str),
+    /// The last line of a table has no end, so that its name may be the start of a longer one.
+    #[error("the last line has no end: the file was probably cut off; make it anew")]
+    CutOff,
+    /// A table of symbols has no row.
+    #[error("no symbols: the file is empty")]
+    NoSymbols,
+    /// The one line that some packages install in the place of `System.map`.
+    #[error("a stand-in without symbols; the real System.map is in the {0}")]
+    StandIn(String),
+    /// A line of `System.map` has a lower address than the line before.
+    #[error(
+        "its address is below that of the line before, so this is not the System.map of a build"
+    )]
+    NotAscending,
+    /// `/proc/kallsyms` was read by someone who may not see addresses.
+    #[error(
+        "every address is 0, as kernel.kptr_restrict shows them to ordinary users; \
+         save it as root: sudo cat /proc/kallsyms >FILE"
+    )]
+    NoAddresses,
+    /// The parts of `/proc/kallsyms` stand in another order than the kernel shows them.
+    #[error("{0}: not one whole /proc/kallsyms; save it anew")]
+    KallsymsPart(&'static str),
     /// A line of `Module.symvers` has none of the three known layouts.
     #[error("not a line of Module.symvers: {0}")]
     Symvers(&'static str),

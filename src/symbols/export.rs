@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::list::{HEADER, VERSION};
+use super::list::HEADER;
 use super::{Merged, Object, Symbol};
 
 /// Writes `symbols.klp`, version 0.1: per object, vmlinux first, its names in alphabetical order, as
@@ -11,7 +11,7 @@ use super::{Merged, Object, Symbol};
 /// # Errors
 /// Those of the writer.
 pub fn write_list(merged: &Merged, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{HEADER}{VERSION}")?;
+    writeln!(out, "{HEADER}0.1")?;
     for object in vmlinux_first(merged) {
         writeln!(out, "*{}", object.name)?;
         let names = object.symbols.iter().map(|symbol| object.text(symbol.name));

@@ -1,6 +1,6 @@
 //! Where a text source comes from: a file, or memory.
 //!
-//! Below the two text sources. Invariant: a source is read through [`Input::open`] only, so that
+//! Below the text sources. Invariant: a source is read through [`Input::open`] only, so that
 //! text in memory takes the way that a file takes.
 
 use std::io::Read;

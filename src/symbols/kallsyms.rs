@@ -136,10 +136,22 @@ fn type_is_listed(symbol: &Symbol<'_>) -> bool {
     }
 }
 
+/// Whether the kernel's table has a symbol of which `nm` prints this letter.
+pub(super) fn lists(letter: u8, name: &[u8]) -> bool {
+    // Types that `mksysmap` (`aNUw`) and `kallsyms` (`unAa`) drop.
+    let dropped = match letter {
+        b'N' | b'n' | b'U' | b'u' | b'w' | b'a' => true,
+        b'A' => !ABSOLUTE.iter().any(|kept| kept.as_bytes() == name),
+        _ => false,
+    };
+    !dropped && name.len() < NAME_LEN && !name_is_hidden(name)
+}
+
 /// What the kernel's table is sorted by, for symbols of one name (`compare_symbols`): the address,
-/// then weak ones last, then the order of the input.
-pub(super) fn rank(symbol: &Symbol<'_>) -> (u64, bool, u64) {
-    (symbol.value, symbol.binding() == Binding::Weak, symbol.index)
+/// then those last that `nm` calls weak (a weak object, `V`, it does not take for weak), then the
+/// order of the input.
+pub(super) fn rank(address: u64, letter: u8, input: u64) -> (u64, bool, u64) {
+    (address, letter.eq_ignore_ascii_case(&b'w'), input)
 }
 
 #[cfg(test)]

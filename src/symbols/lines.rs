@@ -1,6 +1,6 @@
 //! The lines of a text file of any size, a block at a time.
 //!
-//! Below the two text sources. Invariant: what a visitor sees is UTF-8 without control characters,
+//! Below the text sources. Invariant: what a visitor sees is UTF-8 without control characters,
 //! and memory is one block, whatever the file holds.
 
 use std::io::Read;

@@ -1,16 +1,20 @@
-//! Text lists of symbols: `symbols.klp` and `Symbols.list`, version 0.1.
+//! Text lists of symbols: `symbols.klp` and `Symbols.list`, versions 0.1 and 0.2.
 //!
 //! A header line, then per object a line `*object` and one line per symbol, made by kbuild with
 //! `nm -f posix | cut -f1` (klp-convert v2 to v7). The list is alphabetical, so it proves how often a
 //! name occurs in an object but not which occurrence is the first; and what a module leaves undefined
-//! stands in it as if the module defined it. Invariant: only wanted names are kept.
+//! stands in it as if the module defined it. Version 0.2, which was only ever a draft on the
+//! livepatch list, puts a line `-file.c` before the symbols of each source file, so that homonyms are
+//! told apart by their files; within a file the list is alphabetical still, and the files stand in no
+//! order that the kernel knows. Invariant: only wanted names are kept.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::answer::{EXPORT_PREFIX, HOMONYMS_MAX, KSYMTAB_PREFIX};
+use super::answer::{EXPORT_PREFIX, KSYMTAB_PREFIX};
+use super::homonyms::Homonyms;
 use super::input::Input;
 use super::lines::each_line;
 use super::told::{Object, Scope, Symbol, Told};
@@ -18,13 +22,22 @@ use super::{Export, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
 pub(super) const HEADER: &str = "klp-convert-symbol-data.";
-pub(super) const VERSION: &str = "0.1";
 /// A list has neither blanks nor control characters.
 const ALLOWED: [u8; 2] = [b'\n'; 2];
+
+/// The versions that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// Objects and symbols.
+    V0_1,
+    /// Source files, too.
+    V0_2,
+}
 
 /// One line behind the header.
 enum Line<'a> {
     Object(ObjectName),
+    File(&'a [u8]),
     Symbol(&'a [u8]),
 }
 
@@ -59,11 +72,11 @@ impl TextList {
         reader: impl Read,
         mut see: impl FnMut(Line<'_>) -> Result<(), SymbolErrorKind>,
     ) -> Result<(), SymbolError> {
-        let (mut headed, mut entered) = (false, false);
+        let (mut version, mut entered) = (None, false);
         each_line(self.input.path(), reader, ALLOWED, |number, line| match (number, line) {
             (1, header) => {
-                headed = true;
-                check_header(header)
+                version = Some(version_of(header)?);
+                Ok(())
             }
             (_, [b'*', name @ ..]) => {
                 entered = true;
@@ -71,9 +84,13 @@ impl TextList {
             }
             (_, []) => Ok(()),
             (_, _) if !entered => Err(SymbolErrorKind::NoObject),
+            (_, [b'-', file @ ..]) if version == Some(Version::V0_2) => match file {
+                [] => Err(SymbolErrorKind::NoFile),
+                file => see(Line::File(file)),
+            },
             (_, symbol) => see(Line::Symbol(symbol)),
         })?;
-        if headed {
+        if version.is_some() {
             Ok(())
         } else {
             Err(SymbolError::new(self.input.path(), SymbolErrorKind::NoHeader))
@@ -84,8 +101,8 @@ impl TextList {
         let path = self.input.path();
         let mut told = Told::default();
         let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
-        // How often the object has each name in question, so that a flood of one stays small.
-        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
+        let mut homonyms = Homonyms::default();
+        let mut unit = None;
         self.scan(reader, |line| {
             let symbol = match line {
                 Line::Object(object) => {
@@ -93,35 +110,28 @@ impl TextList {
                         let first = path.display().to_string();
                         return Err(SymbolErrorKind::ObjectTwice { object, first });
                     }
-                    counts.clear();
+                    homonyms.clear();
+                    unit = None;
                     told.objects.push(Object::new(object, path, Order::Alphabetical));
+                    return Ok(());
+                }
+                Line::File(file) => {
+                    let Some(object) = told.objects.last_mut() else { return Ok(()) };
+                    let file = object.keep(file).ok_or(SymbolErrorKind::TooLarge)?;
+                    let index = u32::try_from(object.units.len());
+                    unit = Some(index.map_err(|_| SymbolErrorKind::TooLarge)?);
+                    object.units.push(file);
                     return Ok(());
                 }
                 Line::Symbol(symbol) => symbol,
             };
             let Some(object) = told.objects.last_mut() else { return Ok(()) };
-            let wanted = match scope {
-                Scope::All => true,
-                Scope::Names(names) => match names.find(symbol) {
-                    Some(name) => {
-                        let count = counts.entry(name).or_insert(0);
-                        *count += 1;
-                        if *count > HOMONYMS_MAX {
-                            let (name, object) = (name.into(), object.name.clone());
-                            let limit = HOMONYMS_MAX;
-                            return Err(SymbolErrorKind::TooMany { name, object, limit });
-                        }
-                        true
-                    }
-                    None => false,
-                },
-            };
-            if wanted {
+            if homonyms.admit(scope, &object.name, symbol)? {
                 // Homonyms stand side by side and share their text.
                 let last = object.symbols.last().map(|symbol| symbol.name);
                 let same = last.filter(|last| object.text(*last) == symbol);
                 let name = same.or_else(|| object.keep(symbol)).ok_or(SymbolErrorKind::TooLarge)?;
-                object.symbols.push(Symbol::named(name));
+                object.symbols.push(Symbol { unit, ..Symbol::named(name) });
             }
             let mark = [KSYMTAB_PREFIX, EXPORT_PREFIX];
             if symbol.starts_with(b"__")
@@ -137,10 +147,12 @@ impl TextList {
     }
 }
 
-/// klp-convert compared 27 bytes, so that it took a list of version 0.10 for one of 0.1.
-fn check_header(line: &[u8]) -> Result<(), SymbolErrorKind> {
+/// The version in the header. klp-convert compared 27 bytes, so that it took a list of version 0.10
+/// for one of 0.1.
+fn version_of(line: &[u8]) -> Result<Version, SymbolErrorKind> {
     match line.strip_prefix(HEADER.as_bytes()) {
-        Some(version) if version == VERSION.as_bytes() => Ok(()),
+        Some(b"0.1") => Ok(Version::V0_1),
+        Some(b"0.2") => Ok(Version::V0_2),
         Some(version) => {
             let version = String::from_utf8_lossy(version.get(..16).unwrap_or(version));
             Err(SymbolErrorKind::Version(version.into_owned()))
@@ -164,7 +176,7 @@ impl SymbolSource for TextList {
             match (line, &object) {
                 (Line::Object(entered), _) => object = Some(entered),
                 (Line::Symbol(symbol), Some(object)) => near.offer(object, symbol),
-                (Line::Symbol(_), None) => {}
+                (Line::Symbol(_), None) | (Line::File(_), _) => {}
             }
             Ok(())
         })
@@ -174,6 +186,7 @@ impl SymbolSource for TextList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::symbols::answer::HOMONYMS_MAX;
     use crate::symbols::{Answer, Merged, Wanted};
     use proptest::prelude::*;
 
@@ -228,13 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn only_version_0_1_is_read() {
-        for version in ["0.2", "0.10", "0.1 ", "1", ""] {
+    fn only_versions_0_1_and_0_2_are_read() {
+        for version in ["0.3", "0.20", "0.10", "0.1 ", "1", ""] {
             let text = refused(&format!("klp-convert-symbol-data.{version}\n*vmlinux\n"));
             let claim = if version == "0.1 " {
                 "symbols.klp:1: white space, which no line may have".into()
             } else {
-                format!("symbols.klp:1: symbol list of version '{version}', only 0.1 is known")
+                format!(
+                    "symbols.klp:1: symbol list of version '{version}', only 0.1 and 0.2 are known"
+                )
             };
             assert_eq!(text, claim);
         }
@@ -242,6 +257,44 @@ mod tests {
             assert!(refused(text).contains("not a symbol list"), "{text}");
         }
         assert!(read(b"klp-convert-symbol-data.0.1", &[]).is_ok(), "a list of no objects");
+    }
+
+    const FILES: &str = "klp-convert-symbol-data.0.2\n*vmlinux\nasm\nfoo\n-fs/base.c\nbar\nfoo\n\
+                         -fs/base.c\nfoo\n-mm/slab.c\n*m\nfoo\n-m.c\nfoo\n";
+
+    #[test]
+    fn in_version_0_2_a_symbol_belongs_to_the_file_before_it() {
+        let answer = read(FILES.as_bytes(), &["foo", "-m.c"]).unwrap();
+        let found: Vec<_> = answer
+            .candidates("foo")
+            .iter()
+            .map(|c| (c.object.as_str(), c.position.get(), c.file.as_deref(), c.unit))
+            .collect();
+        let expected = [
+            ("vmlinux", 1, None, None),
+            ("vmlinux", 2, Some("fs/base.c"), Some(0)),
+            ("vmlinux", 3, Some("fs/base.c"), Some(1)),
+            ("m", 1, None, None),
+            ("m", 2, Some("m.c"), Some(0)),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(answer.candidates("-m.c"), []);
+        assert!(answer.candidates("foo").iter().all(|c| c.order == Order::Alphabetical));
+    }
+
+    #[test]
+    fn in_version_0_1_a_line_with_a_dash_is_a_symbol() {
+        let text = FILES.replace("0.2", "0.1");
+        let answer = read(text.as_bytes(), &["foo", "-m.c"]).unwrap();
+        assert!(answer.candidates("foo").iter().all(|c| c.file.is_none()));
+        assert_eq!(answer.candidates("-m.c").len(), 1);
+    }
+
+    #[test]
+    fn a_file_without_a_name_or_an_object_is_refused() {
+        let body = |text: &str| refused(&format!("klp-convert-symbol-data.0.2\n{text}"));
+        assert!(body("-a.c\n*vmlinux\n").starts_with("symbols.klp:2: symbol before"));
+        assert!(body("*vmlinux\n-\n").starts_with("symbols.klp:3: '-' without the name"));
     }
 
     #[test]
@@ -266,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_list_is_recognised_by_its_start() {
-        assert!(TextList::is_one(b"klp-convert-symbol-data.0.2\n"));
+        assert!(TextList::is_one(b"klp-convert-symbol-data.0.3\n"));
         assert!(!TextList::is_one(b"\x7fELF"));
     }
 
@@ -280,9 +333,11 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_give_an_answer_or_an_error(
-            tail in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'*'), Just(b'f'), any::<u8>()], 0..200),
+            files in any::<bool>(),
+            tail in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'*'), Just(b'-'), Just(b'f'), any::<u8>()], 0..200),
         ) {
-            let mut text = b"klp-convert-symbol-data.0.1\n*vmlinux\n".to_vec();
+            let version = if files { "0.2" } else { "0.1" };
+            let mut text = format!("klp-convert-symbol-data.{version}\n*vmlinux\n").into_bytes();
             text.extend(&tail);
             if let Ok(answer) = read(&text, &["f"]) {
                 prop_assert!(answer.candidates("f").len() <= tail.len());

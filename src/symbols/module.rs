@@ -23,6 +23,9 @@ const MODINFO: &[u8] = b".modinfo";
 /// Start of the names of sections that are freed when a module's init function has returned, on
 /// machines that free any (`module_init_section` in `kernel/module/main.c`).
 const INIT: &[u8] = b".init";
+/// Sections from which the loader takes `SHF_ALLOC`, so that they are not kept
+/// (`rewrite_section_headers` in `kernel/module/main.c`).
+const UNKEPT: [&[u8]; 4] = [MODINFO, b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
 
 /// A module file, compressed or not.
 #[derive(Debug)]
@@ -103,7 +106,9 @@ impl ModuleFile {
 
 /// Whether a symbol outside of the init part stays in the module's table (`is_core_symbol`).
 fn stays(symbol: &Symbol<'_>) -> bool {
-    symbol.section.is_some_and(|(section, name)| name == PER_CPU || section.has(elf::SHF_ALLOC))
+    symbol.section.is_some_and(|(section, name)| {
+        name == PER_CPU || (section.has(elf::SHF_ALLOC) && !UNKEPT.contains(&name))
+    })
 }
 
 impl SymbolSource for ModuleFile {
@@ -186,6 +191,16 @@ mod tests {
         let answer = ask(&image, &["f"]).unwrap();
         let flags: Vec<_> = answer.candidates("f").iter().map(|c| (c.init, c.drifts())).collect();
         assert_eq!(flags, [(true, true), (false, true), (false, true), (false, true)]);
+    }
+
+    #[test]
+    fn what_the_loader_reads_from_the_file_alone_leaves_with_the_init_part() {
+        let (mut image, text) = module(Endian::Little, b"name=m\0");
+        let versions = image.section("__versions", ALLOC, 0, &[0; 64]);
+        image.symbol("f", LOCAL, text - 1, 1);
+        image.symbol("f", LOCAL, versions, 2);
+        image.symbol("f", LOCAL, text, 3);
+        assert_eq!(ranks(&image, "f"), [(1, 1, None), (2, 2, None), (3, 3, Some(1))]);
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Sources {
         self.sources.len()
     }
 
+    /// The files, in the order of adding.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(|source| source.path())
+    }
+
     /// Asks every source, on all processors, and says `done` for each. Sources that cannot be used
     /// or do not fit to the others are told beside the result, which is without them.
     pub fn gather(

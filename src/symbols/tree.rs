@@ -11,18 +11,23 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, Vmlinux};
+use super::{
+    BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, SystemMap, Vmlinux,
+};
 
 /// What a module's file is called behind its name.
 const MODULE_ENDS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
+/// What boot images are called before `-RELEASE`.
+const BOOT_IMAGES: [&str; 4] = ["vmlinuz", "vmlinux", "Image", "image"];
 /// Links in an installed tree that lead to the build tree.
 const LINKS: [&str; 2] = ["build", "source"];
 
-/// Adds the kernel of a build tree or of an installed tree.
+/// Adds the kernel of a build tree or of an installed tree. Where an installed one has no vmlinux and
+/// none is given `elsewhere`, the boot image of its release is looked for in the `boot` beside it.
 ///
 /// Gives what went wrong: [`SymbolErrorKind::NoKernel`] where the folder is neither,
-/// [`SymbolErrorKind::NoModules`], and what cannot be read.
-pub fn add_kernel(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
+/// [`SymbolErrorKind::NoVmlinux`], [`SymbolErrorKind::NoModules`], and what cannot be read.
+pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<SymbolError> {
     let at = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
     if let (Some(vmlinux), Some(order)) = (at("vmlinux"), at("modules.order")) {
         sources.push(Vmlinux::new(vmlinux));
@@ -38,10 +43,31 @@ pub fn add_kernel(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     if !folder.join("kernel").is_dir() {
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }
-    at("vmlinux").into_iter().for_each(|path| sources.push(Vmlinux::new(path)));
-    at("vmlinuz").into_iter().for_each(|path| sources.push(BootImage::new(path)));
-    at("Module.symvers").into_iter().for_each(|path| sources.push(Symvers::new(path)));
-    add_modules(folder, sources)
+    let vmlinux = at("vmlinux");
+    let image = at("vmlinuz").or_else(|| boot_image(folder).filter(|_| vmlinux.is_none()));
+    let mut errors = Vec::new();
+    if vmlinux.is_none() && image.is_none() && !elsewhere {
+        errors.push(SymbolError::new(folder, SymbolErrorKind::NoVmlinux));
+    }
+    vmlinux.into_iter().for_each(|path| sources.push(Vmlinux::new(path)));
+    image.into_iter().for_each(|path| sources.push(BootImage::new(path)));
+    at("System.map").into_iter().for_each(|path| sources.push(SystemMap::new(path)));
+    for exports in ["Module.symvers", "symvers.gz", "symvers.xz", "symvers.zst"] {
+        at(exports).into_iter().for_each(|path| sources.push(Symvers::new(path)));
+    }
+    errors.extend(add_modules(folder, sources));
+    errors
+}
+
+/// The boot image that was installed with the modules in `/lib/modules/RELEASE`, also where all of it
+/// lies below another folder than the root.
+fn boot_image(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let release = folder.file_name()?.to_str()?;
+    let boots = folder.ancestors().skip(1).take(4).map(|root| root.join("boot"));
+    let mut images =
+        boots.flat_map(|boot| BOOT_IMAGES.map(|name| boot.join(format!("{name}-{release}"))));
+    images.find(|path| path.is_file())
 }
 
 /// Adds a module, or all modules below a folder.
@@ -97,4 +123,94 @@ fn ordered(folder: &Path, order: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
         if plain.is_file() { plain } else { installed.filter(|p| p.is_file()).unwrap_or(plain) }
     };
     Ok(text.lines().filter(|line| !line.is_empty()).map(module).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A folder of files without contents.
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        root
+    }
+
+    /// What was added, by its path below the root, and what went wrong.
+    fn added(
+        root: &Path,
+        add: impl Fn(&mut Sources) -> Vec<SymbolError>,
+    ) -> (Vec<String>, Vec<SymbolErrorKind>) {
+        let mut sources = Sources::new();
+        let errors = add(&mut sources);
+        let root = root.canonicalize().unwrap();
+        let paths = sources.paths().map(|path| {
+            let path = path.canonicalize().unwrap();
+            path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()
+        });
+        (paths.collect(), errors.into_iter().map(|error| error.kind).collect())
+    }
+
+    #[test]
+    fn a_build_tree_has_the_modules_that_it_lists() {
+        let files = ["vmlinux", "Module.symvers", "a/old.ko", "b/new.ko", "c/stale.ko"];
+        let root = tree(&files);
+        fs::write(root.path().join("modules.order"), "kernel/a/old.ko\nb/new.o\n").unwrap();
+        let (paths, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
+        assert_eq!(paths, ["vmlinux", "Module.symvers", "a/old.ko", "b/new.ko"]);
+        assert!(errors.is_empty());
+    }
+
+    #[test]
+    fn an_installed_tree_has_every_module_below_it_however_compressed() {
+        let lib = "lib/modules/6.1.0/";
+        let names = ["kernel/a.ko", "kernel/b.ko.xz", "updates/c.ko.gz", "extra/d.ko.zst", "e.o"];
+        let mut files: Vec<_> = names.iter().map(|name| format!("{lib}{name}")).collect();
+        files.extend(["boot/vmlinuz-6.1.0".into(), "boot/vmlinuz-6.1.1".into()]);
+        files.push("src/kernel/f.ko".into());
+        let root = tree(&files.iter().map(String::as_str).collect::<Vec<_>>());
+        let folder = root.path().join(lib);
+        std::os::unix::fs::symlink(root.path().join("src"), folder.join("build")).unwrap();
+        let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
+        let expected = ["extra/d.ko.zst", "kernel/a.ko", "kernel/b.ko.xz", "updates/c.ko.gz"];
+        let mut expected: Vec<_> = expected.iter().map(|name| format!("{lib}{name}")).collect();
+        expected.insert(0, "boot/vmlinuz-6.1.0".into());
+        assert_eq!(paths, expected);
+        assert!(errors.is_empty());
+    }
+
+    #[test]
+    fn an_installed_tree_without_a_kernel_needs_one_from_elsewhere() {
+        let root = tree(&["lib/modules/1/kernel/a.ko"]);
+        let folder = root.path().join("lib/modules/1");
+        let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
+        assert_eq!(paths.len(), 1);
+        assert!(matches!(errors[..], [SymbolErrorKind::NoVmlinux]));
+        assert!(added(root.path(), |s| add_kernel(&folder, true, s)).1.is_empty());
+    }
+
+    #[test]
+    fn folders_that_hold_no_kernel_or_no_modules_are_refused() {
+        let root = tree(&["a/readme"]);
+        let (_, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
+        assert!(matches!(errors[..], [SymbolErrorKind::NoKernel]));
+        let (_, errors) = added(root.path(), |s| add_modules(root.path(), s));
+        assert!(matches!(errors[..], [SymbolErrorKind::NoModules]));
+        let (_, errors) = added(root.path(), |s| add_modules(&root.path().join("none"), s));
+        assert!(matches!(errors[..], [SymbolErrorKind::Io(_)]));
+    }
+
+    #[test]
+    fn a_link_that_leads_back_is_named_and_the_rest_is_found() {
+        let root = tree(&["a/b/m.ko"]);
+        std::os::unix::fs::symlink(root.path().join("a"), root.path().join("a/b/loop")).unwrap();
+        let (paths, errors) = added(root.path(), |s| add_modules(root.path(), s));
+        assert_eq!(paths, ["a/b/m.ko"]);
+        assert!(matches!(errors[..], [SymbolErrorKind::Loop(_)]), "{errors:?}");
+    }
 }

@@ -12,9 +12,9 @@ use object::elf;
 use super::compressed::Contents;
 use super::elf_object::Strings;
 use super::exports::Exports;
-use super::freed::Freed;
+use super::init_memory::InitMemory;
 use super::table::ElfTable;
-use super::told::{Object, Scope, Symbol, Told};
+use super::told::{Object, Scope, Told};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use super::{kallsyms, letter};
 use crate::klp::ObjectName;
@@ -22,6 +22,9 @@ use crate::klp::ObjectName;
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
 const BANNER: &[u8] = b"linux_banner";
 const BANNER_START: &str = "Linux version ";
+/// Ends of the names of per-CPU sections, of which [`InitMemory`] knows those with bounds.
+const PER_CPU: &[u8] = b"percpu";
+
 /// A linked vmlinux, with or without debug information.
 #[derive(Debug)]
 pub struct Vmlinux {
@@ -52,21 +55,23 @@ impl Vmlinux {
         let mut found = Vec::new();
         let mut exports = Exports::default();
         let mut banner = None;
-        let mut freed = Freed::default();
+        let mut init_memory = InitMemory::default();
         table.visit(strings.symbols(), |symbol| {
             if symbol.name == BANNER {
                 banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value));
             }
-            freed.see(symbol.name, symbol.value);
+            init_memory.see(symbol.name, symbol.value);
             if symbol.st_type() == elf::STT_FILE {
                 object.units.push(strings.name(&symbol));
             }
             exports.see(&symbol, scope);
             if scope.wants(symbol.name) && kallsyms::visible(&symbol) {
                 let init = symbol.section_name().starts_with(b".init");
+                let per_cpu = symbol.section_name().ends_with(PER_CPU);
                 let letter = letter::of_vmlinux(&symbol);
                 let told = strings.told(&symbol, letter, init, true);
-                found.push((kallsyms::rank(&symbol), told));
+                let rank = kallsyms::rank(symbol.value, letter, symbol.index);
+                found.push((rank, per_cpu, told));
             }
             Ok(())
         })?;
@@ -74,9 +79,9 @@ impl Vmlinux {
         found.sort_unstable_by_key(|(rank, ..)| *rank);
         object.symbols = found
             .into_iter()
-            .map(|((address, ..), symbol)| Symbol {
-                init: symbol.init || freed.has(address),
-                ..symbol
+            .map(|((address, ..), per_cpu, mut symbol)| {
+                symbol.init |= init_memory.frees(address) && !per_cpu;
+                symbol
             })
             .collect();
         let mut release = None;

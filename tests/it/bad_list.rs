@@ -51,11 +51,12 @@ fn carriage_returns_are_refused_with_the_command_that_removes_them() {
 
 #[test]
 fn other_versions_are_refused() {
-    for version in ["0.2", "0.10", "1"] {
+    for version in ["0.3", "0.10", "1"] {
         let text = String::from_utf8(list()).unwrap();
         let text = text.replacen("data.0.1", &format!("data.{version}"), 1);
-        let message =
-            format!("symbols.klp:1: symbol list of version '{version}', only 0.1 is known");
+        let message = format!(
+            "symbols.klp:1: symbol list of version '{version}', only 0.1 and 0.2 are known"
+        );
         refused(text.as_bytes(), &[&message]);
     }
 }

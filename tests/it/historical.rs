@@ -163,7 +163,7 @@ fn lists_that_are_none_are_told_apart() {
     for start in [
         b"".as_slice(),
         b"nothing\n",
-        b"klp-convert-symbol-data.0.2\n*vmlinux\n",
+        b"klp-convert-symbol-data.0.3\n*vmlinux\n",
         b"klp-convert-symbol-data.0.1\0\n*vmlinux\n",
         b"\x1f\x8b\x08\0\xff\n",
         &binary,

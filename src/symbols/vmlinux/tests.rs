@@ -67,6 +67,17 @@ fn of_equal_addresses_the_weak_symbol_is_the_last() {
 }
 
 #[test]
+fn a_weak_object_is_not_put_behind_others() {
+    let (mut image, text) = kernel(Endian::Little);
+    let (weak_object, object) = (0x21, 0x11);
+    image.symbol("f", weak_object, text, BASE);
+    image.symbol("f", object, text, BASE);
+    let answer = ask(&image, &["f"]).unwrap();
+    let bindings: Vec<_> = answer.candidates("f").iter().map(|c| c.binding.unwrap()).collect();
+    assert_eq!(bindings, [Binding::Weak, Binding::Global]);
+}
+
+#[test]
 fn symbols_that_nm_or_kallsyms_leave_out_have_no_position() {
     let (mut image, text) = kernel(Endian::Big);
     let debug = image.section(".debug_str", 0, 0, &[0; 8]);
