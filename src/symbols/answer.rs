@@ -97,7 +97,7 @@ pub struct Candidate {
     pub binding: Option<Binding>,
     /// Type, when the source tells.
     pub kind: Option<Kind>,
-    /// Which of the object's translation units defines it; known for local symbols.
+    /// Which of the object's translation units defines it; known where `file` is.
     pub unit: Option<u32>,
     /// The type letter that `/proc/kallsyms` shows while nobody exports it.
     #[serde(serialize_with = "letter")]

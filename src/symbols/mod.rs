@@ -10,6 +10,7 @@
 mod agree;
 mod answer;
 mod compressed;
+mod dwarf;
 mod elf_object;
 mod error;
 mod exports;
@@ -29,6 +30,7 @@ mod note;
 mod proc_kallsyms;
 mod rows;
 mod source;
+mod source_files;
 mod symvers;
 mod system_map;
 mod table;
