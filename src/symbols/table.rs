@@ -7,7 +7,7 @@
 
 mod symbol;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Take};
 use std::path::Path;
 
 use object::elf;
@@ -149,6 +149,23 @@ impl<R: Read + Seek> ElfTable<R> {
         self.reader.seek(SeekFrom::Start(offset))?;
         self.reader.read_exact(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The bytes of a section as they are in the file, to be read one after the other.
+    pub(super) fn part(&mut self, section: &Section) -> Result<Take<&mut R>> {
+        let left = self.length.checked_sub(section.offset).filter(|left| section.size <= *left);
+        left.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
+        self.reader.seek(SeekFrom::Start(section.offset))?;
+        Ok((&mut self.reader).take(section.size))
+    }
+
+    /// At most so many bytes of a section, from an offset in it.
+    pub(super) fn piece(&mut self, section: &Section, offset: u64, most: u64) -> Result<Vec<u8>> {
+        let left = section.size.saturating_sub(offset);
+        match section.offset.checked_add(offset) {
+            Some(at) if left > 0 => self.bytes(at, left.min(most)),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The section headers, index 0 included.

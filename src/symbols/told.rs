@@ -102,7 +102,8 @@ pub struct Symbol {
     pub size: Option<u64>,
     /// Name of the section that holds it.
     pub section: Option<Span>,
-    /// Which of [`Object::units`] defines it; known for local symbols.
+    /// Which of [`Object::units`] defines it; known for local symbols, and for functions where there
+    /// is debug information.
     pub unit: Option<u32>,
     /// ELF binding.
     pub binding: Option<Binding>,

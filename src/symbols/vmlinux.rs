@@ -13,6 +13,7 @@ use super::compressed::Contents;
 use super::elf_object::Strings;
 use super::exports::Exports;
 use super::init_memory::InitMemory;
+use super::source_files::SourceFiles;
 use super::table::ElfTable;
 use super::told::{Object, Scope, Told};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
@@ -44,7 +45,7 @@ impl Vmlinux {
         Ok(table)
     }
 
-    fn tell_from<R: Read + Seek>(
+    pub(super) fn tell_from<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
         scope: Scope<'_>,
@@ -52,6 +53,7 @@ impl Vmlinux {
         linked(table)?;
         let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
         let strings = Strings::read(table)?;
+        let mut files = SourceFiles::read(table);
         let mut found = Vec::new();
         let mut exports = Exports::default();
         let mut banner = None;
@@ -63,7 +65,9 @@ impl Vmlinux {
             init_memory.see(symbol.name, symbol.value);
             if symbol.st_type() == elf::STT_FILE {
                 object.units.push(strings.name(&symbol));
+                files.enter(symbol.name);
             }
+            let file = files.see(&symbol);
             exports.see(&symbol, scope);
             if scope.wants(symbol.name) && kallsyms::visible(&symbol) {
                 let init = symbol.section_name().starts_with(b".init");
@@ -71,26 +75,29 @@ impl Vmlinux {
                 let letter = letter::of_vmlinux(&symbol);
                 let told = strings.told(&symbol, letter, init, true);
                 let rank = kallsyms::rank(symbol.value, letter, symbol.index);
-                found.push((rank, per_cpu, told));
+                found.push((rank, per_cpu, file, told));
             }
             Ok(())
         })?;
 
+        let files = files.decide();
         found.sort_unstable_by_key(|(rank, ..)| *rank);
         object.symbols = found
             .into_iter()
-            .map(|((address, ..), per_cpu, mut symbol)| {
+            .map(|((address, ..), per_cpu, file, mut symbol)| {
+                symbol.unit = files.unit(file, symbol.unit);
                 symbol.init |= init_memory.frees(address) && !per_cpu;
                 symbol
             })
             .collect();
+        object.text = strings.into_text();
+        files.name(&mut object)?;
         let mut release = None;
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
         let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
         object.build_id = table.build_id()?;
-        object.text = strings.into_text();
         let exports = exports.tell(&object.name, table)?;
         Ok(Told { kernel, objects: vec![object], exports, known: None })
     }

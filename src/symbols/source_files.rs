@@ -1,0 +1,138 @@
+//! The translation unit of each symbol of vmlinux: from the symbol table, and from debug information.
+//!
+//! Between [`super::vmlinux`] and [`super::dwarf`]. In the symbol table a local symbol stands behind
+//! the name of its source file (`STT_FILE`), without its folder; globals stand behind all files, and
+//! assembler writes no such names, so that its local symbols seem to belong to the file before. The
+//! debug information has the file of each address of code. Joined: the units of the symbol table
+//! stay what they are and get the path of the file that their functions come from; a function that
+//! comes from another file, and each global one, gets the unit of its address; data, of which debug
+//! information has no ranges, keeps the unit that it has. Invariant: what a unit is called does not
+//! depend on which symbols are asked about, and without debug information nothing changes.
+
+use std::io::{Read, Seek};
+
+use super::dwarf::SourceMap;
+use super::table::{ElfTable, Place, Symbol};
+use super::told::Object;
+use super::{Binding, Kind, SymbolErrorKind};
+
+/// What the functions of one unit of the symbol table say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vote {
+    None,
+    /// They come from this file.
+    File(u32),
+    /// They come from several files of one name.
+    Several,
+}
+
+/// Takes note of every symbol.
+#[derive(Debug)]
+pub(super) struct SourceFiles {
+    map: SourceMap,
+    /// For each unit of the symbol table.
+    votes: Vec<Vote>,
+    /// The last component of the current unit's name.
+    name: Vec<u8>,
+}
+
+impl SourceFiles {
+    pub(super) fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Self {
+        let map = SourceMap::read(table).unwrap_or_default();
+        Self { map, votes: Vec::new(), name: Vec::new() }
+    }
+
+    /// Goes over to the next unit of the symbol table.
+    pub(super) fn enter(&mut self, file: &[u8]) {
+        self.votes.push(Vote::None);
+        self.name = base(file).to_vec();
+    }
+
+    /// The file that a function comes from.
+    pub(super) fn see(&mut self, symbol: &Symbol<'_>) -> Option<u32> {
+        // Labels of the linker script have the address of what follows them.
+        let code = symbol.kind() == Kind::Function && matches!(symbol.place, Place::Section(_));
+        let file = self.map.file_at(symbol.value).filter(|_| code)?;
+        if symbol.binding() == Binding::Local
+            && base(self.map.path(file)) == self.name
+            && let Some(vote) = self.votes.last_mut()
+        {
+            *vote = match *vote {
+                Vote::None => Vote::File(file),
+                Vote::File(known) if known == file => *vote,
+                _ => Vote::Several,
+            };
+        }
+        Some(file)
+    }
+
+    /// What follows from all of them.
+    pub(super) fn decide(self) -> Units {
+        let mut of_file = vec![None; self.map.len()];
+        for (unit, vote) in (0_u32..).zip(&self.votes) {
+            if let Vote::File(file) = vote
+                && let Ok(file) = usize::try_from(*file)
+                && let Some(first @ None) = of_file.get_mut(file)
+            {
+                *first = Some(unit);
+            }
+        }
+        // The others stand behind those of the symbol table, whether or not a symbol asks for them.
+        let behind = u32::try_from(self.votes.len()).unwrap_or(u32::MAX);
+        let mut added = Vec::new();
+        for (file, unit) in (0_u32..).zip(&mut of_file).filter(|(_, unit)| unit.is_none()) {
+            *unit = u32::try_from(added.len()).ok().and_then(|n| behind.checked_add(n));
+            added.push(file);
+        }
+        Units { map: self.map, votes: self.votes, of_file, added }
+    }
+}
+
+/// The units that symbols get.
+#[derive(Debug)]
+pub(super) struct Units {
+    map: SourceMap,
+    votes: Vec<Vote>,
+    /// The unit of each file.
+    of_file: Vec<Option<u32>>,
+    /// Files whose units are not in the symbol table, in the order of their units.
+    added: Vec<u32>,
+}
+
+impl Units {
+    /// The unit of a symbol, with the one that the symbol table gives it.
+    pub(super) fn unit(&self, file: Option<u32>, told: Option<u32>) -> Option<u32> {
+        let Some(file) = file else { return told };
+        let vote = told.and_then(|unit| self.votes.get(usize::try_from(unit).ok()?));
+        // Of two units of one file each keeps its symbols.
+        if matches!(vote, Some(Vote::File(of)) if *of == file) || vote == Some(&Vote::Several) {
+            return told;
+        }
+        self.of_file.get(usize::try_from(file).ok()?).copied().flatten()
+    }
+
+    /// Gives the units of the object their paths, behind the text that it has.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::TooLarge`] where the text is full.
+    pub(super) fn name(self, object: &mut Object) -> Result<(), SymbolErrorKind> {
+        for (unit, vote) in self.votes.iter().enumerate() {
+            if let Vote::File(file) = vote {
+                let path = object.keep(self.map.path(*file)).ok_or(SymbolErrorKind::TooLarge)?;
+                if let Some(name) = object.units.get_mut(unit) {
+                    *name = path;
+                }
+            }
+        }
+        for file in self.added {
+            let path = object.keep(self.map.path(file)).ok_or(SymbolErrorKind::TooLarge)?;
+            object.units.push(path);
+        }
+        Ok(())
+    }
+}
+
+/// The last component of a path.
+fn base(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
