@@ -62,17 +62,22 @@ impl Compression {
 
     /// Decompresses the stream at the start of `stream`.
     pub(in crate::symbols) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
-        self.decompress_up_to(stream, KERNEL_MAX)
+        let mut out = Vec::new();
+        self.decompress_into(stream, &mut out, KERNEL_MAX).map(|()| out)
     }
 
-    /// The same, with `limit` for the size of what comes out.
-    pub(super) fn decompress_up_to(self, stream: &[u8], limit: u64) -> Result<Vec<u8>, ImageError> {
+    /// The same, with `limit` for the size of what comes out; `out` has it, whether right or not.
+    pub(super) fn decompress_into(
+        self,
+        stream: &[u8],
+        out: &mut Vec<u8>,
+        limit: u64,
+    ) -> Result<(), ImageError> {
         let failed = |error: &io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => ImageError::CutStream(self),
             _ => ImageError::Corrupt { compression: self, reason: error.to_string() },
         };
-        let mut out = Vec::new();
-        let mut take = |reader: &mut dyn Read| reader.take(limit + 1).read_to_end(&mut out);
+        let mut take = |reader: &mut dyn Read| reader.take(limit + 1).read_to_end(out);
         let lzma = |stream: Result<Stream, _>| stream.map_err(io::Error::from);
         let read = match self {
             Self::Gzip => take(&mut flate2::read::GzDecoder::new(stream)),
@@ -83,11 +88,11 @@ impl Compression {
                 .and_then(|decoder| take(&mut XzDecoder::new_stream(stream, decoder))),
             Self::Zstd => zstd::Decoder::with_buffer(stream)
                 .and_then(|decoder| take(&mut decoder.single_frame())),
-            Self::Lz4 => lz4::decompress(stream, &mut out, limit),
-            Self::Lzo => lzo::decompress(stream, &mut out, limit),
+            Self::Lz4 => lz4::decompress(stream, out, limit),
+            Self::Lzo => lzo::decompress(stream, out, limit),
         };
         read.map_err(|error| failed(&error))?;
         let size = u64::try_from(out.len()).unwrap_or(u64::MAX);
-        if size > limit { Err(ImageError::TooLarge(limit)) } else { Ok(out) }
+        if size > limit { Err(ImageError::TooLarge(limit)) } else { Ok(()) }
     }
 }

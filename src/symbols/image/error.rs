@@ -36,10 +36,12 @@ pub enum ImageError {
     #[error("the kernel in the image has more than {0} bytes")]
     TooLarge(u64),
     /// No compressed kernel inside of the image, and no tables either.
-    #[error("the image has no kernel that can be found")]
+    #[error("the image has no kernel that can be found (truncated?)")]
     NoKernel,
     /// The kernel has no table of its symbols.
-    #[error("the kernel has no table of its symbols (built without CONFIG_KALLSYMS?)")]
+    #[error(
+        "the kernel has no table of its symbols (truncated, or built without CONFIG_KALLSYMS?)"
+    )]
     NoTables,
     /// The tables of symbols contradict each other.
     #[error("the kernel's table of symbols contradicts itself: {0}")]

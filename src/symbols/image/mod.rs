@@ -10,12 +10,16 @@ mod base;
 mod blob;
 mod compression;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod identity;
 mod layout;
 mod lz4;
 mod lzo;
 mod names;
 mod program;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod unpack;
 

@@ -11,6 +11,8 @@ use object::read::elf::{FileHeader, ProgramHeader};
 #[derive(Debug)]
 pub(super) struct Program<'a> {
     pub(super) machine: u16,
+    /// Whether something that the headers tell of lies behind the end of the file.
+    pub(super) is_cut: bool,
     order: Endianness,
     headers: &'a [ProgramHeader64<Endianness>],
 }
@@ -20,11 +22,19 @@ impl<'a> Program<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
         let order = header.endian().ok()?;
-        Some(Self {
+        let mut program = Self {
             machine: header.e_machine(order).0,
+            is_cut: false,
             order,
             headers: header.program_headers(order, bytes).ok()?,
-        })
+        };
+        let sections = u64::from(header.e_shnum(order)) * u64::from(header.e_shentsize(order));
+        let sections = header.e_shoff(order).checked_add(sections);
+        let loads = program.loads().map(|(start, size, _)| start.checked_add(size));
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let is_cut = loads.chain([sections]).any(|end| end.is_none_or(|end| end > length));
+        program.is_cut = is_cut;
+        Some(program)
     }
 
     /// Offset and size in the file of every segment of a type.

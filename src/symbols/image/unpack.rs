@@ -14,7 +14,8 @@ use strum::IntoEnumIterator;
 
 use super::ImageError;
 use super::blob::Blob;
-use super::compression::Compression;
+use super::compression::{Compression, KERNEL_MAX};
+use super::program::Program;
 
 /// Wrappers inside of each other: EFI's, a compressed stream, a machine's.
 const DEPTH: usize = 4;
@@ -63,7 +64,11 @@ fn inner(
     if image.slice(EFI.0, EFI.1.len()) == Some(EFI.1) {
         return efi(&image).map(Some);
     }
-    let elf = image.bytes.starts_with(&elf::ELFMAG);
+    let program = Program::parse(image.bytes);
+    if program.as_ref().is_some_and(|program| program.is_cut) || efi_is_cut(&image) == Some(true) {
+        return Err(ImageError::Truncated("the file's headers tell of more than it has"));
+    }
+    let elf = program.is_some();
     let told = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image().payload);
     match told {
         Some(Payload::Setup { sectors, offset, size }) => {
@@ -82,7 +87,7 @@ fn inner(
 
 /// The back end whose boot image, or whose ELF file, this is.
 fn told(image: &[u8]) -> Option<&'static dyn Backend> {
-    if let Some(kernel) = super::program::Program::parse(image) {
+    if let Some(kernel) = Program::parse(image) {
         return klp_arch::for_machine(kernel.machine);
     }
     let blob = Blob::little(image);
@@ -103,6 +108,26 @@ fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
     stream_in(stream, &format!(", called '{}'", name.escape_ascii()))
 }
 
+/// Whether a section that the header for EFI tells of lies behind the end of the file. `None`: the
+/// image has no such header. Layout: "PE Format" by Microsoft.
+fn efi_is_cut(image: &Blob<'_>) -> Option<bool> {
+    if !image.bytes.starts_with(b"MZ") {
+        return None;
+    }
+    let header = image.size(0x3c)?;
+    if image.slice(header, 4)? != b"PE\0\0" {
+        return None;
+    }
+    let sections = usize::from(image.u16(header + 6)?);
+    let first = header + 24 + usize::from(image.u16(header + 20)?);
+    let mut ends = (first..).step_by(40).take(sections).map(|section| {
+        let end = image.size(section + 20)?.checked_add(image.size(section + 16)?)?;
+        Some(end > image.bytes.len())
+    });
+    // A section header that is itself behind the end.
+    Some(ends.any(|cut| cut.unwrap_or(true)))
+}
+
 /// The kernel behind a machine's setup code.
 fn setup(
     image: &Blob<'_>,
@@ -121,6 +146,7 @@ fn setup(
 
 /// Decompresses a stream of which the header says that it is the kernel.
 fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
+    // Not compressed.
     if stream.starts_with(&elf::ELFMAG) {
         return Ok(stream.to_vec());
     }
@@ -139,16 +165,20 @@ fn search(image: &[u8], is_kernel: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, Im
     }
     starts.sort_by_key(|&(at, _)| at);
     let mut error = ImageError::NoKernel;
+    let mut left = KERNEL_MAX;
     for (at, compression) in starts.into_iter().take(TRIES) {
         let stream = image.get(at..).unwrap_or_default();
-        match compression.decompress(stream) {
-            Ok(kernel) if is_kernel(&kernel) => return Ok(kernel),
-            Ok(kernel) if kernel.len() > LIKELY => error = ImageError::NoTables,
-            Ok(_) => {}
+        let mut kernel = Vec::new();
+        match compression.decompress_into(stream, &mut kernel, left) {
+            Ok(()) if is_kernel(&kernel) => return Ok(kernel),
+            Ok(()) if kernel.len() > LIKELY => error = ImageError::NoTables,
+            Ok(()) => {}
+            Err(large @ ImageError::TooLarge(_)) => return Err(large),
             // Of all that look like streams, only the kernel takes the rest of the file.
-            Err(cut @ ImageError::CutStream(_)) if stream.len() > LIKELY => error = cut,
+            Err(cut @ ImageError::CutStream(_)) if kernel.len() > LIKELY => error = cut,
             Err(_) => {}
         }
+        left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
     }
     Err(error)
 }

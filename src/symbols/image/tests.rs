@@ -1,0 +1,171 @@
+//! Small kernels in every layout, read back; and every mistake in them.
+
+use proptest::prelude::*;
+
+use super::fixture::{BASE, BUILD_ID, Built, LAYOUTS, Layout, Sample};
+use super::*;
+
+/// Every kernel that can be told: raw ones in little-endian only, as no machine has others.
+fn samples() -> impl Iterator<Item = Sample> {
+    LAYOUTS.into_iter().flat_map(|layout| {
+        let elf = [false, true].map(|big| Sample::new(layout, big));
+        let raw = Sample { raw: true, ..Sample::new(layout, false) };
+        let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
+        let percpu = Sample { percpu: true, ..Sample::new(layout, false) };
+        elf.into_iter().chain([raw]).chain(based.then_some(percpu))
+    })
+}
+
+fn found(kernel: &Kallsyms) -> Vec<(u64, u8, String)> {
+    let own = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+    kernel.iter().map(|symbol| (symbol.address, symbol.letter, own(symbol.name))).collect()
+}
+
+#[test]
+fn every_layout_is_read_in_either_byte_order() {
+    for sample in samples() {
+        let built = sample.build();
+        let kernel = read(&built.bytes).unwrap_or_else(|error| panic!("{sample:?}: {error}"));
+        assert_eq!(found(&kernel), built.symbols, "{sample:?}");
+        assert_eq!(kernel.release.as_deref(), Some("6.1.0-test"));
+        assert_eq!(kernel.build_id.as_deref(), Some(&BUILD_ID[..]));
+        let endian = if sample.big { Endian::Big } else { Endian::Little };
+        assert_eq!((kernel.endian, kernel.all), (endian, true));
+        assert!(kernel.machine.is_some());
+    }
+}
+
+#[test]
+fn a_table_without_data_says_so() {
+    for sample in samples() {
+        let functions = Sample { symbols: Vec::new(), lists: b't', ..sample }.build();
+        assert!(!read(&functions.bytes).unwrap().all);
+    }
+}
+
+#[test]
+fn a_cut_kernel_is_refused_or_whole() {
+    for sample in samples() {
+        let built = sample.build();
+        for length in 0..built.bytes.len() {
+            match read(&built.bytes[..length]) {
+                Err(error) => assert!(!error.to_string().is_empty()),
+                Ok(kernel) => {
+                    assert!(sample.raw, "{sample:?} cut to {length}");
+                    assert_eq!(found(&kernel), built.symbols);
+                }
+            }
+        }
+    }
+}
+
+/// Reads a kernel of which the bytes of one table were changed.
+fn with(built: &Built, table: &str, change: impl Fn(&mut [u8])) -> Result<Kallsyms, ImageError> {
+    let mut bytes = built.bytes.clone();
+    change(&mut bytes[built.table(table)]);
+    read(&bytes)
+}
+
+#[test]
+fn tables_that_lie_are_refused() {
+    for sample in samples() {
+        // Enough symbols for three markers.
+        let many = (0..600).map(|n| (8, b't', format!("symbol_{n}")));
+        let built = Sample { symbols: many.collect(), ..sample.clone() }.build();
+        assert!(read(&built.bytes).is_ok());
+        let refused = |table, at: usize, by: u8| {
+            let read = with(&built, table, |bytes| bytes[at] = bytes[at].wrapping_add(by));
+            let read = read.map(|kernel| kernel.len());
+            assert!(read.is_err(), "{sample:?}: byte {at} of {table} is a lie: {read:?}");
+        };
+        for (table, range) in &built.tables {
+            match *table {
+                // Lengths are where the names are.
+                "names" => refused(table, 0, 1),
+                "num_syms" => (0..4).for_each(|at| refused(table, at, 3)),
+                "markers" => (0..range.len()).for_each(|at| refused(table, at, 3)),
+                "token_index" => (0..range.len()).step_by(29).for_each(|at| refused(table, at, 3)),
+                "seqs" => (0..range.len()).step_by(113).for_each(|at| refused(table, at, 1)),
+                _ => {}
+            }
+        }
+        for table in ["offsets", "addresses"] {
+            if built.tables.iter().any(|(name, _)| *name == table) {
+                let read = with(&built, table, <[u8]>::reverse).map(|kernel| kernel.len());
+                assert!(read.is_err(), "{sample:?}: {table} descend: {read:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_base_that_nothing_tells_is_an_error() {
+    for layout in [Layout::Before, Layout::BeforeAndOrdered, Layout::Behind, Layout::OwnPlace] {
+        let mut built = Sample { raw: true, ..Sample::new(layout, false) }.build();
+        let end = built.tables.iter().map(|(_, range)| range.end).max().unwrap();
+        built.bytes.truncate(end);
+        let error = read(&built.bytes).unwrap_err();
+        assert!(matches!(error, ImageError::NoBase), "{layout:?}: {error}");
+    }
+}
+
+#[test]
+fn pointers_that_disagree_tell_no_base() {
+    let mut built = Sample { raw: true, ..Sample::new(Layout::OwnPlace, false) }.build();
+    let half = built.bytes.len() - 8 * 16;
+    for pointer in built.bytes[half..].as_chunks_mut::<8>().0 {
+        let other = u64::from_le_bytes(*pointer) + 0x10_0000;
+        *pointer = other.to_le_bytes();
+    }
+    assert!(matches!(read(&built.bytes).unwrap_err(), ImageError::NoBase));
+}
+
+#[test]
+fn what_is_no_image_is_named_by_its_first_bytes() {
+    let text = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+    assert_eq!(text(b""), "not a boot image: it starts with nothing");
+    assert_eq!(text(b"hello"), "not a boot image: it starts with 68 65 6c 6c 6f");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_was_written_is_read(
+        layout in prop::sample::select(&LAYOUTS[..]),
+        big: bool,
+        percpu: bool,
+        symbols in prop::collection::vec(
+            (0_u32..0x2000, prop::sample::select(&b"tTdDbBrRWV"[..]), "[a-zA-Z0-9_.$]{1,200}"),
+            0..530,
+        ),
+    ) {
+        let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
+        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols };
+        let built = sample.build();
+        let kernel = read(&built.bytes).unwrap();
+        prop_assert_eq!(found(&kernel), built.symbols);
+    }
+
+    #[test]
+    fn a_raw_kernel_is_read_with_the_base_that_its_pointers_tell(
+        layout in prop::sample::select(&[Layout::Before, Layout::Behind, Layout::OwnPlace][..]),
+        symbols in prop::collection::vec((0_u32..0x800, Just(b't'), "[a-z_]{1,20}"), 0..300),
+    ) {
+        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols }.build();
+        let kernel = read(&built.bytes).unwrap();
+        prop_assert_eq!(kernel.iter().map(|symbol| symbol.address).min(), Some(BASE));
+        prop_assert_eq!(found(&kernel), built.symbols);
+    }
+
+    #[test]
+    fn a_changed_byte_is_no_panic(at: prop::sample::Index, to: u8, which in 0..20_usize) {
+        let samples: Vec<_> = samples().collect();
+        let mut bytes = samples[which % samples.len()].build().bytes;
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(kernel) = read(&bytes) {
+            prop_assert!(kernel.iter().is_sorted_by_key(|symbol| symbol.address));
+        }
+    }
+}
