@@ -4,13 +4,16 @@
  *
  * A livepatch may use symbols that the kernel does not export: declare them `extern` and use them.
  * klp-convert finds a name that exists once by itself. A name that exists several times, or a use
- * that belongs to another object than the symbol's own, is annotated with one of the two dialects
+ * that belongs to another object than the symbol's own, is annotated with one of the dialects
  * below. They may be mixed in one module; klp-convert removes every trace of them.
  *
- * Both read the position of a symbol like the kernel does (struct klp_func, old_sympos):
+ * The first two read the position of a symbol like the kernel does (struct klp_func, old_sympos):
  *   0      the name exists exactly once in its object
  *   1..n   the n-th symbol of that name: in vmlinux by ascending address (/proc/kallsyms), in a
  *          module by the order of its symbol table
+ * A position belongs to one build of a kernel. The third names a source file or a neighbour instead,
+ * which stay what they are from kernel to kernel: prefer it for whatever is not unique.
+ *
  * Where a name needs an annotation, klp-convert says so and prints the line for every candidate.
  *
  * Tried with gcc 12.2 and binutils 2.40 against Linux 7.2.13, for x86_64, ppc64le, s390x and arm64.
@@ -76,5 +79,72 @@ struct klp_module_reloc {
 
 #define KLP_RELOC_SYMBOL(patched, owner, name)				\
 	__asm__(".klp.sym.rela." #patched "." #owner "." #name ".0")
+
+/*
+ * Dialect 3, a selector: klp-convert finds out the position, in every kernel anew.
+ *
+ *	extern int show_stat(struct seq_file *p, void *v);
+ *	KLP_SYMBOL_IN(vmlinux, show_stat, "fs/proc/stat.c");
+ *
+ *	extern struct ctl_table_root set_root;
+ *	KLP_SYMBOL_NEXT_TO(vmlinux, set_root, ucounts_hashtable);
+ *
+ * First the object that has the symbol, then the symbol as the C source calls it, then its source
+ * file, as much of the path as tells it apart, or a static function or variable that is defined in
+ * the same source file. What does not single out one symbol is refused with all candidates.
+ *
+ * What follows are further members, where they are needed: the object whose loading makes the kernel
+ * write the relocation, if not the owner, and the symbol's name in its object, if C cannot spell it
+ * or the source uses several symbols of one name:
+ *
+ *	extern int seen_of_pid(struct ctl_table_set *set);
+ *	KLP_SYMBOL_IN(vmlinux, seen_of_pid, "kernel/pid.c", .name = "set_is_seen");
+ *
+ *	extern int hidden(void);
+ *	KLP_SYMBOL_IN(nf_conntrack, hidden, "nf_conntrack_core.c", .patched = "nf_tables");
+ *
+ * A record has the same 1152 bytes on every machine but for the byte order of size. The first eight
+ * exist for the relocation that names the symbol; texts end with a NUL and are filled up with NULs.
+ */
+struct klp_selector {
+	union {
+		const void *symbol;
+		__u64 symbol_64;
+	};
+	__u32 size;
+	unsigned char version;
+	unsigned char kind;
+	unsigned char reserved[2];
+	char owner[56];
+	char patched[56];
+	char name[512];
+	char text[512];
+} __attribute__((__aligned__(8)));
+
+_Static_assert(sizeof(struct klp_selector) == 1152, "a selector has no holes");
+
+#define KLP_SELECTOR_VERSION 1
+#define KLP_SELECTOR_IN 1
+#define KLP_SELECTOR_NEXT_TO 2
+
+/* One C name is one symbol: a second selector of it in one file is an error of the compiler's. */
+#define KLP_SELECTOR(owner_, symbol_, kind_, text_, ...)			\
+	static struct klp_selector klp_selector_##symbol_			\
+	__attribute__((__used__, __aligned__(8),				\
+		       __section__(".klp.selectors"))) = {			\
+		.symbol = (const void *)&(symbol_),				\
+		.size = sizeof(struct klp_selector),				\
+		.version = KLP_SELECTOR_VERSION,				\
+		.kind = (kind_),						\
+		.owner = owner_,						\
+		.text = text_,							\
+		__VA_ARGS__							\
+	}
+
+#define KLP_SYMBOL_IN(owner, symbol, file, ...)				\
+	KLP_SELECTOR(#owner, symbol, KLP_SELECTOR_IN, file, __VA_ARGS__)
+
+#define KLP_SYMBOL_NEXT_TO(owner, symbol, neighbour, ...)			\
+	KLP_SELECTOR(#owner, symbol, KLP_SELECTOR_NEXT_TO, #neighbour, __VA_ARGS__)
 
 #endif /* KLP_CONVERT_H */

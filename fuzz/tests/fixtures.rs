@@ -10,6 +10,7 @@
 use std::fs;
 use std::path::Path;
 
+use klp_convert::diagnostic::Code;
 use klp_convert::elf::{Module, SymbolSection};
 use klp_convert::klp::{Options, convert};
 use klp_convert::symbols::{Sources, TextList, Wanted};
@@ -21,13 +22,17 @@ fn fixture(machine: &str, name: &str) -> Vec<u8> {
     fs::read(fixtures.join(machine).join(name)).unwrap()
 }
 
-/// The lines of a machine's list that a module asks about.
-fn cut_list(machine: &str, module: &[u8]) -> String {
+/// What the selectors of the fixtures name as neighbours.
+const NEIGHBOURS: [&str; 3] = ["set_root", "klp_string.67890", "klp_root_kobj"];
+
+/// The lines of a machine's list that a module asks about, and those of some names more.
+fn cut_list(machine: &str, module: &[u8], more: &[&str]) -> String {
     let module = Module::parse(module).unwrap();
     let undefined = module.symbols_in(SymbolSection::Undefined);
     // An annotated name ends in the symbol's, or in its position.
     let names = undefined.map(|s| std::str::from_utf8(s.name).unwrap());
-    let wanted = Wanted::new(names.flat_map(|name| [name, name.rsplit('.').nth(1).unwrap_or("")]));
+    let names = names.flat_map(|name| [name, name.rsplit('.').nth(1).unwrap_or("")]);
+    let wanted = Wanted::new(names.chain(more.iter().copied()));
     let list = String::from_utf8(fixture(machine, "symbols.klp")).unwrap();
     let (header, lines) = list.split_once('\n').unwrap();
     let kept = lines.lines().filter(|line| {
@@ -53,7 +58,7 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
     for machine in MACHINES {
         for name in ["lp_homonyms_annotated", "lp_data_pointers"] {
             let module = fixture(machine, &format!("{name}.ko"));
-            let list = cut_list(machine, &module);
+            let list = cut_list(machine, &module, &[]);
             let mut sources = Sources::new();
             sources.push(TextList::from_bytes("list", list.as_bytes()));
             let conversion = convert(&module, &sources, &Options::default());
@@ -62,6 +67,18 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
             let seed = [&module, list.as_bytes()].concat();
             same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
             same(&seeds.join("list").join(format!("{machine}-{name}")), list.as_bytes());
+        }
+        // A list tells no source files: selectors are read and refused.
+        for name in ["lp_selector_file", "lp_selector_neighbour"] {
+            let module = fixture(machine, &format!("{name}.ko"));
+            let list = cut_list(machine, &module, &NEIGHBOURS);
+            let mut sources = Sources::new();
+            sources.push(TextList::from_bytes("list", list.as_bytes()));
+            let failure = convert(&module, &sources, &Options::default()).unwrap_err();
+            let said = failure.diagnostics(name);
+            assert!(said.iter().any(|d| d.code == Code::FilesUntold), "{machine}: {said:?}");
+            let seed = [&module, list.as_bytes()].concat();
+            same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
         }
         let symvers = fixture(machine, "Module.symvers");
         same(&seeds.join("list").join(format!("{machine}-symvers")), &symvers);

@@ -3,8 +3,7 @@
  * A livepatch in the plainest form: /proc/cmdline shows the saved command line and a remark.
  *
  * saved_command_line is not exported and exists once: klp-convert finds it. set_is_seen exists
- * several times, so one is chosen; with few options enabled, 2 is the one of kernel/ucount.c. For
- * another kernel, remove the annotation: klp-convert then lists which position is which.
+ * several times, so one is chosen by its source file, whichever position it has in the kernel.
  */
 #include <linux/kernel.h>
 #include <linux/livepatch.h>
@@ -19,9 +18,7 @@
 extern char *saved_command_line;
 extern int set_is_seen(struct ctl_table_set *set);
 
-KLP_MODULE_RELOC(vmlinux) vmlinux_symbols[] = {
-	KLP_SYMPOS(set_is_seen, 2),
-};
+KLP_SYMBOL_IN(vmlinux, set_is_seen, "kernel/ucount.c");
 
 static int sample_cmdline_show(struct seq_file *m, void *v)
 {

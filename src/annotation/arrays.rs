@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use bstr::ByteSlice;
 use scroll::Pread;
 
-use super::{Annotation, AnnotationError, AnnotationPlace, Annotations};
-use crate::elf::{Module, Rela, Section, SectionIndex, SymbolSection};
+use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Which, pointer};
+use crate::elf::{Module, Rela, Section};
 use crate::klp::{ObjectName, Position};
 
 /// Start of the name of an array section; the object's name follows.
@@ -28,29 +28,13 @@ pub(super) fn read(
     annotations: &mut Annotations,
     errors: &mut Vec<AnnotationError>,
 ) {
-    let arrays = module.sections().filter(|s| s.name.starts_with(SECTION_PREFIX));
-    let mut relocations: BTreeMap<_, Vec<SectionIndex>> =
-        arrays.map(|array| (array.index, Vec::new())).collect();
-    for section in module.relocation_sections() {
-        if let Some(of_array) = relocations.get_mut(&SectionIndex::new(section.sh_info)) {
-            of_array.push(section.index);
-        }
-    }
-    for (array, relocations) in relocations {
+    let arrays = pointer::sections(module, |s| s.name.starts_with(SECTION_PREFIX));
+    for (array, relocations) in arrays {
         let Some(section) = module.section(array) else { continue };
         annotations.sections.insert(array);
         annotations.sections.extend(&relocations);
         let entries = relocations.iter().flat_map(|&index| module.relocations(index));
         read_section(module, section, entries, annotations, errors);
-    }
-    if annotations.sections.is_empty() {
-        return;
-    }
-    for symbol in module.symbols() {
-        if matches!(symbol.section, SymbolSection::Defined(s) if annotations.sections.contains(&s))
-        {
-            annotations.symbols.push(symbol.index);
-        }
     }
 }
 
@@ -108,17 +92,9 @@ fn annotated(
     position: Position,
     place: AnnotationPlace,
 ) -> Result<Annotation, AnnotationError> {
-    let symbol = module.symbol(rela.symbol);
-    let text = symbol.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
-    let undefined = symbol.is_some_and(|s| s.section == SymbolSection::Undefined);
-    if !undefined || rela.symbol.get() == 0 {
-        return Err(AnnotationError::Defined { place, symbol: text });
-    }
-    if let (AnnotationPlace::Entry { section, entry }, true) = (&place, rela.addend != 0) {
-        let (section, entry, addend) = (section.clone(), *entry, rela.addend);
-        return Err(AnnotationError::Addend { section, entry, symbol: text, addend });
-    }
+    let (symbol, text) = pointer::symbol(module, rela, &place)?;
     let name =
         text.parse().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
-    Ok(Annotation { symbol: rela.symbol, name, gate: None, owner: owner.clone(), position, place })
+    let which = Which::Position(position);
+    Ok(Annotation { symbol, name, gate: None, owner: owner.clone(), which, place })
 }

@@ -7,7 +7,7 @@
 
 use bstr::ByteSlice;
 
-use super::{Annotation, AnnotationError, AnnotationPlace, Annotations};
+use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Which};
 use crate::elf::{Module, Symbol, SymbolSection};
 use crate::klp::{NameError, ObjectName, Position, SymbolName};
 
@@ -41,7 +41,8 @@ fn annotated(symbol: &Symbol<'_>) -> Result<Annotation, AnnotationError> {
     };
     let (gate, owner, name, position) =
         parsed().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
-    Ok(Annotation { symbol: symbol.index, name, gate: Some(gate), owner, position, place })
+    let which = Which::Position(position);
+    Ok(Annotation { symbol: symbol.index, name, gate: Some(gate), owner, which, place })
 }
 
 /// Gate, owner, symbol and position of an annotated name.

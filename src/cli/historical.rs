@@ -16,7 +16,7 @@ use super::args::Args;
 use super::overwrite::overwritten;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
-use crate::annotation::AnnotationError;
+use crate::annotation::{AnnotationError, Which};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::ElfError;
 use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, convert};
@@ -138,7 +138,7 @@ fn historical(failure: &Failure, input: &str, symbols: Option<&Path>) -> Vec<Str
         Failure::Symbols(error) => vec![match error.kind {
             SymbolErrorKind::Io(_) => format!("Unable to open Symbol list: {list}"),
             // The first line is the header, whatever is wrong with it; an empty file has none.
-            SymbolErrorKind::NoHeader => UNKNOWN_FORMAT.to_owned(),
+            SymbolErrorKind::NoHeader | SymbolErrorKind::Image(_) => UNKNOWN_FORMAT.to_owned(),
             _ if error.line == Some(1) => UNKNOWN_FORMAT.to_owned(),
             _ => format!("Unable to read Symbol list: {list}: File format error"),
         }],
@@ -184,10 +184,15 @@ fn annotation(error: &AnnotationError) -> String {
         AnnotationError::NoSymbol { section, entry } => {
             format!("nr_entries mismatch ({entry}) for {section}")
         }
-        AnnotationError::Conflict { first, second } => format!(
-            "Conflicting KLP_SYMPOS definition: {}.{} {} vs. {}.",
-            first.owner, first.name, first.position, second.position
-        ),
+        AnnotationError::Conflict { first, second } => {
+            let meaning = |which: &Which| match which {
+                Which::Position(position) => position.to_string(),
+                selector => selector.to_string(),
+            };
+            let (owner, name) = (&first.owner, &first.name);
+            let (first, second) = (meaning(&first.which), meaning(&second.which));
+            format!("Conflicting KLP_SYMPOS definition: {owner}.{name} {first} vs. {second}.")
+        }
         AnnotationError::NameParts(name) => format!("Invalid format of symbol ({name})"),
         AnnotationError::Name {
             error: NameError::SymbolTooLong(name) | NameError::ObjectTooLong(name),
@@ -220,6 +225,10 @@ fn unresolved(reason: &Unresolved) -> String {
         Unresolved::NotFound { name, .. }
         | Unresolved::ObjectUnknown { name, .. }
         | Unresolved::VmlinuxUntold { name, .. }
+        | Unresolved::SelectedNone { name, .. }
+        | Unresolved::SelectedSeveral { name, .. }
+        | Unresolved::FilesUntold { name, .. }
+        | Unresolved::NeighbourUntold { name, .. }
         | Unresolved::InitMemory { name, .. } => format!("Unable to find missing symbol: {name}"),
     }
 }

@@ -62,6 +62,15 @@ pub enum Code {
     /// Another tool's intermediate klp symbol.
     #[strum(serialize = "KLP-E0108")]
     UnfinishedKlpSymbol,
+    /// A selector does not single out one symbol.
+    #[strum(serialize = "KLP-E0109")]
+    NotSingledOut,
+    /// No source tells source files.
+    #[strum(serialize = "KLP-E0110")]
+    FilesUntold,
+    /// The source file of a neighbour is not known.
+    #[strum(serialize = "KLP-E0111")]
+    NeighbourUntold,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,
@@ -125,6 +134,9 @@ pub enum Code {
     /// A module's export whose owner's symbols are not known.
     #[strum(serialize = "KLP-W0705")]
     OwnerUntold,
+    /// A selector whose path is longer than what is known.
+    #[strum(serialize = "KLP-W0707")]
+    FileUnproven,
     /// modinfo names a module that is not needed any more.
     #[strum(serialize = "KLP-W0706")]
     DependsOnOwner,

@@ -2,12 +2,15 @@
 
 use super::ObjectName;
 use super::placement::Misplaced;
-use crate::annotation::Annotation;
-use crate::resolve::{KlpRelocSymbol, KlpSympos, Unresolved, pasteable};
+use crate::annotation::{Annotation, SourceFile, Which};
+use crate::resolve::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, Unresolved, pasteable};
 use crate::symbols::Candidate;
 
 /// How many candidates are listed; a kernel has hundreds of symbols called `__func__.0`.
 const LISTED: usize = 20;
+
+/// Why a file is not known.
+const GLOBAL: &str = "a symbol table tells source files of static symbols only";
 
 /// What is left to say of a name that nothing resembles.
 const ELSEWHERE: &str =
@@ -19,6 +22,48 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
         Unresolved::Ambiguous { candidates, .. }
         | Unresolved::AnnotatedNotUnique { candidates, .. }
         | Unresolved::AnnotatedNoSuchPosition { candidates, .. } => list(candidates, gate),
+        Unresolved::SelectedNone { which, candidates, .. } => {
+            let mut lines = list(candidates, gate);
+            if candidates.iter().any(|c| c.file.is_none()) {
+                lines.insert(0, GLOBAL.into());
+            }
+            if let Which::NextTo(neighbour) = &**which {
+                lines.insert(
+                    0,
+                    format!("none of these is of the same source file as '{neighbour}':"),
+                );
+            }
+            lines
+        }
+        Unresolved::SelectedSeveral { which, candidates, .. } => {
+            let mut lines = list(candidates, gate);
+            lines.insert(
+                0,
+                match &**which {
+                    Which::NextTo(neighbour) => {
+                        format!("'{neighbour}' is in several source files, name another; or:")
+                    }
+                    _ => "select by a neighbour: KLP_SYMBOL_NEXT_TO; or:".into(),
+                },
+            );
+            lines
+        }
+        Unresolved::FilesUntold { owner, candidates, .. } => {
+            let source = if owner.is_vmlinux() {
+                "--vmlinux vmlinux".to_owned()
+            } else {
+                format!("--module {owner}.ko")
+            };
+            let mut lines = vec![format!("add a source that tells them: {source}")];
+            lines.extend(list(candidates, gate));
+            lines
+        }
+        Unresolved::NeighbourUntold { neighbours, .. } => {
+            let mut lines = vec![GLOBAL.into()];
+            lines.push("name a static function or variable as the neighbour, or the file:".into());
+            lines.extend(neighbours.iter().take(LISTED).map(describe));
+            lines
+        }
         Unresolved::NotFound { causes, similar, .. } => {
             let causes = causes.iter().map(ToString::to_string);
             let near = similar.iter().filter(|near| !near.is_variant());
@@ -45,7 +90,12 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
 
 fn list(candidates: &[Candidate], gate: Option<&ObjectName>) -> Vec<String> {
     let listed = candidates.iter().take(LISTED);
-    let mut lines: Vec<_> = listed.flat_map(|c| [describe(c), paste(c, gate)]).collect();
+    let mut lines: Vec<_> = listed
+        .flat_map(|c| {
+            let selector = if gate.is_none() { select(c, candidates) } else { None };
+            [Some(describe(c)), selector, Some(paste(c, gate))].into_iter().flatten()
+        })
+        .collect();
     if gate.is_some() {
         lines.insert(0, "annotate the declaration with one of these instead:".into());
     }
@@ -74,6 +124,12 @@ fn describe(candidate: &Candidate) -> String {
     text
 }
 
+/// The selector to paste for a candidate, where its file tells it from the others.
+fn select(candidate: &Candidate, all: &[Candidate]) -> Option<String> {
+    let file: SourceFile = candidate.file.as_ref()?.parse().ok()?;
+    KlpSymbolIn::of(candidate, &file, all).map(|selector| format!("  {selector}"))
+}
+
 /// The line to paste for a candidate, in the dialect that its author uses.
 fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
     let Candidate { object: owner, name, .. } = candidate;
@@ -88,13 +144,22 @@ fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
 
 /// Advice for two meanings of one symbol: the second gets a C name of its own.
 pub(super) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
-    let Annotation { owner, position, .. } = second;
+    let Annotation { owner, which, .. } = second;
     let gate = second.gate.as_ref().or(first.gate.as_ref()).unwrap_or(owner);
     let name = second.name.as_str();
-    let (alias, position) = (format!("other_{name}"), *position);
+    let alias = format!("other_{name}");
+    let line = match which {
+        Which::Position(position) => {
+            let position = *position;
+            KlpRelocSymbol { gate, owner, name, alias: &alias, position }.to_string()
+        }
+        Which::InFile(_) | Which::NextTo(_) => {
+            format!("extern typeof({name}) {alias}; and in its selector, .name = \"{name}\"")
+        }
+    };
     vec![
         "one C name means one symbol; declare the other under a name of its own:".into(),
-        format!("  {}", KlpRelocSymbol { gate, owner, name, alias: &alias, position }),
+        format!("  {line}"),
     ]
 }
 

@@ -61,7 +61,8 @@ impl<'data> Names<'data> {
 }
 
 fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
-    let annotation = Annotation { owner: klp.owner.clone(), gate: None, position: klp.position };
+    let annotation =
+        Annotation { owner: klp.owner.clone(), gate: None, which: klp.position.into() };
     let name = klp.symbol.as_str();
     let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
     let reason = resolve.resolve(&query).err()?;

@@ -165,7 +165,7 @@ pub fn convert<'data>(
     Ok(Conversion { plan: planned.plan, warnings: planned.warnings, bytes })
 }
 
-/// Asks the sources about every name that the module leaves undefined.
+/// Asks the sources about every name that the module leaves undefined, and about every neighbour.
 ///
 /// # Errors
 /// [`SymbolError`] when a source cannot be read.

@@ -76,6 +76,11 @@ impl Explained for Refusal {
                 Unresolved::ObjectUnknown { .. } | Unresolved::VmlinuxUntold { .. } => {
                     Code::UnknownObject
                 }
+                Unresolved::SelectedNone { .. } | Unresolved::SelectedSeveral { .. } => {
+                    Code::NotSingledOut
+                }
+                Unresolved::FilesUntold { .. } => Code::FilesUntold,
+                Unresolved::NeighbourUntold { .. } => Code::NeighbourUntold,
                 Unresolved::InitMemory { .. } => Code::InitMemory,
                 Unresolved::NotFound { .. } => Code::NotFound,
             },
@@ -147,6 +152,7 @@ impl Explained for Warning {
             Self::PositionDrifts { .. } => Code::PositionDrifts,
             Self::OwnerNotAwaited { .. } => Code::OwnerNotAwaited,
             Self::InitMemory { .. } => Code::AnnotatedInitMemory,
+            Self::FileUnproven { .. } => Code::FileUnproven,
             Self::OwnerUntold { .. } => Code::OwnerUntold,
             Self::DependsOnOwner { .. } => Code::DependsOnOwner,
         }
@@ -163,6 +169,9 @@ impl Explained for Warning {
                 };
                 vec![format!("a source with addresses can prove it: {source}")]
             }
+            Self::FileUnproven { known, .. } => vec![format!(
+                "if no other '{known}' can be meant, select by what is known: \"{known}\""
+            )],
             Self::OwnerUntold { klp } => {
                 vec![format!("a source that has it can prove it: --module {}.ko", klp.owner)]
             }

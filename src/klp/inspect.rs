@@ -62,7 +62,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Failure> {
     };
     let described = annotations.iter().map(|a| {
         let gate = a.gate.as_ref().map_or_else(String::new, |gate| format!(", gate {gate}"));
-        format!("{}: '{}' of {}, position {}{gate}", a.place, a.name, a.owner, a.position)
+        format!("{}: '{}' of {}, {}{gate}", a.place, a.name, a.owner, a.which)
     });
     Ok(Inspection {
         machine: backend.name(),

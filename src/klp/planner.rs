@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
 use super::{KlpSection, KlpSymbol, ObjectName, Patched, Plan, Refusal, Sites, Warning, placement};
-use crate::annotation::Annotations;
+use crate::annotation::{Annotations, Which};
 use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
@@ -129,7 +129,7 @@ impl Planner<'_, '_> {
         let written = annotation.map(|a| resolve::Annotation {
             owner: a.owner.clone(),
             gate: a.gate.clone(),
-            position: a.position,
+            which: a.which.clone(),
         });
         let query = Query {
             name: annotation.map_or(text, |a| a.name.as_str()),
@@ -156,6 +156,13 @@ impl Planner<'_, '_> {
                         self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
                     }
                     _ => {}
+                }
+                if let (Some(Which::InFile(said)), Some(candidate)) =
+                    (annotation.map(|a| &a.which), &klp.candidate)
+                    && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
+                {
+                    let (klp, said, known) = (klp.symbol.clone(), said.to_string(), known.clone());
+                    self.warnings.push(Warning::FileUnproven { klp, said, known });
                 }
                 if klp.candidate.is_none() && klp.basis == Basis::Exported {
                     self.warnings.push(Warning::OwnerUntold { klp: klp.symbol.clone() });

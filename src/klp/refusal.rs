@@ -135,6 +135,16 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
+    /// A selector's path is longer than what is known of the file.
+    #[error("'{klp}': its source file is known as '{known}' only, not that it is '{said}'")]
+    FileUnproven {
+        /// The klp symbol.
+        klp: KlpSymbol,
+        /// The path that the author gives.
+        said: String,
+        /// The path that a source gives.
+        known: String,
+    },
     /// A module exports the symbol, but its symbols are not known.
     #[error("'{klp}': no source tells the symbols of '{}', so that it is unique is not proven", .klp.owner)]
     OwnerUntold {

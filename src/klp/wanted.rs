@@ -2,13 +2,14 @@
 
 use super::Failure;
 use super::advice;
-use crate::annotation::Annotations;
+use crate::annotation::{Annotations, Which};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::elf::{Module, SymbolSection};
 use crate::resolve::{self, Unresolved};
 use crate::symbols::{Sources, SymbolError};
 
-/// Every name that the module leaves undefined, as its annotation calls it where it has one.
+/// Every name that the module leaves undefined, as its annotation calls it where it has one, and
+/// every neighbour by which an annotation tells homonyms apart.
 pub(super) fn names(module: &Module<'_>) -> Vec<String> {
     let annotations = Annotations::read(module).unwrap_or_default();
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
@@ -16,7 +17,11 @@ pub(super) fn names(module: &Module<'_>) -> Vec<String> {
         Some(annotation) => Some(annotation.name.as_str()),
         None => std::str::from_utf8(symbol.name).ok(),
     });
-    names.map(str::to_owned).collect()
+    let neighbours = annotations.iter().filter_map(|annotation| match &annotation.which {
+        Which::NextTo(neighbour) => Some(neighbour.as_str()),
+        Which::Position(_) | Which::InFile(_) => None,
+    });
+    names.chain(neighbours).map(str::to_owned).collect()
 }
 
 /// The names that the module in these bytes wants of its kernel.

@@ -1,11 +1,13 @@
-//! The exact line that an author pastes to choose a candidate, in both dialects.
+//! The exact line that an author pastes to choose a candidate, in each dialect.
 //!
 //! Positions are the kernel's: 0 for a name that is unique in its object, else counted from 1. The
 //! candidate list of klp-convert v7 counted from 0, so its second line chose the first symbol.
 
 use std::fmt;
 
+use crate::annotation::SourceFile;
 use crate::klp::{ObjectName, Position};
+use crate::symbols::{Candidate, Kind};
 
 /// The annotation of klp-convert v2 to v7: an array in `.klp.module_relocs.<object>`. The array's
 /// name is made from its contents, so that several can stand in one file.
@@ -50,11 +52,53 @@ impl fmt::Display for KlpRelocSymbol<'_> {
             write!(f, "extern typeof({name}) {alias}")?;
         } else {
             // The macro makes text of the name, so it takes dots; the declaration takes none.
-            let ours = alias.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            write!(f, "extern TYPE {ours}")?;
+            write!(f, "extern TYPE {}", spelled(alias))?;
         }
         write!(f, " KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {position});")
     }
+}
+
+/// The selector: what stays right from kernel to kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct KlpSymbolIn<'a> {
+    /// The object that has the symbol.
+    pub owner: &'a ObjectName,
+    /// The symbol.
+    pub name: &'a str,
+    /// Its source file.
+    pub file: &'a SourceFile,
+}
+
+impl<'a> KlpSymbolIn<'a> {
+    /// The selector of a candidate, where its file tells it from the other candidates.
+    #[must_use]
+    pub fn of(candidate: &'a Candidate, file: &'a SourceFile, all: &[Candidate]) -> Option<Self> {
+        let Candidate { object: owner, name, .. } = candidate;
+        let fits = |c: &&Candidate| {
+            c.object == *owner
+                && c.kind != Some(Kind::Marker)
+                && c.file.as_ref().is_some_and(|known| file.agrees_with(known))
+        };
+        (all.iter().filter(fits).count() == 1).then_some(Self { owner, name, file })
+    }
+}
+
+impl fmt::Display for KlpSymbolIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { owner, name, file } = self;
+        if pasteable(name) {
+            write!(f, "KLP_SYMBOL_IN({owner}, {name}, \"{file}\");")
+        } else {
+            let ours = spelled(name);
+            write!(f, "extern TYPE {ours}; ")?;
+            write!(f, "KLP_SYMBOL_IN({owner}, {ours}, \"{file}\", .name = \"{name}\");")
+        }
+    }
+}
+
+/// A name that C can spell, made from one that it cannot.
+fn spelled(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
 /// Whether C source can spell the name, so that [`KlpSympos`] compiles. A compiler's variant

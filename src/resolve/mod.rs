@@ -8,13 +8,15 @@
 //! `kernel/livepatch/core.c`.
 
 mod advice;
+mod choose;
 mod resolver;
 mod unresolved;
 
+use crate::annotation::Which;
 use crate::klp::{KlpSymbol, ObjectName, Position};
-use crate::symbols::{Candidate, Export, Order};
+use crate::symbols::{Answer, Candidate, Export, Order};
 
-pub use advice::{KlpRelocSymbol, KlpSympos, pasteable};
+pub use advice::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};
 pub use resolver::{Resolver, suggest};
 pub use unresolved::{Cause, Unresolved};
 
@@ -26,7 +28,7 @@ pub struct Annotation {
     /// The object whose loading triggers the write; `None` for the owner.
     pub gate: Option<ObjectName>,
     /// Which of the symbols of this name.
-    pub position: Position,
+    pub which: Which,
 }
 
 /// A question about one name.
@@ -103,6 +105,20 @@ pub trait Resolve {
     /// # Errors
     /// [`Unresolved`] when the name has no meaning, several, or another than the author says.
     fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved>;
+}
+
+/// What is known of a name that is not found, in an object or anywhere.
+fn not_found(answer: &Answer, name: &str, owner: Option<&ObjectName>) -> Unresolved {
+    let mut others: Vec<_> = answer.candidates(name).iter().map(|c| &c.object).collect();
+    others.dedup();
+    let mut causes: Vec<_> = others.into_iter().cloned().map(Cause::OtherObject).collect();
+    if let Some(export) = answer.export(name)
+        && !answer.knows_object(&export.owner)
+    {
+        causes.push(Cause::ExportedElsewhere(export.owner.clone()));
+    }
+    let (name, owner) = (name.into(), owner.cloned());
+    Unresolved::NotFound { name, owner, causes, similar: Vec::new() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The policy: exported, annotated, unique, ambiguous.
 
-use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved};
+use super::choose::Choice;
+use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved, not_found};
+use crate::annotation::Which;
 use crate::klp::{KlpSymbol, ObjectName, Position, SymbolName};
 use crate::symbols::{Answer, Binding, Candidate, Export, Near, Order, Sources, SymbolError};
 
@@ -30,7 +32,15 @@ impl<'a> Resolver<'a> {
         let owner = &annotation.owner;
         let gate = annotation.gate.clone().unwrap_or_else(|| owner.clone());
         if !self.answer.has_sources() {
-            let symbol = KlpSymbol { owner: owner.clone(), symbol, position: annotation.position };
+            let Which::Position(position) = annotation.which else {
+                return Err(Unresolved::FilesUntold {
+                    name: name.into(),
+                    owner: owner.clone(),
+                    which: Box::new(annotation.which.clone()),
+                    candidates: Vec::new(),
+                });
+            };
+            let symbol = KlpSymbol { owner: owner.clone(), symbol, position };
             let basis = Basis::Unverified;
             return Ok(klp(Klp { symbol, gate, basis, candidate: None, export: None }));
         }
@@ -42,43 +52,17 @@ impl<'a> Resolver<'a> {
                 known,
             });
         }
-        let candidate = self.at_position(name, owner, annotation.position)?;
+        let choice = Choice { answer: self.answer, name, owner };
+        let candidate = choice.make(&annotation.which)?;
         let export = self.answer.export(name).filter(|e| e.owner == *owner).cloned();
-        let symbol = KlpSymbol { owner: owner.clone(), symbol, position: annotation.position };
+        // What the author wrote, because 1 is a position of a unique name, too.
+        let position = match annotation.which {
+            Which::Position(position) => position,
+            Which::InFile(_) | Which::NextTo(_) => candidate.klp_position(),
+        };
+        let symbol = KlpSymbol { owner: owner.clone(), symbol, position };
         let candidate = Some(candidate.clone());
         Ok(klp(Klp { symbol, gate, basis: Basis::Annotated, candidate, export }))
-    }
-
-    /// The symbol that the kernel would find for a position.
-    fn at_position(
-        &self,
-        name: &str,
-        owner: &ObjectName,
-        position: Position,
-    ) -> Result<&'a Candidate, Unresolved> {
-        let answer = self.answer;
-        let here: Vec<&Candidate> =
-            answer.candidates(name).iter().filter(|c| c.object == *owner).collect();
-        let candidates = || here.iter().copied().cloned().collect();
-        match (position, here.as_slice()) {
-            (_, []) => Err(self.not_found(name, Some(owner))),
-            (Position::Unique, [only]) => Ok(only),
-            (Position::Unique, _) => Err(Unresolved::AnnotatedNotUnique {
-                name: name.into(),
-                owner: owner.clone(),
-                candidates: candidates(),
-            }),
-            (Position::Nth(n), _) => {
-                here.iter().find(|c| c.position == n).copied().ok_or_else(|| {
-                    Unresolved::AnnotatedNoSuchPosition {
-                        name: name.into(),
-                        owner: owner.clone(),
-                        position,
-                        candidates: candidates(),
-                    }
-                })
-            }
-        }
     }
 
     /// What an export that nobody annotated means.
@@ -104,7 +88,7 @@ impl<'a> Resolver<'a> {
         let global = |c: &&&Candidate| matches!(c.binding, Some(Binding::Global | Binding::Weak));
         let candidate = match here.as_slice() {
             [] if self.answer.knows_object(&export.owner) => {
-                return Err(self.not_found(name, Some(&export.owner)));
+                return Err(not_found(self.answer, name, Some(&export.owner)));
             }
             [] => None,
             [only] => Some((*only).clone()),
@@ -121,19 +105,6 @@ impl<'a> Resolver<'a> {
         let symbol = KlpSymbol { owner, symbol, position };
         let export = Some(export.clone());
         Ok(klp(Klp { symbol, gate, basis: Basis::Exported, candidate, export }))
-    }
-
-    fn not_found(&self, name: &str, owner: Option<&ObjectName>) -> Unresolved {
-        let mut others: Vec<_> = self.answer.candidates(name).iter().map(|c| &c.object).collect();
-        others.dedup();
-        let mut causes: Vec<_> = others.into_iter().cloned().map(Cause::OtherObject).collect();
-        if let Some(export) = self.answer.export(name)
-            && !self.answer.knows_object(&export.owner)
-        {
-            causes.push(Cause::ExportedElsewhere(export.owner.clone()));
-        }
-        let (name, owner) = (name.into(), owner.cloned());
-        Unresolved::NotFound { name, owner, causes, similar: Vec::new() }
     }
 }
 
@@ -154,7 +125,7 @@ impl Resolve for Resolver<'_> {
         }
         match self.answer.candidates(name) {
             [] if query.weak => Ok(Resolution::WeakMissing),
-            [] => Err(self.not_found(name, None)),
+            [] => Err(not_found(self.answer, name, None)),
             [only] if only.init => {
                 Err(Unresolved::InitMemory { name: name.into(), candidate: Box::new(only.clone()) })
             }

@@ -32,10 +32,10 @@ fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
             address: Some(BASE + u64::try_from(n).unwrap()),
             size: Some(8),
             file: Some(format!("{n}.c")),
+            unit: u32::try_from(n).ok(),
             section: None,
             binding: Some(Binding::Local),
             kind: Some(Kind::Function),
-            unit: None,
             letter: None,
             init: *name == "setup",
             order,
@@ -71,8 +71,8 @@ fn proven() -> Answer {
 }
 
 fn annotation(owner: &str, gate: Option<&str>, position: u32) -> Annotation {
-    let position = position.into();
-    Annotation { owner: object(owner), gate: gate.map(object), position }
+    let which = Position::from(position).into();
+    Annotation { owner: object(owner), gate: gate.map(object), which }
 }
 
 fn ask(
@@ -164,7 +164,7 @@ fn the_advice_when_pasted_resolves_to_the_candidate_that_it_was_given_for() {
             let said = Annotation {
                 owner: candidate.object.clone(),
                 gate: None,
-                position: candidate.klp_position(),
+                which: candidate.klp_position().into(),
             };
             let Ok(Resolution::Klp(klp)) = ask(&answer, name, Some(&said)) else {
                 panic!("{name}")

@@ -1,5 +1,6 @@
 //! Why a name has no meaning, or more than one.
 
+use crate::annotation::Which;
 use crate::klp::{NameError, ObjectName, Position};
 use crate::symbols::{Candidate, NearName};
 
@@ -56,6 +57,60 @@ pub enum Unresolved {
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },
+    /// No symbol of the name is known to be where the author says.
+    #[error("'{name}' is selected {which}, but none of {count} in '{owner}' is known to be from there",
+        count = .candidates.len())]
+    SelectedNone {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// How the author selects it.
+        which: Box<Which>,
+        /// The symbols of that name in that object.
+        candidates: Vec<Candidate>,
+    },
+    /// Several symbols of the name are where the author says.
+    #[error("'{name}' is selected {which}, but '{owner}' has {count} of them that fit",
+        count = .candidates.len())]
+    SelectedSeveral {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// How the author selects it.
+        which: Box<Which>,
+        /// Those that fit.
+        candidates: Vec<Candidate>,
+    },
+    /// The sources do not tell source files, or there are no sources.
+    #[error(
+        "'{name}' is selected {which}, but no source tells from which files those of '{owner}' are"
+    )]
+    FilesUntold {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// How the author selects it.
+        which: Box<Which>,
+        /// The symbols of that name in that object.
+        candidates: Vec<Candidate>,
+    },
+    /// The source file of the neighbour is not known.
+    #[error(
+        "'{name}' is selected next to '{neighbour}', whose source file is not known in '{owner}'"
+    )]
+    NeighbourUntold {
+        /// The name.
+        name: String,
+        /// The object.
+        owner: ObjectName,
+        /// The neighbour's name.
+        neighbour: String,
+        /// The symbols of the neighbour's name in that object.
+        neighbours: Vec<Candidate>,
+    },
     /// The author names an object that no source tells.
     #[error("'{name}' is annotated as of '{owner}', an object that no source of symbols has")]
     ObjectUnknown {
@@ -104,6 +159,9 @@ pub enum Cause {
     /// Another object than the annotated one exports it.
     #[error("'{0}' exports it, but its symbols are not told")]
     ExportedElsewhere(ObjectName),
+    /// The name is that of a neighbour, not of a symbol that is used.
+    #[error("'{0}' is selected next to it")]
+    Neighbour(String),
 }
 
 /// Prints the objects of some candidates, each once.

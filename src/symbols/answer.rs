@@ -92,14 +92,15 @@ pub struct Candidate {
     pub size: Option<u64>,
     /// The source file as the source of symbols names it; often known for local symbols only.
     pub file: Option<String>,
+    /// Number of its translation unit in its object, from 0; for local symbols that of the `STT_FILE`
+    /// symbol that they stand behind. Units compare only among symbols that one source told.
+    pub unit: Option<u32>,
     /// Name of the section that holds it.
     pub section: Option<String>,
     /// Binding, when the source tells.
     pub binding: Option<Binding>,
     /// Type, when the source tells.
     pub kind: Option<Kind>,
-    /// Which of the object's translation units defines it; known for local symbols.
-    pub unit: Option<u32>,
     /// The type letter that `/proc/kallsyms` shows while nobody exports it.
     #[serde(serialize_with = "letter")]
     pub letter: Option<u8>,
@@ -213,7 +214,8 @@ impl Answer {
                     section: symbol.section.map(|section| shown(object.text(section))),
                     binding: symbol.binding,
                     kind: symbol.kind,
-                    unit: symbol.unit,
+                    // A unit without a name is the linker's own, for what is of no file.
+                    unit: symbol.unit.filter(|_| object.file(symbol).is_some()),
                     letter: symbol.letter,
                     init: symbol.init,
                     order: object.order,

@@ -88,6 +88,7 @@ fn annotations_leave_no_section_no_symbol_and_no_name() {
             }
             for left in names(&after) {
                 assert!(!left.contains(".klp.module_relocs."), "{name}: {left}");
+                assert!(!left.contains("klp.selectors"), "{name}: {left}");
                 assert!(!left.starts_with(".klp.sym.rela."), "{name}: {left}");
             }
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::image::Image;
+
 const NAMES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
 
 /// One machine's fixtures.
@@ -14,7 +16,7 @@ pub(crate) struct Machine {
 }
 
 /// Which sources of symbols a conversion is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Map {
     /// The linked kernel, the two modules, their exports.
     Elf,
@@ -68,6 +70,11 @@ impl Machine {
         let expected = self.expected();
         let klp = |name: &String| matches!(expected.get(name), Some(Expected::Klp(_)));
         self.livepatches().into_iter().filter(klp).collect()
+    }
+
+    /// Whether a livepatch has selectors, which a map without source files cannot answer.
+    pub(crate) fn needs_files(&self, file: &str) -> bool {
+        Image::read(&self.read(file)).find(".klp.selectors").is_some()
     }
 
     pub(crate) fn expected(&self) -> BTreeMap<String, Expected> {

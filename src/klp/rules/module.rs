@@ -3,7 +3,7 @@
 use bstr::ByteSlice;
 
 use super::{Checker, Rule};
-use crate::annotation::NAME_PREFIX;
+use crate::annotation::{NAME_PREFIX, SELECTORS};
 use crate::elf::{SHT_NOBITS, SectionFlags, SymbolSection};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
@@ -79,7 +79,9 @@ fn common_symbols(checker: &mut Checker<'_, '_>) {
 
 fn annotations(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
-    for section in module.sections().filter(|s| s.name.starts_with(b".klp.module_relocs.")) {
+    let annotates =
+        |name: &[u8]| name.starts_with(b".klp.module_relocs.") || name == SELECTORS.as_bytes();
+    for section in module.sections().filter(|s| annotates(s.name)) {
         let name = section.name.as_bstr();
         let detail = format!("section {} '{name}' is an annotation", section.index);
         checker.broken(Rule::Annotation, detail);

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use super::told::{Scope, Told};
 use super::{Kernel, Near, SymbolError, SymbolErrorKind, SymbolSource};
-use crate::klp::ObjectName;
+use crate::klp::{ObjectName, VMLINUX};
 use block::Block;
 use layout::{MAGIC, Section, Sections};
 use mapped::Bytes;
@@ -57,7 +57,7 @@ impl Map {
         let path = path.into();
         let mapped = File::open(&path).and_then(|file| Bytes::map(&file));
         let bytes = mapped.map_err(|error| SymbolError::new(&path, error))?;
-        Self::read(path, bytes)
+        Self::read(&path, bytes)
     }
 
     /// The map in these bytes, which messages call `path`.
@@ -65,27 +65,14 @@ impl Map {
     /// # Errors
     /// [`SymbolErrorKind::Map`].
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, SymbolError> {
-        Self::read(path.into(), Bytes::Memory(bytes))
+        Self::read(&path.into(), Bytes::Memory(bytes))
     }
 
-    fn read(path: PathBuf, bytes: Bytes) -> Result<Self, SymbolError> {
-        let open = || {
-            let sections = Sections::open(&bytes)?;
-            let summary = Summary::read(sections.get(&bytes, Section::Kernel))?;
-            let mut opened = Opened {
-                path: path.clone(),
-                sections,
-                start: Start { object: None, address: summary.start },
-                summary,
-                bytes: Bytes::Memory(Vec::new()),
-            };
-            opened.bytes = bytes;
-            opened.start.object = opened.find_object(crate::klp::VMLINUX)?;
-            Ok(opened)
-        };
-        open()
-            .map(|opened| Self(Arc::new(opened)))
-            .map_err(|e: MapError| SymbolError::new(&path, e))
+    fn read(path: &Path, bytes: Bytes) -> Result<Self, SymbolError> {
+        match Opened::new(path.to_owned(), bytes) {
+            Ok(opened) => Ok(Self(Arc::new(opened))),
+            Err(error) => Err(SymbolError::new(path, error)),
+        }
     }
 
     /// Whether a file that starts with these bytes is meant to be a map.
@@ -129,6 +116,15 @@ impl Map {
 }
 
 impl Opened {
+    fn new(path: PathBuf, bytes: Bytes) -> Result<Self, MapError> {
+        let sections = Sections::open(&bytes)?;
+        let summary = Summary::read(sections.get(&bytes, Section::Kernel))?;
+        let start = Start { object: None, address: summary.start };
+        let mut opened = Self { path, bytes, sections, summary, start };
+        opened.start.object = opened.find_object(VMLINUX)?;
+        Ok(opened)
+    }
+
     fn table(&self, section: Section) -> Result<Table<'_>, MapError> {
         Table::read(self.sections.get(&self.bytes, section))
     }

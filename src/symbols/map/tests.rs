@@ -1,1 +1,270 @@
-//! What is written is read back.
+//! What is written is read back, and any other bytes are an error.
+
+use super::*;
+use crate::symbols::told::{Object, Symbol};
+use crate::symbols::{Answer, Binding, BuildId, Export, Kind, Merged, Order, Wanted};
+use proptest::prelude::*;
+use scroll::Endian;
+
+/// Names that share beginnings, and that the kernel derives from others.
+const NAMES: [&str; 9] =
+    ["f", "fo", "foo", "__pfx_foo", "__ksymtab_foo", "foo.isra.0", "bar", "__pfx_", "__"];
+
+fn object(name: &str, symbols: &[(usize, u64, u8)]) -> Object {
+    let mut object = Object::new(name.parse().unwrap(), Path::new("source"), Order::Proven);
+    object.build_id = Some(BuildId(vec![7; 20]));
+    for file in ["a.c", "b.c", "a.c"] {
+        let span = object.keep(file.as_bytes()).unwrap();
+        object.units.push(span);
+    }
+    let section = object.keep(b".text");
+    for (name, address, bits) in symbols {
+        let name = object.keep(NAMES[name % NAMES.len()].as_bytes()).unwrap();
+        let has = |bit: u8| bits >> bit & 1 == 1;
+        object.symbols.push(Symbol {
+            name,
+            address: has(0).then_some(*address),
+            size: has(1).then_some(address >> 3),
+            section: section.filter(|_| has(2)),
+            unit: has(3).then_some(u32::from(bits % 3)),
+            binding: has(4).then_some(if has(5) { Binding::Weak } else { Binding::Local }),
+            kind: has(5).then_some(if has(4) { Kind::Object } else { Kind::Function }),
+            letter: has(6).then_some(b't'),
+            init: has(7),
+            stays: !has(7),
+        });
+    }
+    object
+}
+
+fn told(objects: Vec<Object>) -> Told {
+    let kernel =
+        Kernel { release: Some("7.2.13".into()), machine: Some(22), endian: Some(Endian::Big) };
+    let export = Export {
+        owner: "m".parse().unwrap(),
+        gpl: Some(true),
+        namespace: Some("NS".into()),
+        crc: Some(0x1234_5678),
+    };
+    let other = Export::by("only_exports".parse().unwrap());
+    let exports = vec![("foo".into(), export), ("gone".into(), other)];
+    Told { kernel, objects, exports, known: None }
+}
+
+fn merged(told: Told) -> Merged {
+    let mut merged = Merged::default();
+    merged.add(told, Path::new("source")).unwrap();
+    merged
+}
+
+fn map(objects: Vec<Object>) -> Map {
+    Map::from_bytes("map", build(&merged(told(objects))).unwrap()).unwrap()
+}
+
+fn two() -> Vec<Object> {
+    let vmlinux = [(2, 0xffff_8000, 0x7f), (3, 0xffff_7ff0, 0x5f), (6, 0xffff_9000, 0x10)];
+    vec![object("vmlinux", &vmlinux), object("m", &[(2, 0x40, 0x7f), (2, 0x10, 0xff), (5, 0, 1)])]
+}
+
+fn answer(told: Told) -> Answer {
+    Answer::new(merged(told)).unwrap()
+}
+
+#[test]
+fn an_answer_from_the_map_is_that_of_its_sources() {
+    let map = map(two());
+    for name in NAMES {
+        let wanted = Wanted::new([name]);
+        let direct = answer(told(two()));
+        let mapped = answer(map.tell(Scope::Names(&wanted)).unwrap());
+        assert_eq!(direct.candidates(name), mapped.candidates(name), "{name}");
+        assert_eq!(direct.export(name), mapped.export(name), "{name}");
+        assert_eq!(direct.kernel(), mapped.kernel());
+    }
+}
+
+#[test]
+fn objects_without_a_wanted_name_are_known_all_the_same() {
+    let map = map(two());
+    let wanted = Wanted::new(["bar"]);
+    let mapped = answer(map.tell(Scope::Names(&wanted)).unwrap());
+    let knows = |name: &str| mapped.knows_object(&name.parse().unwrap());
+    assert!(knows("m") && knows("vmlinux") && !knows("n"));
+    assert!(!knows("only_exports"), "an object that only exports has no symbols to tell");
+    let objects: Vec<_> = mapped.objects().map(|o| o.to_string()).collect();
+    assert_eq!(objects, ["m", "vmlinux"]);
+}
+
+#[test]
+fn a_source_that_has_what_the_map_has_not_contradicts_it() {
+    let map = map(two());
+    let wanted = Wanted::new(["bar"]);
+    let mut merged = Merged::default();
+    merged.add(map.tell(Scope::Names(&wanted)).unwrap(), Path::new("map")).unwrap();
+    let mut other = object("m", &[(6, 1, 1)]);
+    other.by = Path::new("m.ko").into();
+    let other = Told { objects: vec![other], ..Told::default() };
+    merged.add(other, Path::new("m.ko")).unwrap();
+    let error = Answer::new(merged).unwrap_err();
+    assert!(matches!(error.kind, SymbolErrorKind::Contradiction { .. }), "{error}");
+}
+
+#[test]
+fn what_the_map_says_of_itself_is_what_it_has() {
+    let map = map(two());
+    assert_eq!((map.symbols(), map.exports()), (6, 2));
+    let objects = map.objects().unwrap();
+    let names: Vec<_> = objects.iter().map(|o| (o.name.as_str(), o.order, o.units)).collect();
+    let proven = Some(Order::Proven);
+    assert_eq!(names, [("m", proven, 3), ("only_exports", None, 0), ("vmlinux", proven, 3)]);
+    assert_eq!(objects[0].build_id, Some(BuildId(vec![7; 20])));
+    map.verify().unwrap();
+}
+
+#[test]
+fn near_names_are_found_in_the_map() {
+    let mut near = Near::new(["foo.isra.1", "foos"]);
+    map(two()).similar(&mut near).unwrap();
+    let names: Vec<_> = near.found("foo.isra.1").iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(names, ["foo", "foo", "foo.isra.0"], "of both objects");
+    assert!(near.found("foos").iter().any(|n| n.name == "foo" && n.object.as_str() == "m"));
+}
+
+#[test]
+fn equal_sources_give_equal_bytes_in_any_order_of_telling() {
+    let mut other = two();
+    other.reverse();
+    assert_eq!(map(two()).bytes(), map(other).bytes());
+}
+
+#[test]
+fn names_that_no_livepatch_can_ask_for_are_left_out() {
+    let mut vmlinux = object("vmlinux", &[(0, 1, 1)]);
+    for length in [511, 512] {
+        let name = vmlinux.keep(&vec![b'x'; length]).unwrap();
+        vmlinux.symbols.push(Symbol::named(name));
+    }
+    assert_eq!(map(vec![vmlinux]).symbols(), 2);
+}
+
+#[test]
+fn many_names_are_found_across_blocks() {
+    let mut vmlinux = object("vmlinux", &[]);
+    let names: Vec<String> = (0..1000).map(|n| format!("symbol_{}", n * n % 997)).collect();
+    for name in &names {
+        let name = vmlinux.keep(name.as_bytes()).unwrap();
+        vmlinux.symbols.push(Symbol::named(name));
+    }
+    let map = map(vec![vmlinux]);
+    for name in &names {
+        let count = names.iter().filter(|n| *n == name).count();
+        assert_eq!(map.0.find(name.as_bytes()).unwrap().len(), count, "{name}");
+    }
+    for absent in ["", "a", "symbol_", "symbol_x", "zzz", "symbol_99x"] {
+        assert!(map.0.find(absent.as_bytes()).unwrap().is_empty(), "{absent}");
+    }
+}
+
+#[test]
+fn a_map_that_is_cut_off_or_longer_is_refused() {
+    let bytes = map(two()).bytes().to_vec();
+    for length in 0..bytes.len() {
+        assert!(Map::from_bytes("map", bytes[..length].to_vec()).is_err(), "{length}");
+    }
+    let longer = [bytes.as_slice(), &[0]].concat();
+    let error = Map::from_bytes("map", longer).unwrap_err();
+    assert_eq!(error.to_string(), "map: a map that is cut off; build it again");
+}
+
+#[test]
+fn every_damaged_byte_is_noticed() {
+    let bytes = map(two()).bytes().to_vec();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        let noticed = Map::from_bytes("map", damaged).and_then(|map| map.verify());
+        assert!(noticed.is_err(), "{at}");
+    }
+}
+
+#[test]
+fn other_files_and_other_versions_are_told_apart() {
+    let refused = |bytes: &[u8]| Map::from_bytes("m", bytes.to_vec()).unwrap_err().to_string();
+    assert!(refused(b"\x7fELF").contains("not a map"));
+    assert!(refused(b"").contains("not a map"));
+    assert!(refused(b"KLPMAP\n\x01\0\0\0").contains("changed as text"));
+    let mut bytes = map(two()).bytes().to_vec();
+    bytes[8] = 2;
+    assert!(refused(&bytes).contains("version 2, only 1 is known"));
+    let error = Map::open("/nonexistent/map").unwrap_err();
+    assert!(error.is_io() && error.to_string().starts_with("/nonexistent/map: "));
+}
+
+/// Makes the checksums of a damaged map right, so that the reader meets the damage itself.
+fn forge(bytes: &mut [u8]) {
+    use scroll::{LE, Pread, Pwrite};
+    let places: Vec<(usize, usize)> = (0..6)
+        .filter_map(|n| {
+            let (offset, length): (u64, u64) =
+                (bytes.pread_with(24 + n * 24, LE).ok()?, bytes.pread_with(32 + n * 24, LE).ok()?);
+            let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+            bytes.get(offset..offset.checked_add(length)?).map(|_| (offset, length))
+        })
+        .collect();
+    if places.len() == 6 {
+        // One block, behind all tables.
+        let (offset, length) = places[5];
+        if length > 4 {
+            let crc = layout::checksum(&bytes[offset + 4..offset + length]);
+            bytes.pwrite_with(crc, offset, LE).unwrap();
+        }
+        for (n, (offset, length)) in places.iter().enumerate().take(5) {
+            let crc = layout::checksum(&bytes[*offset..offset + length]);
+            bytes.pwrite_with(crc, 40 + n * 24, LE).unwrap();
+        }
+    }
+    let crc = layout::checksum(&bytes[16..24 + 6 * 24]);
+    bytes.pwrite_with(crc, 12, LE).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        first in proptest::collection::vec((0_usize..9, any::<u64>(), any::<u8>()), 0..40),
+        second in proptest::collection::vec((0_usize..9, 0_u64..0x1000, any::<u8>()), 0..40),
+    ) {
+        let objects = || vec![object("vmlinux", &first), object("m", &second)];
+        let map = map(objects());
+        let direct = answer(told(objects()));
+        let whole = answer(map.tell(Scope::All).unwrap());
+        let wanted = Wanted::new(NAMES);
+        let some = answer(map.tell(Scope::Names(&wanted)).unwrap());
+        for name in NAMES {
+            prop_assert_eq!(direct.candidates(name), whole.candidates(name));
+            prop_assert_eq!(direct.candidates(name), some.candidates(name));
+            prop_assert_eq!(direct.export(name), some.export(name));
+        }
+        prop_assert_eq!(map.symbols(), u64::try_from(first.len() + second.len()).unwrap());
+    }
+
+    #[test]
+    fn damage_behind_right_checksums_is_an_answer_or_an_error(
+        damage in proptest::collection::vec((0_usize..1000, any::<u8>()), 1..6),
+    ) {
+        let mut bytes = map(two()).bytes().to_vec();
+        for (at, byte) in damage {
+            let at = 16 + at % (bytes.len() - 16);
+            bytes[at] = byte;
+        }
+        forge(&mut bytes);
+        if let Ok(map) = Map::from_bytes("map", bytes) {
+            let _ = map.verify();
+            let _ = map.tell(Scope::All);
+            let _ = map.objects();
+            for name in NAMES {
+                let _ = map.tell(Scope::Names(&Wanted::new([name])));
+            }
+            let _ = map.similar(&mut Near::new(["foo.isra.1"]));
+        }
+    }
+}

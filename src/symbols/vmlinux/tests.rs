@@ -125,6 +125,28 @@ fn only_local_symbols_have_a_source_file() {
 }
 
 #[test]
+fn local_symbols_are_of_the_unit_whose_file_symbol_they_stand_behind() {
+    for endian in [Endian::Little, Endian::Big] {
+        let (mut image, text) = kernel(endian);
+        image.symbol("f", LOCAL, text, 0);
+        for n in 1..3 {
+            image.symbol("stat.c", FILE, ABS, 0);
+            image.symbol("f", LOCAL, text, n);
+            image.symbol("g", LOCAL, text, n);
+        }
+        image.symbol("", FILE, ABS, 0);
+        image.symbol("f", LOCAL, text, 3);
+        image.symbol("stat.c", FILE, ABS, 0);
+        image.symbol("f", LOCAL, text, 4);
+        image.symbol("f", GLOBAL, text, 5);
+        let answer = ask(&image, &["f", "g"]).unwrap();
+        let units = |name| answer.candidates(name).iter().map(|c| c.unit).collect::<Vec<_>>();
+        assert_eq!(units("f"), [None, Some(0), Some(1), None, Some(3), None]);
+        assert_eq!(units("g"), [Some(0), Some(1)]);
+    }
+}
+
+#[test]
 fn memory_that_is_freed_is_told_by_section_or_by_range_except_per_cpu() {
     let (mut image, text) = kernel(Endian::Little);
     let init = image.section(".init.text", ALLOC | EXEC, BASE + 0x100, &[0; 16]);

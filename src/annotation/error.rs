@@ -1,0 +1,97 @@
+//! Why an annotation cannot be read.
+
+use super::selectors::SelectorFault;
+use super::{Annotation, AnnotationPlace, NAME_PREFIX, Which};
+use crate::klp::NameError;
+
+/// Why an annotation cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnnotationError {
+    /// An array section is not a whole number of entries.
+    #[error("{section}: {size:#x} bytes are not a whole number of 12-byte KLP_SYMPOS entries")]
+    Length {
+        /// Name of the array section.
+        section: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A selector is none that can be read.
+    #[error("{place}: {fault}")]
+    Selector {
+        /// Where it stands.
+        place: AnnotationPlace,
+        /// What is wrong with it.
+        fault: SelectorFault,
+    },
+    /// An entry has no relocation, so it names no symbol.
+    #[error("{section}[{entry}]: no relocation names the annotated symbol")]
+    NoSymbol {
+        /// Name of the section.
+        section: String,
+        /// Index of the entry.
+        entry: u64,
+    },
+    /// A relocation of an annotation section belongs to no entry, or an entry has two.
+    #[error("{section}+{offset:#x}: a relocation that belongs to no single entry")]
+    StrayRelocation {
+        /// Name of the section.
+        section: String,
+        /// `r_offset` in bytes.
+        offset: u64,
+    },
+    /// An entry names a symbol plus an offset.
+    #[error("{place}: '{symbol}' with addend {addend:#x}: an annotation names a whole symbol")]
+    Addend {
+        /// Where it stands.
+        place: AnnotationPlace,
+        /// The symbol's name.
+        symbol: String,
+        /// The addend.
+        addend: i64,
+    },
+    /// An annotation names a symbol that the module itself defines.
+    #[error("{place}: '{symbol}' is defined in this module, so there is nothing to look up")]
+    Defined {
+        /// Where it stands.
+        place: AnnotationPlace,
+        /// The symbol's name.
+        symbol: String,
+    },
+    /// Object, symbol or position is no such name.
+    #[error("{place}: {error}")]
+    Name {
+        /// Where it stands.
+        place: AnnotationPlace,
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// A symbol name starts like an annotation but lacks a part.
+    #[error("symbol '{0}': an annotated name is {NAME_PREFIX}GATE.OWNER.SYMBOL.POSITION")]
+    NameParts(String),
+    /// One ELF symbol is annotated twice, differently.
+    #[error(
+        "'{name}' is annotated as {m1} ({at1}) and as {m2} ({at2})",
+        name = .first.name, m1 = Meaning(.first), at1 = .first.place,
+        m2 = Meaning(.second), at2 = .second.place
+    )]
+    Conflict {
+        /// The annotation that came first.
+        first: Box<Annotation>,
+        /// The one that contradicts it.
+        second: Box<Annotation>,
+    },
+}
+
+/// Prints `vmlinux,1` or `vmlinux, from 'kernel/pid.c'`.
+struct Meaning<'a>(&'a Annotation);
+
+impl std::fmt::Display for Meaning<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Annotation { owner, which, .. } = self.0;
+        match which {
+            Which::Position(position) => write!(f, "{owner},{position}"),
+            selector => write!(f, "{owner}, {selector}"),
+        }
+    }
+}

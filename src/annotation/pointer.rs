@@ -1,0 +1,47 @@
+//! The pointer at the start of an entry, which exists for its relocation.
+//!
+//! Arrays and selectors name a symbol in the same way: by a relocation at the entry's offset.
+
+use std::collections::BTreeMap;
+
+use bstr::ByteSlice;
+
+use super::{AnnotationError, AnnotationPlace};
+use crate::elf::{Module, Rela, Section, SectionIndex, SymbolIndex, SymbolSection};
+
+/// The sections of some names, each with the sections of its relocations.
+pub(super) fn sections(
+    module: &Module<'_>,
+    wanted: impl Fn(&Section<'_>) -> bool,
+) -> BTreeMap<SectionIndex, Vec<SectionIndex>> {
+    let named = module.sections().filter(|section| wanted(section));
+    let mut found: BTreeMap<_, Vec<_>> = named.map(|section| (section.index, Vec::new())).collect();
+    if !found.is_empty() {
+        for section in module.relocation_sections() {
+            if let Some(relocations) = found.get_mut(&SectionIndex::new(section.sh_info)) {
+                relocations.push(section.index);
+            }
+        }
+    }
+    found
+}
+
+/// The symbol that an entry's relocation names, and its name.
+pub(super) fn symbol(
+    module: &Module<'_>,
+    rela: Rela,
+    place: &AnnotationPlace,
+) -> Result<(SymbolIndex, String), AnnotationError> {
+    let found = module.symbol(rela.symbol);
+    let name = found.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
+    let undefined = found.is_some_and(|s| s.section == SymbolSection::Undefined);
+    let place = || place.clone();
+    if !undefined || rela.symbol.get() == 0 {
+        return Err(AnnotationError::Defined { place: place(), symbol: name });
+    }
+    if rela.addend != 0 {
+        let addend = rela.addend;
+        return Err(AnnotationError::Addend { place: place(), symbol: name, addend });
+    }
+    Ok((rela.symbol, name))
+}

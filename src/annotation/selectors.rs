@@ -1,0 +1,211 @@
+//! The selector dialect: a source file or a neighbour in place of a position.
+//!
+//! `KLP_SYMBOL_IN` and `KLP_SYMBOL_NEXT_TO` each make a record in the section `.klp.selectors`:
+//! a pointer that exists for its relocation against the symbol, size and version of the record,
+//! the kind of selector, and texts of fixed width. A record of another version is refused, but its
+//! size says where the next one is. Invariant: nothing that a later version may give a meaning is
+//! passed over. Layout: `docs/formats.md`.
+
+use std::collections::BTreeMap;
+
+use bstr::ByteSlice;
+use scroll::Pread;
+
+use super::{
+    Annotation, AnnotationError, AnnotationPlace, Annotations, SourceFileError, Which, pointer,
+};
+use crate::elf::{Module, Rela, SectionIndex};
+
+/// The section of all selectors.
+pub const SELECTORS: &str = ".klp.selectors";
+/// The version that is read, and the size that its records have, in bytes.
+const VERSION: u8 = 1;
+const SIZE: u32 = 1152;
+/// What every version starts with: pointer, size, version and three bytes more.
+const HEAD: u32 = 16;
+/// Kinds: the text is a path, or a name.
+const IN_FILE: u8 = 1;
+const NEXT_TO: u8 = 2;
+
+/// Why a record is no selector that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectorFault {
+    /// The section ends within a record, or the record's size cannot be one.
+    #[error("no selector has {size} bytes where {left} are left")]
+    Cut {
+        /// The size that it gives, or 0 if not even that is there.
+        size: u32,
+        /// Bytes from its start to the end of the section.
+        left: usize,
+    },
+    /// The record is of another version.
+    #[error("a selector of version {0}: its klp-convert.h is of another version than klp-convert")]
+    Version(u8),
+    /// The record has another size than its version.
+    #[error("a selector of version {VERSION} has {SIZE} bytes, not {0}")]
+    Size(u32),
+    /// The kind is none of those that are known.
+    #[error("there is no selector of kind {0}")]
+    Kind(u8),
+    /// Bytes that have no meaning are not 0.
+    #[error("reserved bytes are not 0")]
+    Reserved,
+    /// A text fills its field, without a NUL.
+    #[error("the field '{0}' has no end")]
+    Endless(&'static str),
+    /// There is something behind a text's NUL.
+    #[error("there is something behind the end of the field '{0}'")]
+    Behind(&'static str),
+    /// A text is not UTF-8.
+    #[error("the field '{0}' is not UTF-8")]
+    NotUtf8(&'static str),
+    /// The text of [`Which::InFile`] is no path.
+    #[error(transparent)]
+    File(#[from] SourceFileError),
+}
+
+/// Adds the annotations of every selector.
+pub(super) fn read(
+    module: &Module<'_>,
+    annotations: &mut Annotations,
+    errors: &mut Vec<AnnotationError>,
+) {
+    let selectors = pointer::sections(module, |s| s.name == SELECTORS.as_bytes());
+    for (section, relocations) in selectors {
+        annotations.sections.insert(section);
+        annotations.sections.extend(&relocations);
+        let mut pointers = BTreeMap::new();
+        for rela in relocations.iter().flat_map(|&index| module.relocations(index)) {
+            if pointers.insert(rela.offset, rela).is_some() {
+                errors.push(stray(rela.offset));
+            }
+        }
+        read_section(module, section, pointers, annotations, errors);
+    }
+}
+
+fn place(entry: u64) -> AnnotationPlace {
+    AnnotationPlace::Entry { section: SELECTORS.into(), entry }
+}
+
+fn faulty(entry: u64, fault: SelectorFault) -> AnnotationError {
+    AnnotationError::Selector { place: place(entry), fault }
+}
+
+fn stray(offset: u64) -> AnnotationError {
+    AnnotationError::StrayRelocation { section: SELECTORS.into(), offset }
+}
+
+fn read_section(
+    module: &Module<'_>,
+    section: SectionIndex,
+    mut pointers: BTreeMap<u64, Rela>,
+    annotations: &mut Annotations,
+    errors: &mut Vec<AnnotationError>,
+) {
+    let body = module.body(section);
+    let (mut rest, mut offset) = (body, 0_u64);
+    for entry in 0.. {
+        if rest.is_empty() {
+            break;
+        }
+        let size = rest.pread_with::<u32>(8, module.endian()).unwrap_or(0);
+        let whole = size >= HEAD && size.is_multiple_of(8);
+        let split = usize::try_from(size).ok().filter(|_| whole);
+        let Some((record, behind)) = split.and_then(|size| rest.split_at_checked(size)) else {
+            errors.push(faulty(entry, SelectorFault::Cut { size, left: rest.len() }));
+            // Where further records start is not known, so neither is whose the relocations are.
+            return;
+        };
+        let end = offset.saturating_add(u64::from(size));
+        let version = record.get(12).copied().unwrap_or(0);
+        if version == VERSION {
+            let pointer = pointers.remove(&offset);
+            match selector(module, record, pointer, entry) {
+                Ok(annotation) => annotations.add(annotation, errors),
+                Err(error) => errors.push(error),
+            }
+        } else {
+            errors.push(faulty(entry, SelectorFault::Version(version)));
+            pointers.retain(|at, _| !(offset..end).contains(at));
+        }
+        (rest, offset) = (behind, end);
+    }
+    errors.extend(pointers.into_keys().map(stray));
+}
+
+/// A record of [`VERSION`].
+fn selector(
+    module: &Module<'_>,
+    record: &[u8],
+    pointer: Option<Rela>,
+    entry: u64,
+) -> Result<Annotation, AnnotationError> {
+    let fault = |fault| faulty(entry, fault);
+    let name = |error| AnnotationError::Name { place: place(entry), error };
+    let fields = Fields::of(record).map_err(fault)?;
+    let no_symbol = || AnnotationError::NoSymbol { section: SELECTORS.into(), entry };
+    let rela = pointer.ok_or_else(no_symbol)?;
+    let (symbol, spelling) = pointer::symbol(module, rela, &place(entry))?;
+    let which = match fields.kind {
+        IN_FILE => {
+            let file = fields.text.parse().map_err(SelectorFault::File);
+            Which::InFile(file.map_err(fault)?)
+        }
+        NEXT_TO => Which::NextTo(fields.text.parse().map_err(name)?),
+        kind => return Err(fault(SelectorFault::Kind(kind))),
+    };
+    let gate = Some(fields.patched).filter(|gate| !gate.is_empty());
+    let gate = gate.map(str::parse).transpose().map_err(name)?;
+    let owner = fields.owner.parse().map_err(name)?;
+    let own = if fields.name.is_empty() { &spelling } else { fields.name };
+    let name = own.parse().map_err(name)?;
+    Ok(Annotation { symbol, name, gate, owner, which, place: place(entry) })
+}
+
+/// The parts of a record that are not its pointer.
+struct Fields<'a> {
+    kind: u8,
+    owner: &'a str,
+    patched: &'a str,
+    name: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn of(record: &'a [u8]) -> Result<Self, SelectorFault> {
+        let size = u32::try_from(record.len()).unwrap_or(u32::MAX);
+        let head = record.split_first_chunk::<16>().filter(|_| size == SIZE);
+        let ([.., kind, reserved, reserved_too], mut texts) =
+            head.ok_or(SelectorFault::Size(size))?;
+        if (*reserved, *reserved_too) != (0, 0) {
+            return Err(SelectorFault::Reserved);
+        }
+        let mut next = |field, width| {
+            let (bytes, rest) = texts.split_at_checked(width).unwrap_or((texts, &[]));
+            texts = rest;
+            text(field, bytes)
+        };
+        Ok(Self {
+            kind: *kind,
+            owner: next("owner", 56)?,
+            patched: next("patched", 56)?,
+            name: next("name", 512)?,
+            text: next("text", 512)?,
+        })
+    }
+}
+
+/// The text of a field: up to the first NUL, behind which there are only more of them.
+fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, SelectorFault> {
+    let end = bytes.find_byte(0).ok_or(SelectorFault::Endless(field))?;
+    let (text, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    if behind.iter().any(|&byte| byte != 0) {
+        return Err(SelectorFault::Behind(field));
+    }
+    text.to_str().map_err(|_| SelectorFault::NotUtf8(field))
+}
+
+#[cfg(test)]
+mod tests;

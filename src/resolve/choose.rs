@@ -1,0 +1,156 @@
+//! Which of the symbols of one name an author means: by position, source file or neighbour.
+//!
+//! A selector is resolved only by what a source states about symbols: their source file, and the
+//! unit that they are of. Invariant: one symbol is singled out, or all that are in question are
+//! shown. In one unit a name is defined once, so that a symbol whose file is not known (a global one
+//! in a symbol table) cannot be the one that another symbol of the same name is known to be.
+
+use std::collections::BTreeSet;
+
+use super::{Cause, Unresolved, not_found};
+use crate::annotation::{SourceFile, Which};
+use crate::klp::{ObjectName, Position, SymbolName};
+use crate::symbols::{Answer, Binding, Candidate, Kind};
+
+/// A name in an object, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice<'a, 'n> {
+    pub(super) answer: &'a Answer,
+    pub(super) name: &'n str,
+    pub(super) owner: &'n ObjectName,
+}
+
+impl<'a> Choice<'a, '_> {
+    /// The symbol that the author means.
+    ///
+    /// # Errors
+    /// [`Unresolved`] when it is none, or not one.
+    pub(super) fn make(self, which: &Which) -> Result<&'a Candidate, Unresolved> {
+        match which {
+            Which::Position(position) => self.at_position(*position),
+            Which::InFile(file) => self.in_file(file, which),
+            Which::NextTo(neighbour) => self.next_to(neighbour, which),
+        }
+    }
+
+    /// The symbol that the kernel would find for a position.
+    fn at_position(self, position: Position) -> Result<&'a Candidate, Unresolved> {
+        let named = self.answer.candidates(self.name).iter();
+        let here: Vec<_> = named.filter(|c| c.object == *self.owner).collect();
+        let (name, owner) = (self.name.into(), self.owner.clone());
+        match (position, here.as_slice()) {
+            (_, []) => Err(self.missing()),
+            (Position::Unique, [only]) => Ok(only),
+            (Position::Unique, _) => {
+                let candidates = cloned(&here);
+                Err(Unresolved::AnnotatedNotUnique { name, owner, candidates })
+            }
+            (Position::Nth(n), _) => match here.iter().find(|c| c.position == n) {
+                Some(candidate) => Ok(candidate),
+                None => {
+                    let candidates = cloned(&here);
+                    Err(Unresolved::AnnotatedNoSuchPosition { name, owner, position, candidates })
+                }
+            },
+        }
+    }
+
+    /// The symbol that is defined in a source file.
+    fn in_file(self, file: &SourceFile, which: &Which) -> Result<&'a Candidate, Unresolved> {
+        let here = self.symbols(self.name);
+        if here.is_empty() {
+            return Err(self.missing());
+        }
+        if here.iter().all(|c| c.file.is_none() && !is_global(c)) {
+            return Err(self.untold(which, &here));
+        }
+        let there = |c: &&&Candidate| c.file.as_ref().is_some_and(|known| file.agrees_with(known));
+        let there: Vec<_> = here.iter().filter(there).copied().collect();
+        self.only(which, &there, &here)
+    }
+
+    /// The symbol that is defined in the same source file as another.
+    fn next_to(self, neighbour: &SymbolName, which: &Which) -> Result<&'a Candidate, Unresolved> {
+        let here = self.symbols(self.name);
+        if here.is_empty() {
+            return Err(self.missing());
+        }
+        let neighbours = self.symbols(neighbour.as_str());
+        if neighbours.is_empty() {
+            let mut reason = not_found(self.answer, neighbour.as_str(), Some(self.owner));
+            if let Unresolved::NotFound { causes, .. } = &mut reason {
+                causes.push(Cause::Neighbour(self.name.into()));
+            }
+            return Err(reason);
+        }
+        let untold = |c: &&Candidate| c.unit.is_none() && !is_global(c);
+        if here.iter().all(untold) || neighbours.iter().all(untold) {
+            return Err(self.untold(which, &here));
+        }
+        let units: BTreeSet<_> = neighbours.iter().map(|c| c.unit).collect();
+        // Of several neighbours the one whose unit is not known may be the one that is meant.
+        if units.contains(&None) {
+            return Err(Unresolved::NeighbourUntold {
+                name: self.name.into(),
+                owner: self.owner.clone(),
+                neighbour: neighbour.as_str().into(),
+                neighbours: cloned(&neighbours),
+            });
+        }
+        let shares = |c: &&&Candidate| units.contains(&c.unit);
+        let there: Vec<_> = here.iter().filter(shares).copied().collect();
+        self.only(which, &there, &here)
+    }
+
+    /// The one of those that a selector fits.
+    fn only(
+        self,
+        which: &Which,
+        there: &[&'a Candidate],
+        here: &[&'a Candidate],
+    ) -> Result<&'a Candidate, Unresolved> {
+        let (name, owner, which) = (self.name.into(), self.owner.clone(), Box::new(which.clone()));
+        match there {
+            [only] => Ok(only),
+            [] => {
+                let candidates = cloned(here);
+                Err(Unresolved::SelectedNone { name, owner, which, candidates })
+            }
+            several => {
+                let candidates = cloned(several);
+                Err(Unresolved::SelectedSeveral { name, owner, which, candidates })
+            }
+        }
+    }
+
+    /// The symbols of a name in the owner, without those that only mark something in its table.
+    fn symbols(self, name: &str) -> Vec<&'a Candidate> {
+        let named = self.answer.candidates(name).iter().filter(|c| c.object == *self.owner);
+        named.filter(|c| c.kind != Some(Kind::Marker)).collect()
+    }
+
+    fn missing(self) -> Unresolved {
+        not_found(self.answer, self.name, Some(self.owner))
+    }
+
+    fn untold(self, which: &Which, here: &[&Candidate]) -> Unresolved {
+        Unresolved::FilesUntold {
+            name: self.name.into(),
+            owner: self.owner.clone(),
+            which: Box::new(which.clone()),
+            candidates: cloned(here),
+        }
+    }
+}
+
+/// Whether a symbol table puts it behind all files, so that it does not tell which one it is from.
+fn is_global(candidate: &Candidate) -> bool {
+    matches!(candidate.binding, Some(Binding::Global | Binding::Weak))
+}
+
+fn cloned(candidates: &[&Candidate]) -> Vec<Candidate> {
+    candidates.iter().copied().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;
