@@ -29,9 +29,6 @@ impl BootImage {
 
     fn tell_from(&self, bytes: &[u8], scope: Scope<'_>) -> Result<Told, SymbolErrorKind> {
         let table = image::read(bytes)?;
-        if !table.all {
-            return Err(SymbolErrorKind::FunctionsOnly);
-        }
         let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
         let mut init_memory = InitMemory::default();
@@ -51,7 +48,8 @@ impl BootImage {
             symbol.init = symbol.address.is_some_and(|address| init_memory.frees(address));
         }
         let (release, machine) = (table.release, table.machine);
-        let kernel = Kernel { release, machine, endian: Some(table.endian) };
+        let kernel =
+            Kernel { release, machine, endian: Some(table.endian), kallsyms_all: Some(table.all) };
         Ok(Told { kernel, objects: vec![object], ..Told::default() })
     }
 }

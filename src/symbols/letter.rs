@@ -44,10 +44,10 @@ fn of_section(section: &Section) -> u8 {
         b't'
     } else if section.sh_type == elf::SHT_NOBITS.0 {
         b'b'
-    } else if section.has(elf::SHF_WRITE) {
-        b'd'
     } else if section.has(elf::SHF_ALLOC) {
-        b'r'
+        if section.has(elf::SHF_WRITE) { b'd' } else { b'r' }
+    } else if section.has(elf::SHF_WRITE) {
+        b'?'
     } else {
         b'n'
     }

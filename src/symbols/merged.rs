@@ -130,6 +130,12 @@ impl Kernel {
             }
             (this, that) => self.endian = that.or(this),
         }
+        match (other.kallsyms_all, self.kallsyms_all) {
+            (Some(this), Some(that)) if this != that => {
+                return differ("CONFIG_KALLSYMS_ALL", this.to_string(), that.to_string());
+            }
+            (this, that) => self.kallsyms_all = that.or(this),
+        }
         match (other.release, &self.release) {
             (Some(this), Some(that)) if this != *that => {
                 return differ("release", this, that.clone());
@@ -188,7 +194,8 @@ mod tests {
     fn what_is_known_of_the_kernel_is_not_forgotten() {
         let mut merged = Merged::default();
         let mut note = |kernel| merged.add(Told { kernel, ..Told::default() }, Path::new("f"));
-        note(Kernel { release: Some("7.2".into()), machine: Some(22), endian: None }).unwrap();
+        note(Kernel { release: Some("7.2".into()), machine: Some(22), ..Kernel::default() })
+            .unwrap();
         note(Kernel { endian: Some(Endian::Big), ..Kernel::default() }).unwrap();
         assert!(note(Kernel { endian: Some(Endian::Little), ..Kernel::default() }).is_err());
         let known = Answer::new(merged).unwrap().kernel().clone();

@@ -96,7 +96,12 @@ impl Vmlinux {
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
-        let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
+        let kernel = Kernel {
+            release,
+            machine: Some(table.machine),
+            endian: Some(table.endian),
+            kallsyms_all: None,
+        };
         object.build_id = table.build_id()?;
         let exports = exports.tell(&object.name, table)?;
         Ok(Told { kernel, objects: vec![object], exports, known: None })
