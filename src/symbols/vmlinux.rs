@@ -96,6 +96,7 @@ impl Vmlinux {
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
+        kallsyms::drop_hidden(&mut object, release.as_deref());
         let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
         object.build_id = table.build_id()?;
         let exports = exports.tell(&object.name, table)?;
