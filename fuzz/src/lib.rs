@@ -6,3 +6,4 @@
 pub mod convert;
 pub mod list;
 pub mod read;
+pub mod texts;
