@@ -317,6 +317,23 @@ fn many_units_with_one_large_table_of_abbreviations_end_soon() {
     assert_eq!(files(image.bytes()), plain());
 }
 
+#[test]
+fn units_without_contents_end_soon_even_when_compressed() {
+    let zlib = |bytes: &[u8]| {
+        let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        to.write_all(bytes).unwrap();
+        Some((1_u32, to.finish().unwrap()))
+    };
+    let none = |_: &[u8]| None;
+    for pack in [&none as &dyn Fn(&[u8]) -> _, &zlib] {
+        let mut debug = Debug::new(Endian::Little);
+        debug.info = vec![0; 1 << 24];
+        let mut image = kernel(Endian::Little);
+        debug.put(&mut image, pack);
+        assert_eq!(files(image.bytes()), plain());
+    }
+}
+
 proptest! {
     #[test]
     fn damage_changes_files_and_never_positions(
