@@ -2,8 +2,9 @@
 //!
 //! Between [`super::vmlinux`] and [`super::dwarf`]. In the symbol table a local symbol stands behind
 //! the name of its source file (`STT_FILE`), without its folder; globals stand behind all files, and
-//! assembler writes no such names, so that its local symbols seem to belong to the file before. The
-//! debug information has the file of each address of code. Joined: the units of the symbol table
+//! assembler writes no such names, so that its local symbols stand behind the file before, or behind
+//! the name of an object file that the linker made. The debug information has the file of each
+//! address of code. Joined: the units of the symbol table
 //! stay what they are and get the path of the file that their functions come from; a function that
 //! comes from another file, and each global one, gets the unit of its address; data, of which debug
 //! information has no ranges, keeps the unit that it has. Invariant: what a unit is called does not

@@ -17,6 +17,7 @@ mod bad_module;
 mod bad_place;
 mod commands;
 mod compiled;
+mod debug_info;
 mod dialects;
 mod fixtures;
 mod header;
