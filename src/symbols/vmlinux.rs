@@ -80,7 +80,8 @@ impl Vmlinux {
             Ok(())
         })?;
 
-        let files = files.decide();
+        let files = files
+            .decide(|unit| object.units.get(unit).map_or(&[], |name| name.of(strings.symbols())));
         found.sort_unstable_by_key(|(rank, ..)| *rank);
         object.symbols = found
             .into_iter()
