@@ -7,3 +7,4 @@ pub mod convert;
 pub mod image;
 pub mod list;
 pub mod read;
+pub mod texts;

@@ -80,7 +80,8 @@ impl Vmlinux {
             Ok(())
         })?;
 
-        let files = files.decide();
+        let files = files
+            .decide(|unit| object.units.get(unit).map_or(&[], |name| name.of(strings.symbols())));
         found.sort_unstable_by_key(|(rank, ..)| *rank);
         object.symbols = found
             .into_iter()
@@ -96,6 +97,7 @@ impl Vmlinux {
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
+        kallsyms::drop_hidden(&mut object, release.as_deref());
         let kernel = Kernel {
             release,
             machine: Some(table.machine),

@@ -18,6 +18,7 @@ mod bad_place;
 mod bad_selector;
 mod commands;
 mod compiled;
+mod debug_info;
 mod dialects;
 mod fixtures;
 mod header;
