@@ -1,6 +1,6 @@
 //! The small tables of a map: the kernel, texts, objects.
 //!
-//! Written by [`super::build`], read by [`super::Map`] where it needs an entry. Invariant: an entry is
+//! Written by [`super::build()`], read by [`super::Map`] where it needs an entry. Invariant: an entry is
 //! looked at only inside of its table, and numbers that no entry has are errors.
 
 use scroll::{Endian, LE, Pread};
