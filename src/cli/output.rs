@@ -17,10 +17,10 @@ pub(super) fn write(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
     replace(path, bytes, Some(like))
 }
 
-/// Writes a file as [`write`] does; a new one gets the mode that new files have.
+/// Writes a file as [`write()`] does; a new one gets the mode that new files have.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, None)
 }

@@ -164,7 +164,7 @@ impl Explained for Warning {
             Self::PositionUnproven { klp } => {
                 let owner = &klp.owner;
                 let source = if owner.is_vmlinux() {
-                    "--vmlinux vmlinux".to_owned()
+                    "--image vmlinuz, or --vmlinux vmlinux".to_owned()
                 } else {
                     format!("--module {owner}.ko")
                 };

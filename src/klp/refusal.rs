@@ -130,7 +130,7 @@ fn describe(reason: Misplaced, gate: &ObjectName) -> String {
 #[non_exhaustive]
 pub enum Warning {
     /// A position could not be checked against addresses.
-    #[error("'{klp}': its position comes from an alphabetical list, which proves no order")]
+    #[error("'{klp}': its position comes from a list that proves no order")]
     PositionUnproven {
         /// The klp symbol.
         klp: KlpSymbol,

@@ -75,11 +75,11 @@ pub struct Klp {
 }
 
 impl Klp {
-    /// Whether a position is used that the source cannot prove ([`Order::Alphabetical`]).
+    /// Whether a position is used that the source cannot prove ([`Order`]).
     #[must_use]
     pub fn order_unproven(&self) -> bool {
-        let alphabetical = self.candidate.as_ref().is_some_and(|c| c.order == Order::Alphabetical);
-        alphabetical && self.symbol.position != Position::Unique
+        let unproven = self.candidate.as_ref().is_some_and(|c| c.order != Order::Proven);
+        unproven && self.symbol.position != Position::Unique
     }
 }
 

@@ -1,8 +1,8 @@
 //! The boot image of a kernel: the table that the running kernel itself counts in.
 //!
 //! Needs no debug package: what distributions boot holds the table of `/proc/kallsyms`
-//! ([`super::image`]). It knows names, addresses and type letters in the order of counting, and no
-//! sizes or source files.
+//! ([`super::image`]). It knows names, addresses and type letters in the order of counting, and which
+//! names are exported, but no sizes or source files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

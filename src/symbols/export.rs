@@ -1,4 +1,7 @@
 //! Merged symbols as text: for the tools that read such lists, and for comparison with a kernel.
+//!
+//! Each loses some of what a map has: one keeps names only, the other no sizes and source files.
+//! Forms: `nm -f posix | cut -d' ' -f1`, and `s_show` in `kernel/kallsyms.c`.
 
 use std::io::{self, Write};
 

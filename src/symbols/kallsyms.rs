@@ -70,8 +70,9 @@ use Kernels::{Before, Since};
 
 /// What hides a name in some kernels only.
 const HIDDEN_IN: &[(Kernels, Hides)] = &[
-    // arm64, position-independent start: not in `mksysmap` and `kallsyms.c` of 6.1; in `mksysmap`
-    // since 6.4 moved all of these rules there.
+    // arm64, position-independent start: not in `mksysmap` and `kallsyms.c` of 6.1, in `mksysmap` of
+    // 6.12. The version between them is that of the change that moved all of these rules there, as
+    // its title says; it was not read.
     (Since(6, 4), Prefix("__pi_$")),
     (Since(6, 4), Prefix("__pi_.L")),
     (Since(6, 4), Prefix("__kvm_nvhe___kcfi_typeid_")),
@@ -81,7 +82,7 @@ const HIDDEN_IN: &[(Kernels, Hides)] = &[
     (Since(6, 13), Prefix("__mod_device_table__")),
     (Since(6, 13), Numbered("__UNIQUE_ID_modinfo_")),
     // The tables themselves, which differed between the passes of linking: `ignored_symbols` in
-    // `kallsyms.c` of 6.1, nowhere in 6.12. Since 6.10 the first pass has tables, too.
+    // `kallsyms.c` of 6.1, nowhere in 6.12. Which version between them dropped the rule was not read.
     (Before(6, 10), Exact("kallsyms_addresses")),
     (Before(6, 10), Exact("kallsyms_offsets")),
     (Before(6, 10), Exact("kallsyms_relative_base")),

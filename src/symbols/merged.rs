@@ -1,9 +1,9 @@
 //! Several sources of one kernel as one.
 //!
 //! Between what each source tells and what is made of it: an answer about some names, or a map of
-//! all. Where two tell one object, the better order wins ([`Order`]); two that are equally good must
-//! agree ([`super::agree`]), and each fills in what the other does not know. Invariant: the result
-//! does not depend on the order of adding.
+//! all. Where two tell one object, an alphabetical list gives way to a better order
+//! ([`super::Order`]); all others must agree ([`super::agree`]), and each fills in what the other does
+//! not know. Invariant: the result does not depend on the order of adding.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

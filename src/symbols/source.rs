@@ -1,4 +1,7 @@
 //! Anything that can tell a kernel's symbols, and several such things as one.
+//!
+//! Between the options of a command and what is made of the sources. They are asked side by side, each
+//! once. Invariant: neither the answer nor the error depends on which of them is done first.
 
 use std::fmt::Debug;
 use std::path::Path;

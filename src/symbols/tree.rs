@@ -2,8 +2,8 @@
 //!
 //! Makes one source of each file. A build tree lists its modules in `modules.order`
 //! (`scripts/Makefile.modpost`); an installed one, `/lib/modules/RELEASE`, has them below it, with
-//! symbolic links to the build tree that are not followed. Invariant: sources come in the order of
-//! their paths.
+//! symbolic links to the build tree that are not followed. Invariant: modules come in the order of
+//! their paths, behind the kernel.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
 //! The kernel in a boot image: unwrapped and decompressed until its tables can be seen.
 //!
 //! An image is a raw kernel, an ELF file, a compressed one of these, EFI's wrapper of these, or a
-//! machine's own wrapper, which its back end describes. Invariant: at most [`DEPTH`] wrappers and
+//! machine's own wrapper, which its back end describes. Invariant: at most [`DEPTH`] layers and
 //! [`TRIES`] places are looked at. Sources: `drivers/firmware/efi/libstub/zboot-header.S` and
 //! [`klp_arch::BootImage`].
 
@@ -17,7 +17,7 @@ use super::blob::Blob;
 use super::compression::{Compression, KERNEL_MAX};
 use super::program::Program;
 
-/// Wrappers inside of each other: EFI's, a compressed stream, a machine's.
+/// Layers inside of each other: EFI's wrapper, a compressed stream, a machine's wrapper, the kernel.
 const DEPTH: usize = 4;
 /// Places inside of an image that look like the start of a compressed kernel.
 const TRIES: usize = 256;

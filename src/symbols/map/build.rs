@@ -51,7 +51,8 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
                 .map(|unit| texts.number(object.map_or(&[], |object| object.text(*unit))))
                 .collect();
             let (order, id) = (object.map(|o| o.order), object.and_then(|o| o.build_id.as_ref()));
-            Ok(ObjectEntry::write(name, order, id, &units?))
+            let moved = object.is_some_and(|object| object.moved);
+            Ok(ObjectEntry::write(name, order, moved, id, &units?))
         })
         .collect::<Result<_, MapError>>()?;
 

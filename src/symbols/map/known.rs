@@ -59,6 +59,7 @@ impl KnownObjects for Opened {
         let number = self.find_object(name.as_str()).ok().flatten()?;
         let entry = self.object(number).ok()?;
         let mut object = Object::new(name.clone(), &self.path, entry.order?);
+        object.moved = entry.moved;
         object.build_id = entry.build_id();
         Some(object)
     }
@@ -156,6 +157,7 @@ impl<'a> Teller<'a> {
             let name = entry.object_name()?;
             let object = entry.order.map(|order| {
                 let mut object = Object::new(name.clone(), &self.opened.path, order);
+                object.moved = entry.moved;
                 object.build_id = entry.build_id();
                 object
             });

@@ -1,10 +1,10 @@
 //! The map file: all symbols of a kernel and its modules, answered from a mapped file.
 //!
-//! [`build`] writes it from merged sources, [`Map`] is one more [`SymbolSource`]. Opening reads the
+//! [`build()`] writes it from merged sources, [`Map`] is one more [`SymbolSource`]. Opening reads the
 //! small tables, a look-up one block of names. Invariant: the records of a name in one object stand
 //! in the order in which the kernel counts them; equal sources give equal bytes, on any host; any
-//! bytes are a map or an error, and no read leaves the file. The parts: [`layout`] sections,
-//! [`tables`] kernel, texts and objects, [`block`] names, [`record`] symbols and exports.
+//! bytes are a map or an error, and no read leaves the file. The parts: `layout` sections,
+//! `tables` kernel, texts and objects, `block` names, `record` symbols and exports.
 
 mod block;
 mod build;

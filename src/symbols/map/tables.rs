@@ -1,6 +1,6 @@
 //! The small tables of a map: the kernel, texts, objects.
 //!
-//! Written by [`super::build`], read by [`super::Map`] where it needs an entry. Invariant: an entry is
+//! Written by [`super::build()`], read by [`super::Map`] where it needs an entry. Invariant: an entry is
 //! looked at only inside of its table, and numbers that no entry has are errors.
 
 use scroll::{Endian, LE, Pread};
@@ -125,12 +125,17 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Added to the number of an order: the addresses are those of a running kernel.
+const MOVED: u64 = 4;
+
 /// One object of a map.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ObjectEntry<'a> {
     pub(super) name: &'a str,
     /// `None`: the map knows exports of it and no symbols.
     pub(super) order: Option<Order>,
+    /// Whether its addresses may all be shifted by one constant.
+    pub(super) moved: bool,
     pub(super) build_id: &'a [u8],
     /// Numbers of texts, four bytes each.
     units: &'a [u8],
@@ -140,6 +145,7 @@ impl<'a> ObjectEntry<'a> {
     pub(super) fn write(
         name: &ObjectName,
         order: Option<Order>,
+        moved: bool,
         build_id: Option<&BuildId>,
         units: &[u32],
     ) -> Vec<u8> {
@@ -151,7 +157,7 @@ impl<'a> ObjectEntry<'a> {
             Some(Order::Loaded) => 2,
             Some(Order::Proven) => 3,
         };
-        put(&mut out, order);
+        put(&mut out, order | if moved { MOVED } else { 0 });
         put_bytes(&mut out, build_id.map_or(&[], |id| id.0.as_slice()));
         units.iter().for_each(|unit| out.extend(unit.to_le_bytes()));
         out
@@ -160,7 +166,9 @@ impl<'a> ObjectEntry<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, MapError> {
         let mut reader = Reader(bytes);
         let name = reader.text()?;
-        let order = match reader.number()? {
+        let order = reader.number()?;
+        let moved = order & MOVED != 0;
+        let order = match order & !MOVED {
             0 => None,
             1 => Some(Order::Alphabetical),
             2 => Some(Order::Loaded),
@@ -168,7 +176,7 @@ impl<'a> ObjectEntry<'a> {
             _ => return Err(MapError::Damaged("object")),
         };
         let build_id = reader.bytes()?;
-        Ok(Self { name, order, build_id, units: reader.0 })
+        Ok(Self { name, order, moved, build_id, units: reader.0 })
     }
 
     pub(super) fn object_name(self) -> Result<ObjectName, MapError> {
