@@ -6,5 +6,6 @@
 pub mod convert;
 pub mod image;
 pub mod list;
+pub mod objects;
 pub mod read;
 pub mod texts;

@@ -7,30 +7,37 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::image;
 use super::image::KallsymsSymbol;
 use super::init_memory::InitMemory;
+use super::input::Input;
 use super::rows::Row;
 use super::told::{Object, Scope, Told};
 use super::{BuildId, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
-use super::{compressed, image};
 use crate::klp::ObjectName;
 
 /// A boot image: bzImage, Image, zboot, a linked vmlinux, compressed or not.
 #[derive(Debug)]
 pub struct BootImage {
-    path: PathBuf,
+    input: Input,
 }
 
 impl BootImage {
     /// The kernel in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { input: Input::file(path.into()) }
+    }
+
+    /// The kernel in these bytes, which messages call `path`.
+    #[must_use]
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
     fn tell_from(&self, bytes: &[u8], scope: Scope<'_>) -> Result<Told, SymbolErrorKind> {
         let table = image::read(bytes)?;
-        let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
+        let mut object = Object::new(ObjectName::vmlinux(), self.input.path(), Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
         let mut init_memory = InitMemory::default();
         let mut exports = Vec::new();
@@ -56,13 +63,13 @@ impl BootImage {
 
 impl SymbolSource for BootImage {
     fn path(&self) -> &Path {
-        &self.path
+        self.input.path()
     }
 
     fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
         let mut bytes = Vec::new();
-        let read = compressed::open(&self.path)?.read_to_end(&mut bytes);
-        read.map_err(|error| SymbolError::new(&self.path, error))?;
-        self.tell_from(&bytes, scope).map_err(|kind| SymbolError::new(&self.path, kind))
+        let read = self.input.open()?.read_to_end(&mut bytes);
+        read.map_err(|error| SymbolError::new(self.input.path(), error))?;
+        self.tell_from(&bytes, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
     }
 }

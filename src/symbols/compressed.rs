@@ -26,7 +26,26 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
         return Ok(Box::new(file));
     };
     file.read_to_end(&mut bytes).map_err(fail)?;
-    let whole = compression.decompress(&bytes).map_err(|e| SymbolError::new(path, e))?;
+    decompressed(compression, &bytes, path)
+}
+
+/// The same for what is in memory already.
+pub(super) fn contents<'a>(
+    bytes: &'a [u8],
+    path: &Path,
+) -> Result<Box<dyn Contents + 'a>, SymbolError> {
+    match Compression::of(bytes) {
+        Some(compression) => decompressed(compression, bytes, path),
+        None => Ok(Box::new(Cursor::new(bytes))),
+    }
+}
+
+fn decompressed(
+    compression: Compression,
+    bytes: &[u8],
+    path: &Path,
+) -> Result<Box<dyn Contents>, SymbolError> {
+    let whole = compression.decompress(bytes).map_err(|e| SymbolError::new(path, e))?;
     Ok(Box::new(Cursor::new(whole)))
 }
 

@@ -1,18 +1,18 @@
-//! Where a text source comes from: a file, or memory.
+//! Where a source comes from: a file, or memory.
 //!
-//! Below the text sources. Invariant: a source is read through [`Input::open`] only, so that
-//! text in memory takes the way that a file takes.
+//! Below every source. Invariant: a source is read through [`Input::open`] only, so that bytes in
+//! memory take the way that a file takes.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{SymbolError, compressed};
+use super::SymbolError;
+use super::compressed::{self, Contents};
 
-/// A text, and the file that messages call it.
+/// Bytes, and the file that messages call them.
 #[derive(Debug)]
 pub(super) struct Input {
     path: PathBuf,
-    /// The text itself; `None`: it is in the file.
+    /// The bytes themselves; `None`: they are in the file.
     bytes: Option<Vec<u8>>,
 }
 
@@ -29,10 +29,11 @@ impl Input {
         &self.path
     }
 
-    pub(super) fn open(&self) -> Result<Box<dyn Read + '_>, SymbolError> {
+    /// Opens it; what is compressed is decompressed into memory.
+    pub(super) fn open(&self) -> Result<Box<dyn Contents + '_>, SymbolError> {
         match &self.bytes {
-            Some(bytes) => Ok(Box::new(bytes.as_slice())),
-            None => Ok(Box::new(compressed::open(&self.path)?)),
+            Some(bytes) => compressed::contents(bytes, &self.path),
+            None => compressed::open(&self.path),
         }
     }
 }

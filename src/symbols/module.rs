@@ -13,6 +13,7 @@ use object::elf;
 use super::compressed::Contents;
 use super::elf_object::Strings;
 use super::exports::Exports;
+use super::input::Input;
 use super::letter::{self, PER_CPU};
 use super::table::{ElfTable, Symbol};
 use super::told::{Object, Scope, Told};
@@ -30,18 +31,24 @@ const UNKEPT: [&[u8]; 4] = [MODINFO, b"__versions", b"__version_ext_crcs", b"__v
 /// A module file, compressed or not.
 #[derive(Debug)]
 pub struct ModuleFile {
-    path: PathBuf,
+    input: Input,
 }
 
 impl ModuleFile {
     /// The module in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { input: Input::file(path.into()) }
     }
 
-    fn open(&self) -> Result<ElfTable<Box<dyn Contents>>, SymbolError> {
-        ElfTable::open(&self.path)
+    /// The module in these bytes, which messages call `path`.
+    #[must_use]
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { input: Input::memory(path.into(), bytes.into()) }
+    }
+
+    fn open(&self) -> Result<ElfTable<Box<dyn Contents + '_>>, SymbolError> {
+        ElfTable::open(&self.input)
     }
 
     /// The module's name and, from its vermagic, the release of its kernel.
@@ -62,7 +69,7 @@ impl ModuleFile {
         let object = match value("name=") {
             Some(name) => name.parse()?,
             None => {
-                let file = self.path.file_name().unwrap_or_default();
+                let file = self.input.path().file_name().unwrap_or_default();
                 ObjectName::from_file_name(&file.to_string_lossy())?
             }
         };
@@ -83,7 +90,7 @@ impl ModuleFile {
             endian: Some(table.endian),
             kallsyms_all: None,
         };
-        let mut object = Object::new(name, &self.path, Order::Proven);
+        let mut object = Object::new(name, self.input.path(), Order::Proven);
         let strings = Strings::read(table)?;
         let mut exports = Exports::default();
         // A machine without a back end: say what the kernel's default does.
@@ -118,12 +125,12 @@ fn stays(symbol: &Symbol<'_>) -> bool {
 
 impl SymbolSource for ModuleFile {
     fn path(&self) -> &Path {
-        &self.path
+        self.input.path()
     }
 
     fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
         let mut table = self.open()?;
-        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(&self.path, kind))
+        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
     }
 }
 

@@ -8,12 +8,12 @@
 mod symbol;
 
 use std::io::{Read, Seek, SeekFrom, Take};
-use std::path::Path;
 
 use object::elf;
 use scroll::{Endian, Pread};
 
-use super::compressed::{self, Contents};
+use super::compressed::Contents;
+use super::input::Input;
 use super::note::build_id;
 pub(super) use symbol::{Place, Symbol};
 
@@ -66,10 +66,10 @@ pub(super) struct ElfTable<R> {
     section_names: Vec<u8>,
 }
 
-impl ElfTable<Box<dyn Contents>> {
+impl<'a> ElfTable<Box<dyn Contents + 'a>> {
     /// Opens a file, compressed or not.
-    pub(super) fn open(path: &Path) -> std::result::Result<Self, SymbolError> {
-        Self::read(compressed::open(path)?).map_err(|kind| SymbolError::new(path, kind))
+    pub(super) fn open(input: &'a Input) -> std::result::Result<Self, SymbolError> {
+        Self::read(input.open()?).map_err(|kind| SymbolError::new(input.path(), kind))
     }
 }
 

@@ -13,6 +13,7 @@ use super::compressed::Contents;
 use super::elf_object::Strings;
 use super::exports::Exports;
 use super::init_memory::InitMemory;
+use super::input::Input;
 use super::source_files::SourceFiles;
 use super::table::ElfTable;
 use super::told::{Object, Scope, Told};
@@ -29,19 +30,25 @@ const PER_CPU: &[u8] = b"percpu";
 /// A linked vmlinux, with or without debug information.
 #[derive(Debug)]
 pub struct Vmlinux {
-    path: PathBuf,
+    input: Input,
 }
 
 impl Vmlinux {
     /// The kernel in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { input: Input::file(path.into()) }
     }
 
-    fn open(&self) -> Result<ElfTable<Box<dyn Contents>>, SymbolError> {
-        let table = ElfTable::open(&self.path)?;
-        linked(&table).map_err(|kind| SymbolError::new(&self.path, kind))?;
+    /// The kernel in these bytes, which messages call `path`.
+    #[must_use]
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { input: Input::memory(path.into(), bytes.into()) }
+    }
+
+    fn open(&self) -> Result<ElfTable<Box<dyn Contents + '_>>, SymbolError> {
+        let table = ElfTable::open(&self.input)?;
+        linked(&table).map_err(|kind| SymbolError::new(self.input.path(), kind))?;
         Ok(table)
     }
 
@@ -51,7 +58,7 @@ impl Vmlinux {
         scope: Scope<'_>,
     ) -> Result<Told, SymbolErrorKind> {
         linked(table)?;
-        let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
+        let mut object = Object::new(ObjectName::vmlinux(), self.input.path(), Order::Proven);
         let strings = Strings::read(table)?;
         let mut files = SourceFiles::read(table);
         let mut found = Vec::new();
@@ -127,12 +134,12 @@ pub(super) fn release_of(banner: &[u8]) -> Option<String> {
 
 impl SymbolSource for Vmlinux {
     fn path(&self) -> &Path {
-        &self.path
+        self.input.path()
     }
 
     fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
         let mut table = self.open()?;
-        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(&self.path, kind))
+        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
     }
 }
 
