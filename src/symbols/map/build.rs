@@ -4,7 +4,7 @@
 //! that the contents decide, and each block is written by itself, on whatever thread.
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::MapError;
 use super::block::{self, NAMES};
@@ -40,7 +40,7 @@ struct Item<'a> {
 /// [`MapError::TooLarge`].
 pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
     let names = object_names(merged);
-    let mut texts = Texts::default();
+    let texts = Texts::of(merged)?;
     let objects: Vec<Vec<u8>> = names
         .iter()
         .map(|name| {
@@ -55,9 +55,9 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         })
         .collect::<Result<_, MapError>>()?;
 
-    let mut items = symbols(merged, &names, &mut texts)?;
+    let mut items = symbols(merged, &names, &texts)?;
     let symbols = items.len();
-    items.extend(exports(merged, &names, &mut texts)?);
+    items.extend(exports(merged, &names, &texts)?);
     items.par_sort_unstable_by(|a, b| {
         let order = a.key.cmp(&b.key).then_with(|| a.stem.cmp(b.stem));
         order.then((a.object, a.index).cmp(&(b.object, b.index)))
@@ -118,31 +118,42 @@ fn object_names(merged: &Merged) -> Vec<&ObjectName> {
     names
 }
 
-/// Texts by number.
-#[derive(Debug, Default)]
+/// Texts by number. They are sorted, so that numbers do not depend on the order of symbols.
+#[derive(Debug)]
 struct Texts<'a> {
     numbers: FxHashMap<&'a [u8], u32>,
     texts: Vec<&'a [u8]>,
 }
 
 impl<'a> Texts<'a> {
-    fn number(&mut self, text: &'a [u8]) -> Result<u32, MapError> {
-        if let Some(number) = self.numbers.get(text) {
-            return Ok(*number);
-        }
-        let number = narrow(self.texts.len())?;
-        self.numbers.insert(text, number);
-        self.texts.push(text);
-        Ok(number)
+    fn of(merged: &'a Merged) -> Result<Self, MapError> {
+        let of_object = |object: &'a Object| {
+            let sections = object.symbols.iter().filter_map(|symbol| symbol.section);
+            let spans: FxHashSet<Span> = object.units.iter().copied().chain(sections).collect();
+            spans.into_iter().map(|span| object.text(span)).collect::<Vec<_>>()
+        };
+        let mut texts: Vec<&[u8]> =
+            merged.objects.par_iter().flat_map_iter(|(_, object)| of_object(object)).collect();
+        let namespaces = merged.exports().filter_map(|(_, export)| export.namespace.as_ref());
+        texts.extend(namespaces.map(String::as_bytes));
+        texts.par_sort_unstable();
+        texts.dedup();
+        let numbered = texts.iter().enumerate().map(|(n, text)| Ok((*text, narrow(n)?)));
+        Ok(Self { numbers: numbered.collect::<Result<_, MapError>>()?, texts })
+    }
+
+    /// The number of a text of the merged sources.
+    fn number(&self, text: &[u8]) -> Result<u32, MapError> {
+        self.numbers.get(text).copied().ok_or(MapError::TooLarge)
     }
 }
 
 fn symbols<'a>(
     merged: &'a Merged,
     names: &[&ObjectName],
-    texts: &mut Texts<'a>,
+    texts: &Texts<'a>,
 ) -> Result<Vec<Item<'a>>, MapError> {
-    // Sections are numbered here, in the order of objects and symbols; the rest is done side by side.
+    // A section's number is looked up once per object; the rest is done side by side.
     let mut told = Vec::new();
     for (number, name) in names.iter().enumerate() {
         let Some(object) = merged.objects.get(*name) else { continue };
@@ -190,7 +201,7 @@ fn class(symbol: &Symbol, section: u32, prefix: u8) -> Class {
 fn exports<'a>(
     merged: &'a Merged,
     names: &[&ObjectName],
-    texts: &mut Texts<'a>,
+    texts: &Texts<'a>,
 ) -> Result<Vec<Item<'a>>, MapError> {
     let mut sorted: Vec<(&str, &Export)> = merged
         .exports
