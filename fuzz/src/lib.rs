@@ -4,5 +4,7 @@
 //! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them.
 
 pub mod convert;
+pub mod image;
 pub mod list;
 pub mod read;
+pub mod texts;

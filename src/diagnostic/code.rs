@@ -38,6 +38,9 @@ pub enum Code {
     /// The module was built for another kernel release.
     #[strum(serialize = "KLP-E0005")]
     OtherRelease,
+    /// The kernel has no livepatching.
+    #[strum(serialize = "KLP-E0006")]
+    NoLivepatching,
     /// No symbol of the kernel has the name.
     #[strum(serialize = "KLP-E0101")]
     NotFound,

@@ -65,6 +65,9 @@ pub enum Failure {
         /// The release of the sources.
         kernel: String,
     },
+    /// The kernel cannot load livepatches.
+    #[error("the kernel is built without CONFIG_KALLSYMS_ALL, so it cannot have CONFIG_LIVEPATCH")]
+    NoLivepatching,
     /// The module is signed.
     #[error(
         "the module carries an appended signature of {0} bytes, which a conversion invalidates"
@@ -98,14 +101,18 @@ pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Failure> {
 /// Whether the sources, as far as they tell, speak of the kernel that the module is for.
 ///
 /// # Errors
-/// [`Failure::OtherMachine`] and [`Failure::OtherRelease`] where they do not.
+/// [`Failure::OtherMachine`] and [`Failure::OtherRelease`] where they do not, and
+/// [`Failure::NoLivepatching`].
 pub(super) fn same_kernel(
     module: &Module<'_>,
     backend: &dyn Backend,
     answer: &Answer,
     options: &Options,
 ) -> Result<(), Failure> {
-    let Kernel { machine, endian, release } = answer.kernel();
+    let Kernel { machine, endian, release, kallsyms_all } = answer.kernel();
+    if *kallsyms_all == Some(false) {
+        return Err(Failure::NoLivepatching);
+    }
     let differs = machine.is_some_and(|machine| machine != module.machine())
         || endian.is_some_and(|endian| endian != module.endian());
     if differs {

@@ -36,6 +36,7 @@ impl Explained for Failure {
             Self::Machine(_) => Code::UnknownMachine,
             Self::OtherMachine { .. } => Code::OtherMachine,
             Self::OtherRelease { .. } => Code::OtherRelease,
+            Self::NoLivepatching => Code::NoLivepatching,
             Self::Signed(_) => Code::Signed,
             Self::Symbols(error) => error.code(),
             Self::Refused(_) => Code::KernelRule,

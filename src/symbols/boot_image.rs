@@ -7,9 +7,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::image::KallsymsSymbol;
 use super::init_memory::InitMemory;
-use super::letter::binding;
-use super::told::{Object, Scope, Symbol, Told};
+use super::rows::Row;
+use super::told::{Object, Scope, Told};
 use super::{BuildId, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use super::{compressed, image};
 use crate::klp::ObjectName;
@@ -29,30 +30,27 @@ impl BootImage {
 
     fn tell_from(&self, bytes: &[u8], scope: Scope<'_>) -> Result<Told, SymbolErrorKind> {
         let table = image::read(bytes)?;
-        if !table.all {
-            return Err(SymbolErrorKind::FunctionsOnly);
-        }
         let mut object = Object::new(ObjectName::vmlinux(), &self.path, Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
         let mut init_memory = InitMemory::default();
+        let mut exports = Vec::new();
         for symbol in table.iter() {
             init_memory.see(symbol.name, symbol.address);
-            if scope.wants(symbol.name) {
-                let name = object.keep(symbol.name).ok_or(SymbolErrorKind::TooLarge)?;
-                object.symbols.push(Symbol {
-                    address: Some(symbol.address),
-                    letter: Some(symbol.letter),
-                    binding: binding(symbol.letter),
-                    ..Symbol::named(name)
-                });
+            let KallsymsSymbol { address, letter, name } = symbol;
+            let row = Row { address, letter, name, module: None };
+            exports.extend(row.export(&object, scope));
+            if scope.wants(name) {
+                let told = row.told(&mut object)?;
+                object.symbols.push(told);
             }
         }
         for symbol in &mut object.symbols {
             symbol.init = symbol.address.is_some_and(|address| init_memory.frees(address));
         }
         let (release, machine) = (table.release, table.machine);
-        let kernel = Kernel { release, machine, endian: Some(table.endian) };
-        Ok(Told { kernel, objects: vec![object], ..Told::default() })
+        let kernel =
+            Kernel { release, machine, endian: Some(table.endian), kallsyms_all: Some(table.all) };
+        Ok(Told { kernel, objects: vec![object], exports, known: None })
     }
 }
 

@@ -105,7 +105,7 @@ fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Result<Option<SourceMap>, Sy
     };
     let mut units = Vec::new();
     let mut walk = Walk::new(table, info)?;
-    while units.len() < UNITS_MAX {
+    for _ in 0..UNITS_MAX {
         let Some(start) = walk.unit(UNIT_START)? else { break };
         if let Some(unit) = unit::read(&start, &mut sections) {
             units.push(unit);

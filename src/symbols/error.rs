@@ -54,9 +54,6 @@ pub enum SymbolErrorKind {
     /// The file is no boot image, or is not decompressed.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The kernel's table has no data.
-    #[error("a kernel built without CONFIG_KALLSYMS_ALL, which livepatching needs")]
-    FunctionsOnly,
     /// The file is not a 64-bit ELF file.
     #[error("not a 64-bit ELF file")]
     NotElf,

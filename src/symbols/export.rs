@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::list::HEADER;
-use super::{Merged, Object, Symbol};
+use super::{Kind, Merged, Object, Symbol};
 
 /// Writes `symbols.klp`, version 0.1: per object, vmlinux first, its names in alphabetical order, as
 /// often as it has them.
@@ -14,8 +14,10 @@ pub fn write_list(merged: &Merged, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{HEADER}0.1")?;
     for object in vmlinux_first(merged) {
         writeln!(out, "*{}", object.name)?;
-        let names = object.symbols.iter().map(|symbol| object.text(symbol.name));
-        let mut names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+        // As nm, which made such lists: no files, sections and mapping symbols.
+        let listed = object.symbols.iter().filter(|symbol| symbol.kind != Some(Kind::Marker));
+        let names = listed.map(|symbol| object.text(symbol.name));
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with(b"$")).collect();
         names.sort_unstable();
         for name in names {
             out.write_all(name)?;

@@ -2,14 +2,19 @@
 //!
 //! `scripts/link-vmlinux.sh` makes the table of `nm -n vmlinux | sed -f scripts/mksysmap`, which
 //! `scripts/kallsyms.c` filters again and sorts. A symbol that is not in it has no position, and one
-//! that is wrongly thought to be shifts all that follow. Invariant: [`visible`] is true for exactly
-//! the symbols of `System.map` less the absolute ones.
-//! Livepatch needs `CONFIG_KALLSYMS_ALL`, so no address range limits the table.
+//! that is wrongly thought to be shifts all that follow. What is dropped changed with the versions,
+//! and the version is known only when all symbols were seen: [`visible`] says what every kernel
+//! keeps, [`Release`] what this one drops of it. Invariant: both together leave exactly the symbols
+//! of `System.map` less the absolute ones. The two scripts were read in Linux 6.1, 6.12 and 7.2.
+//! Livepatch needs `CONFIG_KALLSYMS_ALL`, so no address range limits the table. Not known here: from
+//! 6.2 to 6.9 a kernel that was linked with Clang's LTO compared names without what follows `.llvm.`
+//! (`cleanup_symbol_name` in `kernel/kallsyms.c`).
 
 use object::elf;
 
 use super::Binding;
 use super::table::{Place, Symbol};
+use super::told::Object;
 
 /// What hides a name: the rules of `scripts/mksysmap`, in its order.
 #[derive(Debug, Clone, Copy)]
@@ -30,22 +35,17 @@ const HIDDEN: &[Hides] = &[
     // Local symbols for ARM, MIPS and others (mapping symbols), and local labels.
     Prefix("$"),
     Prefix(".L"),
-    // arm64: EFI stub, position-independent start, hypervisor without VHE.
+    // arm64: EFI stub, hypervisor without VHE.
     Prefix("__efistub_"),
-    Prefix("__pi_$"),
-    Prefix("__pi_.L"),
     Prefix("__kvm_nvhe_$"),
     Prefix("__kvm_nvhe_.L"),
     // Thunks of lld.
     Thunk("__", "Thunk_"),
     Prefix("__kcfi_typeid_"),
-    Prefix("__kvm_nvhe___kcfi_typeid_"),
-    Prefix("__pi___kcfi_typeid_"),
-    // CRCs and strings of exports, device tables.
+    // CRCs and strings of exports.
     Prefix("__crc_"),
     Prefix("__kstrtab_"),
     Prefix("__kstrtabns_"),
-    Prefix("__mod_device_table__"),
     // ARM interworking and veneers.
     Suffix("_from_arm"),
     Suffix("_from_thumb"),
@@ -54,14 +54,51 @@ const HIDDEN: &[Hides] = &[
     // PowerPC.
     Exact("_SDA_BASE_"),
     Exact("_SDA2_BASE_"),
-    Numbered("__UNIQUE_ID_modinfo_"),
     // PowerPC stubs.
     Contains(".long_branch."),
     Contains(".plt_branch."),
 ];
 
+/// Kernels by version and patch level.
+#[derive(Debug, Clone, Copy)]
+enum Kernels {
+    Since(u16, u16),
+    Before(u16, u16),
+}
+
+use Kernels::{Before, Since};
+
+/// What hides a name in some kernels only.
+const HIDDEN_IN: &[(Kernels, Hides)] = &[
+    // arm64, position-independent start: not in `mksysmap` and `kallsyms.c` of 6.1; in `mksysmap`
+    // since 6.4 moved all of these rules there.
+    (Since(6, 4), Prefix("__pi_$")),
+    (Since(6, 4), Prefix("__pi_.L")),
+    (Since(6, 4), Prefix("__kvm_nvhe___kcfi_typeid_")),
+    (Since(6, 4), Prefix("__pi___kcfi_typeid_")),
+    // Device tables and module information of what is built in: in `mksysmap` of 7.2, not of 6.12,
+    // whose kernels have no such names.
+    (Since(6, 13), Prefix("__mod_device_table__")),
+    (Since(6, 13), Numbered("__UNIQUE_ID_modinfo_")),
+    // The tables themselves, which differed between the passes of linking: `ignored_symbols` in
+    // `kallsyms.c` of 6.1, nowhere in 6.12. Since 6.10 the first pass has tables, too.
+    (Before(6, 10), Exact("kallsyms_addresses")),
+    (Before(6, 10), Exact("kallsyms_offsets")),
+    (Before(6, 10), Exact("kallsyms_relative_base")),
+    (Before(6, 10), Exact("kallsyms_num_syms")),
+    (Before(6, 10), Exact("kallsyms_names")),
+    (Before(6, 10), Exact("kallsyms_markers")),
+    (Before(6, 10), Exact("kallsyms_token_table")),
+    (Before(6, 10), Exact("kallsyms_token_index")),
+    (Before(6, 10), Exact("kallsyms_seqs_of_names")),
+];
+
 /// `KSYM_NAME_LEN` of `scripts/kallsyms.c`: names of this length and more are dropped.
 const NAME_LEN: usize = 512;
+/// The same before [`LONG_NAMES`].
+const SHORT_NAME_LEN: usize = 128;
+/// The first kernel with names of up to 511 bytes.
+const LONG_NAMES: (u16, u16) = (6, 1);
 
 /// Absolute symbols that stay (`is_ignored_symbol` in `scripts/kallsyms.c`).
 const ABSOLUTE: [&str; 4] =
@@ -78,8 +115,45 @@ const DEBUGGING: [&str; 7] = [
     ".gdb_index",
 ];
 
-/// Whether `scripts/mksysmap` drops a name, whatever its type.
-pub(super) fn name_is_hidden(name: &[u8]) -> bool {
+/// The version of a kernel, as far as it matters here. One that is not known is taken for the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Release(Option<(u16, u16)>);
+
+impl Release {
+    /// The version at the start of `uname -r`.
+    fn of(release: Option<&str>) -> Self {
+        let version = |release: &str| {
+            let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+            Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+        };
+        Self(release.and_then(version))
+    }
+
+    /// Whether this kernel's table drops a name that others keep.
+    fn hides(self, name: &[u8]) -> bool {
+        let before = |version| self.0.is_some_and(|release| release < version);
+        let short = before(LONG_NAMES) && name.len() >= SHORT_NAME_LEN;
+        short
+            || HIDDEN_IN.iter().any(|(kernels, rule)| {
+                let concerned = match *kernels {
+                    Since(major, minor) => !before((major, minor)),
+                    Before(major, minor) => before((major, minor)),
+                };
+                concerned && rule.hides(name)
+            })
+    }
+}
+
+/// Drops of vmlinux what the table of this release does not have.
+pub(super) fn drop_hidden(vmlinux: &mut Object, release: Option<&str>) {
+    let release = Release::of(release);
+    let text = std::mem::take(&mut vmlinux.text);
+    vmlinux.symbols.retain(|symbol| !release.hides(symbol.name.of(&text)));
+    vmlinux.text = text;
+}
+
+/// Whether every kernel's table drops a name, whatever its type.
+fn name_is_hidden(name: &[u8]) -> bool {
     HIDDEN.iter().any(|rule| rule.hides(name))
 }
 
@@ -102,7 +176,7 @@ impl Hides {
     }
 }
 
-/// Whether the kernel's table has the symbol.
+/// Whether a kernel's table has the symbol, if its [`Release`] does not hide it.
 pub(super) fn visible(symbol: &Symbol<'_>) -> bool {
     !symbol.name.is_empty()
         && symbol.name.len() < NAME_LEN
@@ -136,7 +210,8 @@ fn type_is_listed(symbol: &Symbol<'_>) -> bool {
     }
 }
 
-/// Whether the kernel's table has a symbol of which `nm` prints this letter.
+/// Whether a kernel's table has a symbol of which `nm` prints this letter, if its [`Release`] does not
+/// hide it.
 pub(super) fn lists(letter: u8, name: &[u8]) -> bool {
     // Types that `mksysmap` (`aNUw`) and `kallsyms` (`unAa`) drop.
     let dropped = match letter {
@@ -165,27 +240,20 @@ mod tests {
             "$d.12",
             ".Ltmp1",
             "__efistub_memcpy",
-            "__pi_$x",
-            "__pi_.L1",
             "__kvm_nvhe_$d",
             "__kvm_nvhe_.L2",
             "__AArch64ADRPThunk_foo",
             "__Thunk_",
             "__kcfi_typeid_f",
-            "__kvm_nvhe___kcfi_typeid_f",
-            "__pi___kcfi_typeid_f",
             "__crc_f",
             "__kstrtab_f",
             "__kstrtabns_f",
-            "__mod_device_table__pci",
             "f_from_arm",
             "f_from_thumb",
             "f_veneer",
             "L0",
             "_SDA_BASE_",
             "_SDA2_BASE_",
-            "__UNIQUE_ID_modinfo_12",
-            "__UNIQUE_ID_modinfo_",
             "1.long_branch.f",
             "1.plt_branch.f",
         ];
@@ -215,6 +283,42 @@ mod tests {
         ];
         for name in seen {
             assert!(!name_is_hidden(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_drops_what_its_own_scripts_drop() {
+        let hidden = |release, name: &str| Release::of(release).hides(name.as_bytes());
+        for (release, early) in [
+            (Some("5.14.0-503.el9"), true),
+            (Some("6.1.0-50-amd64"), true),
+            (Some("6.12.117"), false),
+            (Some("7.2.13"), false),
+            (Some("next"), false),
+            (None, false),
+        ] {
+            assert_eq!(hidden(release, "kallsyms_names"), early, "{release:?}");
+            for name in ["__pi_$x", "__pi_.L1", "__kvm_nvhe___kcfi_typeid_f"] {
+                assert_eq!(hidden(release, name), !early, "{release:?} {name}");
+            }
+            assert!(!hidden(release, "kallsyms_lookup_name"));
+            assert!(!hidden(release, "__UNIQUE_ID_modinfo_1a"));
+            let new = !early && release != Some("6.12.117");
+            for name in ["__mod_device_table__pci", "__UNIQUE_ID_modinfo_12"] {
+                assert_eq!(hidden(release, name), new, "{release:?} {name}");
+            }
+            assert!(!hidden(release, "__pi_memcpy"));
+        }
+    }
+
+    #[test]
+    fn names_of_128_bytes_came_with_linux_6_1() {
+        let (fits, long) = ([b'x'; 127], [b'x'; 128]);
+        for (release, short) in
+            [("4.18.0", true), ("6.0.19", true), ("6.1.1", false), ("10.0", false)]
+        {
+            let release = Release::of(Some(release));
+            assert_eq!((release.hides(&fits), release.hides(&long)), (false, short));
         }
     }
 }

@@ -13,16 +13,6 @@ use super::{Binding, Kind};
 /// Template of the per-CPU variables of a module.
 pub(super) const PER_CPU: &[u8] = b".data..percpu";
 
-/// The binding that a letter of the linked kernel tells.
-pub(super) fn binding(letter: u8) -> Option<Binding> {
-    match letter {
-        b'w' | b'W' | b'v' | b'V' => Some(Binding::Weak),
-        b'A'..=b'Z' => Some(Binding::Global),
-        b'a'..=b'z' => Some(Binding::Local),
-        _ => None,
-    }
-}
-
 /// The letter that `nm` prints for a symbol of the linked kernel.
 pub(super) fn of_vmlinux(symbol: &Symbol<'_>) -> u8 {
     let object = symbol.kind() == Kind::Object;
@@ -44,10 +34,10 @@ fn of_section(section: &Section) -> u8 {
         b't'
     } else if section.sh_type == elf::SHT_NOBITS.0 {
         b'b'
-    } else if section.has(elf::SHF_WRITE) {
-        b'd'
     } else if section.has(elf::SHF_ALLOC) {
-        b'r'
+        if section.has(elf::SHF_WRITE) { b'd' } else { b'r' }
+    } else if section.has(elf::SHF_WRITE) {
+        b'?'
     } else {
         b'n'
     }

@@ -138,6 +138,12 @@ impl Kernel {
             }
             (this, that) => self.endian = that.or(this),
         }
+        match (other.kallsyms_all, self.kallsyms_all) {
+            (Some(this), Some(that)) if this != that => {
+                return differ("CONFIG_KALLSYMS_ALL", this.to_string(), that.to_string());
+            }
+            (this, that) => self.kallsyms_all = that.or(this),
+        }
         match (other.release, &self.release) {
             (Some(this), Some(that)) if this != *that => {
                 return differ("release", this, that.clone());

@@ -77,7 +77,12 @@ impl ModuleFile {
         scope: Scope<'_>,
     ) -> Result<Told, SymbolErrorKind> {
         let (name, release) = self.identity(table)?;
-        let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
+        let kernel = Kernel {
+            release,
+            machine: Some(table.machine),
+            endian: Some(table.endian),
+            kallsyms_all: None,
+        };
         let mut object = Object::new(name, &self.path, Order::Proven);
         let strings = Strings::read(table)?;
         let mut exports = Exports::default();

@@ -155,7 +155,8 @@ impl SymbolSource for ProcKallsyms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Answer, Binding, Sources, Wanted};
+    use crate::symbols::{Answer, Binding, Merged, Sources, SystemMap, Wanted};
+    use proptest::prelude::*;
 
     const TABLE: &str = "ff10 T f\nff30 t g\nff20 t f\nff40 r __ksymtab_f\n\
                          c030 t f\t[kvm_intel]\nc010 T f\t[kvm_intel]\nc020 w g\t[kvm_intel]\n\
@@ -255,5 +256,39 @@ mod tests {
         assert!(refused("10 t f\n20 t g").starts_with("kallsyms:2: the last line has no end"));
         assert!(refused("10 t f\r\n").contains("carriage return"));
         assert!(refused("").starts_with("kallsyms: no symbols"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_of_a_running_kernel_agrees_with_its_system_map(
+            mut rows in proptest::collection::vec((1_u64..6, "[tTdDwWVA]", "[a-c]"), 1..40),
+            shift in 0_u64..0x1000,
+        ) {
+            rows.sort_by_key(|(address, ..)| *address);
+            let map: String = rows.iter().map(|(at, letter, name)| format!("{at:x} {letter} {name}\n")).collect();
+            let map = SystemMap::from_bytes("System.map", map);
+            let told = map.tell(Scope::All).unwrap();
+            let vmlinux = &told.objects[0];
+            let running: String = vmlinux
+                .symbols
+                .iter()
+                .map(|s| {
+                    let name = std::str::from_utf8(vmlinux.text(s.name)).unwrap();
+                    let (address, letter) = (s.address.unwrap() + shift, s.letter.unwrap());
+                    format!("{address:x} {} {name}\n", char::from(letter))
+                })
+                .collect();
+            let running = ProcKallsyms::from_bytes("kallsyms", running);
+            match running.tell(Scope::All) {
+                Ok(shown) => {
+                    let mut merged = Merged::default();
+                    merged.add(told, map.path()).unwrap();
+                    prop_assert!(merged.add(shown, running.path()).is_ok());
+                }
+                Err(error) => {
+                    prop_assert!(vmlinux.symbols.is_empty(), "{error}");
+                }
+            }
+        }
     }
 }

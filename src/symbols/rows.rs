@@ -137,6 +137,7 @@ impl<R: Read> Read for Tail<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::path::Path;
 
     fn refused(line: &str) -> String {
@@ -206,5 +207,20 @@ mod tests {
         assert!(rows("1 T f\n2 T g").unwrap_err().starts_with("f:2: the last line has no end"));
         assert!(rows("").unwrap_err().starts_with("f: no symbols"));
         assert!(rows("1 T f\r\n").unwrap_err().contains("carriage return"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_that_is_read_says_what_stands_in_the_line(
+            line in "[0-9a-f]{0,18}[ \t]{0,2}[A-Za-z?]{0,2}[ \t]{0,2}[a-z._$]{0,4}[ \t]{0,2}\\[?[a-z]{0,2}\\]?",
+        ) {
+            if let Ok(row) = Row::parse(line.as_bytes()) {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let module = row.module.map(|m| format!("\t[{}]", text(m))).unwrap_or_default();
+                let behind = format!(" {} {}{module}", char::from(row.letter), text(row.name));
+                let address = line.strip_suffix(&behind);
+                prop_assert_eq!(address.map(|a| u64::from_str_radix(a, 16)), Some(Ok(row.address)));
+            }
+        }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Between [`super::vmlinux`] and [`super::dwarf`]. In the symbol table a local symbol stands behind
 //! the name of its source file (`STT_FILE`), without its folder; globals stand behind all files, and
-//! assembler writes no such names, so that its local symbols seem to belong to the file before. The
-//! debug information has the file of each address of code. Joined: the units of the symbol table
-//! stay what they are and get the path of the file that their functions come from; a function that
-//! comes from another file, and each global one, gets the unit of its address; data, of which debug
-//! information has no ranges, keeps the unit that it has. Invariant: what a unit is called does not
-//! depend on which symbols are asked about, and without debug information nothing changes.
+//! assembler writes no such names, so that its local symbols stand behind the file before, or behind
+//! the name of an object file that the linker made. The debug information has the file of each
+//! address of code. Joined: the units of the symbol table
+//! stay what they are and get the path of the file that their functions come from; one without local
+//! functions, that of the only file of its name between its neighbours', since both tables have the
+//! order of linking. A function that comes from another file, and each global one, gets the unit of
+//! its address; data, of which debug information has no ranges, keeps the unit that it has.
+//! Invariant: what a unit is called does not depend on which symbols are asked about, and without
+//! debug information nothing changes.
 
 use std::io::{Read, Seek};
 
@@ -25,6 +28,9 @@ enum Vote {
     /// They come from several files of one name.
     Several,
 }
+
+/// The most files between two neighbours among which one is looked for.
+const GAP_MAX: u32 = 64;
 
 /// Takes note of every symbol.
 #[derive(Debug)]
@@ -48,6 +54,37 @@ impl SourceFiles {
         self.name = base(file).to_vec();
     }
 
+    /// Gives units without local functions a file.
+    fn settle<'a>(&mut self, name: impl Fn(usize) -> &'a [u8]) {
+        let mut before = None;
+        let mut unit = 0;
+        while let Some(vote) = self.votes.get(unit).copied() {
+            let run = self.votes.get(unit..).unwrap_or(&[]);
+            let length = run.iter().take_while(|vote| **vote == Vote::None).count();
+            if length == 0 {
+                before = if let Vote::File(file) = vote { Some(file) } else { None };
+                unit += 1;
+                continue;
+            }
+            if let (Some(before), Some(Vote::File(after))) = (before, run.get(length).copied())
+                && let Some(between) = after.checked_sub(before)
+                && between <= GAP_MAX
+            {
+                for unit in unit..unit + length {
+                    let name = base(name(unit));
+                    let same = |file: &u32| base(self.map.path(*file)) == name;
+                    let mut files = (before + 1..after).filter(same);
+                    if let (Some(file), None) = (files.next(), files.next())
+                        && let Some(vote) = self.votes.get_mut(unit)
+                    {
+                        *vote = Vote::File(file);
+                    }
+                }
+            }
+            unit += length;
+        }
+    }
+
     /// The file that a function comes from.
     pub(super) fn see(&mut self, symbol: &Symbol<'_>) -> Option<u32> {
         // Labels of the linker script have the address of what follows them.
@@ -66,8 +103,9 @@ impl SourceFiles {
         Some(file)
     }
 
-    /// What follows from all of them.
-    pub(super) fn decide(self) -> Units {
+    /// What follows from all of them; `name` is that of a unit in the symbol table.
+    pub(super) fn decide<'a>(mut self, name: impl Fn(usize) -> &'a [u8]) -> Units {
+        self.settle(name);
         let mut of_file = vec![None; self.map.len()];
         for (unit, vote) in (0_u32..).zip(&self.votes) {
             if let Vote::File(file) = vote

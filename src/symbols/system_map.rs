@@ -80,7 +80,9 @@ impl SymbolSource for SystemMap {
         for symbol in &mut object.symbols {
             symbol.init = symbol.address.is_some_and(|address| init.frees(address));
         }
-        let kernel = Kernel { release: self.release(), ..Kernel::default() };
+        let release = self.release();
+        kallsyms::drop_hidden(&mut object, release.as_deref());
+        let kernel = Kernel { release, ..Kernel::default() };
         Ok(Told { kernel, objects: vec![object], exports, known: None })
     }
 }
@@ -136,6 +138,19 @@ mod tests {
         );
         assert!(answer.export("f").unwrap().owner.is_vmlinux());
         assert!(answer.knows_object(&ObjectName::vmlinux()));
+    }
+
+    #[test]
+    fn what_only_some_kernels_drop_follows_the_release() {
+        let candidates = |path| {
+            let answer =
+                read(path, "1 t kallsyms_names\n2 t __pi_$x\n", &["kallsyms_names", "__pi_$x"]);
+            let answer = answer.unwrap();
+            ["kallsyms_names", "__pi_$x"].map(|name| answer.candidates(name).len())
+        };
+        assert_eq!(candidates("System.map-6.1.0-50-amd64"), [0, 1]);
+        assert_eq!(candidates("System.map-6.12.0"), [1, 0]);
+        assert_eq!(candidates("System.map"), [1, 0]);
     }
 
     #[test]

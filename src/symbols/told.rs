@@ -61,6 +61,9 @@ pub struct Kernel {
     /// Byte order.
     #[serde(serialize_with = "byte_order")]
     pub endian: Option<Endian>,
+    /// Whether its table of symbols has data, too (`CONFIG_KALLSYMS_ALL`), which livepatching needs.
+    /// Where it has not, only functions are told.
+    pub kallsyms_all: Option<bool>,
 }
 
 fn byte_order<S: Serializer>(endian: &Option<Endian>, serializer: S) -> Result<S::Ok, S::Error> {

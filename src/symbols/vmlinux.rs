@@ -80,7 +80,8 @@ impl Vmlinux {
             Ok(())
         })?;
 
-        let files = files.decide();
+        let files = files
+            .decide(|unit| object.units.get(unit).map_or(&[], |name| name.of(strings.symbols())));
         found.sort_unstable_by_key(|(rank, ..)| *rank);
         object.symbols = found
             .into_iter()
@@ -96,7 +97,13 @@ impl Vmlinux {
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
-        let kernel = Kernel { release, machine: Some(table.machine), endian: Some(table.endian) };
+        kallsyms::drop_hidden(&mut object, release.as_deref());
+        let kernel = Kernel {
+            release,
+            machine: Some(table.machine),
+            endian: Some(table.endian),
+            kallsyms_all: None,
+        };
         object.build_id = table.build_id()?;
         let exports = exports.tell(&object.name, table)?;
         Ok(Told { kernel, objects: vec![object], exports, known: None })

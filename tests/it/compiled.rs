@@ -24,7 +24,7 @@ const KERNEL_HEADERS: [(&str, &str); 3] = [
 ];
 
 /// The compiler of a machine, its Debian package, and the flags that kbuild gives it.
-fn compiler(machine: &Machine) -> (&'static str, &'static str, &'static [&'static str]) {
+pub(crate) fn compiler(machine: &Machine) -> (&'static str, &'static str, &'static [&'static str]) {
     match machine.name {
         "x86_64" => ("gcc", "gcc", &["-mcmodel=kernel", "-mno-red-zone"]),
         "ppc64le" => {

@@ -19,6 +19,7 @@ mod bad_selector;
 mod bad_symbols;
 mod commands;
 mod compiled;
+mod debug_info;
 mod dialects;
 mod fixtures;
 mod header;

@@ -82,12 +82,16 @@ fn positions_agree(map: &Map, list: &[&Entry], shift: Shift) -> Result<usize, St
     let told = map.lookup(&names)?;
     let mut wrong = Vec::new();
     for (name, entries) in &homonyms {
-        let candidates = told.get(*name).into_iter().flatten();
-        let ours: Vec<_> = candidates
+        // A per-CPU symbol can have the name of another.
+        let letter = |index: usize| entries.get(index).map_or('?', |entry| entry.letter);
+        let ours: Vec<_> = told
+            .get(*name)
+            .into_iter()
+            .flatten()
             .filter(|candidate| candidate.object == "vmlinux")
-            .zip(entries.iter())
-            .map(|(candidate, entry)| {
-                (candidate.position, shift.apply(entry.letter, candidate.address))
+            .enumerate()
+            .map(|(index, candidate)| {
+                (candidate.position, shift.apply(letter(index), candidate.address))
             })
             .collect();
         let theirs: Vec<_> =

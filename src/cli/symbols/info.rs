@@ -53,7 +53,11 @@ impl fmt::Display for Summary {
         write!(f, "kernel {release} ({}), ", self.machine.unwrap_or("unknown machine"))?;
         let vmlinux = if self.vmlinux { "vmlinux" } else { "no vmlinux" };
         write!(f, "{vmlinux} and {} modules, ", self.modules)?;
-        write!(f, "{} symbols, {} exports, {} bytes", self.symbols, self.exports, self.size)
+        write!(f, "{} symbols, {} exports, {} bytes", self.symbols, self.exports, self.size)?;
+        if self.kernel.kallsyms_all == Some(false) {
+            f.write_str("; without CONFIG_KALLSYMS_ALL, so without livepatching")?;
+        }
+        Ok(())
     }
 }
 

@@ -66,8 +66,16 @@ pub(super) struct Walk<'a, R> {
 }
 
 enum From<'a, R> {
-    File { table: &'a mut ElfTable<R>, section: Section, at: u64 },
-    Packed(Box<dyn Read + 'a>),
+    File {
+        table: &'a mut ElfTable<R>,
+        section: Section,
+        at: u64,
+    },
+    Packed {
+        reader: Box<dyn Read + 'a>,
+        /// What was read already and belongs to the next unit.
+        pending: Vec<u8>,
+    },
 }
 
 impl<'a, R: Read + Seek> Walk<'a, R> {
@@ -75,7 +83,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
         let endian = table.endian;
         let from = if section.has(elf::SHF_COMPRESSED) {
             let reader = unpacked(table.part(&section)?, &section, endian)?;
-            From::Packed(Box::new(reader.take(INFO_MAX)))
+            From::Packed { reader: Box::new(reader.take(INFO_MAX)), pending: Vec::new() }
         } else {
             From::File { table, section, at: 0 }
         };
@@ -120,9 +128,10 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
                 *at = at.saturating_add(bytes.len() as u64);
                 Ok(bytes)
             }
-            From::Packed(reader) => {
-                let mut bytes = Vec::new();
-                reader.take(most as u64).read_to_end(&mut bytes)?;
+            From::Packed { reader, pending } => {
+                let mut bytes = std::mem::take(pending);
+                let left = most.saturating_sub(bytes.len());
+                reader.take(left as u64).read_to_end(&mut bytes)?;
                 Ok(bytes)
             }
         }
@@ -131,7 +140,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
     fn skip(&mut self, length: u64) -> Result<()> {
         match &mut self.from {
             From::File { at, .. } => *at = at.saturating_add(length),
-            From::Packed(reader) => {
+            From::Packed { reader, .. } => {
                 io::copy(&mut reader.take(length), &mut io::sink())?;
             }
         }
@@ -142,10 +151,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
     fn unread(&mut self, bytes: Vec<u8>) {
         match &mut self.from {
             From::File { at, .. } => *at = at.saturating_sub(bytes.len() as u64),
-            From::Packed(reader) => {
-                let rest = std::mem::replace(reader, Box::new(io::empty()));
-                *reader = Box::new(io::Cursor::new(bytes).chain(rest));
-            }
+            From::Packed { pending, .. } => *pending = bytes,
         }
     }
 }

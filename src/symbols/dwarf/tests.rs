@@ -302,6 +302,38 @@ fn two_files_of_one_name_in_one_unit_leave_its_name() {
 }
 
 #[test]
+fn a_file_without_local_functions_is_found_between_its_neighbours() {
+    let table = |between: &[&str], swapped: bool| {
+        let mut image = Image::new(Endian::Little, elf::ET_EXEC);
+        let text = image.section(".text", ALLOC | EXEC, BASE, &[0; 256]);
+        let data = image.section(".data", ALLOC | WRITE, BASE + 0x1000, &[0; 64]);
+        image.symbol("a.c", FILE, ABS, 0);
+        image.symbol("show", LOCAL, text, BASE);
+        image.symbol("data.c", FILE, ABS, 0);
+        image.symbol("table", 0x01, data, BASE + 0x1000);
+        image.symbol("b.c", FILE, ABS, 0);
+        image.symbol("cold", LOCAL, text, BASE + 0x10);
+        image.symbol("open", GLOBAL, text, BASE + 0x20);
+        let mut debug = Debug::new(Endian::Little);
+        let (first, last) = ((BASE, BASE + 8), (BASE + 0x10, BASE + 0x18));
+        let (first, last) = if swapped { (last, first) } else { (first, last) };
+        debug.unit(5, "/src", if swapped { "b.c" } else { "a.c" }, &[first]);
+        for (n, name) in (2..).zip(between) {
+            debug.unit(5, "/src", name, &[(BASE + n * 0x10, BASE + n * 0x10 + 8)]);
+        }
+        debug.unit(5, "/src", if swapped { "a.c" } else { "b.c" }, &[last]);
+        debug.unit(5, "/src", "other/data.c", &[(BASE + 0x80, BASE + 0x88)]);
+        debug.put(&mut image, |_| None);
+        let files = files(image.bytes());
+        files.iter().find(|(name, _)| *name == "table").unwrap().1.clone().unwrap()
+    };
+    assert_eq!(table(&["/src/this/data.c", "/src/this/more.c"], false), "this/data.c");
+    assert_eq!(table(&["/src/this/data.c", "/src/that/data.c"], false), "data.c");
+    assert_eq!(table(&["/src/this/more.c"], false), "data.c");
+    assert_eq!(table(&["/src/this/data.c"], true), "data.c");
+}
+
+#[test]
 fn many_units_with_one_large_table_of_abbreviations_end_soon() {
     let mut debug = Debug::new(Endian::Little);
     debug.unit(5, "/src", "a.c", &[(BASE, BASE + 8)]);
@@ -315,6 +347,23 @@ fn many_units_with_one_large_table_of_abbreviations_end_soon() {
     let mut image = kernel(Endian::Little);
     debug.put(&mut image, |_| None);
     assert_eq!(files(image.bytes()), plain());
+}
+
+#[test]
+fn units_without_contents_end_soon_even_when_compressed() {
+    let zlib = |bytes: &[u8]| {
+        let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        to.write_all(bytes).unwrap();
+        Some((1_u32, to.finish().unwrap()))
+    };
+    let none = |_: &[u8]| None;
+    for pack in [&none as &dyn Fn(&[u8]) -> _, &zlib] {
+        let mut debug = Debug::new(Endian::Little);
+        debug.info = vec![0; 1 << 24];
+        let mut image = kernel(Endian::Little);
+        debug.put(&mut image, pack);
+        assert_eq!(files(image.bytes()), plain());
+    }
 }
 
 proptest! {

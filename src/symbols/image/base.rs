@@ -3,8 +3,8 @@
 //! An ELF file says where its bytes lie. A raw kernel does not; but it has pointers to its own symbols:
 //! in an empty list's head, which points to itself, and in the relocations with which a kernel moves
 //! itself. Each such pointer votes for the bases that would make it point to a symbol, and the right
-//! one wins by far. Invariant: no base without a clear majority. Bases are multiples of 64 KiB
-//! (`_text` is aligned to that and more on all machines).
+//! one wins by far. Invariant: no base without a clear majority. A kernel is linked to a multiple of
+//! 64 KiB at least on all machines, and lies at a whole page of the file.
 
 use klp_arch::Backend;
 use memchr::memmem::Finder;
@@ -15,14 +15,18 @@ use super::blob::Blob;
 use super::layout::{Addresses, Base};
 use super::program::Program;
 
-/// Every base is a multiple of this.
+/// Every base is a multiple of this,
 const ALIGN: u64 = 1 << 16;
+/// less what lies in the file before the kernel, which is a multiple of this.
+const PAGE: u64 = 1 << 12;
 /// Fewest relocations in a row that are a table of them.
 const TABLE_MIN: usize = 64;
 /// Relocations that are asked for their vote.
 const SAMPLES: usize = 1024;
 /// Size of a relocation: place, type, addend.
 const RELA: usize = 24;
+/// Symbols that may have the same lower part of their addresses; real kernels have 50.
+const ALIKE: usize = 1024;
 /// Fewest votes of empty lists.
 const LISTS_MIN: usize = 8;
 
@@ -75,7 +79,7 @@ fn of_lists(kernel: &Blob<'_>, addresses: &Addresses) -> Option<u64> {
         let Ok(at) = usize::try_from(offset) else { continue };
         let (Some(next), Some(previous)) = (kernel.u64(at), kernel.u64(at + 8)) else { continue };
         let base = next.wrapping_sub(offset.cast_unsigned());
-        if next == previous && base % ALIGN == 0 && last != Some(at) {
+        if next == previous && base % PAGE == 0 && last != Some(at) {
             votes.add(base);
         }
         last = Some(at);
@@ -93,7 +97,10 @@ fn of_relocations(kernel: &Blob<'_>, kind: u32, addresses: &Addresses) -> Option
     for &offset in addresses.offsets.iter().skip(addresses.absolute) {
         if last != Some(offset) {
             let offset = offset.cast_unsigned();
-            symbols.entry(low(offset)).or_default().push(offset);
+            let alike = symbols.entry(low(offset)).or_default();
+            if alike.len() < ALIKE {
+                alike.push(offset);
+            }
         }
         last = Some(offset);
     }

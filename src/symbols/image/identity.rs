@@ -6,7 +6,8 @@
 //! gABI, "Note Section".
 
 use memchr::memmem::Finder;
-use object::elf;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, elf};
 
 use super::blob::Blob;
 use super::program::Program;
@@ -61,17 +62,26 @@ fn found(notes: &Blob<'_>) -> impl Iterator<Item = (usize, Vec<u8>)> {
     })
 }
 
-/// The notes of every ELF file inside of the kernel.
+/// The notes of every ELF file inside of the kernel. Some are of 32 bits.
 fn embedded(kernel: &[u8]) -> Vec<(usize, usize)> {
     let finder = Finder::new(&elf::ELFMAG);
-    let magics = finder.find_iter(kernel).take(TRIES);
-    let files = magics.filter_map(|at| Some((at, Program::parse(kernel.get(at..)?)?)));
-    files
-        .flat_map(|(at, file)| {
-            let ranges = file.segments(elf::PT_NOTE).filter_map(|notes| range(notes, at));
-            ranges.collect::<Vec<_>>()
-        })
-        .collect()
+    let files = finder.find_iter(kernel).take(TRIES);
+    let notes = files.filter_map(|at| {
+        let file = kernel.get(at..)?;
+        let notes = notes_of::<elf::FileHeader64<Endianness>>(file);
+        let notes = notes.or_else(|| notes_of::<elf::FileHeader32<Endianness>>(file))?;
+        Some(notes.into_iter().filter_map(move |notes| range(notes, at)))
+    });
+    notes.flatten().collect()
+}
+
+/// Offset and size of the notes of one ELF file.
+fn notes_of<File: FileHeader<Endian = Endianness>>(file: &[u8]) -> Option<Vec<(u64, u64)>> {
+    let header = File::parse(file).ok()?;
+    let order = header.endian().ok()?;
+    let segments = header.program_headers(order, file).ok()?.iter();
+    let notes = segments.filter(|segment| segment.p_type(order) == elf::PT_NOTE);
+    Some(notes.map(|notes| notes.file_range(order)).collect())
 }
 
 /// A segment, as a range in the kernel.

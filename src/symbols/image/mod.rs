@@ -22,6 +22,8 @@ mod program;
 mod tests;
 mod tokens;
 mod unpack;
+#[cfg(test)]
+mod unpack_tests;
 
 use scroll::Endian;
 
@@ -100,7 +102,7 @@ pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
             Ok(symbols) => return Ok(symbols),
             // The first is usually the only one.
             Err(first) if tries == 0 => error = first,
-            Err(_) if tries == 8 => break,
+            Err(_) if tries == 2 => break,
             Err(_) => {}
         }
     }

@@ -36,6 +36,7 @@ impl Summary {
                 Some(Endian::Big) => 2,
             },
         );
+        put(&mut out, kernel.kallsyms_all.map_or(0, |all| 1 + u64::from(all)));
         [start, stems, symbols, exports].into_iter().for_each(|number| put(&mut out, *number));
         out
     }
@@ -55,8 +56,14 @@ impl Summary {
             2 => Some(Endian::Big),
             _ => return Err(MapError::Damaged("byte order")),
         };
+        let kallsyms_all = match reader.number()? {
+            0 => None,
+            1 => Some(false),
+            2 => Some(true),
+            _ => return Err(MapError::Damaged("kernel")),
+        };
         Ok(Self {
-            kernel: Kernel { release, machine, endian },
+            kernel: Kernel { release, machine, endian, kallsyms_all },
             start: reader.number()?,
             stems: reader.number()?,
             symbols: reader.number()?,

@@ -38,8 +38,12 @@ fn object(name: &str, symbols: &[(usize, u64, u8)]) -> Object {
 }
 
 fn told(objects: Vec<Object>) -> Told {
-    let kernel =
-        Kernel { release: Some("7.2.13".into()), machine: Some(22), endian: Some(Endian::Big) };
+    let kernel = Kernel {
+        release: Some("7.2.13".into()),
+        machine: Some(22),
+        endian: Some(Endian::Big),
+        kallsyms_all: Some(true),
+    };
     let export = Export {
         owner: "m".parse().unwrap(),
         gpl: Some(true),

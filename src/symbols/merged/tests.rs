@@ -43,7 +43,7 @@ fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
 fn what_is_known_of_the_kernel_is_not_forgotten() {
     let mut merged = Merged::default();
     let mut note = |kernel| merged.add(Told { kernel, ..Told::default() }, Path::new("f"));
-    note(Kernel { release: Some("7.2".into()), machine: Some(22), endian: None }).unwrap();
+    note(Kernel { release: Some("7.2".into()), machine: Some(22), ..Kernel::default() }).unwrap();
     note(Kernel { endian: Some(Endian::Big), ..Kernel::default() }).unwrap();
     assert!(note(Kernel { endian: Some(Endian::Little), ..Kernel::default() }).is_err());
     let known = Answer::new(merged).unwrap().kernel().clone();
