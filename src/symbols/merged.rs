@@ -114,9 +114,11 @@ impl Merged {
             }
             Entry::Occupied(mut entry) => {
                 let same = entry.get_mut();
-                same.gpl = same.gpl.or(export.gpl);
-                same.namespace = same.namespace.take().or(export.namespace);
-                same.crc = same.crc.or(export.crc);
+                // What is told is greater than nothing. Of two that differ, as those of one kernel do
+                // not, the order of adding must not choose.
+                same.gpl = same.gpl.max(export.gpl);
+                same.namespace = same.namespace.take().max(export.namespace);
+                same.crc = same.crc.max(export.crc);
             }
         }
     }
