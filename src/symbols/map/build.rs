@@ -11,7 +11,7 @@ use super::block::{self, NAMES};
 use super::layout::assemble;
 use super::prefix::split;
 use super::record::{Class, Encoder, Flags, Record, Start, binding_code, kind_code};
-use super::tables::{ObjectEntry, Summary, table};
+use super::tables::{ObjectEntry, Summary, TEXT_MAX, table};
 use super::varint::put;
 use crate::klp::{ObjectName, SYMBOL_NAME_MAX, VMLINUX};
 use crate::symbols::told::{Object, Span, Symbol};
@@ -34,7 +34,8 @@ struct Item<'a> {
 
 /// Writes a map of all that the sources tell.
 ///
-/// Names of more than 511 bytes, which no livepatch can ask for, are left out.
+/// Names of more than 511 bytes, which no livepatch can ask for, are left out. Names of files and
+/// sections are cut at 4096 bytes.
 ///
 /// # Errors
 /// [`MapError::TooLarge`].
@@ -109,9 +110,24 @@ fn narrow(number: usize) -> Result<u32, MapError> {
     u32::try_from(number).map_err(|_| MapError::TooLarge)
 }
 
+/// Whether a map holds symbols and exports of this name.
+fn holds(name: &[u8]) -> bool {
+    (1..=SYMBOL_NAME_MAX).contains(&name.len())
+}
+
+/// The symbols of an object that the map holds, with their ranks among all.
+fn kept(object: &Object) -> impl Iterator<Item = (u32, &Symbol)> {
+    (0_u32..).zip(&object.symbols).filter(|(_, symbol)| holds(object.text(symbol.name)))
+}
+
+/// The exports that the map holds.
+fn exported(merged: &Merged) -> impl Iterator<Item = (&str, &Export)> {
+    merged.exports().filter(|(name, _)| holds(name.as_bytes()))
+}
+
 /// All objects, those that only export included, sorted by name: the place is the number.
 fn object_names(merged: &Merged) -> Vec<&ObjectName> {
-    let owners = merged.exports.values().flat_map(|owners| owners.keys());
+    let owners = exported(merged).map(|(_, export)| &export.owner);
     let mut names: Vec<_> = merged.objects.keys().chain(owners).collect();
     names.sort_unstable();
     names.dedup();
@@ -128,14 +144,14 @@ struct Texts<'a> {
 impl<'a> Texts<'a> {
     fn of(merged: &'a Merged) -> Result<Self, MapError> {
         let of_object = |object: &'a Object| {
-            let sections = object.symbols.iter().filter_map(|symbol| symbol.section);
+            let sections = kept(object).filter_map(|(_, symbol)| symbol.section);
             let spans: FxHashSet<Span> = object.units.iter().copied().chain(sections).collect();
-            spans.into_iter().map(|span| object.text(span)).collect::<Vec<_>>()
+            spans.into_iter().map(|span| cut(object.text(span))).collect::<Vec<_>>()
         };
         let mut texts: Vec<&[u8]> =
             merged.objects.par_iter().flat_map_iter(|(_, object)| of_object(object)).collect();
-        let namespaces = merged.exports().filter_map(|(_, export)| export.namespace.as_ref());
-        texts.extend(namespaces.map(String::as_bytes));
+        let namespaces = exported(merged).filter_map(|(_, export)| export.namespace.as_ref());
+        texts.extend(namespaces.map(|namespace| cut(namespace.as_bytes())));
         texts.par_sort_unstable();
         texts.dedup();
         let numbered = texts.iter().enumerate().map(|(n, text)| Ok((*text, narrow(n)?)));
@@ -144,8 +160,13 @@ impl<'a> Texts<'a> {
 
     /// The number of a text of the merged sources.
     fn number(&self, text: &[u8]) -> Result<u32, MapError> {
-        self.numbers.get(text).copied().ok_or(MapError::TooLarge)
+        self.numbers.get(cut(text)).copied().ok_or(MapError::TooLarge)
     }
+}
+
+/// As much of a text as a map holds.
+fn cut(text: &[u8]) -> &[u8] {
+    text.get(..TEXT_MAX).unwrap_or(text)
 }
 
 fn symbols<'a>(
@@ -160,7 +181,7 @@ fn symbols<'a>(
         narrow(object.symbols.len())?;
         let mut sections: FxHashMap<Span, u32> = FxHashMap::default();
         let mut last = None;
-        for section in object.symbols.iter().filter_map(|symbol| symbol.section) {
+        for section in kept(object).filter_map(|(_, symbol)| symbol.section) {
             if last != Some(section) && !sections.contains_key(&section) {
                 let text = texts.number(object.text(section))?;
                 sections.insert(section, text.checked_add(1).ok_or(MapError::TooLarge)?);
@@ -170,16 +191,12 @@ fn symbols<'a>(
         told.push((narrow(number)?, object, sections));
     }
     let of_object = |(number, object, sections): &(u32, &'a Object, FxHashMap<Span, u32>)| {
-        let named = (0_u32..).zip(&object.symbols);
-        let items = named.filter_map(|(index, symbol)| {
-            let name = object.text(symbol.name);
-            (1..=SYMBOL_NAME_MAX).contains(&name.len()).then(|| {
-                let section = symbol.section.and_then(|s| sections.get(&s)).copied().unwrap_or(0);
-                let (prefix, stem) = split(name);
-                let class = class(symbol, section, prefix);
-                let object = *number;
-                Item { key: key(stem), stem, object, index, class, namespace: 0, crc: 0 }
-            })
+        let items = kept(object).map(|(index, symbol)| {
+            let section = symbol.section.and_then(|s| sections.get(&s)).copied().unwrap_or(0);
+            let (prefix, stem) = split(object.text(symbol.name));
+            let class = class(symbol, section, prefix);
+            let object = *number;
+            Item { key: key(stem), stem, object, index, class, namespace: 0, crc: 0 }
         });
         items.collect::<Vec<_>>()
     };
@@ -203,12 +220,7 @@ fn exports<'a>(
     names: &[&ObjectName],
     texts: &Texts<'a>,
 ) -> Result<Vec<Item<'a>>, MapError> {
-    let mut sorted: Vec<(&str, &Export)> = merged
-        .exports
-        .iter()
-        .flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
-        .filter(|(name, _)| (1..=SYMBOL_NAME_MAX).contains(&name.len()))
-        .collect();
+    let mut sorted: Vec<(&str, &Export)> = exported(merged).collect();
     sorted.sort_unstable_by_key(|(name, export)| (*name, &export.owner));
     let item = |(name, export): (&'a str, &'a Export)| {
         let (prefix, stem) = split(name.as_bytes());
@@ -266,7 +278,7 @@ fn classes(items: &[Item<'_>]) -> (Vec<u8>, FxHashMap<Class, u32>) {
 fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
     let number = names.iter().position(|name| name.as_str() == VMLINUX);
     let vmlinux = merged.objects.get(&ObjectName::vmlinux());
-    let addresses = vmlinux.iter().flat_map(|object| &object.symbols);
+    let addresses = vmlinux.into_iter().flat_map(kept).map(|(_, symbol)| symbol);
     let addresses = addresses.filter(|symbol| !matches!(symbol.letter, Some(b'A' | b'a')));
     let address = addresses.filter_map(|symbol| symbol.address).min().unwrap_or(0);
     Ok(Start { object: number.map(narrow).transpose()?, address })

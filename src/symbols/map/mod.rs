@@ -29,7 +29,7 @@ use block::Block;
 use layout::{MAGIC, Section, Sections};
 use mapped::Bytes;
 use record::{Decoder, Flags, Record, Start};
-use tables::{ObjectEntry, Summary, Table};
+use tables::{ObjectEntry, Summary, TEXT_MAX, Table};
 use varint::Reader;
 
 pub use build::build;
@@ -132,7 +132,8 @@ impl Opened {
 
     fn text(&self, number: u32) -> Result<&[u8], MapError> {
         let number = usize::try_from(number).map_err(|_| MapError::TooLarge)?;
-        self.table(Section::Strings)?.get(number)
+        let text = self.table(Section::Strings)?.get(number)?;
+        if text.len() > TEXT_MAX { Err(MapError::Damaged("text")) } else { Ok(text) }
     }
 
     fn object(&self, number: u32) -> Result<ObjectEntry<'_>, MapError> {
