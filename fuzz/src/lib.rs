@@ -6,5 +6,7 @@
 pub mod convert;
 pub mod image;
 pub mod list;
+pub mod map;
+pub mod merge;
 pub mod read;
 pub mod texts;

@@ -1,7 +1,7 @@
 //! Any bytes as a map file: an error, or a map whose parts agree.
 //!
 //! The bytes are read as they are, and once more with right checksums, so that the search gets behind
-//! them; the layout is in `docs/formats.md`.
+//! them; the layout is that of `src/symbols/map/layout.rs`.
 
 use std::ops::Range;
 
@@ -39,16 +39,18 @@ fn read(bytes: Vec<u8>) {
         let symbols: usize = told.objects.iter().map(|object| object.symbols.len()).sum();
         assert!(symbols + told.exports.len() <= size, "{symbols} symbols in {size} bytes");
         assert!(objects.is_ok_and(|all| all.len() <= size), "more objects than bytes");
-        let named = told.objects.iter().flat_map(|object| {
-            object.symbols.iter().map(|symbol| object.text(symbol.name))
-        });
+        let named = told
+            .objects
+            .iter()
+            .flat_map(|object| object.symbols.iter().map(|symbol| object.text(symbol.name)));
         let named = named.filter_map(|name| Some(std::str::from_utf8(name).ok()?.to_owned()));
         names.extend(named.take(ASKED));
     }
     for name in &names {
         let wanted = Wanted::new([name.as_str()]);
         if let Ok(told) = map.tell(Scope::Names(&wanted)) {
-            let mut all = told.objects.iter().flat_map(|o| o.symbols.iter().map(|s| o.text(s.name)));
+            let mut all =
+                told.objects.iter().flat_map(|o| o.symbols.iter().map(|s| o.text(s.name)));
             assert!(all.all(|found| found == name.as_bytes()), "another name than {name:?}");
         }
     }
@@ -86,8 +88,10 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let places: Vec<_> = (0..SECTIONS).map(|n| place(&bytes, DIRECTORY + n * ENTRY)).collect();
     if let [tables @ .., index, blocks] = places.as_slice() {
         for block in entries(&bytes, index.clone()) {
-            let range = blocks.start.saturating_add(block.start)..blocks.start.saturating_add(block.end);
-            if let Some(crc) = range.start.checked_add(4).and_then(|at| sum(&bytes, at..range.end)) {
+            let range =
+                blocks.start.saturating_add(block.start)..blocks.start.saturating_add(block.end);
+            if let Some(crc) = range.start.checked_add(4).and_then(|at| sum(&bytes, at..range.end))
+            {
                 put(&mut bytes, range.start, &crc.to_le_bytes());
             }
         }

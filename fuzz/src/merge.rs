@@ -14,8 +14,7 @@ const FILES: [&str; 3] = ["a.c", "b.c", ""];
 const SECTIONS: [&str; 3] = [".text", ".data", ".init.text"];
 /// The most symbols, exports and objects together that one source has.
 const ITEMS: usize = 64;
-const ORDERS: [[usize; 3]; 6] =
-    [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 /// Checks the property.
 ///
