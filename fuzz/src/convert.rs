@@ -2,7 +2,7 @@
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
 use klp_convert::elf::Module;
-use klp_convert::klp::{Options, Target, backend, check, convert, inspect, rules};
+use klp_convert::klp::{Options, Target, backend, check, convert, inspect, meanings, rules};
 use klp_convert::symbols::{Sources, TextList};
 
 /// How a list starts; what stands before the last one of these is the module.
@@ -20,6 +20,8 @@ pub fn run(data: &[u8]) {
         sources.push(TextList::from_bytes("list", list));
     }
     let _ = inspect(input).map(|inspection| inspection.to_string());
+    let _ = meanings(input, &sources, &Options::default())
+        .map(|meanings| meanings.iter().map(ToString::to_string).collect::<String>());
     let _ = check(input, &sources, &Options::default()).map_err(|e| e.diagnostics("input"));
 
     let options = Options { strip_signature: true, ..Options::default() };

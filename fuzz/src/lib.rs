@@ -6,6 +6,8 @@
 pub mod convert;
 pub mod image;
 pub mod list;
+pub mod map;
+pub mod merge;
 pub mod objects;
 pub mod read;
 pub mod texts;

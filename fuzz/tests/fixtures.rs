@@ -13,7 +13,8 @@ use std::path::Path;
 use klp_convert::diagnostic::Code;
 use klp_convert::elf::{Module, SymbolSection};
 use klp_convert::klp::{Options, convert};
-use klp_convert::symbols::{Sources, TextList, Wanted};
+use klp_convert::symbols::map::build;
+use klp_convert::symbols::{ModuleFile, Scope, Sources, Symvers, TextList, Wanted};
 
 const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
 
@@ -82,5 +83,45 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
         }
         let symvers = fixture(machine, "Module.symvers");
         same(&seeds.join("list").join(format!("{machine}-symvers")), &symvers);
+    }
+}
+
+#[test]
+fn seeds_of_maps_are_what_the_fixtures_give() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for machine in MACHINES {
+        let folder = root.join("../tests/fixtures").join(machine);
+        let mut sources = Sources::new();
+        sources.push(ModuleFile::new(folder.join("klp_target_a.ko")));
+        sources.push(ModuleFile::new(folder.join("klp_target_b.ko")));
+        sources.push(Symvers::new(folder.join("Module.symvers")));
+        let (merged, errors) = sources.gather(Scope::All, |_| ());
+        assert!(errors.is_empty(), "{errors:?}");
+        same(&root.join("seeds/map").join(machine), &build(&merged).unwrap());
+    }
+}
+
+/// Half of the bytes is what all sources tell, the rest is each one's own: exports, a build-id, or
+/// anything.
+#[test]
+fn seeds_of_merges_are_sources_that_agree_and_others() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/merge");
+    for seed in 0..8_u32 {
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        let mut bytes: Vec<u8> = (0..60).map(|_| random()).collect();
+        for n in 0..12 {
+            let what = match seed % 4 {
+                0 => 8,
+                1 => u8::from(n < 4),
+                2 => 9,
+                _ => random(),
+            };
+            bytes.extend([what, random(), random(), random(), random()]);
+        }
+        same(&folder.join(format!("{seed}")), &bytes);
     }
 }

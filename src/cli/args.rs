@@ -59,7 +59,7 @@ pub(super) enum Command {
     Convert(Convert),
     /// Check modules against the kernel's rules; exit 1 if the kernel would refuse one
     Check(Check),
-    /// Show klp sections, symbols, relocations, annotations, and what is undefined
+    /// Show klp sections, symbols, relocations, annotations, and what is undefined; with a map, what it means
     Inspect(Inspect),
     /// Make, ask and compare maps of a kernel's symbols
     Symbols(Symbols),
@@ -167,6 +167,8 @@ pub(super) struct Inspect {
     /// The module to show
     #[arg(value_name = "MODULE.ko")]
     pub(super) module: PathBuf,
+    #[command(flatten)]
+    pub(super) maps: Maps,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::args::Inspect;
 use super::report::{Reporter, trouble};
 use crate::diagnostic::Code;
-use crate::klp::inspect;
+use crate::klp::{Options, inspect, meanings};
 
 pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
     let name = args.module.display().to_string();
@@ -15,7 +15,18 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
             return reporter.failure(&[diagnostic], Outcome::Trouble);
         }
     };
-    match inspect(&data) {
+    let sources = match args.maps.sources() {
+        Ok(sources) => sources,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
+    let inspected = inspect(&data).and_then(|mut inspection| {
+        if !sources.is_empty() {
+            inspection.meanings = Some(meanings(&data, &sources, &options)?);
+        }
+        Ok(inspection)
+    });
+    match inspected {
         Ok(inspection) if reporter.is_json() => reporter.json(&inspection),
         Ok(inspection) => reporter.text(&inspection.to_string()),
         Err(failure) => reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure)),

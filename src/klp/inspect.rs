@@ -6,7 +6,7 @@ use bstr::ByteSlice;
 use serde::Serialize;
 
 use super::convert::{Failure, backend};
-use super::{Site, Sites};
+use super::{Meaning, Site, Sites};
 use crate::annotation::Annotations;
 use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
 
@@ -31,6 +31,8 @@ pub struct Inspection {
     pub annotation_errors: Vec<String>,
     /// Symbols that are still undefined, by symbol index.
     pub undefined: Vec<String>,
+    /// What its names mean in a kernel, where one was asked ([`super::meanings`]).
+    pub meanings: Option<Vec<Meaning>>,
 }
 
 /// A klp section and its relocations.
@@ -85,6 +87,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Failure> {
         annotations: described.collect(),
         annotation_errors,
         undefined: named(SymbolSection::Undefined),
+        meanings: None,
     })
 }
 
@@ -105,11 +108,12 @@ impl fmt::Display for Inspection {
         list(f, "klp symbols", &self.klp_symbols)?;
         list(f, "annotations", &self.annotations)?;
         list(f, "malformed annotations", &self.annotation_errors)?;
-        list(f, "undefined symbols", &self.undefined)
+        list(f, "undefined symbols", &self.undefined)?;
+        list(f, "in the kernel", self.meanings.as_deref().unwrap_or(&[]))
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, title: &str, lines: &[String]) -> fmt::Result {
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, lines: &[T]) -> fmt::Result {
     if !lines.is_empty() {
         writeln!(f, "{title} ({})", lines.len())?;
     }

@@ -9,6 +9,7 @@ mod check;
 mod convert;
 mod explained;
 mod inspect;
+mod meaning;
 mod name;
 mod patched;
 pub mod placement;
@@ -25,6 +26,7 @@ mod wanted;
 pub use check::check;
 pub use convert::{Conversion, Failure, Options, ask, backend, convert};
 pub use inspect::{InspectedSection, Inspection, inspect};
+pub use meaning::{Meaning, Means, meanings};
 pub use name::{
     KLP_RELA_PREFIX, KLP_SYM_PREFIX, KlpSection, KlpSymbol, NameError, OBJECT_NAME_MAX, ObjectName,
     Position, SYMBOL_NAME_MAX, SymbolName, VMLINUX,

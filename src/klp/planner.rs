@@ -126,11 +126,7 @@ impl Planner<'_, '_> {
         if annotation.is_none() && text.starts_with(super::KLP_SYM_PREFIX) {
             return Err(Refusal::UnfinishedKlpSymbol { name: text.into() });
         }
-        let written = annotation.map(|a| resolve::Annotation {
-            owner: a.owner.clone(),
-            gate: a.gate.clone(),
-            which: a.which.clone(),
-        });
+        let written = annotation.map(resolve::Annotation::from);
         let query = Query {
             name: annotation.map_or(text, |a| a.name.as_str()),
             weak: symbol.is_weak(),

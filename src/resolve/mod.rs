@@ -12,7 +12,7 @@ mod choose;
 mod resolver;
 mod unresolved;
 
-use crate::annotation::Which;
+use crate::annotation::{self, Which};
 use crate::klp::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Candidate, Export, Order};
 
@@ -29,6 +29,13 @@ pub struct Annotation {
     pub gate: Option<ObjectName>,
     /// Which of the symbols of this name.
     pub which: Which,
+}
+
+impl From<&annotation::Annotation> for Annotation {
+    fn from(written: &annotation::Annotation) -> Self {
+        let annotation::Annotation { owner, gate, which, .. } = written;
+        Self { owner: owner.clone(), gate: gate.clone(), which: which.clone() }
+    }
 }
 
 /// A question about one name.

@@ -49,12 +49,15 @@ impl fmt::Display for Contradiction {
     }
 }
 
-/// Makes one object of two that tell the same one.
+/// The symbols that two tellers of one object have in common, by their indices in the second one and
+/// in the first.
+pub(super) type Pairs = Vec<(usize, usize)>;
+
+/// Whether two objects tell the same one. What is told last is what the message is about.
 ///
 /// # Errors
 /// [`SymbolErrorKind::Contradiction`].
-pub(super) fn join(one: Object, other: Object) -> Result<Object, SymbolErrorKind> {
-    // What is told last is what the message is about; the result is the same.
+pub(super) fn agree(one: &Object, other: &Object) -> Result<Pairs, SymbolErrorKind> {
     let refuse = |what| {
         let (object, first) = (one.name.clone(), one.by.display().to_string());
         Err(SymbolErrorKind::Contradiction { object, first, what: Box::new(what) })
@@ -64,14 +67,23 @@ pub(super) fn join(one: Object, other: Object) -> Result<Object, SymbolErrorKind
     {
         return refuse(Contradiction::BuildId(this.clone(), that.clone()));
     }
-    // An alphabetical list also has what an object leaves undefined: it is no witness.
-    if one.order != other.order && (one.order.min(other.order) == Order::Alphabetical) {
-        return Ok(if one.order > other.order { one } else { other });
+    if is_better_alone(one, other) {
+        return Ok(Vec::new());
     }
-    let pairs = match pair(&other, &one) {
-        Ok(pairs) => pairs,
-        Err(what) => return refuse(what),
-    };
+    pair(other, one).or_else(refuse)
+}
+
+/// An alphabetical list also has what an object leaves undefined: beside any other teller it is no
+/// witness.
+fn is_better_alone(one: &Object, other: &Object) -> bool {
+    one.order != other.order && one.order.min(other.order) == Order::Alphabetical
+}
+
+/// Makes one object of two that [`agree`]; the result does not depend on which comes first.
+pub(super) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
+    if is_better_alone(&one, &other) {
+        return if one.order > other.order { one } else { other };
+    }
     let (mut best, rest, flip) = if prefer(&one, &other) == Ordering::Greater {
         (one, other, true)
     } else {
@@ -88,7 +100,7 @@ pub(super) fn join(one: Object, other: Object) -> Result<Object, SymbolErrorKind
         }
     }
     best.build_id = best.build_id.or(rest.build_id);
-    Ok(best)
+    best
 }
 
 /// Which of two tellers knows more about each symbol; the path decides where they know the same.
@@ -117,7 +129,7 @@ fn fill(to: &mut Object, symbol: Symbol, from: &Object, known: &Symbol) -> Symbo
 }
 
 /// The indices of the same symbol in both tellers.
-fn pair(this: &Object, that: &Object) -> Result<Vec<(usize, usize)>, Contradiction> {
+fn pair(this: &Object, that: &Object) -> Result<Pairs, Contradiction> {
     // A loaded module shows what stays.
     let loaded = this.order == Order::Loaded || that.order == Order::Loaded;
     let counted = |object: &Object| {

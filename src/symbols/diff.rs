@@ -178,7 +178,144 @@ fn compare(
             _ => unknown = true,
         }
     }
-    if unknown && before == now {
+    if unknown && before == now && !is_one_build((object, symbols), (other, others)) {
         add(Change::Homonyms { before, now });
+    }
+}
+
+/// Whether the symbols are those of one build, so that each is itself.
+fn is_one_build(
+    (object, symbols): (&Object, &[&Symbol]),
+    (other, others): (&Object, &[&Symbol]),
+) -> bool {
+    if let (Some(one), Some(two)) = (&object.build_id, &other.build_id) {
+        return one == two;
+    }
+    let same = |(a, b): (&&Symbol, &&Symbol)| {
+        a.address.is_some() && (a.address, a.size) == (b.address, b.size)
+    };
+    object.name.is_vmlinux() && symbols.iter().zip(others).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::{BuildId, Export, Order, Told};
+    use std::path::Path;
+
+    /// Name, source file, address.
+    type Row = (&'static str, &'static str, u64);
+
+    fn object(name: &str, rows: &[Row]) -> Object {
+        let mut object = Object::new(name.parse().unwrap(), Path::new("told"), Order::Proven);
+        for (name, file, address) in rows {
+            let name = object.keep(name.as_bytes()).unwrap();
+            let unit = (!file.is_empty()).then(|| {
+                let file = object.keep(file.as_bytes()).unwrap();
+                object.units.push(file);
+                u32::try_from(object.units.len() - 1).unwrap()
+            });
+            let address = Some(*address);
+            object.symbols.push(Symbol { unit, address, ..Symbol::named(name) });
+        }
+        object
+    }
+
+    fn kernel(objects: Vec<Object>, exports: &[(&str, &str)]) -> Merged {
+        let export =
+            |(name, owner): &(&str, &str)| ((*name).to_owned(), Export::by(owner.parse().unwrap()));
+        let exports = exports.iter().map(export).collect();
+        let mut merged = Merged::default();
+        merged.add(Told { objects, exports, ..Told::default() }, Path::new("told")).unwrap();
+        merged
+    }
+
+    fn changes(old: &[Row], new: &[Row]) -> Vec<String> {
+        let [old, new] = [old, new].map(|rows| kernel(vec![object("vmlinux", rows)], &[]));
+        diff(&old, &new).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_gone_has_vanished_and_what_is_new_is_no_change() {
+        let found = changes(&[("f", "a.c", 1), ("g", "a.c", 2)], &[("g", "a.c", 1), ("h", "", 2)]);
+        assert_eq!(found, ["vmlinux: f: vanished"]);
+        let old = kernel(vec![object("vmlinux", &[]), object("m", &[("f", "", 1)])], &[]);
+        let new = kernel(vec![object("vmlinux", &[("f", "", 1)])], &[]);
+        let found = diff(&old, &new);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].to_string(), "m: f: vanished");
+    }
+
+    #[test]
+    fn a_unique_name_becomes_ambiguous_by_a_symbol_of_any_object_and_back() {
+        let one = [("f", "a.c", 1)];
+        let two = [("f", "a.c", 1), ("f", "b.c", 2)];
+        assert_eq!(changes(&one, &two), ["vmlinux: f: became ambiguous: 2 symbols have the name"]);
+        assert_eq!(changes(&two, &one), ["vmlinux: f: became unique"]);
+        let alone = kernel(vec![object("vmlinux", &one)], &[]);
+        let beside = kernel(vec![object("vmlinux", &one), object("m", &one)], &[]);
+        assert_eq!(diff(&alone, &beside)[0].change, Change::Ambiguous { candidates: 2 });
+        let found = diff(&beside, &alone);
+        let found: Vec<_> = found.iter().map(|c| (c.object.as_str(), &c.change)).collect();
+        assert_eq!(found, [("m", &Change::Vanished), ("vmlinux", &Change::Unique)]);
+        assert_eq!(diff(&beside, &beside), []);
+    }
+
+    #[test]
+    fn a_symbol_among_homonyms_is_known_again_by_its_file() {
+        let old = [("f", "a.c", 1), ("f", "b.c", 2)];
+        let turned = changes(&old, &[("f", "b.c", 1), ("f", "a.c", 2)]);
+        assert_eq!(
+            turned,
+            [
+                "vmlinux: f: position 1 is position 2 now (a.c)",
+                "vmlinux: f: position 2 is position 1 now (b.c)"
+            ]
+        );
+        let more = changes(&old, &[("f", "0.c", 1), ("f", "a.c", 2), ("f", "b.c", 3)]);
+        assert_eq!(
+            more,
+            [
+                "vmlinux: f: position 1 is position 2 now (a.c)",
+                "vmlinux: f: position 2 is position 3 now (b.c)",
+                "vmlinux: f: 2 symbols before, 3 now"
+            ]
+        );
+        assert!(changes(&old, &[("f", "a.c", 5), ("f", "b.c", 6)]).is_empty());
+    }
+
+    #[test]
+    fn homonyms_without_files_cannot_be_told_apart_but_in_one_build() {
+        let old = [("f", "", 1), ("f", "", 2)];
+        let said = "vmlinux: f: 2 symbols, which cannot be told apart without source files";
+        assert_eq!(changes(&old, &[("f", "", 1), ("f", "", 3)]), [said]);
+        assert!(changes(&old, &old).is_empty(), "nothing moved");
+        let built = |id, rows: &[Row]| {
+            let mut object = object("m", rows);
+            object.build_id = Some(BuildId(vec![id]));
+            kernel(vec![object], &[])
+        };
+        assert_eq!(diff(&built(1, &old), &built(1, &old)), []);
+        let found = diff(&built(1, &old), &built(2, &old));
+        assert_eq!(found[0].change, Change::Homonyms { before: 2, now: 2 });
+    }
+
+    #[test]
+    fn homonyms_of_one_file_cannot_be_told_apart() {
+        let old = [("f", "a.c", 1), ("f", "a.c", 2)];
+        let found = changes(&old, &[("f", "a.c", 1), ("f", "a.c", 9)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("cannot be told apart"));
+    }
+
+    #[test]
+    fn what_became_exported_or_is_not_any_more_is_said_of_names_that_stay() {
+        let objects = || vec![object("vmlinux", &[("f", "", 1), ("g", "", 2)])];
+        let old = kernel(objects(), &[("f", "vmlinux"), ("gone", "vmlinux")]);
+        let new = kernel(objects(), &[("g", "vmlinux"), ("came", "vmlinux"), ("f", "m")]);
+        let found: Vec<_> = diff(&old, &new).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["vmlinux: f: is not exported any more", "vmlinux: g: became exported"]);
+        let document = serde_json::to_value(diff(&old, &new)).unwrap();
+        assert_eq!(document[1]["change"], "exported");
     }
 }

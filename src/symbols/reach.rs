@@ -66,3 +66,94 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::{Export, Merged, Object, Symbol, Told};
+    use std::path::Path;
+
+    /// How each symbol `f` of these objects is reached.
+    fn reach(objects: &[(&str, Order, &[Change])], exported: &[&str]) -> Vec<Reach> {
+        let objects = objects.iter().map(|(name, order, symbols)| {
+            let mut object = Object::new(name.parse().unwrap(), Path::new("told"), *order);
+            for change in *symbols {
+                let mut symbol = Symbol::named(object.keep(b"f").unwrap());
+                change(&mut symbol);
+                object.symbols.push(symbol);
+            }
+            object
+        });
+        let export = |owner: &&str| ("f".to_owned(), Export::by(owner.parse().unwrap()));
+        let exports = exported.iter().map(export).collect();
+        let told = Told { objects: objects.collect(), exports, ..Told::default() };
+        let mut merged = Merged::default();
+        merged.add(told, Path::new("told")).unwrap();
+        let answer = Answer::new(merged).unwrap();
+        answer.candidates("f").iter().map(|candidate| answer.reach(candidate)).collect()
+    }
+
+    type Change = fn(&mut Symbol);
+    const PLAIN: Change = |_| {};
+    const INIT: Change = |symbol| (symbol.init, symbol.stays) = (true, false);
+
+    #[test]
+    fn a_name_that_is_alone_is_reached_by_it() {
+        assert_eq!(reach(&[("vmlinux", Order::Proven, &[PLAIN])], &[]), [Reach::ByName]);
+        assert_eq!(reach(&[("m", Order::Alphabetical, &[PLAIN])], &[]), [Reach::ByName]);
+    }
+
+    #[test]
+    fn an_export_of_its_object_is_reached_as_one() {
+        let vmlinux = ("vmlinux", Order::Proven, &[PLAIN][..]);
+        assert_eq!(reach(&[vmlinux], &["vmlinux"]), [Reach::Exported]);
+        assert_eq!(reach(&[vmlinux], &["m"]), [Reach::ByName], "another object exports it");
+        let both = [vmlinux, ("m", Order::Proven, &[PLAIN])];
+        assert_eq!(reach(&both, &["m"]), [Reach::ByPosition, Reach::Exported]);
+        let twice = ("vmlinux", Order::Proven, &[PLAIN, PLAIN][..]);
+        assert_eq!(reach(&[twice], &["vmlinux"]), [Reach::ByPosition; 2], "which one is not known");
+    }
+
+    #[test]
+    fn homonyms_are_reached_by_position_where_it_is_proven() {
+        assert_eq!(reach(&[("m", Order::Proven, &[PLAIN, PLAIN])], &[]), [Reach::ByPosition; 2]);
+        for order in [Order::Alphabetical, Order::Loaded] {
+            assert_eq!(reach(&[("m", order, &[PLAIN, PLAIN])], &[]), [Reach::Unproven; 2]);
+        }
+    }
+
+    #[test]
+    fn what_initialisation_leaves_moves_the_positions_behind_it() {
+        let found = reach(&[("m", Order::Proven, &[PLAIN, INIT, PLAIN])], &[]);
+        assert_eq!(found, [Reach::ByPosition, Reach::Freed, Reach::WhileLoading]);
+        assert_eq!(reach(&[("vmlinux", Order::Proven, &[INIT])], &["vmlinux"]), [Reach::Freed]);
+    }
+
+    #[test]
+    fn a_marker_is_reached_by_nothing() {
+        let marker: Change = |symbol| symbol.kind = Some(Kind::Marker);
+        let found = reach(&[("m", Order::Proven, &[marker, PLAIN])], &[]);
+        assert_eq!(found, [Reach::Marker, Reach::ByPosition]);
+    }
+
+    #[test]
+    fn every_verdict_has_words_for_people_and_for_programs() {
+        let all = [
+            (Reach::ByName, "by name", "by-name"),
+            (Reach::Exported, "as an export", "exported"),
+            (Reach::ByPosition, "by position", "by-position"),
+            (
+                Reach::WhileLoading,
+                "by position, only while its module is being loaded",
+                "while-loading",
+            ),
+            (Reach::Unproven, "by position, which is not proven", "unproven"),
+            (Reach::Freed, "no: freed after initialisation", "freed"),
+            (Reach::Marker, "no: marks a file or section", "marker"),
+        ];
+        for (reach, people, programs) in all {
+            assert_eq!(reach.to_string(), people);
+            assert_eq!(serde_json::to_value(reach).unwrap(), programs);
+        }
+    }
+}

@@ -29,6 +29,12 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
     if !errors.is_empty() && !args.keep_going {
         return reporter.symbols(&errors);
     }
+    // A module in a folder is an input, too.
+    if let Some(diagnostic) =
+        overwritten(&args.output, sources.paths().map(|path| ("the source", path)))
+    {
+        return reporter.failure(&[diagnostic], Outcome::Trouble);
+    }
     let progress = Progress::new("reading", sources.len());
     let (merged, refused) = sources.gather(Scope::All, |_| progress.step());
     progress.finish();

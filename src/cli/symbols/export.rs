@@ -11,11 +11,13 @@ use crate::diagnostic::Code;
 use crate::symbols::{Merged, Scope, write_kallsyms, write_list};
 
 pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
-    let clash = args.output.as_deref().and_then(|output| overwritten(output, args.maps.files()));
+    let (sources, mut errors) = args.maps.gather();
+    // A module in a folder is an input, too.
+    let inputs = args.maps.files().chain(sources.paths().map(|path| ("the source", path)));
+    let clash = args.output.as_deref().and_then(|output| overwritten(output, inputs));
     if let Some(diagnostic) = clash {
         return reporter.failure(&[diagnostic], Outcome::Trouble);
     }
-    let (sources, mut errors) = args.maps.gather();
     let progress = Progress::new("reading", sources.len());
     let (merged, refused) = sources.gather(Scope::All, |_| progress.step());
     progress.finish();

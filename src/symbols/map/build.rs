@@ -4,14 +4,14 @@
 //! that the contents decide, and each block is written by itself, on whatever thread.
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::MapError;
 use super::block::{self, NAMES};
 use super::layout::assemble;
 use super::prefix::split;
 use super::record::{Class, Encoder, Flags, Record, Start, binding_code, kind_code};
-use super::tables::{ObjectEntry, Summary, table};
+use super::tables::{ObjectEntry, Summary, TEXT_MAX, table};
 use super::varint::put;
 use crate::klp::{ObjectName, SYMBOL_NAME_MAX, VMLINUX};
 use crate::symbols::told::{Object, Span, Symbol};
@@ -34,13 +34,14 @@ struct Item<'a> {
 
 /// Writes a map of all that the sources tell.
 ///
-/// Names of more than 511 bytes, which no livepatch can ask for, are left out.
+/// Names of more than 511 bytes, which no livepatch can ask for, are left out. Names of files and
+/// sections are cut at 4096 bytes.
 ///
 /// # Errors
 /// [`MapError::TooLarge`].
 pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
     let names = object_names(merged);
-    let mut texts = Texts::default();
+    let texts = Texts::of(merged)?;
     let objects: Vec<Vec<u8>> = names
         .iter()
         .map(|name| {
@@ -56,9 +57,9 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         })
         .collect::<Result<_, MapError>>()?;
 
-    let mut items = symbols(merged, &names, &mut texts)?;
+    let mut items = symbols(merged, &names, &texts)?;
     let symbols = items.len();
-    items.extend(exports(merged, &names, &mut texts)?);
+    items.extend(exports(merged, &names, &texts)?);
     items.par_sort_unstable_by(|a, b| {
         let order = a.key.cmp(&b.key).then_with(|| a.stem.cmp(b.stem));
         order.then((a.object, a.index).cmp(&(b.object, b.index)))
@@ -110,47 +111,78 @@ fn narrow(number: usize) -> Result<u32, MapError> {
     u32::try_from(number).map_err(|_| MapError::TooLarge)
 }
 
+/// Whether a map holds symbols and exports of this name.
+fn holds(name: &[u8]) -> bool {
+    (1..=SYMBOL_NAME_MAX).contains(&name.len())
+}
+
+/// The symbols of an object that the map holds, with their ranks among all.
+fn kept(object: &Object) -> impl Iterator<Item = (u32, &Symbol)> {
+    (0_u32..).zip(&object.symbols).filter(|(_, symbol)| holds(object.text(symbol.name)))
+}
+
+/// The exports that the map holds.
+fn exported(merged: &Merged) -> impl Iterator<Item = (&str, &Export)> {
+    merged.exports().filter(|(name, _)| holds(name.as_bytes()))
+}
+
 /// All objects, those that only export included, sorted by name: the place is the number.
 fn object_names(merged: &Merged) -> Vec<&ObjectName> {
-    let owners = merged.exports.values().flat_map(|owners| owners.keys());
+    let owners = exported(merged).map(|(_, export)| &export.owner);
     let mut names: Vec<_> = merged.objects.keys().chain(owners).collect();
     names.sort_unstable();
     names.dedup();
     names
 }
 
-/// Texts by number.
-#[derive(Debug, Default)]
+/// Texts by number. They are sorted, so that numbers do not depend on the order of symbols.
+#[derive(Debug)]
 struct Texts<'a> {
     numbers: FxHashMap<&'a [u8], u32>,
     texts: Vec<&'a [u8]>,
 }
 
 impl<'a> Texts<'a> {
-    fn number(&mut self, text: &'a [u8]) -> Result<u32, MapError> {
-        if let Some(number) = self.numbers.get(text) {
-            return Ok(*number);
-        }
-        let number = narrow(self.texts.len())?;
-        self.numbers.insert(text, number);
-        self.texts.push(text);
-        Ok(number)
+    fn of(merged: &'a Merged) -> Result<Self, MapError> {
+        let of_object = |object: &'a Object| {
+            let sections = kept(object).filter_map(|(_, symbol)| symbol.section);
+            let spans: FxHashSet<Span> = object.units.iter().copied().chain(sections).collect();
+            spans.into_iter().map(|span| cut(object.text(span))).collect::<Vec<_>>()
+        };
+        let mut texts: Vec<&[u8]> =
+            merged.objects.par_iter().flat_map_iter(|(_, object)| of_object(object)).collect();
+        let namespaces = exported(merged).filter_map(|(_, export)| export.namespace.as_ref());
+        texts.extend(namespaces.map(|namespace| cut(namespace.as_bytes())));
+        texts.par_sort_unstable();
+        texts.dedup();
+        let numbered = texts.iter().enumerate().map(|(n, text)| Ok((*text, narrow(n)?)));
+        Ok(Self { numbers: numbered.collect::<Result<_, MapError>>()?, texts })
     }
+
+    /// The number of a text of the merged sources.
+    fn number(&self, text: &[u8]) -> Result<u32, MapError> {
+        self.numbers.get(cut(text)).copied().ok_or(MapError::TooLarge)
+    }
+}
+
+/// As much of a text as a map holds.
+fn cut(text: &[u8]) -> &[u8] {
+    text.get(..TEXT_MAX).unwrap_or(text)
 }
 
 fn symbols<'a>(
     merged: &'a Merged,
     names: &[&ObjectName],
-    texts: &mut Texts<'a>,
+    texts: &Texts<'a>,
 ) -> Result<Vec<Item<'a>>, MapError> {
-    // Sections are numbered here, in the order of objects and symbols; the rest is done side by side.
+    // A section's number is looked up once per object; the rest is done side by side.
     let mut told = Vec::new();
     for (number, name) in names.iter().enumerate() {
         let Some(object) = merged.objects.get(*name) else { continue };
         narrow(object.symbols.len())?;
         let mut sections: FxHashMap<Span, u32> = FxHashMap::default();
         let mut last = None;
-        for section in object.symbols.iter().filter_map(|symbol| symbol.section) {
+        for section in kept(object).filter_map(|(_, symbol)| symbol.section) {
             if last != Some(section) && !sections.contains_key(&section) {
                 let text = texts.number(object.text(section))?;
                 sections.insert(section, text.checked_add(1).ok_or(MapError::TooLarge)?);
@@ -160,16 +192,12 @@ fn symbols<'a>(
         told.push((narrow(number)?, object, sections));
     }
     let of_object = |(number, object, sections): &(u32, &'a Object, FxHashMap<Span, u32>)| {
-        let named = (0_u32..).zip(&object.symbols);
-        let items = named.filter_map(|(index, symbol)| {
-            let name = object.text(symbol.name);
-            (1..=SYMBOL_NAME_MAX).contains(&name.len()).then(|| {
-                let section = symbol.section.and_then(|s| sections.get(&s)).copied().unwrap_or(0);
-                let (prefix, stem) = split(name);
-                let class = class(symbol, section, prefix);
-                let object = *number;
-                Item { key: key(stem), stem, object, index, class, namespace: 0, crc: 0 }
-            })
+        let items = kept(object).map(|(index, symbol)| {
+            let section = symbol.section.and_then(|s| sections.get(&s)).copied().unwrap_or(0);
+            let (prefix, stem) = split(object.text(symbol.name));
+            let class = class(symbol, section, prefix);
+            let object = *number;
+            Item { key: key(stem), stem, object, index, class, namespace: 0, crc: 0 }
         });
         items.collect::<Vec<_>>()
     };
@@ -191,14 +219,9 @@ fn class(symbol: &Symbol, section: u32, prefix: u8) -> Class {
 fn exports<'a>(
     merged: &'a Merged,
     names: &[&ObjectName],
-    texts: &mut Texts<'a>,
+    texts: &Texts<'a>,
 ) -> Result<Vec<Item<'a>>, MapError> {
-    let mut sorted: Vec<(&str, &Export)> = merged
-        .exports
-        .iter()
-        .flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
-        .filter(|(name, _)| (1..=SYMBOL_NAME_MAX).contains(&name.len()))
-        .collect();
+    let mut sorted: Vec<(&str, &Export)> = exported(merged).collect();
     sorted.sort_unstable_by_key(|(name, export)| (*name, &export.owner));
     let item = |(name, export): (&'a str, &'a Export)| {
         let (prefix, stem) = split(name.as_bytes());
@@ -256,7 +279,7 @@ fn classes(items: &[Item<'_>]) -> (Vec<u8>, FxHashMap<Class, u32>) {
 fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
     let number = names.iter().position(|name| name.as_str() == VMLINUX);
     let vmlinux = merged.objects.get(&ObjectName::vmlinux());
-    let addresses = vmlinux.iter().flat_map(|object| &object.symbols);
+    let addresses = vmlinux.into_iter().flat_map(kept).map(|(_, symbol)| symbol);
     let addresses = addresses.filter(|symbol| !matches!(symbol.letter, Some(b'A' | b'a')));
     let address = addresses.filter_map(|symbol| symbol.address).min().unwrap_or(0);
     Ok(Start { object: number.map(narrow).transpose()?, address })

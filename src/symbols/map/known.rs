@@ -81,7 +81,7 @@ pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapEr
         Scope::All => {
             let count = opened.table(Section::Objects)?.len();
             for number in 0..u32::try_from(count).map_err(|_| MapError::TooLarge)? {
-                teller.object(number)?;
+                teller.object(number)?.units(opened)?;
             }
             opened.visit(|name, record| teller.see(name, record))?;
         }
@@ -125,6 +125,18 @@ impl Telling<'_> {
         let span = object.keep(opened.text(number)?).ok_or(MapError::TooLarge)?;
         self.texts.insert(number, span);
         Ok(span)
+    }
+
+    /// Makes all units known.
+    fn units(&mut self, opened: &Opened) -> Result<(), MapError> {
+        if self.object.is_none() {
+            return Ok(());
+        }
+        for text in self.entry.units() {
+            let span = self.text(opened, text)?;
+            self.object.iter_mut().for_each(|object| object.units.push(span));
+        }
+        Ok(())
     }
 
     /// Makes a unit known; those that no told symbol belongs to stay without a name.

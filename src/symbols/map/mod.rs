@@ -18,6 +18,7 @@ mod tables;
 mod varint;
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use block::Block;
 use layout::{MAGIC, Section, Sections};
 use mapped::Bytes;
 use record::{Decoder, Flags, Record, Start};
-use tables::{ObjectEntry, Summary, Table};
+use tables::{ObjectEntry, Summary, TEXT_MAX, Table};
 use varint::Reader;
 
 pub use build::build;
@@ -131,7 +132,8 @@ impl Opened {
 
     fn text(&self, number: u32) -> Result<&[u8], MapError> {
         let number = usize::try_from(number).map_err(|_| MapError::TooLarge)?;
-        self.table(Section::Strings)?.get(number)
+        let text = self.table(Section::Strings)?.get(number)?;
+        if text.len() > TEXT_MAX { Err(MapError::Damaged("text")) } else { Ok(text) }
     }
 
     fn object(&self, number: u32) -> Result<ObjectEntry<'_>, MapError> {
@@ -150,13 +152,14 @@ impl Opened {
     }
 
     /// The block of an index entry: its offset among the blocks and its length, then its first stem.
-    fn block(&self, entry: &[u8]) -> Result<Block<'_>, MapError> {
+    /// Gives its range among the blocks, too.
+    fn block(&self, entry: &[u8]) -> Result<(Block<'_>, Range<usize>), MapError> {
         let mut reader = Reader(entry);
         let (offset, length) = (reader.index()?, reader.index()?);
         let blocks = self.sections.get(&self.bytes, Section::Blocks);
-        let end = offset.checked_add(length);
-        let bytes = end.and_then(|end| blocks.get(offset..end));
-        Block::open(bytes.ok_or(MapError::Damaged("index"))?)
+        let range = offset..offset.checked_add(length).ok_or(MapError::Damaged("index"))?;
+        let bytes = blocks.get(range.clone()).ok_or(MapError::Damaged("index"))?;
+        Ok((Block::open(bytes)?, range))
     }
 
     fn decoder<'a>(&'a self, block: &Block<'a>) -> Decoder<'a> {
@@ -171,7 +174,7 @@ impl Opened {
         // The last block whose first stem is not behind the one that is looked for.
         let after = search(index.len(), |n| Ok(first_stem(index.get(n)?)? <= stem))?;
         let Some(last) = after.checked_sub(1) else { return Ok(Vec::new()) };
-        let block = self.block(index.get(last)?)?;
+        let (block, _) = self.block(index.get(last)?)?;
         let (mut before, mut count) = (Vec::new(), 0);
         block.each(|at, records| {
             if at < stem {
@@ -206,9 +209,14 @@ impl Opened {
         mut see: impl FnMut(&[u8], &Record) -> Result<(), MapError>,
     ) -> Result<(), MapError> {
         let index = self.table(Section::Index)?;
-        let mut name = Vec::new();
+        let (mut name, mut read) = (Vec::new(), 0);
         for n in 0..index.len() {
-            let block = self.block(index.get(n)?)?;
+            let (block, range) = self.block(index.get(n)?)?;
+            // An index that names a block a thousand times would be read a thousand times.
+            if range.start != read {
+                return Err(MapError::Damaged("index"));
+            }
+            read = range.end;
             let mut decoder = self.decoder(&block);
             block.each(|stem, count| {
                 decoder.stem();

@@ -10,6 +10,10 @@ use super::varint::{Reader, put, put_bytes};
 use crate::klp::ObjectName;
 use crate::symbols::{BuildId, Kernel, Order};
 
+/// The longest text of a map: no path is longer (`PATH_MAX`). Many objects may have one text, so that
+/// a long one in a small file would become many.
+pub(super) const TEXT_MAX: usize = 4096;
+
 /// What a map says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Summary {

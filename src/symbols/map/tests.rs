@@ -152,6 +152,29 @@ fn names_that_no_livepatch_can_ask_for_are_left_out() {
 }
 
 #[test]
+fn long_texts_are_cut_and_long_names_left_out() {
+    let mut vmlinux = object("vmlinux", &[(2, 1, 0)]);
+    let [file, name] = [5000, 512].map(|length| vmlinux.keep(&vec![b'x'; length]).unwrap());
+    vmlinux.units.push(file);
+    let mut symbol = vmlinux.symbols[0];
+    symbol.unit = Some(3);
+    vmlinux.symbols = vec![symbol, Symbol { name, ..symbol }];
+    let map = map(vec![vmlinux]);
+    let told = map.tell(Scope::All).unwrap();
+    let object = &told.objects[0];
+    assert_eq!(object.symbols.len(), 1);
+    assert_eq!(object.file(&object.symbols[0]).unwrap().len(), 4096);
+}
+
+#[test]
+fn a_map_of_a_map_is_that_map() {
+    let first = map(two());
+    let mut merged = Merged::default();
+    merged.add(first.tell(Scope::All).unwrap(), Path::new("map")).unwrap();
+    assert!(build(&merged).unwrap() == first.bytes());
+}
+
+#[test]
 fn many_names_are_found_across_blocks() {
     let mut vmlinux = object("vmlinux", &[]);
     let names: Vec<String> = (0..1000).map(|n| format!("symbol_{}", n * n % 997)).collect();
