@@ -4,10 +4,6 @@
 //! `cp` of the same file, and reading it. Times are medians of runs in turn; processor time is
 //! beside the time on the clock. Then one thing doubles while the others stay, and the time of each
 //! step is compared with that of the first.
-//!
-//! Linux counts what a process was before `exec` into its peak memory, so that a large parent would
-//! hide its children's: the inputs are made by a child, and this process stays small until the
-//! programs have run.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,91 +14,22 @@
 )]
 
 mod generate;
+mod measure;
 
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
 use generate::{Shape, module, sources, text_list};
 use klp_convert::klp::{Options, convert};
 use klp_convert::symbols::Sources;
-use wait4::Wait4;
+use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table, timed};
 
 /// Lines of the list of the promised figures.
 const LINES: u64 = 1_200_000;
 /// Lines of the list beside a large module.
 const SHORT: u64 = 20_000;
-const DOUBLINGS: [u64; 4] = [1, 2, 4, 8];
-/// The word that makes this program write its inputs and nothing else.
-const MAKE_INPUTS: &str = "--make-inputs";
-
-/// What a child took.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    time: Duration,
-    /// Processor time, of the kernel for it as well.
-    cpu: Duration,
-    /// Peak in bytes.
-    memory: u64,
-}
-
-fn run(program: &str, words: &[&Path]) -> Run {
-    let start = Instant::now();
-    let mut command = Command::new(program);
-    command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
-    let ended = command.spawn().unwrap().wait4().unwrap();
-    let time = start.elapsed();
-    assert!(ended.status.success(), "{program} {words:?}: {:?}", ended.status);
-    let used = ended.rusage;
-    Run { time, cpu: used.utime + used.stime, memory: used.maxrss }
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-/// Runs several things in turn, so that they meet the same weather, and gives their medians.
-fn compare<const N: usize>(
-    rounds: usize,
-    mut run: [&mut dyn FnMut() -> Duration; N],
-) -> [Duration; N] {
-    let mut times = [const { Vec::new() }; N];
-    for _ in 0..rounds {
-        for (run, times) in run.iter_mut().zip(&mut times) {
-            times.push(run());
-        }
-    }
-    times.map(median)
-}
-
-fn timed<T>(work: impl FnOnce() -> T) -> Duration {
-    let start = Instant::now();
-    std::hint::black_box(work());
-    start.elapsed()
-}
-
-fn ms(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-fn mb(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-fn ratio(time: Duration, base: Duration) -> String {
-    format!("{:.2}", time.as_secs_f64() / base.as_secs_f64())
-}
-
-fn table(titles: &[&str], rows: Vec<Vec<String>>) {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(titles).add_rows(rows);
-    table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));
-    println!("\n{table}");
-}
 
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures");
@@ -148,6 +75,7 @@ fn promised(rounds: usize) {
         let (mut memory, mut cpu) = (0, Vec::new());
         let [tool, copy, read] = compare(
             rounds,
+            Duration::MAX,
             [
                 &mut || {
                     let run = run(program, &words);
@@ -205,7 +133,7 @@ fn growth(rounds: usize) {
             &mut || converts(&c.0, &c.1),
             &mut || converts(&d.0, &d.1),
         ];
-        let times = compare(rounds, runs);
+        let times = compare(rounds, Duration::MAX, runs);
         let cells = times.map(|time| format!("{} ({})", ms(time), ratio(time, times[0])));
         rows.push([what.to_owned()].into_iter().chain(cells).collect());
     };

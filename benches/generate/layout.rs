@@ -55,7 +55,7 @@ pub(crate) fn call(offset: u64, symbol: u64) -> Vec<u8> {
 }
 
 /// The file of these sections, which start with number 1; the names of sections come behind them.
-pub(crate) fn file(mut sections: Vec<Section>) -> Vec<u8> {
+pub(crate) fn file(kind: elf::FileType, mut sections: Vec<Section>) -> Vec<u8> {
     let mut names = Strings::new();
     let mut starts: Vec<u32> = sections.iter().map(|section| names.add(&section.name)).collect();
     starts.push(names.add(".shstrtab"));
@@ -78,7 +78,7 @@ pub(crate) fn file(mut sections: Vec<Section>) -> Vec<u8> {
     file.extend(headers);
 
     let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    header.extend([elf::ET_REL.0, elf::EM_X86_64.0].map(u16::to_le_bytes).concat());
+    header.extend([kind.0, elf::EM_X86_64.0].map(u16::to_le_bytes).concat());
     header.extend(1_u32.to_le_bytes());
     header.extend([0, 0, table].map(u64::to_le_bytes).concat());
     header.extend(0_u32.to_le_bytes());

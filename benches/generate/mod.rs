@@ -5,6 +5,7 @@
 //! each object. A module is like a livepatch for x86_64 linked from many units: functions that call
 //! one another, and calls of kernel functions that are to be converted.
 
+pub(crate) mod kernel;
 mod layout;
 
 use std::fmt::Write as _;
@@ -127,7 +128,12 @@ impl Shape {
 
 /// A livepatch module.
 pub(crate) fn module(shape: Shape) -> Vec<u8> {
-    let mut random = Random(shape.symbols);
+    seeded(shape, shape.symbols)
+}
+
+/// One module of many that differ.
+fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
+    let mut random = Random(seed);
     let (alloc, text) = (elf::SHF_ALLOC.0, elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0);
     let progbits = |name: String, flags, body| {
         let kind = elf::SHT_PROGBITS.0;
@@ -191,5 +197,5 @@ pub(crate) fn module(shape: Shape) -> Vec<u8> {
         body: symbols,
     });
     sections.push(names.section(".strtab"));
-    file(sections)
+    file(elf::ET_REL, sections)
 }

@@ -20,9 +20,7 @@ pub(super) struct Strings {
 
 impl Strings {
     pub(super) fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Result<Self, SymbolErrorKind> {
-        let mut text = table.strings()?;
-        let symbols = text.len();
-        text.extend_from_slice(table.section_names());
+        let (text, symbols) = table.strings()?;
         let span = |section| {
             let (start, name) = table.name_place(section);
             Span::new(symbols.checked_add(start)?, name)

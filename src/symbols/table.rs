@@ -37,8 +37,10 @@ type Result<T> = std::result::Result<T, SymbolErrorKind>;
 /// A section header, as far as symbols need it.
 #[derive(Debug, Clone)]
 pub(super) struct Section {
-    /// `sh_name`: where the name starts among [`ElfTable::section_names`].
+    /// `sh_name`: where the name starts among the names of all sections.
     name: u32,
+    /// Length of the name, which each symbol of the section asks for.
+    name_length: usize,
     pub(super) sh_type: u32,
     pub(super) flags: u64,
     pub(super) address: u64,
@@ -107,14 +109,19 @@ impl<R: Read + Seek> ElfTable<R> {
             section_names: Vec::new(),
         };
         // Section 0 holds what does not fit the 16-bit fields of the header.
-        let first = table.section_headers(offset, 1)?;
-        if let Some(first) = first.first() {
-            count = if count == 0 { first.size } else { count };
+        table.sections = table.section_headers(offset, count.max(1))?;
+        if let Some(first) = table.sections.first() {
             names = if names == u32::from(elf::SHN_XINDEX.0) { first.link } else { names };
+            if count == 0 {
+                count = first.size;
+                table.sections = table.section_headers(offset, count)?;
+            }
         }
-        table.sections = table.section_headers(offset, count)?;
         if let Some(section) = table.section(u64::from(names)).cloned() {
             table.section_names = table.contents(&section)?;
+            for section in &mut table.sections {
+                section.name_length = text(&table.section_names, u64::from(section.name)).len();
+            }
         }
         Ok(table)
     }
@@ -129,6 +136,7 @@ impl<R: Read + Seek> ElfTable<R> {
         let header = |at: &[u8]| {
             Ok(Section {
                 name: field(at, 0, endian)?,
+                name_length: 0,
                 sh_type: field(at, 4, endian)?,
                 flags: field(at, 8, endian)?,
                 address: field(at, 16, endian)?,
@@ -142,10 +150,17 @@ impl<R: Read + Seek> ElfTable<R> {
 
     /// Bytes of the file, which must have them.
     fn bytes(&mut self, offset: u64, size: u64) -> Result<Vec<u8>> {
+        self.bytes_and(offset, size, 0)
+    }
+
+    /// The same, with room for so many more behind them.
+    fn bytes_and(&mut self, offset: u64, size: u64, more: usize) -> Result<Vec<u8>> {
         let end = offset.checked_add(size).filter(|end| *end <= self.length);
         let length = end.and(usize::try_from(size).ok());
         let length = length.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
-        let mut bytes = vec![0; length];
+        // Zeros that the system gives are not written, as those of a later resize are.
+        let mut bytes = vec![0; length.saturating_add(more)];
+        bytes.truncate(length);
         self.reader.seek(SeekFrom::Start(offset))?;
         self.reader.read_exact(&mut bytes)?;
         Ok(bytes)
@@ -177,19 +192,16 @@ impl<R: Read + Seek> ElfTable<R> {
         self.sections.get(usize::try_from(index).ok()?)
     }
 
-    /// The names of all sections, one after the other as the file has them.
-    pub(super) fn section_names(&self) -> &[u8] {
-        &self.section_names
-    }
-
     /// Where the name of a section is among all of them, and its length.
     pub(super) fn name_place(&self, section: &Section) -> (usize, usize) {
-        (usize::try_from(section.name).unwrap_or(usize::MAX), self.name(section).len())
+        (usize::try_from(section.name).unwrap_or(usize::MAX), section.name_length)
     }
 
     /// The name of a section.
     pub(super) fn name(&self, section: &Section) -> &[u8] {
-        text(&self.section_names, u64::from(section.name))
+        let start = usize::try_from(section.name).unwrap_or(usize::MAX);
+        let end = start.saturating_add(section.name_length);
+        self.section_names.get(start..end).unwrap_or(&[])
     }
 
     /// The bytes of a section; none for one without contents.
@@ -242,10 +254,17 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok(None)
     }
 
-    /// The string table of the symbols.
-    pub(super) fn strings(&mut self) -> Result<Vec<u8>> {
+    /// The string table of the symbols and its length; behind it the names of the sections.
+    pub(super) fn strings(&mut self) -> Result<(Vec<u8>, usize)> {
         let strings = self.symtab()?.2.clone();
-        self.contents(&strings)
+        let mut bytes = if strings.sh_type == elf::SHT_NOBITS.0 {
+            Vec::new()
+        } else {
+            self.bytes_and(strings.offset, strings.size, self.section_names.len())?
+        };
+        let length = bytes.len();
+        bytes.extend_from_slice(&self.section_names);
+        Ok((bytes, length))
     }
 
     /// Shows every symbol, in the order of the table, without the null symbol.

@@ -8,29 +8,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::MapError;
 use super::block::{self, NAMES};
+use super::item::{Classes, Item, Seen, Which, fill, is_kept};
 use super::layout::assemble;
 use super::prefix::split;
-use super::record::{Class, Encoder, Flags, Record, Start, binding_code, kind_code};
+use super::record::{Class, Encoder, Flags, Record, Start};
 use super::tables::{ObjectEntry, Summary, TEXT_MAX, table};
 use super::varint::put;
-use crate::klp::{ObjectName, SYMBOL_NAME_MAX, VMLINUX};
-use crate::symbols::told::{Object, Span, Symbol};
+use crate::klp::{ObjectName, VMLINUX};
+use crate::symbols::told::{Object, Span};
 use crate::symbols::{Export, Merged};
-
-/// A symbol or an export on its way to its place in the map.
-#[derive(Debug, Clone, Copy)]
-struct Item<'a> {
-    /// The first eight bytes of the stem, so that most comparisons read no name.
-    key: u64,
-    stem: &'a [u8],
-    object: u32,
-    /// What it is: the rank in its object.
-    index: u32,
-    class: Class,
-    /// Namespace and CRC of an export; unused in a symbol.
-    namespace: u32,
-    crc: u32,
-}
 
 /// Writes a map of all that the sources tell.
 ///
@@ -41,7 +27,8 @@ struct Item<'a> {
 /// [`MapError::TooLarge`].
 pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
     let names = object_names(merged);
-    let texts = Texts::of(merged)?;
+    let told = told(merged, &names)?;
+    let texts = Texts::of(merged, &told)?;
     let objects: Vec<Vec<u8>> = names
         .iter()
         .map(|name| {
@@ -57,22 +44,33 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         })
         .collect::<Result<_, MapError>>()?;
 
-    let mut items = symbols(merged, &names, &texts)?;
-    let symbols = items.len();
-    items.extend(exports(merged, &names, &texts)?);
-    items.par_sort_unstable_by(|a, b| {
-        let order = a.key.cmp(&b.key).then_with(|| a.stem.cmp(b.stem));
-        order.then((a.object, a.index).cmp(&(b.object, b.index)))
-    });
-    let (classes, numbers) = classes(&items);
-    let start = start(merged, &names)?;
-    let told: Vec<Option<&Object>> = names.iter().map(|name| merged.objects.get(*name)).collect();
+    let exports = exports(merged, &names)?;
+    let sections = sections(&told, &texts)?;
+    let symbols = told.iter().map(|seen| seen.kept).sum();
+    let mut items = Vec::with_capacity(symbols + exports.len());
+    items.resize(symbols, Item::default());
+    let told_classes = fill(&mut items, &told, &sections);
+    let mut export_rows = Vec::with_capacity(exports.len());
+    for (number, (name, owner, export)) in (0_u32..).zip(exports) {
+        let (prefix, stem) = split(name.as_bytes());
+        items.push(Item::export(stem, owner, number));
+        export_rows.push(ExportRow::new(export, prefix, &texts)?);
+    }
+    items.par_sort_unstable_by(Item::order);
+    let (classes, numbers) = classes(&told, &told_classes, &export_rows, names.len());
+    let rows = Rows {
+        start: start(merged, &names)?,
+        objects: names.iter().map(|name| merged.objects.get(*name)).collect(),
+        exports: export_rows,
+        classes,
+        numbers,
+    };
     let stems = stems(&items);
     let blocks: Vec<(&[u8], Vec<u8>)> = stems
         .par_chunks(NAMES)
         .map(|stems| {
             let first = stems.first().and_then(|s| s.first()).map_or(&[][..], |item| item.stem);
-            (first, encode(stems, &numbers, start, &told))
+            (first, rows.encode(stems))
         })
         .collect();
 
@@ -88,7 +86,7 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
     }
     let summary = Summary {
         kernel: merged.kernel.clone(),
-        start: start.address,
+        start: rows.start.address,
         stems: wide(stems.len())?,
         symbols: wide(symbols)?,
         exports: wide(items.len() - symbols)?,
@@ -97,7 +95,7 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         &summary.write(),
         &table(&texts.texts)?,
         &table(&objects)?,
-        &classes,
+        &rows.table(),
         &table(&index)?,
         &bytes,
     ])
@@ -111,19 +109,9 @@ fn narrow(number: usize) -> Result<u32, MapError> {
     u32::try_from(number).map_err(|_| MapError::TooLarge)
 }
 
-/// Whether a map holds symbols and exports of this name.
-fn holds(name: &[u8]) -> bool {
-    (1..=SYMBOL_NAME_MAX).contains(&name.len())
-}
-
-/// The symbols of an object that the map holds, with their ranks among all.
-fn kept(object: &Object) -> impl Iterator<Item = (u32, &Symbol)> {
-    (0_u32..).zip(&object.symbols).filter(|(_, symbol)| holds(object.text(symbol.name)))
-}
-
-/// The exports that the map holds.
+/// The exports that a map holds.
 fn exported(merged: &Merged) -> impl Iterator<Item = (&str, &Export)> {
-    merged.exports().filter(|(name, _)| holds(name.as_bytes()))
+    merged.exports().filter(|(name, _)| is_kept(name.as_bytes()))
 }
 
 /// All objects, those that only export included, sorted by name: the place is the number.
@@ -143,18 +131,17 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(merged: &'a Merged) -> Result<Self, MapError> {
-        let of_object = |object: &'a Object| {
-            let sections = kept(object).filter_map(|(_, symbol)| symbol.section);
-            let spans: FxHashSet<Span> = object.units.iter().copied().chain(sections).collect();
-            spans.into_iter().map(|span| cut(object.text(span))).collect::<Vec<_>>()
-        };
-        let mut texts: Vec<&[u8]> =
-            merged.objects.par_iter().flat_map_iter(|(_, object)| of_object(object)).collect();
+    fn of(merged: &'a Merged, told: &[Seen<'a>]) -> Result<Self, MapError> {
+        let units = merged.objects.values().flat_map(|object| {
+            let distinct: FxHashSet<Span> = object.units.iter().copied().collect();
+            distinct.into_iter().map(|unit| object.text(unit))
+        });
+        let sections = told.iter().flat_map(|seen| seen.sections.iter().map(|s| seen.text(*s)));
         let namespaces = exported(merged).filter_map(|(_, export)| export.namespace.as_ref());
-        texts.extend(namespaces.map(|namespace| cut(namespace.as_bytes())));
-        texts.par_sort_unstable();
-        texts.dedup();
+        let all = units.chain(sections).chain(namespaces.map(|namespace| namespace.as_bytes()));
+        let distinct: FxHashSet<&[u8]> = all.map(cut).collect();
+        let mut texts: Vec<&[u8]> = distinct.into_iter().collect();
+        texts.sort_unstable();
         let numbered = texts.iter().enumerate().map(|(n, text)| Ok((*text, narrow(n)?)));
         Ok(Self { numbers: numbered.collect::<Result<_, MapError>>()?, texts })
     }
@@ -170,61 +157,54 @@ fn cut(text: &[u8]) -> &[u8] {
     text.get(..TEXT_MAX).unwrap_or(text)
 }
 
-fn symbols<'a>(
-    merged: &'a Merged,
-    names: &[&ObjectName],
+/// A look at the symbols of all objects, side by side.
+fn told<'a>(merged: &'a Merged, names: &[&ObjectName]) -> Result<Vec<Seen<'a>>, MapError> {
+    let objects = names.iter().enumerate();
+    let objects: Vec<_> =
+        objects.filter_map(|(number, name)| Some((number, merged.objects.get(*name)?))).collect();
+    objects.par_iter().map(|(number, object)| Seen::new(narrow(*number)?, object)).collect()
+}
+
+/// The numbers of each object's sections, counted from 1.
+fn sections<'a>(
+    told: &[Seen<'a>],
     texts: &Texts<'a>,
-) -> Result<Vec<Item<'a>>, MapError> {
-    // A section's number is looked up once per object; the rest is done side by side.
-    let mut told = Vec::new();
-    for (number, name) in names.iter().enumerate() {
-        let Some(object) = merged.objects.get(*name) else { continue };
-        narrow(object.symbols.len())?;
-        let mut sections: FxHashMap<Span, u32> = FxHashMap::default();
-        let mut last = None;
-        for section in kept(object).filter_map(|(_, symbol)| symbol.section) {
-            if last != Some(section) && !sections.contains_key(&section) {
-                let text = texts.number(object.text(section))?;
-                sections.insert(section, text.checked_add(1).ok_or(MapError::TooLarge)?);
-            }
-            last = Some(section);
-        }
-        told.push((narrow(number)?, object, sections));
-    }
-    let of_object = |(number, object, sections): &(u32, &'a Object, FxHashMap<Span, u32>)| {
-        let items = kept(object).map(|(index, symbol)| {
-            let section = symbol.section.and_then(|s| sections.get(&s)).copied().unwrap_or(0);
-            let (prefix, stem) = split(object.text(symbol.name));
-            let class = class(symbol, section, prefix);
-            let object = *number;
-            Item { key: key(stem), stem, object, index, class, namespace: 0, crc: 0 }
-        });
-        items.collect::<Vec<_>>()
+) -> Result<Vec<FxHashMap<Span, u32>>, MapError> {
+    let numbers = |seen: &Seen<'a>| {
+        let number = |section: &Span| {
+            let text = texts.number(seen.text(*section))?;
+            Ok((*section, text.checked_add(1).ok_or(MapError::TooLarge)?))
+        };
+        seen.sections.iter().map(number).collect()
     };
-    Ok(told.par_iter().map(of_object).collect::<Vec<_>>().into_par_iter().flatten_iter().collect())
+    told.iter().map(numbers).collect()
 }
 
-fn class(symbol: &Symbol, section: u32, prefix: u8) -> Class {
-    let mut flags = Flags::empty();
-    flags.set(Flags::ADDRESS, symbol.address.is_some());
-    flags.set(Flags::SIZE, symbol.size.is_some());
-    flags.set(Flags::UNIT, symbol.unit.is_some());
-    flags.set(Flags::INIT, symbol.init);
-    flags.set(Flags::STAYS, symbol.stays);
-    let letter = symbol.letter.unwrap_or(0);
-    let (binding, kind) = (binding_code(symbol.binding), kind_code(symbol.kind));
-    Class { section, prefix, letter, binding, kind, flags }
-}
-
+/// The exports by name and owner, with the number of the owner.
 fn exports<'a>(
     merged: &'a Merged,
     names: &[&ObjectName],
-    texts: &Texts<'a>,
-) -> Result<Vec<Item<'a>>, MapError> {
+) -> Result<Vec<(&'a str, u32, &'a Export)>, MapError> {
     let mut sorted: Vec<(&str, &Export)> = exported(merged).collect();
     sorted.sort_unstable_by_key(|(name, export)| (*name, &export.owner));
-    let item = |(name, export): (&'a str, &'a Export)| {
-        let (prefix, stem) = split(name.as_bytes());
+    narrow(sorted.len())?;
+    let numbered = |(name, export): (&'a str, &'a Export)| {
+        let owner = names.binary_search(&&export.owner).unwrap_or(usize::MAX);
+        Ok((name, narrow(owner)?, export))
+    };
+    sorted.into_iter().map(numbered).collect()
+}
+
+/// What a map says of an export.
+#[derive(Debug, Clone, Copy)]
+struct ExportRow {
+    class: Class,
+    namespace: u32,
+    crc: u32,
+}
+
+impl ExportRow {
+    fn new(export: &Export, prefix: u8, texts: &Texts<'_>) -> Result<Self, MapError> {
         let mut flags = Flags::EXPORT;
         flags.set(Flags::GPL_KNOWN, export.gpl.is_some());
         flags.set(Flags::GPL, export.gpl == Some(true));
@@ -234,52 +214,57 @@ fn exports<'a>(
             Some(namespace) => texts.number(namespace.as_bytes())?,
             None => 0,
         };
-        let object = names.binary_search(&&export.owner).unwrap_or(usize::MAX);
-        Ok(Item {
-            key: key(stem),
-            stem,
-            object: narrow(object)?,
-            index: u32::MAX,
-            class: Class { section: 0, prefix, letter: 0, binding: 0, kind: 0, flags },
-            namespace,
-            crc: export.crc.unwrap_or(0),
-        })
-    };
-    sorted.into_iter().map(item).collect()
+        let class = Class { section: 0, prefix, letter: 0, binding: 0, kind: 0, flags };
+        Ok(Self { class, namespace, crc: export.crc.unwrap_or(0) })
+    }
 }
 
-fn key(stem: &[u8]) -> u64 {
-    let mut start = [0; 8];
-    start.iter_mut().zip(stem).for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(start)
-}
-
-/// The table of classes, the most frequent first, and their numbers.
-fn classes(items: &[Item<'_>]) -> (Vec<u8>, FxHashMap<Class, u32>) {
-    let counted: FxHashMap<Class, u32> = items
-        .par_chunks(1 << 16)
-        .map(|items| {
-            let mut counts = FxHashMap::default();
-            items.iter().for_each(|item| *counts.entry(item.class).or_insert(0) += 1);
-            counts
-        })
-        .reduce(FxHashMap::default, |mut all, some: FxHashMap<Class, u32>| {
-            some.into_iter().for_each(|(class, count)| *all.entry(class).or_insert(0) += count);
-            all
-        });
+/// The classes of all, the most frequent first, and their numbers by the numbers that items have:
+/// for each object, and for the exports.
+fn classes(
+    told: &[Seen<'_>],
+    told_classes: &[Classes],
+    exports: &[ExportRow],
+    objects: usize,
+) -> (Vec<Class>, Numbers) {
+    let mut counted: FxHashMap<Class, u32> = FxHashMap::default();
+    let all = told_classes.iter().flatten().copied();
+    for (class, count) in all.chain(exports.iter().map(|row| (row.class, 1))) {
+        *counted.entry(class).or_insert(0) += count;
+    }
     let mut sorted: Vec<(Class, u32)> = counted.into_iter().collect();
     sorted.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
-    let mut table = Vec::new();
-    sorted.iter().for_each(|(class, _)| class.write(&mut table));
-    let numbers = (0..).zip(sorted).map(|(number, (class, _))| (class, number)).collect();
-    (table, numbers)
+    let sorted: Vec<Class> = sorted.into_iter().map(|(class, _)| class).collect();
+    let numbers: FxHashMap<Class, u32> = (0..).zip(&sorted).map(|(n, class)| (*class, n)).collect();
+    let number = |class| numbers.get(class).copied().unwrap_or(0);
+    let mut symbols = vec![Vec::new(); objects];
+    for (seen, classes) in told.iter().zip(told_classes) {
+        if let Some(symbols) = place(seen.number).and_then(|at| symbols.get_mut(at)) {
+            *symbols = classes.iter().map(|(class, _)| number(class)).collect();
+        }
+    }
+    let exports = exports.iter().map(|row| number(&row.class)).collect();
+    (sorted, Numbers { symbols, exports })
+}
+
+/// The numbers of classes in the map.
+#[derive(Debug)]
+struct Numbers {
+    /// By the number of the object, and of the class in it.
+    symbols: Vec<Vec<u32>>,
+    /// By the number of the export.
+    exports: Vec<u32>,
+}
+
+fn place(number: u32) -> Option<usize> {
+    usize::try_from(number).ok()
 }
 
 /// Where the addresses of vmlinux start. Of absolute symbols, which may be small, none counts.
 fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
     let number = names.iter().position(|name| name.as_str() == VMLINUX);
     let vmlinux = merged.objects.get(&ObjectName::vmlinux());
-    let addresses = vmlinux.into_iter().flat_map(kept).map(|(_, symbol)| symbol);
+    let addresses = vmlinux.iter().flat_map(|object| &object.symbols);
     let addresses = addresses.filter(|symbol| !matches!(symbol.letter, Some(b'A' | b'a')));
     let address = addresses.filter_map(|symbol| symbol.address).min().unwrap_or(0);
     Ok(Start { object: number.map(narrow).transpose()?, address })
@@ -287,42 +272,64 @@ fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
 
 /// The items of each stem.
 fn stems<'a, 'b>(items: &'b [Item<'a>]) -> Vec<&'b [Item<'a>]> {
-    items.chunk_by(|a, b| a.key == b.key && a.stem == b.stem).collect()
+    items.chunk_by(Item::is_beside).collect()
 }
 
-fn encode(
-    stems: &[&[Item<'_>]],
-    numbers: &FxHashMap<Class, u32>,
+/// What the records of a map are made of.
+#[derive(Debug)]
+struct Rows<'a> {
     start: Start,
-    told: &[Option<&Object>],
-) -> Vec<u8> {
-    let mut records = Vec::new();
-    let mut encoder = Encoder::new(start);
-    for items in stems {
-        encoder.stem();
-        for item in *items {
-            let number = numbers.get(&item.class).copied().unwrap_or(0);
-            encoder.put(&mut records, number, &record(item, told));
+    /// By number; `None` where only exports are known.
+    objects: Vec<Option<&'a Object>>,
+    exports: Vec<ExportRow>,
+    classes: Vec<Class>,
+    numbers: Numbers,
+}
+
+impl Rows<'_> {
+    fn table(&self) -> Vec<u8> {
+        let mut table = Vec::new();
+        self.classes.iter().for_each(|class| class.write(&mut table));
+        table
+    }
+
+    /// A block of these stems.
+    fn encode(&self, stems: &[&[Item<'_>]]) -> Vec<u8> {
+        let mut records = Vec::new();
+        let mut encoder = Encoder::new(self.start);
+        for items in stems {
+            encoder.stem();
+            for (number, record) in items.iter().filter_map(|item| self.record(item)) {
+                encoder.put(&mut records, number, &record);
+            }
+        }
+        let counted = stems.iter().filter_map(|items| {
+            let count = u64::try_from(items.len()).ok()?;
+            Some((items.first()?.stem, count))
+        });
+        block::write(counted, &records)
+    }
+
+    /// The record of an item, and the number of its class; every item has one.
+    fn record(&self, item: &Item<'_>) -> Option<(u32, Record)> {
+        let object = item.object;
+        let (unit, address, size) = (0, 0, 0);
+        match item.which() {
+            Which::Symbol { index, class } => {
+                let at = place(object)?;
+                let number = *self.numbers.symbols.get(at)?.get(place(class)?)?;
+                let class = *self.classes.get(place(number)?)?;
+                let symbol = self.objects.get(at).copied()??.symbols.get(place(index)?)?;
+                let (unit, address) = (symbol.unit.unwrap_or(0), symbol.address.unwrap_or(0));
+                let size = symbol.size.unwrap_or(0);
+                let (namespace, crc) = (0, 0);
+                Some((number, Record { class, object, unit, address, size, namespace, crc }))
+            }
+            Which::Export(export) => {
+                let number = *self.numbers.exports.get(place(export)?)?;
+                let ExportRow { class, namespace, crc } = *self.exports.get(place(export)?)?;
+                Some((number, Record { class, object, unit, address, size, namespace, crc }))
+            }
         }
     }
-    let counted = stems.iter().filter_map(|items| {
-        let count = u64::try_from(items.len()).ok()?;
-        Some((items.first()?.stem, count))
-    });
-    block::write(counted, &records)
-}
-
-fn record(item: &Item<'_>, told: &[Option<&Object>]) -> Record {
-    let Item { class, object, namespace, crc, .. } = *item;
-    let (unit, address, size) = (0, 0, 0);
-    let mut record = Record { class, object, unit, address, size, namespace, crc };
-    let at = |number: u32| usize::try_from(number).ok();
-    let object = at(object).and_then(|n| told.get(n).copied().flatten());
-    let symbol = object.zip(at(item.index)).and_then(|(object, n)| object.symbols.get(n));
-    if let Some(symbol) = symbol {
-        record.unit = symbol.unit.unwrap_or(0);
-        record.address = symbol.address.unwrap_or(0);
-        record.size = symbol.size.unwrap_or(0);
-    }
-    record
 }

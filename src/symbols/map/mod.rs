@@ -9,6 +9,7 @@
 mod block;
 mod build;
 mod error;
+mod item;
 mod known;
 mod layout;
 mod mapped;
@@ -175,7 +176,7 @@ impl Opened {
         let after = search(index.len(), |n| Ok(first_stem(index.get(n)?)? <= stem))?;
         let Some(last) = after.checked_sub(1) else { return Ok(Vec::new()) };
         let (block, _) = self.block(index.get(last)?)?;
-        let (mut before, mut count) = (Vec::new(), 0);
+        let (mut before, mut count) = (Vec::with_capacity(block::NAMES), 0);
         block.each(|at, records| {
             if at < stem {
                 before.push(records);

@@ -1,0 +1,57 @@
+//! A kernel: a linked vmlinux, and modules as many as are asked for.
+//!
+//! Of the order of a distribution's in symbols and files; the modules have less code.
+#![allow(dead_code, reason = "one of the benchmarks needs a kernel")]
+
+use object::elf;
+
+use super::layout::{Section, Strings, file, symbol};
+use super::{Random, Shape, TARGETS, seeded, target};
+
+/// A module of usual size.
+const MODULE: Shape = Shape { symbols: 240, relocations: 240, convert: 8 };
+/// One name in so many occurs twice in vmlinux.
+const HOMONYM: usize = 64;
+const START: u64 = 0xffff_ffff_8100_0000;
+const FUNCTION: u64 = 64;
+
+/// The module of a number.
+pub(crate) fn kernel_module(number: u64) -> Vec<u8> {
+    seeded(MODULE, number)
+}
+
+/// A vmlinux of about this many symbols, the targets of livepatches among them.
+pub(crate) fn vmlinux(symbols: u64) -> Vec<u8> {
+    let mut random = Random(symbols);
+    let mut all: Vec<_> =
+        (0..symbols).map(|number| format!("{}_{number}", random.name())).collect();
+    let again: Vec<_> = all.iter().step_by(HOMONYM).cloned().collect();
+    all.extend(again);
+    all.extend((0..TARGETS).map(target));
+
+    let mut names = Strings::new();
+    let mut table = vec![0; 24];
+    for (number, name) in (0..).zip(&all) {
+        let info = elf::STT_FUNC.0;
+        table.extend(symbol(names.add(name), info, 1, START + number * FUNCTION, FUNCTION));
+    }
+    let text = Section {
+        name: ".text".into(),
+        kind: elf::SHT_PROGBITS.0,
+        flags: elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0,
+        link: 0,
+        info: 0,
+        entry: 0,
+        body: vec![0; 64],
+    };
+    let symtab = Section {
+        name: ".symtab".into(),
+        kind: elf::SHT_SYMTAB.0,
+        flags: 0,
+        link: 3,
+        info: u32::try_from(all.len() + 1).unwrap(),
+        entry: 24,
+        body: table,
+    };
+    file(elf::ET_EXEC, vec![text, symtab, names.section(".strtab")])
+}

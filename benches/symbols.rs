@@ -1,0 +1,312 @@
+//! The figures that are promised of the map of a kernel's symbols.
+//!
+//! With `KLP_DISTRIBUTION_KERNEL` a distribution's kernel, a folder as `.ci/distribution-kernels`
+//! prints it; without, a generated one of as many modules and symbols. Each figure stands beside what
+//! the same run measured for today's tools and for the least that anything must do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    dead_code,
+    reason = "inputs are made here, a surprise stops the run; figures use more of what is shared"
+)]
+
+mod baseline;
+mod generate;
+mod inputs;
+mod measure;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use baseline::{SAMPLE, below, decompress, nm, read_tables, share};
+use inputs::{Kernel, THREADS, folder, generated_image, make_inputs, parts};
+use klp_convert::symbols::{Map, Scope, SymbolSource, Wanted};
+use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table, timed};
+use rustc_hash::FxHashMap;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_klp-convert");
+/// The word that makes this program do a baseline's work, on as many threads, on a list of files.
+const READ: &str = "--read-tables";
+const DECOMPRESS: &str = "--decompress";
+/// When no new round of a slow comparison starts.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+fn build(image: (&str, &Path), modules: &[PathBuf], map: &Path) -> measure::Run {
+    let mut words: Vec<OsString> = ["symbols", "build", "--quiet"].map(Into::into).to_vec();
+    words.extend([image.0.into(), image.1.into(), "-o".into(), map.into()]);
+    modules.iter().for_each(|folder| words.extend(["--modules".into(), folder.into()]));
+    run(PROGRAM, &words)
+}
+
+/// The whole program on a small module, before this process has grown.
+fn converts(rounds: usize, kernel: &Kernel, map: &Path) {
+    let out = folder().join("out.ko");
+    let words: Vec<OsString> =
+        vec!["convert".into(), kernel.livepatch.clone().into(), "-s".into(), map.into()];
+    let words = [words, vec!["--allow-stale-map".into(), "-o".into(), out.clone().into()]].concat();
+    let (mut memory, mut cpu) = (0, Vec::new());
+    let [with, without, copy] = compare(
+        rounds,
+        PATIENCE,
+        [
+            &mut || {
+                let run = run(PROGRAM, &words);
+                memory = memory.max(run.memory);
+                cpu.push(run.cpu);
+                run.time
+            },
+            &mut || run(PROGRAM, &[&kernel.without, &out]).time,
+            &mut || run("cp", &[&kernel.livepatch, &out]).time,
+        ],
+    );
+    let beside = |base| format!("{} ({})", ms(base), ratio(with, base));
+    let row = ["convert, small module, full map", "3 ms, 16 MB, ratio 2 to no map"].map(Into::into);
+    let cells = [ms(with), ms(median(cpu)), mb(memory), beside(without), beside(copy)];
+    let titles = [
+        "whole process",
+        "to reach",
+        "time",
+        "processor",
+        "peak memory",
+        "no map (ratio)",
+        "cp (ratio)",
+    ];
+    table(&titles, vec![row.into_iter().chain(cells).collect()]);
+}
+
+/// A baseline's work in a process of its own, so that its processor time is known.
+fn bare(work: &str, threads: usize, list: &Path) -> measure::Run {
+    let program = std::env::current_exe().unwrap();
+    let words: [OsString; 3] = [work.into(), threads.to_string().into(), list.into()];
+    run(program.to_str().unwrap(), &words)
+}
+
+/// Does what [`bare`] asks for.
+fn work(words: &[String]) {
+    let list = fs::read_to_string(&words[3]).unwrap();
+    let files: Vec<PathBuf> = list.lines().map(Into::into).collect();
+    let work = if words[1] == READ { read_tables } else { decompress };
+    share(words[2].parse().unwrap(), &files, work);
+}
+
+/// A list of these modules and the kernel.
+fn listed(name: &str, kernel: &Kernel, modules: &[PathBuf]) -> PathBuf {
+    let list = folder().join(name);
+    let files = [&kernel.image.1].into_iter().chain(modules);
+    let lines: String = files.map(|file| format!("{}\n", file.display())).collect();
+    fs::write(&list, lines).unwrap();
+    list
+}
+
+/// The runs of one thing.
+#[derive(Default)]
+struct Runs {
+    cpu: Vec<Duration>,
+    memory: u64,
+}
+
+impl Runs {
+    fn add(&mut self, run: measure::Run) -> Duration {
+        self.cpu.push(run.cpu);
+        self.memory = self.memory.max(run.memory);
+        run.time
+    }
+}
+
+/// Making the map of all, of plain modules and of compressed ones.
+fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
+    let image = (kernel.image.0, kernel.image.1.as_path());
+    let modules = kernel.modules();
+    let list = listed("plain.txt", kernel, &modules);
+    let mut runs: [Runs; 3] = Default::default();
+    let [plain, one, two] = &mut runs;
+    let times = compare(
+        rounds,
+        PATIENCE,
+        [
+            &mut || plain.add(build(image, &kernel.plain, map)),
+            &mut || one.add(bare(READ, 1, &list)),
+            &mut || two.add(bare(READ, THREADS, &list)),
+        ],
+    );
+    let mut rows = Vec::new();
+    let mut add = |what: &str, reach: &str, time, runs: &Runs, to: (Duration, Duration)| {
+        let cpu = median(runs.cpu.clone());
+        let (time, cpu) = (
+            format!("{} ({})", ms(time), ratio(to.0, time)),
+            format!("{} ({})", ms(cpu), ratio(to.1, cpu)),
+        );
+        rows.push(vec![what.into(), reach.into(), time, cpu, mb(runs.memory)]);
+    };
+    let to = (times[0], median(runs[0].cpu.clone()));
+    add("symbols build, plain modules", "1 s, 3 of one thread", times[0], &runs[0], to);
+    add("reading the same tables, one thread", "", times[1], &runs[1], to);
+    add("reading the same tables, two threads", "", times[2], &runs[2], to);
+    if let Some(nm) = nm(&modules) {
+        let what = format!("nm of the modules one by one, of each {SAMPLE}th times {SAMPLE}");
+        add(&what, "", nm.time, &Runs { cpu: vec![nm.cpu], memory: nm.memory }, to);
+    }
+
+    let folder = std::slice::from_ref(&kernel.packed);
+    let list = listed("packed.txt", kernel, &below(&kernel.packed, ".ko.xz"));
+    let mut runs: [Runs; 2] = Default::default();
+    let [packed, lzma] = &mut runs;
+    let times = compare(
+        rounds,
+        PATIENCE,
+        [&mut || packed.add(build(image, folder, map)), &mut || {
+            lzma.add(bare(DECOMPRESS, THREADS, &list))
+        }],
+    );
+    let to = (times[0], median(runs[0].cpu.clone()));
+    add("symbols build, modules as .ko.xz", "1.3", times[0], &runs[0], to);
+    add("liblzma over the same, two threads", "", times[1], &runs[1], to);
+    let titles = ["whole process", "to reach", "time (ratio)", "processor (ratio)", "peak memory"];
+    table(&titles, rows);
+}
+
+fn sizes(map: &Path) {
+    let text = folder().join("symbols.klp");
+    let words: [OsString; 6] = [
+        "symbols".into(),
+        "export".into(),
+        "-s".into(),
+        map.into(),
+        "-o".into(),
+        text.clone().into(),
+    ];
+    run(PROGRAM, &words);
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    let (map, text) = (size(map), size(&text));
+    let part = format!("{:.2}", map as f64 / text as f64);
+    table(
+        &["size", "to reach", "map", "symbols.klp", "ratio"],
+        vec![vec!["file".into(), "12 MB".into(), mb(map), mb(text), part]],
+    );
+}
+
+fn us(time: Duration) -> String {
+    format!("{:.2} us", time.as_secs_f64() * 1e6)
+}
+
+fn opening(rounds: usize, map: &Path) -> Duration {
+    median((0..rounds * 10).map(|_| timed(|| Map::open(map).unwrap())).collect())
+}
+
+/// The mean time of asking for one of these names, of each the median of its rounds.
+fn asking(rounds: usize, map: &Map, names: &[String]) -> Duration {
+    let ask = |wanted: &Wanted<'_>| timed(|| map.tell(Scope::Names(wanted)).unwrap());
+    let wanted: Vec<_> = names.iter().map(|name| Wanted::new([name.as_str()])).collect();
+    let mut times = vec![Vec::new(); names.len()];
+    for _ in 0..rounds {
+        times.iter_mut().zip(&wanted).for_each(|(times, wanted)| times.push(ask(wanted)));
+    }
+    let sum: Duration = times.into_iter().map(median).sum();
+    sum / u32::try_from(names.len().max(1)).unwrap()
+}
+
+/// Every so many of all names, how often each occurs beside it.
+fn names(map: &Map) -> Vec<(String, u32)> {
+    let told = map.tell(Scope::All).unwrap();
+    let mut counts: FxHashMap<&[u8], u32> = FxHashMap::default();
+    for object in &told.objects {
+        for symbol in &object.symbols {
+            *counts.entry(object.text(symbol.name)).or_default() += 1;
+        }
+    }
+    let names = counts.into_iter().map(|(name, count)| (String::from_utf8_lossy(name), count));
+    let mut names: Vec<_> = names.map(|(name, count)| (name.into_owned(), count)).collect();
+    names.sort_unstable();
+    names
+}
+
+/// About a thousand of those that occur so often.
+fn some(names: &[(String, u32)], often: std::ops::RangeInclusive<u32>) -> Vec<String> {
+    let fit: Vec<_> = names.iter().filter(|(_, count)| often.contains(count)).collect();
+    fit.iter().step_by(fit.len() / 1000 + 1).map(|(name, _)| name.clone()).collect()
+}
+
+fn lookups(rounds: usize, path: &Path) {
+    let opened = opening(rounds, path);
+    let map = Map::open(path).unwrap();
+    let names = names(&map);
+    let mut rows = vec![vec!["opening the map".into(), "1000 us".into(), us(opened), "".into()]];
+    let mut add = |what: &str, reach: &str, names: &[String]| {
+        let time = us(asking(rounds, &map, names));
+        rows.push(vec![what.into(), reach.into(), time, names.len().to_string()]);
+    };
+    let single = some(&names, 1..=1);
+    let missing: Vec<_> = single.iter().map(|name| format!("{name}_x")).collect();
+    let all: Vec<_> = names.iter().step_by(names.len() / 1000 + 1).map(|n| n.0.clone()).collect();
+    add("any name", "5 us", &all);
+    add("a name that occurs once", "5 us", &single);
+    add("a name that occurs 2 to 16 times", "5 us", &some(&names, 2..=16));
+    add("a name that does not occur", "5 us", &missing);
+    let (most, count) = names.iter().max_by_key(|(_, count)| *count).unwrap();
+    add(&format!("the most frequent, {count} times"), "", std::slice::from_ref(most));
+    table(&["library call, warm", "to reach", "mean time", "names"], rows);
+}
+
+/// How it grows with the symbols of a generated kernel.
+fn growth(rounds: usize) {
+    let map = |times: u64| folder().join(format!("growth-{times}.map"));
+    let make =
+        |times: u64| build(("--vmlinux", &generated_image(times)), &parts(times), &map(times)).time;
+    let times = compare(
+        rounds,
+        PATIENCE,
+        [&mut || make(1), &mut || make(2), &mut || make(4), &mut || make(8)],
+    );
+    let ratios = |times: [Duration; 4], show: fn(Duration) -> String| {
+        times.map(|time| format!("{} ({})", show(time), ratio(time, times[0])))
+    };
+    let row = |what: &str, cells: [String; 4]| {
+        [what.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
+    };
+    let size = |times| fs::metadata(map(times)).unwrap().len();
+    let sizes = DOUBLINGS
+        .map(|times| format!("{} ({:.2})", mb(size(times)), size(times) as f64 / size(1) as f64));
+    let symbols = DOUBLINGS.map(|times| Map::open(map(times)).unwrap().symbols().to_string());
+    let opened = DOUBLINGS.map(|times| opening(rounds, &map(times)));
+    let asked = DOUBLINGS.map(|times| {
+        let map = Map::open(map(times)).unwrap();
+        let names: Vec<_> = names(&map).iter().step_by(997).map(|n| n.0.clone()).collect();
+        asking(rounds, &map, &names)
+    });
+    table(
+        &["ratio to 1x", "1x", "2x", "4x", "8x"],
+        vec![
+            row("symbols", symbols),
+            row("symbols build", ratios(times, ms)),
+            row("size of the map", sizes),
+            row("opening", ratios(opened, us)),
+            row("one lookup", ratios(asked, us)),
+        ],
+    );
+}
+
+fn main() {
+    let words: Vec<_> = std::env::args().collect();
+    match words.get(1).map(String::as_str) {
+        Some(MAKE_INPUTS) => return make_inputs(),
+        Some(READ | DECOMPRESS) => return work(&words),
+        _ => {}
+    }
+    // Without `--bench` this is a test that all of it runs.
+    let rounds = if words.iter().any(|word| word == "--bench") { 9 } else { 1 };
+    run(&words[0], &[MAKE_INPUTS]);
+    let kernel = Kernel::given().unwrap_or_else(Kernel::generated);
+    println!("{}, {} modules", kernel.name, kernel.modules().len());
+    let map = folder().join("full.map");
+    build((kernel.image.0, &kernel.image.1), &kernel.plain, &map);
+    converts(rounds, &kernel, &map);
+    builds(rounds, &kernel, &map);
+    sizes(&map);
+    lookups(rounds, &map);
+    growth(rounds);
+}
