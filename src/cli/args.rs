@@ -59,7 +59,7 @@ pub(super) enum Command {
     Convert(Convert),
     /// Check modules against the kernel's rules; exit 1 if the kernel would refuse one
     Check(Check),
-    /// Show klp sections, symbols, relocations, annotations, and what is undefined; with a map, what it means
+    /// Show klp sections, symbols, annotations; with a map, what names mean
     Inspect(Inspect),
     /// Make, ask and compare maps of a kernel's symbols
     Symbols(Symbols),
