@@ -15,7 +15,7 @@ use super::record::{Class, Encoder, Flags, Record, Start};
 use super::tables::{ObjectEntry, Summary, TEXT_MAX, table};
 use super::varint::put;
 use crate::klp::{ObjectName, VMLINUX};
-use crate::symbols::told::{Object, Span};
+use crate::symbols::told::{Object, Span, Symbol};
 use crate::symbols::{Export, Merged};
 
 /// Writes a map of all that the sources tell.
@@ -138,7 +138,7 @@ impl<'a> Texts<'a> {
         });
         let sections = told.iter().flat_map(|seen| seen.sections.iter().map(|s| seen.text(*s)));
         let namespaces = exported(merged).filter_map(|(_, export)| export.namespace.as_ref());
-        let all = units.chain(sections).chain(namespaces.map(|namespace| namespace.as_bytes()));
+        let all = units.chain(sections).chain(namespaces.map(String::as_bytes));
         let distinct: FxHashSet<&[u8]> = all.map(cut).collect();
         let mut texts: Vec<&[u8]> = distinct.into_iter().collect();
         texts.sort_unstable();
@@ -260,11 +260,16 @@ fn place(number: u32) -> Option<usize> {
     usize::try_from(number).ok()
 }
 
+/// The symbols of an object that a map holds.
+fn kept(object: &Object) -> impl Iterator<Item = &Symbol> {
+    object.symbols.iter().filter(|symbol| is_kept(object.text(symbol.name)))
+}
+
 /// Where the addresses of vmlinux start. Of absolute symbols, which may be small, none counts.
 fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
     let number = names.iter().position(|name| name.as_str() == VMLINUX);
     let vmlinux = merged.objects.get(&ObjectName::vmlinux());
-    let addresses = vmlinux.iter().flat_map(|object| &object.symbols);
+    let addresses = vmlinux.into_iter().flat_map(kept);
     let addresses = addresses.filter(|symbol| !matches!(symbol.letter, Some(b'A' | b'a')));
     let address = addresses.filter_map(|symbol| symbol.address).min().unwrap_or(0);
     Ok(Start { object: number.map(narrow).transpose()?, address })
