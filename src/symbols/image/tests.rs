@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{BASE, BUILD_ID, Built, LAYOUTS, Layout, Sample};
+use super::fixture::{BASE, BUILD_ID, Built, Crcs, Gpl, LAYOUTS, Layout, Sample, Tables};
 use super::*;
 
 /// Every kernel that can be told: raw ones in little-endian only, as no machine has others.
@@ -141,7 +141,7 @@ proptest! {
         ),
     ) {
         let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
-        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols };
+        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols, exports: None };
         let built = sample.build();
         let kernel = read(&built.bytes).unwrap();
         prop_assert_eq!(found(&kernel), built.symbols);
@@ -152,15 +152,19 @@ proptest! {
         layout in prop::sample::select(&[Layout::Before, Layout::Behind, Layout::OwnPlace][..]),
         symbols in prop::collection::vec((0_u32..0x800, Just(b't'), "[a-z_]{1,20}"), 0..300),
     ) {
-        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols }.build();
+        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols, exports: None }.build();
         let kernel = read(&built.bytes).unwrap();
         prop_assert_eq!(kernel.iter().map(|symbol| symbol.address).min(), Some(BASE));
         prop_assert_eq!(found(&kernel), built.symbols);
     }
 
     #[test]
-    fn a_changed_byte_is_no_panic(at: prop::sample::Index, to: u8, which in 0..20_usize) {
-        let samples: Vec<_> = samples().collect();
+    fn a_changed_byte_is_no_panic(at: prop::sample::Index, to: u8, which in 0..40_usize) {
+        let exporting = samples().zip([true, false].into_iter().cycle()).map(|(sample, relative)| {
+            let gpl = if sample.big { Gpl::Flags } else { Gpl::Sections };
+            Sample { exports: Some(Tables::new(relative, gpl, Crcs::Values)), ..sample }
+        });
+        let samples: Vec<_> = samples().chain(exporting).collect();
         let mut bytes = samples[which % samples.len()].build().bytes;
         let at = at.index(bytes.len());
         bytes[at] = to;
