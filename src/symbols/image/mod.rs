@@ -120,9 +120,11 @@ pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
 /// Reads the tables that belong to these tokens.
 fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
     let blob = Blob { bytes: &kernel.bytes, endian: tokens.endian };
-    let place = names::find(&blob, tokens)?;
-    let names = place.decode(&blob, tokens)?;
-    let found = layout::read(&blob, tokens, &place, &names)?;
+    let (names, found) = names::find(&blob, tokens, |place| {
+        let names = place.decode(&blob, tokens)?;
+        let found = layout::read(&blob, tokens, place, &names)?;
+        Ok((names, found))
+    })?;
     let base = base::find(&blob, kernel.backend, &found)?;
     let addresses = addresses(&found, base)?;
     let symbol = |wanted: &[u8]| {

@@ -99,6 +99,26 @@ fn tables_that_lie_are_refused() {
 }
 
 #[test]
+fn bytes_that_look_like_few_names_by_chance_are_passed_over() {
+    // The type of the note with the build-id, 3, is followed by three "names" up to the markers.
+    let symbols = [
+        (0, "aaaaa_aaa_ae"),
+        (122, "zs_l_cgv_xb_lqki"),
+        (835, "___f_h___dim_pujfz"),
+        (1419, "d__i_ql_p___l"),
+        (880, "_jy____z_____kkfxr"),
+        (451, "_w_zf__rv"),
+        (552, "__mc_n"),
+        (1230, "kkp"),
+        (1892, "_x_ap_g_d_"),
+        (593, "p_m_b__lois"),
+    ];
+    let symbols = symbols.map(|(distance, name)| (distance, b't', name.to_owned())).to_vec();
+    let built = Sample { raw: true, symbols, ..Sample::new(Layout::Behind, false) }.build();
+    assert_eq!(found(&read(&built.bytes).unwrap()), built.symbols);
+}
+
+#[test]
 fn a_base_that_nothing_tells_is_an_error() {
     for layout in [Layout::Before, Layout::BeforeAndOrdered, Layout::Behind, Layout::OwnPlace] {
         let mut built = Sample { raw: true, ..Sample::new(layout, false) }.build();
