@@ -2,7 +2,8 @@
 //! and their order.
 //!
 //! `KLP_IMAGES` has lines of an image and a text of lines `address type name`, as `.ci/image-oracle`
-//! prints them. An address of `-` is one that the other reader does not know.
+//! prints them. An address of `-` is one that the other reader does not know. `KLP_IMAGE_SYMVERS` has
+//! lines of an image and the `Module.symvers` of its build, as packages of kernel headers have it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,16 +12,17 @@
     reason = "a test may stop at the first surprise"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
 use klp_convert::symbols::image::{ImageError, read};
 
 /// An image, and the lines that are expected.
-fn images() -> Vec<(String, Vec<u8>, String)> {
-    let list = std::env::var("KLP_IMAGES").unwrap_or_else(|_| panic!("KLP_IMAGES is not set"));
+fn images(variable: &str) -> Vec<(String, Vec<u8>, String)> {
+    let list = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set"));
     let lines: Vec<_> = list.lines().map(|line| line.split_once(' ').unwrap()).collect();
-    assert!(!lines.is_empty(), "KLP_IMAGES is empty");
+    assert!(!lines.is_empty(), "{variable} is empty");
     let read = |path| fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let text = |path| String::from_utf8(read(path)).unwrap();
     lines.into_iter().map(|(image, oracle)| (image.into(), read(image), text(oracle))).collect()
@@ -29,7 +31,7 @@ fn images() -> Vec<(String, Vec<u8>, String)> {
 #[test]
 #[ignore = "needs boot images: .ci/run fetches them"]
 fn symbols_of_images_are_what_others_read_in_them() {
-    for (path, image, expected) in images() {
+    for (path, image, expected) in images("KLP_IMAGES") {
         let start = Instant::now();
         let symbols = read(&image).unwrap_or_else(|error| panic!("{path}: {error}"));
         let time = start.elapsed();
@@ -62,7 +64,7 @@ fn symbols_of_images_are_what_others_read_in_them() {
 #[test]
 #[ignore = "needs boot images: .ci/run fetches them"]
 fn images_that_are_cut_are_refused() {
-    for (path, image, expected) in images() {
+    for (path, image, expected) in images("KLP_IMAGES") {
         for eighths in 0..8 {
             let cut = &image[..image.len() / 8 * eighths];
             let start = Instant::now();
@@ -79,5 +81,39 @@ fn images_that_are_cut_are_refused() {
             let told = text.contains("truncated") || matches!(error, ImageError::NoBase);
             assert!(told || eighths == 0, "{path}: {eighths}/8: {error}");
         }
+    }
+}
+
+#[test]
+#[ignore = "needs boot images, and Module.symvers of each in KLP_IMAGE_SYMVERS"]
+fn exports_of_images_are_those_of_their_build() {
+    for (path, image, expected) in images("KLP_IMAGE_SYMVERS") {
+        let kernel = read(&image).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let lines = expected.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        let theirs: BTreeMap<_, _> = lines
+            .filter(|columns| columns[2] == "vmlinux")
+            .map(|columns| {
+                let crc = u32::from_str_radix(&columns[0][2..], 16).unwrap();
+                let gpl = Some(columns[3].ends_with("_GPL"));
+                let namespace = Some(columns[4]).filter(|text| !text.is_empty());
+                (columns[1], (gpl, namespace, Some(crc).filter(|&crc| crc != 0)))
+            })
+            .collect();
+        let ours: BTreeMap<_, _> = kernel
+            .exports()
+            .map(|export| {
+                let name = std::str::from_utf8(export.name).unwrap();
+                (name, (export.gpl, export.namespace, export.crc))
+            })
+            .collect();
+        if !kernel.all {
+            assert!(ours.is_empty(), "{path}: exports without data in the table");
+            continue;
+        }
+        assert_eq!(ours.len(), theirs.len(), "{path}");
+        for (name, expected) in theirs {
+            assert_eq!(ours.get(name), Some(&expected), "{path}: {name}");
+        }
+        println!("{path}: {} exports", ours.len());
     }
 }

@@ -12,7 +12,11 @@ use std::path::Path;
 
 use klp_convert::symbols::image::read;
 
-#[allow(dead_code, reason = "seeds are kernels; tests of the reader need their tables, too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "seeds are kernels; tests of the reader need their tables, too"
+)]
 #[path = "../../src/symbols/image/fixture.rs"]
 mod fixture;
 

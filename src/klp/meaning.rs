@@ -63,7 +63,7 @@ pub enum Means {
 ///
 /// # Errors
 /// [`Failure`] when the file is no module, a source cannot be read, or the sources are of another
-/// kernel. What is wrong with annotations is told by [`super::inspect`].
+/// kernel. What is wrong with annotations is told by [`super::inspect()`].
 pub fn meanings(
     data: &[u8],
     sources: &Sources,

@@ -1,8 +1,8 @@
 //! The boot image of a kernel: the table that the running kernel itself counts in.
 //!
 //! Needs no debug package: what distributions boot holds the table of `/proc/kallsyms`
-//! ([`super::image`]). It knows names, addresses and type letters in the order of counting, and which
-//! names are exported, but no sizes or source files.
+//! ([`super::image`]). It knows names, addresses and type letters in the order of counting, and what
+//! the kernel exports, to whom and with which CRC; no sizes or source files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::init_memory::InitMemory;
 use super::input::Input;
 use super::rows::Row;
 use super::told::{Object, Scope, Told};
-use super::{BuildId, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use super::{BuildId, Export, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
 /// A boot image: bzImage, Image, zboot, a linked vmlinux, compressed or not.
@@ -45,10 +45,17 @@ impl BootImage {
             init_memory.see(symbol.name, symbol.address);
             let KallsymsSymbol { address, letter, name } = symbol;
             let row = Row { address, letter, name, module: None };
-            exports.extend(row.export(&object, scope));
             if scope.wants(name) {
                 let told = row.told(&mut object)?;
                 object.symbols.push(told);
+            }
+        }
+        for export in table.exports().filter(|export| scope.wants(export.name)) {
+            if let Ok(name) = std::str::from_utf8(export.name) {
+                let owner = object.name.clone();
+                let namespace = export.namespace.map(str::to_owned);
+                let export = Export { owner, gpl: export.gpl, namespace, crc: export.crc };
+                exports.push((name.to_owned(), export));
             }
         }
         for symbol in &mut object.symbols {

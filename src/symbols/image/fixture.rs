@@ -2,7 +2,12 @@
 //!
 //! Independent of the reader, down to the numbers; the seeds for fuzzing are made here, too.
 
+#[path = "fixture/exports.rs"]
+mod exports;
+
 use std::ops::Range;
+
+pub(crate) use exports::{Crcs, Gpl, Tables};
 
 /// Where the tables stand, and what addresses count from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,7 @@ pub(crate) struct Sample {
     pub(crate) lists: u8,
     /// Distance from the symbol before, type, name.
     pub(crate) symbols: Vec<(u32, u8, String)>,
+    pub(crate) exports: Option<Tables>,
 }
 
 /// A kernel, and what there is to find in it.
@@ -74,7 +80,8 @@ impl Sample {
         let long = "x1".repeat(150);
         let names = ["a", "start_kernel", "__do_restart", "a", &long, "z.isra.0", "T", "Tktk"];
         let symbols = names.iter().zip(b"tTWddrbB").map(|(name, &kind)| (24, kind, (*name).into()));
-        Self { layout, big, raw: false, percpu: false, lists: b'd', symbols: symbols.collect() }
+        let symbols = symbols.collect();
+        Self { layout, big, raw: false, percpu: false, lists: b'd', symbols, exports: None }
     }
 
     /// Writes the kernel.
@@ -86,16 +93,17 @@ impl Sample {
 
     fn write(&self, lists: usize) -> Built {
         let mut out = Out { bytes: Vec::new(), big: self.big };
-        let offsets = self.offsets(lists);
-        let percpu = offsets.iter().filter(|symbol| symbol.1 == b'A').count();
-        let address = |&(offset, kind, _): &(u64, u8, String)| {
-            if kind == b'A' { offset } else { BASE + offset }
-        };
-        let mut tables = Vec::new();
         self.header(&mut out);
         out.bytes.extend(b"Linux version %s (%s)\n\0Linux version 6.1.0-test (me@here) #1\n\0");
         out.align(8);
         out.note();
+        let mut tables = Vec::new();
+        let exports = self.exports.as_ref().map(|exports| exports.write(&mut out, &mut tables));
+        let offsets = self.offsets(lists, exports.unwrap_or_default());
+        let percpu = offsets.iter().filter(|symbol| symbol.1 == b'A').count();
+        let address = |&(offset, kind, _): &(u64, u8, String)| {
+            if kind == b'A' { offset } else { BASE + offset }
+        };
 
         let align = if self.layout == Layout::OwnPlace { 4 } else { 8 };
         let mut table = |out: &mut Out, name, write: &dyn Fn(&mut Out)| {
@@ -177,8 +185,9 @@ impl Sample {
     }
 
     /// Every symbol: offset or absolute address, type, name; in the order of addresses.
-    fn offsets(&self, lists: usize) -> Vec<(u64, u8, String)> {
+    fn offsets(&self, lists: usize, more: Vec<(u64, u8, String)>) -> Vec<(u64, u8, String)> {
         let mut offsets = vec![(0, b'T', "_text".to_string())];
+        offsets.extend(more);
         let mut at = 0;
         for (distance, kind, name) in &self.symbols {
             at += u64::from(*distance);

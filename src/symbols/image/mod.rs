@@ -10,12 +10,14 @@ mod base;
 mod blob;
 mod compression;
 mod error;
+mod exports;
 #[cfg(test)]
 mod fixture;
 mod identity;
 mod layout;
 mod lz4;
 mod lzo;
+mod memory;
 mod names;
 mod program;
 #[cfg(test)]
@@ -29,11 +31,12 @@ use scroll::Endian;
 
 pub use compression::Compression;
 pub use error::ImageError;
+pub use exports::KallsymsExport;
 
 use blob::Blob;
-use layout::{Addresses, Base};
+use layout::Addresses;
+use memory::Memory;
 use names::{Name, Names};
-use program::Program;
 use tokens::Tokens;
 use unpack::Kernel;
 
@@ -52,6 +55,7 @@ pub struct Kallsyms {
     pub all: bool,
     names: Names,
     addresses: Vec<u64>,
+    exports: Vec<exports::Export>,
 }
 
 /// One symbol.
@@ -86,6 +90,12 @@ impl Kallsyms {
             name: self.names.get(name),
         })
     }
+
+    /// What the kernel exports, each once, in the order of its tables of exports; nothing of a kernel
+    /// whose table of symbols has functions only.
+    pub fn exports(&self) -> impl ExactSizeIterator<Item = KallsymsExport<'_>> {
+        self.exports.iter().map(|export| export.told(self.names.get(export.mark())))
+    }
 }
 
 /// Reads the table of a boot image, of a compressed kernel, or of a linked one with or without a
@@ -112,20 +122,23 @@ pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
 /// Reads the tables that belong to these tokens.
 fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
     let blob = Blob { bytes: &kernel.bytes, endian: tokens.endian };
-    let place = names::find(&blob, tokens)?;
-    let names = place.decode(&blob, tokens)?;
-    let found = layout::read(&blob, tokens, &place, &names)?;
+    let (names, found) = names::find(&blob, tokens, |place| {
+        let names = place.decode(&blob, tokens)?;
+        let found = layout::read(&blob, tokens, place, &names)?;
+        Ok((names, found))
+    })?;
     let base = base::find(&blob, kernel.backend, &found)?;
     let addresses = addresses(&found, base)?;
     let symbol = |wanted: &[u8]| {
         let index = names.all.iter().position(|&name: &Name| names.get(name) == wanted)?;
         addresses.get(index).copied()
     };
+    let memory = Memory::new(blob, (found.base, base), symbol(b"_text"));
     let notes = symbol(b"__start_notes").zip(symbol(b"__stop_notes"));
-    let notes = notes.and_then(|(start, end)| {
-        let at = file_offset(&blob, &found, base, start)?;
-        Some((at, at.checked_add(usize::try_from(end.checked_sub(start)?).ok()?)?))
-    });
+    let notes = notes.and_then(|(start, end)| memory.range(start, end));
+    let notes = notes.map(|range| (range.start, range.end));
+    let marked = names.all.iter().zip(&addresses);
+    let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
     Ok(Kallsyms {
         release: identity::release(blob.bytes),
         machine: kernel.backend.and_then(|backend| backend.machines().first().copied()),
@@ -134,6 +147,7 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
         all: names.all.iter().any(|name| matches!(name.letter, b'b' | b'd' | b'r')),
         names,
         addresses,
+        exports,
     })
 }
 
@@ -150,14 +164,4 @@ fn addresses(found: &Addresses, base: u64) -> Result<Vec<u64>, ImageError> {
         .collect();
     let lie = ImageError::Lies("addresses do not ascend");
     if addresses.is_sorted() { Ok(addresses) } else { Err(lie) }
-}
-
-/// Where an address lies in the unpacked kernel.
-fn file_offset(blob: &Blob<'_>, found: &Addresses, base: u64, address: u64) -> Option<usize> {
-    let offset = match Program::parse(blob.bytes) {
-        Some(program) => program.offset_of(address)?,
-        None if matches!(found.base, Base::File { .. }) => address.wrapping_sub(base),
-        None => return None,
-    };
-    usize::try_from(offset).ok()
 }

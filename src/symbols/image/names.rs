@@ -21,6 +21,8 @@ const NAME_MAX: usize = 512 + 1;
 const NAMES_MAX: usize = 1 << 28;
 /// First markers that are tried.
 const TRIES: usize = 64;
+/// Places that are believed to be names by chance.
+const REFUSED_MAX: usize = 4;
 /// Size of an entry of `kallsyms_seqs_of_names`.
 pub(super) const SEQ: usize = 3;
 
@@ -61,33 +63,46 @@ impl Names {
     }
 }
 
-/// Finds the names that belong to the tokens.
-pub(super) fn find(kernel: &Blob<'_>, tokens: &Tokens<'_>) -> Result<Place, ImageError> {
+/// Finds the names that belong to the tokens, and gives what `accept` makes of them. In a kernel of few
+/// symbols other bytes may look like names by chance, so what it refuses was not the place.
+pub(super) fn find<T>(
+    kernel: &Blob<'_>,
+    tokens: &Tokens<'_>,
+    mut accept: impl FnMut(&Place) -> Result<T, ImageError>,
+) -> Result<T, ImageError> {
     let table = tokens.table;
     // With the numbers of the order by name, the first marker is three bytes a symbol away.
     let farthest = (SEQ + 1) * SYMBOLS_MAX;
     let mut run = 0_usize;
     let mut later = 0;
     let mut tries = 0;
+    let mut refused = Vec::new();
     let mut error = ImageError::Lies("no number of symbols agrees with kallsyms_markers");
     for markers in (table.saturating_sub(farthest)..table).rev().filter(|at| at % 4 == 0) {
         let Some(value) = kernel.u32(markers) else { continue };
         run = if value < later { run + 1 } else { 1 };
         later = value;
-        if value != 0 || tries == TRIES {
+        if value != 0 || tries >= TRIES {
             continue;
         }
         let ends = marker_counts(table - markers).filter(|&count| count <= run);
         for markers_end in ends.map(|count| markers + 4 * count) {
             tries += 1;
             match before(kernel, markers, markers_end) {
-                Ok(Some(place)) => return Ok(place),
+                Ok(Some(place)) => match accept(&place) {
+                    Ok(accepted) => return Ok(accepted),
+                    Err(lie) => refused.push(lie),
+                },
                 Ok(None) => {}
                 Err(lie) => error = lie,
             }
+            if refused.len() == REFUSED_MAX {
+                tries = TRIES;
+                break;
+            }
         }
     }
-    Err(error)
+    Err(refused.into_iter().next().unwrap_or(error))
 }
 
 /// How many markers there may be, when the first one is so many bytes before the tokens.

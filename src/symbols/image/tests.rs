@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{BASE, BUILD_ID, Built, LAYOUTS, Layout, Sample};
+use super::fixture::{BASE, BUILD_ID, Built, Crcs, Gpl, LAYOUTS, Layout, Sample, Tables};
 use super::*;
 
 /// Every kernel that can be told: raw ones in little-endian only, as no machine has others.
@@ -99,6 +99,26 @@ fn tables_that_lie_are_refused() {
 }
 
 #[test]
+fn bytes_that_look_like_few_names_by_chance_are_passed_over() {
+    // The type of the note with the build-id, 3, is followed by three "names" up to the markers.
+    let symbols = [
+        (0, "aaaaa_aaa_ae"),
+        (122, "zs_l_cgv_xb_lqki"),
+        (835, "___f_h___dim_pujfz"),
+        (1419, "d__i_ql_p___l"),
+        (880, "_jy____z_____kkfxr"),
+        (451, "_w_zf__rv"),
+        (552, "__mc_n"),
+        (1230, "kkp"),
+        (1892, "_x_ap_g_d_"),
+        (593, "p_m_b__lois"),
+    ];
+    let symbols = symbols.map(|(distance, name)| (distance, b't', name.to_owned())).to_vec();
+    let built = Sample { raw: true, symbols, ..Sample::new(Layout::Behind, false) }.build();
+    assert_eq!(found(&read(&built.bytes).unwrap()), built.symbols);
+}
+
+#[test]
 fn a_base_that_nothing_tells_is_an_error() {
     for layout in [Layout::Before, Layout::BeforeAndOrdered, Layout::Behind, Layout::OwnPlace] {
         let mut built = Sample { raw: true, ..Sample::new(layout, false) }.build();
@@ -141,7 +161,7 @@ proptest! {
         ),
     ) {
         let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
-        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols };
+        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols, exports: None };
         let built = sample.build();
         let kernel = read(&built.bytes).unwrap();
         prop_assert_eq!(found(&kernel), built.symbols);
@@ -152,15 +172,19 @@ proptest! {
         layout in prop::sample::select(&[Layout::Before, Layout::Behind, Layout::OwnPlace][..]),
         symbols in prop::collection::vec((0_u32..0x800, Just(b't'), "[a-z_]{1,20}"), 0..300),
     ) {
-        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols }.build();
+        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols, exports: None }.build();
         let kernel = read(&built.bytes).unwrap();
         prop_assert_eq!(kernel.iter().map(|symbol| symbol.address).min(), Some(BASE));
         prop_assert_eq!(found(&kernel), built.symbols);
     }
 
     #[test]
-    fn a_changed_byte_is_no_panic(at: prop::sample::Index, to: u8, which in 0..20_usize) {
-        let samples: Vec<_> = samples().collect();
+    fn a_changed_byte_is_no_panic(at: prop::sample::Index, to: u8, which in 0..40_usize) {
+        let exporting = samples().zip([true, false].into_iter().cycle()).map(|(sample, relative)| {
+            let gpl = if sample.big { Gpl::Flags } else { Gpl::Sections };
+            Sample { exports: Some(Tables::new(relative, gpl, Crcs::Values)), ..sample }
+        });
+        let samples: Vec<_> = samples().chain(exporting).collect();
         let mut bytes = samples[which % samples.len()].build().bytes;
         let at = at.index(bytes.len());
         bytes[at] = to;

@@ -1,6 +1,6 @@
 //! Symbols and exports on their way to their places in the map.
 //!
-//! Between the merged sources and [`super::build`], which sorts a million of these, so that an item is
+//! Between the merged sources and [`super::build()`], which sorts a million of these, so that an item is
 //! small and most comparisons of two read no name. Invariant: the order is that of the stems' bytes,
 //! then that of the objects, then that of counting, exports last.
 
