@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Answer, Candidate, Kind, Order};
+use super::{Answer, Candidate, Export, Kind, Order};
 
 /// How a livepatch reaches a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -15,7 +15,7 @@ use super::{Answer, Candidate, Kind, Order};
 pub enum Reach {
     /// Its name is enough: nothing else is called so.
     ByName,
-    /// It is exported: an ordinary relocation binds to it.
+    /// vmlinux exports it: an ordinary relocation binds to it.
     Exported,
     /// By its position; the name occurs several times.
     ByPosition,
@@ -48,7 +48,9 @@ impl Answer {
     #[must_use]
     pub fn reach(&self, candidate: &Candidate) -> Reach {
         let name = &candidate.name;
-        let exported = self.export(name).is_some_and(|export| export.owner == candidate.object);
+        // A module's export becomes a klp relocation, so that the livepatch needs no module.
+        let ordinary = |export: &Export| export.owner.is_vmlinux() && !export.for_modules_only();
+        let exported = self.export(name).is_some_and(ordinary) && candidate.object.is_vmlinux();
         if candidate.kind == Some(Kind::Marker) {
             Reach::Marker
         } else if candidate.init {
@@ -70,7 +72,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Export, Merged, Object, Symbol, Told};
+    use crate::symbols::{Merged, Object, Symbol, Told};
     use std::path::Path;
 
     /// How each symbol `f` of these objects is reached.
@@ -104,12 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn an_export_of_its_object_is_reached_as_one() {
+    fn an_export_of_vmlinux_is_reached_as_one_and_a_modules_is_not() {
         let vmlinux = ("vmlinux", Order::Proven, &[PLAIN][..]);
         assert_eq!(reach(&[vmlinux], &["vmlinux"]), [Reach::Exported]);
         assert_eq!(reach(&[vmlinux], &["m"]), [Reach::ByName], "another object exports it");
         let both = [vmlinux, ("m", Order::Proven, &[PLAIN])];
-        assert_eq!(reach(&both, &["m"]), [Reach::ByPosition, Reach::Exported]);
+        assert_eq!(reach(&both, &["m"]), [Reach::ByPosition; 2]);
+        assert_eq!(reach(&[("m", Order::Proven, &[PLAIN])], &["m"]), [Reach::ByName]);
         let twice = ("vmlinux", Order::Proven, &[PLAIN, PLAIN][..]);
         assert_eq!(reach(&[twice], &["vmlinux"]), [Reach::ByPosition; 2], "which one is not known");
     }
