@@ -175,6 +175,7 @@ impl Answer {
     pub fn new(mut merged: Merged) -> Result<Self, SymbolError> {
         merged.settle()?;
         let Merged { kernel, objects, exports, known, any } = merged;
+        let known = known.into_iter().map(|known| known.objects).collect();
         let mut answer = Self { kernel, exports, known, any, ..Self::default() };
         // vmlinux first, as the kernel does.
         let (vmlinux, modules): (Vec<_>, Vec<_>) =

@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::agree::{agree, join};
 use super::told::KnownObjects;
@@ -23,8 +23,15 @@ pub struct Merged {
     pub(super) kernel: Kernel,
     pub(super) objects: BTreeMap<ObjectName, Object>,
     pub(super) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
-    pub(super) known: Vec<Arc<dyn KnownObjects>>,
+    pub(super) known: Vec<Known>,
     pub(super) any: bool,
+}
+
+/// What one source has beside what it told, and the objects that it told.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) objects: Arc<dyn KnownObjects>,
+    told: FxHashSet<ObjectName>,
 }
 
 impl Merged {
@@ -45,6 +52,10 @@ impl Merged {
         let common: Result<Vec<_>, _> = told.objects.iter().map(common).collect();
         let common = common.map_err(fail)?;
         self.kernel = kernel;
+        if let Some(objects) = told.known {
+            let told = told.objects.iter().map(|object| object.name.clone()).collect();
+            self.known.push(Known { objects, told });
+        }
         for (object, pairs) in told.objects.into_iter().zip(common) {
             let name = object.name.clone();
             let object = match (self.objects.remove(&name), pairs) {
@@ -53,7 +64,6 @@ impl Merged {
             };
             self.objects.insert(name, object);
         }
-        self.known.extend(told.known);
         told.exports.into_iter().for_each(|(name, export)| self.export(name, export));
         Ok(())
     }
@@ -94,8 +104,8 @@ impl Merged {
     pub(super) fn settle(&mut self) -> Result<(), SymbolError> {
         for known in &self.known {
             for object in self.objects.values_mut() {
-                if let Some(empty) = known.find(&object.name)
-                    && empty.by != object.by
+                if !known.told.contains(&object.name)
+                    && let Some(empty) = known.objects.find(&object.name)
                 {
                     let pairs = agree(object, &empty);
                     let pairs = pairs.map_err(|kind| SymbolError::new(&empty.by, kind))?;

@@ -114,6 +114,23 @@ fn a_source_that_has_what_the_map_has_not_contradicts_it() {
 }
 
 #[test]
+fn two_maps_and_a_source_that_agree_answer_together() {
+    let (first, second) = (map(two()), map(two()));
+    let wanted = Wanted::new(["foo"]);
+    let mut merged = Merged::default();
+    merged.add(first.tell(Scope::Names(&wanted)).unwrap(), Path::new("first")).unwrap();
+    merged.add(second.tell(Scope::Names(&wanted)).unwrap(), Path::new("second")).unwrap();
+    let mut module = two().remove(1);
+    module.by = Path::new("m.ko").into();
+    // Only what is asked about.
+    module.symbols.truncate(2);
+    let module = Told { objects: vec![module], ..Told::default() };
+    merged.add(module, Path::new("m.ko")).unwrap();
+    let answer = Answer::new(merged).unwrap();
+    assert_eq!(answer.candidates("foo").len(), 3);
+}
+
+#[test]
 fn what_the_map_says_of_itself_is_what_it_has() {
     let map = map(two());
     assert_eq!((map.symbols(), map.exports()), (6, 2));
