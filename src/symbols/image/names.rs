@@ -187,6 +187,8 @@ impl Place {
     ) -> Result<Names, ImageError> {
         let mut names = Names::default();
         names.all.reserve(self.count);
+        // Names are half as long when they are compressed.
+        names.text.reserve(2 * (self.markers - self.names));
         let walked = self.walk(kernel, |_, compressed| {
             let start = names.text.len();
             for &byte in compressed {
