@@ -21,6 +21,7 @@ impl<'a> Homonyms<'a> {
     ///
     /// # Errors
     /// [`SymbolErrorKind::TooMany`].
+    #[inline]
     pub(super) fn admit(
         &mut self,
         scope: Scope<'a>,
@@ -28,7 +29,10 @@ impl<'a> Homonyms<'a> {
         name: &[u8],
     ) -> Result<bool, SymbolErrorKind> {
         let Scope::Names(names) = scope else { return Ok(true) };
-        let Some(name) = names.find(name) else { return Ok(false) };
+        names.find(name).map_or(Ok(false), |name| self.count(object, name))
+    }
+
+    fn count(&mut self, object: &ObjectName, name: &'a str) -> Result<bool, SymbolErrorKind> {
         let count = self.counts.entry(name).or_insert(0);
         *count += 1;
         if *count > HOMONYMS_MAX {

@@ -73,22 +73,25 @@ impl TextList {
         mut see: impl FnMut(Line<'_>) -> Result<(), SymbolErrorKind>,
     ) -> Result<(), SymbolError> {
         let (mut version, mut entered) = (None, false);
-        each_line(self.input.path(), reader, ALLOWED, |number, line| match (number, line) {
-            (1, header) => {
-                version = Some(version_of(header)?);
-                Ok(())
-            }
-            (_, [b'*', name @ ..]) => {
-                entered = true;
-                see(Line::Object(ObjectName::from_file_name(&String::from_utf8_lossy(name))?))
-            }
-            (_, []) => Ok(()),
-            (_, _) if !entered => Err(SymbolErrorKind::NoObject),
-            (_, [b'-', file @ ..]) if version == Some(Version::V0_2) => match file {
-                [] => Err(SymbolErrorKind::NoFile),
-                file => see(Line::File(file)),
-            },
-            (_, symbol) => see(Line::Symbol(symbol)),
+        each_line(self.input.path(), reader, ALLOWED, |number, line| {
+            let line = match (number, line) {
+                (1, header) => {
+                    version = Some(version_of(header)?);
+                    return Ok(());
+                }
+                (_, [b'*', name @ ..]) => {
+                    entered = true;
+                    Line::Object(ObjectName::from_file_name(&String::from_utf8_lossy(name))?)
+                }
+                (_, []) => return Ok(()),
+                (_, _) if !entered => return Err(SymbolErrorKind::NoObject),
+                (_, [b'-', file @ ..]) if version == Some(Version::V0_2) => match file {
+                    [] => return Err(SymbolErrorKind::NoFile),
+                    file => Line::File(file),
+                },
+                (_, symbol) => Line::Symbol(symbol),
+            };
+            see(line)
         })?;
         if version.is_some() {
             Ok(())
@@ -103,48 +106,55 @@ impl TextList {
         let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
         let mut homonyms = Homonyms::default();
         let mut unit = None;
-        self.scan(reader, |line| {
-            let symbol = match line {
-                Line::Object(object) => {
-                    if !seen.insert(object.clone()) {
-                        let first = path.display().to_string();
-                        return Err(SymbolErrorKind::ObjectTwice { object, first });
-                    }
-                    homonyms.clear();
-                    unit = None;
-                    told.objects.push(Object::new(object, path, Order::Alphabetical));
-                    return Ok(());
+        self.scan(reader, |line| match line {
+            // Nearly every line of a list that is asked about a few names.
+            Line::Symbol(symbol) if !scope.wants(symbol) && !symbol.starts_with(b"__") => Ok(()),
+            Line::Symbol(symbol) => {
+                let Some(object) = told.objects.last_mut() else { return Ok(()) };
+                if homonyms.admit(scope, &object.name, symbol)? {
+                    keep(object, symbol, unit)?;
                 }
-                Line::File(file) => {
-                    let Some(object) = told.objects.last_mut() else { return Ok(()) };
-                    let file = object.keep(file).ok_or(SymbolErrorKind::TooLarge)?;
-                    let index = u32::try_from(object.units.len());
-                    unit = Some(index.map_err(|_| SymbolErrorKind::TooLarge)?);
-                    object.units.push(file);
-                    return Ok(());
+                told.exports.extend(export(&object.name, symbol, scope));
+                Ok(())
+            }
+            Line::Object(object) => {
+                if !seen.insert(object.clone()) {
+                    let first = path.display().to_string();
+                    return Err(SymbolErrorKind::ObjectTwice { object, first });
                 }
-                Line::Symbol(symbol) => symbol,
-            };
-            let Some(object) = told.objects.last_mut() else { return Ok(()) };
-            if homonyms.admit(scope, &object.name, symbol)? {
-                // Homonyms stand side by side and share their text.
-                let last = object.symbols.last().map(|symbol| symbol.name);
-                let same = last.filter(|last| object.text(*last) == symbol);
-                let name = same.or_else(|| object.keep(symbol)).ok_or(SymbolErrorKind::TooLarge)?;
-                object.symbols.push(Symbol { unit, ..Symbol::named(name) });
+                homonyms.clear();
+                unit = None;
+                told.objects.push(Object::new(object, path, Order::Alphabetical));
+                Ok(())
             }
-            let mark = [KSYMTAB_PREFIX, EXPORT_PREFIX];
-            if symbol.starts_with(b"__")
-                && let Some(name) = mark.iter().find_map(|m| symbol.strip_prefix(m.as_bytes()))
-                && scope.wants(name)
-                && let Ok(name) = std::str::from_utf8(name)
-            {
-                told.exports.push((name.into(), Export::by(object.name.clone())));
+            Line::File(file) => {
+                let Some(object) = told.objects.last_mut() else { return Ok(()) };
+                let file = object.keep(file).ok_or(SymbolErrorKind::TooLarge)?;
+                let index = u32::try_from(object.units.len());
+                unit = Some(index.map_err(|_| SymbolErrorKind::TooLarge)?);
+                object.units.push(file);
+                Ok(())
             }
-            Ok(())
         })?;
         Ok(told)
     }
+}
+
+/// Adds a symbol to its object. Homonyms stand side by side and share their text.
+fn keep(object: &mut Object, symbol: &[u8], unit: Option<u32>) -> Result<(), SymbolErrorKind> {
+    let last = object.symbols.last().map(|symbol| symbol.name);
+    let same = last.filter(|last| object.text(*last) == symbol);
+    let name = same.or_else(|| object.keep(symbol)).ok_or(SymbolErrorKind::TooLarge)?;
+    object.symbols.push(Symbol { unit, ..Symbol::named(name) });
+    Ok(())
+}
+
+/// The name whose export by `owner` a symbol marks, when it is asked about.
+fn export(owner: &ObjectName, symbol: &[u8], scope: Scope<'_>) -> Option<(String, Export)> {
+    let mark = [KSYMTAB_PREFIX, EXPORT_PREFIX];
+    let name = mark.iter().find_map(|mark| symbol.strip_prefix(mark.as_bytes()))?;
+    let name = std::str::from_utf8(name).ok().filter(|name| scope.wants(name.as_bytes()))?;
+    Some((name.into(), Export::by(owner.clone())))
 }
 
 /// The version in the header. klp-convert compared 27 bytes, so that it took a list of version 0.10

@@ -27,6 +27,7 @@ pub enum Scope<'a> {
 impl Scope<'_> {
     /// Whether the name is asked about.
     #[must_use]
+    #[inline]
     pub fn wants(self, name: &[u8]) -> bool {
         match self {
             Self::All => true,

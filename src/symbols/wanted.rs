@@ -24,6 +24,7 @@ impl<'a> Wanted<'a> {
 
     /// The name as it was asked for, when it is one of the set.
     #[must_use]
+    #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&'a str> {
         let (word, bit) = place(name);
         if self.filter.get(word).is_none_or(|bits| bits & bit == 0) {
