@@ -6,9 +6,12 @@ use std::path::Path;
 
 use super::args::Maps;
 use crate::symbols::{
-    BootImage, Map, ModuleFile, ProcKallsyms, Sources, SymbolError, Symvers, SystemMap, TextList,
-    Vmlinux, add_kernel, add_modules,
+    BootImage, Map, ModuleFile, ProcKallsyms, Sources, SymbolError, SymbolErrorKind, Symvers,
+    SystemMap, TextList, Vmlinux, add_kernel, add_modules,
 };
+
+/// Bytes that tell a map or a list from other files.
+const START: u64 = 24;
 
 impl Maps {
     /// All of them as one, and what could not be found or opened.
@@ -33,11 +36,15 @@ impl Maps {
         self.system_map.iter().for_each(|path| sources.push(SystemMap::new(path)));
         self.kallsyms.iter().for_each(|path| sources.push(ProcKallsyms::new(path)));
         for path in &self.symbols {
-            if is_map(path) {
+            let start = start(path);
+            if Map::is_one(&start) {
                 match Map::open(path) {
                     Ok(map) => sources.push(map),
                     Err(error) => errors.push(error),
                 }
+            } else if start.is_ascii() && !start.is_empty() && !TextList::is_one(&start) {
+                let error = SymbolError::new(path, SymbolErrorKind::NoHeader);
+                errors.push(SymbolError { line: Some(1), ..error });
             } else {
                 sources.push(TextList::new(path));
             }
@@ -70,9 +77,9 @@ impl Maps {
     }
 }
 
-/// Whether a file starts as a map does. One that cannot be read is met again when it is asked.
-fn is_map(path: &Path) -> bool {
-    let mut start = [0; 8];
-    let read = File::open(path).and_then(|mut file| file.read(&mut start));
-    read.is_ok_and(|length| Map::is_one(start.get(..length).unwrap_or(&[])))
+/// How a file starts. One that cannot be read is met again when it is asked.
+fn start(path: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    read.map_or(Vec::new(), |_| start)
 }

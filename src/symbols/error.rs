@@ -75,7 +75,7 @@ pub enum SymbolErrorKind {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The first line is not the header of a symbol list.
-    #[error("not a symbol list: the first line is not 'klp-convert-symbol-data.0.1'")]
+    #[error("not a symbol list or map: the first line is not 'klp-convert-symbol-data.0.1'")]
     NoHeader,
     /// The header names another version than 0.1 and 0.2.
     #[error("symbol list of version '{0}', only 0.1 and 0.2 are known")]

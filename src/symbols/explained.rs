@@ -7,12 +7,9 @@ impl SymbolError {
     /// The error as a diagnostic about its file: what is wrong with a map is not a module's fault.
     #[must_use]
     pub fn diagnostic(&self) -> Diagnostic {
-        let file = self.path.display().to_string();
-        let diagnostic = Diagnostic::error(&file, self);
-        let place = format!("{file}: ");
-        let message = diagnostic.message.strip_prefix(&place).map(str::to_owned);
-        let message = message.unwrap_or_else(|| diagnostic.message.clone());
-        Diagnostic { message, ..diagnostic }
+        let path = self.path.display();
+        let file = self.line.map_or(path.to_string(), |line| format!("{path}:{line}"));
+        Diagnostic { message: self.kind.to_string(), ..Diagnostic::error(&file, self) }
     }
 
     /// Whether a file could not be read, rather than its contents refused.
