@@ -2,7 +2,7 @@
 //!
 //! `KLP_KERNELS=DIR[:DIR…] cargo test --release --test maps -- --ignored --nocapture`, with
 //! directories made by `.ci/distribution-kernels`. `KLP_EVERY=1` asks `nm` about every module, which
-//! takes half an hour; without it about each sixteenth. What the map says of vmlinux is compared with
+//! takes minutes; without it about each sixteenth. What the map says of vmlinux is compared with
 //! others' readings in `tests/images.rs` and with running kernels in `tests/running`.
 
 #![allow(

@@ -22,8 +22,9 @@ impl Bytes {
     /// Maps a file.
     pub(super) fn map(file: &File) -> io::Result<Self> {
         #[expect(unsafe_code, reason = "a mapping is unsafe by nature; see the module's text")]
-        // SAFETY: the mapping is read-only and private to this process; only bytes are made of it,
-        // which any contents are. Nobody is expected to cut the file off while it is mapped.
+        // SAFETY: the mapping is read-only, and only bytes are made of it, which any contents are.
+        // That nobody writes to the file while it is mapped is a demand on whoever made it, which
+        // this program meets by renaming.
         let mapped = unsafe { Mmap::map(file)? };
         Ok(Self::Mapped(mapped))
     }
