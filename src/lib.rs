@@ -11,5 +11,6 @@ pub mod cli;
 pub mod diagnostic;
 pub mod elf;
 pub mod klp;
+pub mod load;
 pub mod resolve;
 pub mod symbols;

@@ -6,6 +6,8 @@
 //! Source: `apply_relocate_add`, `clear_relocate_add` and `module_frob_arch_sections` of
 //! `arch/*/kernel/module*.c`.
 
+use alloc::boxed::Box;
+use alloc::format;
 use core::fmt::Debug;
 
 use scroll::Endian;
@@ -15,6 +17,11 @@ use crate::boot::BootImage;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
+use crate::linkage::{Configuration, Direct, Linkage};
+use crate::memory::Memory;
+use crate::object::Object;
+use crate::refusal::{At, Errno, KernelError};
+use crate::relocate::{Stopped, Table, Turn, Watch, relocate};
 use crate::row::Row;
 
 /// What a machine's loader makes of a symbol name.
@@ -192,14 +199,75 @@ pub trait Backend: Debug + Sync {
         site: &mut [u8],
     ) -> Result<(), Fault> {
         check_row(row, facts)?;
+        self.write(row, facts, inputs, site).map(|_| ())
+    }
+
+    /// [`Self::apply`] for a row that is known to be of the target kernel; gives what was written.
+    ///
+    /// # Errors
+    /// What the loader refuses, or an address that is missing; nothing is written then.
+    #[inline]
+    fn write(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &mut [u8],
+    ) -> Result<Option<Patch>, Fault> {
         check_room(row, site)?;
         check_late(row, facts, inputs.p, self.late_alignment())?;
         let patch = self.plan(row, facts, inputs, site)?;
         self.check_bytes(row, facts, site)?;
-        let Some(Patch { field, value }) = patch else {
-            return Ok(());
-        };
-        field.store(site, value, self.endian())
+        if let Some(Patch { field, value }) = patch {
+            field.store(site, value, self.endian())?;
+        }
+        Ok(patch)
+    }
+
+    /// Sizes what the loader adds to a module and edits the temporary copy
+    /// (`module_frob_arch_sections`).
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn reserve(
+        &self,
+        object: &mut Object<'_>,
+        configuration: &Configuration,
+    ) -> Result<Box<dyn Linkage>, KernelError> {
+        let _ = (object, configuration);
+        Ok(Box::new(Direct))
+    }
+
+    /// Applies a whole relocation table to memory, or takes it back, in its order; stops at the
+    /// first fault.
+    ///
+    /// # Errors
+    /// The entry and what is wrong with it; what stands before it has been written.
+    fn relocate(
+        &self,
+        table: &Table<'_, '_>,
+        turn: Turn,
+        linkage: &mut dyn Linkage,
+        memory: &mut Memory,
+        watch: Watch<'_>,
+    ) -> Result<(), Box<Stopped>> {
+        relocate(self, table, turn, linkage, memory, watch)
+    }
+
+    /// What the kernel logs and returns when it stops at a relocation.
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        let message = format!("{}: {fault}", at.module);
+        KernelError { errno: Errno::ENOEXEC, message }
+    }
+
+    /// Names of the vmlinux symbols whose addresses the loader writes into modules.
+    fn kernel_symbols(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Bytes in a page of memory (`PAGE_SIZE`), as distributions configure it.
+    fn page_size(&self) -> u64 {
+        4096
     }
 
     /// Takes a relocation back when its gate object goes, as the loader does. Most loaders leave

@@ -88,6 +88,16 @@ pub enum Fault {
     },
     /// The relocation needs an address that was not given.
     Missing(Anchor),
+    /// The symbol table has no symbol of this index; the loader reads whatever stands there.
+    NoSymbol {
+        /// The index.
+        index: u32,
+    },
+    /// The room that the loader has set aside for slots, stubs or veneers is used up.
+    NoRoom {
+        /// How many fit.
+        reserved: u64,
+    },
     /// The processor flags of the ELF header name another ABI.
     WrongAbi {
         /// `e_flags` as found.
@@ -142,6 +152,10 @@ impl fmt::Display for Fault {
                 write!(f, "relocation type {number} needs another kernel configuration")
             }
             Self::Missing(anchor) => write!(f, "the address of the {anchor} is not known"),
+            Self::NoSymbol { index } => write!(f, "the module has no symbol {index}"),
+            Self::NoRoom { reserved } => {
+                write!(f, "the loader has set room aside for {reserved} only")
+            }
             Self::WrongAbi { flags } => write!(f, "e_flags {flags:#x} name another ABI"),
         }
     }

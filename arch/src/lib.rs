@@ -27,6 +27,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -37,8 +38,13 @@ mod boot;
 mod consumed;
 mod fault;
 mod field;
+mod linkage;
+mod memory;
 mod notation;
+pub mod object;
 mod ppc64le;
+mod refusal;
+mod relocate;
 mod row;
 mod s390x;
 mod x86_64;
@@ -50,8 +56,13 @@ pub use boot::{BootImage, Magic, Payload};
 pub use consumed::ConsumedSection;
 pub use fault::{Anchor, Fault};
 pub use field::{Field, Form, Part};
+pub use linkage::{Anchors, Configuration, Direct, Linkage, Reference};
+pub use memory::{Extent, Memory, Region};
 pub use notation::Calculation;
+pub use object::{Object, Rela};
 pub use ppc64le::Ppc64le;
+pub use refusal::{At, Errno, KernelError};
+pub use relocate::{Applied, Stopped, Table, Turn, Watch};
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390x;
 pub use x86_64::X86_64;

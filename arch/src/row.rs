@@ -99,6 +99,26 @@ pub enum Calc {
     PltOffset,
 }
 
+impl Calc {
+    /// Whether a machine's loader may have to set up what the reference goes through.
+    #[must_use]
+    #[inline]
+    pub const fn may_detour(self) -> bool {
+        !matches!(
+            self,
+            Self::Nothing
+                | Self::Absolute
+                | Self::PageOffset
+                | Self::Relative
+                | Self::Toc
+                | Self::TocRelative
+                | Self::TocDistance
+                | Self::GotRelative
+                | Self::GotDistance
+        )
+    }
+}
+
 /// What the loader demands of the value before it is biased and shifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {

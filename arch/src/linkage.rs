@@ -1,0 +1,113 @@
+//! What a machine's loader adds to a module so that its references reach: GOT, PLT, stubs, veneers.
+//!
+//! Three steps, those of the kernel. [`Backend::reserve`] looks at the file and sets room aside
+//! (`module_frob_arch_sections`). Once everything has an address, [`Linkage::settle`] is told where.
+//! While relocations are applied, [`Linkage::provide`] gives each the slot or stub that it goes
+//! through, and makes it where the relocation is the first. Invariant: a linkage never writes
+//! outside of what was reserved; where the kernel would, that is a [`Fault`].
+//!
+//! [`Backend::reserve`]: crate::Backend::reserve
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use core::fmt::Debug;
+
+use crate::apply::{Facts, Inputs};
+use crate::fault::Fault;
+use crate::memory::Memory;
+use crate::object::{Object, Rela};
+use crate::row::{Features, Row};
+
+/// What a kernel's version, configuration and processor decide about the machine's loader.
+#[derive(Debug, Clone, Default)]
+pub struct Configuration {
+    /// What the kernel has.
+    pub features: Features,
+    /// Addresses of the vmlinux symbols that [`Backend::kernel_symbols`] names, as far as known.
+    ///
+    /// [`Backend::kernel_symbols`]: crate::Backend::kernel_symbols
+    pub symbols: BTreeMap<&'static str, u64>,
+    /// Offset of the kernel's TOC pointer in per-processor data (`offsetof(struct paca_struct,
+    /// kernel_toc)`), where a machine has that.
+    pub kernel_toc: Option<u16>,
+}
+
+/// The addresses that all relocations of a module share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Anchors {
+    /// The module's TOC pointer.
+    pub toc: Option<u64>,
+    /// The module's global offset table.
+    pub got: Option<u64>,
+}
+
+/// One relocation that may go through something.
+#[derive(Debug)]
+pub struct Reference<'a> {
+    /// What it means.
+    pub row: &'a Row,
+    /// What is known about it.
+    pub facts: &'a Facts<'a>,
+    /// The relocation.
+    pub rela: Rela,
+}
+
+/// What a machine's loader keeps for one module (`struct mod_arch_specific`).
+pub trait Linkage: Debug + Send + Sync {
+    /// Learns where everything is, after `move_module` and before the first relocation. The loader
+    /// may set values of symbols.
+    ///
+    /// # Errors
+    /// What makes the loader refuse.
+    fn settle(&mut self, object: &mut Object<'_>, memory: &Memory) -> Result<(), Fault> {
+        let _ = (object, memory);
+        Ok(())
+    }
+
+    /// What all relocations share, once it is settled.
+    fn anchors(&self) -> Anchors {
+        Anchors::default()
+    }
+
+    /// Puts the addresses that the relocation goes through into `inputs`, and writes slot, entry or
+    /// stub where that is new. Asked only about rows whose calculation may need it.
+    ///
+    /// # Errors
+    /// What makes the loader refuse, or damage memory.
+    fn provide(
+        &mut self,
+        reference: &Reference<'_>,
+        inputs: &mut Inputs,
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        let _ = (reference, inputs, memory);
+        Ok(())
+    }
+
+    /// Writes what `module_finalize` adds to the reserved room when all relocations are applied.
+    ///
+    /// # Errors
+    /// What makes the loader refuse, or damage memory.
+    fn finish(&mut self, object: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {
+        let _ = (object, memory);
+        Ok(())
+    }
+
+    /// How much of the reserved room is in use: bytes used and bytes reserved, everything together.
+    fn usage(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    /// A copy.
+    fn boxed_clone(&self) -> Box<dyn Linkage>;
+}
+
+/// Of a machine whose references all reach.
+#[derive(Debug, Clone, Copy)]
+pub struct Direct;
+
+impl Linkage for Direct {
+    fn boxed_clone(&self) -> Box<dyn Linkage> {
+        Box::new(*self)
+    }
+}

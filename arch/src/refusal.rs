@@ -1,0 +1,72 @@
+//! What the kernel says and returns when it refuses a module.
+
+use alloc::string::String;
+use core::fmt;
+
+/// An error number (`include/uapi/asm-generic/errno-base.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
+pub enum Errno {
+    /// 2: no such entry.
+    ENOENT,
+    /// 8: no executable format.
+    ENOEXEC,
+    /// 12: out of memory.
+    ENOMEM,
+    /// 14: bad address.
+    EFAULT,
+    /// 22: invalid argument.
+    EINVAL,
+}
+
+impl Errno {
+    /// The number, as a positive one.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::ENOENT => 2,
+            Self::ENOEXEC => 8,
+            Self::ENOMEM => 12,
+            Self::EFAULT => 14,
+            Self::EINVAL => 22,
+        }
+    }
+}
+
+/// The kernel's own refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelError {
+    /// What `init_module` returns.
+    pub errno: Errno,
+    /// The line in the kernel's log, with its prefix and without the time; empty where the kernel
+    /// says nothing.
+    pub message: String,
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            write!(f, "(the kernel says nothing) -{}", self.errno)
+        } else {
+            write!(f, "{} -{}", self.message, self.errno)
+        }
+    }
+}
+
+/// Which relocation the kernel's message is about.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// The module's name (`mod->name`).
+    pub module: &'a str,
+    /// Index of the relocation section.
+    pub section: usize,
+    /// Index of the entry in it.
+    pub entry: usize,
+    /// Relocation type.
+    pub kind: u32,
+    /// Name of the symbol.
+    pub symbol: &'a [u8],
+    /// The place's address.
+    pub place: u64,
+    /// The computed value (S + A − P or whatever the type computes), where it could be computed.
+    pub value: i64,
+}

@@ -1,0 +1,233 @@
+//! One relocation table, applied to memory in its order: the loop of `apply_relocate_add`.
+//!
+//! Rows are looked up in a table by number that is made once for each run, because a large module
+//! has millions of relocations. The loop stops at the first fault, as the kernel does.
+
+use alloc::boxed::Box;
+
+use crate::apply::{Facts, Inputs, Patch};
+use crate::backend::Backend;
+use crate::fault::Fault;
+use crate::field::outside;
+use crate::linkage::{Anchors, Linkage, Reference};
+use crate::memory::{Extent, Memory};
+use crate::object::{Rela, Symbol};
+use crate::row::{Calc, Row};
+
+/// One more than the greatest number of any machine's rows.
+const NUMBERS: usize = 320;
+/// Bytes of the longest field.
+const SHOWN: usize = 8;
+
+/// A relocation table and what it is applied to.
+#[derive(Debug, Clone, Copy)]
+pub struct Table<'a, 'o> {
+    /// The entries, in the machine's byte order.
+    pub entries: &'a [[u8; Rela::SIZE]],
+    /// The symbols by index, bound.
+    pub symbols: &'a [Symbol<'o>],
+    /// The section that is patched.
+    pub target: Extent,
+    /// What holds for all entries; name and place of the symbol are filled in for each.
+    pub facts: Facts<'a>,
+}
+
+/// One relocation as it was applied.
+#[derive(Debug, Clone, Copy)]
+pub struct Applied<'a> {
+    /// Index of the entry in its table.
+    pub entry: usize,
+    /// The relocation.
+    pub rela: Rela,
+    /// What it means.
+    pub row: &'static Row,
+    /// What it was computed from.
+    pub inputs: Inputs,
+    /// What was written; `None` where the loader writes nothing.
+    pub patch: Option<Patch>,
+    /// The bytes of the field as they were.
+    pub before: &'a [u8],
+    /// The bytes of the field as they are.
+    pub after: &'a [u8],
+}
+
+/// Where and why the loader stopped.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopped {
+    /// Index of the entry.
+    pub entry: usize,
+    /// The relocation.
+    pub rela: Rela,
+    /// What it would have been computed from, as far as that was known.
+    pub inputs: Inputs,
+    /// Why.
+    pub fault: Fault,
+}
+
+/// Whoever wants to know of each relocation.
+pub type Watch<'w> = Option<&'w mut dyn FnMut(&Applied<'_>)>;
+
+/// What is done with the places of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// They are written.
+    Apply,
+    /// They are taken back (`clear_relocate_add`).
+    Clear,
+}
+
+/// Applies or clears a table. Part of [`Backend`], so that the loop is compiled for each machine.
+pub(crate) fn relocate<B: Backend + ?Sized>(
+    backend: &B,
+    table: &Table<'_, '_>,
+    turn: Turn,
+    linkage: &mut dyn Linkage,
+    memory: &mut Memory,
+    mut watch: Watch<'_>,
+) -> Result<(), Box<Stopped>> {
+    let rows = rows(backend, &table.facts);
+    let anchors = linkage.anchors();
+    for (entry, bytes) in table.entries.iter().enumerate() {
+        let rela = Rela::read(bytes, backend.endian());
+        let mut inputs = Inputs::default();
+        let mut relocation = Relocation { backend, table, rela, anchors, inputs: &mut inputs };
+        let outcome = relocation.row(&rows).and_then(|row| match (turn, &mut watch) {
+            (Turn::Apply, None) => relocation.apply(row, linkage, memory).map(|_| ()),
+            (Turn::Apply, Some(watch)) => {
+                relocation.apply_watched(entry, row, linkage, memory, *watch)
+            }
+            (Turn::Clear, _) => relocation.clear(row, memory),
+        });
+        if let Err(fault) = outcome {
+            return Err(Box::new(Stopped { entry, rela, inputs, fault }));
+        }
+    }
+    Ok(())
+}
+
+/// The rows that the target kernel knows, by number.
+fn rows<B: Backend + ?Sized>(backend: &B, facts: &Facts<'_>) -> [Option<&'static Row>; NUMBERS] {
+    let mut rows = [None; NUMBERS];
+    for row in backend.rows().iter().filter(|row| row.when.holds(facts.features)) {
+        let slot = usize::try_from(row.number).ok().and_then(|number| rows.get_mut(number));
+        if let Some(slot) = slot {
+            *slot = Some(row);
+        }
+    }
+    rows
+}
+
+/// One entry on its way.
+struct Relocation<'r, 't, 'a, 'o, B: ?Sized> {
+    backend: &'r B,
+    table: &'t Table<'a, 'o>,
+    rela: Rela,
+    anchors: Anchors,
+    inputs: &'r mut Inputs,
+}
+
+impl<'o, B: Backend + ?Sized> Relocation<'_, '_, '_, 'o, B> {
+    #[inline]
+    fn row(&self, rows: &[Option<&'static Row>; NUMBERS]) -> Result<&'static Row, Fault> {
+        let number = usize::try_from(self.rela.kind).unwrap_or(usize::MAX);
+        match rows.get(number) {
+            Some(Some(row)) => Ok(row),
+            // Says which of the reasons it is.
+            _ => self.backend.known_row(self.rela.kind, &self.table.facts),
+        }
+    }
+
+    #[inline]
+    fn symbol(&self) -> Result<&Symbol<'o>, Fault> {
+        let index = self.rela.symbol;
+        let slot = usize::try_from(index).unwrap_or(usize::MAX);
+        self.table.symbols.get(slot).ok_or(Fault::NoSymbol { index })
+    }
+
+    /// Fills in the inputs; gives the place's offset in its section.
+    #[inline]
+    fn prepare(&mut self, symbol: &Symbol<'_>) -> Result<usize, Fault> {
+        let Extent { address, size, .. } = self.table.target;
+        *self.inputs = Inputs {
+            s: symbol.st_value,
+            a: self.rela.addend,
+            p: address.wrapping_add(self.rela.offset),
+            other: symbol.st_other,
+            toc: self.anchors.toc,
+            got: self.anchors.got,
+            got_slot: None,
+            plt: None,
+        };
+        let offset = usize::try_from(self.rela.offset).ok().filter(|offset| *offset <= size);
+        offset.ok_or_else(|| outside(1, 0))
+    }
+
+    #[inline]
+    fn apply(
+        &mut self,
+        row: &'static Row,
+        linkage: &mut dyn Linkage,
+        memory: &mut Memory,
+    ) -> Result<Option<Patch>, Fault> {
+        if row.calc == Calc::Nothing {
+            return Ok(None);
+        }
+        let symbol = *self.symbol()?;
+        let offset = self.prepare(&symbol)?;
+        let external = symbol.is_external();
+        let facts = Facts { symbol: symbol.name, external, ..self.table.facts };
+        if row.calc.may_detour() {
+            let reference = Reference { row, facts: &facts, rela: self.rela };
+            linkage.provide(&reference, self.inputs, memory)?;
+        }
+        let site = memory.bytes_mut(&self.table.target);
+        let site = site.get_mut(offset..).ok_or_else(|| outside(1, 0))?;
+        self.backend.write(row, &facts, self.inputs, site)
+    }
+
+    fn apply_watched(
+        &mut self,
+        entry: usize,
+        row: &'static Row,
+        linkage: &mut dyn Linkage,
+        memory: &mut Memory,
+        watch: &mut dyn FnMut(&Applied<'_>),
+    ) -> Result<(), Fault> {
+        let offset = usize::try_from(self.rela.offset).unwrap_or(usize::MAX);
+        let target = self.table.target;
+        let mut before = [0; SHOWN];
+        let shown = |memory: &Memory, to: &mut [u8; SHOWN]| {
+            let site = memory.bytes(&target).get(offset..).unwrap_or_default();
+            let length = site.len().min(SHOWN);
+            to.iter_mut().zip(site).for_each(|(to, from)| *to = *from);
+            length
+        };
+        shown(memory, &mut before);
+        let patch = self.apply(row, linkage, memory)?;
+        let mut after = [0; SHOWN];
+        let length = shown(memory, &mut after).min(patch.map_or(0, |patch| patch.field.size()));
+        watch(&Applied {
+            entry,
+            rela: self.rela,
+            row,
+            inputs: *self.inputs,
+            patch,
+            before: before.get(..length).unwrap_or_default(),
+            after: after.get(..length).unwrap_or_default(),
+        });
+        Ok(())
+    }
+
+    fn clear(&mut self, row: &'static Row, memory: &mut Memory) -> Result<(), Fault> {
+        if row.calc == Calc::Nothing {
+            return Ok(());
+        }
+        let symbol = *self.symbol()?;
+        let offset = self.prepare(&symbol)?;
+        let external = symbol.is_external();
+        let facts = Facts { symbol: symbol.name, external, ..self.table.facts };
+        let site = memory.bytes_mut(&self.table.target);
+        let site = site.get_mut(offset..).ok_or_else(|| outside(1, 0))?;
+        self.backend.clear(row, &facts, self.inputs, site)
+    }
+}

@@ -1,0 +1,88 @@
+//! From a file to memory: the steps of `load_module`.
+
+use klp_arch::object::SHT_NOBITS;
+use klp_arch::{Backend, Extent, Memory, Object, Region};
+
+use super::error::{LoadError, Stage};
+use super::object::Temporary;
+use super::{Bind, Kernel, Layout, Loaded, Placement, Refused, RegionKind, apply, bind, layout};
+use crate::elf::Module;
+
+/// Loads modules into the memory of one kernel.
+#[derive(Debug)]
+pub struct Loader<'k> {
+    /// The machine.
+    pub backend: &'static dyn Backend,
+    /// The kernel.
+    pub kernel: &'k Kernel,
+    /// Where regions go.
+    pub placement: &'k Placement,
+    /// Whether each relocation is recorded.
+    pub record: bool,
+}
+
+impl Loader<'_> {
+    /// Loads a module, up to the point where its init function would run.
+    ///
+    /// # Errors
+    /// [`Refused`], with what the kernel says.
+    pub fn load<'m>(
+        &self,
+        module: &'m Module<'m>,
+        known: &dyn Bind,
+    ) -> Result<Loaded<'m>, Refused> {
+        let mut temporary = Temporary::of(module);
+        let mut linkage = self
+            .backend
+            .reserve(&mut temporary.object, &self.kernel.configuration)
+            .map_err(|kernel| LoadError::new(Stage::Reserve, kernel))?;
+        let layout =
+            layout::layout(&mut temporary.object, temporary.percpu, self.backend, self.kernel);
+        let memory = move_module(&mut temporary.object, &layout, self.placement);
+        linkage
+            .settle(&mut temporary.object, &memory)
+            .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;
+        let percpu = self.placement.bases.get(&RegionKind::Percpu).copied().unwrap_or(0);
+        bind::bind(&mut temporary, self.backend, percpu, known)?;
+        let mut loaded = Loaded {
+            module,
+            backend: self.backend,
+            kernel: self.kernel.clone(),
+            temporary,
+            layout,
+            memory,
+            linkage,
+            relocations: Vec::new(),
+        };
+        loaded.apply(known, self.record)?;
+        let Loaded { linkage, temporary, memory, .. } = &mut loaded;
+        linkage
+            .finish(&temporary.object, memory)
+            .map_err(|fault| apply::refuse(Stage::Finish, temporary, fault))?;
+        Ok(loaded)
+    }
+}
+
+/// Allocates the regions and copies each section into its own (`move_module`).
+fn move_module(object: &mut Object<'_>, layout: &Layout, placement: &Placement) -> Memory {
+    let bases = placement.of(layout);
+    let regions = layout.regions.iter().zip(&bases).map(|(&(_, size), &base)| Region {
+        base,
+        bytes: vec![0; usize::try_from(size).unwrap_or(0)],
+    });
+    let mut memory = Memory { regions: regions.collect() };
+    for (section, place) in object.sections.iter_mut().zip(&layout.sections) {
+        let Some((kind, offset)) = *place else { continue };
+        let region = layout.regions.iter().position(|(k, _)| *k == kind);
+        let Some((region, base)) = region.and_then(|r| Some((r, *bases.get(r)?))) else { continue };
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let address = base.wrapping_add(offset);
+        let extent = Extent { region, offset: size(offset), size: size(section.sh_size), address };
+        if section.sh_type != SHT_NOBITS {
+            let to = memory.bytes_mut(&extent);
+            to.iter_mut().zip(&*section.body).for_each(|(to, from)| *to = *from);
+        }
+        section.extent = Some(extent);
+    }
+    memory
+}

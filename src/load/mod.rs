@@ -1,0 +1,27 @@
+//! The kernel's module loader, without the kernel: what will be in memory, at given addresses.
+//!
+//! [`Loader::load`] does to a module what `load_module` does: [`temporary`](object) copy, reserve
+//! (the back end), [`layout`], move, [`bind`], [`apply`]. The result is a [`Loaded`] module: regions
+//! of memory byte for byte, to which gates then come and go ([`gate`]). Nothing here knows a machine.
+//! Source: `kernel/module/main.c:load_module`, `kernel/livepatch/core.c`.
+
+mod apply;
+mod bind;
+mod error;
+mod gate;
+mod kernel;
+mod known;
+mod layout;
+mod loaded;
+mod loader;
+mod object;
+mod placement;
+
+pub use bind::{Bind, ExportedSymbol, Lookup};
+pub use error::{LoadError, Refused, Stage};
+pub use kernel::{Kernel, Layouts};
+pub use known::Known;
+pub use layout::{Layout, RegionKind};
+pub use loaded::{Loaded, Relocated};
+pub use loader::Loader;
+pub use placement::Placement;

@@ -1,0 +1,91 @@
+//! The temporary copy of a module, as `rewrite_section_headers` leaves it.
+
+use std::borrow::Cow;
+
+use klp_arch::Object;
+use klp_arch::object::{SHF_ALLOC, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, Section, Symbol};
+use scroll::Endian;
+
+use crate::elf::{Module, SymbolSection};
+
+/// Sections that are read where the file lies and never moved.
+const READ_IN_PLACE: [&[u8]; 4] =
+    [b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
+
+/// The percpu template.
+pub(super) const PERCPU: &[u8] = b".data..percpu";
+
+/// A module as the loader starts with it, and what it has found there.
+#[derive(Debug, Clone)]
+pub(super) struct Temporary<'data> {
+    pub(super) object: Object<'data>,
+    /// `mod->name`.
+    pub(super) name: String,
+    /// Index of the symbol table.
+    pub(super) symtab: usize,
+    /// Index of the percpu template.
+    pub(super) percpu: Option<usize>,
+    /// Whether `.modinfo` says `livepatch=`.
+    pub(super) livepatch: bool,
+}
+
+impl<'data> Temporary<'data> {
+    pub(super) fn of(module: &Module<'data>) -> Self {
+        let sections = module.sections().map(|section| {
+            let in_place = READ_IN_PLACE.contains(&section.name);
+            let flags = section.sh_flags.bits();
+            Section {
+                name: section.name,
+                sh_type: section.sh_type.0,
+                sh_flags: if in_place { flags & !SHF_ALLOC } else { flags },
+                sh_size: section.sh_size,
+                sh_info: section.sh_info,
+                sh_addralign: section.sh_addralign,
+                body: Cow::Borrowed(module.body(section.index)),
+                extent: None,
+            }
+        });
+        let mut sections: Vec<Section<'_>> = sections.collect();
+        // `find_pcpusec`: the first one that is loaded.
+        let percpu = sections.iter().position(|s| s.name == PERCPU && s.has(SHF_ALLOC));
+        if let Some(template) = percpu.and_then(|index| sections.get_mut(index)) {
+            template.sh_flags &= !SHF_ALLOC;
+        }
+        let symbols = module.symbols().map(|symbol| Symbol {
+            name: symbol.name,
+            st_value: symbol.st_value,
+            st_size: symbol.st_size,
+            st_shndx: section_index(symbol.section),
+            st_info: symbol.bind.0 << 4 | symbol.kind.0 & 0xf,
+            st_other: symbol.st_other,
+        });
+        let symbols = symbols.collect();
+        let modinfo = |key: &[u8]| module.modinfo().find(|(k, _)| *k == key).map(|(_, v)| v);
+        let name = modinfo(b"name").unwrap_or_default();
+        let object = Object {
+            big_endian: module.endian() == Endian::Big,
+            sections,
+            symbols,
+            ..Object::default()
+        };
+        Self {
+            object,
+            name: String::from_utf8_lossy(name).into_owned(),
+            symtab: usize::try_from(module.symtab().get()).unwrap_or(usize::MAX),
+            percpu,
+            livepatch: modinfo(b"livepatch").is_some(),
+        }
+    }
+}
+
+/// `st_shndx` as the kernel reads it: 16 bits, without extended indices.
+fn section_index(section: SymbolSection) -> u16 {
+    match section {
+        SymbolSection::Undefined => 0,
+        SymbolSection::Absolute => SHN_ABS,
+        SymbolSection::Common => SHN_COMMON,
+        SymbolSection::Livepatch => SHN_LIVEPATCH,
+        SymbolSection::Reserved(index) => index,
+        SymbolSection::Defined(index) => u16::try_from(index.get()).unwrap_or(u16::MAX),
+    }
+}
