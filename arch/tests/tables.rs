@@ -14,7 +14,7 @@ use klp_arch::{
 };
 use proptest::prelude::*;
 
-const SYMBOLS: usize = 6;
+const SYMBOLS: u32 = 6;
 const BYTES: usize = 96;
 
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     let near = -0x1_0000_i64..0x1_0000;
     let addend = prop_oneof![4 => near, 1 => any::<i64>()];
     // Some places lie at the end or behind it, some symbols do not exist.
-    let fields = (0..BYTES as u64 + 4, 0..SYMBOLS as u32 + 1, any::<usize>(), addend);
+    let fields = (0..BYTES as u64 + 4, 0..SYMBOLS + 1, any::<usize>(), addend);
     fields.prop_map(|(offset, symbol, row, addend)| Entry { offset, symbol, row, addend })
 }
 
@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn the_short_way_writes_what_the_long_way_writes(
         entries in proptest::collection::vec(entry(), 1..24),
-        symbols in proptest::collection::vec(symbol(), SYMBOLS),
+        symbols in proptest::collection::vec(symbol(), SYMBOLS as usize),
         base in prop_oneof![Just(0xffff_ffff_c000_0000_u64), any::<u64>()],
         bytes in prop_oneof![
             2 => Just(vec![0; BYTES]),
