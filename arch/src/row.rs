@@ -16,6 +16,9 @@ bitflags::bitflags! {
         const PCREL = 1;
         /// arm64: the Cortex-A53 erratum 843419 is worked around (`ARM64_WORKAROUND_843419`).
         const ERRATUM_843419 = 1 << 1;
+        /// Tables are sorted by the older heapsort: see [`Generation`](crate::sort::Generation).
+        /// Linux 6.1 has it, 6.12 and later have not.
+        const OLD_SORT = 1 << 2;
     }
 }
 
