@@ -16,12 +16,13 @@ mod loaded;
 mod loader;
 mod object;
 mod placement;
+mod symtab;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{LoadError, Refused, Stage};
 pub use kernel::{Kernel, Layouts};
 pub use known::Known;
-pub use layout::{Layout, RegionKind};
+pub use layout::{Layout, MEMORY_MAX, RegionKind};
 pub use loaded::{Loaded, Relocated};
 pub use loader::Loader;
 pub use placement::Placement;
