@@ -4,7 +4,7 @@
 
 use klp_arch::{Backend, Configuration};
 
-use super::RegionKind;
+use super::{Imports, Livepatching, RegionKind};
 
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,10 @@ pub struct Kernel {
     pub codetags_apart: bool,
     /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`).
     pub kallsyms_all: bool,
+    /// What modules may import (`resolve_symbol`).
+    pub imports: Imports,
+    /// How livepatches are handled (`klp_write_section_relocs`, `klp_resolve_symbols`).
+    pub livepatching: Livepatching,
     /// What the machine's part of the loader wants to know.
     pub configuration: Configuration,
 }
@@ -71,6 +75,8 @@ impl Kernel {
             exit_is_init: false,
             codetags_apart: false,
             kallsyms_all: true,
+            imports: Imports::default(),
+            livepatching: Livepatching::default(),
             configuration: Configuration::default(),
         }
     }
