@@ -17,6 +17,7 @@ mod loader;
 mod object;
 mod placement;
 mod symtab;
+mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{LoadError, Refused, Stage};
@@ -25,4 +26,4 @@ pub use known::Known;
 pub use layout::{Layout, MEMORY_MAX, RegionKind};
 pub use loaded::{Loaded, Relocated};
 pub use loader::Loader;
-pub use placement::Placement;
+pub use placement::{Part, Placement};
