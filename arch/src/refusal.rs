@@ -6,6 +6,8 @@ use core::fmt;
 /// An error number (`include/uapi/asm-generic/errno-base.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
 pub enum Errno {
+    /// 1: not permitted.
+    EPERM,
     /// 2: no such entry.
     ENOENT,
     /// 8: no executable format.
@@ -23,6 +25,7 @@ impl Errno {
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
+            Self::EPERM => 1,
             Self::ENOENT => 2,
             Self::ENOEXEC => 8,
             Self::ENOMEM => 12,

@@ -14,6 +14,7 @@
 //! Sources: `arch/x86/kernel/module.c`; *System V Application Binary Interface, AMD64 Architecture
 //! Processor Supplement*, "Relocation".
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -25,6 +26,7 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
+use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Row};
 
 /// The x86_64 back end.
@@ -86,6 +88,11 @@ impl Backend for X86_64 {
         }
     }
 
+    // `MODULES_VADDR`, `MODULES_END`.
+    fn module_area(&self) -> core::ops::Range<u64> {
+        0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000
+    }
+
     fn rows(&self) -> &'static [Row] {
         &ROWS
     }
@@ -106,6 +113,34 @@ impl Backend for X86_64 {
         let source = "kernel/module/main.c:ignore_undef_symbol";
         let ignored = LoaderSymbol { rule: NameRule::Ignored, source };
         (name == b"_GLOBAL_OFFSET_TABLE_").then_some(ignored)
+    }
+
+    fn clears_relocations(&self) -> bool {
+        true
+    }
+
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        let At { module, section, entry, kind, place, value, .. } = *at;
+        let message = match *fault {
+            // Type, place and value as the kernel prints them: `%d`, `%lx`, `%llx`.
+            Fault::Overflow { value, .. } => format!(
+                "module: overflow in relocation type {kind} val {value:x} sec {section} idx {entry}\n\
+                 module: `{module}' likely not compiled with -mcmodel=kernel"
+            ),
+            Fault::SiteNotZero { .. } => format!(
+                "module: x86/modules: Invalid relocation target, existing value is nonzero for sec \
+                 {section}, idx {entry}, type {kind}, loc {place:x}, val {value:x}"
+            ),
+            Fault::SiteChanged { .. } => format!(
+                "module: x86/modules: Invalid relocation target, existing value does not match \
+                 expected value for sec {section}, idx {entry}, type {kind}, loc {place:x}, val {value:x}"
+            ),
+            Fault::UnknownType { number } | Fault::NotOnThisKernel { number } => {
+                format!("module: {module}: Unknown rela relocation: {number}")
+            }
+            _ => format!("{module}: {fault}"),
+        };
+        KernelError { errno: Errno::ENOEXEC, message }
     }
 
     fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {

@@ -1,14 +1,23 @@
 //! Relocations at load: plain ones and those of vmlinux, in the order of sections
-//! (`apply_relocations`).
+//! (`apply_relocations`), and the way from one table to the machine.
+//!
+//! Invariant: the first error ends it, and what was written before stays. Sources:
+//! `kernel/module/main.c:apply_relocations`, `kernel/livepatch/core.c:klp_write_section_relocs`.
 
-use klp_arch::object::{SHF_ALLOC, SHF_RELA_LIVEPATCH, SHF_WRITE, SHT_RELA};
-use klp_arch::{Applied, At, Errno, Facts, Fault, KernelError, Table, Turn};
+use klp_arch::object::{SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_RELA};
+use klp_arch::{
+    Applied, At, Errno, Extent, Facts, Fault, Inputs, KernelError, Rela, Stopped, Table, Turn,
+};
 
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
-use super::{Bind, Loaded, Refused, Relocated};
-use crate::elf::{Rela, SectionIndex, SymbolIndex};
-use crate::klp::{KlpSection, ObjectName, Sites};
+use super::resolve::VMLINUX;
+use super::{Bind, Loaded, Refused, Relocated, scan};
+use crate::elf::{self, SectionIndex, SymbolIndex};
+use crate::klp::{Site, Sites};
+
+/// `SHT_REL`.
+const SHT_REL: u32 = 9;
 
 /// A refusal that is about no relocation.
 pub(super) fn refuse(stage: Stage, temporary: &Temporary<'_>, fault: Fault) -> LoadError {
@@ -17,47 +26,87 @@ pub(super) fn refuse(stage: Stage, temporary: &Temporary<'_>, fault: Fault) -> L
     LoadError { fault: Some(fault), ..LoadError::new(stage, kernel) }
 }
 
+/// What the kernel does with a section at load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtLoad {
+    /// A klp section for this target; the gate decides.
+    Klp(usize),
+    /// A plain table for this target.
+    Rela(usize),
+    /// A table without addends.
+    Rel,
+    /// Nothing.
+    PassedOver,
+}
+
 impl Loaded<'_> {
     /// Applies what is applied before init runs.
-    pub(super) fn apply(&mut self, known: &dyn Bind, record: bool) -> Result<(), Refused> {
+    pub(super) fn apply(&mut self, known: &dyn Bind) -> Result<(), Refused> {
         for index in 1..self.temporary.object.sections.len() {
-            let Some((target, klp)) = self.table(index) else { continue };
-            if klp {
-                let gate = self.gate(index)?;
-                if !gate.is_vmlinux() {
-                    continue;
+            match self.at_load(index) {
+                AtLoad::PassedOver => {}
+                AtLoad::Rela(target) => {
+                    self.relocate(index, target, Turn::Apply, Stage::Apply)?;
                 }
-                self.resolve(index, &gate, known)?;
+                AtLoad::Rel => {
+                    let name = &self.temporary.name;
+                    let message = format!("module {name}: REL relocation unsupported");
+                    let kernel = KernelError { errno: Errno::ENOEXEC, message };
+                    return Err(LoadError::new(Stage::Apply, kernel).into());
+                }
+                AtLoad::Klp(target) => {
+                    if self.gate(Stage::Apply, index)? == VMLINUX {
+                        self.resolve(Stage::Apply, index, VMLINUX, known)?;
+                        self.relocate(index, target, Turn::Apply, Stage::Apply)?;
+                    }
+                }
             }
-            self.relocate(index, target, Turn::Apply, false, record)?;
         }
         Ok(())
     }
 
-    /// The section that a table patches, if the kernel applies it at load, and whether it is a klp
-    /// one.
-    fn table(&self, index: usize) -> Option<(usize, bool)> {
-        let object = &self.temporary.object;
-        let table = object.sections.get(index)?;
-        let target = usize::try_from(table.sh_info).ok()?;
-        let patched = object.sections.get(target)?;
-        let percpu = self.temporary.percpu == Some(target) && self.kernel.relocates_percpu;
-        if !patched.has(SHF_ALLOC) && !percpu {
-            return None;
+    fn at_load(&self, index: usize) -> AtLoad {
+        let sections = &self.temporary.object.sections;
+        let Some(table) = sections.get(index) else { return AtLoad::PassedOver };
+        let target = usize::try_from(table.sh_info).unwrap_or(usize::MAX);
+        let Some(patched) = sections.get(target) else { return AtLoad::PassedOver };
+        let percpu = target != 0 && self.temporary.percpu == Some(target);
+        if !(patched.has(SHF_ALLOC) || percpu && self.kernel.relocates_percpu) {
+            return AtLoad::PassedOver;
         }
-        let klp = table.has(SHF_RELA_LIVEPATCH);
-        (klp || table.sh_type == SHT_RELA).then_some((target, klp))
+        match table.sh_type {
+            _ if table.has(SHF_RELA_LIVEPATCH) => AtLoad::Klp(target),
+            SHT_REL => AtLoad::Rel,
+            SHT_RELA => AtLoad::Rela(target),
+            _ => AtLoad::PassedOver,
+        }
     }
 
-    /// The gate that a klp section's name tells.
-    pub(super) fn gate(&self, index: usize) -> Result<ObjectName, LoadError> {
-        let name = self.temporary.object.sections.get(index).map_or(&b""[..], |s| s.name);
-        let name = String::from_utf8_lossy(name);
-        let gate = name.parse::<KlpSection>().map(|klp| klp.gate);
-        gate.map_err(|_| {
+    /// Whether a table that has entries for something loaded is passed over at load.
+    pub(super) fn is_passed_over(&self, index: usize) -> bool {
+        self.at_load(index) == AtLoad::PassedOver
+    }
+
+    /// The gate that a klp section's name tells, as the kernel reads it.
+    pub(super) fn gate(&self, stage: Stage, index: usize) -> Result<Vec<u8>, LoadError> {
+        let name = self.section_name(index);
+        scan::gate(name).map(<[u8]>::to_vec).ok_or_else(|| {
+            let name = String::from_utf8_lossy(name);
             let message = format!("livepatch: section {name} has an incorrectly formatted name");
-            LoadError::new(Stage::Apply, KernelError { errno: Errno::EINVAL, message })
+            LoadError::new(stage, KernelError { errno: Errno::EINVAL, message })
         })
+    }
+
+    /// Where a relocation is, for messages.
+    pub(super) fn site(&self, index: usize, entry: usize, rela: Rela) -> Site {
+        let rela = elf::Rela {
+            offset: rela.offset,
+            symbol: SymbolIndex::new(rela.symbol),
+            kind: rela.kind,
+            addend: rela.addend,
+        };
+        let section = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
+        Sites::new(self.module, self.backend).describe(section, entry, rela)
     }
 
     /// Applies one table, or takes it back.
@@ -66,26 +115,23 @@ impl Loaded<'_> {
         index: usize,
         target: usize,
         turn: Turn,
-        late: bool,
-        record: bool,
+        stage: Stage,
     ) -> Result<(), Refused> {
+        let late = stage == Stage::Gate;
+        let writable = self.is_writable(target);
         let object = &self.temporary.object;
         let Some((section, patched)) = object.sections.get(index).zip(object.sections.get(target))
         else {
             return Ok(());
         };
-        let Some(extent) = patched.extent else { return Ok(()) };
-        let facts = Facts {
-            late,
-            writable: patched.has(SHF_WRITE),
-            features: self.kernel.configuration.features,
-            ..Facts::default()
-        };
+        // What is empty has no place in memory: every relocation is outside of it.
+        let nowhere = Extent { region: usize::MAX, offset: 0, size: 0, address: 0 };
+        let features = self.kernel.configuration.features;
         let table = Table {
             entries: section.body.as_chunks().0,
             symbols: &object.symbols,
-            target: extent,
-            facts,
+            target: patched.extent.unwrap_or(nowhere),
+            facts: Facts { late, writable, features, ..Facts::default() },
         };
         let relocations = &mut self.relocations;
         let mut note = |applied: &Applied<'_>| {
@@ -100,33 +146,33 @@ impl Loaded<'_> {
                 after: applied.after.to_vec(),
             });
         };
-        let watch: klp_arch::Watch<'_> = if record { Some(&mut note) } else { None };
+        let watch: klp_arch::Watch<'_> = if self.record { Some(&mut note) } else { None };
         let linkage = &mut *self.linkage;
         let done = self.backend.relocate(&table, turn, linkage, &mut self.memory, watch);
-        done.map_err(|stopped| {
-            let symbol = usize::try_from(stopped.rela.symbol).ok();
-            let symbol = symbol.and_then(|slot| object.symbols.get(slot));
-            let at = At {
-                module: &self.temporary.name,
-                section: index,
-                entry: stopped.entry,
-                kind: stopped.rela.kind,
-                symbol: symbol.map_or(b"", |symbol| symbol.name),
-                place: stopped.inputs.p,
-                value: 0,
-            };
-            let kernel = self.backend.kernel_error(&at, &stopped.fault);
-            let rela = Rela {
-                offset: stopped.rela.offset,
-                symbol: SymbolIndex::new(stopped.rela.symbol),
-                kind: stopped.rela.kind,
-                addend: stopped.rela.addend,
-            };
-            let section = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
-            let site = Sites::new(self.module, self.backend).describe(section, stopped.entry, rela);
-            let stage = if late { Stage::Gate } else { Stage::Apply };
-            let (site, fault) = (Some(Box::new(site)), Some(stopped.fault));
-            Refused::from(LoadError { stage, kernel, site, fault })
-        })
+        done.map_err(|stopped| self.stopped(stage, index, &stopped).into())
+    }
+
+    /// What the kernel says of a relocation at which it has stopped.
+    fn stopped(&self, stage: Stage, index: usize, stopped: &Stopped) -> LoadError {
+        let Stopped { entry, rela, inputs, fault } = *stopped;
+        let symbol = usize::try_from(rela.symbol).ok();
+        let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
+        let at = At {
+            module: &self.temporary.name,
+            section: index,
+            entry,
+            kind: rela.kind,
+            symbol: symbol.map_or(b"", |symbol| symbol.name),
+            place: inputs.p,
+            value: self.value(rela.kind, &inputs),
+        };
+        let kernel = self.backend.kernel_error(&at, &fault);
+        let site = Some(Box::new(self.site(index, entry, rela)));
+        LoadError { site, ..LoadError::stopped(stage, kernel, fault) }
+    }
+
+    fn value(&self, kind: u32, inputs: &Inputs) -> i64 {
+        let row = self.backend.row(kind);
+        row.and_then(|row| klp_arch::apply::compute(row, inputs).ok()).unwrap_or(0)
     }
 }

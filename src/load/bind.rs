@@ -1,11 +1,20 @@
-//! What every symbol's value becomes (`simplify_symbols`, `klp_resolve_symbols`).
+//! What every symbol's value becomes (`simplify_symbols`).
+//!
+//! Who knows the running kernel answers through [`Bind`]. Invariant: every symbol is looked at, also
+//! behind one that is refused, and the errors stand in the order of symbols: the last one is what
+//! `init_module` returns. Source: `kernel/module/main.c`.
 
-use klp_arch::object::{SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF};
+use klp_arch::object::{SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF};
 use klp_arch::{Backend, Errno, KernelError};
 
 use super::error::{LoadError, Stage};
+use super::importer::{Importer, Imports};
 use super::object::Temporary;
+use crate::elf::Module;
 use crate::klp::{KlpSymbol, ObjectName};
+
+/// `STB_WEAK`.
+const STB_WEAK: u8 = 2;
 
 /// A symbol that the kernel, or a module of it, exports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +36,7 @@ pub struct ExportedSymbol {
 pub enum Lookup {
     /// The one symbol, at this address.
     Found(u64),
-    /// No symbol of this name.
+    /// No symbol of this name, or one at address 0.
     NotFound,
     /// Position 0, but several symbols of this name.
     Ambiguous,
@@ -46,53 +55,109 @@ pub trait Bind {
     fn find(&self, symbol: &KlpSymbol) -> Lookup;
 }
 
-/// Gives every symbol its value.
+/// Whether the module was built for this kernel's `struct module`, which is checked before anything.
+pub(super) fn check_layout(
+    module: &Module<'_>,
+    temporary: &Temporary<'_>,
+    imports: Imports,
+    known: &dyn Bind,
+) -> Result<(), LoadError> {
+    let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
+    importer.check_layout(known).map_err(|kernel| LoadError::new(Stage::Validate, kernel))
+}
+
+/// Gives every symbol its value. `percpu` is the address of the module's percpu memory.
 pub(super) fn bind(
+    module: &Module<'_>,
     temporary: &mut Temporary<'_>,
     backend: &dyn Backend,
+    imports: Imports,
     percpu: u64,
     known: &dyn Bind,
 ) -> Result<(), Vec<LoadError>> {
-    let sections: Vec<u64> =
-        temporary.object.sections.iter().map(klp_arch::object::Section::address).collect();
-    let mut errors = Vec::new();
-    for symbol in temporary.object.symbols.iter_mut().skip(1) {
-        let name = String::from_utf8_lossy(symbol.name);
-        let refuse = |errno, message| LoadError::new(Stage::Bind, KernelError { errno, message });
+    let refuse = |kernel| LoadError::new(Stage::Bind, kernel);
+    let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
+    importer.check_namespaces().map_err(|kernel| vec![refuse(kernel)])?;
+    let sections = temporary.object.sections.iter().enumerate();
+    let sections = sections.map(|(index, section)| match temporary.percpu {
+        Some(template) if template == index => percpu,
+        _ => section.address(),
+    });
+    let context = Context {
+        name: &temporary.name,
+        importer: &importer,
+        backend,
+        sections: &sections.collect::<Vec<u64>>(),
+        known,
+    };
+    let (mut values, mut errors) = (Vec::with_capacity(temporary.object.symbols.len()), Vec::new());
+    // Symbol 0 is none.
+    for symbol in temporary.object.symbols.iter().skip(1) {
+        values.push(context.value(symbol).unwrap_or_else(|kernel| {
+            errors.push(refuse(kernel));
+            symbol.st_value
+        }));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let symbols = temporary.object.symbols.iter_mut().zip(values).skip(1);
+    symbols.for_each(|(symbol, value)| symbol.st_value = value);
+    Ok(())
+}
+
+/// What a value is made from.
+struct Context<'c> {
+    name: &'c str,
+    importer: &'c Importer<'c>,
+    backend: &'c dyn Backend,
+    /// The address of each section.
+    sections: &'c [u64],
+    known: &'c dyn Bind,
+}
+
+impl Context<'_> {
+    fn value(&self, symbol: &klp_arch::object::Symbol<'_>) -> Result<u64, KernelError> {
+        let module = self.name;
+        let refuse = |errno, message| Err(KernelError { errno, message });
+        let name = || String::from_utf8_lossy(symbol.name);
         match symbol.st_shndx {
-            SHN_ABS | SHN_LIVEPATCH => {}
-            SHN_COMMON if symbol.name.starts_with(b"__gnu_lto") => {}
+            SHN_ABS | SHN_LIVEPATCH => Ok(symbol.st_value),
+            SHN_COMMON if symbol.name.starts_with(b"__gnu_lto") => Ok(symbol.st_value),
             SHN_COMMON => {
-                let message = format!("{}: please compile with -fno-common", temporary.name);
-                errors.push(refuse(Errno::ENOEXEC, message));
+                refuse(Errno::ENOEXEC, format!("{module}: please compile with -fno-common"))
             }
-            SHN_UNDEF => match known.export(&name) {
-                Some(exported) => symbol.st_value = exported.address,
-                None if symbol.bind() == 2 => {}
-                None if backend.loader_symbol(symbol.name).is_some_and(|s| s.needs_no_export()) => {
+            SHN_UNDEF => match self.importer.resolve(symbol.name, self.known) {
+                Ok(Some(address)) => Ok(address),
+                Ok(None) if symbol.bind() == STB_WEAK || self.is_ignored(symbol.name) => {
+                    Ok(symbol.st_value)
                 }
-                None => {
-                    let message = format!("{}: Unknown symbol {name} (err -2)", temporary.name);
-                    errors.push(refuse(Errno::ENOENT, message));
+                Ok(None) => {
+                    let (name, errno) = (name(), Errno::ENOENT);
+                    let number = errno.number();
+                    refuse(errno, format!("{module}: Unknown symbol {name} (err -{number})"))
+                }
+                Err(KernelError { errno, message }) => {
+                    let line = if message.is_empty() { message } else { message + "\n" };
+                    let (name, number) = (name(), errno.number());
+                    refuse(errno, format!("{line}{module}: Unknown symbol {name} (err -{number})"))
                 }
             },
-            index if index < SHN_LORESERVE && usize::from(index) < sections.len() => {
-                let index = usize::from(index);
-                let base = if temporary.percpu == Some(index) {
-                    percpu
-                } else {
-                    sections.get(index).copied().unwrap_or(0)
-                };
-                symbol.st_value = symbol.st_value.wrapping_add(base);
-            }
-            index => {
-                let (module, max) = (&temporary.name, sections.len().saturating_sub(1));
-                let message = format!(
-                    "{module}: Symbol {name} has an invalid section index {index} (max {max})"
-                );
-                errors.push(refuse(Errno::ENOEXEC, message));
-            }
+            index => match self.sections.get(usize::from(index)) {
+                Some(base) => Ok(symbol.st_value.wrapping_add(*base)),
+                None => {
+                    let (name, max) = (name(), self.sections.len().saturating_sub(1));
+                    let message = format!(
+                        "{module}: Symbol {name} has an invalid section index {index} (max {max})"
+                    );
+                    refuse(Errno::ENOEXEC, message)
+                }
+            },
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+
+    /// `ignore_undef_symbol`, and what the machine's loader has defined by itself.
+    fn is_ignored(&self, name: &[u8]) -> bool {
+        self.backend.loader_symbol(name).is_some_and(|symbol| symbol.needs_no_export())
+    }
 }

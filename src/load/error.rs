@@ -1,8 +1,13 @@
-//! Why a module would not load.
+//! Why a module would not load, or would load and be wrong.
+//!
+//! A [`LoadError`] is one objection, the kernel's own or ours where the kernel does not notice:
+//! [`Consequence`] says which. Invariant: `kernel` is there exactly where the kernel refuses or warns;
+//! where it does not, `explanation` says what happens.
 
-use klp_arch::{Fault, KernelError};
+use klp_arch::{Errno, Fault, KernelError};
 
 use crate::klp::Site;
+use crate::klp::rules::Consequence;
 
 /// What the loader was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
@@ -20,18 +25,23 @@ pub enum Stage {
     Apply,
     /// What follows relocation (`module_finalize`).
     Finish,
-    /// Writing relocations of an object that arrives (`klp_init_object_loaded`).
+    /// Writing relocations of an object that arrives (`klp_init_object_loaded`), or taking them back
+    /// (`klp_cleanup_module_patches_limited`).
     Gate,
 }
 
-/// One objection of the kernel.
+/// One objection.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{}{kernel}", .site.as_ref().map_or_else(String::new, |site| format!("{site}: ")))]
+#[error("{}", self.text())]
 pub struct LoadError {
     /// What the loader was doing.
     pub stage: Stage,
-    /// What the kernel logs and returns.
-    pub kernel: KernelError,
+    /// What comes of it: refused by the kernel, without effect, or damage.
+    pub consequence: Consequence,
+    /// What the kernel logs, a line or two, and returns; `None` where it does not notice.
+    pub kernel: Option<KernelError>,
+    /// What happens, where the kernel does not say so.
+    pub explanation: Option<String>,
     /// The relocation, where it is about one.
     pub site: Option<Box<Site>>,
     /// What the back end found, where it is about a place.
@@ -39,15 +49,81 @@ pub struct LoadError {
 }
 
 impl LoadError {
+    /// The kernel's own refusal.
     pub(super) fn new(stage: Stage, kernel: KernelError) -> Self {
-        Self { stage, kernel, site: None, fault: None }
+        Self {
+            stage,
+            consequence: Consequence::Refused,
+            kernel: Some(kernel),
+            explanation: None,
+            site: None,
+            fault: None,
+        }
+    }
+
+    /// What the kernel does not notice.
+    pub(super) fn unnoticed(stage: Stage, consequence: Consequence, explanation: String) -> Self {
+        let explanation = Some(explanation);
+        Self { stage, consequence, kernel: None, explanation, site: None, fault: None }
+    }
+
+    /// Where the loader stopped at a relocation, and what the kernel would say there.
+    pub(super) fn stopped(stage: Stage, kernel: KernelError, fault: Fault) -> Self {
+        match unnoticed(&fault) {
+            None => Self { fault: Some(fault), ..Self::new(stage, kernel) },
+            Some(consequence) => {
+                let error = Self::unnoticed(stage, consequence, fault.to_string());
+                Self { fault: Some(fault), ..error }
+            }
+        }
+    }
+
+    /// What the kernel says after it, too.
+    pub(super) fn says(&mut self, line: &str) {
+        if let Some(kernel) = &mut self.kernel {
+            let separator = if kernel.message.is_empty() { "" } else { "\n" };
+            kernel.message = format!("{}{separator}{line}", kernel.message);
+        }
+    }
+
+    fn text(&self) -> String {
+        let site = self.site.as_ref().map_or_else(String::new, |site| format!("{site}: "));
+        let kernel = self.kernel.as_ref().map(ToString::to_string);
+        let ours = self.explanation.as_ref().map(|why| match self.consequence {
+            Consequence::Refused => why.clone(),
+            consequence => format!("{why} [{consequence}]"),
+        });
+        let texts: Vec<String> = kernel.into_iter().chain(ours).collect();
+        format!("{site}{}", texts.join("; "))
     }
 }
 
-/// Everything that the kernel objects to before it gives up.
+/// What comes of a fault that the kernel does not look for.
+fn unnoticed(fault: &Fault) -> Option<Consequence> {
+    match fault {
+        // It writes, or reads, wherever that leads; or its store faults.
+        Fault::PlaceOutside { .. } | Fault::NoSymbol { .. } | Fault::ReadOnly => {
+            Some(Consequence::Corrupted)
+        }
+        Fault::MisalignedPlace { .. } => Some(Consequence::Ignored),
+        _ => None,
+    }
+}
+
+/// Everything that the kernel objects to before it gives up, in its order.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Refused(pub Vec<LoadError>);
+
+impl Refused {
+    /// What `init_module` returns: the last error wins (`simplify_symbols`). `None` where the kernel
+    /// does not refuse but damages memory or leaves something out.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        let refusing = self.0.iter().rev().find(|e| e.consequence == Consequence::Refused);
+        Some(refusing?.kernel.as_ref()?.errno)
+    }
+}
 
 impl From<LoadError> for Refused {
     fn from(error: LoadError) -> Self {
@@ -58,5 +134,31 @@ impl From<LoadError> for Refused {
 impl From<Vec<LoadError>> for Refused {
     fn from(errors: Vec<LoadError>) -> Self {
         Self(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: Errno) -> LoadError {
+        LoadError::new(Stage::Bind, KernelError { errno, message: "m: no".into() })
+    }
+
+    #[test]
+    fn the_last_error_is_what_insmod_sees() {
+        let both = Refused(vec![refused(Errno::ENOEXEC), refused(Errno::ENOENT)]);
+        assert_eq!(both.errno(), Some(Errno::ENOENT));
+        assert_eq!(both.to_string(), "m: no -ENOEXEC\nm: no -ENOENT");
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_notice_has_no_errno_and_says_what_happens() {
+        let fault = Fault::NoSymbol { index: 7 };
+        let kernel = KernelError { errno: Errno::ENOEXEC, message: String::new() };
+        let error = LoadError::stopped(Stage::Apply, kernel, fault);
+        assert_eq!(error.kernel, None);
+        assert_eq!(error.to_string(), "the module has no symbol 7 [corrupted]");
+        assert_eq!(Refused::from(error).errno(), None);
     }
 }

@@ -1,80 +1,182 @@
-//! Objects that come and go: klp relocations behind their gates
-//! (`klp_init_object_loaded`, `klp_cleanup_module_patches_limited`).
+//! Objects that come and go: klp relocations behind their gates.
+//!
+//! A gate arrives when its object is loaded (`klp_module_coming`), or when the livepatch is enabled and
+//! it is there already (`klp_enable_patch`); the kernel goes by the section headers that it has saved
+//! and checks nothing. What it would write where nothing of the module lies any more is an error here.
+//! Invariant: what was written before an error stays. Source: `kernel/livepatch/core.c`.
 
-use klp_arch::object::{SHF_RELA_LIVEPATCH, SHN_LIVEPATCH};
 use std::collections::BTreeSet;
 
-use klp_arch::{Errno, KernelError};
+use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
+use klp_arch::{Errno, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
-use super::{Bind, Loaded, Lookup, Refused};
-use crate::klp::{KlpSymbol, ObjectName};
+use super::{Bind, Loaded, Refused, RegionKind, scan};
+use crate::klp::{Consequence, ObjectName};
+
+/// What differs between kernels in livepatching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Livepatching {
+    /// Whether relocations are taken back when their object goes, on machines that do so (since Linux
+    /// 6.3, `clear_relocate_add`).
+    pub clears: bool,
+    /// Whether the message about a symbol that is not marked says which relocation it is.
+    pub says_where: bool,
+}
+
+impl Default for Livepatching {
+    /// The newest known kernel.
+    fn default() -> Self {
+        Self { clears: true, says_where: true }
+    }
+}
+
+/// `SHF_RO_AFTER_INIT` (`include/uapi/linux/elf.h`), set while the module is laid out.
+const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
+/// Names of sections that get it (`module_mark_ro_after_init`).
+const RO_AFTER_INIT: [&[u8]; 2] = [b".data..ro_after_init", b"__jump_table"];
 
 impl Loaded<'_> {
     /// The objects that klp relocations of this module wait for, vmlinux not among them.
     #[must_use]
     pub fn gates(&self) -> BTreeSet<ObjectName> {
-        let sections = self.temporary.object.sections.iter().enumerate();
-        let klp = sections.filter(|(_, section)| section.has(SHF_RELA_LIVEPATCH));
-        let gates = klp.filter_map(|(index, _)| self.gate(index).ok());
-        gates.filter(|gate| !gate.is_vmlinux()).collect()
+        let sections = self.klp_sections();
+        let gates = sections.filter_map(|index| scan::gate(self.section_name(index)));
+        gates.filter_map(scan::object).filter(|gate| !gate.is_vmlinux()).collect()
     }
 
-    /// The module's init function has run: what is freed then cannot be written any more.
-    pub fn free_init(&mut self) {}
+    /// The module's init function has run: what is freed then cannot be written any more. A gate that
+    /// arrives before was there when the livepatch was enabled.
+    pub fn free_init(&mut self) {
+        self.init_freed = true;
+    }
 
     /// An object has been loaded: the relocations behind its gate are written.
     ///
     /// # Errors
-    /// [`Refused`]: what the kernel says while it refuses the object.
+    /// [`Refused`]: what the kernel says while it refuses the object, or, before
+    /// [`free_init`](Self::free_init), the livepatch; or what it would damage. What was written stays.
     pub fn gate_arrives(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
-        let _ = (gate, known);
-        Ok(())
+        self.arrive(gate, known).map_err(|mut refused| {
+            if self.init_freed
+                && let Some(error) = refused.0.last_mut()
+                && let Some(errno) = error.kernel.as_ref().map(|kernel| kernel.errno.number())
+            {
+                let patch = &self.temporary.name;
+                error.says(&format!(
+                    "livepatch: failed to initialize patch '{patch}' for module '{gate}' (-{errno})"
+                ));
+                error.says(&format!(
+                    "livepatch: patch '{patch}' failed for module '{gate}', refusing to load module \
+                     '{gate}'"
+                ));
+            }
+            refused
+        })
     }
 
-    /// An object goes: the relocations behind its gate are taken back, where the machine does so.
-    ///
-    /// # Errors
-    /// [`Refused`]: what the kernel warns of.
-    pub fn gate_leaves(&mut self, gate: &ObjectName) -> Result<(), Refused> {
-        let _ = gate;
-        Ok(())
-    }
-
-    /// Gives the symbols that a klp table names their values (`klp_resolve_symbols`).
-    pub(super) fn resolve(
-        &mut self,
-        index: usize,
-        gate: &ObjectName,
-        known: &dyn Bind,
-    ) -> Result<(), LoadError> {
-        let _ = gate;
-        let relas: Vec<_> = self.temporary.object.relas(index).collect();
-        for rela in relas {
-            let slot = usize::try_from(rela.symbol).unwrap_or(usize::MAX);
-            let Some(symbol) = self.temporary.object.symbols.get_mut(slot) else { continue };
-            let name = String::from_utf8_lossy(symbol.name);
-            let refuse = |message| {
-                LoadError::new(Stage::Apply, KernelError { errno: Errno::EINVAL, message })
-            };
-            if symbol.st_shndx != SHN_LIVEPATCH {
-                let message =
-                    format!("livepatch: symbol {name} is not marked as a livepatch symbol");
-                return Err(refuse(message));
+    fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
+        if !self.temporary.livepatch {
+            let name = &self.temporary.name;
+            let message = format!("livepatch: module {name} is not marked as a livepatch module");
+            let kernel = KernelError { errno: Errno::EINVAL, message };
+            return Err(LoadError::new(Stage::Gate, kernel).into());
+        }
+        for index in self.klp_sections().collect::<Vec<_>>() {
+            if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
+                continue;
             }
-            let Ok(klp) = name.parse::<KlpSymbol>() else {
-                let message = format!("livepatch: symbol {name} has an incorrectly formatted name");
-                return Err(refuse(message));
-            };
-            match known.find(&klp) {
-                Lookup::Found(address) => symbol.st_value = address,
-                _ => {
-                    let name = klp.symbol;
-                    let message = format!("livepatch: symbol '{name}' not found in symbol table");
-                    return Err(refuse(message));
-                }
-            }
+            self.check_table(index)?;
+            self.resolve(Stage::Gate, index, gate.as_str().as_bytes(), known)?;
+            let target = self.check_target(index)?;
+            self.relocate(index, target, Turn::Apply, Stage::Gate)?;
         }
         Ok(())
+    }
+
+    /// An object goes: the relocations behind its gate are taken back, where kernel and machine do so.
+    ///
+    /// # Errors
+    /// [`Refused`]: what the kernel warns of. A section is left where it warns; the others are done.
+    pub fn gate_leaves(&mut self, gate: &ObjectName) -> Result<(), Refused> {
+        let mut errors = Vec::new();
+        for index in self.klp_sections().collect::<Vec<_>>() {
+            if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
+                continue;
+            }
+            if !self.kernel.livepatching.clears || !self.backend.clears_relocations() {
+                continue;
+            }
+            let target = self.check_table(index).and_then(|()| self.check_target(index));
+            let cleared = target.map_err(Refused::from);
+            let cleared =
+                cleared.and_then(|target| self.relocate(index, target, Turn::Clear, Stage::Gate));
+            errors.extend(cleared.err().map(|refused| refused.0).unwrap_or_default());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+    }
+
+    /// Whether the section that a late table patches can be written by a plain store by now.
+    pub(super) fn is_writable(&self, target: usize) -> bool {
+        self.temporary.object.sections.get(target).is_some_and(|section| {
+            let once = section.has(SHF_RO_AFTER_INIT) || RO_AFTER_INIT.contains(&section.name);
+            section.has(SHF_WRITE) && !section.has(SHF_EXECINSTR) && !(once && self.init_freed)
+        })
+    }
+
+    pub(super) fn klp_sections(&self) -> impl Iterator<Item = usize> + '_ {
+        let sections = self.temporary.object.sections.iter().enumerate().skip(1);
+        sections.filter(|(_, s)| s.has(SHF_RELA_LIVEPATCH)).map(|(index, _)| index)
+    }
+
+    pub(super) fn section_name(&self, index: usize) -> &[u8] {
+        self.temporary.object.sections.get(index).map_or(&[], |section| section.name)
+    }
+
+    fn damages(&self, index: usize, why: &str) -> LoadError {
+        let name = String::from_utf8_lossy(self.section_name(index));
+        let explanation = format!("section {index} '{name}': {why}");
+        LoadError::unnoticed(Stage::Gate, Consequence::Corrupted, explanation)
+    }
+
+    /// Whether the kernel still has the table.
+    fn check_table(&self, index: usize) -> Result<(), LoadError> {
+        let loaded = self.temporary.object.sections.get(index).is_some_and(|s| s.has(SHF_ALLOC));
+        if loaded {
+            return Ok(());
+        }
+        Err(self.damages(index, "it is not loaded, and the kernel reads memory that it has freed"))
+    }
+
+    /// The section that a late table patches, if it still is where the kernel takes it to be.
+    fn check_target(&self, index: usize) -> Result<usize, LoadError> {
+        let sections = &self.temporary.object.sections;
+        let target = sections.get(index).and_then(|table| usize::try_from(table.sh_info).ok());
+        let Some((target, section)) =
+            target.filter(|target| *target != 0).and_then(|t| Some((t, sections.get(t)?)))
+        else {
+            return Err(
+                self.damages(index, "sh_info names no section, and the kernel writes anywhere")
+            );
+        };
+        let name = String::from_utf8_lossy(section.name);
+        let why = if self.temporary.percpu == Some(target) {
+            "has been copied to every processor, and the kernel writes to the template that it has \
+             freed"
+        } else if !section.has(SHF_ALLOC) {
+            "is not loaded, and the kernel writes to memory that it has freed"
+        } else if self.init_freed && self.is_init(target) {
+            "has been freed after init, and the kernel writes there"
+        } else {
+            return Ok(target);
+        };
+        Err(self.damages(index, &format!("its target '{name}' {why}")))
+    }
+
+    fn is_init(&self, section: usize) -> bool {
+        let place = self.layout.sections.get(section).copied().flatten();
+        place.is_some_and(|(kind, _)| {
+            matches!(kind, RegionKind::InitText | RegionKind::InitData | RegionKind::InitRodata)
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use klp_arch::{Backend, Configuration, Witness};
 
-use super::RegionKind;
+use super::{Imports, Livepatching, RegionKind};
 use crate::elf::Module;
 use crate::klp::{ObjectName, Target};
 use crate::symbols::Answer;
@@ -72,6 +72,10 @@ pub struct Kernel {
     /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`): kernels that can be patched
     /// do so.
     pub kallsyms_all: bool,
+    /// What modules may import (`resolve_symbol`).
+    pub imports: Imports,
+    /// How livepatches are handled (`klp_write_section_relocs`, `klp_resolve_symbols`).
+    pub livepatching: Livepatching,
     /// What the machine's part of the loader wants to know.
     pub configuration: Configuration,
 }
@@ -108,6 +112,8 @@ impl Kernel {
             exit_is_init: false,
             codetags_apart: since(6, 13),
             kallsyms_all: true,
+            imports: Imports::default(),
+            livepatching: Livepatching { clears: since(6, 3), says_where: since(6, 19) },
             configuration: backend.configuration(version),
         }
     }

@@ -1,33 +1,140 @@
 //! What the sources of symbols know, as the running kernel would answer.
+//!
+//! An [`Answer`] has the addresses of the linked kernel and, for modules, sections and offsets. Here
+//! the kernel is shifted as a whole, and every section of a module lies at a base: one that was given,
+//! or one that is computed from its name, so that it is the same each time. Invariant: positions are
+//! counted as the kernel counts in the state that the object is in. Sources:
+//! `kernel/livepatch/core.c:klp_find_object_symbol`,
+//! `kernel/module/kallsyms.c:module_kallsyms_on_each_symbol`.
+
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::{Bind, ExportedSymbol, Lookup};
 use crate::klp::{KlpSymbol, ObjectName, Position};
-use crate::symbols::{Answer, Candidate};
+use crate::symbols::{Answer, Binding, Candidate, Kind};
 
-/// An [`Answer`] at the addresses of the linked kernel; modules lie at bases of their own.
+/// What a running kernel has of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObjectState {
+    /// It is not loaded: nothing of it is found.
+    Absent,
+    /// It is being loaded: symbols of its init part count.
+    Coming,
+    /// It has been initialised.
+    #[default]
+    Live,
+}
+
+/// An [`Answer`] at addresses.
 #[derive(Debug)]
 pub struct Known<'a> {
     answer: &'a Answer,
+    shift: u64,
+    area: Range<u64>,
+    states: FxHashMap<ObjectName, ObjectState>,
+    bases: FxHashMap<(ObjectName, String), u64>,
 }
 
+/// Bytes between two bases that are assumed, so that no machine's page is divided.
+const GRAIN: u64 = 0x1_0000;
+
 impl<'a> Known<'a> {
-    /// The answer must have been asked about every name that the module leaves undefined.
+    /// The answer must have been asked about every name that the module leaves undefined and about the
+    /// symbol of every klp symbol. Every object that it knows is taken to be [`ObjectState::Live`].
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
-        Self { answer }
+        let machine = answer.kernel().machine;
+        let backend = machine.and_then(klp_arch::for_machine);
+        Self {
+            answer,
+            shift: 0,
+            area: backend.map_or(0..0, klp_arch::Backend::module_area),
+            states: FxHashMap::default(),
+            bases: FxHashMap::default(),
+        }
     }
 
-    fn address(candidate: &Candidate) -> Option<u64> {
-        candidate.address
+    /// How far the kernel has been moved (KASLR): added to every address in vmlinux.
+    #[must_use]
+    pub fn shifted(self, shift: u64) -> Self {
+        Self { shift, ..self }
+    }
+
+    /// Where sections of modules are assumed to lie that are given no address.
+    #[must_use]
+    pub fn modules_in(self, area: Range<u64>) -> Self {
+        Self { area, ..self }
+    }
+
+    /// Says in which state a module is.
+    pub fn set_state(&mut self, object: ObjectName, state: ObjectState) {
+        self.states.insert(object, state);
+    }
+
+    /// Says where a section of a module lies.
+    pub fn set_base(&mut self, object: ObjectName, section: &str, address: u64) {
+        self.bases.insert((object, section.into()), address);
+    }
+
+    /// Where a section of a module lies: as it was given, else at an address that its name alone
+    /// decides.
+    #[must_use]
+    pub fn base(&self, object: &ObjectName, section: &str) -> u64 {
+        if let Some(base) = self.bases.get(&(object.clone(), section.into())) {
+            return *base;
+        }
+        self.assumed(object, section)
+    }
+
+    fn assumed(&self, object: &ObjectName, what: &str) -> u64 {
+        let mut hasher = FxHasher::default();
+        (object.as_str(), what).hash(&mut hasher);
+        let slots = self.area.end.saturating_sub(self.area.start) / GRAIN;
+        let slot = hasher.finish().checked_rem(slots).unwrap_or(0);
+        self.area.start.wrapping_add(slot * GRAIN)
+    }
+
+    fn state(&self, object: &ObjectName) -> ObjectState {
+        self.states.get(object).copied().unwrap_or_default()
+    }
+
+    fn address(&self, candidate: &Candidate) -> Option<u64> {
+        let address = candidate.address?;
+        let absolute = candidate.letter.is_some_and(|letter| letter.eq_ignore_ascii_case(&b'a'));
+        match &candidate.section {
+            _ if absolute || candidate.kind == Some(Kind::Marker) && address == 0 => Some(address),
+            _ if candidate.object.is_vmlinux() => Some(address.wrapping_add(self.shift)),
+            Some(section) => Some(self.base(&candidate.object, section).wrapping_add(address)),
+            // As a running kernel shows it.
+            None => Some(address),
+        }
+    }
+
+    /// The one of several symbols of a name that is exported: not a local one.
+    fn exported(&self, name: &str, owner: &ObjectName) -> Option<u64> {
+        let candidates = || self.answer.candidates_in(name, owner);
+        let global = candidates().find(|c| match (c.binding, c.letter) {
+            (Some(binding), _) => binding != Binding::Local,
+            (None, Some(letter)) => letter.is_ascii_uppercase(),
+            (None, None) => false,
+        });
+        self.address(global.or_else(|| candidates().next())?)
     }
 }
 
 impl Bind for Known<'_> {
+    /// An export whose address no source tells is assumed to lie among the modules.
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
         let export = self.answer.export(name)?;
-        let address = self.answer.candidates_in(name, &export.owner).find_map(Self::address);
+        if self.state(&export.owner) == ObjectState::Absent {
+            return None;
+        }
+        let address = self.exported(name, &export.owner);
         Some(ExportedSymbol {
-            address: address.unwrap_or_default(),
+            address: address.unwrap_or_else(|| self.assumed(&export.owner, name)),
             owner: export.owner.clone(),
             gpl: export.gpl,
             namespace: export.namespace.clone(),
@@ -36,13 +143,139 @@ impl Bind for Known<'_> {
     }
 
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
+        let owner = &symbol.owner;
+        let state = self.state(owner);
+        if state == ObjectState::Absent {
+            return Lookup::NotFound;
+        }
+        if !self.answer.knows_object(owner) {
+            return Lookup::Unknown;
+        }
         let name = symbol.symbol.as_str();
-        let owner: &ObjectName = &symbol.owner;
-        let mut candidates = self.answer.candidates_in(name, owner);
-        let found = match symbol.position {
-            Position::Unique => candidates.next(),
-            Position::Nth(position) => candidates.find(|c| c.position == position),
+        let counted = self.answer.candidates_in(name, owner);
+        let counted = counted.filter(|c| state == ObjectState::Coming || c.live_position.is_some());
+        // The kernel keeps the last one that it has looked at, and looks no further than it must.
+        let (mut last, mut count) = (None, 0);
+        let (enough, wanted) = match symbol.position {
+            Position::Unique => (2, 1),
+            Position::Nth(position) => (position.get(), position.get()),
         };
-        found.and_then(Self::address).map_or(Lookup::NotFound, Lookup::Found)
+        for candidate in counted {
+            (last, count) = (Some(candidate), count + 1);
+            if count == enough {
+                break;
+            }
+        }
+        let Some(last) = last else { return Lookup::NotFound };
+        match self.address(last) {
+            None => Lookup::Unknown,
+            Some(0) => Lookup::NotFound,
+            Some(address) if count == wanted => Lookup::Found(address),
+            Some(_) if symbol.position == Position::Unique => Lookup::Ambiguous,
+            Some(_) => Lookup::NoSuchPosition,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::{Export, Order};
+    use std::num::NonZeroU32;
+
+    fn candidate(object: &str, position: u32, live: Option<u32>, address: u64) -> Candidate {
+        Candidate {
+            object: object.parse().unwrap(),
+            name: "f".into(),
+            position: NonZeroU32::new(position).unwrap(),
+            homonyms: 0,
+            live_position: live.and_then(NonZeroU32::new),
+            address: Some(address),
+            size: None,
+            file: None,
+            unit: None,
+            section: (object != "vmlinux").then(|| ".text".into()),
+            binding: Some(Binding::Local),
+            kind: Some(Kind::Function),
+            letter: Some(b't'),
+            init: live.is_none(),
+            order: Order::Proven,
+        }
+    }
+
+    fn answer(candidates: Vec<Candidate>) -> Answer {
+        let mut answer = Answer::default();
+        answer.note();
+        for candidate in candidates {
+            answer.object(&candidate.object);
+            answer.candidate(candidate);
+        }
+        answer
+    }
+
+    fn find(known: &Known<'_>, object: &str, position: u32) -> Lookup {
+        known.find(&format!(".klp.sym.{object}.f,{position}").parse().unwrap())
+    }
+
+    #[test]
+    fn a_name_that_is_not_unique_needs_a_position_that_is_reached() {
+        let answer = answer(vec![
+            candidate("vmlinux", 1, Some(1), 0x1000),
+            candidate("vmlinux", 2, Some(2), 0x2000),
+        ]);
+        let known = Known::new(&answer).shifted(0x10_0000);
+        assert_eq!(find(&known, "vmlinux", 0), Lookup::Ambiguous);
+        assert_eq!(find(&known, "vmlinux", 2), Lookup::Found(0x10_2000));
+        assert_eq!(find(&known, "vmlinux", 3), Lookup::NoSuchPosition);
+        assert_eq!(find(&known, "m", 0), Lookup::Unknown);
+        assert_eq!(known.find(&".klp.sym.vmlinux.g,1".parse().unwrap()), Lookup::NotFound);
+    }
+
+    #[test]
+    fn an_address_of_zero_is_not_found() {
+        let two = [candidate("vmlinux", 1, Some(1), 8), candidate("vmlinux", 2, Some(2), 0)];
+        let answer = answer(two.to_vec());
+        let known = Known::new(&answer);
+        // The second match ends the search and is what the kernel looks at.
+        assert_eq!(find(&known, "vmlinux", 0), Lookup::NotFound);
+        assert_eq!(find(&known, "vmlinux", 2), Lookup::NotFound);
+        assert_eq!(find(&known, "vmlinux", 3), Lookup::NotFound);
+        assert_eq!(find(&known, "vmlinux", 1), Lookup::Found(8));
+    }
+
+    #[test]
+    fn symbols_of_the_init_part_count_while_a_module_is_coming() {
+        let answer = answer(vec![candidate("m", 1, None, 0x10), candidate("m", 2, Some(1), 0x20)]);
+        let mut known = Known::new(&answer);
+        let m: ObjectName = "m".parse().unwrap();
+        known.set_base(m.clone(), ".text", 0x7000);
+        assert_eq!(find(&known, "m", 0), Lookup::Found(0x7020));
+        assert_eq!(find(&known, "m", 2), Lookup::NoSuchPosition);
+        known.set_state(m.clone(), ObjectState::Coming);
+        assert_eq!(find(&known, "m", 0), Lookup::Ambiguous);
+        assert_eq!(find(&known, "m", 2), Lookup::Found(0x7020));
+        known.set_state(m, ObjectState::Absent);
+        assert_eq!(find(&known, "m", 0), Lookup::NotFound);
+    }
+
+    #[test]
+    fn a_section_that_was_given_no_base_lies_in_the_area_and_always_at_the_same_place() {
+        let answer = Answer::default();
+        let known = || Known::new(&answer).modules_in(0x4000_0000..0x8000_0000);
+        let m: ObjectName = "m".parse().unwrap();
+        let base = known().base(&m, ".text");
+        assert!((0x4000_0000..0x8000_0000).contains(&base) && base.is_multiple_of(0x1000));
+        assert_eq!(known().base(&m, ".text"), base);
+        assert_ne!(known().base(&m, ".data"), base);
+    }
+
+    #[test]
+    fn the_exported_one_of_several_symbols_is_not_local() {
+        let global =
+            Candidate { binding: Some(Binding::Global), ..candidate("vmlinux", 2, Some(2), 0x20) };
+        let mut answer = answer(vec![candidate("vmlinux", 1, Some(1), 0x10), global]);
+        answer.exported("f", Export::by(ObjectName::vmlinux()));
+        assert_eq!(Known::new(&answer).export("f").unwrap().address, 0x20);
+        assert_eq!(Known::new(&answer).export("g"), None);
     }
 }

@@ -38,6 +38,10 @@ pub struct Loaded<'m> {
     pub(super) memory: Memory,
     pub(super) linkage: Box<dyn Linkage>,
     pub(super) relocations: Vec<Relocated>,
+    /// Whether each relocation is recorded.
+    pub(super) record: bool,
+    /// Whether init has run and its memory is gone.
+    pub(super) init_freed: bool,
 }
 
 impl Loaded<'_> {

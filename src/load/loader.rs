@@ -35,6 +35,8 @@ impl Loader<'_> {
     ) -> Result<Loaded<'m>, Refused> {
         validate::validate(module, self.backend, self.kernel)?;
         let mut temporary = Temporary::of(module);
+        let imports = self.kernel.imports;
+        bind::check_layout(module, &temporary, imports, known)?;
         let mut linkage = self
             .backend
             .reserve(&mut temporary.object, &self.kernel.configuration)
@@ -47,7 +49,7 @@ impl Loader<'_> {
             .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
-        bind::bind(&mut temporary, self.backend, percpu, known)?;
+        bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
         let mut loaded = Loaded {
             module,
             backend: self.backend,
@@ -57,8 +59,10 @@ impl Loader<'_> {
             memory,
             linkage,
             relocations: Vec::new(),
+            record: self.record,
+            init_freed: false,
         };
-        loaded.apply(known, self.record)?;
+        loaded.apply(known)?;
         loaded.write_symbol_tables();
         let Loaded { linkage, temporary, memory, .. } = &mut loaded;
         linkage

@@ -1,0 +1,67 @@
+//! What loads and is never applied, without a word from the kernel.
+//!
+//! Told once a module has been loaded: names of gates that no module answers to, and tables that the
+//! loader passes over. Sources: `kernel/livepatch/core.c:klp_write_section_relocs`,
+//! `kernel/module/main.c:apply_relocations`.
+
+use klp_arch::object::{SHF_ALLOC, SHT_RELA};
+
+use super::error::{LoadError, Stage};
+use super::resolve::VMLINUX;
+use super::{Loaded, scan};
+use crate::klp::{Consequence, KLP_RELA_PREFIX, OBJECT_NAME_MAX};
+
+impl Loaded<'_> {
+    /// What the kernel will never apply although the module says so.
+    #[must_use]
+    pub fn ignored(&self) -> Vec<LoadError> {
+        let mut ignored: Vec<LoadError> =
+            self.klp_sections().filter_map(|index| self.ignored_klp(index)).collect();
+        ignored.extend(self.ignored_percpu());
+        ignored
+    }
+
+    fn ignored_klp(&self, index: usize) -> Option<LoadError> {
+        let name = self.section_name(index);
+        let because = |why: &str| Some(self.never(index, why));
+        let Some(gate) = scan::gate(name) else {
+            return because("its name is malformed, but what it patches is not loaded");
+        };
+        if gate == VMLINUX {
+            let passed_over = self.is_passed_over(index);
+            return if passed_over { because("what it patches is not loaded") } else { None };
+        }
+        let whole = name.get(KLP_RELA_PREFIX.len()..)?.split(|&byte| byte == b'.').next()?;
+        if whole.len() > OBJECT_NAME_MAX {
+            let gate = String::from_utf8_lossy(gate);
+            return because(&format!(
+                "the kernel cuts its gate to {OBJECT_NAME_MAX} bytes, '{gate}'"
+            ));
+        }
+        if scan::object(gate).is_none() {
+            let gate = String::from_utf8_lossy(gate);
+            return because(&format!("no module is called '{gate}'"));
+        }
+        if !self.temporary.livepatch {
+            return because("the module is not marked as a livepatch module");
+        }
+        None
+    }
+
+    /// Before Linux 6.15 the percpu template is copied as the file has it.
+    fn ignored_percpu(&self) -> Option<LoadError> {
+        let percpu = u32::try_from(self.temporary.percpu?).ok()?;
+        let sections = self.temporary.object.sections.iter();
+        let table = sections.clone().position(|s| {
+            s.sh_type == SHT_RELA && s.sh_info == percpu && !s.body.is_empty() && !s.has(SHF_ALLOC)
+        })?;
+        self.is_passed_over(table)
+            .then(|| self.never(table, "this kernel does not relocate the percpu template"))
+    }
+
+    fn never(&self, index: usize, why: &str) -> LoadError {
+        let name = String::from_utf8_lossy(self.section_name(index));
+        let explanation = format!("section {index} '{name}' is never applied: {why}");
+        LoadError::unnoticed(Stage::Apply, Consequence::Ignored, explanation)
+    }
+}

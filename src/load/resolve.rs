@@ -1,0 +1,119 @@
+//! The symbols of a klp section get their values (`klp_resolve_symbols`).
+//!
+//! Before a klp section is applied, and each time that it is. Invariant: at the first objection those
+//! before it have their values. Source: `kernel/livepatch/core.c`.
+
+use klp_arch::object::SHN_LIVEPATCH;
+use klp_arch::{Errno, Fault, KernelError, Rela};
+
+use super::error::{LoadError, Stage};
+use super::gate::Livepatching;
+use super::scan::Scanned;
+use super::{Bind, Loaded, Lookup};
+
+/// The kernel's own message, without the prefix.
+fn refuse(stage: Stage, message: &str) -> LoadError {
+    let message = format!("livepatch: {message}");
+    LoadError::new(stage, KernelError { errno: Errno::EINVAL, message })
+}
+
+impl Loaded<'_> {
+    /// Gives the symbols that a klp section names their values. `gate`: the object in its name.
+    pub(super) fn resolve(
+        &mut self,
+        stage: Stage,
+        index: usize,
+        gate: &[u8],
+        known: &dyn Bind,
+    ) -> Result<(), LoadError> {
+        let relas: Vec<Rela> = self.temporary.object.relas(index).collect();
+        for (entry, rela) in relas.into_iter().enumerate() {
+            self.resolve_one(entry, rela, gate, known).map_err(|failure| {
+                let error = match failure {
+                    Failure::Says(message) => refuse(stage, &message),
+                    Failure::Unknown(message, why) => {
+                        LoadError { explanation: Some(why), ..refuse(stage, &message) }
+                    }
+                    Failure::NoSymbol => {
+                        let fault = Fault::NoSymbol { index: rela.symbol };
+                        let silent = KernelError { errno: Errno::EINVAL, message: String::new() };
+                        LoadError::stopped(stage, silent, fault)
+                    }
+                };
+                LoadError { site: Some(Box::new(self.site(index, entry, rela))), ..error }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn resolve_one(
+        &mut self,
+        entry: usize,
+        rela: Rela,
+        gate: &[u8],
+        known: &dyn Bind,
+    ) -> Result<(), Failure> {
+        let slot = usize::try_from(rela.symbol).unwrap_or(usize::MAX);
+        let symtab = self.temporary.symtab;
+        let Livepatching { says_where, .. } = self.kernel.livepatching;
+        let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(Failure::NoSymbol)?;
+        let name = String::from_utf8_lossy(symbol.name);
+        if symbol.st_shndx != SHN_LIVEPATCH {
+            let place = if says_where {
+                // The kernel prints the index of the symbol table.
+                format!(" at rela sec {symtab} idx {entry}")
+            } else {
+                String::new()
+            };
+            let message = format!("symbol {name}{place} is not marked as a livepatch symbol");
+            return Err(Failure::Says(message));
+        }
+        let Some(scanned) = Scanned::symbol(symbol.name) else {
+            return Err(Failure::Says(format!("symbol {name} has an incorrectly formatted name")));
+        };
+        let (owner, position) = (String::from_utf8_lossy(scanned.owner), scanned.position);
+        let name = String::from_utf8_lossy(scanned.name);
+        let vmlinux = scanned.owner == VMLINUX;
+        if vmlinux && gate != VMLINUX {
+            return Err(Failure::Says(format!(
+                "invalid access to vmlinux symbol '{name}' from module-specific livepatch relocation \
+                 section"
+            )));
+        }
+        let not_found = || format!("symbol '{name}' not found in symbol table");
+        let message = match scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp)) {
+            Lookup::Found(address) => {
+                symbol.st_value = address;
+                return Ok(());
+            }
+            Lookup::NotFound => not_found(),
+            Lookup::Unknown => {
+                let why = format!("nothing is known about '{name}' in {owner}");
+                return Err(Failure::Unknown(not_found(), why));
+            }
+            Lookup::Ambiguous => {
+                let object = if vmlinux { "(null)" } else { &owner };
+                format!("unresolvable ambiguity for symbol '{name}' in object '{object}'")
+            }
+            Lookup::NoSuchPosition => {
+                format!(
+                    "symbol position {position} for symbol '{name}' in object '{owner}' not found"
+                )
+            }
+        };
+        Err(Failure::Says(message))
+    }
+}
+
+/// What the kernel compares with.
+pub(super) const VMLINUX: &[u8] = crate::klp::VMLINUX.as_bytes();
+
+/// Why a symbol gets no value.
+enum Failure {
+    /// The kernel says so.
+    Says(String),
+    /// The kernel may say so: we do not know enough, and why.
+    Unknown(String, String),
+    /// It reads what lies behind the symbol table.
+    NoSymbol,
+}
