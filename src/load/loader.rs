@@ -44,6 +44,9 @@ impl Loader<'_> {
         validate::enforce_rwx(&temporary, self.kernel)?;
         let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
         let memory = move_module(&mut temporary.object, &layout, self.placement);
+        let text = self.kernel.layouts.region(RegionKind::Text);
+        let text = layout.regions.iter().zip(&memory.regions).find(|((kind, _), _)| *kind == text);
+        temporary.object.text_base = text.map_or(0, |(_, region)| region.base);
         linkage
             .settle(&mut temporary.object, &memory)
             .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;
