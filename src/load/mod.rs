@@ -21,6 +21,7 @@ mod placement;
 mod resolve;
 mod scan;
 mod symtab;
+mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{LoadError, Refused, Stage};
@@ -31,4 +32,4 @@ pub use known::{Known, ObjectState};
 pub use layout::{Layout, MEMORY_MAX, RegionKind};
 pub use loaded::{Loaded, Relocated};
 pub use loader::Loader;
-pub use placement::Placement;
+pub use placement::{Part, Placement};
