@@ -109,7 +109,7 @@ pub fn compute(row: &Row, inputs: &Inputs) -> Result<i64, Fault> {
         Calc::Nothing => 0,
         Calc::Absolute => sum,
         Calc::PageOffset => sum & 0xfff,
-        Calc::Relative | Calc::Branch => sum.wrapping_sub(p),
+        Calc::Relative | Calc::RelativeOrSlot | Calc::Branch => sum.wrapping_sub(p),
         Calc::PageRelative => page(sum).wrapping_sub(page(p)),
         Calc::Toc => inputs.need_toc()?,
         Calc::TocRelative => sum.wrapping_sub(inputs.need_toc()?),

@@ -23,7 +23,7 @@ use crate::memory::Memory;
 use crate::object::Object;
 use crate::refusal::{At, Errno, KernelError};
 use crate::relocate::{Stopped, Table, Turn, Watch, relocate};
-use crate::row::Row;
+use crate::row::{Features, Row};
 
 /// What a machine's loader makes of a symbol name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,6 +264,19 @@ pub trait Backend: Debug + Sync {
     /// Names of the vmlinux symbols whose addresses the loader writes into modules.
     fn kernel_symbols(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// What distributions' kernels of this version (major, minor) have, as far as it changes what
+    /// the machine's loader does.
+    fn features(&self, version: (u32, u32)) -> Features {
+        let _ = version;
+        Features::empty()
+    }
+
+    /// Everything that is known of distributions' kernels of this version (major, minor); addresses
+    /// of symbols are not.
+    fn configuration(&self, version: (u32, u32)) -> Configuration {
+        Configuration { features: self.features(version), ..Configuration::default() }
     }
 
     /// Bytes in a page of memory (`PAGE_SIZE`), as distributions configure it.

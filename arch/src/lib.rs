@@ -47,6 +47,7 @@ mod refusal;
 mod relocate;
 mod row;
 mod s390x;
+pub mod sort;
 mod x86_64;
 
 pub use apply::{Facts, Inputs, Patch};

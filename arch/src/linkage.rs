@@ -10,7 +10,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::fmt::Debug;
+use core::ops::Range;
 
 use crate::apply::{Facts, Inputs};
 use crate::fault::Fault;
@@ -27,8 +29,9 @@ pub struct Configuration {
     ///
     /// [`Backend::kernel_symbols`]: crate::Backend::kernel_symbols
     pub symbols: BTreeMap<&'static str, u64>,
-    /// Offset of the kernel's TOC pointer in per-processor data (`offsetof(struct paca_struct,
-    /// kernel_toc)`), where a machine has that.
+    /// Offset in per-processor data (`struct paca_struct`) of the address that stubs for ftrace
+    /// reckon from, where a machine has that: of `kernel_toc`, in a kernel without a TOC of
+    /// `kernelbase`.
     pub kernel_toc: Option<u16>,
 }
 
@@ -91,6 +94,12 @@ pub trait Linkage: Debug + Send + Sync {
     fn finish(&mut self, object: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {
         let _ = (object, memory);
         Ok(())
+    }
+
+    /// Addresses of bytes that the loader has written and that are not known, because what they
+    /// are made of was not configured. What memory holds there means nothing.
+    fn unknown(&self) -> Vec<Range<u64>> {
+        Vec::new()
     }
 
     /// How much of the reserved room is in use: bytes used and bytes reserved, everything together.

@@ -193,11 +193,14 @@ impl<'a> Object<'a> {
         body.as_chunks().0.iter().map(move |entry| Rela::read(entry, endian))
     }
 
-    /// Puts the entries of a relocation table into another order.
+    /// Puts the entries of a relocation table into another order. Bytes behind the last whole
+    /// entry stay.
     pub fn reorder(&mut self, section: usize, relas: &[Rela]) {
         let endian = self.endian();
         if let Some(section) = self.sections.get_mut(section) {
-            section.body = relas.iter().flat_map(|rela| rela.write(endian)).collect();
+            let rest = section.body.as_chunks::<{ Rela::SIZE }>().1;
+            let entries = relas.iter().flat_map(|rela| rela.write(endian));
+            section.body = entries.chain(rest.iter().copied()).collect();
         }
     }
 }

@@ -16,6 +16,27 @@ bitflags::bitflags! {
         const PCREL = 1;
         /// arm64: the Cortex-A53 erratum 843419 is worked around (`ARM64_WORKAROUND_843419`).
         const ERRATUM_843419 = 1 << 1;
+        /// Tables are sorted by the older heapsort: see [`Generation`](crate::sort::Generation).
+        /// Linux 6.1 has it, 6.12 and later have not.
+        const OLD_SORT = 1 << 2;
+        /// ppc64le: neither `CONFIG_MPROFILE_KERNEL` nor
+        /// `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY`: calls to ftrace's entries are like others.
+        const PLAIN_FTRACE_CALLS = 1 << 3;
+        /// ppc64le: `CONFIG_DYNAMIC_FTRACE`: each module has a stub for `ftrace_caller`.
+        const DYNAMIC_FTRACE = 1 << 4;
+        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`.
+        const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
+        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs start with a pointer.
+        const DYNAMIC_FTRACE_WITH_CALL_OPS = 1 << 6;
+        /// ppc64le: `CONFIG_PPC_FTRACE_OUT_OF_LINE`: each traced function has a stub behind the
+        /// others, in `.stubs`.
+        const FTRACE_OUT_OF_LINE = 1 << 7;
+        /// ppc64le: the used stubs are not counted, they end with the first whose target is 0, and
+        /// one more is reserved for that. Linux 6.1 and 6.12 have it, 7.2 has not.
+        const STUB_TERMINATOR = 1 << 8;
+        /// ppc64le: a call whose r2 is restored already is refused, so that a gate object cannot
+        /// come back. Linux 6.1 has it, 6.12 and 7.2 have not.
+        const RESTORES_R2_ONCE = 1 << 9;
     }
 }
 
@@ -61,6 +82,10 @@ pub enum Calc {
     /// The distance from the place.
     #[strum(to_string = "S + A - P")]
     Relative,
+    /// The distance from the place, or from the place to a slot that holds S + A where the machine
+    /// goes that way.
+    #[strum(to_string = "S + A - P or GOT + G(S + A) - P")]
+    RelativeOrSlot,
     /// The distance from the place, or from the place to L where the machine goes that way.
     #[strum(to_string = "S + A - P or L - P")]
     Branch,

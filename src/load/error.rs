@@ -17,6 +17,8 @@ pub enum Stage {
     Validate,
     /// Setting room aside (`module_frob_arch_sections`).
     Reserve,
+    /// Setting memory aside (`layout_and_allocate`).
+    Layout,
     /// Giving symbols their values (`simplify_symbols`).
     Bind,
     /// Applying relocations (`apply_relocations`).

@@ -4,7 +4,7 @@
 
 use klp_arch::{Backend, Configuration};
 
-use super::{Imports, Livepatching};
+use super::{Imports, Livepatching, RegionKind};
 
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,18 @@ pub enum Layouts {
     Regions,
 }
 
+impl Layouts {
+    /// The piece that takes the place of a region.
+    #[must_use]
+    pub fn region(self, kind: RegionKind) -> RegionKind {
+        match (self, kind) {
+            (_, RegionKind::Codetags | RegionKind::Percpu) | (Self::Regions, _) => kind,
+            (Self::Blocks, _) if kind.is_init() => RegionKind::Init,
+            (Self::Blocks, _) => RegionKind::Core,
+        }
+    }
+}
+
 /// The target kernel.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -22,6 +34,13 @@ pub struct Kernel {
     pub layouts: Layouts,
     /// Bytes of a page (`PAGE_SIZE`).
     pub page_size: u64,
+    /// Whether each processor has its own copy of the percpu template (`CONFIG_SMP`).
+    pub smp: bool,
+    /// Whether memory is write-protected (`CONFIG_STRICT_MODULE_RWX`): what is writable and
+    /// executable is refused, and groups of a block start on pages.
+    pub strict_module_rwx: bool,
+    /// Whether all sections of a name are read-only after init (since Linux 6.16), or the first.
+    pub marks_all_ro_after_init: bool,
     /// Whether relocations of the percpu template are applied (since Linux 6.15).
     pub relocates_percpu: bool,
     /// Whether `.static_call_sites` are read-only after init (`CONFIG_HAVE_STATIC_CALL_INLINE`).
@@ -48,6 +67,9 @@ impl Kernel {
         Self {
             layouts: Layouts::Regions,
             page_size: backend.page_size(),
+            smp: true,
+            strict_module_rwx: true,
+            marks_all_ro_after_init: true,
             relocates_percpu: true,
             static_call_sites_read_only: false,
             exit_is_init: false,

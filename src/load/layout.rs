@@ -1,9 +1,20 @@
-//! Which region each section goes to, and where in it (`layout_sections`).
+//! Which region each section goes to, and where in it.
+//!
+//! Passes over the section headers, one for each kind of memory, first for what stays and then for
+//! what is freed after init; within a pass, sections follow each other in the order of the headers.
+//! Before Linux 6.4 all passes fill one block; since, each fills a region of its own. Nothing here
+//! is larger than [`MEMORY_MAX`], whatever the headers say.
+//! Source: `kernel/module/main.c:layout_and_allocate`, `kernel/module/strict_rwx.c`.
+
+use std::collections::BTreeMap;
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
-use klp_arch::{Backend, Object};
+use klp_arch::{Backend, Errno, KernelError, Object};
 
-use super::Kernel;
+use super::error::{LoadError, Stage};
+use super::object::Temporary;
+use super::symtab::SymbolTables;
+use super::{Kernel, Layouts};
 
 /// A piece of a module's memory that is allocated as one.
 #[derive(
@@ -35,8 +46,33 @@ pub enum RegionKind {
     InitData,
     /// `MOD_INIT_RODATA`: read-only data that is freed after init.
     InitRodata,
+    /// `core_layout`, before Linux 6.4: everything that stays.
+    Core,
+    /// `init_layout`, before Linux 6.4: everything that is freed after init.
+    Init,
+    /// Room for `.codetag.alloc_tags` in the area of all modules' tags.
+    Codetags,
     /// The percpu template; relocated in the temporary copy.
     Percpu,
+}
+
+impl RegionKind {
+    /// Whether it is freed once the module's init function has run (`mod_mem_type_is_init`).
+    #[must_use]
+    pub fn is_init(self) -> bool {
+        matches!(self, Self::InitText | Self::InitData | Self::InitRodata | Self::Init)
+    }
+
+    /// Whether instructions lie in it (`mod_mem_type_is_text`).
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::InitText | Self::Core | Self::Init)
+    }
+
+    /// Whether it is allocated in pages, so that its size is a multiple of one.
+    fn is_paged(self) -> bool {
+        !matches!(self, Self::Codetags | Self::Percpu)
+    }
 }
 
 /// What regions there are and where in them the sections lie.
@@ -46,55 +82,198 @@ pub struct Layout {
     pub regions: Vec<(RegionKind, u64)>,
     /// For each section that is loaded: its region and the offset there, in bytes.
     pub sections: Vec<Option<(RegionKind, u64)>>,
+    /// Where the copies of the symbol table go.
+    pub(super) symbols: SymbolTables,
 }
 
-/// `SHF_RO_AFTER_INIT`, the kernel's own (`kernel/module/internal.h`).
-const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
+/// Most bytes that all regions of a module may have together: 256 MiB, twice what arm64 has for all
+/// modules that need no veneers. More is what the kernel's allocator says it has not.
+pub const MEMORY_MAX: u64 = 256 << 20;
 
-/// The passes over the sections: flags that they need, flags that they must not have, and the
-/// regions, of the core part and of the init part.
-const PASSES: [(u64, u64, RegionKind, Option<RegionKind>); 4] = [
-    (SHF_EXECINSTR | SHF_ALLOC, 0, RegionKind::Text, Some(RegionKind::InitText)),
-    (SHF_ALLOC, SHF_WRITE, RegionKind::Rodata, Some(RegionKind::InitRodata)),
-    (SHF_RO_AFTER_INIT | SHF_ALLOC, 0, RegionKind::RoAfterInit, None),
-    (SHF_ALLOC, 0, RegionKind::Data, Some(RegionKind::InitData)),
+/// Most bytes that a percpu template may have (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
+const PERCPU_MAX: u64 = 32 << 10;
+
+/// `sizeof(struct alloc_tag)`: what is smaller is no tag.
+const ALLOC_TAG: u64 = 40;
+
+/// `SHF_RO_AFTER_INIT`, the kernel's own (`kernel/module/internal.h`).
+pub(super) const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
+
+/// What a pass over the sections looks for.
+struct Pass {
+    /// Flags that a section needs.
+    needed: u64,
+    /// Flags that it must not have.
+    excluded: u64,
+    /// The region, of the core part.
+    core: RegionKind,
+    /// The region, of the init part; `None`: nothing is placed.
+    init: Option<RegionKind>,
+}
+
+/// The passes (`__layout_sections`). The kernel's fifth, for small data, finds nothing on machines
+/// without `ARCH_SHF_SMALL`.
+const PASSES: [Pass; 4] = [
+    Pass {
+        needed: SHF_EXECINSTR | SHF_ALLOC,
+        excluded: 0,
+        core: RegionKind::Text,
+        init: Some(RegionKind::InitText),
+    },
+    Pass {
+        needed: SHF_ALLOC,
+        excluded: SHF_WRITE,
+        core: RegionKind::Rodata,
+        init: Some(RegionKind::InitRodata),
+    },
+    Pass {
+        needed: SHF_RO_AFTER_INIT | SHF_ALLOC,
+        excluded: 0,
+        core: RegionKind::RoAfterInit,
+        init: None,
+    },
+    Pass {
+        needed: SHF_ALLOC,
+        excluded: 0,
+        core: RegionKind::Data,
+        init: Some(RegionKind::InitData),
+    },
 ];
 
-/// Lays out the sections; nothing is placed yet.
+/// Regions while they grow.
+pub(super) struct Tally<'a> {
+    kernel: &'a Kernel,
+    module: &'a str,
+    sizes: BTreeMap<RegionKind, u64>,
+}
+
+impl Tally<'_> {
+    /// Sets room aside at the end of a region; gives its offset (`module_get_offset_and_type`).
+    pub(super) fn place(
+        &mut self,
+        kind: RegionKind,
+        align: u64,
+        size: u64,
+    ) -> Result<u64, LoadError> {
+        let end = self.sizes.entry(kind).or_insert(0);
+        // The kernel reckons in 32 bits here. Where that would wrap, sections would overlap.
+        let offset = end.checked_next_multiple_of(align.max(1));
+        let placed = offset.and_then(|offset| Some((offset, offset.checked_add(size)?)));
+        let Some((offset, after)) = placed.filter(|(_, after)| *after <= MEMORY_MAX) else {
+            return Err(no_memory(self.module));
+        };
+        *end = after;
+        Ok(offset)
+    }
+
+    /// Begins the next group of a block on a page (`strict_align`).
+    pub(super) fn end_group(&mut self, kind: RegionKind) {
+        if self.kernel.layouts == Layouts::Blocks && self.kernel.strict_module_rwx {
+            let size = self.sizes.entry(kind).or_insert(0);
+            *size = size.next_multiple_of(self.kernel.page_size.max(1));
+        }
+    }
+
+    /// The regions with the sizes that are allocated.
+    fn finish(self) -> Result<Vec<(RegionKind, u64)>, LoadError> {
+        let page = self.kernel.page_size.max(1);
+        // A block was as long as its sections, and allocated in pages all the same.
+        let pages = |(kind, size): (RegionKind, u64)| {
+            let paged = if kind.is_paged() { size.next_multiple_of(page) } else { size };
+            (kind, paged)
+        };
+        let regions: Vec<_> =
+            self.sizes.into_iter().filter(|(_, size)| *size != 0).map(pages).collect();
+        let total = regions.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size));
+        if total > MEMORY_MAX { Err(no_memory(self.module)) } else { Ok(regions) }
+    }
+}
+
+/// The allocator's refusal (`execmem_vmalloc`).
+fn no_memory(module: &str) -> LoadError {
+    let message = format!("{module}: execmem: unable to allocate memory");
+    LoadError::new(Stage::Layout, KernelError { errno: Errno::ENOMEM, message })
+}
+
+/// Lays out the sections; nothing is placed yet (`layout_and_allocate`).
 pub(super) fn layout(
-    object: &mut Object<'_>,
-    percpu: Option<usize>,
+    temporary: &mut Temporary<'_>,
     backend: &dyn Backend,
     kernel: &Kernel,
-) -> Layout {
-    let _ = kernel;
-    let mut sizes = std::collections::BTreeMap::new();
+) -> Result<Layout, LoadError> {
+    let percpu = temporary.percpu.filter(|_| kernel.smp);
+    temporary.percpu = percpu;
+    if let Some(template) = percpu.and_then(|index| temporary.object.sections.get_mut(index)) {
+        template.sh_flags &= !SHF_ALLOC;
+    }
+    mark_ro_after_init(&mut temporary.object, kernel);
+    let name = temporary.name.clone();
+    let mut tally = Tally { kernel, module: &name, sizes: BTreeMap::new() };
+    let object = &temporary.object;
     if object.text_start != 0 {
-        sizes.insert(RegionKind::Text, object.text_start);
+        tally.place(kernel.layouts.region(RegionKind::Text), 1, object.text_start)?;
     }
     let mut sections = vec![None; object.sections.len()];
-    let is_init = |name: &[u8]| backend.frees_init_sections() && name.starts_with(b".init");
     for init in [false, true] {
-        for (needed, excluded, core, init_kind) in PASSES {
+        for (number, pass) in PASSES.iter().enumerate() {
+            let kind = if init { pass.init } else { Some(pass.core) };
+            // Blocks have no pass without a region.
+            let blocks = kernel.layouts == Layouts::Blocks;
+            let kind = kind.or(blocks.then_some(RegionKind::Init));
+            let Some(kind) = kind.map(|kind| kernel.layouts.region(kind)) else { continue };
             for (section, slot) in object.sections.iter().zip(&mut sections) {
-                let fits = section.has(needed) && section.sh_flags & excluded == 0;
-                if !fits || slot.is_some() || is_init(section.name) != init {
+                let fits = section.has(pass.needed) && section.sh_flags & pass.excluded == 0;
+                if !fits || slot.is_some() || is_init(section.name, backend, kernel) != init {
                     continue;
                 }
-                let Some(kind) = (if init { init_kind } else { Some(core) }) else { continue };
-                let size = sizes.entry(kind).or_insert(0_u64);
-                let align = section.sh_addralign.max(1);
-                let offset = size.saturating_add(align - 1) & !(align - 1);
-                *size = offset.saturating_add(section.sh_size);
-                *slot = Some((kind, offset));
+                let apart = kernel.codetags_apart
+                    && section.name == b".codetag.alloc_tags"
+                    && section.sh_size >= ALLOC_TAG;
+                let kind = if apart { RegionKind::Codetags } else { kind };
+                let align = if apart { 1 } else { section.sh_addralign };
+                *slot = Some((kind, tally.place(kind, align, section.sh_size)?));
+            }
+            // After the init part's third pass the kernel only copies a size.
+            if !(init && number == 2) {
+                tally.end_group(kind);
             }
         }
     }
-    if let Some((section, slot)) =
-        percpu.and_then(|index| object.sections.get(index).zip(sections.get_mut(index)))
+    let symbols = SymbolTables::layout(temporary, &mut sections, kernel, &mut tally)?;
+    if let Some((index, template)) =
+        percpu.and_then(|index| Some((index, temporary.object.sections.get(index)?)))
     {
-        sizes.insert(RegionKind::Percpu, section.sh_size);
-        *slot = Some((RegionKind::Percpu, 0));
+        if template.sh_size > PERCPU_MAX.max(kernel.page_size) {
+            let size = template.sh_size;
+            let message = format!("{name}: Could not allocate {size} bytes percpu data");
+            let kernel = KernelError { errno: Errno::ENOMEM, message };
+            return Err(LoadError::new(Stage::Layout, kernel));
+        }
+        let offset = tally.place(RegionKind::Percpu, 1, template.sh_size)?;
+        if let Some(slot) = sections.get_mut(index) {
+            *slot = Some((RegionKind::Percpu, offset));
+        }
     }
-    Layout { regions: sizes.into_iter().filter(|(_, size)| *size != 0).collect(), sections }
+    Ok(Layout { regions: tally.finish()?, sections, symbols })
+}
+
+/// Whether a section is freed after init (`module_init_layout_section`).
+fn is_init(name: &[u8], backend: &dyn Backend, kernel: &Kernel) -> bool {
+    kernel.exit_is_init && name.starts_with(b".exit")
+        || backend.frees_init_sections() && name.starts_with(b".init")
+}
+
+/// Marks what is read-only after init (`module_mark_ro_after_init`).
+fn mark_ro_after_init(object: &mut Object<'_>, kernel: &Kernel) {
+    const NAMES: [&[u8]; 3] = [b".data..ro_after_init", b"__jump_table", b".static_call_sites"];
+    let known = if kernel.static_call_sites_read_only { 3 } else { 2 };
+    for name in NAMES.iter().take(known) {
+        // Older kernels look for a section and take the first that is loaded.
+        let first = !kernel.marks_all_ro_after_init;
+        let marked = object.sections.iter_mut().skip(1).filter(|section| section.name == *name);
+        let marked = marked.filter(|section| !first || section.has(SHF_ALLOC));
+        for section in marked.take(if first { 1 } else { usize::MAX }) {
+            section.sh_flags |= SHF_RO_AFTER_INIT;
+        }
+    }
 }

@@ -38,13 +38,13 @@ impl Loader<'_> {
             .backend
             .reserve(&mut temporary.object, &self.kernel.configuration)
             .map_err(|kernel| LoadError::new(Stage::Reserve, kernel))?;
-        let layout =
-            layout::layout(&mut temporary.object, temporary.percpu, self.backend, self.kernel);
+        let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
         let memory = move_module(&mut temporary.object, &layout, self.placement);
         linkage
             .settle(&mut temporary.object, &memory)
             .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;
-        let percpu = self.placement.bases.get(&RegionKind::Percpu).copied().unwrap_or(0);
+        let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
+        let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
         bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
         let mut loaded = Loaded {
             module,
@@ -59,6 +59,7 @@ impl Loader<'_> {
             init_freed: false,
         };
         loaded.apply(known)?;
+        loaded.write_symbol_tables();
         let Loaded { linkage, temporary, memory, .. } = &mut loaded;
         linkage
             .finish(&temporary.object, memory)
@@ -77,9 +78,10 @@ fn move_module(object: &mut Object<'_>, layout: &Layout, placement: &Placement) 
     let mut memory = Memory { regions: regions.collect() };
     for (section, place) in object.sections.iter_mut().zip(&layout.sections) {
         let Some((kind, offset)) = *place else { continue };
-        let region = layout.regions.iter().position(|(k, _)| *k == kind);
-        let Some((region, base)) = region.and_then(|r| Some((r, *bases.get(r)?))) else { continue };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        // A region without a byte is not allocated: its sections have offsets for addresses.
+        let region = layout.regions.iter().position(|(k, _)| *k == kind).unwrap_or(usize::MAX);
+        let base = bases.get(region).copied().unwrap_or(0);
         let address = base.wrapping_add(offset);
         let extent = Extent { region, offset: size(offset), size: size(section.sh_size), address };
         if section.sh_type != SHT_NOBITS {

@@ -20,6 +20,7 @@ mod object;
 mod placement;
 mod resolve;
 mod scan;
+mod symtab;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{LoadError, Refused, Stage};
@@ -27,7 +28,7 @@ pub use gate::Livepatching;
 pub use importer::Imports;
 pub use kernel::{Kernel, Layouts};
 pub use known::{Known, ObjectState};
-pub use layout::{Layout, RegionKind};
+pub use layout::{Layout, MEMORY_MAX, RegionKind};
 pub use loaded::{Loaded, Relocated};
 pub use loader::Loader;
 pub use placement::Placement;

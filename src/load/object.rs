@@ -23,6 +23,8 @@ pub(super) struct Temporary<'data> {
     pub(super) name: String,
     /// Index of the symbol table.
     pub(super) symtab: usize,
+    /// Index of the section with the names of its symbols.
+    pub(super) strtab: usize,
     /// Index of the percpu template.
     pub(super) percpu: Option<usize>,
     /// Whether `.modinfo` says `livepatch=`.
@@ -31,26 +33,31 @@ pub(super) struct Temporary<'data> {
 
 impl<'data> Temporary<'data> {
     pub(super) fn of(module: &Module<'data>) -> Self {
-        let sections = module.sections().map(|section| {
-            let in_place = READ_IN_PLACE.contains(&section.name);
-            let flags = section.sh_flags.bits();
-            Section {
-                name: section.name,
-                sh_type: section.sh_type.0,
-                sh_flags: if in_place { flags & !SHF_ALLOC } else { flags },
-                sh_size: section.sh_size,
-                sh_info: section.sh_info,
-                sh_addralign: section.sh_addralign,
-                body: Cow::Borrowed(module.body(section.index)),
-                extent: None,
-            }
+        let sections = module.sections().map(|section| Section {
+            name: section.name,
+            sh_type: section.sh_type.0,
+            sh_flags: section.sh_flags.bits(),
+            sh_size: section.sh_size,
+            sh_info: section.sh_info,
+            sh_addralign: section.sh_addralign,
+            body: Cow::Borrowed(module.body(section.index)),
+            extent: None,
         });
         let mut sections: Vec<Section<'_>> = sections.collect();
         // `find_pcpusec`: the first one that is loaded.
         let percpu = sections.iter().position(|s| s.name == PERCPU && s.has(SHF_ALLOC));
-        if let Some(template) = percpu.and_then(|index| sections.get_mut(index)) {
-            template.sh_flags &= !SHF_ALLOC;
+        // `find_sec`, too: another one of the same name is moved.
+        for name in READ_IN_PLACE {
+            if let Some(section) =
+                sections.iter_mut().skip(1).find(|s| s.name == name && s.has(SHF_ALLOC))
+            {
+                section.sh_flags &= !SHF_ALLOC;
+            }
         }
+        let symtab = module.symtab();
+        let strtab = module.section(symtab).map(|section| section.sh_link);
+        let index =
+            |index: crate::elf::SectionIndex| usize::try_from(index.get()).unwrap_or(usize::MAX);
         let symbols = module.symbols().map(|symbol| Symbol {
             name: symbol.name,
             st_value: symbol.st_value,
@@ -71,7 +78,8 @@ impl<'data> Temporary<'data> {
         Self {
             object,
             name: String::from_utf8_lossy(name).into_owned(),
-            symtab: usize::try_from(module.symtab().get()).unwrap_or(usize::MAX),
+            symtab: index(symtab),
+            strtab: strtab.map_or(usize::MAX, index),
             percpu,
             livepatch: modinfo(b"livepatch").is_some(),
         }

@@ -1,0 +1,139 @@
+//! The kernel's heapsort, exactly.
+//!
+//! ppc64le and arm64 sort relocation tables in place before they apply them. Heapsort is not
+//! stable, so that which of two equal entries comes first (and with that the order of stubs and
+//! the bytes of a table in memory) depends on the algorithm, step by step. Invariant: every
+//! comparison and every exchange is that of the kernel's, in its order. There are two generations:
+//! see [`Generation`].
+//! Source: `lib/sort.c:sort_r`, in later kernels `__sort_r`.
+
+use core::cmp::Ordering;
+
+use crate::row::Features;
+
+/// Which of the kernel's heapsorts.
+///
+/// Linux 6.1 has the one, 6.12 to 7.2 have the other. Where in between it changed, and whether in
+/// one step, was not read, so that neither is claimed for those kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Generation {
+    /// One element is taken from the heap at a time, and of equal children the left one goes up.
+    Single,
+    /// The two largest elements are taken at a time, and of equal children the right one goes up.
+    Double,
+}
+
+impl Generation {
+    /// The one of a kernel with these features ([`Features::OLD_SORT`]).
+    #[must_use]
+    pub fn of(features: Features) -> Self {
+        if features.contains(Features::OLD_SORT) { Self::Single } else { Self::Double }
+    }
+}
+
+/// Sorts in ascending order, as the kernel does; `compare` is its `cmp_func`.
+///
+/// Takes O(n log n) comparisons and no memory. `compare` may be anything: an order that
+/// contradicts itself gives some permutation.
+pub fn sort<T>(
+    generation: Generation,
+    items: &mut [T],
+    mut compare: impl FnMut(&T, &T) -> Ordering,
+) {
+    let mut heap = Heap { length: items.len(), items, compare: &mut compare };
+    match generation {
+        Generation::Single => heap.sort_single(),
+        Generation::Double => heap.sort_double(),
+    }
+}
+
+/// The first `length` elements are the heap, those behind are sorted.
+struct Heap<'a, T, F> {
+    items: &'a mut [T],
+    length: usize,
+    compare: &'a mut F,
+}
+
+impl<T, F: FnMut(&T, &T) -> Ordering> Heap<'_, T, F> {
+    /// How two elements compare, by index; elements that do not exist are equal.
+    #[inline]
+    fn order(&mut self, left: usize, right: usize) -> Ordering {
+        match (self.items.get(left), self.items.get(right)) {
+            (Some(left), Some(right)) => (self.compare)(left, right),
+            _ => Ordering::Equal,
+        }
+    }
+
+    /// Makes a heap of everything; `left_if_equal` as for [`Self::sift`].
+    fn build(&mut self, left_if_equal: bool) {
+        for root in (0..self.length / 2).rev() {
+            self.sift(root, left_if_equal);
+        }
+    }
+
+    /// Moves the element at `root` down to where it belongs: first the path of the greater
+    /// children to the bottom, then back up.
+    #[inline]
+    fn sift(&mut self, root: usize, left_if_equal: bool) {
+        let mut place = root;
+        loop {
+            let (left, right) = (2 * place + 1, 2 * place + 2);
+            if right < self.length {
+                let order = self.order(left, right);
+                let goes_left = order.is_gt() || left_if_equal && order.is_eq();
+                place = if goes_left { left } else { right };
+            } else {
+                // The last leaf may have no sibling.
+                place = if right == self.length { left } else { place };
+                break;
+            }
+        }
+        while place != root && self.order(root, place).is_ge() {
+            place = parent(place);
+        }
+        let bottom = place;
+        while place != root {
+            place = parent(place);
+            self.items.swap(place, bottom);
+        }
+    }
+
+    /// Takes the last element off the heap and puts the one at `root` there.
+    fn take(&mut self, root: usize) {
+        self.length -= 1;
+        self.items.swap(root, self.length);
+    }
+
+    fn sort_single(&mut self) {
+        self.build(true);
+        while self.length > 1 {
+            self.take(0);
+            self.sift(0, true);
+        }
+    }
+
+    fn sort_double(&mut self) {
+        if self.length < 2 {
+            return;
+        }
+        self.build(false);
+        while self.length > 3 {
+            self.take(0);
+            // The second largest is one of the children; its subtree is mended first, ...
+            let second = if self.order(1, 2).is_le() { 2 } else { 1 };
+            self.take(second);
+            self.sift(second, false);
+            // ... and then that of the root.
+            self.sift(0, false);
+        }
+        self.take(0);
+        if self.length == 2 && self.order(0, 1).is_gt() {
+            self.items.swap(0, 1);
+        }
+    }
+}
+
+/// Index of the parent of an element that is not the root.
+fn parent(child: usize) -> usize {
+    (child - 1) / 2
+}

@@ -1,0 +1,261 @@
+//! The copies of the symbol table that the kernel keeps for kallsyms, byte for byte.
+//!
+//! The whole table goes to init memory, with `struct mod_kallsyms` and a letter for the type of
+//! each symbol. What stays is a shorter table with strings and letters of its own; of a livepatch
+//! module all symbols stay, because its late relocations need them. The copies are made when
+//! relocations are applied, so that values are final.
+//! Source: `kernel/module/kallsyms.c:layout_symtab`, `add_kallsyms`, `elf_type`.
+
+use klp_arch::object::{
+    SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, Symbol,
+};
+use klp_arch::{Extent, Memory};
+use scroll::Endian;
+
+use super::error::LoadError;
+use super::layout::Tally;
+use super::object::Temporary;
+use super::{Kernel, Loaded, RegionKind};
+
+/// Bytes of an `Elf64_Sym`.
+const ENTRY: usize = 24;
+
+/// Bytes of `struct mod_kallsyms`: symbols, their number, strings, types.
+const MOD_KALLSYMS: u64 = 32;
+
+/// Where the copies go. Offsets are in bytes from the start of a region.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SymbolTables {
+    /// Indices of the symbols that stay, in order.
+    kept: Vec<usize>,
+    /// The region of what stays.
+    core: Option<RegionKind>,
+    /// Offsets of symbols, strings and types in it.
+    core_at: [u64; 3],
+    /// The region of what is freed.
+    init: Option<RegionKind>,
+    /// Offsets of `struct mod_kallsyms` and of types in it.
+    init_at: [u64; 2],
+}
+
+impl SymbolTables {
+    /// Sets room aside, behind all sections.
+    pub(super) fn layout(
+        temporary: &mut Temporary<'_>,
+        sections: &mut [Option<(RegionKind, u64)>],
+        kernel: &Kernel,
+        tally: &mut Tally<'_>,
+    ) -> Result<Self, LoadError> {
+        let core = kernel.layouts.region(RegionKind::Data);
+        let init = kernel.layouts.region(RegionKind::InitData);
+        let mut whole = |temporary: &mut Temporary<'_>, sections: &mut [_], index: usize| {
+            let Some(section) = temporary.object.sections.get_mut(index) else { return Ok(0) };
+            section.sh_flags |= SHF_ALLOC;
+            let offset = tally.place(init, section.sh_addralign, section.sh_size)?;
+            if let Some(slot) = sections.get_mut(index) {
+                *slot = Some((init, offset));
+            }
+            Ok(section.sh_addralign)
+        };
+        let align = whole(temporary, sections, temporary.symtab)?;
+        let kept = kept(temporary, sections, kernel);
+        whole(temporary, sections, temporary.strtab)?;
+        let symbols = &temporary.object.symbols;
+        let bytes = |symbol: &usize| symbols.get(*symbol).map_or(1, |s| s.name.len() + 1);
+        let strings = size(kept.iter().map(bytes).sum());
+        let core_at = [
+            tally.place(core, align, size(kept.len() * ENTRY))?,
+            tally.place(core, 1, strings)?,
+            tally.place(core, 1, size(kept.len()))?,
+        ];
+        tally.end_group(core);
+        let init_at = [
+            tally.place(init, 8, MOD_KALLSYMS)?,
+            tally.place(init, 1, size(temporary.object.symbols.len()))?,
+        ];
+        tally.end_group(init);
+        Ok(Self { kept, core: Some(core), core_at, init: Some(init), init_at })
+    }
+}
+
+/// The symbols that stay, by index.
+fn kept(
+    temporary: &Temporary<'_>,
+    places: &[Option<(RegionKind, u64)>],
+    kernel: &Kernel,
+) -> Vec<usize> {
+    let object = &temporary.object;
+    let entries = temporary.symbol_entries();
+    // `is_core_symbol`.
+    let is_core = |index: usize, symbol: &Symbol<'_>| {
+        let section = usize::from(symbol.st_shndx);
+        let nameless = entries.get(index).is_none_or(|entry| entry.starts_with(&[0; 4]));
+        let defined = symbol.st_shndx != SHN_UNDEF;
+        let Some(defining) = object.sections.get(section).filter(|_| defined && !nameless) else {
+            return false;
+        };
+        if kernel.kallsyms_all && temporary.percpu == Some(section) {
+            return true;
+        }
+        let freed = places.get(section).copied().flatten().is_some_and(|(kind, _)| kind.is_init());
+        let shown = kernel.kallsyms_all || defining.has(SHF_EXECINSTR);
+        defining.has(SHF_ALLOC) && shown && !freed
+    };
+    let symbols = object.symbols.iter().enumerate();
+    let kept = symbols
+        .filter(|(index, symbol)| *index == 0 || temporary.livepatch || is_core(*index, symbol));
+    kept.map(|(index, _)| index).collect()
+}
+
+impl Temporary<'_> {
+    /// The entries of the symbol table as they are in the file.
+    fn symbol_entries(&self) -> &[[u8; ENTRY]] {
+        self.object.sections.get(self.symtab).map_or(&[], |section| section.body.as_chunks().0)
+    }
+
+    /// An entry of the symbol table as the loader leaves it; `st_name` is what is given, or where
+    /// the name is in the file's strings.
+    fn symbol_entry(&self, index: usize, st_name: Option<u32>) -> Option<[u8; ENTRY]> {
+        let symbol = self.object.symbols.get(index)?;
+        let endian = self.object.endian();
+        let [a, b, c, d, ..] = *self.symbol_entries().get(index)?;
+        let st_name = st_name.unwrap_or_else(|| {
+            let in_file = match endian {
+                Endian::Little => u32::from_le_bytes([a, b, c, d]),
+                Endian::Big => u32::from_be_bytes([a, b, c, d]),
+            };
+            // A loader that drops the start of a name moves `st_name` on.
+            let strings = self.object.sections.get(self.strtab).map_or(&[][..], |s| &s.body);
+            let start = usize::try_from(in_file).unwrap_or(usize::MAX);
+            let name = strings.get(start..).and_then(|rest| rest.split(|byte| *byte == 0).next());
+            let dropped = name.map_or(0, <[u8]>::len).saturating_sub(symbol.name.len());
+            in_file.saturating_add(u32::try_from(dropped).unwrap_or(0))
+        });
+        let mut entry = [0; ENTRY];
+        let (name, rest) = entry.split_at_mut(4);
+        name.copy_from_slice(&bytes32(st_name, endian));
+        let (kind, rest) = rest.split_at_mut(2);
+        kind.copy_from_slice(&[symbol.st_info, symbol.st_other]);
+        let (section, rest) = rest.split_at_mut(2);
+        section.copy_from_slice(&match endian {
+            Endian::Little => symbol.st_shndx.to_le_bytes(),
+            Endian::Big => symbol.st_shndx.to_be_bytes(),
+        });
+        let (value, size) = rest.split_at_mut(8);
+        value.copy_from_slice(&bytes64(symbol.st_value, endian));
+        size.copy_from_slice(&bytes64(symbol.st_size, endian));
+        Some(entry)
+    }
+
+    /// The letter of a symbol's type (`elf_type`).
+    fn letter(&self, symbol: &Symbol<'_>) -> u8 {
+        const STB_WEAK: u8 = 2;
+        const STT_OBJECT: u8 = 1;
+        let index = usize::from(symbol.st_shndx);
+        let section = self.object.sections.get(index);
+        match (symbol.st_shndx, section) {
+            _ if symbol.bind() == STB_WEAK && symbol.kind() == STT_OBJECT => b'v',
+            _ if symbol.bind() == STB_WEAK => b'w',
+            (SHN_UNDEF, _) => b'U',
+            (SHN_ABS, _) => b'a',
+            _ if self.percpu == Some(index) => b'a',
+            (SHN_LORESERVE.., _) | (_, None) => b'?',
+            (_, Some(section)) if section.has(SHF_EXECINSTR) => b't',
+            (_, Some(section)) if section.sh_type == SHT_NOBITS => b'b',
+            (_, Some(section)) if section.has(SHF_ALLOC | SHF_WRITE) => b'd',
+            (_, Some(section)) if section.has(SHF_ALLOC) => b'r',
+            (_, Some(section)) if section.name.starts_with(b".debug") => b'n',
+            _ => b'?',
+        }
+    }
+}
+
+impl Loaded<'_> {
+    /// Writes the copies of the symbol table (`add_kallsyms`), when relocations are applied.
+    pub(super) fn write_symbol_tables(&mut self) {
+        let (temporary, tables) = (&self.temporary, &self.layout.symbols);
+        let symbols = &temporary.object.symbols;
+        let letters: Vec<u8> = symbols.iter().map(|symbol| temporary.letter(symbol)).collect();
+        let whole: Vec<u8> =
+            (0..symbols.len()).filter_map(|i| temporary.symbol_entry(i, None)).flatten().collect();
+        let (mut entries, mut strings, mut types) = (Vec::new(), Vec::new(), Vec::new());
+        for &index in &tables.kept {
+            let start = u32::try_from(strings.len()).unwrap_or(u32::MAX);
+            entries.extend(temporary.symbol_entry(index, Some(start)).into_iter().flatten());
+            strings.extend_from_slice(symbols.get(index).map_or(b"", |symbol| symbol.name));
+            strings.push(0);
+            types.extend(letters.get(index));
+        }
+        let [symbols_at, strings_at, types_at] = tables.core_at;
+        let [header_at, letters_at] = tables.init_at;
+        let (core, init) = (self.index_of(tables.core), self.index_of(tables.init));
+        let endian = temporary.object.endian();
+        let section = |index| temporary.object.sections.get(index);
+        let address = |index| section(index).map_or(0, klp_arch::object::Section::address);
+        let base = self.memory.regions.get(init).map_or(0, |region| region.base);
+        let words = [
+            address(temporary.symtab),
+            0,
+            address(temporary.strtab),
+            base.wrapping_add(letters_at),
+        ];
+        let mut header = words.map(|word| bytes64(word, endian));
+        let [_, count, ..] = &mut header;
+        let number = u32::try_from(symbols.len()).unwrap_or(u32::MAX);
+        count.iter_mut().zip(bytes32(number, endian)).for_each(|(to, from)| *to = from);
+        let extent = section(temporary.symtab).and_then(|section| section.extent);
+        if let Some(extent) = extent {
+            put(&mut self.memory, extent.region, size(extent.offset), &whole);
+        }
+        put(&mut self.memory, core, symbols_at, &entries);
+        put(&mut self.memory, core, strings_at, &strings);
+        put(&mut self.memory, core, types_at, &types);
+        put(&mut self.memory, init, header_at, header.as_flattened());
+        put(&mut self.memory, init, letters_at, &letters);
+    }
+
+    /// Writes a symbol's value to the table that stays: what a late relocation has resolved
+    /// (`klp_resolve_symbols`). A symbol that does not stay is left alone.
+    pub fn store_symbol(&mut self, index: usize) {
+        let tables = &self.layout.symbols;
+        let value = self.temporary.object.symbols.get(index).map(|symbol| symbol.st_value);
+        let Some((slot, value)) = tables.kept.binary_search(&index).ok().zip(value) else { return };
+        let [symbols_at, ..] = tables.core_at;
+        let core = self.index_of(tables.core);
+        let value = bytes64(value, self.temporary.object.endian());
+        // `st_value` starts 8 bytes into the entry.
+        put(&mut self.memory, core, symbols_at.saturating_add(size(slot * ENTRY + 8)), &value);
+    }
+
+    /// The index of the region of a kind.
+    fn index_of(&self, kind: Option<RegionKind>) -> usize {
+        let found = self.layout.regions.iter().position(|(k, _)| Some(*k) == kind);
+        found.unwrap_or(usize::MAX)
+    }
+}
+
+/// Writes bytes into a region.
+fn put(memory: &mut Memory, region: usize, offset: u64, bytes: &[u8]) {
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let extent = Extent { region, offset, size: bytes.len(), address: 0 };
+    memory.bytes_mut(&extent).iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+}
+
+fn bytes32(word: u32, endian: Endian) -> [u8; 4] {
+    match endian {
+        Endian::Little => word.to_le_bytes(),
+        Endian::Big => word.to_be_bytes(),
+    }
+}
+
+fn bytes64(word: u64, endian: Endian) -> [u8; 8] {
+    match endian {
+        Endian::Little => word.to_le_bytes(),
+        Endian::Big => word.to_be_bytes(),
+    }
+}
+
+/// A length in bytes.
+fn size(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
