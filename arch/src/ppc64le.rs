@@ -18,6 +18,8 @@
 //! Sources: `arch/powerpc/kernel/module_64.c`; *Power Architecture 64-Bit ELF V2 ABI
 //! Specification*, "Relocation Types".
 
+use alloc::boxed::Box;
+
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
@@ -26,10 +28,19 @@ use crate::boot::{BootImage, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
+use crate::linkage::{Configuration, Linkage};
+use crate::object::Object;
+use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row, When};
-use call::{LD_TOC, NOP, is_ftrace_entry, plan_call, word, word_after_call};
+use call::{is_ftrace_entry, plan_call, restores_r2, word};
 
 mod call;
+mod entry;
+mod ftrace;
+mod got;
+mod log;
+mod reserve;
+mod stubs;
 #[cfg(test)]
 mod tests;
 
@@ -111,7 +122,7 @@ static ROWS: [Row; 18] = [
     call(REL24_NOTOC, "R_PPC64_REL24_NOTOC").when(PCREL_KERNEL),
     row(ENTRY, "R_PPC64_ENTRY", Calc::TocDistance, Check::Wrapping, PAIR)
         .note("writes two instructions; without effect where the TOC is far or does not exist"),
-    row(PCREL34, "R_PPC64_PCREL34", Calc::Relative, Check::Signed(34), PREFIXED34)
+    row(PCREL34, "R_PPC64_PCREL34", Calc::RelativeOrSlot, Check::Signed(34), PREFIXED34)
         .when(PCREL_KERNEL)
         .note("a per-CPU symbol out of reach is loaded from a GOT slot, and the opcode changes"),
     row(133, "R_PPC64_GOT_PCREL34", Calc::SlotOfSum, Check::Wrapping, PREFIXED34)
@@ -223,17 +234,52 @@ impl Backend for Ppc64le {
         &[".stubs"]
     }
 
+    fn page_size(&self) -> u64 {
+        // `CONFIG_PAGE_SIZE_64KB`.
+        0x1_0000
+    }
+
+    fn kernel_symbols(&self) -> &'static [&'static str] {
+        entry::KERNEL_SYMBOLS
+    }
+
+    fn features(&self, (major, minor): (u32, u32)) -> Features {
+        let before = |boundary: (u32, u32)| (major, minor) < boundary;
+        let ftrace = Features::DYNAMIC_FTRACE | Features::DYNAMIC_FTRACE_WITH_REGS;
+        let out_of_line = Features::FTRACE_OUT_OF_LINE | Features::DYNAMIC_FTRACE_WITH_CALL_OPS;
+        let mut features = ftrace;
+        features.set(Features::OLD_SORT, before((6, 9)));
+        features.set(Features::RESTORES_R2_ONCE, before((6, 3)));
+        features.set(Features::STUB_TERMINATOR, before((6, 13)));
+        features.set(out_of_line, !before((6, 13)));
+        features
+    }
+
+    fn configuration(&self, version: (u32, u32)) -> Configuration {
+        // Behind `lppaca_ptr` (`CONFIG_PPC_PSERIES`), `paca_index` and `lock_token`.
+        let kernel_toc = Some(16);
+        Configuration { features: self.features(version), kernel_toc, ..Configuration::default() }
+    }
+
+    fn reserve(
+        &self,
+        object: &mut Object<'_>,
+        configuration: &Configuration,
+    ) -> Result<Box<dyn Linkage>, KernelError> {
+        Ok(Box::new(reserve::reserve(object, configuration)?))
+    }
+
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        log::kernel_error(at, fault)
+    }
+
     fn check_bytes(&self, row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
         // `patch_instruction` writes to read-only text; the other types are plain stores.
         let patched = matches!(row.number, REL24 | REL24_NOTOC | PCREL34);
         if facts.late && !facts.writable && !patched && row.field.size() != 0 {
             return Err(Fault::ReadOnly);
         }
-        match word_after_call(row, facts, site)? {
-            // A late call may have been written before, when its gate object was there last time.
-            None | Some(NOP | LD_TOC) => Ok(()),
-            Some(found) => Err(Fault::NoNopAfterCall { found }),
-        }
+        restores_r2(row, facts, site).map(|_| ())
     }
 
     fn plan(

@@ -10,7 +10,7 @@
 
 mod solve;
 
-use klp_arch::{Backend, Facts, Fault, Features, Inputs, Row, When, backends};
+use klp_arch::{Backend, Calc, Facts, Fault, Features, Inputs, Row, When, backends};
 use proptest::prelude::*;
 use solve::{grain, inputs_for, representable};
 
@@ -180,7 +180,7 @@ fn an_address_that_is_not_given_is_a_fault_and_no_value() {
         }
     }
     let needs = |row: &Row| row.calc.to_string().contains(['T', 'G', 'L']);
-    let branch = |row: &Row| row.calc == klp_arch::Calc::Branch;
-    let needing = plain_rows().filter(|(_, row)| needs(row) && !branch(row));
+    let direct = |row: &Row| matches!(row.calc, Calc::Branch | Calc::RelativeOrSlot);
+    let needing = plain_rows().filter(|(_, row)| needs(row) && !direct(row));
     assert_eq!(missing, needing.map(|(_, row)| row.name).collect::<Vec<_>>());
 }

@@ -25,7 +25,9 @@ const LI24_AND_NEXT: Field = Field::plain(
     2,
     &[Part { from: 0, width: 24, word: 0, to: 2 }, Part { from: 24, width: 32, word: 1, to: 0 }],
 );
-/// Whether calls to the name get a stub that leaves r2 alone (`is_mprofile_ftrace_call`).
+
+/// Whether the name is that of an entry of ftrace (`is_mprofile_ftrace_call`). Which of them exist
+/// depends on the configuration; one that does not exist cannot be called.
 pub(super) fn is_ftrace_entry(name: &[u8]) -> bool {
     matches!(name, b"_mcount" | b"ftrace_caller" | b"ftrace_regs_caller")
 }
@@ -42,17 +44,29 @@ fn is_relative_link_branch(word: u32) -> bool {
     matches!(word >> 26, 16 | 18) && word & 0b11 == 0b01
 }
 
-/// The word behind a call where the loader restores r2, `None` where it does not (`restore_r2`).
-pub(super) fn word_after_call(
-    row: &Row,
-    facts: &Facts<'_>,
-    site: &[u8],
-) -> Result<Option<u32>, Fault> {
+/// Whether the loader turns the nop behind a call into the load that restores r2 (`restore_r2`).
+///
+/// # Errors
+/// [`Fault::NoNopAfterCall`] when something else stands there.
+pub(super) fn restores_r2(row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<bool, Fault> {
     let leaves = row.calc == Calc::Branch && facts.external;
-    if !leaves || facts.features.contains(Features::PCREL) || is_ftrace_entry(facts.symbol) {
-        return Ok(None);
+    if !leaves || facts.features.contains(Features::PCREL) || spares_r2(facts) {
+        return Ok(false);
     }
-    if is_relative_link_branch(word(site, 0)?) { word(site, 1).map(Some) } else { Ok(None) }
+    if !is_relative_link_branch(word(site, 0)?) {
+        return Ok(false);
+    }
+    match word(site, 1)? {
+        NOP => Ok(true),
+        // A late call may have been written before, when its gate object was there last time.
+        LD_TOC if !facts.features.contains(Features::RESTORES_R2_ONCE) => Ok(false),
+        found => Err(Fault::NoNopAfterCall { found }),
+    }
+}
+
+/// Whether the call's stub leaves r2 alone, because the kernel sees that it is one to ftrace.
+pub(super) fn spares_r2(facts: &Facts<'_>) -> bool {
+    is_ftrace_entry(facts.symbol) && !facts.features.contains(Features::PLAIN_FTRACE_CALLS)
 }
 
 /// Distance from a function's global to its local entry point, in bytes.
@@ -69,8 +83,10 @@ pub(super) fn plan_call(
 ) -> Result<Patch, Fault> {
     let local = || inputs.sum().wrapping_add(local_entry(inputs.other));
     let target = if facts.external { inputs.need_plt()? } else { local() };
+    // The kernel looks at the nop before it looks at the distance.
+    let restores = restores_r2(row, facts, site)?;
     let branch = apply::fit(row, target.wrapping_sub(inputs.p).cast_signed())?;
-    if word_after_call(row, facts, site)? != Some(NOP) {
+    if !restores {
         return Ok(branch);
     }
     let value = i64::from(LD_TOC) << 24 | branch.value & 0xff_ffff;

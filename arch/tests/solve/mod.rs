@@ -32,7 +32,7 @@ pub(crate) fn inputs_for(row: &Row, value: i64, base: &Inputs) -> Inputs {
     match row.calc {
         Calc::Nothing => anchors,
         Calc::Absolute | Calc::PageOffset => s(v),
-        Calc::Relative | Calc::Branch | Calc::Plt => s(v.wrapping_add(p)),
+        Calc::Relative | Calc::RelativeOrSlot | Calc::Branch | Calc::Plt => s(v.wrapping_add(p)),
         Calc::PageRelative => s(v.wrapping_add(p & !0xfff)),
         Calc::TocRelative => s(v.wrapping_add(toc)),
         Calc::GotRelative | Calc::PltOffset => s(v.wrapping_add(got)),

@@ -1,0 +1,186 @@
+//! The stubs of a module: what calls out of it go through.
+//!
+//! One counter, one area, one stub for each target address, first come, first served, at load and
+//! later. The kernel looks for a target from the first slot on and takes the first that holds it;
+//! a map from targets to slots says the same. Invariant: nothing is written outside of the area.
+//! The kernel does not look at the end of the area before it makes a stub: a relocation that comes
+//! late with a new target may be one too many, and the kernel then writes over what lies behind
+//! (`.stubs` is the last executable section of most modules). Here that is [`Fault::NoRoom`].
+//! Source: `stub_for_addr`, `my_r2` and `apply_relocate_add` of `arch/powerpc/kernel/module_64.c`.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::call::spares_r2;
+use super::entry::{self, Entry};
+use super::ftrace;
+use super::got::Slots;
+use crate::apply::{Facts, Inputs};
+use crate::fault::Fault;
+use crate::linkage::{Anchors, Configuration, Linkage, Reference};
+use crate::memory::{Extent, Memory};
+use crate::object::{Object, SHN_ABS};
+use crate::row::{Calc, Features};
+
+/// `struct mod_arch_specific`.
+#[derive(Debug, Clone)]
+pub(super) struct Stubs {
+    pub(super) configuration: Configuration,
+    /// Index of `.stubs`.
+    pub(super) section: usize,
+    /// Index of the section that r2 points into.
+    pub(super) toc: usize,
+    /// How many traced functions have a stub of their own.
+    pub(super) traced: u32,
+    /// The slots of a kernel without a TOC.
+    pub(super) got: Slots,
+    /// Where `.stubs` is.
+    pub(super) area: Option<Extent>,
+    /// r2.
+    pub(super) r2: u64,
+    /// The first slot that holds a target.
+    pub(super) slots: BTreeMap<u64, u64>,
+    /// The next slot.
+    pub(super) used: u64,
+    pub(super) unknown: Vec<Range<u64>>,
+}
+
+impl Stubs {
+    pub(super) fn has(&self, features: Features) -> bool {
+        self.configuration.features.contains(features)
+    }
+
+    /// How many stubs fit.
+    pub(super) fn reserved(&self) -> u64 {
+        let size = self.area.map_or(0, |area| area.size);
+        u64::try_from(size).unwrap_or(u64::MAX) / entry::SIZE
+    }
+
+    /// The kernel would write behind the area.
+    pub(super) fn no_room(&self) -> Fault {
+        Fault::NoRoom { reserved: self.reserved() }
+    }
+
+    /// The address of a slot.
+    pub(super) fn at(&self, slot: u64) -> u64 {
+        self.area.map_or(0, |area| area.address).wrapping_add(slot * entry::SIZE)
+    }
+
+    /// The bytes from a place of the area on.
+    pub(super) fn bytes<'m>(&self, memory: &'m mut Memory, start: u64) -> Option<&'m mut [u8]> {
+        memory.bytes_mut(&self.area?).get_mut(usize::try_from(start).ok()?..)
+    }
+
+    /// The address of the stub that goes to `target`; `None` for one that is not known, which gets
+    /// a stub of its own.
+    ///
+    /// # Errors
+    /// [`Fault::NoRoom`], [`Fault::Overflow`] for a distance that the stub cannot express, and
+    /// [`Fault::MisalignedValue`] for a stub that is not aligned to 8 bytes.
+    pub(super) fn stub(
+        &mut self,
+        target: Option<u64>,
+        facts: &Facts<'_>,
+        memory: &mut Memory,
+    ) -> Result<u64, Fault> {
+        if let Some(&slot) = target.and_then(|target| self.slots.get(&target)) {
+            return Ok(self.at(slot));
+        }
+        let slot = self.used;
+        if slot >= self.reserved() {
+            return Err(self.no_room());
+        }
+        let address = self.at(slot);
+        if !address.is_multiple_of(8) {
+            return Err(Fault::MisalignedValue { value: address.cast_signed(), align: 8 });
+        }
+        let entry = if spares_r2(facts) {
+            Entry::ftrace(&self.configuration, target)?
+        } else {
+            Entry::call(self.configuration.features, address, self.r2, target)?
+        };
+        for &(index, word) in &entry.words {
+            let place = self.bytes(memory, slot * entry::SIZE + index * 4);
+            let place = place.and_then(<[u8]>::first_chunk_mut).ok_or_else(|| self.no_room())?;
+            *place = word.to_le_bytes();
+        }
+        let unknown = entry.unknown.into_iter();
+        self.unknown.extend(unknown.map(|r| address + r.start..address + r.end));
+        // A stub that goes to 0 marks the end where stubs are not counted: the next one replaces it.
+        if target != Some(0) || !self.has(Features::STUB_TERMINATOR) {
+            self.slots.extend(target.map(|target| (target, slot)));
+            self.used += 1;
+        }
+        Ok(address)
+    }
+}
+
+impl Linkage for Stubs {
+    fn settle(&mut self, object: &mut Object<'_>, _: &Memory) -> Result<(), Fault> {
+        let section = |index: usize| object.sections.get(index);
+        self.area = section(self.section).and_then(|section| section.extent);
+        if self.has(Features::PCREL) {
+            self.got.area = section(self.got.section).and_then(|section| section.extent);
+            let symbols = (0..).zip(&object.symbols);
+            let percpu = symbols.filter(|(_, s)| usize::from(s.st_shndx) == self.got.percpu);
+            self.got.symbols = percpu.map(|(index, _)| index).collect();
+            return Ok(());
+        }
+        let toc = section(self.toc).map_or(0, crate::object::Section::address);
+        self.r2 = (toc & !0xff).wrapping_add(0x8000);
+        // The kernel does this before it applies the first table.
+        let is_toc =
+            |s: &&mut crate::object::Symbol<'_>| s.st_shndx == SHN_ABS && s.name == b"TOC.";
+        if let Some(symbol) = object.symbols.iter_mut().skip(1).find(is_toc) {
+            symbol.st_value = self.r2;
+        }
+        Ok(())
+    }
+
+    fn anchors(&self) -> Anchors {
+        Anchors { toc: (!self.has(Features::PCREL)).then_some(self.r2), got: None }
+    }
+
+    fn provide(
+        &mut self,
+        reference: &Reference<'_>,
+        inputs: &mut Inputs,
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        let sum = inputs.sum();
+        match reference.row.calc {
+            Calc::Branch if reference.facts.external => {
+                inputs.plt = Some(self.stub(Some(sum), reference.facts, memory)?);
+            }
+            Calc::SlotOfSum => inputs.got_slot = Some(self.got.slot(sum, memory)?),
+            Calc::RelativeOrSlot if self.got.symbols.contains(&reference.rela.symbol) => {
+                let distance = sum.wrapping_sub(inputs.p).cast_signed();
+                if reference.row.check.admit(distance).is_err() {
+                    inputs.got_slot = Some(self.got.slot(sum, memory)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, object: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {
+        ftrace::finish(self, object, memory)
+    }
+
+    fn unknown(&self) -> Vec<Range<u64>> {
+        self.unknown.clone()
+    }
+
+    fn usage(&self) -> (u64, u64) {
+        let (used, reserved) = self.got.usage();
+        let (stubs, room) = (self.used.saturating_mul(entry::SIZE), self.reserved() * entry::SIZE);
+        (used.saturating_add(stubs), reserved.saturating_add(room))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Linkage> {
+        Box::new(self.clone())
+    }
+}
