@@ -51,6 +51,7 @@ pub struct Inputs {
 impl Inputs {
     /// S + A.
     #[must_use]
+    #[inline]
     pub fn sum(&self) -> u64 {
         self.s.wrapping_add_signed(self.a)
     }
@@ -101,6 +102,7 @@ pub struct Patch {
 ///
 /// # Errors
 /// [`Fault::Missing`] when an address that the calculation names was not given.
+#[inline]
 pub fn compute(row: &Row, inputs: &Inputs) -> Result<i64, Fault> {
     let Inputs { p, a, .. } = *inputs;
     let page = |address: u64| address & !0xfff;
@@ -134,6 +136,7 @@ pub fn compute(row: &Row, inputs: &Inputs) -> Result<i64, Fault> {
 ///
 /// # Errors
 /// [`Fault::MisalignedValue`] or [`Fault::Overflow`] as the row says.
+#[inline]
 pub fn fit(row: &Row, value: i64) -> Result<Patch, Fault> {
     let align = u64::from(row.align);
     if value.cast_unsigned() & (align - 1) != 0 {
@@ -148,6 +151,7 @@ pub fn fit(row: &Row, value: i64) -> Result<Patch, Fault> {
 ///
 /// # Errors
 /// Those of [`compute`] and [`fit`].
+#[inline]
 pub fn plan(row: &Row, inputs: &Inputs) -> Result<Option<Patch>, Fault> {
     if row.calc == Calc::Nothing {
         return Ok(None);

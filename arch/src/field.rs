@@ -96,9 +96,27 @@ impl Field {
     ///
     /// # Errors
     /// [`Fault::PlaceOutside`] when `site` is shorter than the field; nothing is written then.
+    #[inline]
     pub fn store(&self, site: &mut [u8], value: i64, endian: Endian) -> Result<(), Fault> {
         let (needed, available) = (self.size(), site.len());
         let site = site.get_mut(..needed).ok_or_else(|| outside(needed, available))?;
+        if self.is_whole() {
+            write_word(site, value.cast_unsigned(), endian);
+            return Ok(());
+        }
+        self.store_parts(site, value, endian);
+        Ok(())
+    }
+
+    /// Whether the field is one word and nothing of it is kept.
+    #[inline]
+    pub(crate) const fn is_whole(&self) -> bool {
+        matches!(self.parts, [Part { from: 0, width, word: 0, to: 0 }]
+            if *width == self.word * 8 && self.words == 1 && matches!(self.form, Form::Plain))
+    }
+
+    /// Replaces the bits of each part.
+    fn store_parts(&self, site: &mut [u8], value: i64, endian: Endian) {
         let pattern = self.pattern(value);
         for (index, word) in (0u8..).zip(site.chunks_exact_mut(usize::from(self.word))) {
             let kept = read_word(word, endian) & !self.mask(index);
@@ -108,7 +126,6 @@ impl Field {
             });
             write_word(word, bits, endian);
         }
-        Ok(())
     }
 
     /// Reads the value that the field at the start of `site` holds, extended by its top bit if
@@ -165,18 +182,33 @@ pub(crate) fn outside(needed: usize, available: usize) -> Fault {
     Fault::PlaceOutside { needed: count(needed), available: count(available) }
 }
 
-/// Up to eight bytes as a number.
+/// Up to eight bytes as a number. The usual sizes are single loads.
+#[inline]
 pub(crate) fn read_word(bytes: &[u8], endian: Endian) -> u64 {
     let append = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-    match endian {
-        Endian::Little => bytes.iter().rev().fold(0, append),
-        Endian::Big => bytes.iter().fold(0, append),
+    match (bytes, endian) {
+        (&[a, b, c, d], Endian::Little) => u64::from(u32::from_le_bytes([a, b, c, d])),
+        (&[a, b, c, d, e, f, g, h], Endian::Little) => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        (&[a, b, c, d], Endian::Big) => u64::from(u32::from_be_bytes([a, b, c, d])),
+        (&[a, b, c, d, e, f, g, h], Endian::Big) => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        (_, Endian::Little) => bytes.iter().rev().fold(0, append),
+        (_, Endian::Big) => bytes.iter().fold(0, append),
     }
 }
 
-/// The low bytes of a number, as many as there is room for.
+/// The low bytes of a number, as many as there is room for. The usual sizes are single stores.
+#[inline]
 fn write_word(bytes: &mut [u8], word: u64, endian: Endian) {
     let low_first = word.to_le_bytes();
+    let [a, b, c, d, e, f, g, h] = low_first;
+    if let Ok(bytes) = <&mut [u8; 4]>::try_from(&mut *bytes) {
+        *bytes = if endian == Endian::Little { [a, b, c, d] } else { [d, c, b, a] };
+        return;
+    }
+    if let Ok(bytes) = <&mut [u8; 8]>::try_from(&mut *bytes) {
+        *bytes = if endian == Endian::Little { low_first } else { [h, g, f, e, d, c, b, a] };
+        return;
+    }
     match endian {
         Endian::Little => bytes.iter_mut().zip(low_first).for_each(|(to, from)| *to = from),
         Endian::Big => bytes.iter_mut().rev().zip(low_first).for_each(|(to, from)| *to = from),

@@ -42,6 +42,7 @@ mod linkage;
 mod memory;
 mod notation;
 pub mod object;
+mod plain;
 mod ppc64le;
 mod refusal;
 mod relocate;

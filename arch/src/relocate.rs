@@ -12,6 +12,7 @@ use crate::field::outside;
 use crate::linkage::{Anchors, Linkage, Reference};
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
+use crate::plain::Plain;
 use crate::row::{Calc, Row};
 
 /// One more than the greatest number of any machine's rows.
@@ -87,8 +88,12 @@ pub(crate) fn relocate<B: Backend + ?Sized>(
 ) -> Result<(), Box<Stopped>> {
     let rows = rows(backend, &table.facts);
     let anchors = linkage.anchors();
+    let plain = plain(&rows, turn == Turn::Apply && watch.is_none());
     for (entry, bytes) in table.entries.iter().enumerate() {
         let rela = Rela::read(bytes, backend.endian());
+        if written(backend, &plain, table, rela, memory) {
+            continue;
+        }
         let mut inputs = Inputs::default();
         let mut relocation = Relocation { backend, table, rela, anchors, inputs: &mut inputs };
         let outcome = relocation.row(&rows).and_then(|row| match (turn, &mut watch) {
@@ -115,6 +120,30 @@ fn rows<B: Backend + ?Sized>(backend: &B, facts: &Facts<'_>) -> [Option<&'static
         }
     }
     rows
+}
+
+/// The rows that may take the short way, by number; none where each relocation is looked at.
+fn plain(rows: &[Option<&'static Row>; NUMBERS], wanted: bool) -> [Option<Plain>; NUMBERS] {
+    rows.map(|row| row.filter(|_| wanted).and_then(Plain::of))
+}
+
+/// Takes the short way where that is possible.
+#[inline]
+fn written<B: Backend + ?Sized>(
+    backend: &B,
+    plain: &[Option<Plain>; NUMBERS],
+    table: &Table<'_, '_>,
+    rela: Rela,
+    memory: &mut Memory,
+) -> bool {
+    let slot = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
+    let symbol = table.symbols.get(slot(rela.symbol));
+    match (plain.get(slot(rela.kind)), symbol) {
+        (Some(Some(plain)), Some(symbol)) => {
+            plain.apply(backend, rela, symbol, &table.facts, &table.target, memory)
+        }
+        _ => false,
+    }
 }
 
 /// One entry on its way.

@@ -160,6 +160,7 @@ pub enum Check {
 impl Check {
     /// The smallest and the largest value that the loader accepts, if it looks.
     #[must_use]
+    #[inline]
     pub const fn range(self) -> Option<(i64, i64)> {
         match self {
             Self::Wrapping | Self::Low => None,
@@ -181,6 +182,7 @@ impl Check {
     ///
     /// # Errors
     /// [`Fault::Overflow`] with the range.
+    #[inline]
     pub fn admit(self, value: i64) -> Result<(), Fault> {
         match self.range() {
             Some((min, max)) if value < min || value > max => {

@@ -7,6 +7,7 @@
 
 pub(crate) mod kernel;
 mod layout;
+pub(crate) mod relocations;
 
 use std::fmt::Write as _;
 

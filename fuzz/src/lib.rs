@@ -6,6 +6,7 @@
 pub mod convert;
 pub mod image;
 pub mod list;
+pub mod load;
 pub mod map;
 pub mod merge;
 pub mod objects;

@@ -1,4 +1,5 @@
-//! The seeds for `convert` and `list` are cut from the fixtures; `BLESS=1` writes them.
+//! The seeds for `convert`, `list`, `load`, `map` and `merge` come of the fixtures; `BLESS=1` writes
+//! them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -83,6 +84,26 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
         }
         let symvers = fixture(machine, "Module.symvers");
         same(&seeds.join("list").join(format!("{machine}-symvers")), &symvers);
+    }
+}
+
+/// Livepatches as the kernel gets them: with relocations that wait for nothing, and for modules.
+#[test]
+fn seeds_of_loads_are_converted_fixtures() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/load");
+    for machine in MACHINES {
+        let list = fixture(machine, "symbols.klp");
+        for name in ["lp_homonyms_annotated", "lp_module_symbols", "lp_many_sections"] {
+            let module = fixture(machine, &format!("{name}.ko"));
+            let mut sources = Sources::new();
+            sources.push(TextList::from_bytes("list", list.as_slice()));
+            let conversion = convert(&module, &sources, &Options::default());
+            let conversion = conversion.unwrap_or_else(|e| panic!("{:?}", e.diagnostics(name)));
+            assert!(!conversion.plan.is_empty(), "{machine}: {name} has nothing to convert");
+            same(&seeds.join(format!("{machine}-{name}")), &conversion.bytes);
+        }
+        let target = fixture(machine, "klp_target_a.ko");
+        same(&seeds.join(format!("{machine}-klp_target_a")), &target);
     }
 }
 

@@ -1,5 +1,5 @@
 //! GNU as and ld as judges: for every row, sites near and far are assembled with `.reloc`, linked
-//! at fixed addresses, and the bytes compared with what we write.
+//! at fixed and at random addresses, and the bytes compared with what we write.
 //!
 //! The linker judges arithmetic and bit fields. It does not judge what the kernel refuses: values
 //! are chosen inside of what the row admits. A machine whose tools are not installed is skipped
@@ -22,11 +22,15 @@ use std::fmt::Write;
 
 use klp_arch::{Backend, Calc, Check, Facts, Features, Field, Form, Inputs, Row, When, by_name};
 use machine::Machine;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use solve::{grain, inputs_for, representable};
 use toolchain::{Refusal, Toolchain};
 
 /// Bytes from one site to the next.
 const STRIDE: usize = 16;
+/// Links of random sites for each machine.
+const CASES: u32 = 60;
 /// What values are made from: none, near, far, and close to both ends of most fields.
 const RAW: [i64; 9] =
     [0, 0x10, 0x1230, -0x1240, 0x5123_4567_89ab_cdf0, -0x2fed_cba9_8765_4320, -1, 0x7fff, -0x8000];
@@ -75,18 +79,33 @@ fn inputs(row: &Row, raw: i64, a: i64, p: u64, anchors: Anchors) -> Inputs {
     }
 }
 
+/// What sites are made from: where the text is, and pairs of what a value is made from and the
+/// addend. Each row has a site for each pair.
+#[derive(Debug, Clone)]
+struct Combination {
+    text: u64,
+    pairs: Vec<(i64, i64)>,
+}
+
+impl Combination {
+    fn with_addend(text: u64, a: i64) -> Self {
+        Self { text, pairs: RAW.map(|raw| (raw, a)).to_vec() }
+    }
+}
+
 /// Every site of the rows, in the order of the text.
 fn sites(
     machine: &Machine,
     backend: &dyn Backend,
     rows: &[&'static Row],
-    (text, a): (u64, i64),
+    Combination { text, pairs }: &Combination,
     anchors: Anchors,
 ) -> Vec<Site> {
-    let cases = rows.iter().flat_map(|row| RAW.map(|raw| (*row, raw)));
-    let site = |(index, (row, raw)): (usize, (&'static Row, i64))| {
+    let cases = rows.iter().flat_map(|row| pairs.iter().map(|pair| (*row, *pair)));
+    let site = |(index, (row, (raw, a))): (usize, (&'static Row, (i64, i64)))| {
         let p = text + u64::try_from(index * STRIDE).unwrap();
-        let inputs = inputs(row, raw, a, p, anchors);
+        // A symbol that lies between two units is refused, whatever the addend makes of it.
+        let inputs = inputs(row, raw, a & -i64::from(row.align), p, anchors);
         let words = (machine.template)(row.name);
         let mut before: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         before.resize(STRIDE, 0);
@@ -141,7 +160,7 @@ fn compare(
     machine: &Machine,
     tools: &Toolchain,
     rows: &[&'static Row],
-    combination: (u64, i64),
+    combination: &Combination,
 ) -> Result<Vec<String>, Refusal> {
     let backend = by_name(machine.name).unwrap();
     let mut known = Anchors::default();
@@ -149,7 +168,7 @@ fn compare(
     for _ in 0..4 {
         let sites = sites(machine, backend, rows, combination, known);
         tools.assemble(&assembly(machine, &sites))?;
-        let (text, complaint) = tools.link(combination.0, &symbols(&sites))?;
+        let (text, complaint) = tools.link(combination.text, &symbols(&sites))?;
         let found = anchors(backend, &text, sites.len());
         if found == known {
             let differences = differences(backend, &sites, &text);
@@ -175,29 +194,74 @@ fn differences(backend: &dyn Backend, sites: &[Site], text: &[u8]) -> Vec<String
     judged.collect()
 }
 
+/// The rows of the machine that the linker can judge, and those that it cannot.
+fn rows(machine: &Machine) -> (Vec<&'static Row>, Vec<&'static Row>) {
+    let excepted = |row: &Row| machine.exceptions.iter().any(|(name, _)| *name == row.name);
+    by_name(machine.name).unwrap().rows().iter().partition(|row| !excepted(row))
+}
+
+/// Whether there is a verdict; without the tools there is none, which is a failure where `CI` is
+/// set.
+fn agrees(machine: &Machine, verdict: Result<Vec<String>, Refusal>) -> Result<bool, String> {
+    match verdict {
+        Ok(found) if found.is_empty() => Ok(true),
+        Ok(found) => Err(found.join("\n")),
+        Err(Refusal::Missing(tool)) => {
+            let package = machine.package;
+            assert!(std::env::var_os("CI").is_none(), "{tool}: install {package}");
+            eprintln!("skipped: {tool} is missing, install {package}");
+            Ok(false)
+        }
+        Err(Refusal::Complaint(said)) => Err(said),
+    }
+}
+
+/// Every row of the machine, at any place, with any addends, near and far.
+fn judge_at_random(machine: &Machine) {
+    let tools = Toolchain::new(machine.prefix, machine.link_options);
+    let (judged, _) = rows(machine);
+    let far = any::<i64>().prop_map(|raw| raw >> 1);
+    let near = -0x1_0000_i64..0x1_0000;
+    let raw = prop_oneof![near.clone(), -0x8000_0000_i64..0x8000_0000, far];
+    let addend = prop_oneof![near, -0x8000_0000_i64..0x8000_0000];
+    let pairs = proptest::collection::vec((raw, addend), 4..10);
+    let text = (0..2_usize, 0..0x1_0000_u64);
+    let combination = (text, pairs).prop_map(|((base, pages), pairs)| {
+        // Any page above the machine's usual places.
+        Combination { text: (machine.texts[base] & !0xfff) + ((pages + 1) << 12), pairs }
+    });
+    let failure_persistence = None;
+    let config =
+        proptest::test_runner::Config { cases: CASES, failure_persistence, ..Default::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let outcome = runner.run(&combination, |combination| {
+        let verdict = compare(machine, &tools, &judged, &combination);
+        agrees(machine, verdict).map(|_| ()).map_err(TestCaseError::fail)
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
 /// Every row of the machine, at every place, with several addends.
 fn judge(machine: &Machine) {
     let tools = Toolchain::new(machine.prefix, machine.link_options);
-    let all: Vec<&'static Row> = by_name(machine.name).unwrap().rows().iter().collect();
-    let excepted = |row: &Row| machine.exceptions.iter().any(|(name, _)| *name == row.name);
-    let (excepted, judged): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| excepted(row));
+    let (judged, excepted) = rows(machine);
     assert_eq!(excepted.len(), machine.exceptions.len(), "an exception names no row");
     for text in machine.texts {
         for a in [0, -4, 0x1234_5678] {
-            match compare(machine, &tools, &judged, (text, a)) {
-                Ok(found) => assert!(found.is_empty(), "{text:#x} {a}:\n{}", found.join("\n")),
-                Err(Refusal::Missing(tool)) => {
-                    let package = machine.package;
-                    assert!(std::env::var_os("CI").is_none(), "{tool}: install {package}");
-                    eprintln!("skipped: {tool} is missing, install {package}");
-                    return;
-                }
-                Err(Refusal::Complaint(said)) => panic!("{said}"),
+            let combination = Combination::with_addend(text, a);
+            match agrees(machine, compare(machine, &tools, &judged, &combination)) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(said) => panic!("{text:#x} {a}:\n{said}"),
             }
         }
     }
     for row in excepted {
-        let verdicts = machine.texts.map(|text| compare(machine, &tools, &[row], (text, 0)));
+        let combination = |text| Combination::with_addend(text, 0);
+        let verdicts =
+            machine.texts.map(|text| compare(machine, &tools, &[row], &combination(text)));
         let stale = verdicts.iter().all(|verdict| matches!(verdict, Ok(none) if none.is_empty()));
         assert!(!stale, "{}: the linker agrees, remove the exception", row.name);
     }
@@ -209,8 +273,18 @@ fn gnu_ld_agrees_on_x86_64() {
 }
 
 #[test]
+fn gnu_ld_agrees_on_x86_64_anywhere() {
+    judge_at_random(&machine::X86_64);
+}
+
+#[test]
 fn gnu_ld_agrees_on_arm64() {
     judge(&machine::ARM64);
+}
+
+#[test]
+fn gnu_ld_agrees_on_arm64_anywhere() {
+    judge_at_random(&machine::ARM64);
 }
 
 #[test]
@@ -219,6 +293,16 @@ fn gnu_ld_agrees_on_ppc64le() {
 }
 
 #[test]
+fn gnu_ld_agrees_on_ppc64le_anywhere() {
+    judge_at_random(&machine::PPC64LE);
+}
+
+#[test]
 fn gnu_ld_agrees_on_s390x() {
     judge(&machine::S390X);
+}
+
+#[test]
+fn gnu_ld_agrees_on_s390x_anywhere() {
+    judge_at_random(&machine::S390X);
 }

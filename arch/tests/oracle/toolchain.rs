@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Why there is no linked text.
 #[derive(Debug)]
@@ -25,7 +26,9 @@ pub(crate) struct Toolchain {
 impl Toolchain {
     /// Tools named `PREFIX-as` and so on, with an empty directory to work in.
     pub(crate) fn new(prefix: &'static str, link_options: &'static [&'static str]) -> Self {
-        let name = format!("klp-arch-oracle-{}-{prefix}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("klp-arch-oracle-{}-{number}-{prefix}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
         Self { prefix, link_options, directory }
@@ -72,7 +75,11 @@ impl Toolchain {
             Err(Refusal::Complaint(said)) => Some(said),
             Err(missing) => return Err(missing),
         };
-        self.run("objcopy", &["-O", "binary", "-j", ".text", "linked", "text.bin"])?;
+        let copied = self.run("objcopy", &["-O", "binary", "-j", ".text", "linked", "text.bin"]);
+        if let (Err(Refusal::Complaint(_)), Some(said)) = (&copied, &said) {
+            return Err(Refusal::Complaint(said.clone()));
+        }
+        copied?;
         Ok((fs::read(self.directory.join("text.bin")).unwrap(), said))
     }
 }

@@ -1,0 +1,68 @@
+//! The short way for most relocations: S + A, or S + A − P, into a whole word.
+//!
+//! What a row says is brought into a form that has no cases, because tables mix their types and a
+//! processor cannot foresee which comes next. Whatever is not as it should be takes the long way,
+//! which knows why. Invariant: what is written here is what [`Backend::write`] would have written.
+
+use crate::apply::Facts;
+use crate::backend::Backend;
+use crate::memory::{Extent, Memory};
+use crate::object::{Rela, Symbol};
+use crate::row::{Calc, Row};
+
+/// A row without cases.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plain {
+    row: &'static Row,
+    /// All ones where P is subtracted.
+    relative: u64,
+    min: i64,
+    max: i64,
+    size: usize,
+}
+
+impl Plain {
+    /// The row in this form, where it has one. Back ends plan such rows as
+    /// [`apply::plan`](crate::apply::plan) does.
+    pub(crate) fn of(row: &'static Row) -> Option<Self> {
+        let relative = match row.calc {
+            Calc::Absolute => 0,
+            Calc::Relative => u64::MAX,
+            _ => return None,
+        };
+        let simple = row.field.is_whole() && (row.align, row.bias, row.shift) == (1, 0, 0);
+        let size = row.field.size();
+        if !simple || (size != 4 && size != 8) {
+            return None;
+        }
+        let (min, max) = row.check.range().unwrap_or((i64::MIN, i64::MAX));
+        Some(Self { row, relative, min, max, size })
+    }
+
+    /// Writes the relocation if nothing stands against it; says whether it did.
+    #[inline]
+    pub(crate) fn apply<B: Backend + ?Sized>(
+        &self,
+        backend: &B,
+        rela: Rela,
+        symbol: &Symbol<'_>,
+        facts: &Facts<'_>,
+        target: &Extent,
+        memory: &mut Memory,
+    ) -> bool {
+        let place = target.address.wrapping_add(rela.offset);
+        let sum = symbol.st_value.wrapping_add_signed(rela.addend);
+        let value = sum.wrapping_sub(place & self.relative).cast_signed();
+        let late = facts.late && place & (backend.late_alignment() - 1) != 0;
+        if value < self.min || value > self.max || late {
+            return false;
+        }
+        let Ok(offset) = usize::try_from(rela.offset) else { return false };
+        let section = memory.bytes_mut(target);
+        let site = section.get_mut(offset..).and_then(|rest| rest.get_mut(..self.size));
+        let Some(site) = site else { return false };
+        let facts = Facts { symbol: symbol.name, external: symbol.is_external(), ..*facts };
+        backend.check_bytes(self.row, &facts, site).is_ok()
+            && self.row.field.store(site, value, backend.endian()).is_ok()
+    }
+}

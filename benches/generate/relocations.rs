@@ -1,0 +1,186 @@
+//! A module with as many relocations as wanted, for each machine: what its compiler emits most.
+//!
+//! One section of instructions, one of data, a few thousand symbols of which every fourth is the
+//! kernel's, and one table for each section. Sites are 8 bytes wide and hold what the machine's
+//! loader demands.
+
+use klp_arch::{Backend, Rela};
+use object::elf;
+use scroll::Endian;
+
+/// Symbols besides the null symbol.
+const SYMBOLS: u32 = 4000;
+/// Bytes of a site.
+const SITE: u64 = 8;
+
+/// One kind of site: the relocation, its addend, what stands there, and whether the symbol may be
+/// the kernel's.
+type Kind = (&'static str, i64, [u32; 2], bool);
+
+const BL: u32 = 0x4800_0001;
+const NOP: u32 = 0x6000_0000;
+
+/// What a machine's code and data use.
+fn kinds(machine: &str) -> (&'static [Kind], &'static [Kind]) {
+    match machine {
+        "x86_64" => (
+            &[
+                ("R_X86_64_PLT32", -4, [0; 2], true),
+                ("R_X86_64_PC32", -4, [0; 2], false),
+                ("R_X86_64_32S", 16, [0; 2], false),
+            ],
+            &[("R_X86_64_64", 0, [0; 2], true), ("R_X86_64_PC32", 0, [0; 2], false)],
+        ),
+        "ppc64le" => (
+            &[
+                ("R_PPC64_REL24", 0, [BL, NOP], true),
+                ("R_PPC64_TOC16_HA", 0, [0x3c62_0000, 0], false),
+                ("R_PPC64_TOC16_LO", 0, [0x3862_0000, 0], false),
+            ],
+            &[("R_PPC64_ADDR64", 0, [0; 2], true), ("R_PPC64_REL32", 0, [0; 2], false)],
+        ),
+        "s390x" => (
+            &[
+                ("R_390_PLT32DBL", 2, [0; 2], true),
+                ("R_390_PC32DBL", 2, [0; 2], false),
+                ("R_390_GOTENT", 2, [0; 2], true),
+            ],
+            &[("R_390_64", 0, [0; 2], true), ("R_390_PC32", 0, [0; 2], false)],
+        ),
+        _ => (
+            &[
+                ("R_AARCH64_CALL26", 0, [0x9400_0000, 0], true),
+                ("R_AARCH64_ADR_PREL_PG_HI21", 0, [0x9000_0003, 0], false),
+                ("R_AARCH64_ADD_ABS_LO12_NC", 0, [0x9100_0063, 0], false),
+            ],
+            &[("R_AARCH64_ABS64", 0, [0; 2], true), ("R_AARCH64_PREL32", 0, [0; 2], false)],
+        ),
+    }
+}
+
+/// A file being written in the machine's byte order.
+struct File {
+    endian: Endian,
+    bytes: Vec<u8>,
+}
+
+impl File {
+    fn put(&mut self, value: u64, size: usize) {
+        match self.endian {
+            Endian::Little => self.bytes.extend(&value.to_le_bytes()[..size]),
+            Endian::Big => self.bytes.extend(&value.to_be_bytes()[8 - size..]),
+        }
+    }
+}
+
+/// Sites and their relocations; the pattern of kinds and symbols has no short period.
+fn sites(backend: &dyn Backend, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>) {
+    let number = |name: &str| backend.rows().iter().find(|row| row.name == name).unwrap().number;
+    let numbers: Vec<u32> = kinds.iter().map(|kind| number(kind.0)).collect();
+    let (mut body, mut table) = (Vec::new(), Vec::new());
+    let mut random = super::Random(count);
+    for index in 0..count {
+        let kind = random.below(kinds.len() as u64) as usize;
+        let (_, addend, words, external) = kinds[kind];
+        let mut symbol = random.below(u64::from(SYMBOLS)) as u32;
+        if !external && symbol % 4 == 0 {
+            symbol += 1;
+        }
+        let rela = Rela { offset: index * SITE, symbol: symbol + 1, kind: numbers[kind], addend };
+        table.extend(rela.write(backend.endian()));
+        // Instructions of 4 bytes are little-endian wherever there are any.
+        body.extend(words.map(u32::to_le_bytes).concat());
+    }
+    (body, table)
+}
+
+/// A module of this machine with so many relocations.
+pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
+    let (code, data) = kinds(backend.name());
+    let (text, text_table) = sites(backend, code, count / 4 * 3);
+    let (data, data_table) = sites(backend, data, count - count / 4 * 3);
+    let (write, alloc, exec) = (1, elf::SHF_ALLOC.0, elf::SHF_EXECINSTR.0);
+    let (progbits, nobits) = (elf::SHT_PROGBITS.0, elf::SHT_NOBITS.0);
+    let mut symbols = File { endian: backend.endian(), bytes: vec![0; 24] };
+    let mut names = super::layout::Strings::new();
+    let functions = names.add("function");
+    for symbol in 0..u64::from(SYMBOLS) {
+        let (name, section) = match symbol {
+            symbol if symbol % 4 == 0 => (names.add(&format!("kernel_{symbol}")), 0),
+            _ => (functions, 1),
+        };
+        symbols.put(u64::from(name), 4);
+        symbols.put(if section == 0 { 0x10 } else { 2 }, 1);
+        symbols.put(0, 1);
+        symbols.put(section, 2);
+        // Near the sites, at instructions.
+        symbols.put(if section == 0 { 0 } else { symbol * SITE }, 8);
+        symbols.put(0, 8);
+    }
+    let mut sections: Vec<(&str, u32, u64, u32, u32, Vec<u8>)> = vec![
+        (".text", progbits, alloc | exec, 0, 0, text),
+        (".rela.text", elf::SHT_RELA.0, 0, 0, 1, text_table),
+        (".data", progbits, alloc | write, 0, 0, data),
+        (".rela.data", elf::SHT_RELA.0, 0, 0, 3, data_table),
+        (".gnu.linkonce.this_module", progbits, alloc | write, 0, 0, vec![0; 64]),
+        (".modinfo", progbits, alloc, 0, 0, b"name=many\0license=GPL\0".to_vec()),
+    ];
+    for name in backend.required_sections() {
+        sections.push((name, nobits, alloc | exec, 0, 0, Vec::new()));
+    }
+    let symtab = sections.len() as u32 + 1;
+    sections.push((".symtab", elf::SHT_SYMTAB.0, 0, symtab + 1, 1, symbols.bytes));
+    sections.push((".strtab", elf::SHT_STRTAB.0, 0, 0, 0, names.section("").body));
+    for section in sections.iter_mut().filter(|section| section.1 == elf::SHT_RELA.0) {
+        section.3 = symtab;
+    }
+    file(backend, sections)
+}
+
+fn file(backend: &dyn Backend, mut sections: Vec<(&str, u32, u64, u32, u32, Vec<u8>)>) -> Vec<u8> {
+    let mut names = super::layout::Strings::new();
+    let mut starts: Vec<u32> = sections.iter().map(|section| names.add(section.0)).collect();
+    starts.push(names.add(".shstrtab"));
+    sections.push((".shstrtab", elf::SHT_STRTAB.0, 0, 0, 0, names.section("").body));
+    let count = sections.len() as u64 + 1;
+    let mut headers = File { endian: backend.endian(), bytes: vec![0; 64] };
+    let mut file = File { endian: backend.endian(), bytes: vec![0; 64] };
+    for ((_, kind, flags, link, info, body), name) in sections.into_iter().zip(starts) {
+        file.bytes.resize(file.bytes.len().next_multiple_of(16), 0);
+        let (offset, size) = (file.bytes.len() as u64, body.len() as u64);
+        let entry = if kind == elf::SHT_RELA.0 || kind == elf::SHT_SYMTAB.0 { 24 } else { 0 };
+        let align = if kind == elf::SHT_STRTAB.0 { 1 } else { 8 };
+        for (value, size) in [
+            (u64::from(name), 4),
+            (u64::from(kind), 4),
+            (flags, 8),
+            (0, 8),
+            (offset, 8),
+            (size, 8),
+            (u64::from(link), 4),
+            (u64::from(info), 4),
+            (align, 8),
+            (entry, 8),
+        ] {
+            headers.put(value, size);
+        }
+        file.bytes.extend(body);
+    }
+    file.bytes.resize(file.bytes.len().next_multiple_of(16), 0);
+    let table = file.bytes.len() as u64;
+    file.bytes.extend(headers.bytes);
+    let order = if backend.endian() == Endian::Big { 2 } else { 1 };
+    let mut header = File { endian: backend.endian(), bytes: b"\x7fELF\x02".to_vec() };
+    header.bytes.extend([order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // ELFv2, where a machine looks at it.
+    let flags = if backend.check_header(0).is_err() { 2 } else { 0 };
+    let machine = u64::from(backend.machines()[0]);
+    for (value, size) in [(1, 2), (machine, 2), (1, 4), (0, 8), (0, 8), (table, 8), (flags, 4)] {
+        header.put(value, size);
+    }
+    for value in [64, 0, 0, 64, count, count - 1] {
+        header.put(value, 2);
+    }
+    file.bytes[..64].copy_from_slice(&header.bytes);
+    file.bytes
+}

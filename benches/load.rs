@@ -1,0 +1,182 @@
+//! The simulated load: relocations per second, and the whole of it beside the least that it must do.
+//!
+//! *Apply* is the loop over the tables alone. Beside it stands what the same run measured for a copy
+//! of the bytes that are touched and one read of the tables. Times are medians of runs in turn.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "inputs are made here, a surprise stops the run"
+)]
+
+#[allow(dead_code, reason = "the inputs of other benchmarks")]
+mod generate;
+#[allow(dead_code, reason = "the measures of other benchmarks")]
+mod measure;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use generate::relocations::relocations;
+use klp_arch::object::{SHF_ALLOC, SHT_NOBITS, Section, Symbol};
+use klp_arch::{
+    Backend, Configuration, Extent, Facts, Memory, Object, Region, Table, Turn, backends,
+};
+use klp_convert::elf::Module;
+use klp_convert::klp::KlpSymbol;
+use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement};
+use measure::{compare, ms, ratio, table, timed};
+
+/// Relocations of the promised figures.
+const RELOCATIONS: u64 = 10_000_000;
+/// Where modules are placed and where the kernel is: near enough for every machine's calls to need
+/// nothing in between, which is the usual case, where the machine has a choice.
+const MODULE: u64 = 0xffff_ffff_c000_0000;
+const KERNEL: u64 = 0xffff_ffff_be00_0000;
+
+/// A kernel that exports every name.
+#[derive(Debug)]
+struct Everything;
+
+impl Bind for Everything {
+    fn export(&self, _: &str) -> Option<ExportedSymbol> {
+        Some(ExportedSymbol {
+            address: KERNEL,
+            owner: klp_convert::klp::ObjectName::vmlinux(),
+            gpl: Some(false),
+            namespace: None,
+            crc: None,
+        })
+    }
+
+    fn find(&self, _: &KlpSymbol) -> Lookup {
+        Lookup::Found(KERNEL)
+    }
+}
+
+/// Reads every word and keeps nothing but their sum.
+fn read(bytes: &[u8]) -> u64 {
+    bytes.as_chunks().0.iter().fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word))
+}
+
+/// The back end's part alone: a module whose regions are placed and whose symbols are bound.
+struct Placed<'data> {
+    object: Object<'data>,
+    linkage: Box<dyn klp_arch::Linkage>,
+    memory: Memory,
+}
+
+impl<'data> Placed<'data> {
+    fn new(backend: &'static dyn Backend, module: &Module<'data>) -> Self {
+        let sections = module.sections().map(|section| Section {
+            name: section.name,
+            sh_type: section.sh_type.0,
+            sh_flags: section.sh_flags.bits(),
+            sh_size: section.sh_size,
+            sh_info: section.sh_info,
+            sh_addralign: section.sh_addralign,
+            body: module.body(section.index).into(),
+            extent: None,
+        });
+        let symbols = module.symbols().map(|symbol| Symbol {
+            name: symbol.name,
+            st_value: symbol.st_value,
+            st_shndx: u16::from(symbol.name == b"function"),
+            ..Symbol::default()
+        });
+        let (big_endian, text_start) = (backend.endian() == scroll::Endian::Big, 0);
+        let (sections, symbols) = (sections.collect(), symbols.collect());
+        let mut object = Object { big_endian, sections, symbols, text_start };
+        let mut linkage = backend.reserve(&mut object, &Configuration::default()).unwrap();
+        let mut size = object.text_start;
+        for section in object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)) {
+            let offset = size.next_multiple_of(section.sh_addralign.max(8));
+            size = offset + section.sh_size;
+            let (offset, size) = (offset as usize, section.sh_size as usize);
+            let address = MODULE + offset as u64;
+            section.extent = Some(Extent { region: 0, offset, size, address });
+        }
+        let region = Region { base: MODULE, bytes: vec![0; size as usize] };
+        let memory = Memory { regions: vec![region] };
+        linkage.settle(&mut object, &memory).unwrap();
+        let text = object.sections[1].address();
+        for symbol in object.symbols.iter_mut().skip(1) {
+            symbol.st_value += if symbol.st_shndx == 0 { KERNEL } else { text };
+        }
+        Self { object, linkage, memory }
+    }
+
+    /// Puts the sections back as they were.
+    fn reset(&mut self) {
+        self.memory.regions[0].bytes.fill(0);
+        for section in self.object.sections.iter().filter(|s| s.sh_type != SHT_NOBITS) {
+            if let Some(extent) = &section.extent {
+                self.memory.bytes_mut(extent).copy_from_slice(&section.body);
+            }
+        }
+    }
+
+    fn apply(&mut self, backend: &'static dyn Backend) -> Duration {
+        self.reset();
+        let mut linkage = self.linkage.boxed_clone();
+        timed(|| {
+            for table in self.object.sections.iter().filter(|s| s.name.starts_with(b".rela")) {
+                let target = self.object.sections[table.sh_info as usize].extent.unwrap();
+                let (entries, symbols) = (table.body.as_chunks().0, self.object.symbols.as_slice());
+                let table = Table { entries, symbols, target, facts: Facts::default() };
+                backend
+                    .relocate(&table, Turn::Apply, &mut *linkage, &mut self.memory, None)
+                    .unwrap();
+            }
+        })
+    }
+}
+
+fn one(backend: &'static dyn Backend, count: u64, rounds: usize) -> Vec<String> {
+    let data = relocations(backend, count);
+    let module = Module::parse(&data).unwrap();
+    let kernel = Kernel::newest(backend);
+    let placement =
+        Placement { start: MODULE, page_size: kernel.page_size, ..Placement::default() };
+    let loader = Loader { backend, kernel: &kernel, placement: &placement, record: false };
+    let tables: Vec<&[u8]> = module.relocation_sections().map(|s| module.body(s.index)).collect();
+    let loaded = loader.load(&module, &Everything).unwrap();
+    let touched: usize = loaded.regions().map(|(.., bytes)| bytes.len()).sum();
+    drop(loaded);
+    let (from, mut to) = (vec![1_u8; touched], vec![0_u8; touched]);
+    let mut placed = Placed::new(backend, &module);
+    let [apply, whole, copied, read] = compare(
+        rounds,
+        Duration::from_secs(20),
+        [
+            &mut || placed.apply(backend),
+            &mut || timed(|| loader.load(&module, &Everything).unwrap()),
+            &mut || timed(|| to.copy_from_slice(black_box(&from))),
+            &mut || timed(|| tables.iter().map(|table| read(table)).sum::<u64>()),
+        ],
+    );
+    black_box(&to);
+    let least = copied + read;
+    let per_second = count as f64 / apply.as_secs_f64() / 1e6;
+    vec![
+        backend.name().into(),
+        ms(apply),
+        format!("{per_second:.0} million/s"),
+        ms(whole),
+        ms(copied),
+        ms(read),
+        ratio(whole, least),
+    ]
+}
+
+fn main() {
+    // Without `--bench` this is a test that all of it runs.
+    let bench = std::env::args().any(|word| word == "--bench");
+    let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
+    let rows = backends().iter().map(|backend| one(*backend, count, rounds)).collect();
+    let titles = ["machine", "apply", "rate", "whole load", "copy", "read", "ratio"];
+    println!("\n{count} relocations");
+    table(&titles, rows);
+}

@@ -1,0 +1,116 @@
+//! Any module at any of several addresses: a refusal, or memory of which every byte lies in a region.
+#![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
+
+use klp_convert::elf::Module;
+use klp_convert::klp::{KlpSymbol, ObjectName, backend};
+use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loaded, Loader, Lookup, Placement};
+
+/// No region of a real module is that large; a refusal is due long before.
+const MEMORY_MAX: usize = 1 << 32;
+
+/// A kernel that exports every name, at addresses that follow from it and from how often it was
+/// moved.
+#[derive(Debug)]
+struct Everything {
+    base: u64,
+    moved: u64,
+}
+
+impl Everything {
+    fn address(&self, name: &str) -> u64 {
+        let hash = name.bytes().fold(self.moved, |hash, byte| {
+            hash.wrapping_mul(0x100_0193).wrapping_add(u64::from(byte))
+        });
+        self.base.wrapping_add(hash & 0x00ff_fff0)
+    }
+}
+
+impl Bind for Everything {
+    fn export(&self, name: &str) -> Option<ExportedSymbol> {
+        Some(ExportedSymbol {
+            address: self.address(name),
+            owner: ObjectName::vmlinux(),
+            gpl: None,
+            namespace: None,
+            crc: None,
+        })
+    }
+
+    fn find(&self, symbol: &KlpSymbol) -> Lookup {
+        Lookup::Found(self.address(symbol.symbol.as_str()))
+    }
+}
+
+/// Checks the property.
+///
+/// # Panics
+/// When it does not hold.
+pub fn run(data: &[u8]) {
+    let Ok(module) = Module::parse(data) else { return };
+    let Ok(backend) = backend(&module) else { return };
+    let kernel = Kernel::newest(backend);
+    let near = Placement {
+        start: 0xffff_ffff_c000_0000,
+        page_size: kernel.page_size,
+        ..Placement::default()
+    };
+    let placements = [near].into_iter().chain(Placement::extremes(&kernel));
+    for placement in placements.take(3) {
+        let base = placement.start.wrapping_sub(0x100_0000);
+        let known = Everything { base, moved: 0 };
+        let load = |record| {
+            let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+            loader.load(&module, &known)
+        };
+        match (load(false), load(true)) {
+            (Ok(mut loaded), Ok(watched)) => {
+                assert!(memory(&loaded) == memory(&watched), "watching changes what is written");
+                gates(&mut loaded, base);
+            }
+            (Err(refused), Err(again)) => {
+                assert_eq!(refused, again, "watching changes why it is refused");
+                assert!(!refused.to_string().is_empty(), "refused without a word");
+            }
+            (one, other) => panic!("watching decides: {:?} and {:?}", one.err(), other.err()),
+        }
+    }
+}
+
+/// The bytes of all regions.
+fn memory(loaded: &Loaded<'_>) -> Vec<(u64, Vec<u8>)> {
+    let regions: Vec<_> = loaded.regions().map(|(_, base, bytes)| (base, bytes.to_vec())).collect();
+    let size: usize = regions.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(size < MEMORY_MAX, "{size} bytes are allocated");
+    regions
+}
+
+/// Objects come and go, at other addresses each time.
+fn gates(loaded: &mut Loaded<'_>, base: u64) {
+    let shape = |loaded: &Loaded<'_>| {
+        loaded.regions().map(|(kind, base, bytes)| (kind, base, bytes.len())).collect::<Vec<_>>()
+    };
+    let before = shape(loaded);
+    loaded.free_init();
+    let gates = loaded.gates();
+    for moved in 0..3 {
+        for gate in gates.iter().take(4) {
+            let _ = loaded.gate_arrives(gate, &Everything { base, moved });
+            let _ = loaded.gate_leaves(gate);
+        }
+    }
+    assert_eq!(before, shape(loaded), "regions change while objects come and go");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_property_holds_for_every_seed() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/load");
+        let mut count = 0;
+        for seed in std::fs::read_dir(seeds).unwrap() {
+            super::run(&std::fs::read(seed.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "no seeds in {seeds}");
+    }
+}
