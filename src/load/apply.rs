@@ -131,6 +131,7 @@ impl Loaded<'_> {
             entries: section.body.as_chunks().0,
             symbols: &object.symbols,
             target: patched.extent.unwrap_or(nowhere),
+            init: self.is_init(target),
             facts: Facts { late, writable, features, ..Facts::default() },
         };
         let relocations = &mut self.relocations;
@@ -165,10 +166,18 @@ impl Loaded<'_> {
             symbol: symbol.map_or(b"", |symbol| symbol.name),
             place: inputs.p,
             value: self.value(rela.kind, &inputs),
+            inputs,
+            features: self.kernel.configuration.features,
         };
         let kernel = self.backend.kernel_error(&at, &fault);
         let site = Some(Box::new(self.site(index, entry, rela)));
         LoadError { site, ..LoadError::stopped(stage, kernel, fault) }
+    }
+
+    /// Whether a section is freed after init.
+    fn is_init(&self, section: usize) -> bool {
+        let place = self.layout.sections.get(section).copied().flatten();
+        place.is_some_and(|(kind, _)| kind.is_init())
     }
 
     fn value(&self, kind: u32, inputs: &Inputs) -> i64 {
