@@ -2,6 +2,7 @@
 //!
 //! The livepatches are converted and loaded at the addresses of the kernel that they were built for.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use klp_arch::Backend;
@@ -15,9 +16,9 @@ use klp_convert::symbols::{Answer, ModuleFile, Sources, Symvers, Vmlinux, Wanted
 use crate::machine::{Machine, machines};
 
 /// Every region of a module: kind, address, bytes.
-type Regions = Vec<(RegionKind, u64, Vec<u8>)>;
+pub(crate) type Regions = Vec<(RegionKind, u64, Vec<u8>)>;
 
-fn sources(machine: &Machine) -> Sources {
+pub(crate) fn sources(machine: &Machine) -> Sources {
     let mut sources = Sources::new();
     sources.push(Vmlinux::new(machine.path("vmlinux.cut")));
     sources.push(ModuleFile::new(machine.path("klp_target_a.ko")));
@@ -26,13 +27,13 @@ fn sources(machine: &Machine) -> Sources {
     sources
 }
 
-fn converted(machine: &Machine, name: &str) -> Vec<u8> {
+pub(crate) fn converted(machine: &Machine, name: &str) -> Vec<u8> {
     let data = machine.read(name);
     let conversion = convert(&data, &sources(machine), &Options::default());
     conversion.unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name)).bytes.into_owned()
 }
 
-fn answer(machine: &Machine, module: &Module<'_>) -> Answer {
+pub(crate) fn answer(machine: &Machine, module: &Module<'_>) -> Answer {
     let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let klp = module.symbols_in(SymbolSection::Livepatch);
@@ -44,11 +45,11 @@ fn answer(machine: &Machine, module: &Module<'_>) -> Answer {
     sources(machine).answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
 }
 
-fn backend(machine: &Machine) -> &'static dyn Backend {
+pub(crate) fn backend(machine: &Machine) -> &'static dyn Backend {
     klp_arch::by_name(machine.name).unwrap()
 }
 
-fn load<'m>(
+pub(crate) fn load<'m>(
     machine: &Machine,
     module: &'m Module<'m>,
     known: &Known<'_>,
@@ -63,7 +64,7 @@ fn load<'m>(
     Loader { backend, kernel: &kernel, placement: &placement, record }.load(module, known)
 }
 
-fn regions(loaded: &Loaded<'_>) -> Regions {
+pub(crate) fn regions(loaded: &Loaded<'_>) -> Regions {
     loaded.regions().map(|(kind, base, bytes)| (kind, base, bytes.to_vec())).collect()
 }
 
@@ -150,7 +151,8 @@ fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
 }
 
 #[test]
-fn a_gate_that_arrives_elsewhere_gives_another_image() {
+fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_written_once() {
+    let stale = RefCell::new(Vec::new());
     each(|context, machine, module, answer| {
         let known = Known::new(answer);
         let area = backend(machine).module_area();
@@ -161,9 +163,16 @@ fn a_gate_that_arrives_elsewhere_gives_another_image() {
             let open = regions(&loaded);
             loaded.gate_leaves(&gate).unwrap();
             loaded.gate_arrives(&gate, &elsewhere).unwrap_or_else(|e| panic!("{context}: {e}"));
-            assert!(regions(&loaded) != open, "{context}");
+            if regions(&loaded) == open {
+                stale.borrow_mut().push(context.to_owned());
+            }
         }
     });
+    // The kernel of s390x never writes a slot again: what goes through one keeps going to where the
+    // object was.
+    let stale = stale.into_inner();
+    assert!(stale.iter().all(|context| context.starts_with("s390x ")), "{stale:?}");
+    assert!(stale.contains(&"s390x lp_dotted_names.ko".into()), "{stale:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod compiled;
 mod debug_info;
 mod dialects;
 mod fixtures;
+mod gate_faults;
 mod gates;
 mod header;
 mod historical;
