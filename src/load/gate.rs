@@ -173,10 +173,8 @@ impl Loaded<'_> {
         Err(self.damages(index, &format!("its target '{name}' {why}")))
     }
 
-    fn is_init(&self, section: usize) -> bool {
+    pub(super) fn is_init(&self, section: usize) -> bool {
         let place = self.layout.sections.get(section).copied().flatten();
-        place.is_some_and(|(kind, _)| {
-            matches!(kind, RegionKind::InitText | RegionKind::InitData | RegionKind::InitRodata)
-        })
+        place.is_some_and(|(kind, _)| kind.is_init())
     }
 }
