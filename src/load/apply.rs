@@ -175,7 +175,7 @@ impl Loaded<'_> {
     }
 
     /// Whether a section is freed after init.
-    fn is_init(&self, section: usize) -> bool {
+    pub(super) fn is_init(&self, section: usize) -> bool {
         let place = self.layout.sections.get(section).copied().flatten();
         place.is_some_and(|(kind, _)| kind.is_init())
     }
