@@ -286,6 +286,12 @@ pub trait Backend: Debug + Sync {
         &[]
     }
 
+    /// Symbols of vmlinux, each of which tells the size of a page, in bytes; the first that is there
+    /// counts.
+    fn page_sizes(&self) -> &'static [(&'static str, u64)] {
+        &[]
+    }
+
     /// Where vmlinux is linked to lie (`_text`, `_end`), roughly: where its symbols are not known.
     fn kernel_image(&self) -> Range<u64>;
 

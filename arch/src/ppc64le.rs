@@ -300,6 +300,11 @@ impl Backend for Ppc64le {
         }
     }
 
+    // `arch/powerpc/mm/book3s64/hash_64k.c` has both functions, `hash_4k.c` the other one.
+    fn page_sizes(&self) -> &'static [(&'static str, u64)] {
+        &[("__hash_page_64K", 64 << 10), ("__hash_page_4K", 4 << 10)]
+    }
+
     fn kernel_image(&self) -> Range<u64> {
         0xc000_0000_0000_0000..0xc000_0000_0300_0000
     }

@@ -147,7 +147,9 @@ impl Kernel {
     /// loader uses: what the sources are to be asked about for [`Self::of`].
     pub fn wanted(backend: &dyn Backend) -> impl Iterator<Item = &'static str> + use<> {
         let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
-        backend.kernel_symbols().iter().copied().chain(witnesses).chain([PROFILING]).chain(IMAGE)
+        let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
+        let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
+        machine.chain([PROFILING]).chain(IMAGE)
     }
 
     /// Takes over what the symbols of vmlinux tell.
@@ -169,6 +171,8 @@ impl Kernel {
             self.image = start..end;
         }
         let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
+        let pages = backend.page_sizes().iter().find(|(symbol, _)| has(symbol));
+        self.page_size = pages.map_or(self.page_size, |(_, bytes)| *bytes);
         for Witness { symbol, features } in backend.witnesses() {
             self.configuration.features.set(*features, has(symbol));
         }

@@ -277,3 +277,6 @@ fn mark_ro_after_init(object: &mut Object<'_>, kernel: &Kernel) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
