@@ -71,7 +71,7 @@ impl Loaded<'_> {
         let target = usize::try_from(table.sh_info).unwrap_or(usize::MAX);
         let Some(patched) = sections.get(target) else { return AtLoad::PassedOver };
         let percpu = target != 0 && self.temporary.percpu == Some(target);
-        if !patched.has(SHF_ALLOC) && !(percpu && self.kernel.relocates_percpu) {
+        if !(patched.has(SHF_ALLOC) || percpu && self.kernel.relocates_percpu) {
             return AtLoad::PassedOver;
         }
         match table.sh_type {

@@ -11,7 +11,7 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
 use klp_arch::{Errno, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
-use super::{Bind, Loaded, Refused, RegionKind, scan};
+use super::{Bind, Loaded, Refused, scan};
 use crate::klp::{Consequence, ObjectName};
 
 /// What differs between kernels in livepatching.
