@@ -101,7 +101,7 @@ pub(super) fn bind(
     if !errors.is_empty() {
         return Err(errors);
     }
-    let symbols = temporary.object.symbols.iter_mut().zip(values).skip(1);
+    let symbols = temporary.object.symbols.iter_mut().skip(1).zip(values);
     symbols.for_each(|(symbol, value)| symbol.st_value = value);
     Ok(())
 }
