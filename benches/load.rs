@@ -175,7 +175,11 @@ fn main() {
     // Without `--bench` this is a test that all of it runs.
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
-    let rows = backends().iter().filter(|b| b.name() != "arm64" && b.name() != "s390x").map(|backend| one(*backend, count, rounds)).collect();
+    let rows = backends()
+        .iter()
+        .filter(|b| b.name() != "arm64" && b.name() != "s390x")
+        .map(|backend| one(*backend, count, rounds))
+        .collect();
     let titles = ["machine", "apply", "rate", "whole load", "copy", "read", "ratio"];
     println!("\n{count} relocations");
     table(&titles, rows);

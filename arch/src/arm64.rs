@@ -20,6 +20,8 @@
 //! Sources: `arch/arm64/kernel/module.c`, `arch/arm64/kernel/module-plts.c`; *ELF for the Arm
 //! 64-bit Architecture (AArch64)*, "Relocation".
 
+mod patched;
+
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
@@ -28,6 +30,7 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
+use crate::patched::PatchedSection;
 use crate::row::{Calc, Check, Features, Row};
 
 /// The arm64 back end.
@@ -203,6 +206,10 @@ impl Backend for Arm64 {
 
     fn rows(&self) -> &'static [Row] {
         &ROWS
+    }
+
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

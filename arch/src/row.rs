@@ -26,7 +26,8 @@ bitflags::bitflags! {
         const DYNAMIC_FTRACE = 1 << 4;
         /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`.
         const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
-        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs start with a pointer.
+        /// `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs of ppc64le start with a pointer, and
+        /// functions of arm64 have one in front.
         const DYNAMIC_FTRACE_WITH_CALL_OPS = 1 << 6;
         /// ppc64le: `CONFIG_PPC_FTRACE_OUT_OF_LINE`: each traced function has a stub behind the
         /// others, in `.stubs`.
@@ -37,6 +38,9 @@ bitflags::bitflags! {
         /// ppc64le: a call whose r2 is restored already is refused, so that a gate object cannot
         /// come back. Linux 6.1 has it, 6.12 and 7.2 have not.
         const RESTORES_R2_ONCE = 1 << 9;
+        /// x86_64 before Linux 6.3, s390x before Linux 6.11: entries of `.altinstructions` are two
+        /// bytes shorter.
+        const SHORT_ALTERNATIVES = 1 << 10;
     }
 }
 

@@ -17,6 +17,8 @@
 //! Sources: `arch/s390/kernel/module.c` (`check_rela`, `apply_rela`, `apply_rela_bits`);
 //! *ELF Application Binary Interface s390x Supplement*, "Relocation".
 
+mod patched;
+
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
@@ -25,6 +27,7 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
+use crate::patched::PatchedSection;
 use crate::row::{Calc, Check, Row};
 
 /// The s390x back end.
@@ -173,6 +176,10 @@ impl Backend for S390x {
 
     fn other_names(&self) -> &'static str {
         include_str!("s390x.names")
+    }
+
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

@@ -14,6 +14,8 @@
 //! Sources: `arch/x86/kernel/module.c`; *System V Application Binary Interface, AMD64 Architecture
 //! Processor Supplement*, "Relocation".
 
+mod patched;
+
 use alloc::format;
 
 use scroll::Endian;
@@ -24,6 +26,7 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
+use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Row};
 
@@ -97,6 +100,10 @@ impl Backend for X86_64 {
 
     fn other_names(&self) -> &'static str {
         include_str!("x86_64.names")
+    }
+
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {
