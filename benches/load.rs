@@ -125,7 +125,8 @@ impl<'data> Placed<'data> {
             for table in self.object.sections.iter().filter(|s| s.name.starts_with(b".rela")) {
                 let target = self.object.sections[table.sh_info as usize].extent.unwrap();
                 let (entries, symbols) = (table.body.as_chunks().0, self.object.symbols.as_slice());
-                let table = Table { entries, symbols, target, facts: Facts::default() };
+                let table =
+                    Table { entries, symbols, target, init: false, facts: Facts::default() };
                 backend
                     .relocate(&table, Turn::Apply, &mut *linkage, &mut self.memory, None)
                     .unwrap();

@@ -98,6 +98,11 @@ pub enum Fault {
         /// How many fit.
         reserved: u64,
     },
+    /// The module lacks a section that the loader writes to.
+    NoSection {
+        /// Its name.
+        name: &'static str,
+    },
     /// The processor flags of the ELF header name another ABI.
     WrongAbi {
         /// `e_flags` as found.
@@ -156,6 +161,7 @@ impl fmt::Display for Fault {
             Self::NoRoom { reserved } => {
                 write!(f, "the loader has set room aside for {reserved} only")
             }
+            Self::NoSection { name } => write!(f, "the module has no section {name}"),
             Self::WrongAbi { flags } => write!(f, "e_flags {flags:#x} name another ABI"),
         }
     }

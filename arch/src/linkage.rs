@@ -53,6 +53,8 @@ pub struct Reference<'a> {
     pub facts: &'a Facts<'a>,
     /// The relocation.
     pub rela: Rela,
+    /// Whether the place is freed once the module's init function has run (`within_module_init`).
+    pub init: bool,
 }
 
 /// What a machine's loader keeps for one module (`struct mod_arch_specific`).
@@ -99,6 +101,12 @@ pub trait Linkage: Debug + Send + Sync {
     /// Addresses of bytes that the loader has written and that are not known, because what they
     /// are made of was not configured. What memory holds there means nothing.
     fn unknown(&self) -> Vec<Range<u64>> {
+        Vec::new()
+    }
+
+    /// Indices of symbols whose slot holds another address than the last relocation wanted that goes
+    /// through it: the loader fills a slot only once, and does not notice.
+    fn stale(&self) -> Vec<u32> {
         Vec::new()
     }
 

@@ -6,6 +6,7 @@
 //! Source: `struct load_info` of `kernel/module/internal.h`.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use scroll::Endian;
@@ -171,6 +172,9 @@ pub struct Object<'a> {
     pub symbols: Vec<Symbol<'a>>,
     /// Bytes that a machine sets aside for itself at the start of the region of instructions.
     pub text_start: u64,
+    /// Address of the region of instructions once that is placed (`mod->mem[MOD_TEXT].base`); 0 for
+    /// a module without.
+    pub text_base: u64,
 }
 
 impl<'a> Object<'a> {
@@ -184,6 +188,15 @@ impl<'a> Object<'a> {
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<usize> {
         self.sections.iter().skip(1).position(|s| s.name == name).map(|index| index + 1)
+    }
+
+    /// `mod->name`, as the file's `struct module` has it; it stands behind `state` and `list`.
+    #[must_use]
+    pub fn module_name(&self) -> Cow<'_, str> {
+        let module = self.find(b".gnu.linkonce.this_module");
+        let name = module.and_then(|index| self.sections.get(index)?.body.get(24..80));
+        let name = name.and_then(|field| field.split(|byte| *byte == 0).next());
+        String::from_utf8_lossy(name.unwrap_or_default())
     }
 
     /// The entries of a relocation table, in the order in which they stand by now.

@@ -3,6 +3,9 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::apply::Inputs;
+use crate::row::Features;
+
 /// An error number (`include/uapi/asm-generic/errno-base.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
 pub enum Errno {
@@ -72,4 +75,8 @@ pub struct At<'a> {
     pub place: u64,
     /// The computed value (S + A − P or whatever the type computes), where it could be computed.
     pub value: i64,
+    /// What it was computed from.
+    pub inputs: Inputs,
+    /// What the target kernel has.
+    pub features: Features,
 }

@@ -29,6 +29,8 @@ pub struct Table<'a, 'o> {
     pub symbols: &'a [Symbol<'o>],
     /// The section that is patched.
     pub target: Extent,
+    /// Whether that section is freed once the module's init function has run.
+    pub init: bool,
     /// What holds for all entries; name and place of the symbol are filled in for each.
     pub facts: Facts<'a>,
 }
@@ -206,7 +208,8 @@ impl<'o, B: Backend + ?Sized> Relocation<'_, '_, '_, 'o, B> {
         let external = symbol.is_external();
         let facts = Facts { symbol: symbol.name, external, ..self.table.facts };
         if row.calc.may_detour() {
-            let reference = Reference { row, facts: &facts, rela: self.rela };
+            let reference =
+                Reference { row, facts: &facts, rela: self.rela, init: self.table.init };
             linkage.provide(&reference, self.inputs, memory)?;
         }
         let site = memory.bytes_mut(&self.table.target);

@@ -22,9 +22,10 @@ bitflags::bitflags! {
         /// ppc64le: neither `CONFIG_MPROFILE_KERNEL` nor
         /// `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY`: calls to ftrace's entries are like others.
         const PLAIN_FTRACE_CALLS = 1 << 3;
-        /// ppc64le: `CONFIG_DYNAMIC_FTRACE`: each module has a stub for `ftrace_caller`.
+        /// ppc64le, arm64: `CONFIG_DYNAMIC_FTRACE`: each module has a stub for `ftrace_caller`.
         const DYNAMIC_FTRACE = 1 << 4;
-        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`.
+        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`. arm64, which has
+        /// it in Linux 6.1 and not in 6.12 or 7.2: the same, and none for init.
         const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
         /// `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs of ppc64le start with a pointer, and
         /// functions of arm64 have one in front.
@@ -38,9 +39,16 @@ bitflags::bitflags! {
         /// ppc64le: a call whose r2 is restored already is refused, so that a gate object cannot
         /// come back. Linux 6.1 has it, 6.12 and 7.2 have not.
         const RESTORES_R2_ONCE = 1 << 9;
+        /// s390x: PLT entries jump through a thunk (`CONFIG_EXPOLINE` and not `nospec_disable`).
+        const EXPOLINE = 1 << 10;
+        /// x86_64: places are looked at before values. Linux 6.1 has it, 6.12 and 7.2 have not.
+        const CHECKS_PLACE_FIRST = 1 << 11;
+        /// x86_64: messages name neither section nor entry, and hash the place. Linux 6.1 and 6.12
+        /// have it, 7.2 has not.
+        const TERSE_MESSAGES = 1 << 12;
         /// x86_64 before Linux 6.3, s390x before Linux 6.11: entries of `.altinstructions` are two
         /// bytes shorter.
-        const SHORT_ALTERNATIVES = 1 << 10;
+        const SHORT_ALTERNATIVES = 1 << 13;
     }
 }
 

@@ -17,7 +17,7 @@
 //! Sources: `arch/s390/kernel/module.c` (`check_rela`, `apply_rela`, `apply_rela_bits`);
 //! *ELF Application Binary Interface s390x Supplement*, "Relocation".
 
-mod patched;
+use alloc::boxed::Box;
 
 use scroll::Endian;
 
@@ -27,8 +27,17 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
+use crate::linkage::{Configuration, Linkage};
+use crate::object::Object;
 use crate::patched::PatchedSection;
+use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Row};
+
+mod log;
+mod patched;
+mod slots;
+#[cfg(test)]
+mod tests;
 
 /// The s390x back end.
 #[derive(Debug)]
@@ -131,6 +140,12 @@ static ROWS: [Row; 36] = [
     s20(59, "R_390_GOTPLT20", Calc::Slot),
 ];
 
+/// Whether a branch goes to its symbol without the PLT. The addend does not matter.
+fn is_near(row: &Row, inputs: &Inputs) -> bool {
+    let (lowest, highest) = window(row);
+    (lowest..=highest).contains(&inputs.s.wrapping_sub(inputs.p).cast_signed())
+}
+
 /// How far a branch reaches without the PLT: P - S below the first, S - P up to the second.
 fn window(row: &Row) -> (i64, i64) {
     if row.field == Field::BITS16 { (-0xffff, 0x1e_fffe) } else { (-0xffff_ffff, 0xffff_fffe) }
@@ -192,6 +207,18 @@ impl Backend for S390x {
         (name == b"_GLOBAL_OFFSET_TABLE_").then_some(defined)
     }
 
+    fn reserve(
+        &self,
+        object: &mut Object<'_>,
+        configuration: &Configuration,
+    ) -> Result<Box<dyn Linkage>, KernelError> {
+        Ok(Box::new(slots::reserve(object, configuration)))
+    }
+
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        log::kernel_error(at, fault)
+    }
+
     fn plan(
         &self,
         row: &Row,
@@ -202,58 +229,8 @@ impl Backend for S390x {
         if row.calc != Calc::Branch {
             return apply::plan(row, inputs);
         }
-        let (lowest, highest) = window(row);
-        let distance = inputs.s.wrapping_sub(inputs.p).cast_signed();
-        let near = (lowest..=highest).contains(&distance);
-        let target = if near { inputs.s } else { inputs.need_plt()? };
+        let target = if is_near(row, inputs) { inputs.s } else { inputs.need_plt()? };
         let value = target.wrapping_add_signed(inputs.a).wrapping_sub(inputs.p);
         apply::fit(row, value.cast_signed()).map(Some)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fault::Anchor;
-
-    fn planned(number: u32, inputs: &Inputs) -> Result<i64, Fault> {
-        let row = S390x.row(number).unwrap();
-        S390x.plan(row, &Facts::default(), inputs, &[]).map(|patch| patch.unwrap().value)
-    }
-
-    #[test]
-    fn a_far_branch_goes_through_the_plt_and_keeps_its_addend() {
-        let near = Inputs { s: 0x3000, a: 2, p: 0x1000, ..Inputs::default() };
-        assert_eq!(planned(20, &near), Ok(0x1001));
-        let far = Inputs { s: 0x3_0000_0000, plt: Some(0x1100), ..near };
-        assert_eq!(planned(20, &far), Ok(0x81));
-        assert_eq!(planned(20, &Inputs { plt: None, ..far }), Err(Fault::Missing(Anchor::Plt)));
-    }
-
-    #[test]
-    fn both_windows_end_where_the_kernels_do() {
-        let plt = Some(0x4_0000_1000);
-        let at = |s: u64| Inputs { s, a: 2, p: 0x4_0000_0000, plt, ..Inputs::default() };
-        // The distance is what the direct branch would have; L gives 0x801 half-words.
-        assert_eq!(planned(20, &at(0x3_0000_0000)), Ok(0x801));
-        assert_eq!(planned(20, &at(0x3_0000_0002)), Ok(-0x7fff_fffe));
-        assert_eq!(planned(20, &at(0x5_0000_0000)), Ok(0x801));
-        let odd = Inputs { a: 1, plt: Some(0x4_0000_1001), ..at(0x4_001e_ffff) };
-        assert_eq!(planned(18, &odd), Ok(0x801));
-        let overflow = Fault::Overflow { value: 0x1e_fffe, min: -0x1_0000, max: 0xffff };
-        assert_eq!(planned(18, &at(0x4_001e_fffc)), Err(overflow));
-    }
-
-    #[test]
-    fn a_negative_plt_distance_is_refused() {
-        let inputs = Inputs { p: 0x2000, plt: Some(0x1000), ..Inputs::default() };
-        let overflow = Fault::Overflow { value: -0x1000, min: 0, max: 0xffff_ffff };
-        assert_eq!(planned(8, &inputs), Err(overflow));
-    }
-
-    #[test]
-    fn an_odd_distance_is_refused_where_half_words_are_counted() {
-        let inputs = Inputs { s: 0x11, ..Inputs::default() };
-        assert_eq!(planned(19, &inputs), Err(Fault::MisalignedValue { value: 0x11, align: 2 }));
     }
 }

@@ -17,6 +17,7 @@
 mod patched;
 
 use alloc::format;
+use alloc::string::String;
 
 use scroll::Endian;
 
@@ -28,7 +29,7 @@ use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
 use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
-use crate::row::{Calc, Check, Row};
+use crate::row::{Calc, Check, Features, Row};
 
 /// The x86_64 back end.
 #[derive(Debug)]
@@ -125,20 +126,36 @@ impl Backend for X86_64 {
     }
 
     fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
-        let At { module, section, entry, kind, place, value, .. } = *at;
+        let At { module, section, entry, kind, place, value, features, .. } = *at;
+        // Type, place and value as the kernel prints them: `%d`, `%lx`, `%llx`; older ones print
+        // the place as `%p`, which hashes it.
+        let terse = features.contains(Features::TERSE_MESSAGES);
+        let skipped = features.contains(Features::CHECKS_PLACE_FIRST);
+        let (whose, place) = if terse {
+            (String::new(), String::from("(____ptrval____)"))
+        } else {
+            (format!("sec {section}, idx {entry}, "), format!("{place:x}"))
+        };
+        let site = format!("{whose}type {kind}, loc {place}, val {value:x}");
         let message = match *fault {
-            // Type, place and value as the kernel prints them: `%d`, `%lx`, `%llx`.
-            Fault::Overflow { value, .. } => format!(
-                "module: overflow in relocation type {kind} val {value:x} sec {section} idx {entry}\n\
-                 module: `{module}' likely not compiled with -mcmodel=kernel"
-            ),
-            Fault::SiteNotZero { .. } => format!(
-                "module: x86/modules: Invalid relocation target, existing value is nonzero for sec \
-                 {section}, idx {entry}, type {kind}, loc {place:x}, val {value:x}"
-            ),
+            Fault::Overflow { value, .. } => {
+                let whose =
+                    if terse { String::new() } else { format!(" sec {section} idx {entry}") };
+                format!(
+                    "module: overflow in relocation type {kind} val {value:x}{whose}\n\
+                     module: `{module}' likely not compiled with -mcmodel=kernel"
+                )
+            }
+            Fault::SiteNotZero { .. } => {
+                let invalid = if skipped { "Skipping invalid" } else { "Invalid" };
+                format!(
+                    "module: x86/modules: {invalid} relocation target, existing value is nonzero \
+                     for {site}"
+                )
+            }
             Fault::SiteChanged { .. } => format!(
                 "module: x86/modules: Invalid relocation target, existing value does not match \
-                 expected value for sec {section}, idx {entry}, type {kind}, loc {place:x}, val {value:x}"
+                 expected value for {site}"
             ),
             Fault::UnknownType { number } | Fault::NotOnThisKernel { number } => {
                 format!("module: {module}: Unknown rela relocation: {number}")
@@ -146,6 +163,30 @@ impl Backend for X86_64 {
             _ => format!("{module}: {fault}"),
         };
         KernelError { errno: Errno::ENOEXEC, message }
+    }
+
+    fn features(&self, version: (u32, u32)) -> Features {
+        // Read were 6.1, 6.12 and 7.2; 6.17 is known to be terse.
+        let first = Features::CHECKS_PLACE_FIRST;
+        let first = if version < (6, 3) { first } else { Features::empty() };
+        let terse = Features::TERSE_MESSAGES;
+        let terse = if version < (6, 19) { terse } else { Features::empty() };
+        let short = Features::SHORT_ALTERNATIVES;
+        let short = if version < (6, 3) { short } else { Features::empty() };
+        first | terse | short
+    }
+
+    fn plan(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &[u8],
+    ) -> Result<Option<Patch>, Fault> {
+        if facts.features.contains(Features::CHECKS_PLACE_FIRST) {
+            self.check_bytes(row, facts, site)?;
+        }
+        apply::plan(row, inputs)
     }
 
     fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {

@@ -71,7 +71,7 @@ impl Loaded<'_> {
         let target = usize::try_from(table.sh_info).unwrap_or(usize::MAX);
         let Some(patched) = sections.get(target) else { return AtLoad::PassedOver };
         let percpu = target != 0 && self.temporary.percpu == Some(target);
-        if !patched.has(SHF_ALLOC) && !(percpu && self.kernel.relocates_percpu) {
+        if !(patched.has(SHF_ALLOC) || percpu && self.kernel.relocates_percpu) {
             return AtLoad::PassedOver;
         }
         match table.sh_type {
@@ -131,6 +131,7 @@ impl Loaded<'_> {
             entries: section.body.as_chunks().0,
             symbols: &object.symbols,
             target: patched.extent.unwrap_or(nowhere),
+            init: self.is_init(target),
             facts: Facts { late, writable, features, ..Facts::default() },
         };
         let relocations = &mut self.relocations;
@@ -165,6 +166,8 @@ impl Loaded<'_> {
             symbol: symbol.map_or(b"", |symbol| symbol.name),
             place: inputs.p,
             value: self.value(rela.kind, &inputs),
+            inputs,
+            features: self.kernel.configuration.features,
         };
         let kernel = self.backend.kernel_error(&at, &fault);
         let site = Some(Box::new(self.site(index, entry, rela)));

@@ -11,7 +11,7 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
 use klp_arch::{Errno, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
-use super::{Bind, Loaded, Refused, RegionKind, scan};
+use super::{Bind, Loaded, Refused, scan};
 use crate::klp::{Consequence, ObjectName};
 
 /// What differs between kernels in livepatching.
@@ -173,10 +173,8 @@ impl Loaded<'_> {
         Err(self.damages(index, &format!("its target '{name}' {why}")))
     }
 
-    fn is_init(&self, section: usize) -> bool {
+    pub(super) fn is_init(&self, section: usize) -> bool {
         let place = self.layout.sections.get(section).copied().flatten();
-        place.is_some_and(|(kind, _)| {
-            matches!(kind, RegionKind::InitText | RegionKind::InitData | RegionKind::InitRodata)
-        })
+        place.is_some_and(|(kind, _)| kind.is_init())
     }
 }

@@ -40,6 +40,9 @@ impl Loader<'_> {
             .map_err(|kernel| LoadError::new(Stage::Reserve, kernel))?;
         let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
         let memory = move_module(&mut temporary.object, &layout, self.placement);
+        let text = self.kernel.layouts.region(RegionKind::Text);
+        let text = layout.regions.iter().zip(&memory.regions).find(|((kind, _), _)| *kind == text);
+        temporary.object.text_base = text.map_or(0, |(_, region)| region.base);
         linkage
             .settle(&mut temporary.object, &memory)
             .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;

@@ -10,10 +10,8 @@
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
-use core::ops::Range;
 
 use super::got::{self, Slots};
 use super::stubs::Stubs;
@@ -28,8 +26,6 @@ use crate::sort::{Generation, sort};
 const GOT_PCREL34: u32 = 133;
 /// Bytes of `struct modversion_info`, and where the name starts in it.
 const VERSION: (usize, usize) = (64, 8);
-/// `name` in `struct module`: behind `state` and `list`.
-const MODULE_NAME: Range<usize> = 24..80;
 
 /// Edits the temporary copy; gives what keeps track of the reserved room.
 pub(super) fn reserve(
@@ -94,11 +90,7 @@ pub(super) fn reserve(
 
 /// The module lacks a section.
 fn lacks(object: &Object<'_>, section: &str) -> KernelError {
-    // `mod->name`, as `struct module` has it by now.
-    let module = object.find(b".gnu.linkonce.this_module");
-    let module = module.and_then(|index| object.sections.get(index)?.body.get(MODULE_NAME));
-    let name = module.and_then(|field| field.split(|byte| *byte == 0).next()).unwrap_or_default();
-    let name = String::from_utf8_lossy(name);
+    let name = object.module_name();
     let message = format!("module_64: {name}: doesn't contain {section}.");
     KernelError { errno: Errno::ENOEXEC, message }
 }

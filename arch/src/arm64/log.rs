@@ -1,0 +1,29 @@
+//! What the kernel logs when it refuses a relocation, word for word.
+//!
+//! It names S + A, or the PLT entry of a branch that does not reach even that. Where there is no
+//! room for an entry it warns with a trace of the stack, which has no words. Faults that the kernel
+//! does not see are told in ours.
+//! Source: `arch/arm64/kernel/module.c:apply_relocate_add`.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::fault::Fault;
+use crate::refusal::{At, Errno, KernelError};
+
+/// What `apply_relocate_add` says and returns.
+pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
+    let At { module, kind, inputs, .. } = *at;
+    let message = match *fault {
+        Fault::UnknownType { number } | Fault::NotOnThisKernel { number } => {
+            format!("Modules: module {module}: unsupported RELA relocation: {number}")
+        }
+        Fault::Overflow { .. } => {
+            let value = inputs.plt.unwrap_or(inputs.sum());
+            format!("Modules: module {module}: overflow in relocation type {kind} val {value:x}")
+        }
+        Fault::NoRoom { .. } => String::new(),
+        _ => format!("{module}: {fault}"),
+    };
+    KernelError { errno: Errno::ENOEXEC, message }
+}

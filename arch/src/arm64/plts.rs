@@ -1,0 +1,221 @@
+//! The PLT entries and veneers of a module, and its slots for ftrace.
+//!
+//! An entry is made for a branch that does not reach. It is written first and compared with the one
+//! before then: if that goes to the same target it is taken, and the new one stays in memory
+//! without being counted, which is what the room for one more is for. Entries that are not next to
+//! each other are not compared. Invariant: nothing is written outside of the sections.
+//!
+//! The kernel writes places before it checks them, so that they are changed after a refusal. The
+//! load has failed by then and the memory is given back: we do not imitate it.
+//! Source: `arch/arm64/kernel/module-plts.c` (`module_emit_plt_entry`,
+//! `module_emit_veneer_for_adrp`), `arch/arm64/kernel/module.c:module_init_ftrace_plt`.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::entry::Entry;
+use crate::apply::{self, Inputs};
+use crate::fault::Fault;
+use crate::linkage::{Configuration, Linkage, Reference};
+use crate::memory::{Extent, Memory};
+use crate::object::{Object, SHF_ALLOC};
+use crate::row::{Calc, Check, Features};
+
+/// The entries of one section (`struct mod_plt_sec`).
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    section: usize,
+    /// `plt_max_entries`.
+    reserved: u64,
+    /// `plt_num_entries`.
+    used: u64,
+    area: Option<Extent>,
+}
+
+impl List {
+    /// A list in a section, for so many entries.
+    pub(super) fn new(section: usize, reserved: u64) -> Self {
+        Self { section, reserved, used: 0, area: None }
+    }
+
+    fn no_room(&self) -> Fault {
+        Fault::NoRoom { reserved: self.reserved }
+    }
+
+    /// Address of an entry.
+    fn at(&self, index: u64) -> u64 {
+        let base = self.area.map_or(0, |area| area.address);
+        base.wrapping_add(index.wrapping_mul(Entry::SIZE))
+    }
+
+    fn bytes<'m>(&self, index: u64, memory: &'m mut Memory) -> Option<&'m mut [u8; 12]> {
+        let area = memory.bytes_mut(self.area.as_ref()?);
+        area.as_chunks_mut().0.get_mut(usize::try_from(index).ok()?)
+    }
+
+    fn read(&self, index: u64, memory: &mut Memory) -> Option<Entry> {
+        self.bytes(index, memory).map(|bytes| Entry::read(bytes))
+    }
+
+    fn write(&self, index: u64, entry: Entry, memory: &mut Memory) -> Result<(), Fault> {
+        *self.bytes(index, memory).ok_or_else(|| self.no_room())? = entry.bytes();
+        Ok(())
+    }
+
+    /// `module_emit_plt_entry`; `WARN_ON` where there is no room.
+    fn branch(&mut self, target: u64, erratum: bool, memory: &mut Memory) -> Result<u64, Fault> {
+        let mut index = self.used;
+        if erratum && super::is_forbidden(self.at(index)) {
+            index += 1;
+        }
+        let entry = Entry::to(target, self.at(index));
+        // Without room for it the kernel writes behind the section.
+        self.write(index, entry, memory)?;
+        let last = self.used.checked_sub(1);
+        if let Some((last, other)) = last.and_then(|last| Some((last, self.read(last, memory)?))) {
+            let same = entry.equals(self.at(index), other, self.at(last));
+            if same.ok_or_else(|| beyond(target, self.at(index)))? {
+                return Ok(self.at(last));
+            }
+        }
+        self.used = index + 1;
+        if self.used > self.reserved { Err(self.no_room()) } else { Ok(self.at(index)) }
+    }
+
+    /// `module_emit_veneer_for_adrp`.
+    fn veneer(&mut self, page: u64, place: u64, memory: &mut Memory) -> Result<u64, Fault> {
+        let mut index = self.used;
+        self.used += 1;
+        if self.used > self.reserved {
+            return Err(self.no_room());
+        }
+        if super::is_forbidden(self.at(index)) {
+            index = self.used;
+            self.used += 1;
+        }
+        let word = memory.at(place).and_then(|bytes| bytes.first_chunk());
+        let register = word.map_or(0, |word| u32::from_le_bytes(*word) & 0x1f);
+        let entry = Entry::veneer(page, self.at(index), register, place.wrapping_add(4));
+        self.write(index, entry, memory)?;
+        Ok(self.at(index))
+    }
+}
+
+/// The kernel stops with a bug over a target out of reach, once there are two of them.
+fn beyond(target: u64, entry: u64) -> Fault {
+    let value = (target & !0xfff).wrapping_sub(entry & !0xfff).cast_signed();
+    Fault::Overflow { value, min: -0x1_0000_0000, max: 0xffff_ffff }
+}
+
+/// What the loader keeps for a module (`struct mod_arch_specific`).
+#[derive(Debug, Clone)]
+pub(super) struct Plts {
+    core: List,
+    init: List,
+    configuration: Configuration,
+    unknown: Vec<Range<u64>>,
+}
+
+impl Plts {
+    /// The lists of a module, core and init.
+    pub(super) fn new(configuration: &Configuration, core: List, init: List) -> Self {
+        Self { core, init, configuration: configuration.clone(), unknown: Vec::new() }
+    }
+
+    fn has(&self, feature: Features) -> bool {
+        self.configuration.features.contains(feature)
+    }
+
+    /// Fills the slots for ftrace in one section (`__init_plt`).
+    fn trampoline(
+        &mut self,
+        object: &Object<'_>,
+        name: &'static str,
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        let named = |s: &&crate::object::Section<'_>| s.name == name.as_bytes() && s.has(SHF_ALLOC);
+        let section = object.sections.iter().skip(1).find(named);
+        let section = section.ok_or(Fault::NoSection { name })?;
+        let slots = List {
+            section: 0,
+            reserved: section.sh_size / Entry::SIZE,
+            used: 0,
+            area: section.extent,
+        };
+        let regs = self.has(Features::DYNAMIC_FTRACE_WITH_REGS).then_some("ftrace_regs_caller");
+        for (index, symbol) in (0..).zip(["ftrace_caller"].into_iter().chain(regs)) {
+            let pc = slots.at(index);
+            let known = self.configuration.symbols.get(symbol);
+            slots.write(index, Entry::to(known.copied().unwrap_or(pc), pc), memory)?;
+            if known.is_none() {
+                // The branch does not depend on the target.
+                self.unknown.push(pc..pc.wrapping_add(8));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Linkage for Plts {
+    fn settle(&mut self, object: &mut Object<'_>, _: &Memory) -> Result<(), Fault> {
+        for list in [&mut self.core, &mut self.init] {
+            list.area = object.sections.get(list.section).and_then(|section| section.extent);
+        }
+        Ok(())
+    }
+
+    fn provide(
+        &mut self,
+        reference: &Reference<'_>,
+        inputs: &mut Inputs,
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        // A late one that needs an entry is refused by the plan.
+        if reference.facts.late {
+            return Ok(());
+        }
+        let erratum = self.has(Features::ERRATUM_843419);
+        let list = if reference.init { &mut self.init } else { &mut self.core };
+        let out_of_reach = |planned| matches!(planned, Err(Fault::Overflow { .. }));
+        match reference.row.calc {
+            Calc::Branch if out_of_reach(apply::plan(reference.row, inputs)) => {
+                inputs.plt = Some(list.branch(inputs.sum(), erratum, memory)?);
+            }
+            Calc::PageRelative if erratum && super::is_forbidden(inputs.p) => {
+                let page = inputs.sum() & !0xfff;
+                let distance = page.wrapping_sub(inputs.p).cast_signed();
+                if Check::Signed(21).admit(distance).is_err() {
+                    inputs.plt = Some(list.veneer(page, inputs.p, memory)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, object: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {
+        if !self.has(Features::DYNAMIC_FTRACE) {
+            return Ok(());
+        }
+        self.trampoline(object, ".text.ftrace_trampoline", memory)?;
+        if self.has(Features::DYNAMIC_FTRACE_WITH_REGS) {
+            return Ok(());
+        }
+        self.trampoline(object, ".init.text.ftrace_trampoline", memory)
+    }
+
+    fn usage(&self) -> (u64, u64) {
+        let used = self.core.used + self.init.used;
+        let reserved = self.core.reserved + self.init.reserved;
+        (used * Entry::SIZE, (reserved + 2) * Entry::SIZE)
+    }
+
+    fn unknown(&self) -> Vec<Range<u64>> {
+        self.unknown.clone()
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Linkage> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,139 @@
+//! How many PLT entries and veneers a module may need, and the order of its branches.
+//!
+//! The branches of a table that leave their section are brought to its front and sorted, so that
+//! those to the same target follow each other and share an entry. The partition does not look at
+//! the last element that is left, so that one such branch may stay behind the others, unsorted: it
+//! is counted all the same.
+//! Source: `arch/arm64/kernel/module-plts.c` (`module_frob_arch_sections`, `count_plts`,
+//! `partition_branch_plt_relas`).
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::entry::Entry;
+use super::plts::{List, Plts};
+use crate::linkage::Configuration;
+use crate::object::{Object, Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, SHT_SYMTAB};
+use crate::refusal::{Errno, KernelError};
+use crate::row::Features;
+use crate::sort::{Generation, sort};
+
+/// `R_AARCH64_JUMP26` and `R_AARCH64_CALL26`.
+const BRANCHES: [u32; 2] = [282, 283];
+/// `R_AARCH64_ADR_PREL_PG_HI21` and the same without check.
+const PAGES: [u32; 2] = [275, 276];
+/// Entries in a page, rounded down.
+const PER_PAGE: u64 = 4096 / Entry::SIZE;
+
+/// Edits the temporary copy; gives what keeps track of the entries.
+pub(super) fn reserve(
+    object: &mut Object<'_>,
+    configuration: &Configuration,
+) -> Result<Plts, KernelError> {
+    // The last of a name.
+    let find =
+        |name: &[u8]| object.sections.iter().rposition(|s| s.name == name).filter(|i| *i != 0);
+    let missing = |what: &str| KernelError {
+        errno: Errno::ENOEXEC,
+        message: format!("{}: module {what} missing", object.module_name()),
+    };
+    let plts = find(b".plt").zip(find(b".init.plt"));
+    let (core, init) = plts.ok_or_else(|| missing("PLT section(s)"))?;
+    if !object.sections.iter().any(|section| section.sh_type == SHT_SYMTAB) {
+        return Err(missing("symtab section"));
+    }
+    let regs = configuration.features.contains(Features::DYNAMIC_FTRACE_WITH_REGS);
+    let trampoline = find(b".text.ftrace_trampoline");
+    let init_trampoline = find(b".init.text.ftrace_trampoline").filter(|_| !regs);
+
+    let (mut core_plts, mut init_plts) = (0, 0);
+    for table in 0..object.sections.len() {
+        let Some(patched) = patched(object, table) else { continue };
+        let count = frob(object, table, patched, configuration.features);
+        let section = object.sections.get(patched);
+        let is_init = section.is_some_and(|section| section.name.starts_with(b".init"));
+        let total = if is_init { &mut init_plts } else { &mut core_plts };
+        *total += count;
+    }
+    let slots = if regs { 2 } else { 1 };
+    become_room(object, Some(core), 64, core_plts + 1);
+    become_room(object, Some(init), 64, init_plts + 1);
+    become_room(object, trampoline, 4, slots);
+    become_room(object, init_trampoline, 4, slots);
+    Ok(Plts::new(configuration, List::new(core, core_plts), List::new(init, init_plts)))
+}
+
+/// The section of instructions that a table patches.
+fn patched(object: &Object<'_>, table: usize) -> Option<usize> {
+    let table = object.sections.get(table).filter(|section| section.sh_type == SHT_RELA)?;
+    let patched = usize::try_from(table.sh_info).ok()?;
+    object.sections.get(patched).filter(|section| section.has(SHF_EXECINSTR)).map(|_| patched)
+}
+
+/// Makes a section room for entries.
+fn become_room(object: &mut Object<'_>, section: Option<usize>, align: u64, entries: u64) {
+    if let Some(section) = section.and_then(|index| object.sections.get_mut(index)) {
+        section.sh_type = SHT_NOBITS;
+        section.sh_flags = SHF_EXECINSTR | SHF_ALLOC;
+        section.sh_addralign = align;
+        section.sh_size = entries * Entry::SIZE;
+    }
+}
+
+/// Sorts a table, and counts.
+fn frob(object: &mut Object<'_>, table: usize, patched: usize, features: Features) -> u64 {
+    let mut relas: Vec<_> = object.relas(table).collect();
+    // A symbol that does not exist is in no section; the kernel reads behind the table.
+    let leaves = |rela: &Rela| {
+        let symbol = usize::try_from(rela.symbol).ok();
+        let symbol = symbol.and_then(|index| object.symbols.get(index));
+        BRANCHES.contains(&rela.kind) && symbol.is_none_or(|s| usize::from(s.st_shndx) != patched)
+    };
+    let front = partition(&mut relas, leaves);
+    if let Some(front) = relas.get_mut(..front) {
+        sort(Generation::of(features), front, |a, b| key(a).cmp(&key(b)));
+    }
+    let erratum = features.contains(Features::ERRATUM_843419);
+    let (mut count, mut align) = (0_u64, 0);
+    let mut before = None;
+    for rela in &relas {
+        if leaves(rela) {
+            let again = rela.addend == 0 && before == Some(key(rela));
+            count += u64::from(!again);
+        } else if erratum && PAGES.contains(&rela.kind) {
+            // The alignment at which the place cannot lie in the last two words of a page.
+            match 2_u64.checked_shl((rela.offset | 7).trailing_ones()) {
+                Some(needed @ 1..=4096) => align = align.max(needed),
+                _ => count += 1,
+            }
+        }
+        before = Some(key(rela));
+    }
+    object.reorder(table, &relas);
+    if let Some(section) = object.sections.get_mut(patched) {
+        section.sh_addralign = section.sh_addralign.max(align);
+    }
+    // Some entries are skipped because of where they lie.
+    if erratum { count + count.div_ceil(PER_PAGE) } else { count }
+}
+
+/// `cmp_rela`.
+fn key(rela: &Rela) -> (u32, u32, i64) {
+    (rela.kind, rela.symbol, rela.addend)
+}
+
+/// Brings what `goes` to the front; gives how many of them are known to be there.
+fn partition(relas: &mut [Rela], goes: impl Fn(&Rela) -> bool) -> usize {
+    let goes = |relas: &[Rela], index: usize| relas.get(index).is_some_and(&goes);
+    let (mut i, mut j) = (0, relas.len().saturating_sub(1));
+    while i < j {
+        if goes(relas, i) {
+            i += 1;
+        } else if goes(relas, j) {
+            relas.swap(i, j);
+        } else {
+            j -= 1;
+        }
+    }
+    i
+}

@@ -1,0 +1,31 @@
+//! What the kernel logs when it refuses a relocation, word for word.
+//!
+//! Faults that the kernel does not see (a place outside of its section) are told in our words.
+//! Source: `arch/s390/kernel/module.c:apply_rela`.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::fault::Fault;
+use crate::refusal::{At, Errno, KernelError};
+
+/// What `apply_relocate_add` says and returns.
+pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
+    let At { module, kind, .. } = *at;
+    let message = match *fault {
+        // R_390_COPY to R_390_RELATIVE.
+        Fault::UnknownType { number: 9..=12 } => String::new(),
+        Fault::UnknownType { number } | Fault::NotOnThisKernel { number } => {
+            format!("module {module}: unknown relocation: {number}")
+        }
+        Fault::Overflow { value, .. } | Fault::MisalignedValue { value, .. } => {
+            let symbol = String::from_utf8_lossy(at.symbol);
+            format!(
+                "module {module}: relocation error for symbol {symbol} \
+                 (r_type {kind}, value 0x{value:x})"
+            )
+        }
+        _ => format!("{module}: {fault}"),
+    };
+    KernelError { errno: Errno::ENOEXEC, message }
+}
