@@ -20,7 +20,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use generate::relocations::relocations;
-use klp_arch::object::{SHF_ALLOC, SHT_NOBITS, Section, Symbol};
+use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section, Symbol};
 use klp_arch::{
     Backend, Configuration, Extent, Facts, Memory, Object, Region, Table, Turn, backends,
 };
@@ -91,7 +91,10 @@ impl<'data> Placed<'data> {
         let mut object = Object { big_endian, sections, symbols, text_start };
         let mut linkage = backend.reserve(&mut object, &Configuration::default()).unwrap();
         let mut size = object.text_start;
-        for section in object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)) {
+        // Instructions first: stubs must be near.
+        let mut loaded: Vec<_> = object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)).collect();
+        loaded.sort_by_key(|section| !section.has(SHF_EXECINSTR));
+        for section in loaded {
             let offset = size.next_multiple_of(section.sh_addralign.max(8));
             size = offset + section.sh_size;
             let (offset, size) = (offset as usize, section.sh_size as usize);

@@ -21,6 +21,8 @@
 //! 64-bit Architecture (AArch64)*, "Relocation".
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use scroll::Endian;
 
@@ -282,5 +284,24 @@ impl Backend for Arm64 {
             },
             _ => apply::plan(row, inputs),
         }
+    }
+
+    fn kernel_image(&self) -> Range<u64> {
+        0xffff_8000_8000_0000..0xffff_8000_8300_0000
+    }
+
+    /// 128 MiB that direct branches cross and hold the kernel, where that is smaller; then 2 GiB
+    /// that hold it, at any place around it (`arch/arm64/mm/init.c:module_init_limits`,
+    /// `execmem_arch_setup`; before Linux 6.10 `module_alloc`, in what is less).
+    fn module_areas(&self, image: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
+        const DIRECT: u64 = 128 << 20;
+        const PLT: u64 = 2 << 30;
+        let size = image.end.wrapping_sub(image.start);
+        let around = [DIRECT, PLT].into_iter().filter(|window| size < *window);
+        let around = around.flat_map(|window| {
+            let below = image.end.wrapping_sub(window)..image.start;
+            [below, image.end..image.start.wrapping_add(window)]
+        });
+        around.collect()
     }
 }

@@ -8,6 +8,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::Range;
 
@@ -25,6 +26,7 @@ use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::relocate::{Stopped, Table, Turn, Watch, relocate};
 use crate::row::{Features, Row};
+use crate::witness::Witness;
 
 /// What a machine's loader makes of a symbol name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +287,24 @@ pub trait Backend: Debug + Sync {
     fn configuration(&self, version: (u32, u32)) -> Configuration {
         Configuration { features: self.features(version), ..Configuration::default() }
     }
+
+    /// Symbols of vmlinux that tell what a kernel has.
+    fn witnesses(&self) -> &'static [Witness] {
+        &[]
+    }
+
+    /// Symbols of vmlinux, each of which tells the size of a page, in bytes; the first that is there
+    /// counts.
+    fn page_sizes(&self) -> &'static [(&'static str, u64)] {
+        &[]
+    }
+
+    /// Where vmlinux is linked to lie (`_text`, `_end`), roughly: where its symbols are not known.
+    fn kernel_image(&self) -> Range<u64>;
+
+    /// Where a kernel of this version (major, minor), lying at `image`, puts modules: ranges of
+    /// addresses, the usual one first. All regions of a module lie in one range. Sums wrap.
+    fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>>;
 
     /// Bytes in a page of memory (`PAGE_SIZE`), as distributions configure it.
     fn page_size(&self) -> u64 {

@@ -50,6 +50,7 @@ mod relocate;
 mod row;
 mod s390x;
 pub mod sort;
+mod witness;
 mod x86_64;
 
 pub use apply::{Facts, Inputs, Patch};
@@ -68,6 +69,7 @@ pub use refusal::{At, Errno, KernelError};
 pub use relocate::{Applied, Stopped, Table, Turn, Watch};
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390x;
+pub use witness::Witness;
 pub use x86_64::X86_64;
 
 /// Every machine, in the order of their names.

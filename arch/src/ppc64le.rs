@@ -19,6 +19,8 @@
 //! Specification*, "Relocation Types".
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use scroll::Endian;
 
@@ -33,6 +35,7 @@ use crate::object::Object;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row, When};
+use crate::witness::Witness;
 use call::{is_ftrace_entry, plan_call, restores_r2, word};
 
 mod call;
@@ -301,5 +304,31 @@ impl Backend for Ppc64le {
             PCREL34 => plan_pcrel34(row, inputs).map(Some),
             _ => apply::plan(row, inputs),
         }
+    }
+
+    // `arch/powerpc/mm/book3s64/hash_64k.c` has both functions, `hash_4k.c` the other one.
+    fn page_sizes(&self) -> &'static [(&'static str, u64)] {
+        &[("__hash_page_64K", 64 << 10), ("__hash_page_4K", 4 << 10)]
+    }
+
+    fn kernel_image(&self) -> Range<u64> {
+        0xc000_0000_0000_0000..0xc000_0000_0300_0000
+    }
+
+    /// `VMALLOC_START` to `VMALLOC_END`, of code and of data, with either kind of page table and
+    /// pages of 64 KiB (`arch/powerpc/include/asm/book3s/64/radix.h`, `hash-64k.h`;
+    /// `arch/powerpc/mm/mem.c:execmem_arch_setup`). What is allocated first lies lowest.
+    fn module_areas(&self, _: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
+        const VMALLOC_START: u64 = 0xc008_0000_0000_0000;
+        core::iter::once(VMALLOC_START..VMALLOC_START + (1 << 49)).collect()
+    }
+
+    fn witnesses(&self) -> &'static [Witness] {
+        // `arch/powerpc/kernel/trace/ftrace_entry.S`.
+        &[
+            Witness { symbol: "ftrace_caller", features: Features::DYNAMIC_FTRACE },
+            Witness { symbol: "ftrace_regs_caller", features: Features::DYNAMIC_FTRACE_WITH_REGS },
+            Witness { symbol: "ftrace_ool_stub_text", features: Features::FTRACE_OUT_OF_LINE },
+        ]
     }
 }

@@ -18,6 +18,8 @@
 //! *ELF Application Binary Interface s390x Supplement*, "Relocation".
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use scroll::Endian;
 
@@ -232,5 +234,19 @@ impl Backend for S390x {
         let target = if is_near(row, inputs) { inputs.s } else { inputs.need_plt()? };
         let value = target.wrapping_add_signed(inputs.a).wrapping_sub(inputs.p);
         apply::fit(row, value.cast_signed()).map(Some)
+    }
+
+    fn kernel_image(&self) -> Range<u64> {
+        0x3ff_e000_0000..0x3ff_e200_0000
+    }
+
+    /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
+    /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel lay where it lies in real memory,
+    /// and modules at the end of 4 TiB, where there is not more memory than that.
+    fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>> {
+        const MODULES_LEN: u64 = 1 << 31;
+        let segment = image.start & !0xf_ffff;
+        let end = if version < (6, 10) { 1 << 42 } else { segment };
+        core::iter::once(end.wrapping_sub(MODULES_LEN)..end).collect()
     }
 }

@@ -18,6 +18,8 @@ mod patched;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use scroll::Endian;
 
@@ -210,6 +212,17 @@ impl Backend for X86_64 {
             return Err(Fault::SiteChanged { found, expected });
         }
         field.store(site, 0, self.endian())
+    }
+
+    fn kernel_image(&self) -> Range<u64> {
+        0xffff_ffff_8100_0000..0xffff_ffff_8500_0000
+    }
+
+    /// `MODULES_VADDR` to `MODULES_END` of `arch/x86/include/asm/pgtable_64_types.h`, with
+    /// `CONFIG_RANDOMIZE_BASE` (half a gibibyte more without) and `CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP`
+    /// not set; data lies there, too (`arch/x86/mm/init.c:execmem_arch_setup`).
+    fn module_areas(&self, _: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
+        core::iter::once(0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000).collect()
     }
 }
 

@@ -54,7 +54,7 @@ pub fn run(data: &[u8]) {
         page_size: kernel.page_size,
         ..Placement::default()
     };
-    let placements = [near].into_iter().chain(Placement::extremes(&kernel));
+    let placements = [near].into_iter().chain(Placement::extremes(backend, &kernel));
     for placement in placements.take(3) {
         let base = placement.start.wrapping_sub(0x100_0000);
         let known = Everything { base, moved: 0 };

@@ -14,6 +14,12 @@ pub struct Target {
 pub struct NotAVersion(String);
 
 impl Target {
+    /// Major and minor number; `None` for the newest known kernel.
+    #[must_use]
+    pub fn version(self) -> Option<(u32, u32)> {
+        self.version
+    }
+
     /// Longest symbol name in bytes that the kernel scans from a klp symbol: `KSYM_NAME_LEN` was
     /// 128 with its NUL before Linux 6.1, and is 512 since.
     #[must_use]

@@ -174,6 +174,12 @@ impl Loaded<'_> {
         LoadError { site, ..LoadError::stopped(stage, kernel, fault) }
     }
 
+    /// Whether a section is freed after init.
+    pub(super) fn is_init(&self, section: usize) -> bool {
+        let place = self.layout.sections.get(section).copied().flatten();
+        place.is_some_and(|(kind, _)| kind.is_init())
+    }
+
     fn value(&self, kind: u32, inputs: &Inputs) -> i64 {
         let row = self.backend.row(kind);
         row.and_then(|row| klp_arch::apply::compute(row, inputs).ok()).unwrap_or(0)

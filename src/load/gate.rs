@@ -11,6 +11,7 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
 use klp_arch::{Errno, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
+use super::layout::SHF_RO_AFTER_INIT;
 use super::{Bind, Loaded, Refused, scan};
 use crate::klp::{Consequence, ObjectName};
 
@@ -30,11 +31,6 @@ impl Default for Livepatching {
         Self { clears: true, says_where: true }
     }
 }
-
-/// `SHF_RO_AFTER_INIT` (`include/uapi/linux/elf.h`), set while the module is laid out.
-const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
-/// Names of sections that get it (`module_mark_ro_after_init`).
-const RO_AFTER_INIT: [&[u8]; 2] = [b".data..ro_after_init", b"__jump_table"];
 
 impl Loaded<'_> {
     /// The objects that klp relocations of this module wait for, vmlinux not among them.
@@ -119,8 +115,9 @@ impl Loaded<'_> {
     /// Whether the section that a late table patches can be written by a plain store by now.
     pub(super) fn is_writable(&self, target: usize) -> bool {
         self.temporary.object.sections.get(target).is_some_and(|section| {
-            let once = section.has(SHF_RO_AFTER_INIT) || RO_AFTER_INIT.contains(&section.name);
-            section.has(SHF_WRITE) && !section.has(SHF_EXECINSTR) && !(once && self.init_freed)
+            let locked = self.init_freed && section.has(SHF_RO_AFTER_INIT);
+            let stays = section.has(SHF_WRITE) && !section.has(SHF_EXECINSTR) && !locked;
+            stays || !self.kernel.strict_module_rwx
         })
     }
 
@@ -171,10 +168,5 @@ impl Loaded<'_> {
             return Ok(target);
         };
         Err(self.damages(index, &format!("its target '{name}' {why}")))
-    }
-
-    pub(super) fn is_init(&self, section: usize) -> bool {
-        let place = self.layout.sections.get(section).copied().flatten();
-        place.is_some_and(|(kind, _)| kind.is_init())
     }
 }

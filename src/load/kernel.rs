@@ -2,9 +2,17 @@
 //!
 //! Version and configuration are data: each field says which function of the kernel it changes.
 
-use klp_arch::{Backend, Configuration};
+use std::ops::Range;
+
+use klp_arch::{Backend, Configuration, Witness};
 
 use super::{Imports, Livepatching, RegionKind};
+use crate::elf::Module;
+use crate::klp::{ObjectName, Target};
+use crate::symbols::Answer;
+
+/// The newest version whose loader was read.
+const NEWEST: (u32, u32) = (7, 2);
 
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +38,19 @@ impl Layouts {
 /// The target kernel.
 #[derive(Debug, Clone)]
 pub struct Kernel {
+    /// Major and minor number of the version.
+    pub version: (u32, u32),
+    /// Where vmlinux lies, from `_text` to `_end`.
+    pub image: Range<u64>,
     /// How memory is divided.
     pub layouts: Layouts,
     /// Bytes of a page (`PAGE_SIZE`).
     pub page_size: u64,
+    /// `sizeof(struct module)`, where it is known; otherwise the module is believed.
+    pub module_size: Option<u64>,
+    /// Whether a second `.modinfo` is refused: since Linux 6.13, whose checks of the file are
+    /// `elf_validity_cache_*`.
+    pub one_modinfo: bool,
     /// Whether each processor has its own copy of the percpu template (`CONFIG_SMP`).
     pub smp: bool,
     /// Whether memory is write-protected (`CONFIG_STRICT_MODULE_RWX`): what is writable and
@@ -43,14 +60,17 @@ pub struct Kernel {
     pub marks_all_ro_after_init: bool,
     /// Whether relocations of the percpu template are applied (since Linux 6.15).
     pub relocates_percpu: bool,
-    /// Whether `.static_call_sites` are read-only after init (`CONFIG_HAVE_STATIC_CALL_INLINE`).
+    /// Whether `.static_call_sites` are read-only after init (since Linux 6.16). Only kernels with
+    /// `CONFIG_HAVE_STATIC_CALL_INLINE` do so, and modules of others have no such section.
     pub static_call_sites_read_only: bool,
     /// Whether what is called `.exit…` is init, too (without `CONFIG_MODULE_UNLOAD`).
     pub exit_is_init: bool,
     /// Whether the tags of memory allocation profiling go to an area of their own
-    /// (`CONFIG_MEM_ALLOC_PROFILING`, switched on).
+    /// (since Linux 6.13, with `CONFIG_MEM_ALLOC_PROFILING`, unless it is switched off for good at
+    /// boot, which nothing tells).
     pub codetags_apart: bool,
-    /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`).
+    /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`): kernels that can be patched
+    /// do so.
     pub kallsyms_all: bool,
     /// What modules may import (`resolve_symbol`).
     pub imports: Imports,
@@ -60,24 +80,105 @@ pub struct Kernel {
     pub configuration: Configuration,
 }
 
+/// The first byte of vmlinux, and the one behind the last.
+const IMAGE: [&str; 2] = ["_text", "_end"];
+
+/// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
+const PROFILING: &str = "mem_alloc_profiling_key";
+
 impl Kernel {
     /// The newest known kernel of a machine, as distributions configure it.
     #[must_use]
     pub fn newest(backend: &dyn Backend) -> Self {
+        Self::of_version(backend, NEWEST)
+    }
+
+    /// A kernel of a version (major, minor), as distributions configure it.
+    #[must_use]
+    pub fn of_version(backend: &dyn Backend, version: (u32, u32)) -> Self {
+        let since = |major, minor| version >= (major, minor);
         Self {
-            layouts: Layouts::Regions,
+            version,
+            image: backend.kernel_image(),
+            layouts: if since(6, 4) { Layouts::Regions } else { Layouts::Blocks },
             page_size: backend.page_size(),
+            module_size: None,
             smp: true,
             strict_module_rwx: true,
-            marks_all_ro_after_init: true,
-            relocates_percpu: true,
-            static_call_sites_read_only: false,
+            marks_all_ro_after_init: since(6, 16),
+            one_modinfo: since(6, 13),
+            relocates_percpu: since(6, 15),
+            static_call_sites_read_only: since(6, 16),
             exit_is_init: false,
-            codetags_apart: false,
+            codetags_apart: since(6, 13),
             kallsyms_all: true,
             imports: Imports::default(),
-            livepatching: Livepatching::default(),
-            configuration: Configuration::default(),
+            livepatching: Livepatching { clears: since(6, 3), says_where: since(6, 19) },
+            configuration: backend.configuration(version),
+        }
+    }
+
+    /// The kernel that a module is built for: its version, what the module says of it in
+    /// `.modinfo`, and what can be told from the kernel's symbols, where they are known.
+    #[must_use]
+    pub fn of(
+        backend: &dyn Backend,
+        target: Target,
+        module: &Module<'_>,
+        answer: Option<&Answer>,
+    ) -> Self {
+        let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
+        let vermagic = vermagic.map(|(_, value)| String::from_utf8_lossy(value));
+        let built_for = vermagic.as_ref().and_then(|text| text.parse::<Target>().ok());
+        let version = target.version().or_else(|| built_for.and_then(Target::version));
+        let mut kernel = Self::of_version(backend, version.unwrap_or(NEWEST));
+        if let Some(vermagic) = vermagic {
+            let says = |word: &str| vermagic.split_ascii_whitespace().any(|said| said == word);
+            kernel.smp = says("SMP");
+            kernel.exit_is_init = !says("mod_unload");
+        }
+        if let Some(answer) = answer {
+            kernel.learn(backend, answer);
+        }
+        kernel
+    }
+
+    /// Names of the vmlinux symbols that tell what a kernel is like, or whose addresses its module
+    /// loader uses: what the sources are to be asked about for [`Self::of`].
+    pub fn wanted(backend: &dyn Backend) -> impl Iterator<Item = &'static str> + use<> {
+        let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
+        let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
+        let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
+        machine.chain([PROFILING]).chain(IMAGE)
+    }
+
+    /// Takes over what the symbols of vmlinux tell.
+    fn learn(&mut self, backend: &dyn Backend, answer: &Answer) {
+        let vmlinux = ObjectName::vmlinux();
+        if let Some(all) = answer.kernel().kallsyms_all {
+            self.kallsyms_all = all;
+        }
+        if !answer.knows_object(&vmlinux) {
+            return;
+        }
+        let address = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
+        for name in backend.kernel_symbols() {
+            if let Some(address) = address(name) {
+                self.configuration.symbols.insert(name, address);
+            }
+        }
+        if let Some((start, end)) = address(IMAGE[0]).zip(address(IMAGE[1])) {
+            self.image = start..end;
+        }
+        let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
+        let pages = backend.page_sizes().iter().find(|(symbol, _)| has(symbol));
+        self.page_size = pages.map_or(self.page_size, |(_, bytes)| *bytes);
+        for Witness { symbol, features } in backend.witnesses() {
+            self.configuration.features.set(*features, has(symbol));
+        }
+        // The key is data: a table without data does not tell.
+        if self.kallsyms_all {
+            self.codetags_apart &= has(PROFILING);
         }
     }
 }

@@ -97,7 +97,7 @@ const PERCPU_MAX: u64 = 32 << 10;
 const ALLOC_TAG: u64 = 40;
 
 /// `SHF_RO_AFTER_INIT`, the kernel's own (`kernel/module/internal.h`).
-const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
+pub(super) const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
 
 /// What a pass over the sections looks for.
 struct Pass {
@@ -277,3 +277,6 @@ fn mark_ro_after_init(object: &mut Object<'_>, kernel: &Kernel) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@ use klp_arch::{Backend, Extent, Memory, Object, Region};
 
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
-use super::{Bind, Kernel, Layout, Loaded, Placement, Refused, RegionKind, apply, bind, layout};
+use super::{
+    Bind, Kernel, Layout, Loaded, Placement, Refused, RegionKind, apply, bind, layout, validate,
+};
 use crate::elf::Module;
 
 /// Loads modules into the memory of one kernel.
@@ -31,6 +33,7 @@ impl Loader<'_> {
         module: &'m Module<'m>,
         known: &dyn Bind,
     ) -> Result<Loaded<'m>, Refused> {
+        validate::validate(module, self.backend, self.kernel)?;
         let mut temporary = Temporary::of(module);
         let imports = self.kernel.imports;
         bind::check_layout(module, &temporary, imports, known)?;
@@ -38,6 +41,7 @@ impl Loader<'_> {
             .backend
             .reserve(&mut temporary.object, &self.kernel.configuration)
             .map_err(|kernel| LoadError::new(Stage::Reserve, kernel))?;
+        validate::enforce_rwx(&temporary, self.kernel)?;
         let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
         let memory = move_module(&mut temporary.object, &layout, self.placement);
         let text = self.kernel.layouts.region(RegionKind::Text);

@@ -22,6 +22,7 @@ mod placement;
 mod resolve;
 mod scan;
 mod symtab;
+mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{LoadError, Refused, Stage};
@@ -33,4 +34,4 @@ pub use layout::{Layout, MEMORY_MAX, RegionKind};
 pub use loaded::{Loaded, Relocated};
 pub use loader::Loader;
 pub use patched::Patched;
-pub use placement::Placement;
+pub use placement::{Part, Placement};

@@ -1,6 +1,13 @@
 //! Where regions are placed: the addresses that the kernel's allocator might give.
+//!
+//! A region starts on a page, and behind it a page stays free, since `vmalloc` guards each area with
+//! one (`mm/vmalloc.c:__get_vm_area_node`). Only the text of x86_64 may be packed tighter since Linux
+//! 6.16 (`mm/execmem.c:execmem_cache_alloc`), which changes no distance that matters.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+
+use klp_arch::Backend;
 
 use super::{Kernel, Layout, RegionKind};
 
@@ -13,26 +20,100 @@ pub struct Placement {
     pub start: u64,
     /// Bytes of a page: regions start on one.
     pub page_size: u64,
+    /// Regions without an address that do not follow from `start` but end at an address.
+    pub below: Option<(Part, u64)>,
+}
+
+/// Some of a module's regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    All,
+    /// Those with instructions.
+    Text,
+    /// Those without.
+    Data,
+}
+
+impl Part {
+    fn has(self, kind: RegionKind) -> bool {
+        match self {
+            Self::All => true,
+            Self::Text => kind.is_text(),
+            Self::Data => !kind.is_text(),
+        }
+    }
 }
 
 impl Placement {
+    /// From the start of the area where a kernel usually puts modules.
+    #[must_use]
+    pub fn usual(backend: &dyn Backend, kernel: &Kernel) -> Self {
+        let area = backend.module_areas(&kernel.image, kernel.version).into_iter().next();
+        let start = area.map_or(0, |area| area.start);
+        Self { start, page_size: kernel.page_size, ..Self::default() }
+    }
+
     /// The address of each region of a layout, in its order.
+    ///
+    /// Regions that are given addresses may overlap others; see [`Self::overlap`].
     #[must_use]
     pub fn of(&self, layout: &Layout) -> Vec<u64> {
         let page = self.page_size.max(1);
-        let mut next = self.start;
+        let pages = |size: u64| size.div_ceil(page).saturating_mul(page);
+        let down = |kind| self.below.filter(|(part, _)| part.has(kind)).map(|(_, end)| end);
+        let missing = layout.regions.iter().filter(|(kind, _)| !self.bases.contains_key(kind));
+        // The guard page of the last region is inside, too.
+        let room = missing.clone().filter(|(kind, _)| down(*kind).is_some());
+        let room = room
+            .fold(0_u64, |sum, (_, size)| sum.saturating_add(pages(*size)).saturating_add(page));
+        let mut low = pages(self.start);
+        let end = self.below.map_or(0, |(_, end)| end);
+        let mut high = end.wrapping_sub(end % page).wrapping_sub(room);
         let place = |&(kind, size): &(RegionKind, u64)| {
-            let base = self.bases.get(&kind).copied().unwrap_or(next);
-            next = base.saturating_add(size).div_ceil(page).saturating_mul(page);
+            if let Some(base) = self.bases.get(&kind) {
+                if down(kind).is_none() {
+                    low = base.wrapping_add(pages(size)).wrapping_add(page);
+                }
+                return *base;
+            }
+            let next = if down(kind).is_some() { &mut high } else { &mut low };
+            let base = *next;
+            *next = base.wrapping_add(pages(size)).wrapping_add(page);
             base
         };
         layout.regions.iter().map(place).collect()
     }
 
-    /// The placements that put most distance, in each direction, between regions and kernel: what
-    /// loads at all of them loads wherever the kernel's allocator may put it.
+    /// Two regions of a layout that share bytes when placed so, if there are such.
     #[must_use]
-    pub fn extremes(kernel: &Kernel) -> Vec<Self> {
-        vec![Self { page_size: kernel.page_size, ..Self::default() }]
+    pub fn overlap(&self, layout: &Layout) -> Option<(RegionKind, RegionKind)> {
+        let regions = layout.regions.iter().zip(self.of(layout));
+        let mut placed: Vec<_> =
+            regions.map(|(&(kind, size), base)| (base, base.saturating_add(size), kind)).collect();
+        placed.sort_unstable();
+        let neighbours = placed.iter().zip(placed.iter().skip(1));
+        let mut shared = neighbours.filter(|((_, end, _), (next, ..))| end > next);
+        shared.next().map(|((.., first), (.., second))| (*first, *second))
+    }
+
+    /// The placements that put most distance, in each direction, between regions and kernel, and
+    /// where the machine's area lets text and data be within reach of each other wherever they lie,
+    /// between those: what loads at all of them loads wherever the kernel's allocator may put it.
+    #[must_use]
+    pub fn extremes(backend: &dyn Backend, kernel: &Kernel) -> Vec<Self> {
+        const REACH: u64 = 2 << 30;
+        let placements = |area: Range<u64>| {
+            let low = Self { start: area.start, page_size: kernel.page_size, ..Self::default() };
+            let below = |part| Self { below: Some((part, area.end)), ..low.clone() };
+            let mut found = vec![low.clone(), below(Part::All)];
+            // In a larger area the allocator takes the lowest room for all regions.
+            if area.end.wrapping_sub(area.start) <= REACH {
+                found.extend([below(Part::Text), below(Part::Data)]);
+            }
+            found
+        };
+        let areas = backend.module_areas(&kernel.image, kernel.version);
+        areas.into_iter().flat_map(placements).collect()
     }
 }

@@ -22,6 +22,8 @@ mod compiled;
 mod debug_info;
 mod dialects;
 mod fixtures;
+mod gate_faults;
+mod gates;
 mod header;
 mod historical;
 mod image;

@@ -11,7 +11,6 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use super::got::{self, Slots};
 use super::stubs::Stubs;
@@ -20,7 +19,7 @@ use crate::linkage::Configuration;
 use crate::object::{Object, Rela, SHN_ABS, SHN_UNDEF, SHT_RELA};
 use crate::refusal::{Errno, KernelError};
 use crate::row::Features;
-use crate::sort::{Generation, sort};
+use crate::sort::{Generation, sort_by_key};
 
 /// `R_PPC64_GOT_PCREL34`.
 const GOT_PCREL34: u32 = 133;
@@ -114,7 +113,7 @@ fn demand(object: &mut Object<'_>, features: Features, percpu: usize) -> Demand 
         let mut relas: Vec<Rela> = object.relas(index).collect();
         // Slots are counted before stubs, each with a sort of its own; equal entries change places.
         for _ in 0..if pcrel { 2 } else { 1 } {
-            sort(generation, &mut relas, descending);
+            sort_by_key(generation, &mut relas, descending);
         }
         demand.stubs += count(&relas, |rela| rela.kind == REL24);
         if pcrel {
@@ -131,9 +130,10 @@ fn demand(object: &mut Object<'_>, features: Features, percpu: usize) -> Demand 
     demand
 }
 
-/// `relacmp`: by symbol, type and addend, the greatest first.
-fn descending(x: &Rela, y: &Rela) -> Ordering {
-    (y.symbol, y.kind, y.addend).cmp(&(x.symbol, x.kind, x.addend))
+/// What `relacmp` compares: symbol, type and addend, the greatest first.
+fn descending(rela: &Rela) -> u128 {
+    let addend = rela.addend.cast_unsigned() ^ 1 << 63;
+    !(u128::from(rela.symbol) << 96 | u128::from(rela.kind) << 64 | u128::from(addend))
 }
 
 /// How many of the wanted entries differ from the wanted one before them, as the kernel compares

@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use klp_arch::sort::{Generation, sort};
+use klp_arch::sort::{Generation, sort, sort_by_key};
 use proptest::prelude::*;
 
 /// As long as `Elf64_Rela`: a key of few values, and where the element stood.
@@ -164,10 +164,13 @@ fn the_generations_differ_in_the_order_of_ties() {
 
 proptest! {
     #[test]
-    fn the_result_is_sorted_and_has_every_element(keys in prop::collection::vec(0_u8..20, 0..200)) {
+    fn the_result_is_sorted_has_every_element_and_is_the_same_by_key(keys in prop::collection::vec(0_u8..20, 0..200)) {
         for generation in GENERATIONS {
             let mut items: Vec<_> = keys.iter().copied().enumerate().collect();
             sort(generation, &mut items, |(_, x), (_, y)| x.cmp(y));
+            let mut by_key: Vec<_> = keys.iter().copied().enumerate().collect();
+            sort_by_key(generation, &mut by_key, |(_, key)| *key);
+            prop_assert_eq!(&by_key, &items);
             prop_assert!(items.is_sorted_by_key(|(_, key)| *key));
             items.sort_unstable();
             let original: Vec<_> = keys.iter().copied().enumerate().collect();

@@ -11,6 +11,7 @@
 )]
 
 mod ftrace;
+mod kernel;
 mod module;
 mod properties;
 

@@ -9,7 +9,7 @@ use klp_arch::{
 };
 use scroll::Endian;
 
-pub(crate) const BASE: u64 = 0xc008_0000_0001_0000;
+pub(crate) const BASE: u64 = 0x10_0001_0000;
 pub(crate) const NOP: u32 = 0x6000_0000;
 pub(crate) const BL: u32 = 0x4800_0001;
 pub(crate) const REL24: u32 = 10;

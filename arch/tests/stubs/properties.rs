@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::module::*;
 
 /// Symbols of all kinds; values of undefined ones coincide now and then.
-fn symbols() -> impl Strategy<Value = Vec<Symbol<'static>>> {
+pub(crate) fn symbols() -> impl Strategy<Value = Vec<Symbol<'static>>> {
     let names: [&[u8]; 3] = [b"f", b"_mcount", b"ftrace_caller"];
     let section = prop_oneof![
         4 => Just(0),
@@ -26,7 +26,7 @@ fn symbols() -> impl Strategy<Value = Vec<Symbol<'static>>> {
 }
 
 /// Tables of a place of its own for each relocation.
-fn tables() -> impl Strategy<Value = Vec<Vec<Rela>>> {
+pub(crate) fn tables() -> impl Strategy<Value = Vec<Vec<Rela>>> {
     let kinds: Vec<u32> = Ppc64le.rows().iter().map(|row| row.number).collect();
     let kind = prop_oneof![2 => Just(REL24), 1 => Just(116), 2 => prop::sample::select(kinds)];
     let rela = (1..8_u32, kind, -6..6_i64);
@@ -51,13 +51,16 @@ fn features() -> impl Strategy<Value = Features> {
     })
 }
 
-fn loading(symbols: &[Symbol<'static>], tables: &[Vec<Rela>], features: Features) -> Loading {
-    let calls = tables.iter().map(Vec::len).sum::<usize>() + 1;
-    // An index that is out of range is another test's.
+/// Tables that name these symbols only.
+pub(crate) fn within(symbols: &[Symbol<'static>], tables: &[Vec<Rela>]) -> Vec<Vec<Rela>> {
     let limit = symbols.len() as u32;
     let within = |rela: &Rela| Rela { symbol: (rela.symbol - 1) % limit + 1, ..*rela };
-    let tables: Vec<Vec<Rela>> =
-        tables.iter().map(|table| table.iter().map(within).collect()).collect();
+    tables.iter().map(|table| table.iter().map(within).collect()).collect()
+}
+
+fn loading(symbols: &[Symbol<'static>], tables: &[Vec<Rela>], features: Features) -> Loading {
+    let calls = tables.iter().map(Vec::len).sum::<usize>() + 1;
+    let tables = within(symbols, tables);
     Loading::new(object(calls, symbols, &tables), &bare(features)).unwrap()
 }
 

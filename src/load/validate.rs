@@ -1,0 +1,111 @@
+//! What the kernel demands of a module's file before it looks at anything else.
+//!
+//! [`Module::parse`] has refused most of what the kernel refuses, and more; what remains are
+//! demands of modules, not of ELF files. Messages are the kernel's, in its order; the first one
+//! ends the load. Source: `kernel/module/main.c:elf_validity_cache_copy`,
+//! `kernel/module/strict_rwx.c:module_enforce_rwx_sections`.
+
+use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
+use klp_arch::{Backend, Errno, KernelError};
+use scroll::Endian;
+
+use super::Kernel;
+use super::error::{LoadError, Stage};
+use super::object::Temporary;
+use crate::elf::Module;
+
+/// The module itself.
+const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
+
+/// From here on `e_shnum` does not tell the number of sections, and the kernel knows no other way.
+const SHN_LORESERVE: usize = 0xff00;
+
+fn refuse(message: String) -> LoadError {
+    LoadError::new(Stage::Validate, KernelError { errno: Errno::ENOEXEC, message })
+}
+
+/// The checks of the file (`elf_validity_cache_copy`).
+pub(super) fn validate(
+    module: &Module<'_>,
+    backend: &dyn Backend,
+    kernel: &Kernel,
+) -> Result<(), LoadError> {
+    header(module, backend)?;
+    this_module(module, kernel)?;
+    versions(module)
+}
+
+fn header(module: &Module<'_>, backend: &dyn Backend) -> Result<(), LoadError> {
+    let machine = module.machine();
+    if !backend.machines().contains(&machine) || backend.endian() != module.endian() {
+        return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
+    }
+    if backend.check_header(module.flags()).is_err() {
+        return Err(refuse(format!("Invalid module architecture in ELF header: {machine}")));
+    }
+    if module.sections().len() >= SHN_LORESERVE {
+        let index = match (module.data().get(62..64), module.endian()) {
+            (Some(&[a, b]), Endian::Little) => u16::from_le_bytes([a, b]),
+            (Some(&[a, b]), Endian::Big) => u16::from_be_bytes([a, b]),
+            _ => 0,
+        };
+        let (name, compared) = ("Invalid ELF section name index", "e_shstrndx");
+        return Err(refuse(format!("{name}: {index} || {compared} ({index}) >= e_shnum (0)")));
+    }
+    Ok(())
+}
+
+/// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`.
+fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    if module.sections_named(b".modinfo").nth(1).is_some() && kernel.one_modinfo {
+        return Err(refuse("Only one .modinfo section must exist.".to_owned()));
+    }
+    let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
+    let name = name.unwrap_or(b"(missing .modinfo section or name field)");
+    let name = String::from_utf8_lossy(name);
+    let fault = |fault| Err(refuse(format!("module {name}: .gnu.linkonce.this_module {fault}")));
+    let mut found = module.sections_named(THIS_MODULE);
+    let (Some(section), None) = (found.next(), found.next()) else {
+        let message =
+            format!("module {name}: Exactly one .gnu.linkonce.this_module section must exist.");
+        return Err(refuse(message));
+    };
+    if section.sh_type.0 == SHT_NOBITS {
+        return fault("section must have a size set");
+    }
+    if section.sh_flags.bits() & SHF_ALLOC == 0 {
+        return fault("must occupy memory during process execution");
+    }
+    if kernel.module_size.is_some_and(|size| size != section.sh_size) {
+        return fault("section size must match the kernel's built struct module size at run time");
+    }
+    Ok(())
+}
+
+/// `elf_validity_cache_index_versions`. Kernels that know no such sections have none of them.
+fn versions(module: &Module<'_>) -> Result<(), LoadError> {
+    let find = |name: &[u8]| {
+        module.sections_named(name).find(|section| section.sh_flags.bits() & SHF_ALLOC != 0)
+    };
+    match (find(b"__version_ext_crcs"), find(b"__version_ext_names")) {
+        (None, None) => Ok(()),
+        (Some(crcs), Some(names)) => {
+            let ends = module.body(names.index).iter().filter(|byte| **byte == 0).count();
+            let needed = crcs.sh_size / 4;
+            let enough = u64::try_from(ends).is_ok_and(|ends| ends >= needed);
+            let message = "more extended version crcs than names";
+            if enough { Ok(()) } else { Err(refuse(message.to_owned())) }
+        }
+        _ => Err(refuse("extended version crc+name presence does not match".to_owned())),
+    }
+}
+
+/// Nothing may be writable and executable (`module_enforce_rwx_sections`).
+pub(super) fn enforce_rwx(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    let mut sections = temporary.object.sections.iter().enumerate();
+    let both = sections.find(|(_, section)| section.has(SHF_WRITE | SHF_EXECINSTR));
+    let Some((index, section)) = both.filter(|_| kernel.strict_module_rwx) else { return Ok(()) };
+    let (module, section) = (&temporary.name, String::from_utf8_lossy(section.name));
+    let fault = "has invalid WRITE|EXEC flags";
+    Err(refuse(format!("{module}: section {section} (index {index}) {fault}")))
+}

@@ -1,0 +1,153 @@
+//! Converted livepatches made wrong: what the kernel says, and what it does not notice.
+
+use klp_convert::elf::Module;
+use klp_convert::klp::{Consequence, ObjectName};
+use klp_convert::load::{Known, Refused};
+
+use object::elf;
+
+use crate::gates::{answer, converted, load};
+use crate::machine::{Machine, machines};
+use crate::patch::Patched;
+
+const NAME: &str = "lp_module_symbols.ko";
+
+fn gate() -> ObjectName {
+    "klp_target_a".parse().unwrap()
+}
+
+/// The first klp section of the livepatch and the index of its first symbol.
+fn first_klp(bytes: &[u8]) -> (String, usize) {
+    let module = Module::parse(bytes).unwrap();
+    let klp = module.sections().find(|s| s.name.starts_with(b".klp.rela.klp_target_a."));
+    let klp = klp.expect("a klp section");
+    let rela = module.relocations(klp.index).next().unwrap();
+    let name = String::from_utf8(klp.name.to_vec()).unwrap();
+    (name, usize::try_from(rela.symbol.get()).unwrap())
+}
+
+/// Loads the wrong livepatch, with the addresses of the right one, and lets its gate arrive.
+fn arrive(machine: &Machine, right: &[u8], wrong: &[u8], freed: bool) -> Result<(), Refused> {
+    let answer = answer(machine, &Module::parse(right).unwrap());
+    let known = Known::new(&answer);
+    let module = Module::parse(wrong).unwrap();
+    let mut loaded = load(machine, &module, &known, false)?;
+    if freed {
+        loaded.free_init();
+    }
+    loaded.gate_arrives(&gate(), &known)
+}
+
+/// Makes the livepatch of each machine wrong and gives what comes of it.
+fn each(change: impl Fn(Patched, &str, usize) -> Patched, claim: impl Fn(&str, &Refused)) {
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let (section, symbol) = first_klp(&right);
+        let wrong = change(Patched::new(right.clone()), &section, symbol).bytes;
+        let refused = arrive(&machine, &right, &wrong, true).expect_err(machine.name);
+        claim(&refused.to_string(), &refused);
+    }
+}
+
+#[test]
+fn a_symbol_that_is_not_marked_is_told_with_its_place() {
+    each(
+        |patched, _, symbol| {
+            patched.symbol(symbol, |s, e| s.st_shndx.set(e, elf::SymbolSection(0xfff1)))
+        },
+        |text, refused| {
+            assert!(text.contains("livepatch: symbol .klp.sym.klp_target_a."), "{text}");
+            assert!(text.contains("is not marked as a livepatch symbol"), "{text}");
+            assert!(text.contains(" at rela sec "), "{text}");
+            assert!(text.contains("refusing to load module 'klp_target_a'"), "{text}");
+            assert_eq!(refused.errno().map(|errno| errno.number()), Some(22));
+        },
+    );
+}
+
+#[test]
+fn a_malformed_section_name_fails_the_load_although_its_gate_has_not_come() {
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let (section, _) = first_klp(&right);
+        let wrong = section.replacen("klp_target_a", ".lp_target_a", 1);
+        let wrong = Patched::new(right.clone()).replace(section.as_bytes(), wrong.as_bytes()).bytes;
+        let answer = answer(&machine, &Module::parse(&right).unwrap());
+        let module = Module::parse(&wrong).unwrap();
+        let refused = load(&machine, &module, &Known::new(&answer), false).unwrap_err();
+        let text = refused.to_string();
+        let says = "has an incorrectly formatted name -EINVAL";
+        assert!(text.starts_with("livepatch: section .klp.rela..lp_target_a."), "{text}");
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn a_module_gate_may_not_name_symbols_of_vmlinux() {
+    let (module, vmlinux) = (b".klp.sym.klp_target_a.", b".klp.sym.vmlinux.aaaa.");
+    each(
+        |patched, _, _| patched.replace(module, vmlinux),
+        |text, _| {
+            assert!(text.contains("livepatch: invalid access to vmlinux symbol 'aaaa."), "{text}");
+            let says = "from module-specific livepatch relocation section -EINVAL";
+            assert!(text.replace('\n', " ").contains(&says[..says.len() - 8]), "{text}");
+        },
+    );
+}
+
+#[test]
+fn a_module_without_the_marker_is_refused_when_it_is_enabled_and_never_applied() {
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let wrong = Patched::new(right.clone()).replace(b"\0livepatch=", b"\0livepatcx=").bytes;
+        let refused = arrive(&machine, &right, &wrong, false).unwrap_err();
+        let text =
+            "livepatch: module lp_module_symbols is not marked as a livepatch module -EINVAL";
+        assert_eq!(refused.to_string(), text);
+        let answer = answer(&machine, &Module::parse(&right).unwrap());
+        let module = Module::parse(&wrong).unwrap();
+        let loaded = load(&machine, &module, &Known::new(&answer), false).unwrap();
+        assert!(!loaded.ignored().is_empty());
+    }
+}
+
+#[test]
+fn a_late_table_that_is_not_loaded_is_read_from_freed_memory() {
+    each(
+        |patched, section, _| {
+            patched.section(section, |s, e| {
+                s.sh_flags.set(e, elf::SectionFlags(s.sh_flags.get(e).0 & !2))
+            })
+        },
+        |text, refused| {
+            assert!(
+                text.contains("the kernel reads memory that it has freed [corrupted]"),
+                "{text}"
+            );
+            assert_eq!(refused.0[0].consequence, Consequence::Corrupted);
+            assert_eq!(refused.errno(), None);
+        },
+    );
+}
+
+#[test]
+fn the_last_of_several_errors_is_what_insmod_sees() {
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let module = Module::parse(&right).unwrap();
+        let count = module.symbol_count();
+        let wrong = Patched::new(right.clone())
+            .symbol(1, |s, e| s.st_shndx.set(e, elf::SymbolSection(0xfff2)))
+            .symbol(2, |s, e| s.st_shndx.set(e, elf::SymbolSection(0xfe00)))
+            .bytes;
+        let known = answer(&machine, &module);
+        let wrong = Module::parse(&wrong);
+        // Some of such files are refused before they are loaded.
+        let Ok(wrong) = wrong else { continue };
+        let refused = load(&machine, &wrong, &Known::new(&known), false).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("please compile with -fno-common -ENOEXEC"), "{text}");
+        assert!(text.contains("has an invalid section index 65024 (max "), "{text}");
+        assert!(count > 2 && refused.0.len() == 2, "{text}");
+    }
+}

@@ -1,0 +1,226 @@
+//! What the loader makes of the fixtures: objects that arrive, leave and arrive again.
+//!
+//! The livepatches are converted and loaded at the addresses of the kernel that they were built for.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use klp_arch::Backend;
+use klp_convert::elf::{Module, SymbolSection};
+use klp_convert::klp::{KlpSymbol, ObjectName, Options, convert};
+use klp_convert::load::{
+    Kernel, Known, Loaded, Loader, ObjectState, Placement, Refused, RegionKind,
+};
+use klp_convert::symbols::{Answer, ModuleFile, Sources, Symvers, Vmlinux, Wanted};
+
+use crate::machine::{Machine, machines};
+
+/// Every region of a module: kind, address, bytes.
+pub(crate) type Regions = Vec<(RegionKind, u64, Vec<u8>)>;
+
+pub(crate) fn sources(machine: &Machine) -> Sources {
+    let mut sources = Sources::new();
+    sources.push(Vmlinux::new(machine.path("vmlinux.cut")));
+    sources.push(ModuleFile::new(machine.path("klp_target_a.ko")));
+    sources.push(ModuleFile::new(machine.path("klp_target_b.ko")));
+    sources.push(Symvers::new(machine.path("Module.symvers")));
+    sources
+}
+
+pub(crate) fn converted(machine: &Machine, name: &str) -> Vec<u8> {
+    let data = machine.read(name);
+    let conversion = convert(&data, &sources(machine), &Options::default());
+    conversion.unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name)).bytes.into_owned()
+}
+
+pub(crate) fn answer(machine: &Machine, module: &Module<'_>) -> Answer {
+    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
+    let klp = module.symbols_in(SymbolSection::Livepatch);
+    let klp = klp.map(|symbol| text(symbol.name).parse::<KlpSymbol>().unwrap());
+    let names: BTreeSet<String> = undefined
+        .map(|symbol| text(symbol.name))
+        .chain(klp.map(|klp| klp.symbol.as_str().to_owned()))
+        .collect();
+    sources(machine).answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
+}
+
+pub(crate) fn backend(machine: &Machine) -> &'static dyn Backend {
+    klp_arch::by_name(machine.name).unwrap()
+}
+
+pub(crate) fn load<'m>(
+    machine: &Machine,
+    module: &'m Module<'m>,
+    known: &Known<'_>,
+    record: bool,
+) -> Result<Loaded<'m>, Refused> {
+    let backend = backend(machine);
+    let kernel = Kernel::newest(backend);
+    // In the middle, so that modules are near on both sides.
+    let area = backend.module_area();
+    let start = area.start + (area.end - area.start) / 2 / kernel.page_size * kernel.page_size;
+    let placement = Placement { start, page_size: kernel.page_size, ..Placement::default() };
+    Loader { backend, kernel: &kernel, placement: &placement, record }.load(module, known)
+}
+
+pub(crate) fn regions(loaded: &Loaded<'_>) -> Regions {
+    loaded.regions().map(|(kind, base, bytes)| (kind, base, bytes.to_vec())).collect()
+}
+
+/// Runs a claim about every livepatch of every machine.
+fn each(claim: impl Fn(&str, &Machine, &Module<'_>, &Answer)) {
+    let mut count = 0;
+    for machine in machines() {
+        for name in machine.convertible() {
+            let bytes = converted(&machine, &name);
+            let module = Module::parse(&bytes).unwrap();
+            claim(
+                &format!("{} {name}", machine.name),
+                &machine,
+                &module,
+                &answer(&machine, &module),
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 4 * 15);
+}
+
+#[test]
+fn every_livepatch_loads_and_its_gates_open() {
+    let mut gates = BTreeSet::new();
+    for machine in machines() {
+        for name in machine.convertible() {
+            let bytes = converted(&machine, &name);
+            let module = Module::parse(&bytes).unwrap();
+            let answer = answer(&machine, &module);
+            let known = Known::new(&answer);
+            let mut loaded = load(&machine, &module, &known, true)
+                .unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name));
+            assert_eq!(loaded.ignored(), []);
+            let at_load = loaded.relocations().len();
+            for gate in loaded.gates() {
+                let arrived = loaded.gate_arrives(&gate, &known);
+                arrived.unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name));
+                assert!(loaded.relocations().len() > at_load, "{} {name}", machine.name);
+                gates.insert((machine.name, gate));
+            }
+        }
+    }
+    assert_eq!(gates.len(), 4, "{gates:?}");
+}
+
+#[test]
+fn loading_is_deterministic_and_recording_changes_nothing() {
+    each(|context, machine, module, answer| {
+        let known = Known::new(answer);
+        let run = |record| {
+            let mut loaded = load(machine, module, &known, record).unwrap();
+            for gate in loaded.gates() {
+                loaded.gate_arrives(&gate, &known).unwrap();
+            }
+            assert_eq!(loaded.relocations().is_empty(), !record, "{context}");
+            regions(&loaded)
+        };
+        let first = run(false);
+        assert!(first == run(false), "{context}");
+        assert!(first == run(true), "{context}");
+    });
+}
+
+#[test]
+fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
+    each(|context, machine, module, answer| {
+        let known = Known::new(answer);
+        let mut loaded = load(machine, module, &known, false).unwrap();
+        let closed = regions(&loaded);
+        for gate in loaded.gates() {
+            loaded.gate_arrives(&gate, &known).unwrap();
+            let open = regions(&loaded);
+            assert!(open != closed, "{context}: nothing was written");
+            loaded.gate_leaves(&gate).unwrap();
+            let left = regions(&loaded);
+            let clears = backend(machine).clears_relocations();
+            assert!(left == if clears { closed.clone() } else { open.clone() }, "{context}");
+            loaded.free_init();
+            loaded.gate_arrives(&gate, &known).unwrap_or_else(|e| panic!("{context}: {e}"));
+            assert!(regions(&loaded) == open, "{context}");
+        }
+    });
+}
+
+#[test]
+fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_written_once() {
+    let stale = RefCell::new(Vec::new());
+    each(|context, machine, module, answer| {
+        let known = Known::new(answer);
+        let area = backend(machine).module_area();
+        let elsewhere = Known::new(answer).modules_in(area.start + 0x20_0000..area.end);
+        let mut loaded = load(machine, module, &known, false).unwrap();
+        for gate in loaded.gates() {
+            loaded.gate_arrives(&gate, &known).unwrap();
+            let open = regions(&loaded);
+            loaded.gate_leaves(&gate).unwrap();
+            loaded.gate_arrives(&gate, &elsewhere).unwrap_or_else(|e| panic!("{context}: {e}"));
+            if regions(&loaded) == open {
+                stale.borrow_mut().push(context.to_owned());
+            }
+        }
+    });
+    // The kernel of s390x never writes a slot again: what goes through one keeps going to where the
+    // object was.
+    let stale = stale.into_inner();
+    assert!(stale.iter().all(|context| context.starts_with("s390x ")), "{stale:?}");
+    assert!(stale.contains(&"s390x lp_dotted_names.ko".into()), "{stale:?}");
+}
+
+#[test]
+fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched() {
+    for machine in machines().into_iter().filter(|m| backend(m).needs_untouched_place()) {
+        let bytes = converted(&machine, "lp_module_symbols.ko");
+        let module = Module::parse(&bytes).unwrap();
+        let answer = answer(&machine, &module);
+        let known = Known::new(&answer);
+        let gate: ObjectName = "klp_target_a".parse().unwrap();
+        let backend = backend(&machine);
+        let mut kernel = Kernel::newest(backend);
+        kernel.livepatching.clears = false;
+        let placement = Placement {
+            start: backend.module_area().start,
+            page_size: kernel.page_size,
+            ..Placement::default()
+        };
+        let loader = Loader { backend, kernel: &kernel, placement: &placement, record: false };
+        let mut loaded = loader.load(&module, &known).unwrap();
+        loaded.gate_arrives(&gate, &known).unwrap();
+        loaded.free_init();
+        loaded.gate_leaves(&gate).unwrap();
+        let written = regions(&loaded);
+        let error = loaded.gate_arrives(&gate, &known).unwrap_err().to_string();
+        assert!(error.contains("existing value is nonzero"), "{error}");
+        let refusing = "refusing to load module 'klp_target_a'";
+        assert!(error.contains(refusing), "{error}");
+        assert!(regions(&loaded) == written);
+    }
+}
+
+#[test]
+fn an_object_that_is_not_loaded_has_no_symbols() {
+    each(|context, machine, module, answer| {
+        let mut known = Known::new(answer);
+        let mut loaded = load(machine, module, &known, false).unwrap();
+        let closed = regions(&loaded);
+        for object in ["klp_target_a", "klp_target_b"] {
+            known.set_state(object.parse().unwrap(), ObjectState::Absent);
+        }
+        for gate in loaded.gates() {
+            let error = loaded.gate_arrives(&gate, &known).unwrap_err();
+            assert!(
+                error.to_string().contains("not found in symbol table -EINVAL"),
+                "{context}: {error}"
+            );
+            assert!(regions(&loaded) == closed, "{context}");
+        }
+    });
+}
