@@ -137,6 +137,22 @@ pub enum Calc {
 }
 
 impl Calc {
+    /// Whether the value depends on where the field is.
+    #[must_use]
+    pub const fn knows_place(self) -> bool {
+        !matches!(
+            self,
+            Self::Nothing
+                | Self::Absolute
+                | Self::PageOffset
+                | Self::Toc
+                | Self::TocRelative
+                | Self::Slot
+                | Self::GotRelative
+                | Self::PltOffset
+        )
+    }
+
     /// Whether a machine's loader may have to set up what the reference goes through.
     #[must_use]
     #[inline]

@@ -22,6 +22,7 @@ mod placement;
 mod resolve;
 mod scan;
 mod symtab;
+mod unknowable;
 mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};

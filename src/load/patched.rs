@@ -26,15 +26,15 @@ pub struct Patched {
 }
 
 impl Loaded<'_> {
-    /// The bytes that the kernel may still change, by itself: what the module's own code writes is
-    /// not among them.
+    /// The bytes that the kernel may still change, by itself, and those that depend on where its
+    /// temporary copy was. What the module's own code writes is not among them.
     #[must_use]
     pub fn patched_later(&self) -> Vec<Patched> {
         let object = &self.temporary.object;
         let features = self.kernel.configuration.features;
         let rows = || COMMON.iter().chain(self.backend.patched_sections());
         let reader = Reader { memory: &self.memory, endian: object.endian() };
-        let mut found = Vec::new();
+        let mut found = self.unknowable();
         for (index, section) in object.sections.iter().enumerate() {
             let Some(extent) = section.extent else { continue };
             let table = self.memory.bytes(&extent);
