@@ -36,17 +36,6 @@ pub enum Named {
     Absolute64,
 }
 
-impl Named {
-    /// Bytes of the field.
-    #[must_use]
-    pub const fn size(self) -> usize {
-        match self {
-            Self::Relative32 => 4,
-            Self::Relative64 | Self::FromEntry64 | Self::Absolute64 => 8,
-        }
-    }
-}
-
 /// How many bytes may change from the named address on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {

@@ -125,3 +125,105 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klp_arch::Region;
+
+    const CODE: u64 = 0x4000;
+    const TABLE: u64 = 0x9000;
+
+    fn named(row: &'static PatchedSection, code: &[u8], table: &[u8]) -> Vec<(u64, u64)> {
+        let region = |base, bytes: &[u8]| Region { base, bytes: bytes.to_vec() };
+        let memory = Memory { regions: vec![region(CODE, code), region(TABLE, table)] };
+        let reader = Reader { memory: &memory, endian: Endian::Little };
+        reader.named(row, TABLE, table).collect()
+    }
+
+    /// The row of a machine for a section.
+    fn row(machine: &str, section: &str) -> &'static PatchedSection {
+        let rows = klp_arch::by_name(machine).unwrap().patched_sections();
+        rows.iter().find(|row| row.name == section).unwrap()
+    }
+
+    fn relative(from: u64, to: u64) -> [u8; 4] {
+        i32::try_from(to.wrapping_sub(from).cast_signed()).unwrap().to_le_bytes()
+    }
+
+    #[test]
+    fn an_entry_says_how_many_bytes_an_alternative_replaces() {
+        let mut table = [0; 28];
+        table[..4].copy_from_slice(&relative(TABLE, CODE + 3));
+        table[12] = 7;
+        // The second is as long as the region has room.
+        table[14..18].copy_from_slice(&relative(TABLE + 14, CODE + 30));
+        table[26] = 255;
+        let row = row("x86_64", ".altinstructions");
+        assert_eq!(named(row, &[0; 32], &table), [(CODE + 3, 7), (CODE + 30, 2)]);
+        // An entry that is cut off names nothing.
+        assert_eq!(named(row, &[0; 32], &table[..27]), [(CODE + 3, 7)]);
+    }
+
+    #[test]
+    fn the_code_says_how_long_a_jump_is() {
+        let mut code = [0x90; 32];
+        (code[0], code[8]) = (0xeb, 0xe9);
+        let mut table = [0; 32];
+        table[..4].copy_from_slice(&relative(TABLE, CODE));
+        table[16..20].copy_from_slice(&relative(TABLE + 16, CODE + 8));
+        assert_eq!(named(row("x86_64", "__jump_table"), &code, &table), [(CODE, 2), (CODE + 8, 5)]);
+    }
+
+    #[test]
+    fn a_feature_section_goes_from_start_to_end_and_never_backwards() {
+        let mut table = [0; 48];
+        table[16..24].copy_from_slice(&(CODE.wrapping_sub(TABLE)).to_le_bytes());
+        table[24..32].copy_from_slice(&(CODE + 12).wrapping_sub(TABLE).to_le_bytes());
+        let row = row("ppc64le", "__ftr_fixup");
+        assert_eq!(named(row, &[0; 32], &table), [(CODE, 12)]);
+        table[24..32].copy_from_slice(&(CODE - 4).wrapping_sub(TABLE).to_le_bytes());
+        assert_eq!(named(row, &[0; 32], &table), []);
+    }
+
+    #[test]
+    fn a_traced_call_takes_the_instruction_in_front_of_it_along() {
+        let row = row("ppc64le", "__mcount_loc");
+        assert_eq!(named(row, &[0; 32], &(CODE + 8).to_le_bytes()), [(CODE + 4, 8)]);
+    }
+
+    #[test]
+    fn empty_entries_and_addresses_outside_of_the_module_name_nothing() {
+        let row = row("arm64", "__patchable_function_entries");
+        for address in [0, CODE - 1, CODE + 32, u64::MAX] {
+            assert_eq!(named(row, &[0; 32], &address.to_le_bytes()), []);
+        }
+        assert_eq!(named(row, &[0; 32], &(CODE + 8).to_le_bytes()), [(CODE + 8, 8)]);
+    }
+
+    #[test]
+    fn no_table_makes_a_range_that_leaves_its_region() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            state.to_le_bytes()[7]
+        };
+        let mut found = 0;
+        for row in klp_arch::backends().iter().flat_map(|backend| backend.patched_sections()) {
+            for _ in 0..100 {
+                let mut table: Vec<u8> = (0..row.entry * 4 + 3).map(|_| random()).collect();
+                // Some name code.
+                let near = |at: u64| relative(TABLE + at, CODE + 8);
+                table.get_mut(..4).unwrap().copy_from_slice(&near(0));
+                for (start, size) in named(row, &[0x0f; 64], &table) {
+                    found += 1;
+                    let length = u64::try_from(table.len()).unwrap();
+                    let code = CODE <= start && start + size <= CODE + 64;
+                    let itself = TABLE <= start && start + size <= TABLE + length;
+                    assert!(size != 0 && (code || itself), "{row:?}: {start:#x} {size}");
+                }
+            }
+        }
+        assert!(found > 500, "{found}");
+    }
+}

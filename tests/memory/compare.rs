@@ -8,7 +8,7 @@ use klp_convert::load::{Loaded, RegionKind};
 use crate::dump::Snapshot;
 use crate::story::Tally;
 
-/// Which bytes of a region are left out.
+/// Which bytes of a region are left out: ranges in order, none of which touches another.
 pub(crate) struct Mask {
     ranges: Vec<Range<u64>>,
 }
@@ -24,11 +24,19 @@ impl Mask {
         let ranges = patched.iter().map(|p| p.address..p.address + p.size);
         let mut ranges: Vec<_> = ranges.collect();
         ranges.sort_by_key(|range| range.start);
+        ranges.dedup_by(|next, range| {
+            let joined = next.start <= range.end;
+            if joined {
+                range.end = range.end.max(next.end);
+            }
+            joined
+        });
         Self { ranges }
     }
 
     fn has(&self, address: u64) -> bool {
-        self.ranges.iter().any(|range| range.contains(&address))
+        let behind = self.ranges.partition_point(|range| range.start <= address);
+        behind.checked_sub(1).is_some_and(|index| self.ranges[index].contains(&address))
     }
 }
 

@@ -15,6 +15,14 @@ void *const rows_rodata[2] = { &rows_data[0], (void *)_printk };
 static void *rows_init_data[2] __initdata = { (void *)_printk, &rows_data[1] };
 long rows_bss[4];
 
+/* What fits into fields that are narrower than addresses. */
+asm(".globl rows_absolute8; .set rows_absolute8, 0x12\n"
+    ".globl rows_absolute12; .set rows_absolute12, 0x123\n"
+    ".globl rows_absolute16; .set rows_absolute16, 0x1234\n"
+    ".globl rows_absolute20; .set rows_absolute20, 0x12345\n"
+    ".globl rows_absolute32; .set rows_absolute32, 0x12345678\n"
+    ".globl rows_absolute48; .set rows_absolute48, 0x123456789abc\n");
+
 void rows_text(void);
 noinline void rows_text(void)
 {

@@ -24,11 +24,8 @@
 	.reloc	. - 4, R_X86_64_PC32, .Lhere\at
 	/* No module lies below 4 GiB. */
 	.long	0
-	.reloc	. - 4, R_X86_64_32, rows_absolute + 16
+	.reloc	. - 4, R_X86_64_32, rows_absolute32 + 16
 .endm
-
-	.globl	rows_absolute
-	.set	rows_absolute, 0x12345678
 
 	.section .text.rows, "ax", @progbits
 	rows 1
