@@ -15,11 +15,11 @@
 mod generate;
 #[allow(dead_code, reason = "the measures of other benchmarks")]
 mod measure;
+mod relocations;
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use generate::relocations::relocations;
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section, Symbol};
 use klp_arch::{
     Backend, Configuration, Extent, Facts, Memory, Object, Region, Table, Turn, backends,
@@ -28,6 +28,7 @@ use klp_convert::elf::Module;
 use klp_convert::klp::KlpSymbol;
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement};
 use measure::{compare, ms, ratio, table, timed};
+use relocations::relocations;
 
 /// Relocations of the promised figures.
 const RELOCATIONS: u64 = 10_000_000;
@@ -88,7 +89,7 @@ impl<'data> Placed<'data> {
         });
         let (big_endian, text_start) = (backend.endian() == scroll::Endian::Big, 0);
         let (sections, symbols) = (sections.collect(), symbols.collect());
-        let mut object = Object { big_endian, sections, symbols, text_start };
+        let mut object = Object { big_endian, sections, symbols, text_start, text_base: MODULE };
         let mut linkage = backend.reserve(&mut object, &Configuration::default()).unwrap();
         let mut size = object.text_start;
         // Instructions first: stubs must be near.

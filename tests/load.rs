@@ -3,7 +3,8 @@
 //! `KLP_KERNELS=DIR[:DIR…] cargo test --release --test load -- --ignored --nocapture`, with directories
 //! made by `.ci/distribution-kernels`. The kernel has loaded each of these modules somewhere: what is
 //! refused here is explained here, one by one, or is a fault of ours. Symbols, exports, versions and
-//! addresses are those of the boot image and of the modules' files. `KLP_EVERY=1` loads every module;
+//! addresses are those of the boot image and of the modules' files; of a kernel without
+//! `CONFIG_KALLSYMS_ALL` only functions are known, and data is assumed to lie behind them. `KLP_EVERY=1` loads every module;
 //! without it about each sixteenth.
 
 #![allow(
@@ -23,7 +24,8 @@ use std::time::{Duration, Instant};
 
 use klp_arch::Backend;
 use klp_convert::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
-use klp_convert::load::{Bind, Kernel, Known, Layouts, Livepatching, Loaded, Loader, Placement};
+use klp_convert::klp::{KlpSymbol, ObjectName, Target};
+use klp_convert::load::{Bind, ExportedSymbol, Kernel, Known, Loaded, Loader, Lookup, Placement};
 use klp_convert::symbols::{Answer, Sources, Wanted, add_kernel};
 
 /// Modules that are refused by their kernel, too, and why: release, module, what the message says.
@@ -53,7 +55,7 @@ fn read(path: &Path) -> Vec<u8> {
 
 /// What the sources know about everything that these modules leave undefined.
 fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
-    let mut names = BTreeSet::from([String::from("module_layout")]);
+    let mut names = BTreeSet::from(["module_layout", "_etext"].map(String::from));
     for data in modules {
         let module = Module::parse(data).unwrap();
         let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
@@ -62,20 +64,41 @@ fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
     let mut sources = Sources::new();
     let errors = add_kernel(tree, false, &mut sources);
     assert!(errors.is_empty(), "{errors:?}");
+    for backend in klp_arch::backends() {
+        names.extend(Kernel::wanted(*backend).map(String::from));
+    }
     sources.answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
 }
 
-fn kernel(release: &str, backend: &dyn Backend) -> Kernel {
-    let newest = Kernel::newest(backend);
-    if !release.starts_with("6.1.") {
-        return newest;
+/// A kernel whose table of symbols has functions only, so that the boot image does not show what is
+/// exported: what its own modules leave undefined must be. Data is assumed to lie behind the functions.
+struct Exporting<'a> {
+    known: &'a Known<'a>,
+    answer: &'a Answer,
+    backend: &'static dyn Backend,
+}
+
+impl Bind for Exporting<'_> {
+    fn export(&self, name: &str) -> Option<ExportedSymbol> {
+        if let Some(export) = self.known.export(name) {
+            return Some(export);
+        }
+        let special = self.backend.loader_symbol(name.as_bytes());
+        if name.is_empty() || special.is_some_and(|s| s.needs_no_export()) {
+            return None;
+        }
+        let vmlinux = ObjectName::vmlinux();
+        let candidates = || self.answer.candidates_in(name, &vmlinux);
+        // Local symbols have the small letter.
+        let global = candidates().find(|c| c.letter.is_some_and(|l| l.is_ascii_uppercase()));
+        let function = global.or_else(|| candidates().next()).and_then(|c| c.address);
+        let data = || self.answer.candidates_in("_etext", &vmlinux).next()?.address;
+        let address = function.or_else(data)?;
+        Some(ExportedSymbol { address, owner: vmlinux, gpl: None, namespace: None, crc: None })
     }
-    Kernel {
-        layouts: Layouts::Blocks,
-        marks_all_ro_after_init: false,
-        relocates_percpu: false,
-        livepatching: Livepatching { clears: false, says_where: false },
-        ..newest
+
+    fn find(&self, symbol: &KlpSymbol) -> Lookup {
+        self.known.find(symbol)
     }
 }
 
@@ -123,20 +146,22 @@ fn right_symbols(module: &Module<'_>, loaded: &Loaded<'_>, known: &dyn Bind) -> 
 }
 
 fn load(
-    kernel: &Kernel,
+    answer: &Answer,
     backend: &'static dyn Backend,
     known: &dyn Bind,
     tally: &mut Tally,
     data: &[u8],
 ) {
     let module = Module::parse(data).unwrap();
+    // The version is the one that the module says it is for.
+    let kernel = Kernel::of(backend, Target::default(), &module, Some(answer));
     let name = module.modinfo().find(|(key, _)| *key == b"name").expect("a module's name").1;
     let placement = Placement {
         start: backend.module_area().start,
         page_size: kernel.page_size,
         ..Placement::default()
     };
-    let loader = Loader { backend, kernel, placement: &placement, record: true };
+    let loader = Loader { backend, kernel: &kernel, placement: &placement, record: true };
     let start = Instant::now();
     match loader.load(&module, known) {
         Ok(loaded) => {
@@ -167,10 +192,13 @@ fn every_module_of_a_kernel_loads_at_its_addresses() {
         let files: Vec<_> = all.iter().step_by(every).map(|path| read(path)).collect();
         let answer = answer(&tree, &files);
         let backend = klp_arch::for_machine(answer.kernel().machine.unwrap()).unwrap();
-        let (kernel, known) = (kernel(&release, backend), Known::new(&answer));
+        let known = Known::new(&answer);
+        let exporting = Exporting { known: &known, answer: &answer, backend };
+        let functions_only = answer.kernel().kallsyms_all == Some(false);
+        let known: &dyn Bind = if functions_only { &exporting } else { &known };
         let mut tally = Tally::default();
         for data in &files {
-            load(&kernel, backend, &known, &mut tally, data);
+            load(&answer, backend, known, &mut tally, data);
         }
         println!(
             "{release}: {} of {} modules loaded, {} relocations, {} with known symbols, {} refused, {:?}",
@@ -194,6 +222,6 @@ fn every_module_of_a_kernel_loads_at_its_addresses() {
             println!("{module}: {says}");
         }
         assert!(unexplained.is_empty(), "{release}: {} modules are refused", unexplained.len());
-        assert!(tally.loaded > 100 / every && tally.checked * 4 > tally.relocations * 3);
+        assert!(tally.loaded > 100 / every && tally.checked * 3 > tally.relocations * 2);
     }
 }

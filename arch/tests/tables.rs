@@ -89,6 +89,7 @@ proptest! {
                 entries: &entries,
                 symbols: &symbols,
                 target: Extent { region: 0, offset: 0, size: BYTES, address: base },
+                init: false,
                 facts: Facts { late, writable, features, ..Facts::default() },
             };
             let region = Region { base, bytes: bytes.clone() };

@@ -6,8 +6,7 @@
 //! one another, and calls of kernel functions that are to be converted.
 
 pub(crate) mod kernel;
-mod layout;
-pub(crate) mod relocations;
+pub(crate) mod layout;
 
 use std::fmt::Write as _;
 
@@ -39,10 +38,10 @@ const WORDS: &[&str] = &[
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug)]
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

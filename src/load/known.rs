@@ -103,7 +103,9 @@ impl<'a> Known<'a> {
 
     fn address(&self, candidate: &Candidate) -> Option<u64> {
         let address = candidate.address?;
-        let absolute = candidate.letter.is_some_and(|letter| letter.eq_ignore_ascii_case(&b'a'));
+        // Symbols of percpu templates have the letter, too, and lie in a section.
+        let absolute = candidate.section.is_none()
+            && candidate.letter.is_some_and(|letter| letter.eq_ignore_ascii_case(&b'a'));
         match &candidate.section {
             _ if absolute || candidate.kind == Some(Kind::Marker) && address == 0 => Some(address),
             _ if candidate.object.is_vmlinux() => Some(address.wrapping_add(self.shift)),

@@ -60,7 +60,7 @@ fn a_symbol_that_is_not_marked_is_told_with_its_place() {
             assert!(text.contains("is not marked as a livepatch symbol"), "{text}");
             assert!(text.contains(" at rela sec "), "{text}");
             assert!(text.contains("refusing to load module 'klp_target_a'"), "{text}");
-            assert_eq!(refused.errno().map(|errno| errno.number()), Some(22));
+            assert_eq!(refused.errno().map(klp_arch::Errno::number), Some(22));
         },
     );
 }
@@ -116,7 +116,7 @@ fn a_late_table_that_is_not_loaded_is_read_from_freed_memory() {
     each(
         |patched, section, _| {
             patched.section(section, |s, e| {
-                s.sh_flags.set(e, elf::SectionFlags(s.sh_flags.get(e).0 & !2))
+                s.sh_flags.set(e, elf::SectionFlags(s.sh_flags.get(e).0 & !2));
             })
         },
         |text, refused| {

@@ -124,7 +124,8 @@ fn an_entry_and_the_thunk_are_the_kernels_instructions() {
     provided(&mut *linkage, &mut memory, relas[1], s).unwrap();
     let bytes = &memory.regions[0].bytes;
     assert_eq!(bytes[22..44], [&load[..], &[0x07, 0xf1, 0, 0, 0, 0], &literal].concat());
-    assert_eq!(linkage.unknown(), [BASE + 34..BASE + 36]);
+    let stack = BASE + 34..BASE + 36;
+    assert_eq!(linkage.unknown(), std::slice::from_ref(&stack));
 }
 
 #[test]

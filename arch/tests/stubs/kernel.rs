@@ -128,6 +128,7 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
             entries: section.body.as_chunks().0,
             symbols: &module.object.symbols,
             target: module.extent(TEXT),
+            init: false,
             facts: Facts { features: module.features, ..Facts::default() },
         };
         let memory = &mut module.memory;
@@ -141,6 +142,8 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
                 symbol: module.object.symbols[stopped.rela.symbol as usize].name,
                 place: stopped.inputs.p,
                 value: 0,
+                inputs: stopped.inputs,
+                features: module.features,
             };
             let error = Ppc64le.kernel_error(&at, &stopped.fault);
             (error.message, error.errno.number())

@@ -16,7 +16,7 @@ mod module;
 mod properties;
 
 use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Section};
-use klp_arch::{At, Backend, Errno, Fault, Features, Ppc64le, Rela};
+use klp_arch::{At, Backend, Errno, Fault, Features, Inputs, Ppc64le, Rela};
 use module::*;
 
 const PRINTK: u64 = 0xc000_0000_0012_3450;
@@ -213,6 +213,8 @@ fn a_refused_relocation_is_told_in_the_kernels_words() {
         symbol: b"_printk",
         place: 0xc008_0000_0000_0010,
         value: 0,
+        inputs: Inputs::default(),
+        features: NONE,
     };
     let told = |kind, fault| Ppc64le.kernel_error(&at(kind), &fault).to_string();
     let overflow = |value| Fault::Overflow { value, min: -0x8000, max: 0x7fff };

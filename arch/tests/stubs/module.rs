@@ -133,6 +133,7 @@ impl Loading {
             entries: &[rela.write(Endian::Little)],
             symbols: &self.object.symbols,
             target: self.extent(TEXT),
+            init: false,
             facts: Facts { late, features: self.features, ..Facts::default() },
         };
         let linkage = &mut *self.linkage;

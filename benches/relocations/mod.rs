@@ -8,6 +8,9 @@ use klp_arch::{Backend, Rela};
 use object::elf;
 use scroll::Endian;
 
+use crate::generate::Random;
+use crate::generate::layout::Strings;
+
 /// Symbols besides the null symbol.
 const SYMBOLS: u32 = 4000;
 
@@ -58,6 +61,9 @@ fn kinds(machine: &str) -> (&'static [Kind], &'static [Kind]) {
     }
 }
 
+/// A section: name, `sh_type`, `sh_flags`, `sh_link`, `sh_info` and bytes.
+type Section<'a> = (&'a str, u32, u64, u32, u32, Vec<u8>);
+
 /// A file being written in the machine's byte order.
 struct File {
     endian: Endian,
@@ -78,12 +84,12 @@ fn sites(backend: &dyn Backend, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>
     let number = |name: &str| backend.rows().iter().find(|row| row.name == name).unwrap().number;
     let numbers: Vec<u32> = kinds.iter().map(|kind| number(kind.0)).collect();
     let (mut body, mut table) = (Vec::new(), Vec::new());
-    let mut random = super::Random(count);
+    let mut random = Random(count);
     for _ in 0..count {
         let kind = random.below(kinds.len() as u64) as usize;
         let (_, addend, words, external) = kinds[kind];
         let mut symbol = random.below(u64::from(SYMBOLS)) as u32;
-        if !external && symbol % 4 == 0 {
+        if !external && symbol.is_multiple_of(4) {
             symbol += 1;
         }
         let offset = body.len() as u64;
@@ -103,11 +109,11 @@ pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
     let (write, alloc, exec) = (1, elf::SHF_ALLOC.0, elf::SHF_EXECINSTR.0);
     let (progbits, nobits) = (elf::SHT_PROGBITS.0, elf::SHT_NOBITS.0);
     let mut symbols = File { endian: backend.endian(), bytes: vec![0; 24] };
-    let mut names = super::layout::Strings::new();
+    let mut names = Strings::new();
     let functions = names.add("function");
     for symbol in 0..u64::from(SYMBOLS) {
         let (name, section) = match symbol {
-            symbol if symbol % 4 == 0 => (names.add(&format!("kernel_{symbol}")), 0),
+            symbol if symbol.is_multiple_of(4) => (names.add(&format!("kernel_{symbol}")), 0),
             _ => (functions, 1),
         };
         symbols.put(u64::from(name), 4);
@@ -118,7 +124,7 @@ pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
         symbols.put(if section == 0 { 0 } else { symbol * 8 }, 8);
         symbols.put(0, 8);
     }
-    let mut sections: Vec<(&str, u32, u64, u32, u32, Vec<u8>)> = vec![
+    let mut sections: Vec<Section<'_>> = vec![
         (".text", progbits, alloc | exec, 0, 0, text),
         (".rela.text", elf::SHT_RELA.0, 0, 0, 1, text_table),
         (".data", progbits, alloc | write, 0, 0, data),
@@ -138,8 +144,8 @@ pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
     file(backend, sections)
 }
 
-fn file(backend: &dyn Backend, mut sections: Vec<(&str, u32, u64, u32, u32, Vec<u8>)>) -> Vec<u8> {
-    let mut names = super::layout::Strings::new();
+fn file(backend: &dyn Backend, mut sections: Vec<Section<'_>>) -> Vec<u8> {
+    let mut names = Strings::new();
     let mut starts: Vec<u32> = sections.iter().map(|section| names.add(section.0)).collect();
     starts.push(names.add(".shstrtab"));
     sections.push((".shstrtab", elf::SHT_STRTAB.0, 0, 0, 0, names.section("").body));
