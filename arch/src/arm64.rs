@@ -34,11 +34,13 @@ use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
 use crate::linkage::{Configuration, Linkage};
 use crate::object::Object;
+use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row};
 
 mod entry;
 mod log;
+mod patched;
 mod plts;
 mod reserve;
 #[cfg(test)]
@@ -217,6 +219,10 @@ impl Backend for Arm64 {
 
     fn rows(&self) -> &'static [Row] {
         &ROWS
+    }
+
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

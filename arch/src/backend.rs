@@ -22,6 +22,7 @@ use crate::field::outside;
 use crate::linkage::{Configuration, Direct, Linkage};
 use crate::memory::Memory;
 use crate::object::Object;
+use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::relocate::{Stopped, Table, Turn, Watch, relocate};
 use crate::row::{Features, Row};
@@ -125,6 +126,12 @@ pub trait Backend: Debug + Sync {
     /// Sections that the loader's `module_finalize` reads or rewrites, on top of what the kernel
     /// does on every machine.
     fn consumed_sections(&self) -> &'static [ConsumedSection] {
+        &[]
+    }
+
+    /// Sections that name what the kernel changes once relocations are applied, on top of
+    /// [`COMMON`](crate::patched::COMMON).
+    fn patched_sections(&self) -> &'static [PatchedSection] {
         &[]
     }
 

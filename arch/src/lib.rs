@@ -42,6 +42,7 @@ mod linkage;
 mod memory;
 mod notation;
 pub mod object;
+pub mod patched;
 mod plain;
 mod ppc64le;
 mod refusal;

@@ -32,6 +32,7 @@ use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::linkage::{Configuration, Linkage};
 use crate::object::Object;
+use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row, When};
 use crate::witness::Witness;
@@ -42,6 +43,7 @@ mod entry;
 mod ftrace;
 mod got;
 mod log;
+mod patched;
 mod reserve;
 mod stubs;
 #[cfg(test)]
@@ -205,6 +207,10 @@ impl Backend for Ppc64le {
 
     fn other_names(&self) -> &'static str {
         include_str!("ppc64le.names")
+    }
+
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

@@ -27,7 +27,8 @@ bitflags::bitflags! {
         /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`. arm64, which has
         /// it in Linux 6.1 and not in 6.12 or 7.2: the same, and none for init.
         const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
-        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs start with a pointer.
+        /// `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs of ppc64le start with a pointer, and
+        /// functions of arm64 have one in front.
         const DYNAMIC_FTRACE_WITH_CALL_OPS = 1 << 6;
         /// ppc64le: `CONFIG_PPC_FTRACE_OUT_OF_LINE`: each traced function has a stub behind the
         /// others, in `.stubs`.
@@ -45,6 +46,9 @@ bitflags::bitflags! {
         /// x86_64: messages name neither section nor entry, and hash the place. Linux 6.1 and 6.12
         /// have it, 7.2 has not.
         const TERSE_MESSAGES = 1 << 12;
+        /// x86_64 before Linux 6.3, s390x before Linux 6.11: entries of `.altinstructions` are two
+        /// bytes shorter.
+        const SHORT_ALTERNATIVES = 1 << 13;
     }
 }
 
@@ -133,6 +137,22 @@ pub enum Calc {
 }
 
 impl Calc {
+    /// Whether the value depends on where the field is.
+    #[must_use]
+    pub const fn knows_place(self) -> bool {
+        !matches!(
+            self,
+            Self::Nothing
+                | Self::Absolute
+                | Self::PageOffset
+                | Self::Toc
+                | Self::TocRelative
+                | Self::Slot
+                | Self::GotRelative
+                | Self::PltOffset
+        )
+    }
+
     /// Whether a machine's loader may have to set up what the reference goes through.
     #[must_use]
     #[inline]

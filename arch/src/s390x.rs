@@ -31,10 +31,12 @@ use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::linkage::{Configuration, Linkage};
 use crate::object::Object;
+use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Row};
 
 mod log;
+mod patched;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -191,6 +193,10 @@ impl Backend for S390x {
 
     fn other_names(&self) -> &'static str {
         include_str!("s390x.names")
+    }
+
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
     }
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {

@@ -14,6 +14,8 @@
 //! Sources: `arch/x86/kernel/module.c`; *System V Application Binary Interface, AMD64 Architecture
 //! Processor Supplement*, "Relocation".
 
+mod patched;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +29,7 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
+use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Features, Row};
 
@@ -102,6 +105,10 @@ impl Backend for X86_64 {
         include_str!("x86_64.names")
     }
 
+    fn patched_sections(&self) -> &'static [PatchedSection] {
+        patched::PATCHED
+    }
+
     fn consumed_sections(&self) -> &'static [ConsumedSection] {
         CONSUMED
     }
@@ -166,7 +173,9 @@ impl Backend for X86_64 {
         let first = if version < (6, 3) { first } else { Features::empty() };
         let terse = Features::TERSE_MESSAGES;
         let terse = if version < (6, 19) { terse } else { Features::empty() };
-        first | terse
+        let short = Features::SHORT_ALTERNATIVES;
+        let short = if version < (6, 3) { short } else { Features::empty() };
+        first | terse | short
     }
 
     fn plan(

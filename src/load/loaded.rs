@@ -56,4 +56,15 @@ impl Loaded<'_> {
     pub fn relocations(&self) -> &[Relocated] {
         &self.relocations
     }
+
+    /// The section that lies at an address: its index, its name and the offset there, in bytes.
+    #[must_use]
+    pub fn section_at(&self, address: u64) -> Option<(usize, &[u8], u64)> {
+        let sections = self.temporary.object.sections.iter().enumerate();
+        let mut found = sections.filter_map(|(index, section)| {
+            let offset = address.checked_sub(section.extent?.address)?;
+            (offset < section.sh_size).then_some((index, section.name, offset))
+        });
+        found.next()
+    }
 }

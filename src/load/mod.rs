@@ -17,10 +17,12 @@ mod layout;
 mod loaded;
 mod loader;
 mod object;
+mod patched;
 mod placement;
 mod resolve;
 mod scan;
 mod symtab;
+mod unknowable;
 mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
@@ -32,4 +34,5 @@ pub use known::{Known, ObjectState};
 pub use layout::{Layout, MEMORY_MAX, RegionKind};
 pub use loaded::{Loaded, Relocated};
 pub use loader::Loader;
+pub use patched::Patched;
 pub use placement::{Part, Placement};

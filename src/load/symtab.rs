@@ -227,6 +227,20 @@ impl Loaded<'_> {
         put(&mut self.memory, core, symbols_at.saturating_add(size(slot * ENTRY + 8)), &value);
     }
 
+    /// Where a symbol's value is, in the table that stays and in the whole one: addresses.
+    pub(super) fn symbol_values(&self, index: usize) -> impl Iterator<Item = u64> {
+        let tables = &self.layout.symbols;
+        let [symbols_at, ..] = tables.core_at;
+        let core = self.memory.regions.get(self.index_of(tables.core));
+        let slot = tables.kept.binary_search(&index).ok();
+        let kept = core.zip(slot).map(|(core, slot)| (core.base.wrapping_add(symbols_at), slot));
+        let whole = self.temporary.object.sections.get(self.temporary.symtab);
+        let whole = whole.and_then(|section| Some((section.extent?.address, index)));
+        // `st_value` starts 8 bytes into the entry.
+        let value = |(table, slot): (u64, usize)| table.wrapping_add(size(slot * ENTRY + 8));
+        kept.into_iter().chain(whole).map(value)
+    }
+
     /// The index of the region of a kind.
     fn index_of(&self, kind: Option<RegionKind>) -> usize {
         let found = self.layout.regions.iter().position(|(k, _)| Some(*k) == kind);

@@ -1,0 +1,57 @@
+//! What depends on where the kernel's temporary copy of the file was, which nobody can know.
+//!
+//! Symbols of sections that are not moved have addresses in the temporary copy, and so have the places
+//! of the percpu template, which is relocated there. Invariant: these bytes are the only ones that the
+//! loader itself writes and we cannot tell. Sources: `kernel/module/main.c:rewrite_section_headers`,
+//! `simplify_symbols`, `apply_relocations`.
+
+use klp_arch::object::{SHN_LORESERVE, SHN_UNDEF, SHT_RELA, Symbol};
+use klp_arch::patched::Moment;
+
+use super::{Loaded, Patched};
+
+impl Loaded<'_> {
+    /// The bytes whose values are addresses in the temporary copy, or computed from one.
+    pub(super) fn unknowable(&self) -> Vec<Patched> {
+        let object = &self.temporary.object;
+        let symbols = object.symbols.iter().enumerate();
+        let symbols = symbols.filter(|(_, symbol)| self.is_left_behind(symbol));
+        let values = symbols.flat_map(|(index, _)| self.symbol_values(index)).map(|address| {
+            let (moment, by, section) = (Moment::Finish, "simplify_symbols", self.temporary.symtab);
+            Patched { address, size: 8, moment, by, section }
+        });
+        values.chain(self.unknowable_fields()).collect()
+    }
+
+    /// Whether a symbol is of a section that is not moved.
+    fn is_left_behind(&self, symbol: &Symbol<'_>) -> bool {
+        let index = symbol.st_shndx;
+        let defined = index != SHN_UNDEF && index < SHN_LORESERVE;
+        let section = self.temporary.object.sections.get(usize::from(index));
+        defined && section.is_some_and(|section| section.extent.is_none())
+    }
+
+    /// Fields of relocations that know the place of the percpu template, or a symbol that was left
+    /// behind.
+    fn unknowable_fields(&self) -> impl Iterator<Item = Patched> {
+        let object = &self.temporary.object;
+        let tables = object.sections.iter().enumerate().filter(|(_, s)| s.sh_type == SHT_RELA);
+        tables.flat_map(move |(table, section)| {
+            let target = usize::try_from(section.sh_info).unwrap_or(usize::MAX);
+            let extent = object.sections.get(target).and_then(|section| section.extent);
+            let percpu = self.temporary.percpu == Some(target);
+            object.relas(table).filter_map(move |rela| {
+                let row = self.backend.row(rela.kind)?;
+                let symbol = object.symbols.get(usize::try_from(rela.symbol).ok()?)?;
+                let unknown = self.is_left_behind(symbol) || percpu && row.calc.knows_place();
+                if !unknown {
+                    return None;
+                }
+                let address = extent?.address.wrapping_add(rela.offset);
+                let size = u64::try_from(row.field.size()).ok().filter(|size| *size != 0)?;
+                let (moment, by) = (Moment::Finish, "apply_relocations");
+                Some(Patched { address, size, moment, by, section: table })
+            })
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! One snapshot against our memory.
+
+use std::ops::Range;
+
+use klp_arch::patched::Moment;
+use klp_convert::load::{Loaded, RegionKind};
+
+use crate::dump::Snapshot;
+use crate::story::Tally;
+
+/// Which bytes of a region are left out: ranges in order, none of which touches another.
+pub(crate) struct Mask {
+    ranges: Vec<Range<u64>>,
+}
+
+impl Mask {
+    /// What the kernel has changed by then, and nothing else.
+    pub(crate) fn of(loaded: &Loaded<'_>, until: Moment, tally: &mut Tally) -> Self {
+        let patched = loaded.patched_later();
+        let patched: Vec<_> = patched.iter().filter(|patched| patched.moment <= until).collect();
+        for patched in &patched {
+            *tally.masked.entry(patched.by).or_default() += patched.size;
+        }
+        let ranges = patched.iter().map(|p| p.address..p.address + p.size);
+        let mut ranges: Vec<_> = ranges.collect();
+        ranges.sort_by_key(|range| range.start);
+        ranges.dedup_by(|next, range| {
+            let joined = next.start <= range.end;
+            if joined {
+                range.end = range.end.max(next.end);
+            }
+            joined
+        });
+        Self { ranges }
+    }
+
+    fn has(&self, address: u64) -> bool {
+        let behind = self.ranges.partition_point(|range| range.start <= address);
+        behind.checked_sub(1).is_some_and(|index| self.ranges[index].contains(&address))
+    }
+}
+
+/// Compares the regions that `wanted` tells, and for the others the fields of `fields` only.
+pub(crate) fn regions(
+    loaded: &Loaded<'_>,
+    snapshot: &Snapshot,
+    mask: &Mask,
+    wanted: impl Fn(RegionKind) -> bool,
+    fields: &[Range<u64>],
+    tally: &mut Tally,
+    failures: &mut Vec<String>,
+) {
+    let title = format!("{} {}", snapshot.module, snapshot.point);
+    for (kind, base, ours) in loaded.regions() {
+        let Some(theirs) = snapshot.regions.iter().find(|region| region.kind == kind) else {
+            if snapshot.point == "coming" {
+                failures.push(format!("{title}: the kernel has no region {kind}"));
+            }
+            continue;
+        };
+        if theirs.bytes.len() != ours.len() {
+            let (ours, theirs) = (ours.len(), theirs.bytes.len());
+            failures.push(format!("{title}: {kind} has {theirs} bytes, ours {ours}"));
+        }
+        let mut shown = 0;
+        for ((address, ours), theirs) in (base..).zip(ours).zip(&theirs.bytes) {
+            let in_field = || fields.iter().any(|field| field.contains(&address));
+            if mask.has(address) || !wanted(kind) && !in_field() {
+                continue;
+            }
+            tally.compared += 1;
+            if ours != theirs && shown < 12 {
+                shown += 1;
+                let place = place(loaded, address);
+                failures.push(format!(
+                    "{title}: {kind} {address:#x} is {theirs:02x}, ours {ours:02x}: {place}"
+                ));
+            }
+        }
+    }
+    for region in &snapshot.regions {
+        if !loaded.regions().any(|(kind, _, _)| kind == region.kind) {
+            failures.push(format!("{title}: we have no region {}", region.kind));
+        }
+    }
+}
+
+/// What is at an address: the section, and the relocation that has written there.
+fn place(loaded: &Loaded<'_>, address: u64) -> String {
+    let section = loaded.section_at(address).map_or_else(
+        || "no section".into(),
+        |(index, name, offset)| {
+            format!("section {index} {}+{offset:#x}", String::from_utf8_lossy(name))
+        },
+    );
+    let relocation = loaded.relocations().iter().rev().find(|r| {
+        let size = u64::try_from(r.after.len()).unwrap();
+        (r.inputs.p..r.inputs.p + size).contains(&address)
+    });
+    let relocation = relocation.map_or_else(String::new, |r| {
+        let (before, after) = (&r.before, &r.after);
+        format!(", {} {:x?}, {before:02x?} became {after:02x?}", r.row.name, r.inputs)
+    });
+    section + &relocation
+}

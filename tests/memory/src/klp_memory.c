@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Keeps copies of the memory of every module that is loaded after this one, for /proc/klp_memory:
+ *
+ *   "region MODULE POINT KIND BASE SIZE LENGTH\n" and LENGTH bytes
+ *
+ * KIND is the index in mod->mem, or "percpu" (of processor 0); BASE, SIZE and LENGTH are hexadecimal.
+ * What is missing to SIZE is zero. POINT is "coming" (after relocation and ftrace_module_init, before
+ * all other notifiers and init), "live" (after init) or what was written to the file as "POINT MODULE".
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/percpu.h>
+#include <linux/proc_fs.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#define ROOM (24UL << 20)
+#define MODULES 64
+
+static DEFINE_MUTEX(lock);
+static char *room;
+static size_t used;
+static struct module *loaded[MODULES];
+
+static void keep(const char *name, const char *point, const char *kind, const char *base, size_t size)
+{
+	size_t length = size;
+
+	while (length && !base[length - 1])
+		length--;
+	if (used + length + 256 > ROOM) {
+		pr_emerg("FAILED klp_memory: no room for %s\n", name);
+		return;
+	}
+	used += scnprintf(room + used, 256, "region %s %s %s %lx %zx %zx\n", name, point, kind,
+			  (unsigned long)base, size, length);
+	memcpy(room + used, base, length);
+	used += length;
+}
+
+static void keep_module(struct module *mod, const char *point, bool init)
+{
+	char kind[8];
+	int i;
+
+	for (i = 0; i < MOD_MEM_NUM_TYPES; i++) {
+		if (!mod->mem[i].size || (i >= MOD_INIT_TEXT && !init))
+			continue;
+		snprintf(kind, sizeof(kind), "%d", i);
+		keep(mod->name, point, kind, mod->mem[i].base, mod->mem[i].size);
+	}
+#ifdef CONFIG_SMP
+	if (mod->percpu_size) {
+		/* The address that relocations use is that of no processor. */
+		size_t before = used;
+
+		keep(mod->name, point, "percpu", per_cpu_ptr(mod->percpu, 0), mod->percpu_size);
+		if (used != before)
+			used += scnprintf(room + used, 256, "region %s %s percpu-base %lx 0 0\n",
+					  mod->name, point, (unsigned long)mod->percpu);
+	}
+#endif
+}
+
+static int notify(struct notifier_block *block, unsigned long state, void *data)
+{
+	struct module *mod = data;
+	int i;
+
+	mutex_lock(&lock);
+	if (state == MODULE_STATE_COMING) {
+		for (i = 0; i < MODULES && loaded[i]; i++)
+			;
+		if (i < MODULES)
+			loaded[i] = mod;
+		keep_module(mod, "coming", true);
+	} else if (state == MODULE_STATE_LIVE) {
+		keep_module(mod, "live", false);
+	} else if (state == MODULE_STATE_GOING) {
+		for (i = 0; i < MODULES; i++)
+			if (loaded[i] == mod)
+				loaded[i] = NULL;
+	}
+	mutex_unlock(&lock);
+	return NOTIFY_DONE;
+}
+
+static ssize_t read(struct file *file, char __user *to, size_t size, loff_t *at)
+{
+	return simple_read_from_buffer(to, size, at, room, used);
+}
+
+static ssize_t write(struct file *file, const char __user *from, size_t size, loff_t *at)
+{
+	char line[128] = {}, *name = line, *point;
+	bool found = false;
+	int i;
+
+	if (size >= sizeof(line) || copy_from_user(line, from, size))
+		return -EINVAL;
+	name = strim(line);
+	point = strsep(&name, " ");
+	if (!name)
+		return -EINVAL;
+	mutex_lock(&lock);
+	for (i = 0; i < MODULES; i++)
+		if (loaded[i] && !strcmp(loaded[i]->name, name)) {
+			keep_module(loaded[i], point, false);
+			found = true;
+		}
+	mutex_unlock(&lock);
+	return found ? size : -ENOENT;
+}
+
+static const struct proc_ops operations = { .proc_read = read, .proc_write = write };
+/* Before jump labels, whose notifier has priority 1. */
+static struct notifier_block block = { .notifier_call = notify, .priority = INT_MAX };
+
+static int __init klp_memory_init(void)
+{
+	int error;
+
+	room = vzalloc(ROOM);
+	if (!room)
+		return -ENOMEM;
+	if (!proc_create("klp_memory", 0600, NULL, &operations)) {
+		vfree(room);
+		return -ENOMEM;
+	}
+	error = register_module_notifier(&block);
+	if (error) {
+		remove_proc_entry("klp_memory", NULL);
+		vfree(room);
+	}
+	return error;
+}
+
+module_init(klp_memory_init);
+MODULE_DESCRIPTION("keeps the memory of modules as they were loaded");
+MODULE_LICENSE("GPL");
