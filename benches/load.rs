@@ -26,7 +26,7 @@ use klp_arch::{
 };
 use klp_convert::elf::Module;
 use klp_convert::klp::KlpSymbol;
-use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement};
+use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement, Record};
 use measure::{compare, ms, ratio, table, timed};
 use relocations::relocations;
 
@@ -145,7 +145,8 @@ fn one(backend: &'static dyn Backend, count: u64, rounds: usize) -> Vec<String> 
     let kernel = Kernel::newest(backend);
     let placement =
         Placement { start: MODULE, page_size: kernel.page_size, ..Placement::default() };
-    let loader = Loader { backend, kernel: &kernel, placement: &placement, record: false };
+    let loader =
+        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Nothing };
     let tables: Vec<&[u8]> = module.relocation_sections().map(|s| module.body(s.index)).collect();
     let loaded = loader.load(&module, &Everything).unwrap();
     let touched: usize = loaded.regions().map(|(.., bytes)| bytes.len()).sum();

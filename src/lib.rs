@@ -3,7 +3,8 @@
 //! Code in a livepatch uses kernel symbols that are not exported; their relocations must become
 //! *klp relocations*, which the kernel's livepatch core resolves. The flow, whose arrows never turn
 //! back: [`elf`] reads a module, [`annotation`] what its author wrote, [`symbols`] what the kernel
-//! has, [`resolve`] brings them together, [`klp`] plans, rewrites and proves. What a relocation
+//! has, [`resolve`] brings them together, [`klp`] plans, rewrites and proves, [`load`] does
+//! what the kernel's loader would do, and [`verdict`] says what comes of it. What a relocation
 //! type means on a machine is the business of `klp_arch`.
 
 pub mod annotation;
@@ -14,3 +15,4 @@ pub mod klp;
 pub mod load;
 pub mod resolve;
 pub mod symbols;
+pub mod verdict;

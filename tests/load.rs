@@ -25,7 +25,9 @@ use std::time::{Duration, Instant};
 use klp_arch::Backend;
 use klp_convert::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
 use klp_convert::klp::{KlpSymbol, ObjectName, Target};
-use klp_convert::load::{Bind, ExportedSymbol, Kernel, Known, Loaded, Loader, Lookup, Placement};
+use klp_convert::load::{
+    Bind, ExportedSymbol, Kernel, Known, Loaded, Loader, Lookup, Placement, Record,
+};
 use klp_convert::symbols::{Answer, Sources, Wanted, add_kernel};
 
 /// Modules that are refused by their kernel, too, and why: release, module, what the message says.
@@ -161,7 +163,8 @@ fn load(
         page_size: kernel.page_size,
         ..Placement::default()
     };
-    let loader = Loader { backend, kernel: &kernel, placement: &placement, record: true };
+    let loader =
+        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
     let start = Instant::now();
     match loader.load(&module, known) {
         Ok(loaded) => {

@@ -19,6 +19,7 @@ use crate::boot::BootImage;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
+use crate::landing::LandingPad;
 use crate::linkage::{Configuration, Direct, Linkage};
 use crate::memory::Memory;
 use crate::object::Object;
@@ -273,6 +274,11 @@ pub trait Backend: Debug + Sync {
     /// Names of the vmlinux symbols whose addresses the loader writes into modules.
     fn kernel_symbols(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// What must stand where an indirect branch lands, on processors that look.
+    fn landing_pad(&self) -> Option<&'static LandingPad> {
+        None
     }
 
     /// What distributions' kernels of this version (major, minor) have, as far as it changes what

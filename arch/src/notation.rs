@@ -24,7 +24,7 @@ impl fmt::Display for Check {
     /// The bits that the value must fit, before the shift.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Wrapping | Self::Low => f.write_str("none"),
+            Self::Wrapping | Self::Trusted | Self::Low => f.write_str("none"),
             Self::Signed(bits) => write!(f, "signed {bits}"),
             Self::Unsigned(bits) => write!(f, "unsigned {bits}"),
         }

@@ -8,7 +8,7 @@ use crate::apply::Facts;
 use crate::backend::Backend;
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
-use crate::row::{Calc, Row};
+use crate::row::{Calc, Check, Row};
 
 /// A row without cases.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,9 @@ pub(crate) struct Plain {
 impl Plain {
     /// The row in this form, where it has one. Back ends plan such rows as
     /// [`apply::plan`](crate::apply::plan) does.
-    pub(crate) fn of(row: &'static Row) -> Option<Self> {
+    ///
+    /// With `whole`, values that would be cut off take the long way, so that somebody sees them.
+    pub(crate) fn of(row: &'static Row, whole: bool) -> Option<Self> {
         let relative = match row.calc {
             Calc::Absolute => 0,
             Calc::Relative => u64::MAX,
@@ -35,7 +37,13 @@ impl Plain {
         if !simple || (size != 4 && size != 8) {
             return None;
         }
-        let (min, max) = row.check.range().unwrap_or((i64::MIN, i64::MAX));
+        let (min, max) = match row.check {
+            Check::Trusted if whole && size == 4 => {
+                let signed = row.calc == Calc::Relative;
+                (i32::MIN.into(), if signed { i32::MAX.into() } else { u32::MAX.into() })
+            }
+            check => check.range().unwrap_or((i64::MIN, i64::MAX)),
+        };
         Some(Self { row, relative, min, max, size })
     }
 

@@ -111,14 +111,14 @@ const fn call(number: u32, name: &'static str) -> Row {
 }
 
 static ROWS: [Row; 18] = [
-    row(1, "R_PPC64_ADDR32", Calc::Absolute, Check::Wrapping, Field::BITS32).note(UNCHECKED),
+    row(1, "R_PPC64_ADDR32", Calc::Absolute, Check::Trusted, Field::BITS32).note(UNCHECKED),
     call(REL24, "R_PPC64_REL24"),
     row(26, "R_PPC64_REL32", Calc::Relative, Check::Signed(32), Field::BITS32),
     row(38, "R_PPC64_ADDR64", Calc::Absolute, Check::Wrapping, Field::BITS64),
     row(44, "R_PPC64_REL64", Calc::Relative, Check::Wrapping, Field::BITS64),
     toc(47, "R_PPC64_TOC16", Calc::TocRelative, Check::Signed(16), Field::BITS16),
     toc(48, "R_PPC64_TOC16_LO", Calc::TocRelative, Check::Wrapping, Field::BITS16),
-    high_adjusted(toc(50, "R_PPC64_TOC16_HA", Calc::TocRelative, Check::Wrapping, Field::BITS16)),
+    high_adjusted(toc(50, "R_PPC64_TOC16_HA", Calc::TocRelative, Check::Trusted, Field::BITS16)),
     toc(51, "R_PPC64_TOC", Calc::Toc, Check::Wrapping, Field::BITS64)
         .note("the kernel ignores the addend as well as the symbol"),
     toc(63, "R_PPC64_TOC16_DS", Calc::TocRelative, Check::Signed(16), DS16).align(4).shift(2),
@@ -130,11 +130,11 @@ static ROWS: [Row; 18] = [
     row(PCREL34, "R_PPC64_PCREL34", Calc::RelativeOrSlot, Check::Signed(34), PREFIXED34)
         .when(PCREL_KERNEL)
         .note("a per-CPU symbol out of reach is loaded from a GOT slot, and the opcode changes"),
-    row(133, "R_PPC64_GOT_PCREL34", Calc::SlotOfSum, Check::Wrapping, PREFIXED34)
+    row(133, "R_PPC64_GOT_PCREL34", Calc::SlotOfSum, Check::Trusted, PREFIXED34)
         .when(PCREL_KERNEL)
         .note("one slot for each sum; the kernel cuts off high bits, the ABI demands 34 bits"),
     row(250, "R_PPC64_REL16_LO", Calc::Relative, Check::Wrapping, Field::BITS16),
-    high_adjusted(row(252, "R_PPC64_REL16_HA", Calc::Relative, Check::Wrapping, Field::BITS16)),
+    high_adjusted(row(252, "R_PPC64_REL16_HA", Calc::Relative, Check::Trusted, Field::BITS16)),
 ];
 
 /// The prologue that loads r2 from behind the function, replaced by one that computes it.

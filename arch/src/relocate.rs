@@ -13,7 +13,7 @@ use crate::linkage::{Anchors, Linkage, Reference};
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::plain::Plain;
-use crate::row::{Calc, Row};
+use crate::row::{Calc, Check, Row};
 
 /// One more than the greatest number of any machine's rows.
 const NUMBERS: usize = 320;
@@ -67,8 +67,23 @@ pub struct Stopped {
     pub fault: Fault,
 }
 
-/// Whoever wants to know of each relocation.
-pub type Watch<'w> = Option<&'w mut dyn FnMut(&Applied<'_>)>;
+/// Whoever wants to know of relocations.
+pub struct Watcher<'w> {
+    /// Whether only those matter whose value may be cut off ([`Applied::is_cut`]); few are told
+    /// then, which is quicker.
+    pub only_cut: bool,
+    /// Is told.
+    pub tell: &'w mut dyn FnMut(&Applied<'_>),
+}
+
+impl core::fmt::Debug for Watcher<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Watcher").field("only_cut", &self.only_cut).finish_non_exhaustive()
+    }
+}
+
+/// Whoever wants to know of relocations, if anybody does.
+pub type Watch<'w> = Option<Watcher<'w>>;
 
 /// What is done with the places of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +105,9 @@ pub(crate) fn relocate<B: Backend + ?Sized>(
 ) -> Result<(), Box<Stopped>> {
     let rows = rows(backend, &table.facts);
     let anchors = linkage.anchors();
-    let plain = plain(&rows, turn == Turn::Apply && watch.is_none());
+    let only_cut = watch.as_ref().is_some_and(|watch| watch.only_cut);
+    let quick = turn == Turn::Apply && (watch.is_none() || only_cut);
+    let plain = rows.map(|row| row.filter(|_| quick).and_then(|row| Plain::of(row, only_cut)));
     for (entry, bytes) in table.entries.iter().enumerate() {
         let rela = Rela::read(bytes, backend.endian());
         if written(backend, &plain, table, rela, memory) {
@@ -99,10 +116,10 @@ pub(crate) fn relocate<B: Backend + ?Sized>(
         let mut inputs = Inputs::default();
         let mut relocation = Relocation { backend, table, rela, anchors, inputs: &mut inputs };
         let outcome = relocation.row(&rows).and_then(|row| match (turn, &mut watch) {
-            (Turn::Apply, None) => relocation.apply(row, linkage, memory).map(|_| ()),
-            (Turn::Apply, Some(watch)) => {
-                relocation.apply_watched(entry, row, linkage, memory, *watch)
+            (Turn::Apply, Some(watch)) if !only_cut || row.check == Check::Trusted => {
+                relocation.apply_watched(entry, row, linkage, memory, watch.tell)
             }
+            (Turn::Apply, _) => relocation.apply(row, linkage, memory).map(|_| ()),
             (Turn::Clear, _) => relocation.clear(row, memory),
         });
         if let Err(fault) = outcome {
@@ -122,11 +139,6 @@ fn rows<B: Backend + ?Sized>(backend: &B, facts: &Facts<'_>) -> [Option<&'static
         }
     }
     rows
-}
-
-/// The rows that may take the short way, by number; none where each relocation is looked at.
-fn plain(rows: &[Option<&'static Row>; NUMBERS], wanted: bool) -> [Option<Plain>; NUMBERS] {
-    rows.map(|row| row.filter(|_| wanted).and_then(Plain::of))
 }
 
 /// Takes the short way where that is possible.

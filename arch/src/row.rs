@@ -177,6 +177,9 @@ impl Calc {
 pub enum Check {
     /// Nothing: high bits are lost. A value is read back with its sign.
     Wrapping,
+    /// Nothing, although the whole value is meant: the loader trusts that it fits, and cuts it off
+    /// where it does not. A value is read back with its sign.
+    Trusted,
     /// Nothing: only the low bits are meant. A value is read back without sign.
     Low,
     /// A two's complement number of so many bits, at most 63.
@@ -191,7 +194,7 @@ impl Check {
     #[inline]
     pub const fn range(self) -> Option<(i64, i64)> {
         match self {
-            Self::Wrapping | Self::Low => None,
+            Self::Wrapping | Self::Trusted | Self::Low => None,
             Self::Signed(bits) => {
                 let half = 1i64 << (bits - 1);
                 Some((-half, half - 1))
@@ -203,7 +206,7 @@ impl Check {
     /// Whether a value that is read back carries the field's top bit upwards.
     #[must_use]
     pub const fn is_signed(self) -> bool {
-        matches!(self, Self::Wrapping | Self::Signed(_))
+        matches!(self, Self::Wrapping | Self::Trusted | Self::Signed(_))
     }
 
     /// Whether the loader accepts the value.

@@ -29,6 +29,7 @@ use crate::boot::{BootImage, Magic, Payload};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
+use crate::landing::LandingPad;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Features, Row};
@@ -43,14 +44,22 @@ const UNCHECKED: &str = "the kernel cuts off high bits, the ABI demands a signed
 static ROWS: [Row; 7] = [
     Row::new(0, "R_X86_64_NONE", Calc::Nothing, Check::Low, Field::NOTHING, WRITE),
     Row::new(1, "R_X86_64_64", Calc::Absolute, Check::Wrapping, Field::BITS64, WRITE),
-    Row::new(2, "R_X86_64_PC32", Calc::Relative, Check::Wrapping, Field::BITS32, WRITE)
+    Row::new(2, "R_X86_64_PC32", Calc::Relative, Check::Trusted, Field::BITS32, WRITE)
         .note(UNCHECKED),
-    Row::new(4, "R_X86_64_PLT32", Calc::Relative, Check::Wrapping, Field::BITS32, WRITE)
+    Row::new(4, "R_X86_64_PLT32", Calc::Relative, Check::Trusted, Field::BITS32, WRITE)
         .note("never goes through a PLT; the kernel cuts off high bits, the ABI forbids them"),
     Row::new(10, "R_X86_64_32", Calc::Absolute, Check::Unsigned(32), Field::BITS32, WRITE),
     Row::new(11, "R_X86_64_32S", Calc::Absolute, Check::Signed(32), Field::BITS32, WRITE),
     Row::new(24, "R_X86_64_PC64", Calc::Relative, Check::Wrapping, Field::BITS64, WRITE),
 ];
+
+/// `endbr64`; `lea` with an address relative to the next instruction (REX.W, 8d, ModRM).
+static LANDING_PAD: LandingPad = LandingPad {
+    bytes: &[0xf3, 0x0f, 0x1e, 0xfa],
+    marker: ".ibt_endbr_seal",
+    name: "endbr64",
+    takes: &[&[(0x48, 0xfb), (0x8d, 0xff), (0x05, 0xc7)]],
+};
 
 /// The bytes of the row's field at the place.
 fn place<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
@@ -111,6 +120,10 @@ impl Backend for X86_64 {
 
     fn consumed_sections(&self) -> &'static [ConsumedSection] {
         CONSUMED
+    }
+
+    fn landing_pad(&self) -> Option<&'static LandingPad> {
+        Some(&LANDING_PAD)
     }
 
     fn needs_untouched_place(&self) -> bool {

@@ -55,7 +55,7 @@ fn apply(
 ) -> (Memory, Option<Box<Stopped>>, usize) {
     let (mut memory, mut seen) = (memory.clone(), 0);
     let mut watch = |_: &Applied<'_>| seen += 1;
-    let watch: klp_arch::Watch<'_> = if watched { Some(&mut watch) } else { None };
+    let watch = watched.then_some(klp_arch::Watcher { only_cut: false, tell: &mut watch });
     let end = backend.relocate(table, Turn::Apply, &mut Direct, &mut memory, watch);
     (memory, end.err(), seen)
 }

@@ -2,8 +2,9 @@
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
 use klp_convert::elf::Module;
-use klp_convert::klp::{Options, Target, backend, check, convert, inspect, meanings, rules};
+use klp_convert::klp::{Options, Target, backend, convert, inspect, meanings, rules};
 use klp_convert::symbols::{Sources, TextList};
+use klp_convert::verdict::check;
 
 /// How a list starts; what stands before the last one of these is the module.
 const LIST: &[u8] = b"klp-convert-symbol-data.";
@@ -22,7 +23,10 @@ pub fn run(data: &[u8]) {
     let _ = inspect(input).map(|inspection| inspection.to_string());
     let _ = meanings(input, &sources, &Options::default())
         .map(|meanings| meanings.iter().map(ToString::to_string).collect::<String>());
-    let _ = check(input, &sources, &Options::default()).map_err(|e| e.diagnostics("input"));
+    let _ = match check(input, &sources, &Options::default()) {
+        Ok(verdict) => verdict.diagnostics("input"),
+        Err(failure) => failure.diagnostics("input"),
+    };
 
     let options = Options { strip_signature: true, ..Options::default() };
     let conversion = match convert(input, &sources, &options) {

@@ -3,7 +3,7 @@
 
 use klp_convert::elf::Module;
 use klp_convert::klp::{KlpSymbol, ObjectName, backend};
-use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loaded, Loader, Lookup, Placement};
+use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loaded, Loader, Lookup, Placement, Record};
 
 /// No region of a real module is that large; a refusal is due long before.
 const MEMORY_MAX: usize = 1 << 32;
@@ -62,7 +62,7 @@ pub fn run(data: &[u8]) {
             let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
             loader.load(&module, &known)
         };
-        match (load(false), load(true)) {
+        match (load(Record::Nothing), load(Record::Everything)) {
             (Ok(mut loaded), Ok(watched)) => {
                 assert!(memory(&loaded) == memory(&watched), "watching changes what is written");
                 gates(&mut loaded, base);

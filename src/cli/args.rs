@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::load::Place;
 use crate::klp::{ObjectName, Target};
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
@@ -57,8 +58,10 @@ pub(super) enum Command {
     Demo,
     /// Convert a module into one that the livepatch loader accepts
     Convert(Convert),
-    /// Check modules against the kernel's rules; exit 1 if the kernel would refuse one
+    /// Load modules in simulation, by the kernel's rules; exit 1 if one is refused or wrong
     Check(Check),
+    /// Load a module in simulation, and show what is in memory then
+    Load(Load),
     /// Show klp sections, symbols, annotations; with a map, what names mean
     Inspect(Inspect),
     /// Make, ask and compare maps of a kernel's symbols
@@ -152,12 +155,34 @@ pub(super) struct Convert {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Check {
-    /// The modules to check
+    /// The modules to check, livepatches or not; .ko, .ko.xz, .ko.gz, .ko.zst
     #[arg(value_name = "MODULE.ko", required = true)]
     pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
+    #[arg(long = "target-kernel", value_name = "VERSION")]
+    pub(super) target: Option<Target>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
+pub(super) struct Load {
+    /// The module to load, livepatch or not; .ko, .ko.xz, .ko.gz, .ko.zst
+    #[arg(value_name = "MODULE.ko")]
+    pub(super) module: PathBuf,
+    #[command(flatten)]
+    pub(super) maps: Maps,
+    /// Where a region goes, such as text=0xffffffffc0000000 (repeatable); others follow
+    #[arg(long = "place", value_name = "REGION=0xADDRESS")]
+    pub(super) places: Vec<Place>,
+    /// An object that is loaded, too (repeatable, in order): what waits for it is written
+    #[arg(long = "gate", value_name = "OBJECT")]
+    pub(super) gates: Vec<ObjectName>,
+    /// A new folder for the memory: a file for each region, and image.json
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// The kernel that the module is for, such as 6.12: kernels lay out modules differently
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,
 }

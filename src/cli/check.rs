@@ -1,21 +1,38 @@
 //! `klp-convert check`.
+//!
+//! Modules are read and judged on all processors, some at a time: as many as there is room for, so
+//! that the sources are asked for the names of all of them together and memory stays bounded by
+//! [`ROOM`] and the largest module. Reports come in the order of the arguments.
 
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 use serde::Serialize;
-use std::path::Path;
 
 use super::Outcome;
 use super::args::Check;
 use super::progress::Progress;
-use super::report::{Reporter, trouble};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::{Options, check};
-use crate::symbols::Sources;
+use super::report::Reporter;
+use crate::diagnostic::Diagnostic;
+use crate::elf::Module;
+use crate::klp::{Failure, Options};
+use crate::symbols::{Sources, SymbolError, Wanted, read_module};
+use crate::verdict::{Conclusion, Judge, Tried, Verdict, suggest};
+
+/// Bytes of modules that are held at a time, give or take the last one.
+const ROOM: u64 = 32 << 20;
+/// How many times as long as its file a compressed module is taken to be.
+const EXPANSION: u64 = 5;
 
 /// What `--format json` prints, one for each module.
 #[derive(Serialize)]
-struct Verdict {
+struct Line {
     module: String,
     accepted: bool,
+    /// `null` where the file is no module.
+    conclusion: Option<Conclusion>,
+    /// At how many placements it was loaded in simulation.
+    simulated_loads: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -24,49 +41,137 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };
-    let progress = Progress::new("checking", args.files.len());
-    let mut outcome = Outcome::Done;
-    let mut verdicts = Vec::new();
-    for path in &args.files {
-        let (verdict, end) = one(path, args, &sources);
-        if end != Outcome::Done && outcome != Outcome::Trouble {
-            outcome = end;
-        }
-        progress.above(|| {
-            reporter.diagnostics(&verdict.diagnostics);
-            if verdict.accepted {
-                reporter.remark(&format!("{}: no rule is broken", verdict.module));
-            }
-        });
-        progress.step();
-        verdicts.push(verdict);
-    }
-    progress.finish();
-    if reporter.is_json() && reporter.json(&verdicts) == Outcome::Trouble {
-        return Outcome::Trouble;
-    }
-    outcome
-}
-
-fn one(path: &Path, args: &Check, sources: &Sources) -> (Verdict, Outcome) {
-    let module = path.display().to_string();
-    let data = match std::fs::read(path) {
-        Ok(data) => data,
-        Err(error) => {
-            let diagnostics = vec![trouble(Code::Read, path, &error)];
-            return (Verdict { module, accepted: false, diagnostics }, Outcome::Trouble);
-        }
-    };
     let options = Options {
         target: args.target.unwrap_or_default(),
         allow_stale_map: args.maps.allow_stale_map,
         ..Options::default()
     };
-    match check(&data, sources, &options) {
-        Ok(()) => (Verdict { module, accepted: true, diagnostics: Vec::new() }, Outcome::Done),
-        Err(failure) => {
-            let diagnostics = failure.diagnostics(&module);
-            (Verdict { module, accepted: false, diagnostics }, Outcome::of(&failure))
+    let progress = Progress::new("checking", args.files.len());
+    let mut outcome = Outcome::Done;
+    let mut lines = Vec::new();
+    for batch in batches(&args.files) {
+        let judged = match judged(batch, &sources, &options, &progress) {
+            Ok(judged) => judged,
+            // What is wrong with a map is no module's fault.
+            Err(error) => {
+                progress.finish();
+                return reporter.symbols(&[error]);
+            }
+        };
+        for (line, remark, end) in judged {
+            if end != Outcome::Done && outcome != Outcome::Trouble {
+                outcome = end;
+            }
+            progress.above(|| {
+                reporter.diagnostics(&line.diagnostics);
+                if let Some(remark) = &remark {
+                    reporter.remark(&format!("{}: {remark}", line.module));
+                }
+            });
+            // Thousands of lines are kept only for the one document that they become.
+            if reporter.is_json() {
+                lines.push(line);
+            }
         }
     }
+    progress.finish();
+    if reporter.is_json() && reporter.json(&lines) == Outcome::Trouble {
+        return Outcome::Trouble;
+    }
+    outcome
+}
+
+/// The files, as many at a time as there is room for.
+fn batches(files: &[PathBuf]) -> impl Iterator<Item = &[PathBuf]> {
+    let mut rest = files;
+    std::iter::from_fn(move || {
+        let (mut count, mut room) = (0, 0_u64);
+        for file in rest {
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            let plain = file.extension().is_some_and(|extension| extension == "ko");
+            room = room.saturating_add(if plain { size } else { size.saturating_mul(EXPANSION) });
+            count += 1;
+            if room > ROOM {
+                break;
+            }
+        }
+        let (batch, behind) = rest.split_at_checked(count)?;
+        rest = behind;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// A module's line, what is to be said of it besides, and how its check ends.
+type Judged = (Line, Option<String>, Outcome);
+
+fn judged(
+    batch: &[PathBuf],
+    sources: &Sources,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Vec<Judged>, SymbolError> {
+    let read: Vec<_> = batch.par_iter().map(|path| read_module(path)).collect();
+    let modules: Vec<_> =
+        read.par_iter().map(|read| read.as_deref().ok().map(Module::parse)).collect();
+    let answer = if sources.is_empty() {
+        None
+    } else {
+        let modules = modules.iter().flatten().flatten();
+        let wanted: Vec<_> = modules.filter_map(|module| Judge::wanted(module).ok()).collect();
+        Some(sources.answer(&Wanted::new(wanted.into_iter().flatten()))?)
+    };
+    let judge = Judge { answer: answer.as_ref(), options };
+    let verdicts = modules.into_par_iter().map(|module| {
+        let verdict = module.map(|module| judge.judge(&module?));
+        progress.step();
+        verdict
+    });
+    let mut verdicts: Vec<Option<Result<Verdict, Failure>>> = verdicts.collect();
+    suggest(verdicts.iter_mut().flatten().flatten(), sources)?;
+    let judged = batch.iter().zip(read.into_iter().zip(verdicts));
+    let judged = judged.filter_map(|(path, (read, verdict))| match read {
+        Ok(_) => Some(line(path, verdict?)),
+        Err(error) => Some(line(path, Err(Failure::Symbols(error)))),
+    });
+    Ok(judged.collect())
+}
+
+fn line(path: &Path, verdict: Result<Verdict, Failure>) -> Judged {
+    let module = path.display().to_string();
+    match verdict {
+        Ok(verdict) => {
+            let diagnostics = verdict.diagnostics(&module);
+            let conclusion = verdict.conclusion();
+            let simulated_loads = if let Tried::At(count) = verdict.tried { count } else { 0 };
+            let remark = remark(&verdict);
+            let accepted = conclusion == Conclusion::Loads;
+            let conclusion = Some(conclusion);
+            let line = Line { module, accepted, conclusion, simulated_loads, diagnostics };
+            (line, remark, if accepted { Outcome::Done } else { Outcome::Refused })
+        }
+        Err(failure) => {
+            let diagnostics = failure.diagnostics(&module);
+            let (accepted, conclusion, simulated_loads) = (false, None, 0);
+            let line = Line { module, accepted, conclusion, simulated_loads, diagnostics };
+            (line, None, Outcome::of(&failure))
+        }
+    }
+}
+
+/// What is said of a module that is accepted.
+fn remark(verdict: &Verdict) -> Option<String> {
+    match verdict.conclusion() {
+        Conclusion::Loads => {}
+        Conclusion::LoadsWrong => return Some("would load, and be wrong".into()),
+        Conclusion::Refused => return Some("would be refused".into()),
+    }
+    Some(match &verdict.tried {
+        Tried::NoSymbols => "no rule is broken".into(),
+        Tried::NoAddress(name) => {
+            format!(
+                "no rule is broken; not loaded in simulation: no source tells where '{name}' is"
+            )
+        }
+        Tried::At(count) => format!("loads, tried at {count} placements"),
+    })
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::{Options, Plan, check, convert};
+use crate::klp::{Options, Plan, convert};
 use crate::symbols::{Sources, Symvers, Vmlinux};
+use crate::verdict::{Conclusion, Tried, Verdict, check};
 
 /// A livepatch for one machine, with the symbols of the kernel that it is for.
 struct Bundle {
@@ -49,7 +50,9 @@ struct Line {
     bytes_after: usize,
     klp_relocations: usize,
     klp_symbols: Vec<String>,
-    check: &'static str,
+    check: Conclusion,
+    /// At how many placements it was loaded in simulation.
+    simulated_loads: usize,
 }
 
 pub(super) fn run(reporter: &Reporter) -> Outcome {
@@ -65,14 +68,22 @@ pub(super) fn run(reporter: &Reporter) -> Outcome {
     }
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["machine", "bytes", "klp relocations", "klp symbols", "kernel's rules"]);
+    table.set_header([
+        "machine",
+        "bytes",
+        "klp relocations",
+        "klp symbols",
+        "check",
+        "simulated loads",
+    ]);
     for line in &lines {
         table.add_row([
             line.machine.to_owned(),
             format!("{} → {}", line.bytes_before, line.bytes_after),
             line.klp_relocations.to_string(),
             line.klp_symbols.join("\n"),
-            line.check.to_owned(),
+            line.check.to_string(),
+            line.simulated_loads.to_string(),
         ]);
     }
     reporter.text(&format!("{table}\n"))
@@ -95,8 +106,12 @@ fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     let conversion = convert(bundle.module, &sources, &Options::default()).map_err(refused)?;
     output::write(&result, &conversion.bytes, &input).map_err(io)?;
     let written = std::fs::read(&result).map_err(io)?;
-    check(&written, &sources, &Options::default()).map_err(refused)?;
-    Ok(line(bundle, &conversion.plan, written.len()))
+    let verdict = check(&written, &sources, &Options::default()).map_err(refused)?;
+    if verdict.conclusion() != Conclusion::Loads {
+        let diagnostics = verdict.diagnostics(&format!("{} demo", bundle.machine));
+        return Err((diagnostics, Outcome::Refused));
+    }
+    Ok(line(bundle, &conversion.plan, written.len(), &verdict))
 }
 
 fn sources(directory: &Path) -> Sources {
@@ -106,13 +121,14 @@ fn sources(directory: &Path) -> Sources {
     sources
 }
 
-fn line(bundle: &Bundle, plan: &Plan, written: usize) -> Line {
+fn line(bundle: &Bundle, plan: &Plan, written: usize, verdict: &Verdict) -> Line {
     Line {
         machine: bundle.machine,
         bytes_before: bundle.module.len(),
         bytes_after: written,
         klp_relocations: plan.relocations(),
         klp_symbols: plan.symbols.iter().map(|s| s.klp.to_string()).collect(),
-        check: "accepted",
+        check: verdict.conclusion(),
+        simulated_loads: if let Tried::At(count) = verdict.tried { count } else { 0 },
     }
 }

@@ -9,7 +9,9 @@ mod demo;
 mod explain;
 mod historical;
 mod inspect;
+mod load;
 mod maps;
+mod memory_image;
 mod output;
 mod overwrite;
 mod progress;
@@ -73,6 +75,7 @@ pub fn run() -> ExitCode {
         Command::Demo => demo::run(&reporter),
         Command::Convert(convert) => convert::run(&convert, &reporter),
         Command::Check(check) => check::run(&check, &reporter),
+        Command::Load(load) => load::run(&load, &reporter),
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),

@@ -122,6 +122,36 @@ pub enum Code {
     /// A file cannot be written.
     #[strum(serialize = "KLP-E0602")]
     Write,
+    /// The kernel would refuse the module.
+    #[strum(serialize = "KLP-E0801")]
+    KernelRefuses,
+    /// The kernel would refuse an object that the livepatch patches.
+    #[strum(serialize = "KLP-E0802")]
+    KernelRefusesObject,
+    /// The kernel writes a value that does not fit.
+    #[strum(serialize = "KLP-E0803")]
+    CutOff,
+    /// The kernel never writes some relocations.
+    #[strum(serialize = "KLP-E0804")]
+    NeverWritten,
+    /// The kernel damages memory.
+    #[strum(serialize = "KLP-E0805")]
+    Damages,
+    /// Relocations cannot be taken back.
+    #[strum(serialize = "KLP-E0806")]
+    NotTakenBack,
+    /// An indirect call would land where no landing pad is.
+    #[strum(serialize = "KLP-W0811")]
+    NoLandingPad,
+    /// An undefined symbol that nothing uses.
+    #[strum(serialize = "KLP-W0812")]
+    UnusedImport,
+    /// It would fail at some of the addresses that a kernel may choose.
+    #[strum(serialize = "KLP-W0813")]
+    SomePlacements,
+    /// A slot keeps an old address.
+    #[strum(serialize = "KLP-W0814")]
+    StaleSlot,
     /// A position that no address proves.
     #[strum(serialize = "KLP-W0701")]
     PositionUnproven,

@@ -103,7 +103,7 @@ pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Failure> {
 /// # Errors
 /// [`Failure::OtherMachine`] and [`Failure::OtherRelease`] where they do not, and
 /// [`Failure::NoLivepatching`].
-pub(super) fn same_kernel(
+pub(crate) fn same_kernel(
     module: &Module<'_>,
     backend: &dyn Backend,
     answer: &Answer,

@@ -156,6 +156,8 @@ impl Explained for Warning {
             Self::FileUnproven { .. } => Code::FileUnproven,
             Self::OwnerUntold { .. } => Code::OwnerUntold,
             Self::DependsOnOwner { .. } => Code::DependsOnOwner,
+            Self::UnusedImport { .. } => Code::UnusedImport,
+            Self::NoLandingPad { .. } => Code::NoLandingPad,
         }
     }
 
@@ -179,6 +181,14 @@ impl Explained for Warning {
             Self::DependsOnOwner { object } => vec![format!(
                 "build the livepatch without the Module.symvers of '{object}', or load it with insmod"
             )],
+            Self::UnusedImport { .. } => {
+                vec!["link without the code that used it, or strip the symbol".into()]
+            }
+            Self::NoLandingPad { .. } => vec![
+                "compile it with kbuild's flags (-fcf-protection=branch), and let objtool see the \
+                 address being taken"
+                    .into(),
+            ],
             Self::OwnerNotAwaited { klp } => {
                 let owner = &klp.owner;
                 vec![format!("give the object that is patched as the gate, '{owner}' or another")]

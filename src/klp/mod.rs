@@ -5,7 +5,6 @@
 //! it, from bytes to bytes.
 
 mod advice;
-mod check;
 mod convert;
 mod explained;
 mod inspect;
@@ -23,7 +22,7 @@ mod target;
 pub mod verify;
 mod wanted;
 
-pub use check::check;
+pub(crate) use convert::same_kernel;
 pub use convert::{Conversion, Failure, Options, ask, backend, convert};
 pub use inspect::{InspectedSection, Inspection, inspect};
 pub use meaning::{Meaning, Means, meanings};

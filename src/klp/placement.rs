@@ -60,9 +60,14 @@ pub fn check(
     if backend.frees_init_sections() && section.name.starts_with(b".init") {
         return Err(Misplaced::Init);
     }
-    let consumed =
-        CONSUMED.iter().chain(backend.consumed_sections()).find(|c| c.matches(section.name));
-    consumed.map_or(Ok(()), |&c| Err(Misplaced::Consumed(c)))
+    consumed(section, backend).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
+}
+
+/// Who consumes a section early, if anybody does.
+#[must_use]
+pub fn consumed(section: &Section<'_>, backend: &dyn Backend) -> Option<ConsumedSection> {
+    let consumed = CONSUMED.iter().chain(backend.consumed_sections());
+    consumed.copied().find(|consumed| consumed.matches(section.name))
 }
 
 /// Whether a section is the percpu template (`find_pcpusec`).

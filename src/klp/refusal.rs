@@ -157,6 +157,24 @@ pub enum Warning {
         /// The module.
         object: ObjectName,
     },
+    /// A symbol that nothing refers to makes the livepatch need a module.
+    #[error("'{name}' is undefined and unused, but '{owner}' exports it and must be loaded first")]
+    UnusedImport {
+        /// The symbol's name.
+        name: String,
+        /// The module that exports it.
+        owner: ObjectName,
+    },
+    /// A function is called through a pointer and has no landing pad.
+    #[error("{site}: takes the address of '{function}', which does not start with {pad}")]
+    NoLandingPad {
+        /// The relocation that takes the address.
+        site: Box<Site>,
+        /// The function.
+        function: String,
+        /// What the processor demands there.
+        pad: &'static str,
+    },
     /// A module's symbol is resolved while the livepatch itself is loaded.
     #[error("'{klp}': waits for nothing, so the livepatch loads only where '{}' is loaded already", .klp.owner)]
     OwnerNotAwaited {

@@ -7,12 +7,13 @@
 use klp_arch::object::{SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_RELA};
 use klp_arch::{
     Applied, At, Errno, Extent, Facts, Fault, Inputs, KernelError, Rela, Stopped, Table, Turn,
+    Watcher,
 };
 
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::resolve::VMLINUX;
-use super::{Bind, Loaded, Refused, Relocated, scan};
+use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
 use crate::klp::{Site, Sites};
 
@@ -106,6 +107,8 @@ impl Loaded<'_> {
             addend: rela.addend,
         };
         let section = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
+        // The loader may have changed the order; people read the file.
+        let entry = self.module.relocations(section).position(|r| r == rela).unwrap_or(entry);
         Sites::new(self.module, self.backend).describe(section, entry, rela)
     }
 
@@ -135,19 +138,14 @@ impl Loaded<'_> {
             facts: Facts { late, writable, features, ..Facts::default() },
         };
         let relocations = &mut self.relocations;
+        let (everything, endian) = (self.record == Record::Everything, self.backend.endian());
         let mut note = |applied: &Applied<'_>| {
-            relocations.push(Relocated {
-                section: index,
-                entry: applied.entry,
-                rela: applied.rela,
-                row: applied.row,
-                inputs: applied.inputs,
-                patch: applied.patch,
-                before: applied.before.to_vec(),
-                after: applied.after.to_vec(),
-            });
+            if everything || applied.is_cut(endian) {
+                relocations.push(Relocated::new(index, applied));
+            }
         };
-        let watch: klp_arch::Watch<'_> = if self.record { Some(&mut note) } else { None };
+        let watch = (self.record != Record::Nothing)
+            .then_some(Watcher { only_cut: !everything, tell: &mut note });
         let linkage = &mut *self.linkage;
         let done = self.backend.relocate(&table, turn, linkage, &mut self.memory, watch);
         done.map_err(|stopped| self.stopped(stage, index, &stopped).into())

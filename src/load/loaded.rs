@@ -1,10 +1,24 @@
 //! A module in memory.
 
-use klp_arch::{Backend, Inputs, Linkage, Memory, Patch, Rela, Row};
+use klp_arch::{Applied, Backend, Inputs, Linkage, Memory, Patch, Rela, Row};
+
+use scroll::Endian;
 
 use super::object::Temporary;
 use super::{Kernel, Layout, RegionKind};
 use crate::elf::Module;
+
+/// Which relocations a loader records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Record {
+    /// None: the quickest way.
+    #[default]
+    Nothing,
+    /// Those whose value was cut off ([`Applied::is_cut`]).
+    Cut,
+    /// Each.
+    Everything,
+}
 
 /// One relocation as it was applied.
 #[derive(Debug, Clone)]
@@ -27,6 +41,30 @@ pub struct Relocated {
     pub after: Vec<u8>,
 }
 
+impl Relocated {
+    /// Whether high bits of the value were lost that were meant: [`Applied::is_cut`].
+    #[must_use]
+    pub fn is_cut(&self, endian: Endian) -> bool {
+        let Self { entry, rela, row, inputs, patch, .. } = *self;
+        let (before, after) = (&*self.before, &*self.after);
+        Applied { entry, rela, row, inputs, patch, before, after }.is_cut(endian)
+    }
+
+    /// The record of a relocation of this section.
+    pub(super) fn new(section: usize, applied: &Applied<'_>) -> Self {
+        Self {
+            section,
+            entry: applied.entry,
+            rela: applied.rela,
+            row: applied.row,
+            inputs: applied.inputs,
+            patch: applied.patch,
+            before: applied.before.to_vec(),
+            after: applied.after.to_vec(),
+        }
+    }
+}
+
 /// A module in memory.
 #[derive(Debug)]
 pub struct Loaded<'m> {
@@ -38,8 +76,8 @@ pub struct Loaded<'m> {
     pub(super) memory: Memory,
     pub(super) linkage: Box<dyn Linkage>,
     pub(super) relocations: Vec<Relocated>,
-    /// Whether each relocation is recorded.
-    pub(super) record: bool,
+    /// Which relocations are recorded.
+    pub(super) record: Record,
     /// Whether init has run and its memory is gone.
     pub(super) init_freed: bool,
 }
@@ -51,7 +89,22 @@ impl Loaded<'_> {
         regions.map(|((kind, _), region)| (*kind, region.base, region.bytes.as_slice()))
     }
 
-    /// Every relocation that was applied, in order; empty unless the loader was told to record.
+    /// The sections that are in memory, by index: name, region, address, and size in bytes.
+    pub fn sections(&self) -> impl Iterator<Item = (&[u8], RegionKind, u64, u64)> {
+        let sections = self.temporary.object.sections.iter().zip(&self.layout.sections);
+        sections.filter_map(|(section, place)| {
+            let (kind, _) = (*place)?;
+            Some((section.name, kind, section.address(), section.sh_size))
+        })
+    }
+
+    /// The bytes from an address to the end of its region; `None` where nothing of the module lies.
+    #[must_use]
+    pub fn bytes_at(&self, address: u64) -> Option<&[u8]> {
+        self.memory.at(address)
+    }
+
+    /// The relocations that the loader was told to record, in the order in which they were applied.
     #[must_use]
     pub fn relocations(&self) -> &[Relocated] {
         &self.relocations

@@ -6,7 +6,8 @@ use klp_arch::{Backend, Extent, Memory, Object, Region};
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::{
-    Bind, Kernel, Layout, Loaded, Placement, Refused, RegionKind, apply, bind, layout, validate,
+    Bind, Kernel, Layout, Loaded, Placement, Record, Refused, RegionKind, apply, bind, layout,
+    validate,
 };
 use crate::elf::Module;
 
@@ -19,8 +20,8 @@ pub struct Loader<'k> {
     pub kernel: &'k Kernel,
     /// Where regions go.
     pub placement: &'k Placement,
-    /// Whether each relocation is recorded.
-    pub record: bool,
+    /// Which relocations are recorded.
+    pub record: Record,
 }
 
 impl Loader<'_> {

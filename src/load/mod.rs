@@ -1,9 +1,48 @@
 //! The kernel's module loader, without the kernel: what will be in memory, at given addresses.
 //!
-//! [`Loader::load`] does to a module what `load_module` does: [`temporary`](object) copy, reserve
-//! (the back end), [`layout`], move, [`bind`], [`apply`]. The result is a [`Loaded`] module: regions
-//! of memory byte for byte, to which gates then come and go ([`gate`]). Nothing here knows a machine.
+//! [`Loader::load`] does to a module what `load_module` does: temporary copy, reserve (the back end),
+//! layout, move, bind, apply. The result is a [`Loaded`] module: regions of memory byte for byte, to
+//! which gates then come and go ([`Loaded::gate_arrives`]). Nothing here knows a machine.
 //! Source: `kernel/module/main.c:load_module`, `kernel/livepatch/core.c`.
+//!
+//! A module in memory, and an object that it patches comes and goes:
+//!
+//! ```
+//! use klp_convert::elf::Module;
+//! use klp_convert::klp::{Options, backend, convert};
+//! use klp_convert::load::{Kernel, Known, Loader, Placement, Record, RegionKind};
+//! use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux, Wanted};
+//! use klp_convert::verdict::Judge;
+//!
+//! let folder = std::path::Path::new("tests/fixtures/arm64");
+//! let mut sources = Sources::new();
+//! sources.push(Vmlinux::new(folder.join("vmlinux.cut")));
+//! sources.push(ModuleFile::new(folder.join("klp_target_a.ko")));
+//! sources.push(Symvers::new(folder.join("Module.symvers")));
+//! let input = std::fs::read(folder.join("lp_module_symbols.ko"))?;
+//! let converted = convert(&input, &sources, &Options::default())?;
+//!
+//! let module = Module::parse(&converted.bytes)?;
+//! let backend = backend(&module)?;
+//! let answer = sources.answer(&Wanted::new(Judge::wanted(&module)?))?;
+//! let kernel = Kernel::of(backend, "7.2".parse()?, &module, Some(&answer));
+//! let known = Known::new(&answer);
+//! let mut placement = Placement::usual(backend, &kernel);
+//! placement.bases.insert(RegionKind::Text, 0xffff_8000_7c00_0000);
+//! let loader =
+//!     Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
+//! let mut loaded = loader.load(&module, &known)?;
+//!
+//! let (kind, address, bytes) = loaded.regions().next().ok_or("no region")?;
+//! assert_eq!((kind, address), (RegionKind::Text, 0xffff_8000_7c00_0000));
+//! let before = bytes.to_vec();
+//! let gate = "klp_target_a".parse()?;
+//! assert!(loaded.gates().contains(&gate));
+//! loaded.free_init();
+//! loaded.gate_arrives(&gate, &known)?;
+//! assert_ne!(loaded.regions().next().ok_or("no region")?.2, before);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod apply;
 mod bind;
@@ -32,7 +71,7 @@ pub use importer::Imports;
 pub use kernel::{Kernel, Layouts};
 pub use known::{Known, ObjectState};
 pub use layout::{Layout, MEMORY_MAX, RegionKind};
-pub use loaded::{Loaded, Relocated};
+pub use loaded::{Loaded, Record, Relocated};
 pub use loader::Loader;
 pub use patched::Patched;
 pub use placement::{Part, Placement};

@@ -141,6 +141,27 @@ pub enum Unresolved {
     },
 }
 
+impl Unresolved {
+    /// The name; empty for one that fits into no klp symbol.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(_) => "",
+            Self::Ambiguous { name, .. }
+            | Self::NotFound { name, .. }
+            | Self::AnnotatedNotUnique { name, .. }
+            | Self::AnnotatedNoSuchPosition { name, .. }
+            | Self::SelectedNone { name, .. }
+            | Self::SelectedSeveral { name, .. }
+            | Self::FilesUntold { name, .. }
+            | Self::NeighbourUntold { name, .. }
+            | Self::ObjectUnknown { name, .. }
+            | Self::VmlinuxUntold { name, .. }
+            | Self::InitMemory { name, .. } => name,
+        }
+    }
+}
+
 /// Why a name is probably not found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -40,6 +40,20 @@ pub(super) fn contents<'a>(
     }
 }
 
+/// Reads a module as distributions install them: plain, or compressed with xz, gzip or zstd.
+///
+/// # Errors
+/// [`SymbolError`] when the file cannot be read, or its stream is damaged or too long.
+pub fn read_module(path: &Path) -> Result<Vec<u8>, SymbolError> {
+    let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
+    match Compression::of(&bytes) {
+        Some(compression) => {
+            compression.decompress(&bytes).map_err(|error| SymbolError::new(path, error))
+        }
+        None => Ok(bytes),
+    }
+}
+
 fn decompressed(
     compression: Compression,
     bytes: &[u8],

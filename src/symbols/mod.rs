@@ -49,6 +49,7 @@ mod wanted;
 pub use agree::Contradiction;
 pub use answer::{Answer, Binding, Candidate, Export, Kind, Order};
 pub use boot_image::BootImage;
+pub use compressed::read_module;
 pub use diff::{Change, Changed, diff};
 pub use error::{SymbolError, SymbolErrorKind};
 pub use export::{write_kallsyms, write_list};

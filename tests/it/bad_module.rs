@@ -63,7 +63,11 @@ fn a_module_with_flipped_bits_is_converted_or_refused_and_never_stops_the_progra
                 Ok(conversion) => {
                     // What is written is at least a file that can be read again.
                     assert!(!matches!(
-                        klp::check(&conversion.bytes, &Sources::new(), &klp::Options::default()),
+                        klp_convert::verdict::check(
+                            &conversion.bytes,
+                            &Sources::new(),
+                            &Options::default()
+                        ),
                         Err(klp::Failure::Elf(_))
                     ));
                     converted += 1;

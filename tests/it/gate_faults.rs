@@ -2,7 +2,7 @@
 
 use klp_convert::elf::Module;
 use klp_convert::klp::{Consequence, ObjectName};
-use klp_convert::load::{Known, Refused};
+use klp_convert::load::{Known, Record, Refused};
 
 use object::elf;
 
@@ -31,7 +31,7 @@ fn arrive(machine: &Machine, right: &[u8], wrong: &[u8], freed: bool) -> Result<
     let answer = answer(machine, &Module::parse(right).unwrap());
     let known = Known::new(&answer);
     let module = Module::parse(wrong).unwrap();
-    let mut loaded = load(machine, &module, &known, false)?;
+    let mut loaded = load(machine, &module, &known, Record::Nothing)?;
     if freed {
         loaded.free_init();
     }
@@ -74,7 +74,7 @@ fn a_malformed_section_name_fails_the_load_although_its_gate_has_not_come() {
         let wrong = Patched::new(right.clone()).replace(section.as_bytes(), wrong.as_bytes()).bytes;
         let answer = answer(&machine, &Module::parse(&right).unwrap());
         let module = Module::parse(&wrong).unwrap();
-        let refused = load(&machine, &module, &Known::new(&answer), false).unwrap_err();
+        let refused = load(&machine, &module, &Known::new(&answer), Record::Nothing).unwrap_err();
         let text = refused.to_string();
         let says = "has an incorrectly formatted name -EINVAL";
         assert!(text.starts_with("livepatch: section .klp.rela..lp_target_a."), "{text}");
@@ -106,7 +106,7 @@ fn a_module_without_the_marker_is_refused_when_it_is_enabled_and_never_applied()
         assert_eq!(refused.to_string(), text);
         let answer = answer(&machine, &Module::parse(&right).unwrap());
         let module = Module::parse(&wrong).unwrap();
-        let loaded = load(&machine, &module, &Known::new(&answer), false).unwrap();
+        let loaded = load(&machine, &module, &Known::new(&answer), Record::Nothing).unwrap();
         assert!(!loaded.ignored().is_empty());
     }
 }
@@ -144,7 +144,7 @@ fn the_last_of_several_errors_is_what_insmod_sees() {
         let wrong = Module::parse(&wrong);
         // Some of such files are refused before they are loaded.
         let Ok(wrong) = wrong else { continue };
-        let refused = load(&machine, &wrong, &Known::new(&known), false).unwrap_err();
+        let refused = load(&machine, &wrong, &Known::new(&known), Record::Nothing).unwrap_err();
         let text = refused.to_string();
         assert!(text.contains("please compile with -fno-common -ENOEXEC"), "{text}");
         assert!(text.contains("has an invalid section index 65024 (max "), "{text}");

@@ -9,7 +9,7 @@ use klp_arch::Backend;
 use klp_convert::elf::{Module, SymbolSection};
 use klp_convert::klp::{KlpSymbol, ObjectName, Options, convert};
 use klp_convert::load::{
-    Kernel, Known, Loaded, Loader, ObjectState, Placement, Refused, RegionKind,
+    Kernel, Known, Loaded, Loader, ObjectState, Placement, Record, Refused, RegionKind,
 };
 use klp_convert::symbols::{Answer, ModuleFile, Sources, Symvers, Vmlinux, Wanted};
 
@@ -53,7 +53,7 @@ pub(crate) fn load<'m>(
     machine: &Machine,
     module: &'m Module<'m>,
     known: &Known<'_>,
-    record: bool,
+    record: Record,
 ) -> Result<Loaded<'m>, Refused> {
     let backend = backend(machine);
     let kernel = Kernel::newest(backend);
@@ -96,7 +96,7 @@ fn every_livepatch_loads_and_its_gates_open() {
             let module = Module::parse(&bytes).unwrap();
             let answer = answer(&machine, &module);
             let known = Known::new(&answer);
-            let mut loaded = load(&machine, &module, &known, true)
+            let mut loaded = load(&machine, &module, &known, Record::Everything)
                 .unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name));
             assert_eq!(loaded.ignored(), []);
             let at_load = loaded.relocations().len();
@@ -120,12 +120,12 @@ fn loading_is_deterministic_and_recording_changes_nothing() {
             for gate in loaded.gates() {
                 loaded.gate_arrives(&gate, &known).unwrap();
             }
-            assert_eq!(loaded.relocations().is_empty(), !record, "{context}");
+            assert_eq!(loaded.relocations().is_empty(), record == Record::Nothing, "{context}");
             regions(&loaded)
         };
-        let first = run(false);
-        assert!(first == run(false), "{context}");
-        assert!(first == run(true), "{context}");
+        let first = run(Record::Nothing);
+        assert!(first == run(Record::Nothing), "{context}");
+        assert!(first == run(Record::Everything), "{context}");
     });
 }
 
@@ -133,7 +133,7 @@ fn loading_is_deterministic_and_recording_changes_nothing() {
 fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
     each(|context, machine, module, answer| {
         let known = Known::new(answer);
-        let mut loaded = load(machine, module, &known, false).unwrap();
+        let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         let closed = regions(&loaded);
         for gate in loaded.gates() {
             loaded.gate_arrives(&gate, &known).unwrap();
@@ -157,7 +157,7 @@ fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_writ
         let known = Known::new(answer);
         let area = backend(machine).module_area();
         let elsewhere = Known::new(answer).modules_in(area.start + 0x20_0000..area.end);
-        let mut loaded = load(machine, module, &known, false).unwrap();
+        let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         for gate in loaded.gates() {
             loaded.gate_arrives(&gate, &known).unwrap();
             let open = regions(&loaded);
@@ -191,7 +191,8 @@ fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched
             page_size: kernel.page_size,
             ..Placement::default()
         };
-        let loader = Loader { backend, kernel: &kernel, placement: &placement, record: false };
+        let loader =
+            Loader { backend, kernel: &kernel, placement: &placement, record: Record::Nothing };
         let mut loaded = loader.load(&module, &known).unwrap();
         loaded.gate_arrives(&gate, &known).unwrap();
         loaded.free_init();
@@ -209,7 +210,7 @@ fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched
 fn an_object_that_is_not_loaded_has_no_symbols() {
     each(|context, machine, module, answer| {
         let mut known = Known::new(answer);
-        let mut loaded = load(machine, module, &known, false).unwrap();
+        let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         let closed = regions(&loaded);
         for object in ["klp_target_a", "klp_target_b"] {
             known.set_state(object.parse().unwrap(), ObjectState::Absent);

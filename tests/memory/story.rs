@@ -8,7 +8,7 @@ use klp_arch::Backend;
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
 use klp_convert::klp::ObjectName;
-use klp_convert::load::{Kernel, Loaded, Loader, Patched, Placement, RegionKind};
+use klp_convert::load::{Kernel, Loaded, Loader, Patched, Placement, Record, RegionKind};
 
 use crate::compare::{Mask, regions};
 use crate::dump::{Capture, Snapshot};
@@ -70,7 +70,12 @@ pub(crate) fn compare(
         let kernel = known.kernel(backend);
         if snapshot.point == "coming" {
             let placement = placement(snapshot, &kernel);
-            let loader = Loader { backend, kernel: &kernel, placement: &placement, record: true };
+            let loader = Loader {
+                backend,
+                kernel: &kernel,
+                placement: &placement,
+                record: Record::Everything,
+            };
             match loader.load(&module, &known) {
                 Ok(new) => loaded = Some(new),
                 Err(refused) => {
@@ -112,7 +117,8 @@ pub(crate) fn spoil(
     let known = Running::first(capture);
     let kernel = known.kernel(backend);
     let placement = placement(snapshot, &kernel);
-    let loader = Loader { backend, kernel: &kernel, placement: &placement, record: true };
+    let loader =
+        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
     let loaded = loader.load(&module, &known).unwrap();
     let patched = loaded.patched_later();
     let patched: Vec<_> = patched.iter().filter(|p| p.moment <= Moment::Ftrace).collect();

@@ -1,0 +1,389 @@
+//! `klp-convert load`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::args::Load;
+use super::report::{Reporter, trouble};
+use super::{Outcome, memory_image};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
+use crate::klp::{Failure, Options, Sites, backend, same_kernel};
+use crate::load::{Kernel, Known, Loaded, Loader, Placement, Record, Refused, RegionKind};
+use crate::symbols::{Sources, Wanted, read_module};
+use crate::verdict::{Judge, Occasion, Problem, Trouble};
+
+/// What `--format json` prints, and what stands beside an image.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    module: String,
+    machine: &'static str,
+    kernel: String,
+    regions: Vec<Region>,
+    sections: Vec<Section>,
+    relocations: Vec<Relocation>,
+    gates: Vec<Gate>,
+    /// Bytes that the kernel still changes by itself, for comparisons to leave out.
+    patched_later: Vec<Changed>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Serialize)]
+struct Region {
+    kind: String,
+    address: u64,
+    size: usize,
+    /// Name of the file with its bytes, beside an image.
+    file: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Section {
+    name: String,
+    region: String,
+    address: u64,
+    size: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Relocation {
+    rela_section: String,
+    section: String,
+    offset: u64,
+    place: u64,
+    kind: String,
+    symbol: String,
+    s: u64,
+    a: i64,
+    /// What the field was given, in its scale; `null` where nothing is written.
+    value: Option<i64>,
+    before: String,
+    after: String,
+    through: Through,
+    /// Address of the slot or stub.
+    at: Option<u64>,
+}
+
+/// How a reference gets to its symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+enum Through {
+    /// By itself.
+    Direct,
+    /// Through a slot of the GOT.
+    Slot,
+    /// Through a stub, veneer or PLT entry.
+    Stub,
+}
+
+#[derive(Debug, Serialize)]
+struct Gate {
+    object: String,
+    /// Whether it was brought in with `--gate`.
+    arrived: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Changed {
+    address: u64,
+    size: u64,
+    /// The kernel function.
+    by: &'static str,
+    section: String,
+}
+
+pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
+    let sources = match args.maps.sources() {
+        Ok(sources) => sources,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    let name = args.module.display().to_string();
+    let data = match read_module(&args.module) {
+        Ok(data) => data,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    match load(args, &data, &sources) {
+        Ok((report, images)) => {
+            if let Some(directory) = &args.output
+                && let Err(error) = memory_image::write(directory, &report, &images)
+            {
+                let diagnostic = trouble(Code::Write, directory, &error);
+                return reporter.failure(&[diagnostic], Outcome::Trouble);
+            }
+            print(&report, reporter)
+        }
+        Err(Stopped::Failed(failure)) => {
+            reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure))
+        }
+        Err(Stopped::NoGate { gate, gates }) => {
+            let gates: Vec<_> = gates.iter().map(ToString::to_string).collect();
+            let known = if gates.is_empty() { "none".to_owned() } else { gates.join(", ") };
+            reporter.usage(&format!("--gate {gate}: nothing waits for it; the gates are: {known}"))
+        }
+        Err(Stopped::Refused(refused, occasion)) => {
+            let problems = refused.0.into_iter().map(|error| {
+                let trouble = Trouble::Load(Box::new(error));
+                Problem { trouble, occasion: occasion.clone(), text: None, usual: true }
+            });
+            let diagnostics: Vec<_> =
+                problems.map(|problem| Diagnostic::error(&name, &problem)).collect();
+            reporter.failure(&diagnostics, Outcome::Refused)
+        }
+    }
+}
+
+/// Why there is no image.
+enum Stopped {
+    Failed(Failure),
+    NoGate { gate: crate::klp::ObjectName, gates: BTreeSet<crate::klp::ObjectName> },
+    Refused(Refused, Occasion),
+}
+
+impl<E: Into<Failure>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Bytes of the regions, in the order of the report.
+type Images = Vec<Vec<u8>>;
+
+fn load(args: &Load, data: &[u8], sources: &Sources) -> Result<(Report, Images), Stopped> {
+    let module = Module::parse(data)?;
+    let backend = backend(&module)?;
+    let answer = sources.answer(&Wanted::new(Judge::wanted(&module)?))?;
+    let target = args.target.unwrap_or_default();
+    let options =
+        Options { target, allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
+    match same_kernel(&module, backend, &answer, &options) {
+        Err(Failure::NoLivepatching) => {}
+        other => other?,
+    }
+    let kernel = Kernel::of(backend, target, &module, Some(&answer));
+    let mut placement = Placement::usual(backend, &kernel);
+    placement.bases.extend(args.places.iter().map(|place| (place.region, place.address)));
+    let known = Known::new(&answer);
+    let loader =
+        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
+    let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
+    let mut loaded = loader.load(&module, &known).map_err(refused(Occasion::Load))?;
+    let gates = loaded.gates();
+    if let Some(gate) = args.gates.iter().find(|gate| !gates.contains(*gate)) {
+        return Err(Stopped::NoGate { gate: gate.clone(), gates });
+    }
+    for gate in &args.gates {
+        let occasion = Occasion::Enable(gate.clone());
+        loaded.gate_arrives(gate, &known).map_err(refused(occasion))?;
+    }
+    let report = report(args, &module, &kernel, &loaded, &gates);
+    let images = loaded.regions().map(|(_, _, bytes)| bytes.to_vec()).collect();
+    Ok((report, images))
+}
+
+fn report(
+    args: &Load,
+    module: &Module<'_>,
+    kernel: &Kernel,
+    loaded: &Loaded<'_>,
+    gates: &BTreeSet<crate::klp::ObjectName>,
+) -> Report {
+    let name = args.module.display().to_string();
+    let regions = loaded.regions().map(|(kind, address, bytes)| Region {
+        kind: kind.to_string(),
+        address,
+        size: bytes.len(),
+        file: format!("{kind}.bin"),
+    });
+    let sections = loaded.sections().map(|(name, kind, address, size)| Section {
+        name: String::from_utf8_lossy(name).into_owned(),
+        region: kind.to_string(),
+        address,
+        size,
+    });
+    let warned = loaded.ignored().into_iter().map(|error| {
+        let trouble = Trouble::Load(Box::new(error));
+        Problem { trouble, occasion: Occasion::Load, text: None, usual: true }
+    });
+    let (major, minor) = kernel.version;
+    Report {
+        machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name()),
+        kernel: format!("{major}.{minor}"),
+        regions: regions.collect(),
+        sections: sections.collect(),
+        relocations: relocations(module, loaded),
+        gates: gates
+            .iter()
+            .map(|gate| Gate { object: gate.to_string(), arrived: args.gates.contains(gate) })
+            .collect(),
+        patched_later: patched_later(module, loaded),
+        diagnostics: warned.map(|problem| Diagnostic::warning(&name, &problem)).collect(),
+        module: name,
+    }
+}
+
+fn patched_later(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Changed> {
+    let name = |index| module.sections().nth(index).map_or(&b""[..], |section| section.name);
+    let changed = loaded.patched_later().into_iter().map(|patched| Changed {
+        address: patched.address,
+        size: patched.size,
+        by: patched.by,
+        section: String::from_utf8_lossy(name(patched.section)).into_owned(),
+    });
+    changed.collect()
+}
+
+fn relocations(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Relocation> {
+    let Some(backend) = klp_arch::for_machine(module.machine()) else { return Vec::new() };
+    let sites = Sites::new(module, backend);
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    let relocation = |relocated: &crate::load::Relocated| {
+        let klp_arch::Rela { offset, symbol, kind, addend } = relocated.rela;
+        let rela = Rela { offset, symbol: SymbolIndex::new(symbol), kind, addend };
+        let section = SectionIndex::new(u32::try_from(relocated.section).unwrap_or(u32::MAX));
+        let site = sites.describe(section, relocated.entry, rela);
+        let inputs = relocated.inputs;
+        let (through, at) = match (inputs.got_slot, inputs.plt) {
+            (_, Some(stub)) => (Through::Stub, Some(stub)),
+            (Some(slot), None) => (Through::Slot, Some(slot)),
+            (None, None) => (Through::Direct, None),
+        };
+        Relocation {
+            rela_section: site.rela_section,
+            section: site.section,
+            offset: site.offset,
+            place: inputs.p,
+            kind: site.relocation,
+            symbol: site.symbol,
+            s: inputs.s,
+            a: inputs.a,
+            value: relocated.patch.map(|patch| patch.value),
+            before: hex(&relocated.before),
+            after: hex(&relocated.after),
+            through,
+            at,
+        }
+    };
+    loaded.relocations().iter().map(relocation).collect()
+}
+
+fn print(report: &Report, reporter: &Reporter) -> Outcome {
+    if reporter.is_json() {
+        return reporter.json(report);
+    }
+    reporter.diagnostics(&report.diagnostics);
+    let Report { module, machine, kernel, .. } = report;
+    let mut text = format!("{module}: {machine}, Linux {kernel}\n{}\n", regions(report));
+    let count = report.relocations.len();
+    let _ = writeln!(text, "{count} relocations\n{}", summary(report));
+    let mut changes: BTreeMap<&str, u64> = BTreeMap::new();
+    for Changed { by, size, .. } in &report.patched_later {
+        let bytes = changes.entry(by).or_default();
+        *bytes = bytes.saturating_add(*size);
+    }
+    for (by, bytes) in changes {
+        let _ = writeln!(text, "{by} changes up to {bytes:#x} bytes later");
+    }
+    for gate in &report.gates {
+        let state = if gate.arrived { "is written" } else { "waits" };
+        let _ = writeln!(text, "what is behind '{}' {state}", gate.object);
+    }
+    if reporter.is_verbose() {
+        let _ = writeln!(text, "{}", table(report));
+    }
+    reporter.text(&text)
+}
+
+fn new_table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    table
+}
+
+fn regions(report: &Report) -> Table {
+    let mut table = new_table(["REGION", "ADDRESS", "SIZE"]);
+    for Region { kind, address, size, .. } in &report.regions {
+        table.add_row([kind.clone(), format!("{address:#x}"), format!("{size:#x}")]);
+    }
+    table
+}
+
+/// How many relocations of each type go which way.
+fn summary(report: &Report) -> Table {
+    let mut counts: BTreeMap<(&str, Through), usize> = BTreeMap::new();
+    for relocation in &report.relocations {
+        *counts.entry((&relocation.kind, relocation.through)).or_default() += 1;
+    }
+    let mut table = new_table(["TYPE", "THROUGH", "COUNT"]);
+    for ((kind, through), count) in counts {
+        table.add_row([kind.to_owned(), through.to_string(), count.to_string()]);
+    }
+    table
+}
+
+fn table(report: &Report) -> Table {
+    let header =
+        ["PLACE", "SECTION", "TYPE", "SYMBOL", "S", "A", "VALUE", "BEFORE", "AFTER", "THROUGH"];
+    let mut table = new_table(header);
+    for relocation in &report.relocations {
+        let through = relocation.at.map_or_else(
+            || relocation.through.to_string(),
+            |at| format!("{} {at:#x}", relocation.through),
+        );
+        table.add_row([
+            format!("{:#x}", relocation.place),
+            format!("{}+{:#x}", relocation.section, relocation.offset),
+            relocation.kind.clone(),
+            relocation.symbol.clone(),
+            format!("{:#x}", relocation.s),
+            relocation.a.to_string(),
+            relocation.value.map_or_else(|| "-".into(), |value| value.to_string()),
+            relocation.before.clone(),
+            relocation.after.clone(),
+            through,
+        ]);
+    }
+    table
+}
+
+/// Where a region goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    region: RegionKind,
+    address: u64,
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+
+    /// Reads `text=0xffffffffc0000000`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        use strum::IntoEnumIterator;
+        let (region, address) = text.split_once('=').ok_or("not REGION=ADDRESS")?;
+        let region = region.parse().map_err(|_| {
+            let all: Vec<_> = RegionKind::iter().map(|kind| kind.to_string()).collect();
+            format!("'{region}' is none of {}", all.join(", "))
+        })?;
+        let digits = address.strip_prefix("0x").ok_or("the address does not start with 0x")?;
+        let address = u64::from_str_radix(digits, 16).map_err(|error| error.to_string())?;
+        Ok(Self { region, address })
+    }
+}
+
+impl Report {
+    /// The names of the files with the bytes of each region.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.regions.iter().map(|region| Path::new(&region.file))
+    }
+}

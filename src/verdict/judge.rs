@@ -1,0 +1,238 @@
+//! Modules held against one kernel.
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+
+use super::problem::Trouble;
+use super::trial::Trial;
+use super::{Objection, Tried, Verdict, audit, same};
+use crate::elf::{Module, SymbolSection};
+use crate::klp::{self, Failure, KlpSymbol, Options, Refusal, rules};
+use crate::load::{Kernel, Known};
+use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
+use crate::symbols::{Answer, Sources, SymbolError, Wanted};
+
+/// The symbol whose CRC says what `struct module` is (`check_modstruct_version`).
+const MODULE_LAYOUT: &str = "module_layout";
+
+/// One kernel, that modules are held against.
+///
+/// It is asked about many modules at once: [`Judge::wanted`] gives the names of each, the sources
+/// are asked for all of them together, and any thread may judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// What the sources know about the names; `None`: there are no sources.
+    pub answer: Option<&'a Answer>,
+    /// How modules are judged: `target`, `patched` and `allow_stale_map` matter.
+    pub options: &'a Options,
+}
+
+impl Judge<'_> {
+    /// The names that the sources must be asked about before a module can be judged.
+    ///
+    /// # Errors
+    /// [`Failure::Machine`].
+    pub fn wanted<'m>(module: &Module<'m>) -> Result<Vec<&'m str>, Failure> {
+        let backend = klp::backend(module)?;
+        let mut wanted: Vec<&str> = Kernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
+        for symbol in module.symbols().skip(1) {
+            let Ok(name) = std::str::from_utf8(symbol.name) else { continue };
+            match symbol.section {
+                SymbolSection::Undefined => wanted.push(name),
+                SymbolSection::Livepatch if name.parse::<KlpSymbol>().is_ok() => {
+                    // The name itself, as it stands between owner and position.
+                    let inner = name.rsplit_once(',').map_or(name, |(inner, _)| inner);
+                    let inner = inner.strip_prefix(klp::KLP_SYM_PREFIX).unwrap_or(inner);
+                    wanted.extend(inner.split_once('.').map(|(_, symbol)| symbol));
+                }
+                _ => {}
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The verdict on a module.
+    ///
+    /// # Errors
+    /// [`Failure`]: the module is of another kernel, or there is no back end for it.
+    pub fn judge(&self, module: &Module<'_>) -> Result<Verdict, Failure> {
+        let backend = klp::backend(module)?;
+        let broken = rules::check(module, backend, self.options.target);
+        let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
+        let mut verdict = Verdict::default();
+        if let Some(answer) = self.answer {
+            match klp::same_kernel(module, backend, answer, self.options) {
+                // Other modules do not need it.
+                Err(Failure::NoLivepatching) if !is_livepatch(module) => {}
+                other => other?,
+            }
+            let names = Names::of(module);
+            let unplaced = if let Some(name) = names.unexported_all(answer) {
+                Some(name)
+            } else {
+                refusals.extend(names.unresolved(backend, answer));
+                names.unplaced(backend, answer)
+            };
+            verdict.tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
+        }
+        let found = refusals.into_iter();
+        verdict.objections = found.map(|refusal| Objection { refusal, kernel: None }).collect();
+        if let (Some(answer), Tried::At(count)) = (self.answer, &mut verdict.tried) {
+            let kernel = Kernel::of(backend, self.options.target, module, Some(answer));
+            let known = Known::new(answer);
+            let trial = Trial { module, backend, kernel: &kernel, known: &known };
+            (verdict.problems, *count) = trial.run();
+            unite(&mut verdict);
+        }
+        verdict.warnings = audit::audit(module, backend, self.answer);
+        Ok(verdict)
+    }
+}
+
+/// Gives what was found the kernel's words, and drops what was met for the second time.
+fn unite(verdict: &mut Verdict) {
+    let Verdict { objections, problems, .. } = verdict;
+    problems.retain(|problem| {
+        let Trouble::Load(error) = &problem.trouble else { return true };
+        let mut known = false;
+        for objection in objections.iter_mut().filter(|o| same::is_same(&o.refusal, error)) {
+            objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
+            known = true;
+        }
+        !known
+    });
+}
+
+/// Whether the kernel takes a module for a livepatch.
+pub(super) fn is_livepatch(module: &Module<'_>) -> bool {
+    module.modinfo().any(|(key, _)| key == b"livepatch")
+}
+
+/// Adds near names to what verdicts say is not found; takes another pass over the sources, where
+/// there is any such name.
+///
+/// # Errors
+/// The first [`SymbolError`] of a source.
+pub fn suggest<'v>(
+    verdicts: impl IntoIterator<Item = &'v mut Verdict>,
+    sources: &Sources,
+) -> Result<(), SymbolError> {
+    let objections = verdicts.into_iter().flat_map(|verdict| &mut verdict.objections);
+    let mut unresolved: Vec<_> = objections
+        .filter_map(|objection| match &mut objection.refusal {
+            Refusal::Unresolved { reason, .. } => Some(&mut **reason),
+            _ => None,
+        })
+        .collect();
+    resolve::suggest(sources, &mut unresolved)
+}
+
+/// Judges one module: its bytes, and everything that can tell its kernel's symbols.
+///
+/// # Errors
+/// [`Failure`]: the file is no module, or of another kernel, or a source cannot be read.
+pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdict, Failure> {
+    let module = Module::parse(data)?;
+    let answer = if sources.is_empty() {
+        None
+    } else {
+        Some(sources.answer(&Wanted::new(Judge::wanted(&module)?))?)
+    };
+    let mut verdict = Judge { answer: answer.as_ref(), options }.judge(&module)?;
+    suggest([&mut verdict], sources)?;
+    Ok(verdict)
+}
+
+/// The names that the kernel will look for.
+struct Names<'data> {
+    klp: Vec<KlpSymbol>,
+    undefined: Vec<(&'data str, bool)>,
+}
+
+impl<'data> Names<'data> {
+    fn of(module: &Module<'data>) -> Self {
+        let mut names = Self { klp: Vec::new(), undefined: Vec::new() };
+        for symbol in module.symbols().skip(1) {
+            match symbol.section {
+                SymbolSection::Livepatch => names.klp.extend(symbol.name.to_str_lossy().parse()),
+                SymbolSection::Undefined => {
+                    let name = std::str::from_utf8(symbol.name);
+                    names.undefined.extend(name.map(|name| (name, symbol.is_weak())));
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+
+    /// A name, where the sources do not tell what vmlinux exports: a boot image without data symbols.
+    fn unexported_all(&self, answer: &Answer) -> Option<String> {
+        if answer.kernel().kallsyms_all != Some(false) {
+            return None;
+        }
+        let exports = |name| answer.export(name).is_some_and(|export| export.owner.is_vmlinux());
+        let none = !self.undefined.iter().any(|(name, _)| exports(name));
+        self.undefined.first().filter(|_| none).map(|(name, _)| (*name).to_owned())
+    }
+
+    /// What the kernel would not find, and what no ordinary relocation can bind.
+    fn unresolved(&self, backend: &dyn Backend, answer: &Answer) -> Vec<Refusal> {
+        let resolver = Resolver::new(answer);
+        let mut refusals: Vec<_> =
+            self.klp.iter().filter_map(|klp| klp_symbol(klp, &resolver)).collect();
+        // Whether an export is for this module is what loading it tells.
+        let unexported = self.undefined.iter().filter(|(name, _)| answer.export(name).is_none());
+        for &(name, weak) in unexported {
+            let query = Query { name, weak, loader: is_loaders(backend, name), annotation: None };
+            refusals.extend(undefined_symbol(&query, &resolver));
+        }
+        refusals
+    }
+
+    /// A symbol that is there, but nobody tells where.
+    fn unplaced(&self, backend: &dyn Backend, answer: &Answer) -> Option<String> {
+        let placed = |name: &str, object| {
+            let mut candidates = answer.candidates_in(name, object);
+            candidates.any(|candidate| candidate.address.is_some())
+        };
+        let klp = self.klp.iter().find_map(|klp| {
+            let name = klp.symbol.as_str();
+            let known = answer.candidates_in(name, &klp.owner).next().is_some();
+            (known && !placed(name, &klp.owner)).then(|| klp.to_string())
+        });
+        klp.or_else(|| {
+            let unplaced = self.undefined.iter().find(|(name, _)| {
+                let export = answer.export(name).filter(|_| !is_loaders(backend, name));
+                export.is_some_and(|export| !placed(name, &export.owner))
+            });
+            unplaced.map(|(name, _)| (*name).to_owned())
+        })
+    }
+}
+
+/// Whether the loader needs no export of this name.
+fn is_loaders(backend: &dyn Backend, name: &str) -> bool {
+    backend.loader_symbol(name.as_bytes()).is_some_and(|symbol| symbol.needs_no_export())
+}
+
+fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
+    let annotation =
+        Annotation { owner: klp.owner.clone(), gate: None, which: klp.position.into() };
+    let name = klp.symbol.as_str();
+    let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
+    let reason = resolve.resolve(&query).err()?;
+    Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
+}
+
+fn undefined_symbol(query: &Query<'_>, resolve: &dyn Resolve) -> Option<Refusal> {
+    match resolve.resolve(query) {
+        // The kernel leaves a weak one 0.
+        Ok(Resolution::Klp(_)) if query.weak => None,
+        Ok(Resolution::Klp(_)) => Some(Refusal::NotConverted { name: query.name.to_owned() }),
+        Ok(_) => None,
+        Err(_) if query.weak => None,
+        Err(reason) => {
+            Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
+        }
+    }
+}
