@@ -187,6 +187,7 @@ pub(crate) fn outside(needed: usize, available: usize) -> Fault {
 pub(crate) fn read_word(bytes: &[u8], endian: Endian) -> u64 {
     let append = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
     match (bytes, endian) {
+        (&[a, b], Endian::Little) => u64::from(u16::from_le_bytes([a, b])),
         (&[a, b, c, d], Endian::Little) => u64::from(u32::from_le_bytes([a, b, c, d])),
         (&[a, b, c, d, e, f, g, h], Endian::Little) => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         (&[a, b, c, d], Endian::Big) => u64::from(u32::from_be_bytes([a, b, c, d])),
@@ -207,6 +208,10 @@ fn write_word(bytes: &mut [u8], word: u64, endian: Endian) {
     }
     if let Ok(bytes) = <&mut [u8; 8]>::try_from(&mut *bytes) {
         *bytes = if endian == Endian::Little { low_first } else { [h, g, f, e, d, c, b, a] };
+        return;
+    }
+    if let Ok(bytes) = <&mut [u8; 2]>::try_from(&mut *bytes) {
+        *bytes = if endian == Endian::Little { [a, b] } else { [b, a] };
         return;
     }
     match endian {

@@ -1,4 +1,4 @@
-//! The short way for most relocations: S + A, or S + A − P, into a whole word.
+//! The short way for most relocations: S + A, as it is or less P or the TOC pointer, into whole words.
 //!
 //! What a row says is brought into a form that has no cases, because tables mix their types and a
 //! processor cannot foresee which comes next. Whatever is not as it should be takes the long way,
@@ -6,6 +6,7 @@
 
 use crate::apply::Facts;
 use crate::backend::Backend;
+use crate::linkage::Anchors;
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::row::{Calc, Check, Row};
@@ -16,8 +17,12 @@ pub(crate) struct Plain {
     row: &'static Row,
     /// All ones where P is subtracted.
     relative: u64,
+    /// The TOC pointer where that is subtracted.
+    base: u64,
     min: i64,
     max: i64,
+    bias: i64,
+    shift: u32,
     size: usize,
 }
 
@@ -26,25 +31,27 @@ impl Plain {
     /// [`apply::plan`](crate::apply::plan) does.
     ///
     /// With `whole`, values that would be cut off take the long way, so that somebody sees them.
-    pub(crate) fn of(row: &'static Row, whole: bool) -> Option<Self> {
-        let relative = match row.calc {
-            Calc::Absolute => 0,
-            Calc::Relative => u64::MAX,
+    pub(crate) fn of(row: &'static Row, anchors: Anchors, whole: bool) -> Option<Self> {
+        let (relative, base) = match row.calc {
+            Calc::Absolute => (0, 0),
+            Calc::Relative => (u64::MAX, 0),
+            Calc::TocRelative => (0, anchors.toc?),
             _ => return None,
         };
-        let simple = row.field.is_whole() && (row.align, row.bias, row.shift) == (1, 0, 0);
-        let size = row.field.size();
-        if !simple || (size != 4 && size != 8) {
+        if !row.field.is_whole() || row.align != 1 {
             return None;
         }
+        let size = row.field.size();
         let (min, max) = match row.check {
-            Check::Trusted if whole && size == 4 => {
+            Check::Trusted if whole && size == 4 && row.shift == 0 => {
                 let signed = row.calc == Calc::Relative;
                 (i32::MIN.into(), if signed { i32::MAX.into() } else { u32::MAX.into() })
             }
+            Check::Trusted if whole => return None,
             check => check.range().unwrap_or((i64::MIN, i64::MAX)),
         };
-        Some(Self { row, relative, min, max, size })
+        let (bias, shift) = (row.bias, u32::from(row.shift));
+        Some(Self { row, relative, base, min, max, bias, shift, size })
     }
 
     /// Writes the relocation if nothing stands against it; says whether it did.
@@ -60,7 +67,7 @@ impl Plain {
     ) -> bool {
         let place = target.address.wrapping_add(rela.offset);
         let sum = symbol.st_value.wrapping_add_signed(rela.addend);
-        let value = sum.wrapping_sub(place & self.relative).cast_signed();
+        let value = sum.wrapping_sub(place & self.relative).wrapping_sub(self.base).cast_signed();
         let late = facts.late && place & (backend.late_alignment() - 1) != 0;
         if value < self.min || value > self.max || late {
             return false;
@@ -70,7 +77,9 @@ impl Plain {
         let site = section.get_mut(offset..).and_then(|rest| rest.get_mut(..self.size));
         let Some(site) = site else { return false };
         let facts = Facts { symbol: symbol.name, external: symbol.is_external(), ..*facts };
-        backend.check_bytes(self.row, &facts, site).is_ok()
-            && self.row.field.store(site, value, backend.endian()).is_ok()
+        backend.check_bytes(self.row, &facts, site).is_ok() && {
+            let value = value.wrapping_add(self.bias).unbounded_shr(self.shift);
+            self.row.field.store(site, value, backend.endian()).is_ok()
+        }
     }
 }

@@ -107,7 +107,8 @@ pub(crate) fn relocate<B: Backend + ?Sized>(
     let anchors = linkage.anchors();
     let only_cut = watch.as_ref().is_some_and(|watch| watch.only_cut);
     let quick = turn == Turn::Apply && (watch.is_none() || only_cut);
-    let plain = rows.map(|row| row.filter(|_| quick).and_then(|row| Plain::of(row, only_cut)));
+    let plain =
+        rows.map(|row| row.filter(|_| quick).and_then(|row| Plain::of(row, anchors, only_cut)));
     for (entry, bytes) in table.entries.iter().enumerate() {
         let rela = Rela::read(bytes, backend.endian());
         if written(backend, &plain, table, rela, memory) {

@@ -9,8 +9,8 @@
 
 use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Symbol};
 use klp_arch::{
-    Applied, Backend, Direct, Extent, Facts, Features, Memory, Region, Rela, Stopped, Table, Turn,
-    backends,
+    Anchors, Applied, Backend, Extent, Facts, Features, Linkage, Memory, Region, Rela, Stopped,
+    Table, Turn, backends,
 };
 use proptest::prelude::*;
 
@@ -46,6 +46,20 @@ fn symbol() -> impl Strategy<Value = Symbol<'static>> {
     })
 }
 
+/// A module with a TOC and a GOT, and nothing that references go through.
+#[derive(Debug, Clone, Copy)]
+struct Anchored;
+
+impl Linkage for Anchored {
+    fn anchors(&self) -> Anchors {
+        Anchors { toc: Some(0xffff_ffff_c000_8000), got: Some(0xffff_ffff_c000_0000) }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Linkage> {
+        Box::new(*self)
+    }
+}
+
 /// Applies the table to a copy of the memory, by the short way or by the long one.
 fn apply(
     backend: &dyn Backend,
@@ -56,7 +70,7 @@ fn apply(
     let (mut memory, mut seen) = (memory.clone(), 0);
     let mut watch = |_: &Applied<'_>| seen += 1;
     let watch = watched.then_some(klp_arch::Watcher { only_cut: false, tell: &mut watch });
-    let end = backend.relocate(table, Turn::Apply, &mut Direct, &mut memory, watch);
+    let end = backend.relocate(table, Turn::Apply, &mut Anchored, &mut memory, watch);
     (memory, end.err(), seen)
 }
 

@@ -132,7 +132,12 @@ pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
         (".gnu.linkonce.this_module", progbits, alloc | write, 0, 0, vec![0; 64]),
         (".modinfo", progbits, alloc, 0, 0, b"name=many\0license=GPL\0".to_vec()),
     ];
-    for name in backend.required_sections() {
+    // What tracing needs, where a machine's loader looks for it.
+    let traced: &[&str] = match backend.name() {
+        "arm64" => &[".text.ftrace_trampoline", ".init.text.ftrace_trampoline"],
+        _ => &[],
+    };
+    for name in backend.required_sections().iter().chain(traced) {
         sections.push((name, nobits, alloc | exec, 0, 0, Vec::new()));
     }
     let symtab = sections.len() as u32 + 1;

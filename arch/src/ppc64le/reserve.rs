@@ -82,6 +82,7 @@ pub(super) fn reserve(
         area: None,
         r2: 0,
         slots: BTreeMap::new(),
+        last: None,
         used: 0,
         unknown: Vec::new(),
     })

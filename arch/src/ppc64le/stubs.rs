@@ -42,6 +42,8 @@ pub(super) struct Stubs {
     pub(super) r2: u64,
     /// The first slot that holds a target.
     pub(super) slots: BTreeMap<u64, u64>,
+    /// The target that was asked for last, and its slot.
+    pub(super) last: Option<(u64, u64)>,
     /// The next slot.
     pub(super) used: u64,
     pub(super) unknown: Vec<Range<u64>>,
@@ -85,7 +87,14 @@ impl Stubs {
         facts: &Facts<'_>,
         memory: &mut Memory,
     ) -> Result<u64, Fault> {
-        if let Some(&slot) = target.and_then(|target| self.slots.get(&target)) {
+        // Tables are sorted by symbol: the last target is asked for again and again.
+        if let Some((last, slot)) = self.last
+            && target == Some(last)
+        {
+            return Ok(self.at(slot));
+        }
+        if let Some((target, &slot)) = target.and_then(|t| Some((t, self.slots.get(&t)?))) {
+            self.last = Some((target, slot));
             return Ok(self.at(slot));
         }
         let slot = self.used;
