@@ -79,6 +79,31 @@ fn converts(rounds: usize, kernel: &Kernel, map: &Path) {
     table(&titles, vec![row.into_iter().chain(cells).collect()]);
 }
 
+/// The verdict on every module of a distribution: rules, symbols, and a load at each placement. The
+/// modules of the generated kernel are no modules that a kernel would load.
+fn checks(rounds: usize, kernel: &Kernel, map: &Path) {
+    let modules = kernel.modules();
+    let mut words: Vec<OsString> = vec!["check".into(), "--quiet".into(), "-s".into(), map.into()];
+    words.extend(modules.iter().map(OsString::from));
+    let (mut runs, mut base) = (Runs::default(), Runs::default());
+    let list = listed("plain.txt", kernel, &modules);
+    let [checked, read] = compare(
+        rounds,
+        PATIENCE,
+        [&mut || runs.add(run(PROGRAM, &words)), &mut || base.add(bare(READ, THREADS, &list))],
+    );
+    let row = vec![
+        format!("check of {} plain modules", modules.len()),
+        "2 s".into(),
+        ms(checked),
+        ms(median(runs.cpu)),
+        mb(runs.memory),
+        format!("{} ({})", ms(read), ratio(checked, read)),
+    ];
+    let titles = ["", "to reach", "time", "processor", "peak memory", "reading tables (ratio)"];
+    table(&titles, vec![row]);
+}
+
 /// A baseline's work in a process of its own, so that its processor time is known.
 fn bare(work: &str, threads: usize, list: &Path) -> measure::Run {
     let program = std::env::current_exe().unwrap();
@@ -305,6 +330,9 @@ fn main() {
     let map = folder().join("full.map");
     build((kernel.image.0, &kernel.image.1), &kernel.plain, &map);
     converts(rounds, &kernel, &map);
+    if Kernel::given().is_some() {
+        checks(rounds, &kernel, &map);
+    }
     builds(rounds, &kernel, &map);
     sizes(&map);
     lookups(rounds, &map);
