@@ -4,6 +4,7 @@
 //! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them.
 
 pub mod convert;
+pub mod generated;
 pub mod image;
 pub mod list;
 pub mod load;

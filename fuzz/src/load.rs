@@ -1,9 +1,12 @@
 //! Any module at any of several addresses: a refusal, or memory of which every byte lies in a region.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
+use klp_arch::Fault;
 use klp_convert::elf::Module;
 use klp_convert::klp::{KlpSymbol, ObjectName, backend};
-use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loaded, Loader, Lookup, Placement, Record};
+use klp_convert::load::{
+    Bind, ExportedSymbol, Kernel, LoadError, Loaded, Loader, Lookup, Placement, Record,
+};
 
 /// No region of a real module is that large; a refusal is due long before.
 const MEMORY_MAX: usize = 1 << 32;
@@ -46,8 +49,15 @@ impl Bind for Everything {
 /// # Panics
 /// When it does not hold.
 pub fn run(data: &[u8]) {
-    let Ok(module) = Module::parse(data) else { return };
-    let Ok(backend) = backend(&module) else { return };
+    check(data, false);
+}
+
+/// Checks the property, and with `sound` that what was reserved is enough; gives whether the module
+/// loads somewhere.
+pub(crate) fn check(data: &[u8], sound: bool) -> bool {
+    let Ok(module) = Module::parse(data) else { return false };
+    let Ok(backend) = backend(&module) else { return false };
+    let mut loads = false;
     let kernel = Kernel::newest(backend);
     let near = Placement {
         start: 0xffff_ffff_c000_0000,
@@ -66,14 +76,21 @@ pub fn run(data: &[u8]) {
             (Ok(mut loaded), Ok(watched)) => {
                 assert!(memory(&loaded) == memory(&watched), "watching changes what is written");
                 gates(&mut loaded, base);
+                loads = true;
             }
             (Err(refused), Err(again)) => {
                 assert_eq!(refused, again, "watching changes why it is refused");
                 assert!(!refused.to_string().is_empty(), "refused without a word");
+                let full = |error: &LoadError| matches!(error.fault, Some(Fault::NoRoom { .. }));
+                assert!(
+                    !sound || !refused.0.iter().any(full),
+                    "too little was reserved: {refused}"
+                );
             }
             (one, other) => panic!("watching decides: {:?} and {:?}", one.err(), other.err()),
         }
     }
+    loads
 }
 
 /// The bytes of all regions.
