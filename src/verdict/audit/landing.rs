@@ -29,6 +29,9 @@ const TABLES: [&[u8]; 11] = [
     b".initcall",
 ];
 
+/// Where the trampolines of static calls are (`STATIC_CALL_TEXT` of `include/asm-generic/vmlinux.lds.h`).
+const STATIC_CALLS: &[u8] = b".static_call.text";
+
 /// `struct module`, which has the init and exit functions.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
@@ -121,5 +124,8 @@ fn taken(
         }
         _ => return None,
     };
-    code.then_some((section, symbol.st_value.checked_add_signed(addend)?))
+    // Trampolines of static calls: the addresses are for whoever patches the calls.
+    let patched_calls = module.section(section)?.name == STATIC_CALLS;
+    let start = symbol.st_value.checked_add_signed(addend)?;
+    (code && !patched_calls).then_some((section, start))
 }
