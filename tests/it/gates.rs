@@ -58,7 +58,7 @@ pub(crate) fn load<'m>(
     let backend = backend(machine);
     let kernel = Kernel::newest(backend);
     // In the middle, so that modules are near on both sides.
-    let area = backend.module_area();
+    let area = Placement::area(backend, &kernel);
     let start = area.start + (area.end - area.start) / 2 / kernel.page_size * kernel.page_size;
     let placement = Placement { start, page_size: kernel.page_size, ..Placement::default() };
     Loader { backend, kernel: &kernel, placement: &placement, record }.load(module, known)
@@ -155,7 +155,8 @@ fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_writ
     let stale = RefCell::new(Vec::new());
     each(|context, machine, module, answer| {
         let known = Known::new(answer);
-        let area = backend(machine).module_area();
+        let backend = backend(machine);
+        let area = Placement::area(backend, &Kernel::newest(backend));
         let elsewhere = Known::new(answer).modules_in(area.start + 0x20_0000..area.end);
         let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         for gate in loaded.gates() {
@@ -186,11 +187,7 @@ fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched
         let backend = backend(&machine);
         let mut kernel = Kernel::newest(backend);
         kernel.livepatching.clears = false;
-        let placement = Placement {
-            start: backend.module_area().start,
-            page_size: kernel.page_size,
-            ..Placement::default()
-        };
+        let placement = Placement::usual(backend, &kernel);
         let loader =
             Loader { backend, kernel: &kernel, placement: &placement, record: Record::Nothing };
         let mut loaded = loader.load(&module, &known).unwrap();
