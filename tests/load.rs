@@ -158,11 +158,7 @@ fn load(
     // The version is the one that the module says it is for.
     let kernel = Kernel::of(backend, Target::default(), &module, Some(answer));
     let name = module.modinfo().find(|(key, _)| *key == b"name").expect("a module's name").1;
-    let placement = Placement {
-        start: backend.module_area().start,
-        page_size: kernel.page_size,
-        ..Placement::default()
-    };
+    let placement = Placement::usual(backend, &kernel);
     let loader =
         Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
     let start = Instant::now();

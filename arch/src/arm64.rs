@@ -212,11 +212,6 @@ impl Backend for Arm64 {
         }
     }
 
-    // The 128 MiB below the kernel, which branches reach.
-    fn module_area(&self) -> core::ops::Range<u64> {
-        0xffff_8000_7800_0000..0xffff_8000_8000_0000
-    }
-
     fn rows(&self) -> &'static [Row] {
         &ROWS
     }

@@ -322,10 +322,6 @@ pub trait Backend: Debug + Sync {
         false
     }
 
-    /// Where the kernel puts modules, as distributions configure it and without KASLR
-    /// (`execmem_arch_setup`, `module_alloc`).
-    fn module_area(&self) -> Range<u64>;
-
     /// Takes a relocation back when its gate object goes, as the loader does. Most loaders leave
     /// the bytes alone: `clear_relocate_add` is weak and empty.
     ///

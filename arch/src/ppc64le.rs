@@ -196,11 +196,6 @@ impl Backend for Ppc64le {
         BootImage { magic: None, payload: Payload::Whole, relative: 22 }
     }
 
-    // The start of what `vmalloc` has.
-    fn module_area(&self) -> core::ops::Range<u64> {
-        0xc008_0000_0000_0000..0xc008_0000_8000_0000
-    }
-
     fn rows(&self) -> &'static [Row] {
         &ROWS
     }

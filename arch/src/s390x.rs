@@ -182,11 +182,6 @@ impl Backend for S390x {
         }
     }
 
-    // The 2 GiB below the kernel.
-    fn module_area(&self) -> core::ops::Range<u64> {
-        0x3ff_6000_0000..0x3ff_e000_0000
-    }
-
     fn rows(&self) -> &'static [Row] {
         &ROWS
     }

@@ -101,11 +101,6 @@ impl Backend for X86_64 {
         }
     }
 
-    // `MODULES_VADDR`, `MODULES_END`.
-    fn module_area(&self) -> core::ops::Range<u64> {
-        0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000
-    }
-
     fn rows(&self) -> &'static [Row] {
         &ROWS
     }

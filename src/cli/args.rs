@@ -160,6 +160,9 @@ pub(super) struct Check {
     pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// An object that the livepatches patch (repeatable): what waits for others is never written
+    #[arg(long = "object", value_name = "NAME")]
+    pub(super) objects: Vec<ObjectName>,
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,

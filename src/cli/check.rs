@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::report::Reporter;
 use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
-use crate::klp::{Failure, Options};
+use crate::klp::{Failure, Options, Patched};
 use crate::symbols::{Sources, SymbolError, Wanted, read_module};
 use crate::verdict::{Conclusion, Judge, Tried, Verdict, suggest};
 
@@ -42,6 +42,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
         Err(error) => return reporter.symbols(&[error]),
     };
     let options = Options {
+        patched: Patched { objects: args.objects.iter().cloned().collect() },
         target: args.target.unwrap_or_default(),
         allow_stale_map: args.maps.allow_stale_map,
         ..Options::default()

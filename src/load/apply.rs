@@ -1,5 +1,6 @@
 //! Relocations at load: plain ones and those of vmlinux, in the order of sections
-//! (`apply_relocations`), and the way from one table to the machine.
+//! (`apply_relocations`), and the way from one table to the machine. Files with tables without addends
+//! (`SHT_REL`) are no [`Module`](crate::elf::Module)s.
 //!
 //! Invariant: the first error ends it, and what was written before stays. Sources:
 //! `kernel/module/main.c:apply_relocations`, `kernel/livepatch/core.c:klp_write_section_relocs`.
@@ -17,9 +18,6 @@ use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
 use crate::klp::{Site, Sites};
 
-/// `SHT_REL`.
-const SHT_REL: u32 = 9;
-
 /// A refusal that is about no relocation.
 pub(super) fn refuse(stage: Stage, temporary: &Temporary<'_>, fault: Fault) -> LoadError {
     let message = format!("{}: {fault}", temporary.name);
@@ -34,8 +32,6 @@ enum AtLoad {
     Klp(usize),
     /// A plain table for this target.
     Rela(usize),
-    /// A table without addends.
-    Rel,
     /// Nothing.
     PassedOver,
 }
@@ -48,12 +44,6 @@ impl Loaded<'_> {
                 AtLoad::PassedOver => {}
                 AtLoad::Rela(target) => {
                     self.relocate(index, target, Turn::Apply, Stage::Apply)?;
-                }
-                AtLoad::Rel => {
-                    let name = &self.temporary.name;
-                    let message = format!("module {name}: REL relocation unsupported");
-                    let kernel = KernelError { errno: Errno::ENOEXEC, message };
-                    return Err(LoadError::new(Stage::Apply, kernel).into());
                 }
                 AtLoad::Klp(target) => {
                     if self.gate(Stage::Apply, index)? == VMLINUX {
@@ -77,7 +67,6 @@ impl Loaded<'_> {
         }
         match table.sh_type {
             _ if table.has(SHF_RELA_LIVEPATCH) => AtLoad::Klp(target),
-            SHT_REL => AtLoad::Rel,
             SHT_RELA => AtLoad::Rela(target),
             _ => AtLoad::PassedOver,
         }

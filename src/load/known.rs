@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{Bind, ExportedSymbol, Lookup};
+use super::{Bind, ExportedSymbol, Kernel, Lookup, Placement};
 use crate::klp::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 
@@ -51,7 +51,8 @@ impl<'a> Known<'a> {
         Self {
             answer,
             shift: 0,
-            area: backend.map_or(0..0, klp_arch::Backend::module_area),
+            area: backend
+                .map_or(0..0, |backend| Placement::area(backend, &Kernel::newest(backend))),
             states: FxHashMap::default(),
             bases: FxHashMap::default(),
         }

@@ -11,6 +11,14 @@ use klp_arch::Backend;
 
 use super::{Kernel, Layout, RegionKind};
 
+/// Bytes that signed relative fields of 32 bits reach.
+const REACH: u64 = 2 << 30;
+
+/// Whether everything in an area is within reach of everything else in it.
+fn is_near(area: &Range<u64>) -> bool {
+    area.end.wrapping_sub(area.start) <= REACH
+}
+
 /// Base addresses of regions. What is not given follows the region before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placement {
@@ -46,11 +54,20 @@ impl Part {
 }
 
 impl Placement {
+    /// Where a kernel usually puts modules: the first area, and of a larger one the part that is
+    /// taken first, the lowest.
+    #[must_use]
+    pub fn area(backend: &dyn Backend, kernel: &Kernel) -> Range<u64> {
+        let area = backend.module_areas(&kernel.image, kernel.version).into_iter().next();
+        let area = area.unwrap_or(0..0);
+        let end = if is_near(&area) { area.end } else { area.start.saturating_add(REACH) };
+        area.start..end
+    }
+
     /// From the start of the area where a kernel usually puts modules.
     #[must_use]
     pub fn usual(backend: &dyn Backend, kernel: &Kernel) -> Self {
-        let area = backend.module_areas(&kernel.image, kernel.version).into_iter().next();
-        let start = area.map_or(0, |area| area.start);
+        let start = Self::area(backend, kernel).start;
         Self { start, page_size: kernel.page_size, ..Self::default() }
     }
 
@@ -102,13 +119,12 @@ impl Placement {
     /// between those: what loads at all of them loads wherever the kernel's allocator may put it.
     #[must_use]
     pub fn extremes(backend: &dyn Backend, kernel: &Kernel) -> Vec<Self> {
-        const REACH: u64 = 2 << 30;
         let placements = |area: Range<u64>| {
             let low = Self { start: area.start, page_size: kernel.page_size, ..Self::default() };
             let below = |part| Self { below: Some((part, area.end)), ..low.clone() };
             let mut found = vec![low.clone(), below(Part::All)];
             // In a larger area the allocator takes the lowest room for all regions.
-            if area.end.wrapping_sub(area.start) <= REACH {
+            if is_near(&area) {
                 found.extend([below(Part::Text), below(Part::Data)]);
             }
             found

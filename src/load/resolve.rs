@@ -28,7 +28,7 @@ impl Loaded<'_> {
     ) -> Result<(), LoadError> {
         let relas: Vec<Rela> = self.temporary.object.relas(index).collect();
         for (entry, rela) in relas.into_iter().enumerate() {
-            self.resolve_one(entry, rela, gate, known).map_err(|failure| {
+            self.resolve_one(stage, entry, rela, gate, known).map_err(|failure| {
                 let error = match failure {
                     Failure::Says(message) => refuse(stage, &message),
                     Failure::Unknown(message, why) => {
@@ -48,6 +48,7 @@ impl Loaded<'_> {
 
     fn resolve_one(
         &mut self,
+        stage: Stage,
         entry: usize,
         rela: Rela,
         gate: &[u8],
@@ -84,6 +85,10 @@ impl Loaded<'_> {
         let message = match scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp)) {
             Lookup::Found(address) => {
                 symbol.st_value = address;
+                // The copies of the table are made after relocations at load.
+                if stage == Stage::Gate {
+                    self.store_symbol(slot);
+                }
                 return Ok(());
             }
             Lookup::NotFound => not_found(),

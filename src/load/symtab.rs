@@ -6,6 +6,8 @@
 //! relocations are applied, so that values are final.
 //! Source: `kernel/module/kallsyms.c:layout_symtab`, `add_kallsyms`, `elf_type`.
 
+use std::ops::Range;
+
 use klp_arch::object::{
     SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, Symbol,
 };
@@ -214,9 +216,19 @@ impl Loaded<'_> {
         put(&mut self.memory, init, letters_at, &letters);
     }
 
+    /// Where the table of symbols that stays lies (`mod->core_kallsyms.symtab`): its addresses.
+    #[must_use]
+    pub fn symbol_table(&self) -> Range<u64> {
+        let tables = &self.layout.symbols;
+        let [symbols_at, ..] = tables.core_at;
+        let core = self.memory.regions.get(self.index_of(tables.core));
+        let start = core.map_or(0, |core| core.base.wrapping_add(symbols_at));
+        start..start.wrapping_add(size(tables.kept.len() * ENTRY))
+    }
+
     /// Writes a symbol's value to the table that stays: what a late relocation has resolved
     /// (`klp_resolve_symbols`). A symbol that does not stay is left alone.
-    pub fn store_symbol(&mut self, index: usize) {
+    pub(super) fn store_symbol(&mut self, index: usize) {
         let tables = &self.layout.symbols;
         let value = self.temporary.object.symbols.get(index).map(|symbol| symbol.st_value);
         let Some((slot, value)) = tables.kept.binary_search(&index).ok().zip(value) else { return };
@@ -229,11 +241,8 @@ impl Loaded<'_> {
 
     /// Where a symbol's value is, in the table that stays and in the whole one: addresses.
     pub(super) fn symbol_values(&self, index: usize) -> impl Iterator<Item = u64> {
-        let tables = &self.layout.symbols;
-        let [symbols_at, ..] = tables.core_at;
-        let core = self.memory.regions.get(self.index_of(tables.core));
-        let slot = tables.kept.binary_search(&index).ok();
-        let kept = core.zip(slot).map(|(core, slot)| (core.base.wrapping_add(symbols_at), slot));
+        let slot = self.layout.symbols.kept.binary_search(&index).ok();
+        let kept = slot.map(|slot| (self.symbol_table().start, slot));
         let whole = self.temporary.object.sections.get(self.temporary.symtab);
         let whole = whole.and_then(|section| Some((section.extent?.address, index)));
         // `st_value` starts 8 bytes into the entry.

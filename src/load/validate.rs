@@ -30,12 +30,12 @@ pub(super) fn validate(
     backend: &dyn Backend,
     kernel: &Kernel,
 ) -> Result<(), LoadError> {
-    header(module, backend)?;
+    header(module, backend, kernel)?;
     this_module(module, kernel)?;
     versions(module)
 }
 
-fn header(module: &Module<'_>, backend: &dyn Backend) -> Result<(), LoadError> {
+fn header(module: &Module<'_>, backend: &dyn Backend, kernel: &Kernel) -> Result<(), LoadError> {
     let machine = module.machine();
     if !backend.machines().contains(&machine) || backend.endian() != module.endian() {
         return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
@@ -49,6 +49,12 @@ fn header(module: &Module<'_>, backend: &dyn Backend) -> Result<(), LoadError> {
             (Some(&[a, b]), Endian::Big) => u16::from_be_bytes([a, b]),
             _ => 0,
         };
+        // The number stands in section 0 then, whose size must be 0; this is looked at first since
+        // Linux 6.13.
+        if kernel.one_modinfo {
+            let what = "section 0 type(0)!=SH_NULL or non-zero len or addr";
+            return Err(refuse(format!("ELF Spec violation: {what}")));
+        }
         let (name, compared) = ("Invalid ELF section name index", "e_shstrndx");
         return Err(refuse(format!("{name}: {index} || {compared} ({index}) >= e_shnum (0)")));
     }

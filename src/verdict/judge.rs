@@ -1,13 +1,15 @@
 //! Modules held against one kernel.
 
+use std::collections::BTreeSet;
+
 use bstr::ByteSlice;
 use klp_arch::Backend;
 
 use super::problem::Trouble;
 use super::trial::Trial;
 use super::{Objection, Tried, Verdict, audit, same};
-use crate::elf::{Module, SymbolSection};
-use crate::klp::{self, Failure, KlpSymbol, Options, Refusal, rules};
+use crate::elf::{Module, SectionFlags, SymbolSection};
+use crate::klp::{self, Failure, KlpSection, KlpSymbol, Options, Patched, Refusal, Sites, rules};
 use crate::load::{Kernel, Known};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
@@ -59,6 +61,7 @@ impl Judge<'_> {
         let backend = klp::backend(module)?;
         let broken = rules::check(module, backend, self.options.target);
         let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
+        refusals.extend(unopened(module, backend, &Patched::by(module, &self.options.patched)));
         let mut verdict = Verdict::default();
         if let Some(answer) = self.answer {
             match klp::same_kernel(module, backend, answer, self.options) {
@@ -87,6 +90,24 @@ impl Judge<'_> {
         verdict.warnings = audit::audit(module, backend, self.answer);
         Ok(verdict)
     }
+}
+
+/// Gates that the kernel never opens for this livepatch, each at its first relocation.
+fn unopened(module: &Module<'_>, backend: &'static dyn Backend, patched: &Patched) -> Vec<Refusal> {
+    let sites = Sites::new(module, backend);
+    let mut gates = BTreeSet::new();
+    let tables = module.relocation_sections();
+    let klp = tables.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH));
+    let refusals = klp.filter_map(|table| {
+        let KlpSection { gate, .. } = table.name.to_str_lossy().parse().ok()?;
+        let first = module.relocations(table.index).next()?;
+        if patched.opens(&gate) || !gates.insert(gate.clone()) {
+            return None;
+        }
+        let site = Box::new(sites.describe(table.index, 0, first));
+        Some(Refusal::GateNotPatched { site, gate })
+    });
+    refusals.collect()
 }
 
 /// Gives what was found the kernel's words, and drops what was met for the second time.

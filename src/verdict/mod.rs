@@ -119,7 +119,7 @@ impl Verdict {
 fn conclusion(refusal: &Refusal) -> Conclusion {
     match refusal {
         Refusal::Rule(Violation { consequence: Consequence::Refused, .. }) => Conclusion::Refused,
-        Refusal::Rule(_) => Conclusion::LoadsWrong,
+        Refusal::Rule(_) | Refusal::GateNotPatched { .. } => Conclusion::LoadsWrong,
         _ => Conclusion::Refused,
     }
 }

@@ -308,3 +308,22 @@ fn what_happens_rarely_is_a_warning() {
     let far = ["warning[KLP-W0813]", "a late plain store into read-only memory faults"];
     rare("arm64", "lp_module_symbols.ko", &far);
 }
+
+#[test]
+fn a_gate_that_the_livepatch_does_not_patch_is_wrong_without_sources_too() {
+    for machine in machines() {
+        let (bench, _) = converted(&machine, "lp_module_symbols.ko");
+        let output = bench.output();
+        let check = |objects: &[&str]| {
+            let words = ["check".into(), output.as_os_str().to_owned()];
+            run(words.into_iter().chain(objects.iter().map(Into::into)))
+        };
+        let waits = "waits for 'klp_target_a', which this livepatch does not patch";
+        let other = check(&["--object", "other"]);
+        other.refused(&["KLP-E0302", waits, "would load, and be wrong"]);
+        // Once, however many relocations wait.
+        assert_eq!(other.stderr.matches(waits).count(), 1, "{}", other.stderr);
+        check(&["--object", "other", "--object", "klp-target-a"]).done();
+        check(&[]).done();
+    }
+}

@@ -151,3 +151,98 @@ fn the_last_of_several_errors_is_what_insmod_sees() {
         assert!(count > 2 && refused.0.len() == 2, "{text}");
     }
 }
+
+/// Points the first klp section at another target, changed so; its gate then comes late.
+fn each_target(
+    target: &str,
+    change: impl Fn(Patched) -> Patched,
+    freed: bool,
+    claim: impl Fn(&Machine, Result<(), Refused>),
+) {
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let (section, _) = first_klp(&right);
+        let module = Module::parse(&right).unwrap();
+        let named = |s: &&klp_convert::elf::Section<'_>| s.name == target.as_bytes();
+        let index = module.sections().find(named).unwrap().index.get();
+        let wrong = Patched::new(right.clone()).section(&section, |s, e| s.sh_info.set(e, index));
+        claim(&machine, arrive(&machine, &right, &change(wrong).bytes, freed));
+    }
+}
+
+/// Claims that the kernel damages memory without noticing, and how.
+fn corrupts(arrived: Result<(), Refused>, says: &str) {
+    let refused = arrived.unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains(says) && text.ends_with(" [corrupted]"), "{text}");
+    assert_eq!(refused.errno(), None);
+    assert_eq!(refused.0[0].consequence, Consequence::Corrupted);
+}
+
+#[test]
+fn a_target_that_was_freed_after_init_is_written_all_the_same() {
+    let says = "its target '.init.text' has been freed after init, and the kernel writes there";
+    each_target(
+        ".init.text",
+        |patched| patched,
+        true,
+        |machine, arrived| {
+            if crate::gates::backend(machine).frees_init_sections() {
+                corrupts(arrived, says);
+            } else {
+                let freed = arrived.err().map(|refused| refused.to_string());
+                assert!(!freed.unwrap_or_default().contains("freed after init"));
+            }
+        },
+    );
+    // Before init is over nothing has been freed.
+    each_target(
+        ".init.text",
+        |patched| patched,
+        false,
+        |_, arrived| {
+            let text = arrived.err().map(|refused| refused.to_string()).unwrap_or_default();
+            assert!(!text.contains("its target"), "{text}");
+        },
+    );
+}
+
+#[test]
+fn a_target_that_is_the_percpu_template_or_not_loaded_is_memory_that_was_freed() {
+    let percpu = |patched: Patched| patched.rename_section(".exit.data", ".data..percpu");
+    each_target(".exit.data", percpu, true, |_, arrived| {
+        corrupts(arrived, "its target '.data..percpu' has been copied to every processor");
+    });
+    each_target(
+        ".comment",
+        |patched| patched,
+        true,
+        |_, arrived| {
+            corrupts(arrived, "its target '.comment' is not loaded");
+        },
+    );
+}
+
+#[test]
+fn gates_that_no_module_answers_to_are_told_as_never_applied() {
+    let long = "m".repeat(56);
+    let cut = format!("the kernel cuts its gate to 55 bytes, '{}'", &long[1..]);
+    let cases = [(&*long, &*cut), ("klp-target-a", "no module is called 'klp-target-a'")];
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let (section, _) = first_klp(&right);
+        let answer = answer(&machine, &Module::parse(&right).unwrap());
+        let known = Known::new(&answer);
+        for (gate, why) in cases {
+            let name = format!(".klp.rela.{gate}..text");
+            let wrong = Patched::new(right.clone()).rename_section(&section, &name).bytes;
+            let module = Module::parse(&wrong).unwrap();
+            let loaded = load(&machine, &module, &known, Record::Nothing).unwrap();
+            let ignored = loaded.ignored();
+            assert_eq!(ignored.len(), 1, "{ignored:?}");
+            let text = ignored[0].to_string();
+            assert!(text.contains(&format!("'{name}' is never applied: {why}")), "{text}");
+            assert_eq!(ignored[0].consequence, Consequence::Ignored);
+        }
+    }
+}

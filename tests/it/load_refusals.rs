@@ -1,0 +1,179 @@
+//! What a loader refuses before it looks at relocations, each in the kernel's words.
+
+use klp_arch::Backend;
+use klp_convert::elf::Module;
+use klp_convert::load::{Kernel, Known, Loader, Placement, Record, Refused};
+use object::elf::{SectionFlags, SectionType};
+
+use crate::gates::{answer, backend, converted};
+use crate::machine::{Machine, machines};
+use crate::patch::Patched;
+
+const NAME: &str = "lp_module_symbols.ko";
+const THIS_MODULE: &str = ".gnu.linkonce.this_module";
+
+/// Loads a livepatch that was made wrong, with the addresses of the right one.
+fn load(
+    machine: &Machine,
+    wrong: &[u8],
+    backend: &'static dyn Backend,
+    kernel: &Kernel,
+) -> Result<(), Refused> {
+    let right = converted(machine, NAME);
+    let answer = answer(machine, &Module::parse(&right).unwrap());
+    let module = Module::parse(wrong).unwrap();
+    let placement = Placement::usual(backend, kernel);
+    let loader = Loader { backend, kernel, placement: &placement, record: Record::Nothing };
+    loader.load(&module, &Known::new(&answer)).map(|_| ())
+}
+
+/// Claims that the newest kernel of each machine refuses the changed livepatch, and says this.
+fn refused(change: impl Fn(Patched) -> Patched, says: &str) {
+    for machine in machines() {
+        let wrong = change(Patched::new(converted(&machine, NAME))).bytes;
+        let backend = backend(&machine);
+        let error = load(&machine, &wrong, backend, &Kernel::newest(backend)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{says} -ENOEXEC"), "{}", machine.name);
+    }
+}
+
+/// The livepatch as the kernel of this version sees it.
+fn at_version(machine: &Machine, wrong: &Patched, version: (u32, u32)) -> Result<(), Refused> {
+    let backend = backend(machine);
+    load(machine, &wrong.bytes, backend, &Kernel::of_version(backend, version))
+}
+
+fn flags(patched: Patched, section: &str, change: impl Fn(u64) -> u64) -> Patched {
+    patched.section(section, |s, e| s.sh_flags.set(e, SectionFlags(change(s.sh_flags.get(e).0))))
+}
+
+#[test]
+fn a_module_of_another_machine_or_abi_is_refused() {
+    let (all, mut abis) = (machines(), 0);
+    for (machine, other) in all.iter().zip(all.iter().cycle().skip(1)) {
+        let right = converted(machine, NAME);
+        let number = Module::parse(&right).unwrap().machine();
+        let newest = Kernel::newest(backend(other));
+        let error = load(machine, &right, backend(other), &newest).unwrap_err();
+        let says = format!("Invalid architecture in ELF header: {number} -ENOEXEC");
+        assert_eq!(error.to_string(), says);
+        let backend = backend(machine);
+        let wrong =
+            Patched::new(right).header(|h, e| h.e_flags.set(e, object::elf::FileFlags(1))).bytes;
+        if backend.check_header(1).is_err() {
+            abis += 1;
+            let error = load(machine, &wrong, backend, &Kernel::newest(backend)).unwrap_err();
+            let says = format!("Invalid module architecture in ELF header: {number} -ENOEXEC");
+            assert_eq!(error.to_string(), says);
+        }
+    }
+    assert!(abis > 0);
+}
+
+#[test]
+fn a_second_modinfo_is_refused_since_6_13() {
+    let change = |patched: Patched| patched.rename_section(".comment", ".modinfo");
+    refused(change, "Only one .modinfo section must exist.");
+    for machine in machines() {
+        let wrong = change(Patched::new(converted(&machine, NAME)));
+        assert!(at_version(&machine, &wrong, (6, 13)).is_err());
+        assert_eq!(at_version(&machine, &wrong, (6, 12)), Ok(()), "{}", machine.name);
+    }
+}
+
+#[test]
+fn there_must_be_one_struct_module_and_one_only() {
+    let one = "module lp_module_symbols: Exactly one .gnu.linkonce.this_module section must exist.";
+    refused(|patched| patched.rename_section(THIS_MODULE, ".gnu.linkonce.that_module"), one);
+    refused(|patched| patched.rename_section(".comment", THIS_MODULE), one);
+    let nameless = one.replace("lp_module_symbols", "(missing .modinfo section or name field)");
+    let change = |patched: Patched| {
+        patched.rename_section(".comment", THIS_MODULE).replace(b"\0name=", b"\0nama=")
+    };
+    refused(change, &nameless);
+}
+
+#[test]
+fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
+    let says = |what: &str| format!("module lp_module_symbols: .gnu.linkonce.this_module {what}");
+    refused(
+        |patched| patched.section(THIS_MODULE, |s, e| s.sh_type.set(e, SectionType(8))),
+        &says("section must have a size set"),
+    );
+    refused(
+        |patched| flags(patched, THIS_MODULE, |flags| flags & !2),
+        &says("must occupy memory during process execution"),
+    );
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let module = Module::parse(&right).unwrap();
+        let size = module.sections_named(THIS_MODULE.as_bytes()).next().unwrap().sh_size;
+        let backend = backend(&machine);
+        let kernel = |module_size| Kernel { module_size, ..Kernel::newest(backend) };
+        let error = load(&machine, &right, backend, &kernel(Some(size + 64))).unwrap_err();
+        let what = "section size must match the kernel's built struct module size at run time";
+        assert_eq!(error.to_string(), format!("{} -ENOEXEC", says(what)));
+        assert_eq!(load(&machine, &right, backend, &kernel(Some(size))), Ok(()));
+        assert_eq!(load(&machine, &right, backend, &kernel(None)), Ok(()));
+    }
+}
+
+#[test]
+fn extended_versions_come_with_names_and_as_many_of_them() {
+    let crcs = |patched: Patched| {
+        let patched = patched.rename_section(".comment", "__version_ext_crcs");
+        flags(patched, "__version_ext_crcs", |flags| flags | 2)
+    };
+    refused(crcs, "extended version crc+name presence does not match");
+    let names = |patched: Patched| {
+        let patched = crcs(patched).rename_section(".note.GNU-stack", "__version_ext_names");
+        flags(patched, "__version_ext_names", |flags| flags | 2)
+    };
+    refused(names, "more extended version crcs than names");
+}
+
+#[test]
+fn more_sections_than_the_header_can_count_are_refused() {
+    let machine = machines().remove(0);
+    let right = converted(&machine, NAME);
+    let count = Module::parse(&right).unwrap().sections().len();
+    let start = right.len();
+    let wrong = Patched::new(right.clone()).header(|h, e| {
+        let old = usize::try_from(h.e_shoff.get(e)).unwrap();
+        assert_eq!(usize::from(h.e_shnum.get(e)), count);
+        assert!(old + count * 64 <= start);
+    });
+    let mut at = 0;
+    let mut wrong = wrong.header(|h, e| {
+        at = usize::try_from(h.e_shoff.get(e)).unwrap();
+        h.e_shoff.set(e, start as u64);
+        h.e_shnum.set(e, 0);
+    });
+    let mut table = right[at..at + count * 64].to_vec();
+    table.resize(0xff00 * 64, 0);
+    // `sh_size` of section 0 has the number.
+    table[32..40].copy_from_slice(&0xff00_u64.to_le_bytes());
+    wrong.bytes.extend(table);
+    let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+    let says = "ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr -ENOEXEC";
+    assert_eq!(error.to_string(), says);
+    let error = at_version(&machine, &wrong, (6, 1)).unwrap_err().to_string();
+    assert!(error.starts_with("Invalid ELF section name index: "), "{error}");
+}
+
+#[test]
+fn what_is_writable_and_executable_is_refused_where_memory_is_protected() {
+    for machine in machines() {
+        let wrong = flags(Patched::new(converted(&machine, NAME)), ".text", |flags| flags | 1);
+        let module = Module::parse(&wrong.bytes).unwrap();
+        let index = module.sections().position(|s| s.name == b".text").unwrap();
+        let backend = backend(&machine);
+        let kernel = |strict_module_rwx| Kernel { strict_module_rwx, ..Kernel::newest(backend) };
+        let error = load(&machine, &wrong.bytes, backend, &kernel(true)).unwrap_err();
+        let says = format!(
+            "lp_module_symbols: section .text (index {index}) has invalid WRITE|EXEC flags -ENOEXEC"
+        );
+        assert_eq!(error.to_string(), says);
+        assert_eq!(load(&machine, &wrong.bytes, backend, &kernel(false)), Ok(()));
+    }
+}
