@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bstr::ByteSlice;
 use klp_arch::Backend;
+use rustc_hash::FxHashMap;
 
 use super::problem::Trouble;
 use super::trial::Trial;
@@ -110,15 +111,29 @@ fn unopened(module: &Module<'_>, backend: &'static dyn Backend, patched: &Patche
     refusals.collect()
 }
 
-/// Gives what was found the kernel's words, and drops what was met for the second time.
+/// Gives what was found the kernel's words, and drops what was met for the second time. A module may
+/// have many thousands of both, so that names are looked up.
 fn unite(verdict: &mut Verdict) {
     let Verdict { objections, problems, .. } = verdict;
+    let (mut by_name, mut others) = (FxHashMap::<String, Vec<usize>>::default(), Vec::new());
+    for (index, objection) in objections.iter().enumerate() {
+        match same::name(&objection.refusal) {
+            Some(name) => by_name.entry(name.to_owned()).or_default().push(index),
+            None => others.push(index),
+        }
+    }
     problems.retain(|problem| {
         let Trouble::Load(error) = &problem.trouble else { return true };
+        let message = error.kernel.as_ref().map_or("", |kernel| kernel.message.as_str());
+        let named: Vec<usize> =
+            same::words(message).filter_map(|word| by_name.get(word)).flatten().copied().collect();
         let mut known = false;
-        for objection in objections.iter_mut().filter(|o| same::is_same(&o.refusal, error)) {
-            objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
-            known = true;
+        for &index in if named.is_empty() { &others } else { &named } {
+            let Some(objection) = objections.get_mut(index) else { continue };
+            if !named.is_empty() || same::is_same(&objection.refusal, error) {
+                objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
+                known = true;
+            }
         }
         !known
     });

@@ -111,17 +111,15 @@ impl Problem {
         }
     }
 
-    /// Whether it is the same one, met elsewhere: values and addresses may differ.
-    pub(super) fn repeats(&self, other: &Self) -> bool {
-        match (&self.trouble, &other.trouble) {
-            (Trouble::Load(one), Trouble::Load(other)) => match (&one.site, &other.site) {
-                (Some(here), Some(there)) => here == there && one.consequence == other.consequence,
-                (None, None) => one.kernel == other.kernel && one.explanation == other.explanation,
-                _ => false,
+    /// What makes it the same one, met elsewhere: values and addresses may differ.
+    pub(super) fn identity(&self) -> String {
+        match &self.trouble {
+            Trouble::Load(error) => match &error.site {
+                Some(site) => format!("{} {site}", error.consequence),
+                None => format!("{:?} {:?}", error.kernel, error.explanation),
             },
-            (Trouble::Cut { site, .. }, Trouble::Cut { site: other, .. })
-            | (Trouble::Stale { site, .. }, Trouble::Stale { site: other, .. }) => site == other,
-            _ => false,
+            Trouble::Cut { site, .. } => format!("cut {site}"),
+            Trouble::Stale { site, .. } => format!("stale {site}"),
         }
     }
 }

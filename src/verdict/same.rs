@@ -6,12 +6,24 @@
 use crate::klp::{Refusal, Rule};
 use crate::load::{LoadError, Stage};
 
-/// Whether a refusal is what the kernel objects to.
+/// The symbol that a refusal is about, where the kernel's message has its name.
+pub(super) fn name(refusal: &Refusal) -> Option<&str> {
+    match refusal {
+        Refusal::Unresolved { reason, .. } => Some(reason.name()),
+        Refusal::NotConverted { name } => Some(name),
+        _ => None,
+    }
+}
+
+/// The words of a message, names of symbols among them: between quotes, spaces or parentheses.
+pub(super) fn words(message: &str) -> impl Iterator<Item = &str> {
+    message.split([' ', '\'', ',', '(', ')']).filter(|word| !word.is_empty())
+}
+
+/// Whether a refusal that is about no name is what the kernel objects to.
 pub(super) fn is_same(refusal: &Refusal, error: &LoadError) -> bool {
     let message = error.kernel.as_ref().map_or("", |kernel| kernel.message.as_str());
     match refusal {
-        Refusal::Unresolved { reason, .. } => names(message, reason.name()),
-        Refusal::NotConverted { name } => names(message, name),
         Refusal::Rule(violation) => {
             let at_site = error.site.as_ref().is_some_and(|site| {
                 violation
@@ -43,22 +55,13 @@ pub(super) fn is_same(refusal: &Refusal, error: &LoadError) -> bool {
     }
 }
 
-/// Whether a message is about a symbol of this name: quoted, or between spaces.
-fn names(message: &str, name: &str) -> bool {
-    message.match_indices(name).any(|(at, _)| {
-        let before = message.get(..at).and_then(|text| text.chars().next_back());
-        let after = message.get(at + name.len()..).and_then(|text| text.chars().next());
-        let ends = |c: Option<char>| c.is_none_or(|c| matches!(c, ' ' | '\'' | ',' | '(' | ')'));
-        !name.is_empty() && ends(before) && ends(after)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_message_names_a_whole_symbol_only() {
+        let names = |message, name| words(message).any(|word| word == name);
         assert!(names("m: Unknown symbol foo (err -2)", "foo"));
         assert!(names("livepatch: symbol 'foo' not found in symbol table", "foo"));
         assert!(!names("m: Unknown symbol foobar (err -2)", "foo"));

@@ -7,6 +7,7 @@
 
 use bstr::ByteSlice;
 use klp_arch::{Backend, Calc};
+use rustc_hash::FxHashSet;
 use scroll::Endian;
 
 use super::problem::{Occasion, Problem, Trouble};
@@ -51,6 +52,7 @@ impl Trial<'_, '_> {
             sites: Sites::new(self.module, self.backend),
             usual: true,
             problems: Vec::new(),
+            met: FxHashSet::default(),
         };
         let usual = Placement::usual(self.backend, self.kernel);
         let mut extremes = Placement::extremes(self.backend, self.kernel);
@@ -74,6 +76,8 @@ struct Met<'t, 'm> {
     /// Whether modules lie where the kernel usually puts them.
     usual: bool,
     problems: Vec<Problem>,
+    /// What makes each of them the one it is: a module may have many thousands.
+    met: FxHashSet<String>,
 }
 
 impl<'t, 'm> Met<'t, 'm> {
@@ -180,7 +184,7 @@ impl<'t, 'm> Met<'t, 'm> {
     }
 
     fn note(&mut self, problem: Problem) {
-        if !self.problems.iter().any(|other| other.repeats(&problem)) {
+        if self.met.insert(problem.identity()) {
             self.problems.push(problem);
         }
     }
