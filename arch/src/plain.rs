@@ -21,6 +21,8 @@ pub(crate) struct Plain {
     base: u64,
     min: i64,
     max: i64,
+    /// Low bits that must be zero.
+    low: u64,
     bias: i64,
     shift: u32,
     size: usize,
@@ -38,7 +40,7 @@ impl Plain {
             Calc::TocRelative => (0, anchors.toc?),
             _ => return None,
         };
-        if !row.field.is_whole() || row.align != 1 {
+        if !row.field.is_whole() {
             return None;
         }
         let size = row.field.size();
@@ -50,8 +52,8 @@ impl Plain {
             Check::Trusted if whole => return None,
             check => check.range().unwrap_or((i64::MIN, i64::MAX)),
         };
-        let (bias, shift) = (row.bias, u32::from(row.shift));
-        Some(Self { row, relative, base, min, max, bias, shift, size })
+        let (low, bias, shift) = (u64::from(row.align) - 1, row.bias, u32::from(row.shift));
+        Some(Self { row, relative, base, min, max, low, bias, shift, size })
     }
 
     /// Writes the relocation if nothing stands against it; says whether it did.
@@ -69,7 +71,8 @@ impl Plain {
         let sum = symbol.st_value.wrapping_add_signed(rela.addend);
         let value = sum.wrapping_sub(place & self.relative).wrapping_sub(self.base).cast_signed();
         let late = facts.late && place & (backend.late_alignment() - 1) != 0;
-        if value < self.min || value > self.max || late {
+        let misaligned = value.cast_unsigned() & self.low != 0;
+        if value < self.min || value > self.max || misaligned || late {
             return false;
         }
         let Ok(offset) = usize::try_from(rela.offset) else { return false };
