@@ -112,7 +112,7 @@ static ROWS: [Row; 36] = [
     u12(6, "R_390_GOT12", Calc::Slot),
     u32(7, "R_390_GOT32", Calc::Slot),
     u32(8, "R_390_PLT32", Calc::Plt).note(PLT32),
-    u16(13, "R_390_GOTOFF16", Calc::GotRelative),
+    u32(13, "R_390_GOTOFF32", Calc::GotRelative),
     s32(14, "R_390_GOTPC", Calc::GotDistance)
         .note("the kernel writes 32 bits, GNU ld takes the type as 64 bits"),
     u16(15, "R_390_GOT16", Calc::Slot),
@@ -127,7 +127,7 @@ static ROWS: [Row; 36] = [
     whole(24, "R_390_GOT64", Calc::Slot),
     whole(25, "R_390_PLT64", Calc::Plt),
     dbl32(26, "R_390_GOTENT", Calc::SlotRelative),
-    u32(27, "R_390_GOTOFF32", Calc::GotRelative),
+    u16(27, "R_390_GOTOFF16", Calc::GotRelative),
     whole(28, "R_390_GOTOFF64", Calc::GotRelative),
     u12(29, "R_390_GOTPLT12", Calc::Slot),
     u16(30, "R_390_GOTPLT16", Calc::Slot),

@@ -155,6 +155,19 @@ fn anchors(backend: &dyn Backend, text: &[u8], sites: usize) -> Anchors {
     Anchors { toc: read(0), got: read(1), slot: slot.cast_unsigned() }
 }
 
+/// The first row that the assembler knows under another number.
+fn misnumbered(sites: &[Site], numbers: &[u32]) -> Option<String> {
+    if numbers.len() < sites.len() {
+        return Some(format!("{} sites have {} relocations", sites.len(), numbers.len()));
+    }
+    // Types that do nothing may have several numbers.
+    let wrong = |(site, number): &(&Site, &u32)| {
+        site.row.calc != Calc::Nothing && site.row.number != **number
+    };
+    let (site, number) = sites.iter().zip(numbers).find(wrong)?;
+    Some(format!("{} is {number}, not {}", site.row.name, site.row.number))
+}
+
 /// Compares the linker's bytes with ours, and gives every difference.
 fn compare(
     machine: &Machine,
@@ -168,6 +181,9 @@ fn compare(
     for _ in 0..4 {
         let sites = sites(machine, backend, rows, combination, known);
         tools.assemble(&assembly(machine, &sites))?;
+        if let Some(wrong) = misnumbered(&sites, &tools.numbers()?) {
+            return Ok(vec![wrong]);
+        }
         let (text, complaint) = tools.link(combination.text, &symbols(&sites))?;
         let found = anchors(backend, &text, sites.len());
         if found == known {

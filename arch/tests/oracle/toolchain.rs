@@ -58,6 +58,24 @@ impl Toolchain {
         self.run("as", &["-o", "sites.o", "sites.s"])
     }
 
+    /// The relocation types of what was assembled last, in the order of the text.
+    pub(crate) fn numbers(&self) -> Result<Vec<u32>, Refusal> {
+        let program = format!("{}-readelf", self.prefix);
+        let output = Command::new(&program)
+            .args(["-rW", "sites.o"])
+            .current_dir(&self.directory)
+            .output()
+            .map_err(|_| Refusal::Missing(program))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let table = said.split("Relocation section '.rela.text'").nth(1).unwrap_or_default();
+        // Offset, and the symbol's index with the type in the low half.
+        let number = |line: &str| {
+            let info = line.split_ascii_whitespace().nth(1)?;
+            u32::from_str_radix(info.get(8..)?, 16).ok()
+        };
+        Ok(table.lines().skip(2).map_while(number).collect())
+    }
+
     /// Links what was assembled last at an address, and returns the text with what ld complained
     /// about.
     pub(crate) fn link(

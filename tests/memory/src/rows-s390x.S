@@ -56,8 +56,20 @@
 	field 4, R_390_32, rows_absolute32
 .endm
 
+	/* What must lie near GOT and PLT, which are at the start of the text. */
 	.section .text.rows, "ax", @progbits
 	rows 1
+	.balign 8
+	field 2, R_390_GOTOFF16, rows_text
+	field 2, R_390_GOTOFF16, rows_text + 16
+	field 4, R_390_GOTOFF32, rows_text
+	field 4, R_390_GOTOFF32, rows_text + 4
+	/* The kernel takes the distance as unsigned, and the PLT lies before the place. */
+	field 4, R_390_PLT32, _printk + 0x10000
+	field 4, R_390_PLT32, rows_text + 0x10000
+	.balign 2
+	field 2, R_390_PLT16DBL, _printk + 2
+	field 2, R_390_PLT16DBL, rows_text + 2
 	.section .data.rows, "aw", @progbits
 	rows 2
 	.section .rodata.rows, "a", @progbits
