@@ -49,6 +49,9 @@ bitflags::bitflags! {
         /// x86_64 before Linux 6.3, s390x before Linux 6.11: entries of `.altinstructions` are two
         /// bytes shorter.
         const SHORT_ALTERNATIVES = 1 << 13;
+        /// Modules stay for good (without `CONFIG_MODULE_UNLOAD`): what is called `.exit…` is init,
+        /// too.
+        const EXIT_IS_INIT = 1 << 14;
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use klp_arch::{Backend, Configuration, Witness};
+use klp_arch::{Backend, Configuration, Features, Witness};
 
 use super::{Imports, Livepatching, RegionKind};
 use crate::elf::Module;
@@ -63,8 +63,6 @@ pub struct Kernel {
     /// Whether `.static_call_sites` are read-only after init (since Linux 6.16). Only kernels with
     /// `CONFIG_HAVE_STATIC_CALL_INLINE` do so, and modules of others have no such section.
     pub static_call_sites_read_only: bool,
-    /// Whether what is called `.exit…` is init, too (without `CONFIG_MODULE_UNLOAD`).
-    pub exit_is_init: bool,
     /// Whether the tags of memory allocation profiling go to an area of their own
     /// (since Linux 6.13, with `CONFIG_MEM_ALLOC_PROFILING`, unless it is switched off for good at
     /// boot, which nothing tells).
@@ -109,7 +107,6 @@ impl Kernel {
             one_modinfo: since(6, 13),
             relocates_percpu: since(6, 15),
             static_call_sites_read_only: since(6, 16),
-            exit_is_init: false,
             codetags_apart: since(6, 13),
             kallsyms_all: true,
             imports: Imports::default(),
@@ -135,7 +132,7 @@ impl Kernel {
         if let Some(vermagic) = vermagic {
             let says = |word: &str| vermagic.split_ascii_whitespace().any(|said| said == word);
             kernel.smp = says("SMP");
-            kernel.exit_is_init = !says("mod_unload");
+            kernel.configuration.features.set(Features::EXIT_IS_INIT, !says("mod_unload"));
         }
         if let Some(answer) = answer {
             kernel.learn(backend, answer);
@@ -246,15 +243,17 @@ mod tests {
     #[test]
     fn vermagic_says_which_version_and_whether_there_are_processors_and_unloading() {
         for backend in klp_arch::backends() {
+            let stays =
+                |kernel: &Kernel| kernel.configuration.features.contains(Features::EXIT_IS_INIT);
             let kernel = of(backend.name(), "", &[]);
-            assert_eq!((kernel.version, kernel.smp, kernel.exit_is_init), ((7, 2), true, false));
+            assert_eq!((kernel.version, kernel.smp, stays(&kernel)), ((7, 2), true, false));
             let kernel = of(backend.name(), "", &[("vermagic=7.2.", "vermagic=6.1.")]);
             assert_eq!((kernel.version, kernel.layouts), ((6, 1), Layouts::Blocks));
             assert!(!kernel.livepatching.clears && !kernel.one_modinfo);
             let kernel = of(backend.name(), "", &[(" SMP ", " smp ")]);
-            assert_eq!((kernel.smp, kernel.exit_is_init), (false, false));
+            assert_eq!((kernel.smp, stays(&kernel)), (false, false));
             let kernel = of(backend.name(), "", &[(" mod_unload ", " modxunload ")]);
-            assert_eq!((kernel.smp, kernel.exit_is_init), (true, true));
+            assert_eq!((kernel.smp, stays(&kernel)), (true, true));
         }
     }
 

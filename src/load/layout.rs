@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
-use klp_arch::{Backend, Errno, KernelError, Object};
+use klp_arch::{Backend, Errno, Features, KernelError, Object};
 
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
@@ -259,7 +259,7 @@ pub(super) fn layout(
 
 /// Whether a section is freed after init (`module_init_layout_section`).
 fn is_init(name: &[u8], backend: &dyn Backend, kernel: &Kernel) -> bool {
-    kernel.exit_is_init && name.starts_with(b".exit")
+    kernel.configuration.features.contains(Features::EXIT_IS_INIT) && name.starts_with(b".exit")
         || backend.frees_init_sections() && name.starts_with(b".init")
 }
 

@@ -51,7 +51,11 @@ pub(super) fn reserve(
         let Some(patched) = patched(object, table) else { continue };
         let count = frob(object, table, patched, configuration.features);
         let section = object.sections.get(patched);
-        let is_init = section.is_some_and(|section| section.name.starts_with(b".init"));
+        // `module_init_layout_section`.
+        let exits = configuration.features.contains(Features::EXIT_IS_INIT);
+        let is_init = section.is_some_and(|section| {
+            section.name.starts_with(b".init") || exits && section.name.starts_with(b".exit")
+        });
         let total = if is_init { &mut init_plts } else { &mut core_plts };
         *total += count;
     }

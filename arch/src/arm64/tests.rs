@@ -247,3 +247,29 @@ proptest! {
         prop_assert_eq!(entries, before);
     }
 }
+
+#[test]
+fn branches_of_exit_code_have_their_room_where_the_code_goes() {
+    let section = |name, sh_flags| Section { name, sh_type: 1, sh_flags, ..Section::default() };
+    let call = Rela { offset: 0, symbol: 1, kind: 283, addend: 0 };
+    let sizes = |features| {
+        let mut object = Object::default();
+        object.sections.push(Section::default());
+        object.sections.push(section(b".exit.text", 6));
+        object.sections.push(Section {
+            sh_type: SHT_RELA,
+            sh_info: 1,
+            body: call.write(scroll::Endian::Little).to_vec().into(),
+            ..section(b".rela.exit.text", 0)
+        });
+        object.sections.extend([section(b".plt", 6), section(b".init.plt", 6)]);
+        object.sections.push(Section { sh_type: SHT_SYMTAB, ..section(b".symtab", 0) });
+        object.symbols = std::vec![Symbol::default(); 2];
+        let configuration = Configuration { features, ..Configuration::default() };
+        Arm64.reserve(&mut object, &configuration).unwrap();
+        [3, 4].map(|index: usize| object.sections[index].sh_size)
+    };
+    // Two entries where there is a branch, else the one that is always there.
+    assert_eq!(sizes(Features::empty()), [24, 12]);
+    assert_eq!(sizes(Features::EXIT_IS_INIT), [12, 24]);
+}

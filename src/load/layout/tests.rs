@@ -114,7 +114,8 @@ fn a_machine_that_frees_nothing_has_no_init_sections() {
 #[test]
 fn what_a_module_leaves_behind_is_init_where_modules_stay() {
     let (backend, _) = backends();
-    let kernel = Kernel { exit_is_init: true, ..Kernel::newest(backend) };
+    let mut kernel = Kernel::newest(backend);
+    kernel.configuration.features |= klp_arch::Features::EXIT_IS_INIT;
     let mut module = module(&[section(".exit.text", AX, 4, 4)]);
     let layout = layout(&mut module, backend, &kernel).unwrap();
     assert_eq!(layout.sections[3], Some((RegionKind::InitText, 0)));
