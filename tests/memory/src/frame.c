@@ -23,6 +23,11 @@ asm(".globl rows_absolute8; .set rows_absolute8, 0x12\n"
     ".globl rows_absolute32; .set rows_absolute32, 0x12345678\n"
     ".globl rows_absolute48; .set rows_absolute48, 0x123456789abc\n");
 
+#ifdef CONFIG_ARM64
+/* Out of a branch's reach from where modules lie, but not out of ADRP's. */
+asm(".globl rows_far; .set rows_far, 0xffff800050001230\n");
+#endif
+
 void rows_text(void);
 noinline void rows_text(void)
 {

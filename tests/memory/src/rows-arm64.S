@@ -82,8 +82,19 @@
 	.reloc	. - 4, R_AARCH64_MOVW_SABS_G2, rows_absolute48
 .endm
 
+/* PLT entries, some of which are asked for twice. */
+.macro branches
+.irp addend, 0, 0, 16, -16, 16, 0
+	.inst	0x94000000
+	.reloc	. - 4, R_AARCH64_CALL26, rows_far + \addend
+	.inst	0x14000000
+	.reloc	. - 4, R_AARCH64_JUMP26, rows_far + \addend
+.endr
+.endm
+
 	.section .text.rows, "ax", %progbits
 	rows 1
+	branches
 	.section .data.rows, "aw", %progbits
 	rows 2
 	.section .rodata.rows, "a", %progbits
@@ -94,4 +105,5 @@
 	rows 6
 	.section .init.text.rows, "ax", %progbits
 	rows 7
+	branches
 	.section .note.GNU-stack, "", %progbits
