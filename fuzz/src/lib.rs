@@ -1,7 +1,8 @@
 //! Fuzz targets and their properties.
 //!
 //! Each property is a plain function over bytes, in a module of its name. `cargo test` replays its
-//! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them.
+//! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them;
+//! [`generated`] has none, because any bytes make a module.
 
 pub mod convert;
 pub mod generated;
