@@ -7,6 +7,7 @@
  * KIND is the index in mod->mem, or "percpu" (of processor 0); BASE, SIZE and LENGTH are hexadecimal.
  * What is missing to SIZE is zero. POINT is "coming" (after relocation and ftrace_module_init, before
  * all other notifiers and init), "live" (after init) or what was written to the file as "POINT MODULE".
+ * Writing "forget" empties it.
  */
 #include <linux/init.h>
 #include <linux/module.h>
@@ -104,6 +105,12 @@ static ssize_t write(struct file *file, const char __user *from, size_t size, lo
 		return -EINVAL;
 	name = strim(line);
 	point = strsep(&name, " ");
+	if (!strcmp(point, "forget")) {
+		mutex_lock(&lock);
+		used = 0;
+		mutex_unlock(&lock);
+		return size;
+	}
 	if (!name)
 		return -EINVAL;
 	mutex_lock(&lock);
