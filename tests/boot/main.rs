@@ -22,6 +22,7 @@ mod guest;
 mod initramfs;
 mod kernel;
 mod memory;
+mod monitor;
 mod options;
 mod session;
 mod workshop;
