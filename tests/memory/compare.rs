@@ -40,12 +40,12 @@ impl Mask {
     }
 }
 
-/// Compares the regions that `wanted` tells, and for the others the fields of `fields` only.
+/// Compares the bytes that `wanted` tells, and of the others the fields of `fields` only.
 pub(crate) fn regions(
     loaded: &Loaded<'_>,
     snapshot: &Snapshot,
     mask: &Mask,
-    wanted: impl Fn(RegionKind) -> bool,
+    wanted: impl Fn(RegionKind, u64) -> bool,
     fields: &[Range<u64>],
     tally: &mut Tally,
     failures: &mut Vec<String>,
@@ -65,7 +65,7 @@ pub(crate) fn regions(
         let mut shown = 0;
         for ((address, ours), theirs) in (base..).zip(ours).zip(&theirs.bytes) {
             let in_field = || fields.iter().any(|field| field.contains(&address));
-            if mask.has(address) || !wanted(kind) && !in_field() {
+            if mask.has(address) || !wanted(kind, address) && !in_field() {
                 continue;
             }
             tally.compared += 1;

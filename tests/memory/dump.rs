@@ -39,7 +39,8 @@ pub(crate) struct Capture {
     pub(crate) late: BTreeMap<String, String>,
 }
 
-const KINDS: [RegionKind; 7] = [
+/// By the numbers that `src/klp_memory.c` gives them.
+const KINDS: [RegionKind; 9] = [
     RegionKind::Text,
     RegionKind::Data,
     RegionKind::Rodata,
@@ -47,6 +48,8 @@ const KINDS: [RegionKind; 7] = [
     RegionKind::InitText,
     RegionKind::InitData,
     RegionKind::InitRodata,
+    RegionKind::Core,
+    RegionKind::Init,
 ];
 
 impl Capture {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use klp_arch::{Backend, Witness};
-use klp_convert::klp::{KlpSymbol, ObjectName, Position};
+use klp_convert::elf::Module;
+use klp_convert::klp::{KlpSymbol, ObjectName, Position, Target};
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Lookup};
 
 use crate::dump::Capture;
@@ -52,9 +53,9 @@ impl<'a> Running<'a> {
         lines.iter().find(|line| line.object == "vmlinux").map(|line| line.address)
     }
 
-    /// The kernel as its symbols show it.
-    pub(crate) fn kernel(&self, backend: &dyn Backend) -> Kernel {
-        let mut kernel = Kernel::of_version(backend, (7, 2));
+    /// The kernel that a module was built for, as its symbols show it.
+    pub(crate) fn kernel(&self, backend: &dyn Backend, module: &Module<'_>) -> Kernel {
+        let mut kernel = Kernel::of(backend, Target::default(), module, None);
         let symbols = backend.kernel_symbols().iter();
         kernel.configuration.symbols =
             symbols.filter_map(|name| Some((*name, self.vmlinux(name)?))).collect();

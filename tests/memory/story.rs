@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use klp_arch::Backend;
+use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
 use klp_convert::klp::ObjectName;
@@ -67,7 +68,7 @@ pub(crate) fn compare(
         }
         let late = comings > 1 && capture.late.contains_key(name);
         let known = if late { Running::late(capture, name) } else { Running::first(capture) };
-        let kernel = known.kernel(backend);
+        let kernel = known.kernel(backend, &module);
         if snapshot.point == "coming" {
             let placement = placement(snapshot, &kernel);
             let loader = Loader {
@@ -96,8 +97,13 @@ pub(crate) fn compare(
         let coming = snapshot.point == "coming";
         let mask = Mask::of(loaded, if coming { Moment::Ftrace } else { Moment::Living }, tally);
         let fields = fields(loaded);
-        // What the module's own code and livepatching write is data.
-        let wanted = |kind| coming || kind != RegionKind::Data && kind != RegionKind::Percpu;
+        // What the module's own code and livepatching write is data, which is a block's end.
+        let written = first_written(&module, loaded);
+        let wanted = |kind, address| match kind {
+            RegionKind::Data | RegionKind::Percpu => coming,
+            RegionKind::Core => coming || address < written,
+            _ => true,
+        };
         let fields = if coming { &[][..] } else { &fields };
         regions(loaded, snapshot, &mask, wanted, fields, tally, failures);
     }
@@ -115,7 +121,7 @@ pub(crate) fn spoil(
     let coming = |s: &&Snapshot| s.module == name && s.point == "coming";
     let snapshot = capture.snapshots.iter().find(coming).unwrap();
     let known = Running::first(capture);
-    let kernel = known.kernel(backend);
+    let kernel = known.kernel(backend, &module);
     let placement = placement(snapshot, &kernel);
     let loader =
         Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
@@ -182,6 +188,21 @@ fn turn(
         _ => {}
     }
     Ok(())
+}
+
+/// Where that part of `core_layout` begins that stays writable.
+fn first_written(module: &Module<'_>, loaded: &Loaded<'_>) -> u64 {
+    let flags = SHF_ALLOC | SHF_WRITE;
+    let stays = |name: &[u8]| !matches!(name, b".data..ro_after_init" | b"__jump_table");
+    let writable: Vec<_> = module
+        .sections()
+        .filter(|section| section.sh_flags.bits() & flags == flags && stays(section.name))
+        .map(|section| section.name)
+        .collect();
+    let places = loaded.sections();
+    let written =
+        places.filter(|(name, kind, ..)| *kind == RegionKind::Core && writable.contains(name));
+    written.map(|(_, _, address, _)| address).min().unwrap_or(u64::MAX)
 }
 
 /// The places of all relocations.

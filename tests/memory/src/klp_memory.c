@@ -4,9 +4,10 @@
  *
  *   "region MODULE POINT KIND BASE SIZE LENGTH\n" and LENGTH bytes
  *
- * KIND is the index in mod->mem, or "percpu" (of processor 0); BASE, SIZE and LENGTH are hexadecimal.
- * What is missing to SIZE is zero. POINT is "coming" (after relocation and ftrace_module_init, before
- * all other notifiers and init), "live" (after init) or what was written to the file as "POINT MODULE".
+ * KIND is the index in mod->mem, before Linux 6.4 7 for core_layout and 8 for init_layout, or "percpu"
+ * (of processor 0); BASE, SIZE and LENGTH are hexadecimal. What is missing to SIZE is zero. POINT is
+ * "coming" (after relocation and ftrace_module_init, before all other notifiers and init), "live"
+ * (after init) or what was written to the file as "POINT MODULE". Writing "forget" empties the file.
  */
 #include <linux/init.h>
 #include <linux/module.h>
@@ -16,6 +17,7 @@
 #include <linux/proc_fs.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 
 #define ROOM (24UL << 20)
@@ -42,8 +44,13 @@ static void keep(const char *name, const char *point, const char *kind, const ch
 	used += length;
 }
 
-static void keep_module(struct module *mod, const char *point, bool init)
+static void keep_regions(struct module *mod, const char *point, bool init)
 {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	keep(mod->name, point, "7", mod->core_layout.base, mod->core_layout.size);
+	if (init && mod->init_layout.size)
+		keep(mod->name, point, "8", mod->init_layout.base, mod->init_layout.size);
+#else
 	char kind[8];
 	int i;
 
@@ -53,6 +60,12 @@ static void keep_module(struct module *mod, const char *point, bool init)
 		snprintf(kind, sizeof(kind), "%d", i);
 		keep(mod->name, point, kind, mod->mem[i].base, mod->mem[i].size);
 	}
+#endif
+}
+
+static void keep_module(struct module *mod, const char *point, bool init)
+{
+	keep_regions(mod, point, init);
 #ifdef CONFIG_SMP
 	if (mod->percpu_size) {
 		/* The address that relocations use is that of no processor. */
@@ -104,6 +117,12 @@ static ssize_t write(struct file *file, const char __user *from, size_t size, lo
 		return -EINVAL;
 	name = strim(line);
 	point = strsep(&name, " ");
+	if (!name && !strcmp(point, "forget")) {
+		mutex_lock(&lock);
+		used = 0;
+		mutex_unlock(&lock);
+		return size;
+	}
 	if (!name)
 		return -EINVAL;
 	mutex_lock(&lock);
