@@ -90,8 +90,10 @@ fn snapshots(mut rest: &[u8]) -> Vec<Snapshot> {
         let mut bytes = rest[end + 1..][..length].to_vec();
         bytes.resize(size, 0);
         rest = &rest[end + 1 + length..];
+        // A module that is refused may come twice: busybox tries two system calls.
+        let starts = |kind| kind == "0" || kind == "7";
         let last = snapshots.last();
-        if last.is_none_or(|last| last.module != module || last.point != point) || kind == "0" {
+        if last.is_none_or(|last| last.module != module || last.point != point) || starts(kind) {
             let (module, point) = (module.into(), point.into());
             snapshots.push(Snapshot { module, point, regions: Vec::new(), percpu: None });
         }
