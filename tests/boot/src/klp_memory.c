@@ -117,7 +117,7 @@ static ssize_t write(struct file *file, const char __user *from, size_t size, lo
 		return -EINVAL;
 	name = strim(line);
 	point = strsep(&name, " ");
-	if (!name && !strcmp(point, "forget")) {
+	if (!strcmp(point, "forget")) {
 		mutex_lock(&lock);
 		used = 0;
 		mutex_unlock(&lock);

@@ -1,0 +1,12 @@
+//! The cases, in the order in which they are run.
+
+mod values;
+
+use std::sync::Arc;
+
+use crate::case::Case;
+
+/// Every case.
+pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
+    values::all()
+}
