@@ -4,10 +4,11 @@
  *
  *   "region MODULE POINT KIND BASE SIZE LENGTH\n" and LENGTH bytes
  *
- * KIND is the index in mod->mem, or "percpu" (of processor 0); BASE, SIZE and LENGTH are hexadecimal.
- * What is missing to SIZE is zero. POINT is "coming" (after relocation and ftrace_module_init, before
- * all other notifiers and init), "live" (after init) or what was written to /proc/klp_memory as "POINT
- * MODULE". What is written to /proc/klp_carry is kept as it is.
+ * KIND is the index in mod->mem, before Linux 6.4 7 for core_layout and 8 for init_layout, or "percpu"
+ * (of processor 0); BASE, SIZE and LENGTH are hexadecimal. What is missing to SIZE is zero. POINT is
+ * "coming" (after relocation and ftrace_module_init, before all other notifiers and init), "live"
+ * (after init) or what was written to /proc/klp_memory as "POINT MODULE". What is written to
+ * /proc/klp_carry is kept as it is.
  *
  * /proc/klp_memory says where all of this is, to be fetched from outside of the machine, which is much
  * quicker than any console: the number of bytes, that of a chunk, and the physical address of each
@@ -25,6 +26,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 
 /* Physically contiguous, and small enough to be had. */
@@ -55,8 +57,13 @@ static void keep(const char *name, const char *point, const char *kind, const ch
 	used += length;
 }
 
-static void keep_module(struct module *mod, const char *point, bool init)
+static void keep_regions(struct module *mod, const char *point, bool init)
 {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	keep(mod->name, point, "7", mod->core_layout.base, mod->core_layout.size);
+	if (init && mod->init_layout.size)
+		keep(mod->name, point, "8", mod->init_layout.base, mod->init_layout.size);
+#else
 	char kind[8];
 	int i;
 
@@ -66,6 +73,12 @@ static void keep_module(struct module *mod, const char *point, bool init)
 		snprintf(kind, sizeof(kind), "%d", i);
 		keep(mod->name, point, kind, mod->mem[i].base, mod->mem[i].size);
 	}
+#endif
+}
+
+static void keep_module(struct module *mod, const char *point, bool init)
+{
+	keep_regions(mod, point, init);
 #ifdef CONFIG_SMP
 	if (mod->percpu_size) {
 		/* The address that relocations use is that of no processor. */
