@@ -1,5 +1,7 @@
 //! The cases, in the order in which they are run.
 
+mod memory;
+mod positions;
 mod values;
 
 use std::sync::Arc;
@@ -8,5 +10,5 @@ use crate::case::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
-    values::all()
+    [values::all(), memory::all(), positions::all()].into_iter().flatten().collect()
 }
