@@ -15,6 +15,7 @@
 )]
 
 mod boot;
+mod build;
 mod case;
 mod cases;
 mod failure;

@@ -1,9 +1,10 @@
 //! What the kernel counts when it looks a name up, against what our maps count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use klp_convert::symbols::{Answer, BootImage, Sources};
+use klp_convert::klp::ObjectName;
+use klp_convert::symbols::{Answer, BootImage, Candidate, Sources};
 
 use crate::case::Case;
 use crate::failure::{Failure, same};
@@ -65,35 +66,38 @@ impl Case for Modules {
     fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         for object in ["klp_target_b", "klp_target_a"] {
             session.insmod(object)?;
+            let owner = object.parse()?;
             let theirs = session.memory.symbols.names(object);
             // Mapping symbols are nobody's; maps leave them out.
             let theirs: BTreeSet<_> = theirs.filter(|name| !name.starts_with('$')).collect();
             let answer = session.workshop.sources().answer(&theirs.iter().copied().collect())?;
+            let loaded = session.loaded(object)?;
+            let sections: BTreeMap<_, _> =
+                loaded.sections().map(|(name, _, address, _)| (name.to_vec(), address)).collect();
             for name in theirs {
-                let ours = candidates(&answer, object, name, |c| c.live_position.is_some())?;
-                let addresses = session.memory.symbols.addresses(object, name);
-                same(&format!("how many {name} of {object}"), &addresses.len(), &ours.len())?;
+                let live = answer.candidates_in(name, &owner).filter(|c| c.live_position.is_some());
+                let address = |candidate: &Candidate| {
+                    let section = candidate.section.as_deref().unwrap_or_default();
+                    let start = sections.get(section.as_bytes()).copied();
+                    start.zip(candidate.address).map(|(start, offset)| start.wrapping_add(offset))
+                };
+                let ours: Vec<_> = live.map(address).collect();
+                let theirs = session.memory.symbols.addresses(object, name);
+                let theirs: Vec<_> = theirs.into_iter().map(Some).collect();
+                same(&format!("where {name} of {object} is"), &theirs, &ours)?;
             }
         }
         Ok(())
     }
 }
 
-/// Addresses of a name in an object, in the order of positions.
-fn candidates(
-    answer: &Answer,
-    object: &str,
-    name: &str,
-    wanted: impl Fn(&klp_convert::symbols::Candidate) -> bool,
-) -> Result<Vec<(Option<u8>, u64)>, Failure> {
-    let object = object.parse()?;
-    let candidates = answer.candidates_in(name, &object).filter(|candidate| wanted(candidate));
-    candidates
-        .map(|candidate| {
-            let address = candidate.address.ok_or_else(|| format!("{name} has no address"))?;
-            Ok((candidate.letter, address))
-        })
-        .collect()
+/// Letters and addresses of a name in vmlinux, in the order of positions.
+fn candidates(answer: &Answer, name: &str) -> Result<Vec<(Option<u8>, u64)>, Failure> {
+    let address = |candidate: &Candidate| {
+        let address = candidate.address.ok_or_else(|| format!("{name} has no address"))?;
+        Ok((candidate.letter, address))
+    };
+    answer.candidates_in(name, &ObjectName::vmlinux()).map(address).collect()
 }
 
 fn compare_vmlinux(session: &Session<'_>, sources: &Sources) -> Result<(), Failure> {
@@ -102,12 +106,12 @@ fn compare_vmlinux(session: &Session<'_>, sources: &Sources) -> Result<(), Failu
     let answer = sources.answer(&names.iter().copied().collect())?;
     // A kernel that lies at a random address has all of its symbols moved by one distance, but for
     // what is no address.
-    let start = candidates(&answer, "vmlinux", "_stext", |_| true)?;
+    let start = candidates(&answer, "_stext")?;
     let shift =
         session.address("vmlinux", "_stext")?.wrapping_sub(start.first().map_or(0, |s| s.1));
     let (mut homonyms, mut wrong) = (0, Vec::new());
     for name in &names {
-        let ours = candidates(&answer, "vmlinux", name, |_| true)?;
+        let ours = candidates(&answer, name)?;
         let moved = |&(letter, address): &(Option<u8>, u64)| match letter {
             Some(b'A' | b'a') => address,
             _ => address.wrapping_add(shift),
