@@ -46,9 +46,9 @@ pub(crate) fn trials(options: &Options) -> Vec<Trial> {
     let cases: Vec<Arc<dyn Case + Send>> =
         cases::all().into_iter().filter(|case| options.wants_case(&case.name())).collect();
     let mut boots = Vec::new();
-    for &release in &options.kernel {
+    for &release in options.kernels() {
         for machine in Machine::value_variants() {
-            if options.wants_machine(*machine) {
+            if options.wants_machine(*machine) && release.unfit(*machine).is_none() {
                 let (machine, cases, outcomes) = (*machine, cases.clone(), OnceLock::new());
                 boots.push(Arc::new(Boot { machine, release, cases, outcomes }));
             }

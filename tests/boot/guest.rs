@@ -10,10 +10,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-
 use crate::failure::Failure;
 use crate::kernel::TestKernel;
+use crate::monitor::Monitor;
 
 /// A guest that says nothing for so long has died. The machine may be busy with other things.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -31,6 +30,7 @@ pub(crate) struct Guest {
     child: Child,
     orders: ChildStdin,
     lines: Receiver<String>,
+    monitor: Monitor,
     number: u32,
     log: File,
     path: PathBuf,
@@ -43,11 +43,19 @@ impl Guest {
         let console = kernel.machine.console();
         let command_line = format!("console={console} quiet panic=-1 {}", kernel.arguments);
         let mut command = Command::new(qemu);
-        command.args(["-nographic", "-no-reboot", "-monitor", "none", "-serial", "stdio"]);
-        command.args(["-nodefaults", "-m"]).arg(kernel.memory.to_string()).args(arguments);
+        let socket = Monitor::socket()?;
+        command.args(["-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio"]);
+        command
+            .arg("-qmp")
+            .arg(socket.option())
+            .arg("-m")
+            .arg(kernel.memory.to_string())
+            .args(arguments);
         command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
         command.args(["-append", &command_line]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let (path, log) = (log.to_owned(), File::create(log)?);
+        command.stderr(log.try_clone()?);
         let mut child = command.spawn().map_err(|error| {
             format!("{qemu}: {error}; install it with .ci/packages (Debian: qemu-system)")
         })?;
@@ -64,8 +72,8 @@ impl Guest {
                 }
             }
         });
-        let (path, log) = (log.to_owned(), File::create(log)?);
-        let mut guest = Self { child, orders, lines, number: 0, log, path };
+        let monitor = socket.connect()?;
+        let mut guest = Self { child, orders, lines, monitor, number: 0, log, path };
         guest.answer(0).map_err(|failure| failure.during("boot"))?;
         Ok(guest)
     }
@@ -90,15 +98,28 @@ impl Guest {
         Err(format!("`{command}` ended with {status}: {}", output.trim_end()).into())
     }
 
-    /// The bytes that a command writes, whatever they are.
+    /// The bytes that a command writes, whatever they are; `src/klp_memory.c` carries them.
     pub(crate) fn bytes(&mut self, command: &str) -> Result<Vec<u8>, Failure> {
-        // Compressed: a serial line is slow.
-        let text = self.done(&format!("{command} | gzip -c | base64"))?;
-        let text: String = text.split_ascii_whitespace().collect();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text)?;
-        let mut plain = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*bytes), &mut plain)?;
-        Ok(plain)
+        self.done("echo forget >/proc/klp_memory")?;
+        self.done(&format!("{command} >/proc/klp_carry"))?;
+        self.kept()
+    }
+
+    /// What `src/klp_memory.c` has kept since it was asked before.
+    pub(crate) fn kept(&mut self) -> Result<Vec<u8>, Failure> {
+        let places = self.done("cat /proc/klp_memory")?;
+        let mut words = places.split_ascii_whitespace().map(|word| u64::from_str_radix(word, 16));
+        let mut word = || words.next().transpose();
+        let (Some(size), Some(chunk)) = (word()?, word()?) else {
+            return Err(format!("/proc/klp_memory says {places}").into());
+        };
+        let mut bytes = Vec::new();
+        while let Some(address) = word()? {
+            bytes.extend(self.monitor.physical(address, chunk)?);
+        }
+        bytes.truncate(usize::try_from(size)?);
+        self.done("echo forget >/proc/klp_memory")?;
+        Ok(bytes)
     }
 
     fn answer(&mut self, number: u32) -> Result<Reply, Failure> {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
 use klp_arch::Backend;
-use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux};
+use klp_convert::symbols::{BootImage, ModuleFile, Sources, Symvers, Vmlinux};
 
 use crate::failure::Failure;
 
@@ -83,6 +83,26 @@ pub(crate) enum Release {
     #[value(name = "7.2")]
     #[strum(serialize = "7.2")]
     Small72,
+    /// A small 6.1, built here
+    #[value(name = "6.1")]
+    #[strum(serialize = "6.1")]
+    Small61,
+    /// Debian's own, as shipped
+    #[strum(serialize = "debian")]
+    Debian,
+}
+
+impl Release {
+    /// Why there is no such kernel of a machine.
+    pub(crate) fn unfit(self, machine: Machine) -> Option<&'static str> {
+        match (self, machine) {
+            (Self::Small61, Machine::Arm64) => Some("Linux 6.1 has no livepatches on arm64"),
+            (Self::Debian, Machine::Ppc64le | Machine::S390x | Machine::Arm64) => {
+                Some("Debian builds its kernel with support for livepatches on amd64 only")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A kernel that can be booted and built for.
@@ -95,6 +115,8 @@ pub(crate) struct TestKernel {
     /// For `make -C`: external modules are built against it.
     pub(crate) build: PathBuf,
     pub(crate) image: PathBuf,
+    /// The ELF file, of a kernel that was built here; otherwise its boot image is all there is.
+    vmlinux: Option<PathBuf>,
     /// Memory of the guest in MiB.
     pub(crate) memory: u32,
     /// What is added to the kernel's command line.
@@ -102,17 +124,41 @@ pub(crate) struct TestKernel {
 }
 
 impl TestKernel {
-    /// Builds the kernel, or finds it built.
+    /// Builds the kernel, or fetches it, or finds it done.
     pub(crate) fn obtain(machine: Machine, release: Release) -> Result<Self, Failure> {
-        let (series, version) = match release {
-            Release::Small72 => ("7.2", (7, 2)),
-        };
+        match release {
+            Release::Small72 => Self::built(machine, release, "7.2", (7, 2)),
+            Release::Small61 => Self::built(machine, release, "6.1", (6, 1)),
+            Release::Debian => Self::distributed(machine, release),
+        }
+    }
+
+    fn built(
+        machine: Machine,
+        release: Release,
+        series: &str,
+        version: (u32, u32),
+    ) -> Result<Self, Failure> {
         let build = Path::new(REPOSITORY).join("tests/kernel/build");
         let build = said(Command::new(build).env("KERNEL", series).arg(machine.to_string()))?;
         let build = PathBuf::from(build);
-        let image = build.join(machine.image());
+        let (image, vmlinux) = (build.join(machine.image()), Some(build.join("vmlinux")));
         let memory = if machine == Machine::Ppc64le { 1024 } else { 512 };
-        Ok(Self { machine, release, version, build, image, memory, arguments: "nokaslr" })
+        let arguments = "nokaslr";
+        Ok(Self { machine, release, version, build, image, vmlinux, memory, arguments })
+    }
+
+    /// A kernel that lies where it likes.
+    fn distributed(machine: Machine, release: Release) -> Result<Self, Failure> {
+        let script = Path::new(REPOSITORY).join("tests/kernel/distribution");
+        let said = said(Command::new(script).arg(machine.to_string()))?;
+        let path = |key: &str| {
+            let path = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            path.map(PathBuf::from).ok_or_else(|| Failure(format!("no {key} in {said:?}")))
+        };
+        let (build, image) = (path("build")?, path("image")?);
+        let (version, vmlinux, memory, arguments) = ((6, 1), None, 1024, "");
+        Ok(Self { machine, release, version, build, image, vmlinux, memory, arguments })
     }
 
     /// `machine/release`, as reports and trials say.
@@ -123,7 +169,10 @@ impl TestKernel {
     /// The sources of symbols of a livepatch's author: the kernel, and the modules that are patched.
     pub(crate) fn sources(&self, targets: impl Iterator<Item = PathBuf>) -> Sources {
         let mut sources = Sources::new();
-        sources.push(Vmlinux::new(&self.build.join("vmlinux")));
+        match &self.vmlinux {
+            Some(vmlinux) => sources.push(Vmlinux::new(vmlinux)),
+            None => sources.push(BootImage::new(&self.image)),
+        }
         sources.push(Symvers::new(&self.build.join("Module.symvers")));
         targets.for_each(|target| sources.push(ModuleFile::new(&target)));
         sources

@@ -15,6 +15,7 @@
 )]
 
 mod boot;
+mod build;
 mod case;
 mod cases;
 mod failure;
@@ -22,6 +23,7 @@ mod guest;
 mod initramfs;
 mod kernel;
 mod memory;
+mod monitor;
 mod options;
 mod session;
 mod workshop;

@@ -1,6 +1,6 @@
 //! What to boot and what to look at.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::kernel::{Machine, Release};
 
@@ -15,6 +15,10 @@ pub(crate) struct Options {
     #[arg(long, value_enum, value_name = "KERNEL", default_value = "7.2")]
     pub(crate) kernel: Vec<Release>,
 
+    /// Every kernel that there is: the long run
+    #[arg(long)]
+    pub(crate) every_kernel: bool,
+
     /// Only cases with this in their name; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) case: Vec<String>,
@@ -26,6 +30,10 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn wants_machine(&self, machine: Machine) -> bool {
         self.machine.is_empty() || self.machine.contains(&machine)
+    }
+
+    pub(crate) fn kernels(&self) -> &[Release] {
+        if self.every_kernel { Release::value_variants() } else { &self.kernel }
     }
 
     pub(crate) fn wants_case(&self, name: &str) -> bool {

@@ -84,11 +84,10 @@ impl<'a> Session<'a> {
         }
         let module = self.workshop.module(file)?;
         let name = modinfo(module, "name").ok_or("a module without name")?;
-        let is_livepatch = modinfo(module, "livepatch").is_some();
-        if !is_livepatch {
+        let snapshots = self.snapshots()?;
+        if modinfo(module, "livepatch").is_none() {
             self.renew_symbols()?;
         }
-        let snapshots = self.snapshots()?;
         self.memory.came(module, &snapshots).map_err(|failure| failure.during(file))?;
         self.turn(&name, true)?;
         Ok(None)
@@ -225,9 +224,7 @@ impl<'a> Session<'a> {
 
     /// What has been kept of memory since this was called before.
     fn snapshots(&mut self) -> Result<Vec<dump::Snapshot>, Failure> {
-        let dump = self.guest.bytes("cat /proc/klp_memory")?;
-        self.guest.done("echo forget >/proc/klp_memory")?;
-        Ok(dump::snapshots(&dump))
+        Ok(dump::snapshots(&self.guest.kept()?))
     }
 }
 

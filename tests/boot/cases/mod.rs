@@ -1,8 +1,10 @@
 //! The cases, in the order in which they are run.
 
 mod keys;
+mod memory;
 mod modules;
 mod order;
+mod positions;
 mod slots;
 mod text;
 mod thousand;
@@ -27,6 +29,8 @@ const B: &str = "klp_target_b";
 /// Every case.
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     let all = [
+        positions::all(),
+        memory::all(),
         vmlinux::all(),
         modules::all(),
         written::all(),

@@ -58,13 +58,13 @@ pub(crate) fn count(relocations: &[Relocated], mask: &Mask, tally: &mut Tally) {
     }
 }
 
-/// Compares the regions that `wanted` tells, and of the others the fields of relocations only. Gives
+/// Compares the bytes that `wanted` tells, and of the others the fields of relocations only. Gives
 /// the differences.
 pub(crate) fn regions(
     loaded: &Loaded<'_>,
     snapshot: &Snapshot,
     mask: &Mask,
-    wanted: impl Fn(RegionKind) -> bool,
+    wanted: impl Fn(RegionKind, u64) -> bool,
     fields: &[Range<u64>],
     tally: &mut Tally,
 ) -> Vec<String> {
@@ -84,7 +84,7 @@ pub(crate) fn regions(
         let mut differences = 0;
         for ((address, ours), theirs) in (base..).zip(ours).zip(&theirs.bytes) {
             let in_field = || fields.iter().any(|field| field.contains(&address));
-            if mask.has(address) || !wanted(kind) && !in_field() {
+            if mask.has(address) || !wanted(kind, address) && !in_field() {
                 continue;
             }
             tally.compared += 1;

@@ -21,7 +21,8 @@ pub(crate) struct Snapshot {
     pub(crate) percpu: Option<u64>,
 }
 
-const KINDS: [RegionKind; 7] = [
+/// By the numbers that `src/klp_memory.c` gives them.
+const KINDS: [RegionKind; 9] = [
     RegionKind::Text,
     RegionKind::Data,
     RegionKind::Rodata,
@@ -29,6 +30,8 @@ const KINDS: [RegionKind; 7] = [
     RegionKind::InitText,
     RegionKind::InitData,
     RegionKind::InitRodata,
+    RegionKind::Core,
+    RegionKind::Init,
 ];
 
 /// The snapshots of a dump, in the order of time.
@@ -44,8 +47,10 @@ pub(crate) fn snapshots(mut rest: &[u8]) -> Vec<Snapshot> {
         let mut bytes = rest[end + 1..][..length].to_vec();
         bytes.resize(size, 0);
         rest = &rest[end + 1 + length..];
+        // A module that is refused may come twice: busybox tries two system calls.
+        let starts = |kind| kind == "0" || kind == "7";
         let last = snapshots.last();
-        if last.is_none_or(|last| last.module != module || last.point != point) || kind == "0" {
+        if last.is_none_or(|last| last.module != module || last.point != point) || starts(kind) {
             let (module, point) = (module.into(), point.into());
             snapshots.push(Snapshot { module, point, regions: Vec::new(), percpu: None });
         }

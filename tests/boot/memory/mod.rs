@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use klp_arch::Backend;
+use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
 use klp_convert::klp::ObjectName;
@@ -28,6 +29,7 @@ pub(crate) use tally::Tally;
 #[derive(Debug)]
 struct Present {
     name: String,
+    module: &'static Module<'static>,
     loaded: Loaded<'static>,
     /// A livepatch that is enabled: the kernel writes its relocations when modules come and go.
     enabled: bool,
@@ -89,7 +91,7 @@ impl Memory {
         let mut loaded = loader
             .load(module, &self.symbols)
             .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
-        let mut failures = compare(&loaded, coming, 0, &mut self.tally);
+        let mut failures = compare(module, &loaded, coming, 0, &mut self.tally);
         let before = loaded.relocations().len();
         let enabled = modinfo(module, "livepatch").is_some();
         for gate in loaded.gates() {
@@ -99,8 +101,8 @@ impl Memory {
             }
         }
         loaded.free_init();
-        failures.extend(compare(&loaded, live, before, &mut self.tally));
-        self.present.push(Present { name, loaded, enabled });
+        failures.extend(compare(module, &loaded, live, before, &mut self.tally));
+        self.present.push(Present { name, module, loaded, enabled });
         told(failures)
     }
 
@@ -116,7 +118,8 @@ impl Memory {
         let snapshot = snapshots.iter().find(|snapshot| snapshot.module == livepatch);
         let snapshot = snapshot.ok_or_else(|| format!("no memory of {livepatch}"))?;
         let present = self.present.iter_mut().find(|present| present.name == livepatch);
-        let loaded = &mut present.ok_or_else(|| format!("{livepatch} is not there"))?.loaded;
+        let present = present.ok_or_else(|| format!("{livepatch} is not there"))?;
+        let (module, loaded) = (present.module, &mut present.loaded);
         let before = loaded.relocations().len();
         let turned = if arrived {
             loaded.gate_arrives(&gate, &self.symbols)
@@ -124,7 +127,7 @@ impl Memory {
             loaded.gate_leaves(&gate)
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
-        told(compare(loaded, snapshot, before, &mut self.tally))
+        told(compare(module, loaded, snapshot, before, &mut self.tally))
     }
 
     /// Livepatches that are no longer enabled are not written any more.
@@ -154,15 +157,38 @@ fn placement(snapshot: &Snapshot, kernel: &Kernel) -> Placement {
 }
 
 /// Compares a snapshot; `new`: the relocations from this one on are counted.
-fn compare(loaded: &Loaded<'_>, snapshot: &Snapshot, new: usize, tally: &mut Tally) -> Vec<String> {
+fn compare(
+    module: &Module<'_>,
+    loaded: &Loaded<'_>,
+    snapshot: &Snapshot,
+    new: usize,
+    tally: &mut Tally,
+) -> Vec<String> {
     tally.snapshots += 1;
     let coming = snapshot.point == "coming";
     let mask = Mask::of(loaded, if coming { Moment::Ftrace } else { Moment::Living }, tally);
     compare::count(&loaded.relocations()[new..], &mask, tally);
-    // What the module's own code and livepatching write is data.
-    let wanted = |kind| coming || kind != RegionKind::Data && kind != RegionKind::Percpu;
+    // What the module's own code and livepatching write is data, which is a block's end.
+    let data = data_of_block(module, loaded);
+    let wanted = |kind, address| match kind {
+        RegionKind::Data | RegionKind::Percpu => coming,
+        RegionKind::Core => coming || address < data,
+        _ => true,
+    };
     let fields = if coming { Vec::new() } else { fields(loaded) };
     compare::regions(loaded, snapshot, &mask, wanted, &fields, tally)
+}
+
+/// Where in `core_layout` that begins which stays writable.
+fn data_of_block(module: &Module<'_>, loaded: &Loaded<'_>) -> u64 {
+    let flags = SHF_ALLOC | SHF_WRITE;
+    let protected = |name: &[u8]| matches!(name, b".data..ro_after_init" | b"__jump_table");
+    let writable = module.sections().filter(|section| section.sh_flags.bits() & flags == flags);
+    let writable = writable.map(|section| section.name).filter(|name| !protected(name));
+    let writable: Vec<_> = writable.collect();
+    let places = loaded.sections().filter(|(_, kind, ..)| *kind == RegionKind::Core);
+    let data = places.filter(|(name, ..)| writable.contains(name));
+    data.map(|(_, _, address, _)| address).min().unwrap_or(u64::MAX)
 }
 
 /// The places of all relocations.
