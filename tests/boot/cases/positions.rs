@@ -6,89 +6,67 @@ use std::sync::Arc;
 use klp_convert::klp::ObjectName;
 use klp_convert::symbols::{Answer, BootImage, Candidate, Sources};
 
+use super::{A, B, Story, fits};
 use crate::case::Case;
 use crate::failure::{Failure, same};
 use crate::session::Session;
 
 /// Every case of this kind.
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
-    vec![Arc::new(Vmlinux), Arc::new(Image), Arc::new(Modules)]
+    Story::cases(vec![
+        Story {
+            name: "positions/vmlinux",
+            shows: "each name of vmlinux in /proc/kallsyms is as often, in the order and at the \
+                    addresses of the author's map",
+            unfit: fits,
+            run: |session| compare_vmlinux(session, &session.workshop.sources()),
+        },
+        Story {
+            name: "positions/image",
+            shows: "the same, with a map made of the boot image alone",
+            unfit: fits,
+            run: image,
+        },
+        Story {
+            name: "positions/modules",
+            shows: "each name of a live module is where the map of its file counts it",
+            unfit: fits,
+            run: modules,
+        },
+    ])
 }
 
-/// The author's sources.
-struct Vmlinux;
-
-impl Case for Vmlinux {
-    fn name(&self) -> String {
-        "positions/vmlinux".into()
-    }
-
-    fn shows(&self) -> String {
-        "each name of vmlinux in /proc/kallsyms is as often, in the order and at the addresses of the author's map".into()
-    }
-
-    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
-        compare_vmlinux(session, &session.workshop.sources())
-    }
+fn image(session: &mut Session<'_>) -> Result<(), Failure> {
+    let mut sources = Sources::new();
+    sources.push(BootImage::new(&session.workshop.kernel.image));
+    compare_vmlinux(session, &sources)
 }
 
-/// The boot image alone.
-struct Image;
-
-impl Case for Image {
-    fn name(&self) -> String {
-        "positions/image".into()
-    }
-
-    fn shows(&self) -> String {
-        "the same, with a map made of the boot image alone".into()
-    }
-
-    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
-        let mut sources = Sources::new();
-        sources.push(BootImage::new(&session.workshop.kernel.image));
-        compare_vmlinux(session, &sources)
-    }
-}
-
-/// The modules that livepatches patch.
-struct Modules;
-
-impl Case for Modules {
-    fn name(&self) -> String {
-        "positions/modules".into()
-    }
-
-    fn shows(&self) -> String {
-        "the same of live modules".into()
-    }
-
-    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
-        for object in ["klp_target_b", "klp_target_a"] {
-            session.insmod(object)?;
-            let owner = object.parse()?;
-            let theirs = session.memory.symbols.names(object);
-            // Mapping symbols are nobody's; maps leave them out.
-            let theirs: BTreeSet<_> = theirs.filter(|name| !name.starts_with('$')).collect();
-            let answer = session.workshop.sources().answer(&theirs.iter().copied().collect())?;
-            let loaded = session.loaded(object)?;
-            let sections: BTreeMap<_, _> =
-                loaded.sections().map(|(name, _, address, _)| (name.to_vec(), address)).collect();
-            for name in theirs {
-                let live = answer.candidates_in(name, &owner).filter(|c| c.live_position.is_some());
-                let address = |candidate: &Candidate| {
-                    let section = candidate.section.as_deref().unwrap_or_default();
-                    let start = sections.get(section.as_bytes()).copied();
-                    start.zip(candidate.address).map(|(start, offset)| start.wrapping_add(offset))
-                };
-                let ours: Vec<_> = live.map(address).collect();
-                let theirs = session.memory.symbols.addresses(object, name);
-                let theirs: Vec<_> = theirs.into_iter().map(Some).collect();
-                same(&format!("where {name} of {object} is"), &theirs, &ours)?;
-            }
+fn modules(session: &mut Session<'_>) -> Result<(), Failure> {
+    for object in [B, A] {
+        session.insmod(object)?;
+        let owner = object.parse()?;
+        let theirs = session.memory.symbols.names(object);
+        // Mapping symbols are nobody's; maps leave them out.
+        let theirs: BTreeSet<_> = theirs.filter(|name| !name.starts_with('$')).collect();
+        let answer = session.workshop.sources().answer(&theirs.iter().copied().collect())?;
+        let loaded = session.loaded(object)?;
+        let sections: BTreeMap<_, _> =
+            loaded.sections().map(|(name, _, address, _)| (name.to_vec(), address)).collect();
+        for name in theirs {
+            let live = answer.candidates_in(name, &owner).filter(|c| c.live_position.is_some());
+            let address = |candidate: &Candidate| {
+                let section = candidate.section.as_deref().unwrap_or_default();
+                let start = sections.get(section.as_bytes()).copied();
+                start.zip(candidate.address).map(|(start, offset)| start.wrapping_add(offset))
+            };
+            let ours: Vec<_> = live.map(address).collect();
+            let theirs = session.memory.symbols.addresses(object, name);
+            let theirs: Vec<_> = theirs.into_iter().map(Some).collect();
+            same(&format!("where {name} of {object} is"), &theirs, &ours)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Letters and addresses of a name in vmlinux, in the order of positions.
