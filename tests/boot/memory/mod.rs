@@ -17,7 +17,7 @@ use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
 use klp_convert::klp::ObjectName;
-use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, RegionKind};
+use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, Refused, RegionKind};
 
 use crate::failure::Failure;
 use crate::mistake::Mistake;
@@ -137,6 +137,16 @@ impl Memory {
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
         told(compare(module, loaded, snapshot, before, &mut self.tally))
+    }
+
+    /// What the kernel says when it refuses a module because of livepatches that wait for it, as we
+    /// say: then there is no turning back.
+    pub(crate) fn refuses(&mut self, gate: &str) -> Result<Option<Refused>, Failure> {
+        let waiting = self.waiting(gate);
+        let gate: ObjectName = gate.parse()?;
+        let present = self.present.iter_mut().filter(|present| waiting.contains(&present.name));
+        let mut refused = present.map(|present| present.loaded.gate_arrives(&gate, &self.symbols));
+        Ok(refused.find_map(Result::err))
     }
 
     /// Livepatches that are no longer enabled are not written any more.
