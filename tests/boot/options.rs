@@ -1,5 +1,7 @@
 //! What to boot and what to look at.
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 
 use crate::kernel::{Machine, Release};
@@ -24,6 +26,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT")]
     pub(crate) case: Vec<String>,
 
+    /// Write what came of it to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
     /// Make a mistake, with which cases must fail
     #[arg(long, value_enum, value_name = "MISTAKE")]
     pub(crate) mistake: Option<Mistake>,
@@ -39,6 +45,15 @@ impl Options {
 
     pub(crate) fn kernels(&self) -> &[Release] {
         if self.every_kernel { Release::value_variants() } else { &self.kernel }
+    }
+
+    /// Whether nothing is left out of any kernel.
+    pub(crate) fn is_whole(&self) -> bool {
+        let test = &self.test;
+        self.machine.is_empty()
+            && self.case.is_empty()
+            && test.filter.is_none()
+            && test.skip.is_empty()
     }
 
     pub(crate) fn wants_case(&self, name: &str) -> bool {
