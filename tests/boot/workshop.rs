@@ -7,13 +7,11 @@ use std::{fs, io};
 use klp_convert::elf::Module;
 use klp_convert::klp::{self, Options};
 use klp_convert::symbols::Sources;
-use tempfile::TempDir;
 
+use crate::build;
 use crate::failure::Failure;
 use crate::kernel::{REPOSITORY, TestKernel};
-
-/// Where sources of modules are; their `Kbuild` files are read as one.
-const SOURCES: [&str; 2] = ["tests/fixtures/src", "tests/boot/src"];
+use crate::mistake::Mistake;
 
 /// A file in `/modules` of the guest.
 #[derive(Debug)]
@@ -27,27 +25,26 @@ pub(crate) struct GuestFile {
 #[derive(Debug)]
 pub(crate) struct Workshop {
     pub(crate) kernel: TestKernel,
+    pub(crate) mistake: Option<Mistake>,
     /// As kbuild left them.
     built: BTreeMap<String, Vec<u8>>,
     /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
     guest: BTreeMap<String, &'static [u8]>,
     /// Why livepatches were not converted.
     refused: BTreeMap<String, klp::Failure>,
-    directory: TempDir,
+    /// Where they are as kbuild left them.
+    directory: PathBuf,
 }
 
 impl Workshop {
     /// Builds all modules and converts the livepatches.
-    pub(crate) fn new(kernel: TestKernel) -> Result<Self, Failure> {
-        let directory = TempDir::new()?;
-        build(&kernel, directory.path())?;
+    pub(crate) fn new(kernel: TestKernel, mistake: Option<Mistake>) -> Result<Self, Failure> {
+        let directory = build::modules(&kernel)?;
         let (built, guest, refused) = Default::default();
-        let mut workshop = Self { kernel, built, guest, refused, directory };
-        for entry in fs::read_dir(workshop.directory.path())? {
+        let mut workshop = Self { kernel, mistake, built, guest, refused, directory };
+        for entry in fs::read_dir(&workshop.directory)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "ko") {
-                workshop.built.insert(stem(&path), fs::read(&path)?);
-            }
+            workshop.built.insert(stem(&path), fs::read(&path)?);
         }
         let sources = workshop.sources();
         let built = workshop.built.clone();
@@ -56,7 +53,11 @@ impl Workshop {
             match is_livepatch.then(|| klp::convert(&bytes, &sources, &Options::default())) {
                 None => workshop.put(GuestFile { name, bytes }),
                 Some(Ok(converted)) => {
-                    let bytes = converted.bytes.into_owned();
+                    let right = converted.bytes.into_owned();
+                    let bytes = match mistake {
+                        Some(mistake) => mistake.convert(right),
+                        None => right,
+                    };
                     workshop.put(GuestFile { name, bytes });
                 }
                 Some(Err(why)) => drop(workshop.refused.insert(name, why)),
@@ -114,38 +115,12 @@ impl Workshop {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(format!("{name}.ko"))
+        self.directory.join(format!("{name}.ko"))
     }
 }
 
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Copies the sources into a directory and lets kbuild make modules of them.
-fn build(kernel: &TestKernel, directory: &Path) -> Result<(), Failure> {
-    let mut kbuild = String::new();
-    for sources in SOURCES {
-        for entry in fs::read_dir(Path::new(REPOSITORY).join(sources))? {
-            let path = entry?.path();
-            if path.file_name().is_some_and(|name| name == "Kbuild") {
-                kbuild.push_str(&fs::read_to_string(&path)?);
-            } else {
-                fs::copy(&path, directory.join(path.file_name().unwrap_or_default()))?;
-            }
-        }
-    }
-    fs::write(directory.join("Kbuild"), kbuild)?;
-    let mut make = kernel.make(directory);
-    let output = make.output().map_err(|error| format!("{make:?}: {error}; install make"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    let lines: Vec<_> = said.lines().collect();
-    let end = lines[lines.len().saturating_sub(25)..].join("\n");
-    Err(format!("modules for {} do not build:\n{end}", kernel.name()).into())
 }
 
 /// The busybox of the kernel's machine; fetched once.

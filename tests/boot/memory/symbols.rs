@@ -56,6 +56,15 @@ impl Symbols {
         self.modules = Lines::of(modules);
     }
 
+    /// The names of an object.
+    pub(crate) fn names<'a>(&'a self, object: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_vmlinux = object == "vmlinux";
+        let lines = if of_vmlinux { &self.vmlinux } else { &self.modules };
+        let of_object = move |line: &Line| of_vmlinux || line.object.as_deref() == Some(object);
+        let names = lines.0.iter().filter(move |(_, lines)| lines.iter().any(of_object));
+        names.map(|(name, _)| name.as_str())
+    }
+
     /// The addresses of a name in an object, in the kernel's order.
     pub(crate) fn addresses(&self, object: &str, name: &str) -> Vec<u64> {
         if object == "vmlinux" {
