@@ -177,3 +177,13 @@ fn what_is_writable_and_executable_is_refused_where_memory_is_protected() {
         assert_eq!(load(&machine, &wrong.bytes, backend, &kernel(false)), Ok(()));
     }
 }
+
+#[test]
+fn more_memory_than_there_is_is_refused_by_the_allocator() {
+    for machine in machines() {
+        let wrong = Patched::new(converted(&machine, NAME));
+        let wrong = wrong.section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000));
+        let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+        assert_eq!(error.to_string(), "execmem: unable to allocate memory -ENOMEM");
+    }
+}
