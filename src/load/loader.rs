@@ -50,7 +50,7 @@ impl Loader<'_> {
         temporary.object.text_base = text.map_or(0, |(_, region)| region.base);
         linkage
             .settle(&mut temporary.object, &memory)
-            .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;
+            .map_err(|fault| apply::refuse(Stage::Reserve, fault))?;
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
         bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
@@ -71,7 +71,7 @@ impl Loader<'_> {
         let Loaded { linkage, temporary, memory, .. } = &mut loaded;
         linkage
             .finish(&temporary.object, memory)
-            .map_err(|fault| apply::refuse(Stage::Finish, temporary, fault))?;
+            .map_err(|fault| apply::refuse(Stage::Finish, fault))?;
         Ok(loaded)
     }
 }

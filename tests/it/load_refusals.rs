@@ -187,3 +187,14 @@ fn more_memory_than_there_is_is_refused_by_the_allocator() {
         assert_eq!(error.to_string(), "execmem: unable to allocate memory -ENOMEM");
     }
 }
+
+#[test]
+fn a_module_without_room_for_ftrace_is_refused_without_a_word() {
+    let machine = machines().into_iter().find(|machine| machine.name == "arm64").unwrap();
+    let name = ".text.ftrace_trampoline";
+    let wrong = Patched::new(converted(&machine, NAME)).rename_section(name, ".text.other");
+    let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+    let kernel = error.0[0].kernel.as_ref().unwrap();
+    assert_eq!((kernel.message.as_str(), kernel.errno.number()), ("", 8));
+    assert!(error.to_string().ends_with(&format!("the module has no section {name}")), "{error}");
+}
