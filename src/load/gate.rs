@@ -23,12 +23,15 @@ pub struct Livepatching {
     pub clears: bool,
     /// Whether the message about a symbol that is not marked says which relocation it is.
     pub says_where: bool,
+    /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
+    /// left of it: in Linux 7.2, and not in 6.1 (`_parse_integer_limit`).
+    pub saturates: bool,
 }
 
 impl Default for Livepatching {
     /// The newest known kernel.
     fn default() -> Self {
-        Self { clears: true, says_where: true }
+        Self { clears: true, says_where: true, saturates: true }
     }
 }
 

@@ -110,7 +110,11 @@ impl Kernel {
             codetags_apart: since(6, 13),
             kallsyms_all: true,
             imports: Imports::default(),
-            livepatching: Livepatching { clears: since(6, 3), says_where: since(6, 19) },
+            livepatching: Livepatching {
+                clears: since(6, 3),
+                says_where: since(6, 19),
+                saturates: since(7, 2),
+            },
             configuration: backend.configuration(version),
         }
     }

@@ -76,3 +76,4 @@ pub use loaded::{Loaded, Record, Relocated};
 pub use loader::Loader;
 pub use patched::Patched;
 pub use placement::{Part, Placement};
+pub(crate) use scan::looked_for;

@@ -327,3 +327,16 @@ fn a_gate_that_the_livepatch_does_not_patch_is_wrong_without_sources_too() {
         check(&[]).done();
     }
 }
+
+#[test]
+fn a_position_that_is_too_long_is_told_as_the_kernel_reads_it() {
+    let machine = machine("x86_64");
+    let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
+    let image = Image::read(&good.bytes);
+    let klp = image.symbols.iter().position(|s| s.section == SHN_LIVEPATCH).unwrap();
+    let (name, _) = image.symbols[klp].name.rsplit_once(',').unwrap();
+    let broken = good.rename(klp, &format!("{name},18446744073709551617"));
+    let ended = check(&machine, &bench.file("broken.ko", &broken.bytes));
+    let says = "the kernel says: livepatch: symbol position 18446744073709551615 for symbol '";
+    ended.refused(&["[symbol-name, refused]", says]);
+}
