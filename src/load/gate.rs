@@ -74,13 +74,23 @@ impl Loaded<'_> {
         })
     }
 
-    fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
-        if !self.temporary.livepatch {
-            let name = &self.temporary.name;
-            let message = format!("livepatch: module {name} is not marked as a livepatch module");
-            let kernel = KernelError { errno: Errno::EINVAL, message };
-            return Err(LoadError::new(Stage::Gate, kernel).into());
+    /// What the livepatch core says to the module's patch, before it looks at any object
+    /// (`klp_enable_patch`).
+    ///
+    /// # Errors
+    /// [`Refused`]: the module is not marked as a livepatch module.
+    pub fn enable(&self) -> Result<(), Refused> {
+        if self.temporary.livepatch {
+            return Ok(());
         }
+        let name = &self.temporary.name;
+        let message = format!("livepatch: module {name} is not marked as a livepatch module");
+        let kernel = KernelError { errno: Errno::EINVAL, message };
+        Err(LoadError::new(Stage::Gate, kernel).into())
+    }
+
+    fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
+        self.enable()?;
         for index in self.klp_sections().collect::<Vec<_>>() {
             if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
                 continue;

@@ -340,3 +340,17 @@ fn a_position_that_is_too_long_is_told_as_the_kernel_reads_it() {
     let says = "the kernel says: livepatch: symbol position 18446744073709551615 for symbol '";
     ended.refused(&["[symbol-name, refused]", says]);
 }
+
+#[test]
+fn a_livepatch_without_the_marker_is_refused_in_the_kernels_words_with_gates_and_without() {
+    for machine in machines() {
+        for name in ["lp_vmlinux_inferred", "lp_module_symbols"] {
+            let (bench, good) = converted(&machine, &format!("{name}.ko"));
+            let broken = good.replace(b"\0livepatch=", b"\0livepatcx=");
+            let ended = check(&machine, &bench.file("broken.ko", &broken.bytes));
+            let says = format!("livepatch: module {name} is not marked as a livepatch module");
+            ended.refused(&["[livepatch-marker, refused]", &says, "(-EINVAL, 22)"]);
+            assert_eq!(ended.stderr.matches("error[").count(), 1, "{}", ended.stderr);
+        }
+    }
+}
