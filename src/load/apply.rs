@@ -145,6 +145,9 @@ impl Loaded<'_> {
         let Stopped { entry, rela, inputs, fault } = *stopped;
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
+        // While it is loaded the kernel has no symbols of it yet.
+        let behind = inputs.p.wrapping_add(4);
+        let behind = if stage == Stage::Gate { self.symbolic(behind) } else { None };
         let at = At {
             module: &self.temporary.name,
             section: index,
@@ -152,6 +155,7 @@ impl Loaded<'_> {
             kind: rela.kind,
             symbol: symbol.map_or(b"", |symbol| symbol.name),
             place: inputs.p,
+            behind: behind.as_deref(),
             value: self.value(rela.kind, &inputs),
             inputs,
             features: self.kernel.configuration.features,

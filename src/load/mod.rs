@@ -61,6 +61,7 @@ mod patched;
 mod placement;
 mod resolve;
 mod scan;
+mod symbolic;
 mod symtab;
 mod unknowable;
 mod validate;
