@@ -354,3 +354,25 @@ fn a_livepatch_without_the_marker_is_refused_in_the_kernels_words_with_gates_and
         }
     }
 }
+
+#[test]
+fn what_the_kernel_does_depends_on_how_a_rule_is_broken() {
+    for machine in machines() {
+        let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
+        let (section, _) = klp(&good, "vmlinux");
+        let check = |patched: Patched| {
+            let module = bench.file("broken.ko", &patched.bytes);
+            check(&machine, &module)
+        };
+        let nameless = check(good.clone().rename_section(&section, ".klp.rela..text"));
+        nameless.refused(&["[section-name, refused]", "has an incorrectly formatted name"]);
+        let annotated = good.rename_section(".comment", ".klp.module_relocs.vmlinux");
+        check(annotated).refused(&["[annotation, ignored]", "would load, and be wrong"]);
+    }
+    let machine = machine("arm64");
+    let (bench, good) = converted(&machine, "lp_module_symbols.ko");
+    let (section, count) = klp(&good, "klp_target_a");
+    let odd = good.relocation(&section, count - 1, |r, e| r.r_offset.set(e, r.r_offset.get(e) + 2));
+    let ended = check(&machine, &bench.file("broken.ko", &odd.bytes));
+    ended.refused(&["a late write is skipped [place, ignored]", "would load, and be wrong"]);
+}
