@@ -48,6 +48,8 @@ pub struct Kernel {
     pub page_size: u64,
     /// `sizeof(struct module)`, where it is known; otherwise the module is believed.
     pub module_size: Option<u64>,
+    /// What modules must say of it (`vermagic`), where that is known; otherwise the module is believed.
+    pub vermagic: Option<String>,
     /// Whether a second `.modinfo` is refused: since Linux 6.13, whose checks of the file are
     /// `elf_validity_cache_*`.
     pub one_modinfo: bool,
@@ -101,6 +103,7 @@ impl Kernel {
             layouts: if since(6, 4) { Layouts::Regions } else { Layouts::Blocks },
             page_size: backend.page_size(),
             module_size: None,
+            vermagic: None,
             smp: true,
             strict_module_rwx: true,
             marks_all_ro_after_init: since(6, 16),

@@ -38,6 +38,7 @@ impl Loader<'_> {
         let mut temporary = Temporary::of(module);
         let imports = self.kernel.imports;
         bind::check_layout(module, &temporary, imports, known)?;
+        validate::vermagic(module, self.kernel)?;
         let mut linkage = self
             .backend
             .reserve(&mut temporary.object, &self.kernel.configuration)
