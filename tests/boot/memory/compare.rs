@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use klp_arch::patched::Moment;
-use klp_convert::load::{Loaded, RegionKind};
+use klp_convert::load::{Loaded, RegionKind, Relocated};
 
-use crate::dump::Snapshot;
-use crate::story::Tally;
+use super::dump::Snapshot;
+use super::tally::Tally;
 
-/// Which bytes of a region are left out: ranges in order, none of which touches another.
+/// More differences of a region than this are not told.
+const SHOWN: usize = 6;
+
+/// Which bytes are left out: ranges in order, none of which touches another.
 pub(crate) struct Mask {
     ranges: Vec<Range<u64>>,
 }
@@ -40,17 +43,33 @@ impl Mask {
     }
 }
 
-/// Compares the regions that `wanted` tells, and for the others the fields of `fields` only.
+/// Counts relocations, and those of which nothing can be seen.
+pub(crate) fn count(relocations: &[Relocated], mask: &Mask, tally: &mut Tally) {
+    for relocation in relocations {
+        *tally.relocations.entry(relocation.row.name).or_default() += 1;
+        let bytes = relocation.before.iter().zip(&relocation.after);
+        let changed =
+            (relocation.inputs.p..).zip(bytes).filter(|(_, (before, after))| before != after);
+        let mut changed = changed.map(|(address, _)| address).peekable();
+        if changed.peek().is_some() {
+            tally.written += 1;
+            tally.hidden += usize::from(changed.all(|address| mask.has(address)));
+        }
+    }
+}
+
+/// Compares the bytes that `wanted` tells, and of the others the fields of relocations only. Gives
+/// the differences.
 pub(crate) fn regions(
     loaded: &Loaded<'_>,
     snapshot: &Snapshot,
     mask: &Mask,
-    wanted: impl Fn(RegionKind) -> bool,
+    wanted: impl Fn(RegionKind, u64) -> bool,
     fields: &[Range<u64>],
     tally: &mut Tally,
-    failures: &mut Vec<String>,
-) {
-    let title = format!("{} {}", snapshot.module, snapshot.point);
+) -> Vec<String> {
+    let title = format!("memory of {} when {}", snapshot.module, snapshot.point);
+    let mut failures = Vec::new();
     for (kind, base, ours) in loaded.regions() {
         let Some(theirs) = snapshot.regions.iter().find(|region| region.kind == kind) else {
             if snapshot.point == "coming" {
@@ -62,20 +81,25 @@ pub(crate) fn regions(
             let (ours, theirs) = (ours.len(), theirs.bytes.len());
             failures.push(format!("{title}: {kind} has {theirs} bytes, ours {ours}"));
         }
-        let mut shown = 0;
+        let mut differences = 0;
         for ((address, ours), theirs) in (base..).zip(ours).zip(&theirs.bytes) {
             let in_field = || fields.iter().any(|field| field.contains(&address));
-            if mask.has(address) || !wanted(kind) && !in_field() {
+            if mask.has(address) || !wanted(kind, address) && !in_field() {
                 continue;
             }
             tally.compared += 1;
-            if ours != theirs && shown < 12 {
-                shown += 1;
-                let place = place(loaded, address);
-                failures.push(format!(
-                    "{title}: {kind} {address:#x} is {theirs:02x}, ours {ours:02x}: {place}"
-                ));
+            if ours != theirs {
+                differences += 1;
+                if differences <= SHOWN {
+                    let place = place(loaded, address);
+                    failures.push(format!(
+                        "{title}: {kind} {address:#x} is {theirs:02x}, ours {ours:02x}: {place}"
+                    ));
+                }
             }
+        }
+        if differences > SHOWN {
+            failures.push(format!("{title}: {kind}: {differences} bytes differ"));
         }
     }
     for region in &snapshot.regions {
@@ -83,6 +107,7 @@ pub(crate) fn regions(
             failures.push(format!("{title}: we have no region {}", region.kind));
         }
     }
+    failures
 }
 
 /// What is at an address: the section, and the relocation that has written there.

@@ -1,0 +1,28 @@
+//! What is looked at in a running kernel.
+
+use crate::failure::Failure;
+use crate::kernel::TestKernel;
+use crate::session::Session;
+use crate::workshop::{GuestFile, Workshop};
+
+/// One claim about livepatches in a running kernel.
+pub(crate) trait Case: Sync {
+    /// `group/name`, what `--case` selects by.
+    fn name(&self) -> String;
+
+    /// What it shows, a line of the report.
+    fn shows(&self) -> String;
+
+    /// Why it cannot be run on a kernel.
+    fn unfit(&self, _kernel: &TestKernel) -> Option<String> {
+        None
+    }
+
+    /// Modules that it needs besides those of the workshop.
+    fn files(&self, _workshop: &Workshop) -> Result<Vec<GuestFile>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// Runs it in a kernel without modules; what it leaves loaded is unloaded behind it.
+    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure>;
+}

@@ -1,0 +1,103 @@
+//! The cases, in the order in which they are run.
+
+mod keys;
+mod memory;
+mod modules;
+mod order;
+mod positions;
+mod slots;
+mod text;
+mod thousand;
+mod vmlinux;
+mod written;
+
+use std::sync::Arc;
+
+use crate::case::Case;
+use crate::failure::{Failure, same};
+use crate::kernel::TestKernel;
+use crate::session::Session;
+
+/// What livepatches of vmlinux patch.
+const CMDLINE: &str = "/proc/cmdline";
+/// What livepatches of module A patch, and of module B.
+const SHOWS_A: &str = "/proc/klp_target_a";
+const SHOWS_B: &str = "/proc/klp_target_b";
+const A: &str = "klp_target_a";
+const B: &str = "klp_target_b";
+
+/// Every case.
+pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
+    let all = [
+        vmlinux::all(),
+        modules::all(),
+        written::all(),
+        thousand::all(),
+        slots::all(),
+        keys::all(),
+        order::all(),
+        memory::all(),
+        positions::all(),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A case that is a function.
+struct Story {
+    name: &'static str,
+    shows: &'static str,
+    unfit: fn(&TestKernel) -> Option<String>,
+    run: fn(&mut Session<'_>) -> Result<(), Failure>,
+}
+
+impl Story {
+    fn cases(stories: Vec<Self>) -> Vec<Arc<dyn Case + Send>> {
+        stories.into_iter().map(|story| Arc::new(story) as _).collect()
+    }
+}
+
+impl Case for Story {
+    fn name(&self) -> String {
+        self.name.into()
+    }
+
+    fn shows(&self) -> String {
+        self.shows.into()
+    }
+
+    fn unfit(&self, kernel: &TestKernel) -> Option<String> {
+        (self.unfit)(kernel)
+    }
+
+    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        (self.run)(session)
+    }
+}
+
+/// Fits every kernel.
+fn fits(_: &TestKernel) -> Option<String> {
+    None
+}
+
+impl Session<'_> {
+    /// Fails unless a file says this.
+    fn reads(&mut self, path: &str, text: &str) -> Result<(), Failure> {
+        same(path, &self.read(path)?, &text.to_owned())
+    }
+
+    /// Fails unless there is no such file.
+    fn lacks(&mut self, path: &str) -> Result<(), Failure> {
+        self.guest.done(&format!("[ ! -e {path} ]")).map(drop)
+    }
+
+    /// Loads the modules that livepatches patch.
+    fn targets_come(&mut self) -> Result<(), Failure> {
+        self.insmod(B)?;
+        self.insmod(A)
+    }
+
+    fn targets_go(&mut self) -> Result<(), Failure> {
+        self.rmmod(A)?;
+        self.rmmod(B)
+    }
+}

@@ -1,0 +1,261 @@
+//! Livepatches of module A: with the module loaded before them, and coming and going behind them.
+
+use std::sync::Arc;
+
+use klp_convert::load::Loaded;
+use scroll::Endian;
+
+use super::text::filled;
+use super::{A, B, SHOWS_A, SHOWS_B, Story, fits};
+use crate::case::Case;
+use crate::failure::{Failure, same};
+use crate::kernel::{Machine, TestKernel};
+use crate::session::Session;
+
+/// Every case of this kind.
+pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
+    let both = |value| [Arc::new(Early(value)) as Arc<dyn Case + Send>, Arc::new(Late(value)) as _];
+    VALUES.iter().flat_map(both).chain(Story::cases(stories())).collect()
+}
+
+/// A livepatch and what the patched function of module A says.
+struct Value {
+    name: &'static str,
+    shows: &'static str,
+    livepatch: &'static str,
+    says: &'static str,
+    unfit: fn(&TestKernel) -> Option<String>,
+}
+
+fn of_7(kernel: &TestKernel) -> Option<String> {
+    (kernel.version < (7, 0)).then(|| "the homonyms are others in this kernel's vmlinux".into())
+}
+
+static VALUES: [Value; 8] = [
+    Value {
+        name: "symbols",
+        shows: "static, global and exported symbols of a module, and homonyms of it",
+        livepatch: "lp_module_symbols",
+        says: "lp_module_symbols: hidden 162 count 162 exported 163 163 homonym 2 161\n",
+        unfit: fits,
+    },
+    Value {
+        name: "homonyms",
+        shows: "both homonyms of names of vmlinux and of a module, with different values",
+        livepatch: "lp_homonym_values",
+        says: "lp_homonym_values: 0 {vmlinux.trace_module_notify,1} \
+               1 {vmlinux.trace_module_notify,2} 1 2 161 177\n",
+        unfit: fits,
+    },
+    Value {
+        name: "two-owners",
+        shows: "one name in vmlinux and in a module",
+        livepatch: "lp_two_owners",
+        says: "lp_two_owners: livepatch 160\n",
+        unfit: fits,
+    },
+    Value {
+        name: "cross",
+        shows: "symbols of module B used by code that patches module A",
+        livepatch: "lp_cross_module",
+        says: "lp_cross_module: 193 193\n",
+        unfit: fits,
+    },
+    Value {
+        name: "dotted-names",
+        shows: "names with dots in vmlinux and in a module",
+        livepatch: "lp_dotted_names",
+        says: "lp_dotted_names: bootid_spinlock.0 {vmlinux.bootid_spinlock.0,1} \
+               lock.1 {vmlinux.lock.1,2} A 12345 A 67890\n",
+        unfit: of_7,
+    },
+    Value {
+        name: "selector-neighbour",
+        shows: "homonyms of vmlinux and of a module chosen by their neighbours",
+        livepatch: "lp_selector_neighbour",
+        says: "lp_selector_neighbour: 1 2 a1\n",
+        unfit: of_7,
+    },
+    Value {
+        name: "sections",
+        shows: "a module's symbols from two text sections, .data and constant data of two objects",
+        livepatch: "lp_late_sections",
+        says: "lp_late_sections 1: 162 163 1 1 1\nlp_late_sections 2: 164 162 1 2\n",
+        unfit: fits,
+    },
+    Value {
+        name: "ro-after-init",
+        shows: "a module's symbols from __ro_after_init",
+        livepatch: "lp_late_ro_after_init",
+        says: "lp_late_ro_after_init: 163 162\n",
+        unfit: fits,
+    },
+];
+
+/// The modules are there before the livepatch.
+struct Early(&'static Value);
+
+impl Case for Early {
+    fn name(&self) -> String {
+        format!("module/{}/before", self.0.name)
+    }
+
+    fn shows(&self) -> String {
+        format!("{}; the modules are loaded before the livepatch", self.0.shows)
+    }
+
+    fn unfit(&self, kernel: &TestKernel) -> Option<String> {
+        (self.0.unfit)(kernel)
+    }
+
+    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        session.targets_come()?;
+        let before = session.read(SHOWS_A)?;
+        let says = filled(self.0.says, session)?;
+        for _ in 0..2 {
+            session.patch(self.0.livepatch)?;
+            session.reads(SHOWS_A, &says)?;
+            session.disable(self.0.livepatch)?;
+            session.reads(SHOWS_A, &before)?;
+            session.rmmod(self.0.livepatch)?;
+            session.reads(SHOWS_A, &before)?;
+        }
+        session.targets_go()
+    }
+}
+
+/// The modules come after the livepatch, and go and come again, twice.
+struct Late(&'static Value);
+
+impl Case for Late {
+    fn name(&self) -> String {
+        format!("module/{}/after", self.0.name)
+    }
+
+    fn shows(&self) -> String {
+        format!("{}; the modules come after the livepatch, and again, and again", self.0.shows)
+    }
+
+    fn unfit(&self, kernel: &TestKernel) -> Option<String> {
+        let plain = kernel.machine == Machine::Ppc64le && self.0.name == "ro-after-init";
+        let why = "the loader's stores into data are plain ones, and what is read-only by then is \
+                   not written but faults";
+        plain.then(|| why.into()).or_else(|| (self.0.unfit)(kernel))
+    }
+
+    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        session.targets_come()?;
+        let before = session.read(SHOWS_A)?;
+        session.targets_go()?;
+        session.patch(self.0.livepatch)?;
+        let says = filled(self.0.says, session)?;
+        for _ in 0..3 {
+            session.lacks(SHOWS_A)?;
+            session.targets_come()?;
+            current(session, self.0.livepatch)?;
+            session.reads(SHOWS_A, &says)?;
+            session.targets_go()?;
+        }
+        session.targets_come()?;
+        session.disable(self.0.livepatch)?;
+        session.reads(SHOWS_A, &before)?;
+        session.rmmod(self.0.livepatch)?;
+        session.reads(SHOWS_A, &before)?;
+        session.targets_go()
+    }
+}
+
+/// Fails when the kernel has left an old address in a slot, which must not be followed then.
+fn current(session: &Session<'_>, livepatch: &str) -> Result<(), Failure> {
+    let endian = session.workshop.kernel.machine.backend().endian();
+    same(
+        "slots that keep the address of a module that has gone",
+        &stale(session.loaded(livepatch)?, endian),
+        &0,
+    )
+}
+
+fn stale(loaded: &Loaded<'_>, endian: Endian) -> usize {
+    let holds = |slot| {
+        let bytes = *loaded.bytes_at(slot)?.first_chunk()?;
+        Some(if endian == Endian::Big {
+            u64::from_be_bytes(bytes)
+        } else {
+            u64::from_le_bytes(bytes)
+        })
+    };
+    // The last of each place is what is there now.
+    let mut seen = std::collections::BTreeSet::new();
+    let now = loaded.relocations().iter().rev().filter(|r| seen.insert(r.inputs.p));
+    now.filter(|r| r.inputs.got_slot.and_then(holds).is_some_and(|held| held != r.inputs.s)).count()
+}
+
+fn stories() -> Vec<Story> {
+    vec![
+        Story {
+            name: "module/two-targets",
+            shows: "vmlinux, module A and module B patched at once, A and B coming and going in turn",
+            unfit: fits,
+            run: two_targets,
+        },
+        Story {
+            name: "module/owner-missing",
+            shows: "module A is refused while module B is missing, whose symbols its patch needs",
+            unfit: fits,
+            run: owner_missing,
+        },
+    ]
+}
+
+fn two_targets(session: &mut Session<'_>) -> Result<(), Failure> {
+    const LIVEPATCH: &str = "lp_two_targets";
+    const SAYS: [(&str, &str); 3] = [
+        (super::CMDLINE, "lp_two_targets: vmlinux 1\n"),
+        (SHOWS_A, "lp_two_targets: A 1 163 162\n"),
+        (SHOWS_B, "lp_two_targets: B 1 193 193\n"),
+    ];
+    session.targets_come()?;
+    let mut before = Vec::new();
+    for (path, _) in SAYS {
+        before.push(session.read(path)?);
+    }
+    session.patch(LIVEPATCH)?;
+    SAYS.iter().try_for_each(|(path, says)| session.reads(path, says))?;
+    session.unpatch(LIVEPATCH)?;
+    session.targets_go()?;
+
+    session.patch(LIVEPATCH)?;
+    // Which module comes or goes.
+    for (step, module) in [A, B, A, A, B, B, A, B, A, B].into_iter().enumerate() {
+        if session.guest.run(&format!("[ -e /sys/module/{module} ]"))?.status == 0 {
+            session.rmmod(module)?;
+        } else {
+            session.insmod(module)?;
+        }
+        current(session, LIVEPATCH)?;
+        for (path, says) in SAYS {
+            if session.guest.run(&format!("[ -e {path} ]"))?.status == 0 {
+                session.reads(path, says).map_err(|why| why.during(format!("step {step}")))?;
+            }
+        }
+    }
+    session.targets_come()?;
+    session.unpatch(LIVEPATCH)?;
+    for ((path, _), before) in SAYS.iter().zip(&before) {
+        session.reads(path, before)?;
+    }
+    session.targets_go()
+}
+
+fn owner_missing(session: &mut Session<'_>) -> Result<(), Failure> {
+    session.patch("lp_cross_module")?;
+    let refused = session.insmod_refused(A)?;
+    same("errno", &refused.errno, &22)?;
+    let says = "livepatch: symbol 'klp_target_b_hidden' not found in symbol table";
+    same("the kernel says so", &refused.log.contains(says), &true)?;
+    session.lacks(SHOWS_A)?;
+    session.targets_come()?;
+    session.reads(SHOWS_A, "lp_cross_module: 193 193\n")?;
+    session.targets_go()?;
+    session.unpatch("lp_cross_module")
+}

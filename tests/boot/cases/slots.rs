@@ -1,0 +1,125 @@
+//! Stubs, PLT entries and GOT slots that klp relocations go through.
+
+use std::sync::Arc;
+
+use klp_convert::elf::SectionIndex;
+use klp_convert::load::Relocated;
+
+use super::text::filled;
+use super::{CMDLINE, SHOWS_A, Story, fits};
+use crate::case::Case;
+use crate::failure::{Failure, same};
+use crate::kernel::{Machine, TestKernel};
+use crate::session::Session;
+
+/// Every case of this kind.
+pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
+    Story::cases(vec![
+        Story {
+            name: "slots/near",
+            shows: "calls where modules usually are: through stubs on ppc64le, elsewhere direct",
+            unfit: fits,
+            run: near,
+        },
+        Story {
+            name: "slots/plt",
+            shows: "calls through PLT entries: of a module that is too far away (arm64), by the \
+                    address of the entry (s390x)",
+            unfit: without_plt,
+            run: plt,
+        },
+    ])
+}
+
+fn without_plt(kernel: &TestKernel) -> Option<String> {
+    match kernel.machine {
+        Machine::X86 => Some(
+            "the loader has no PLT: a branch reaches 2 GiB, and modules are never farther away"
+                .into(),
+        ),
+        Machine::Ppc64le => Some("every call goes through a stub: see slots/near".into()),
+        Machine::S390x | Machine::Arm64 => None,
+    }
+}
+
+/// What our load has made of the klp relocations of a livepatch that is there.
+pub(crate) fn klp_relocations<'s>(
+    session: &'s Session<'_>,
+    livepatch: &str,
+) -> Result<Vec<&'s Relocated>, Failure> {
+    let module = session.workshop.module(livepatch)?;
+    let is_klp = |r: &&Relocated| {
+        let section = u32::try_from(r.section).ok().map(SectionIndex::new);
+        let section = section.and_then(|section| module.section(section));
+        section.is_some_and(|section| section.name.starts_with(b".klp.rela."))
+    };
+    Ok(session.loaded(livepatch)?.relocations().iter().filter(is_klp).collect())
+}
+
+/// How many klp relocations lead to the symbol's stub or PLT entry, rather than to the symbol.
+fn through(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure> {
+    let leads = |r: &&&Relocated| {
+        let to = r
+            .patch
+            .map(|p| r.inputs.p.wrapping_add_signed(p.value).wrapping_sub_signed(r.inputs.a));
+        to.is_some() && to == r.inputs.plt
+    };
+    Ok(klp_relocations(session, livepatch)?.iter().filter(leads).count())
+}
+
+fn near(session: &mut Session<'_>) -> Result<(), Failure> {
+    let says = filled("lp_many_sections: 1\n", session)?;
+    session.patch("lp_many_sections")?;
+    session.reads(CMDLINE, &says)?;
+    // Its twelve calls.
+    let stubs = session.workshop.kernel.machine == Machine::Ppc64le;
+    let calls = through(session, "lp_many_sections")?;
+    same("calls through a stub or PLT entry", &(calls > 0), &stubs)?;
+    session.unpatch("lp_many_sections")
+}
+
+fn plt(session: &mut Session<'_>) -> Result<(), Failure> {
+    if session.workshop.kernel.machine == Machine::S390x {
+        by_address(session)
+    } else {
+        far(session)
+    }
+}
+
+/// s390x: the branch is direct, but data hold the distance to the entry.
+fn by_address(session: &mut Session<'_>) -> Result<(), Failure> {
+    session.patch("lp_plt")?;
+    same("ways to the PLT entry", &through(session, "lp_plt")?, &1)?;
+    let entries: Vec<_> =
+        klp_relocations(session, "lp_plt")?.iter().filter_map(|r| r.inputs.plt).collect();
+    let entry = entries.first().copied().ok_or("no PLT entry")?;
+    let says = filled(&format!("lp_plt: {entry:016x} {{vmlinux.nr_processes,1}} 1\n"), session)?;
+    session.reads(CMDLINE, &says)?;
+    session.unpatch("lp_plt")
+}
+
+/// arm64: what is near is taken, and livepatches and their targets lie beyond.
+fn far(session: &mut Session<'_>) -> Result<(), Failure> {
+    let says = filled("lp_vmlinux_inferred: 1 {/proc/cmdline}\n", session)?;
+    session.insmod("lp_window")?;
+    session.write("/sys/module/lp_window/parameters/taken", "1")?;
+    session.patch("lp_vmlinux_inferred")?;
+    session.reads(CMDLINE, &says)?;
+    same("calls through PLT entries", &through(session, "lp_vmlinux_inferred")?, &1)?;
+    session.unpatch("lp_vmlinux_inferred")?;
+    session.patch("lp_thousand")?;
+    let calls = through(session, "lp_thousand")?;
+    same("256 calls through PLT entries", &(calls >= 256), &true)?;
+    session.unpatch("lp_thousand")?;
+    session.patch("lp_module_symbols")?;
+    for _ in 0..3 {
+        session.targets_come()?;
+        session.reads(
+            SHOWS_A,
+            "lp_module_symbols: hidden 162 count 162 exported 163 163 homonym 2 161\n",
+        )?;
+        session.targets_go()?;
+    }
+    session.unpatch("lp_module_symbols")?;
+    session.rmmod("lp_window")
+}

@@ -1,0 +1,160 @@
+//! Livepatches of vmlinux that show what their klp relocations lead to.
+
+use std::sync::Arc;
+
+use super::text::filled;
+use super::{CMDLINE, fits};
+use crate::case::Case;
+use crate::failure::Failure;
+use crate::kernel::{Machine, TestKernel};
+use crate::session::Session;
+
+/// Every case of this kind.
+pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
+    VALUES.iter().map(|value| Arc::new(value) as _).collect()
+}
+
+/// A livepatch and what the patched function says.
+struct Value {
+    name: &'static str,
+    shows: &'static str,
+    livepatch: &'static str,
+    says: &'static str,
+    unfit: fn(&TestKernel) -> Option<String>,
+}
+
+/// The symbols are those of the newest kernel.
+fn homonyms(kernel: &TestKernel) -> Option<String> {
+    let old = kernel.version < (6, 13);
+    old.then(|| "vmlinux has set_is_seen once only, and another order of set_root".into())
+}
+
+fn check_pages(kernel: &TestKernel) -> Option<String> {
+    (kernel.version < (6, 3)).then(|| "vmlinux has no key check_pages_enabled".into())
+}
+
+fn toc(kernel: &TestKernel) -> Option<String> {
+    (kernel.machine != Machine::Ppc64le)
+        .then(|| "modules of ppc64le only have .toc sections".into())
+}
+
+static VALUES: [Value; 12] = [
+    Value {
+        name: "vmlinux/inferred",
+        shows: "symbols that vmlinux has once need no annotation",
+        livepatch: "lp_vmlinux_inferred",
+        says: "lp_vmlinux_inferred: 1 {/proc/cmdline}\n",
+        unfit: fits,
+    },
+    Value {
+        name: "vmlinux/annotated-array",
+        shows: "a variable and a function annotated with an array",
+        livepatch: "lp_vmlinux_annotated_array",
+        says: "lp_vmlinux_annotated_array: 1 {/proc/cmdline}\n",
+        unfit: fits,
+    },
+    Value {
+        name: "vmlinux/annotated-name",
+        shows: "a variable and a function annotated by name",
+        livepatch: "lp_vmlinux_annotated_name",
+        says: "lp_vmlinux_annotated_name: 1 {/proc/cmdline}\n",
+        unfit: fits,
+    },
+    Value {
+        name: "vmlinux/homonyms",
+        shows: "the first of two functions and the second of a function and a variable",
+        livepatch: "lp_homonyms_annotated",
+        says: "lp_homonyms_annotated: set_is_seen {vmlinux.set_is_seen,1} 0 \
+               set_root {vmlinux.set_root,2}\n",
+        unfit: homonyms,
+    },
+    Value {
+        name: "vmlinux/two-positions",
+        shows: "both functions of one name called from one file, with different results",
+        livepatch: "lp_two_positions",
+        says: "lp_two_positions: {vmlinux.set_is_seen,1} 0 {vmlinux.set_is_seen,2} 1\n",
+        unfit: homonyms,
+    },
+    Value {
+        name: "vmlinux/selector-file",
+        shows: "homonyms chosen by their source files",
+        livepatch: "lp_selector_file",
+        says: "lp_selector_file: {vmlinux.set_is_seen,1} 0 {vmlinux.set_is_seen,2} 1 \
+               {vmlinux.set_root,2}\n",
+        unfit: homonyms,
+    },
+    Value {
+        name: "vmlinux/function-pointers",
+        shows: "functions called through pointers in .data, constant data and a register",
+        livepatch: "lp_function_pointers",
+        says: "lp_function_pointers: {vmlinux.nr_processes,1} {vmlinux.nr_processes,1} \
+               {vmlinux.cmdline_proc_show,1} 1\n{/proc/version}\n",
+        unfit: fits,
+    },
+    Value {
+        name: "vmlinux/data-pointers",
+        shows: "references from .data, constant data and __ro_after_init",
+        livepatch: "lp_data_pointers",
+        says: "lp_data_pointers: 1 1 1\n",
+        unfit: homonyms,
+    },
+    Value {
+        name: "vmlinux/many-sections",
+        shows: "references from several text sections, one of them named without a dot",
+        livepatch: "lp_many_sections",
+        says: "lp_many_sections: 1\n",
+        unfit: fits,
+    },
+    Value {
+        name: "vmlinux/many-objects",
+        shows: "references from three object files, two of them with annotations",
+        livepatch: "lp_many_objects",
+        says: "lp_many_objects 1: {/proc/cmdline} 1 {vmlinux.set_root,2}\n\
+               lp_many_objects 2: {/proc/cmdline} {vmlinux.set_root,2}\n\
+               lp_many_objects 3: {/proc/cmdline} 1\n",
+        unfit: homonyms,
+    },
+    Value {
+        name: "vmlinux/static-key",
+        shows: "a static branch on a key of vmlinux that is off",
+        livepatch: "lp_static_key_vmlinux",
+        says: "lp_static_key_vmlinux: off\n",
+        unfit: check_pages,
+    },
+    Value {
+        name: "vmlinux/without-toc",
+        shows: "a module without .toc section",
+        livepatch: "lp_without_toc",
+        says: "lp_without_toc: 1\n",
+        unfit: toc,
+    },
+];
+
+impl Case for &'static Value {
+    fn name(&self) -> String {
+        self.name.into()
+    }
+
+    fn shows(&self) -> String {
+        self.shows.into()
+    }
+
+    fn unfit(&self, kernel: &TestKernel) -> Option<String> {
+        (self.unfit)(kernel)
+    }
+
+    /// Patched, disabled, unloaded, and the same again.
+    fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
+        let before = session.read(CMDLINE)?;
+        let says = filled(self.says, session)?;
+        for _ in 0..2 {
+            session.patch(self.livepatch)?;
+            session.reads(CMDLINE, &says)?;
+            session.disable(self.livepatch)?;
+            session.reads(CMDLINE, &before)?;
+            session.rmmod(self.livepatch)?;
+            session.reads(CMDLINE, &before)?;
+        }
+        Ok(())
+    }
+}

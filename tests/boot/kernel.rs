@@ -1,0 +1,203 @@
+//! The kernels that are booted: machine, release, build tree, boot image.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::ValueEnum;
+use klp_arch::Backend;
+use klp_convert::symbols::{BootImage, ModuleFile, Sources, Symvers, Vmlinux};
+
+use crate::failure::Failure;
+
+/// Where the scripts of the repository are.
+pub(crate) const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A machine and what QEMU and kbuild call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display, strum::EnumIter)]
+#[value(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Machine {
+    /// 64-bit x86
+    #[value(name = "x86_64")]
+    #[strum(serialize = "x86_64")]
+    X86,
+    /// 64-bit POWER, little-endian
+    Ppc64le,
+    /// IBM Z
+    S390x,
+    /// 64-bit ARM
+    Arm64,
+}
+
+impl Machine {
+    pub(crate) fn backend(self) -> &'static dyn Backend {
+        klp_arch::by_name(&self.to_string()).unwrap()
+    }
+
+    /// `ARCH` and `CROSS_COMPILE` of kbuild.
+    fn kbuild(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86 => ("x86_64", ""),
+            Self::Ppc64le => ("powerpc", "powerpc64le-linux-gnu-"),
+            Self::S390x => ("s390", "s390x-linux-gnu-"),
+            Self::Arm64 => ("arm64", "aarch64-linux-gnu-"),
+        }
+    }
+
+    /// The boot image in a build tree.
+    fn image(self) -> &'static str {
+        match self {
+            Self::X86 => "arch/x86/boot/bzImage",
+            Self::Ppc64le => "vmlinux",
+            Self::S390x => "arch/s390/boot/bzImage",
+            Self::Arm64 => "arch/arm64/boot/Image",
+        }
+    }
+
+    pub(crate) fn console(self) -> &'static str {
+        match self {
+            Self::X86 => "ttyS0",
+            Self::Ppc64le => "hvc0",
+            Self::S390x => "ttysclp0",
+            Self::Arm64 => "ttyAMA0",
+        }
+    }
+
+    /// QEMU and what the machine adds to its arguments.
+    pub(crate) fn qemu(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::X86 => ("qemu-system-x86_64", &[]),
+            Self::Ppc64le => {
+                ("qemu-system-ppc64", &["-M", "pseries", "-cpu", "power9", "-vga", "none"])
+            }
+            Self::S390x => ("qemu-system-s390x", &["-M", "s390-ccw-virtio", "-cpu", "max"]),
+            Self::Arm64 => ("qemu-system-aarch64", &["-M", "virt", "-cpu", "cortex-a72"]),
+        }
+    }
+}
+
+/// A release, and who built it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display)]
+pub(crate) enum Release {
+    /// A small 7.2, built here
+    #[value(name = "7.2")]
+    #[strum(serialize = "7.2")]
+    Small72,
+    /// A small 6.1, built here
+    #[value(name = "6.1")]
+    #[strum(serialize = "6.1")]
+    Small61,
+    /// Debian's own, as shipped
+    #[strum(serialize = "debian")]
+    Debian,
+}
+
+impl Release {
+    /// Why there is no such kernel of a machine.
+    pub(crate) fn unfit(self, machine: Machine) -> Option<&'static str> {
+        match (self, machine) {
+            (Self::Small61, Machine::Arm64) => Some("Linux 6.1 has no livepatches on arm64"),
+            (Self::Debian, Machine::Ppc64le | Machine::S390x | Machine::Arm64) => {
+                Some("Debian builds its kernel with support for livepatches on amd64 only")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A kernel that can be booted and built for.
+#[derive(Debug)]
+pub(crate) struct TestKernel {
+    pub(crate) machine: Machine,
+    pub(crate) release: Release,
+    /// Major and minor.
+    pub(crate) version: (u32, u32),
+    /// For `make -C`: external modules are built against it.
+    pub(crate) build: PathBuf,
+    pub(crate) image: PathBuf,
+    /// The ELF file, of a kernel that was built here; otherwise its boot image is all there is.
+    vmlinux: Option<PathBuf>,
+    /// Memory of the guest in MiB.
+    pub(crate) memory: u32,
+    /// What is added to the kernel's command line.
+    pub(crate) arguments: &'static str,
+}
+
+impl TestKernel {
+    /// Builds the kernel, or fetches it, or finds it done.
+    pub(crate) fn obtain(machine: Machine, release: Release) -> Result<Self, Failure> {
+        match release {
+            Release::Small72 => Self::built(machine, release, "7.2", (7, 2)),
+            Release::Small61 => Self::built(machine, release, "6.1", (6, 1)),
+            Release::Debian => Self::distributed(machine, release),
+        }
+    }
+
+    fn built(
+        machine: Machine,
+        release: Release,
+        series: &str,
+        version: (u32, u32),
+    ) -> Result<Self, Failure> {
+        let build = Path::new(REPOSITORY).join("tests/kernel/build");
+        let build = said(Command::new(build).env("KERNEL", series).arg(machine.to_string()))?;
+        let build = PathBuf::from(build);
+        let (image, vmlinux) = (build.join(machine.image()), Some(build.join("vmlinux")));
+        let memory = if machine == Machine::Ppc64le { 1024 } else { 512 };
+        let arguments = "nokaslr";
+        Ok(Self { machine, release, version, build, image, vmlinux, memory, arguments })
+    }
+
+    /// A kernel that lies where it likes.
+    fn distributed(machine: Machine, release: Release) -> Result<Self, Failure> {
+        let script = Path::new(REPOSITORY).join("tests/kernel/distribution");
+        let said = said(Command::new(script).arg(machine.to_string()))?;
+        let path = |key: &str| {
+            let path = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            path.map(PathBuf::from).ok_or_else(|| Failure(format!("no {key} in {said:?}")))
+        };
+        let (build, image) = (path("build")?, path("image")?);
+        let (version, vmlinux, memory, arguments) = ((6, 1), None, 1024, "");
+        Ok(Self { machine, release, version, build, image, vmlinux, memory, arguments })
+    }
+
+    /// `machine/release`, as reports and trials say.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.machine, self.release)
+    }
+
+    /// The sources of symbols of a livepatch's author: the kernel, and the modules that are patched.
+    pub(crate) fn sources(&self, targets: impl Iterator<Item = PathBuf>) -> Sources {
+        let mut sources = Sources::new();
+        match &self.vmlinux {
+            Some(vmlinux) => sources.push(Vmlinux::new(vmlinux)),
+            None => sources.push(BootImage::new(&self.image)),
+        }
+        sources.push(Symvers::new(&self.build.join("Module.symvers")));
+        targets.for_each(|target| sources.push(ModuleFile::new(&target)));
+        sources
+    }
+
+    /// `make` for external modules in `directory`.
+    pub(crate) fn make(&self, directory: &Path) -> Command {
+        let (arch, cross) = self.machine.kbuild();
+        let mut make = Command::new("make");
+        make.arg("-s").arg("-C").arg(&self.build);
+        make.arg(format!("ARCH={arch}")).arg(format!("CROSS_COMPILE={cross}"));
+        make.arg(format!("M={}", directory.display()));
+        make.arg(format!("KLP_KBUILD={REPOSITORY}/kbuild"));
+        make.arg(format!("KLP_MACHINE={}", self.machine));
+        make.args(["KBUILD_MODPOST_WARN=1", "modules"]);
+        make
+    }
+}
+
+/// The one line that a command says on its stdout.
+pub(crate) fn said(command: &mut Command) -> Result<String, Failure> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{command:?} ended with {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}

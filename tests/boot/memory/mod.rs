@@ -1,0 +1,199 @@
+//! The memory of modules in a guest against our load of them at the same addresses: byte for byte,
+//! but for what the kernel itself changes behind relocation (`Loaded::patched_later`).
+//!
+//! Compared is what is there when a module is coming, before jump labels and init; when it is live;
+//! and what livepatches are after each coming and going of a module that they patch.
+
+mod compare;
+pub(crate) mod dump;
+mod symbols;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use klp_arch::Backend;
+use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
+use klp_arch::patched::Moment;
+use klp_convert::elf::Module;
+use klp_convert::klp::ObjectName;
+use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, RegionKind};
+
+use crate::failure::Failure;
+use compare::Mask;
+use dump::Snapshot;
+pub(crate) use symbols::Symbols;
+pub(crate) use tally::Tally;
+
+/// A module that is in the guest.
+#[derive(Debug)]
+struct Present {
+    name: String,
+    module: &'static Module<'static>,
+    loaded: Loaded<'static>,
+    /// A livepatch that is enabled: the kernel writes its relocations when modules come and go.
+    enabled: bool,
+}
+
+/// The modules of a guest in our memory.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    backend: &'static dyn Backend,
+    pub(crate) symbols: Symbols,
+    present: Vec<Present>,
+    pub(crate) tally: Tally,
+}
+
+/// What the module is called, and whether it is a livepatch.
+pub(crate) fn modinfo(module: &Module<'_>, key: &str) -> Option<String> {
+    let found = module.modinfo().find(|(name, _)| *name == key.as_bytes());
+    found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+}
+
+impl Memory {
+    pub(crate) fn new(backend: &'static dyn Backend, symbols: Symbols) -> Self {
+        Self { backend, symbols, present: Vec::new(), tally: Tally::default() }
+    }
+
+    /// The modules that are there, the newest first.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &str> {
+        self.present.iter().rev().map(|present| present.name.as_str())
+    }
+
+    /// Our load of a module that is there.
+    pub(crate) fn loaded(&self, name: &str) -> Option<&Loaded<'static>> {
+        self.present.iter().find(|present| present.name == name).map(|present| &present.loaded)
+    }
+
+    /// The enabled livepatches that have relocations for a module.
+    pub(crate) fn waiting(&self, gate: &str) -> Vec<String> {
+        let Ok(gate) = gate.parse::<ObjectName>() else { return Vec::new() };
+        let waits = |p: &&Present| p.enabled && p.loaded.gates().contains(&gate);
+        self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
+    }
+
+    /// A module has been loaded; `symbols` are up to date.
+    pub(crate) fn came(
+        &mut self,
+        module: &'static Module<'static>,
+        snapshots: &[Snapshot],
+    ) -> Result<(), Failure> {
+        let name = modinfo(module, "name").ok_or("a module without name")?;
+        let at = |point: &str| {
+            let found = snapshots.iter().find(|s| s.module == name && s.point == point);
+            found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
+        };
+        let (coming, live) = (at("coming")?, at("live")?);
+        let kernel = self.symbols.kernel(self.backend);
+        let placement = placement(coming, &kernel);
+        let (backend, record) = (self.backend, Record::Everything);
+        let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+        let mut loaded = loader
+            .load(module, &self.symbols)
+            .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
+        let mut failures = compare(module, &loaded, coming, 0, &mut self.tally);
+        let before = loaded.relocations().len();
+        let enabled = modinfo(module, "livepatch").is_some();
+        for gate in loaded.gates() {
+            if self.present.iter().any(|present| present.name == gate.as_str()) {
+                let arrived = loaded.gate_arrives(&gate, &self.symbols);
+                arrived.map_err(|refused| format!("{name}: {gate} arrives: {refused}"))?;
+            }
+        }
+        loaded.free_init();
+        failures.extend(compare(module, &loaded, live, before, &mut self.tally));
+        self.present.push(Present { name, module, loaded, enabled });
+        told(failures)
+    }
+
+    /// A module that a livepatch waits for has come, or has gone.
+    pub(crate) fn turned(
+        &mut self,
+        livepatch: &str,
+        gate: &str,
+        arrived: bool,
+        snapshots: &[Snapshot],
+    ) -> Result<(), Failure> {
+        let gate: ObjectName = gate.parse()?;
+        let snapshot = snapshots.iter().find(|snapshot| snapshot.module == livepatch);
+        let snapshot = snapshot.ok_or_else(|| format!("no memory of {livepatch}"))?;
+        let present = self.present.iter_mut().find(|present| present.name == livepatch);
+        let present = present.ok_or_else(|| format!("{livepatch} is not there"))?;
+        let (module, loaded) = (present.module, &mut present.loaded);
+        let before = loaded.relocations().len();
+        let turned = if arrived {
+            loaded.gate_arrives(&gate, &self.symbols)
+        } else {
+            loaded.gate_leaves(&gate)
+        };
+        turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
+        told(compare(module, loaded, snapshot, before, &mut self.tally))
+    }
+
+    /// Livepatches that are no longer enabled are not written any more.
+    pub(crate) fn enabled(&mut self, livepatches: &[&str]) {
+        for present in &mut self.present {
+            present.enabled &= livepatches.contains(&present.name.as_str());
+        }
+    }
+
+    /// A module has been unloaded.
+    pub(crate) fn left(&mut self, name: &str) {
+        self.present.retain(|present| present.name != name);
+    }
+}
+
+fn told(failures: Vec<String>) -> Result<(), Failure> {
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+/// Where the kernel had the module.
+fn placement(snapshot: &Snapshot, kernel: &Kernel) -> Placement {
+    let mut bases: BTreeMap<_, _> = snapshot.regions.iter().map(|r| (r.kind, r.base)).collect();
+    if let Some(percpu) = snapshot.percpu {
+        bases.insert(RegionKind::Percpu, percpu);
+    }
+    Placement { bases, page_size: kernel.page_size, ..Placement::default() }
+}
+
+/// Compares a snapshot; `new`: the relocations from this one on are counted.
+fn compare(
+    module: &Module<'_>,
+    loaded: &Loaded<'_>,
+    snapshot: &Snapshot,
+    new: usize,
+    tally: &mut Tally,
+) -> Vec<String> {
+    tally.snapshots += 1;
+    let coming = snapshot.point == "coming";
+    let mask = Mask::of(loaded, if coming { Moment::Ftrace } else { Moment::Living }, tally);
+    compare::count(&loaded.relocations()[new..], &mask, tally);
+    // What the module's own code and livepatching write is data, which is a block's end.
+    let data = data_of_block(module, loaded);
+    let wanted = |kind, address| match kind {
+        RegionKind::Data | RegionKind::Percpu => coming,
+        RegionKind::Core => coming || address < data,
+        _ => true,
+    };
+    let fields = if coming { Vec::new() } else { fields(loaded) };
+    compare::regions(loaded, snapshot, &mask, wanted, &fields, tally)
+}
+
+/// Where in `core_layout` that begins which stays writable.
+fn data_of_block(module: &Module<'_>, loaded: &Loaded<'_>) -> u64 {
+    let flags = SHF_ALLOC | SHF_WRITE;
+    let protected = |name: &[u8]| matches!(name, b".data..ro_after_init" | b"__jump_table");
+    let writable = module.sections().filter(|section| section.sh_flags.bits() & flags == flags);
+    let writable = writable.map(|section| section.name).filter(|name| !protected(name));
+    let writable: Vec<_> = writable.collect();
+    let places = loaded.sections().filter(|(_, kind, ..)| *kind == RegionKind::Core);
+    let data = places.filter(|(name, ..)| writable.contains(name));
+    data.map(|(_, _, address, _)| address).min().unwrap_or(u64::MAX)
+}
+
+/// The places of all relocations.
+fn fields(loaded: &Loaded<'_>) -> Vec<Range<u64>> {
+    let places = loaded.relocations().iter();
+    let places = places.map(|r| r.inputs.p..r.inputs.p + u64::try_from(r.after.len()).unwrap());
+    places.collect()
+}

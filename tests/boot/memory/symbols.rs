@@ -1,0 +1,118 @@
+//! The symbols of a running kernel, as it lists them: nothing of our own symbol sources is used.
+
+use std::collections::HashMap;
+
+use klp_arch::{Backend, Witness};
+use klp_convert::klp::{KlpSymbol, ObjectName, Position};
+use klp_convert::load::{Bind, ExportedSymbol, Kernel, Lookup};
+
+/// A line of `/proc/kallsyms`.
+#[derive(Debug)]
+struct Line {
+    object: Option<String>,
+    letter: char,
+    address: u64,
+}
+
+/// Names, and their lines in the order of the list.
+#[derive(Debug, Default)]
+struct Lines(HashMap<String, Vec<Line>>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let mut lines: HashMap<_, Vec<_>> = HashMap::new();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let address = u64::from_str_radix(words.next().unwrap(), 16).unwrap();
+            let letter = words.next().unwrap().chars().next().unwrap();
+            let name = words.next().unwrap().to_owned();
+            let object = words.next().map(|module| module.trim_matches(['[', ']']).to_owned());
+            lines.entry(name).or_default().push(Line { object, letter, address });
+        }
+        Self(lines)
+    }
+
+    fn get(&self, name: &str) -> &[Line] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Answers from `/proc/kallsyms`.
+#[derive(Debug)]
+pub(crate) struct Symbols {
+    version: (u32, u32),
+    vmlinux: Lines,
+    modules: Lines,
+}
+
+impl Symbols {
+    /// `vmlinux`: the lines of vmlinux.
+    pub(crate) fn new(version: (u32, u32), vmlinux: &str) -> Self {
+        Self { version, vmlinux: Lines::of(vmlinux), modules: Lines::default() }
+    }
+
+    /// Takes over the lines of the modules that are there now.
+    pub(crate) fn renew(&mut self, modules: &str) {
+        self.modules = Lines::of(modules);
+    }
+
+    /// The names of an object.
+    pub(crate) fn names<'a>(&'a self, object: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_vmlinux = object == "vmlinux";
+        let lines = if of_vmlinux { &self.vmlinux } else { &self.modules };
+        let of_object = move |line: &Line| of_vmlinux || line.object.as_deref() == Some(object);
+        let names = lines.0.iter().filter(move |(_, lines)| lines.iter().any(of_object));
+        names.map(|(name, _)| name.as_str())
+    }
+
+    /// The addresses of a name in an object, in the kernel's order.
+    pub(crate) fn addresses(&self, object: &str, name: &str) -> Vec<u64> {
+        if object == "vmlinux" {
+            return self.vmlinux.get(name).iter().map(|line| line.address).collect();
+        }
+        let lines = self.modules.get(name).iter();
+        lines.filter(|l| l.object.as_deref() == Some(object)).map(|line| line.address).collect()
+    }
+
+    fn vmlinux(&self, name: &str) -> Option<u64> {
+        self.vmlinux.get(name).first().map(|line| line.address)
+    }
+
+    /// The kernel as its symbols show it.
+    pub(crate) fn kernel(&self, backend: &dyn Backend) -> Kernel {
+        let mut kernel = Kernel::of_version(backend, self.version);
+        let symbols = backend.kernel_symbols().iter();
+        kernel.configuration.symbols =
+            symbols.filter_map(|name| Some((*name, self.vmlinux(name)?))).collect();
+        for Witness { symbol, features } in backend.witnesses() {
+            kernel.configuration.features.set(*features, self.vmlinux(symbol).is_some());
+        }
+        let pages = backend.page_sizes().iter().find(|(name, _)| self.vmlinux(name).is_some());
+        kernel.page_size = pages.map_or(kernel.page_size, |(_, bytes)| *bytes);
+        kernel.codetags_apart = false;
+        kernel.image = self.vmlinux("_text").unwrap()..self.vmlinux("_end").unwrap();
+        kernel
+    }
+}
+
+impl Bind for Symbols {
+    fn export(&self, name: &str) -> Option<ExportedSymbol> {
+        // What is exported is not local, and modules list everything in lower case letters.
+        let vmlinux = self.vmlinux.get(name).iter().find(|line| line.letter.is_ascii_uppercase());
+        let found = vmlinux.or_else(|| self.modules.get(name).first())?;
+        let owner = found.object.as_deref().unwrap_or("vmlinux");
+        let owner: ObjectName = owner.parse().unwrap();
+        let (address, gpl, namespace, crc) = (found.address, None, None, None);
+        Some(ExportedSymbol { address, owner, gpl, namespace, crc })
+    }
+
+    fn find(&self, symbol: &KlpSymbol) -> Lookup {
+        let found = self.addresses(symbol.owner.as_str(), symbol.symbol.as_str());
+        let index = match symbol.position {
+            Position::Unique if found.len() > 1 => return Lookup::Ambiguous,
+            Position::Unique => 0,
+            Position::Nth(position) => usize::try_from(position.get()).unwrap() - 1,
+        };
+        found.get(index).map_or(Lookup::NotFound, |address| Lookup::Found(*address))
+    }
+}

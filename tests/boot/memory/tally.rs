@@ -1,0 +1,32 @@
+//! How much was compared, and what was left out and why.
+
+use std::collections::BTreeMap;
+
+/// Counts of one case; bytes count once for each time at which they were compared.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tally {
+    pub(crate) snapshots: usize,
+    pub(crate) compared: u64,
+    pub(crate) relocations: BTreeMap<&'static str, usize>,
+    /// Relocations that changed something, and of those the ones whose every changed byte was left
+    /// out: these were not seen.
+    pub(crate) written: usize,
+    pub(crate) hidden: usize,
+    /// Bytes that were left out, by who changes them.
+    pub(crate) masked: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.snapshots += other.snapshots;
+        self.compared += other.compared;
+        self.written += other.written;
+        self.hidden += other.hidden;
+        for (name, count) in &other.relocations {
+            *self.relocations.entry(name).or_default() += count;
+        }
+        for (by, bytes) in &other.masked {
+            *self.masked.entry(by).or_default() += bytes;
+        }
+    }
+}

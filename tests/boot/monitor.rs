@@ -1,0 +1,88 @@
+//! QEMU's monitor: the guest's physical memory, which no console carries so quickly.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::failure::Failure;
+
+/// A monitor that QEMU has yet to open.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    directory: TempDir,
+}
+
+/// A connection to QEMU (docs/interop/qmp-spec of QEMU).
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    directory: TempDir,
+    stream: BufReader<UnixStream>,
+}
+
+impl Socket {
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("monitor")
+    }
+
+    /// The value of QEMU's option `-qmp`.
+    pub(crate) fn option(&self) -> String {
+        format!("unix:{},server=on,wait=off", self.path().display())
+    }
+
+    /// Connects to a QEMU that has just been started.
+    pub(crate) fn connect(self) -> Result<Monitor, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let stream = loop {
+            match UnixStream::connect(self.path()) {
+                Ok(stream) => break stream,
+                Err(error) if Instant::now() > deadline => {
+                    return Err(format!("QEMU's monitor: {error}").into());
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let stream = BufReader::new(stream);
+        let mut monitor = Monitor { directory: self.directory, stream };
+        monitor.execute(&json!({ "execute": "qmp_capabilities" }))?;
+        Ok(monitor)
+    }
+}
+
+impl Monitor {
+    /// A place for QEMU to open a monitor at.
+    pub(crate) fn socket() -> Result<Socket, Failure> {
+        Ok(Socket { directory: TempDir::new()? })
+    }
+
+    /// `size` bytes of physical memory from `address` on.
+    pub(crate) fn physical(&mut self, address: u64, size: u64) -> Result<Vec<u8>, Failure> {
+        let path = self.directory.path().join("memory");
+        let arguments = json!({ "val": address, "size": size, "filename": path });
+        self.execute(&json!({ "execute": "pmemsave", "arguments": arguments }))?;
+        Ok(fs::read(path)?)
+    }
+
+    fn execute(&mut self, command: &Value) -> Result<(), Failure> {
+        writeln!(self.stream.get_mut(), "{command}")?;
+        // Greetings and events come between.
+        loop {
+            let mut line = String::new();
+            if self.stream.read_line(&mut line)? == 0 {
+                return Err("QEMU has closed its monitor".into());
+            }
+            let reply: Value = serde_json::from_str(&line)?;
+            if let Some(error) = reply.get("error") {
+                return Err(format!("QEMU: {command}: {error}").into());
+            }
+            if reply.get("return").is_some() {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A guest in which modules come and go; each event is held against our memory of them.
+
+use klp_convert::load::Loaded;
+
+use crate::failure::Failure;
+use crate::guest::{Guest, Reply};
+use crate::memory::{Memory, Symbols, dump, modinfo};
+use crate::workshop::Workshop;
+
+/// Keeps the memory of all other modules; loaded first, and stays.
+const WITNESS: &str = "klp_memory";
+/// Livepatches of the running kernel.
+const LIVEPATCHES: &str = "/sys/kernel/livepatch";
+/// What the kernel says when it does not like something about itself.
+const ALARMS: [&str; 4] = ["WARNING: ", "BUG: ", "Oops", "FAILED klp_memory"];
+
+/// What came of a module that the kernel did not take.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The error number that `init_module` gave.
+    pub(crate) errno: u32,
+    /// What the kernel said meanwhile, a line for each message.
+    pub(crate) log: String,
+}
+
+/// A running kernel with what is known about it.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) workshop: &'a Workshop,
+    pub(crate) guest: Guest,
+    pub(crate) memory: Memory,
+    /// What the kernel has said since the case began.
+    log: String,
+    /// Alarms that the case has expected.
+    expected: Vec<String>,
+}
+
+impl<'a> Session<'a> {
+    /// Gets acquainted with a kernel that has just been booted.
+    pub(crate) fn new(workshop: &'a Workshop, mut guest: Guest) -> Result<Self, Failure> {
+        guest.done(&format!("insmod /modules/{WITNESS}.ko"))?;
+        let vmlinux = guest.bytes("grep -v '\\[' /proc/kallsyms")?;
+        let version = workshop.kernel.version;
+        let symbols = Symbols::new(version, std::str::from_utf8(&vmlinux)?);
+        let memory = Memory::new(workshop.kernel.machine.backend(), symbols);
+        let (log, expected) = Default::default();
+        let mut session = Self { workshop, guest, memory, log, expected };
+        session.listen()?;
+        session.begin();
+        Ok(session)
+    }
+
+    /// Forgets what a case before has left.
+    pub(crate) fn begin(&mut self) {
+        self.log.clear();
+        self.expected.clear();
+        self.memory.tally = Default::default();
+    }
+
+    /// Loads a module and compares its memory, and that of the livepatches that waited for it.
+    pub(crate) fn insmod(&mut self, file: &str) -> Result<(), Failure> {
+        match self.try_insmod(file)? {
+            None => Ok(()),
+            Some(Refused { errno, log }) => {
+                Err(format!("the kernel refuses {file}: errno {errno}\n{log}").into())
+            }
+        }
+    }
+
+    /// Tries to load a module that the kernel must refuse.
+    pub(crate) fn insmod_refused(&mut self, file: &str) -> Result<Refused, Failure> {
+        let refused = self.try_insmod(file)?;
+        refused.ok_or_else(|| format!("the kernel has loaded {file}").into())
+    }
+
+    /// Loads a module, if the kernel takes it.
+    pub(crate) fn try_insmod(&mut self, file: &str) -> Result<Option<Refused>, Failure> {
+        let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
+        let log = self.listen()?;
+        if status != 0 {
+            self.guest.done("echo forget >/proc/klp_memory")?;
+            // busybox ends with it.
+            return Ok(Some(Refused { errno: status, log }));
+        }
+        let module = self.workshop.module(file)?;
+        let name = modinfo(module, "name").ok_or("a module without name")?;
+        let snapshots = self.snapshots()?;
+        if modinfo(module, "livepatch").is_none() {
+            self.renew_symbols()?;
+        }
+        self.memory.came(module, &snapshots).map_err(|failure| failure.during(file))?;
+        self.turn(&name, true)?;
+        Ok(None)
+    }
+
+    /// Unloads a module and compares the memory of the livepatches that were written when it came.
+    pub(crate) fn rmmod(&mut self, name: &str) -> Result<(), Failure> {
+        // A livepatch is let go by a worker, some time after it has been disabled.
+        let rmmod = format!(
+            "i=0; until rmmod {name}; do i=$((i+1)); [ $i -lt 50 ] || false || break; usleep 100000; done; \
+             [ ! -e /sys/module/{name} ]"
+        );
+        self.guest.done(&rmmod)?;
+        self.memory.left(name);
+        self.turn(name, false)
+    }
+
+    /// A module that livepatches wait for has come or gone.
+    fn turn(&mut self, gate: &str, arrived: bool) -> Result<(), Failure> {
+        for livepatch in self.memory.waiting(gate) {
+            let point = if arrived { "arrived" } else { "left" };
+            self.guest.done(&format!("echo {point} {livepatch} >/proc/klp_memory"))?;
+            let snapshots = self.snapshots()?;
+            self.memory.turned(&livepatch, gate, arrived, &snapshots)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a livepatch has taken effect everywhere.
+    pub(crate) fn enabled(&mut self, name: &str) -> Result<(), Failure> {
+        self.wait(&format!(r#"[ "$(cat {LIVEPATCHES}/{name}/transition)" = 0 ]"#))?;
+        self.guest.done(&format!(r#"[ "$(cat {LIVEPATCHES}/{name}/enabled)" = 1 ]"#))?;
+        self.renew_enabled()
+    }
+
+    /// Loads a livepatch and waits until it has taken effect.
+    pub(crate) fn patch(&mut self, file: &str) -> Result<(), Failure> {
+        self.insmod(file)?;
+        self.enabled(file)
+    }
+
+    /// Disables a livepatch and waits until the kernel has let go of it.
+    pub(crate) fn disable(&mut self, name: &str) -> Result<(), Failure> {
+        self.guest.done(&format!("echo 0 >{LIVEPATCHES}/{name}/enabled"))?;
+        self.wait(&format!("[ ! -e {LIVEPATCHES}/{name} ]"))?;
+        self.renew_enabled()
+    }
+
+    /// Disables and unloads a livepatch.
+    pub(crate) fn unpatch(&mut self, name: &str) -> Result<(), Failure> {
+        self.disable(name)?;
+        self.rmmod(name)
+    }
+
+    /// Waits until a condition of the shell holds.
+    pub(crate) fn wait(&mut self, condition: &str) -> Result<(), Failure> {
+        let wait = format!(
+            "i=0; until {condition}; do i=$((i+1)); [ $i -lt 300 ] || break; usleep 50000; done; {condition}"
+        );
+        self.guest.done(&wait).map(drop)
+    }
+
+    /// The text of a file.
+    pub(crate) fn read(&mut self, path: &str) -> Result<String, Failure> {
+        self.guest.done(&format!("cat {path}"))
+    }
+
+    /// Writes a line into a file.
+    pub(crate) fn write(&mut self, path: &str, text: &str) -> Result<(), Failure> {
+        self.guest.done(&format!("echo '{text}' >{path}")).map(drop)
+    }
+
+    /// The only address of a name in an object, as `/proc/kallsyms` has it.
+    pub(crate) fn address(&self, object: &str, name: &str) -> Result<u64, Failure> {
+        match self.memory.symbols.addresses(object, name)[..] {
+            [address] => Ok(address),
+            ref found => Err(format!("{object} has {} symbols '{name}'", found.len()).into()),
+        }
+    }
+
+    /// Our load of a module that is there.
+    pub(crate) fn loaded(&self, name: &str) -> Result<&Loaded<'static>, Failure> {
+        self.memory.loaded(name).ok_or_else(|| format!("{name} is not there").into())
+    }
+
+    /// What the kernel has said since it was asked before; all of it is kept for the case's end.
+    pub(crate) fn listen(&mut self) -> Result<String, Failure> {
+        let said = self.guest.done("dmesg -c")?;
+        let said: String = said.lines().map(|line| message(line).to_owned() + "\n").collect();
+        self.log.push_str(&said);
+        Ok(said)
+    }
+
+    /// An alarm with this in it does not make the case fail.
+    pub(crate) fn expect_alarm(&mut self, text: &str) {
+        self.expected.push(text.to_owned());
+    }
+
+    /// Ends a case: everything is unloaded, and the kernel has not raised an alarm.
+    pub(crate) fn end(&mut self) -> Result<(), Failure> {
+        let livepatches = self.guest.done(&format!("ls {LIVEPATCHES}"))?;
+        for name in livepatches.split_whitespace() {
+            self.disable(name)?;
+        }
+        let present: Vec<_> = self.memory.present().map(str::to_owned).collect();
+        for name in present {
+            self.rmmod(&name)?;
+        }
+        let left =
+            self.guest.done(&format!("ls -d /sys/module/*/sections | grep -v {WITNESS}; true"))?;
+        if !left.is_empty() {
+            return Err(format!("modules are left: {left}").into());
+        }
+        self.listen()?;
+        let alarm = |line: &&str| {
+            ALARMS.iter().any(|alarm| line.contains(alarm))
+                && !self.expected.iter().any(|text| line.contains(text.as_str()))
+        };
+        let alarms: Vec<_> = self.log.lines().filter(alarm).collect();
+        if alarms.is_empty() { Ok(()) } else { Err(alarms.join("\n").into()) }
+    }
+
+    fn renew_symbols(&mut self) -> Result<(), Failure> {
+        let modules = self.guest.bytes("grep '\\[' /proc/kallsyms")?;
+        self.memory.symbols.renew(std::str::from_utf8(&modules)?);
+        Ok(())
+    }
+
+    fn renew_enabled(&mut self) -> Result<(), Failure> {
+        let livepatches = self.guest.done(&format!("ls {LIVEPATCHES}"))?;
+        self.memory.enabled(&livepatches.split_whitespace().collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// What has been kept of memory since this was called before.
+    fn snapshots(&mut self) -> Result<Vec<dump::Snapshot>, Failure> {
+        Ok(dump::snapshots(&self.guest.kept()?))
+    }
+}
+
+/// A message without the time that some kernels put before it.
+fn message(line: &str) -> &str {
+    let text = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let time = |time: &str| time.trim().parse::<f64>().is_ok();
+    text.filter(|(before, _)| time(before)).map_or(line, |(_, text)| text)
+}

@@ -1,0 +1,127 @@
+//! What is made for a kernel before it is booted: modules, built and converted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use klp_convert::elf::Module;
+use klp_convert::klp::{self, Options};
+use klp_convert::symbols::Sources;
+
+use crate::build;
+use crate::failure::Failure;
+use crate::kernel::{REPOSITORY, TestKernel};
+
+/// A file in `/modules` of the guest.
+#[derive(Debug)]
+pub(crate) struct GuestFile {
+    /// Without `.ko`.
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The modules for one kernel.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    pub(crate) kernel: TestKernel,
+    /// As kbuild left them.
+    built: BTreeMap<String, Vec<u8>>,
+    /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
+    guest: BTreeMap<String, &'static [u8]>,
+    /// Why livepatches were not converted.
+    refused: BTreeMap<String, klp::Failure>,
+    /// Where they are as kbuild left them.
+    directory: PathBuf,
+}
+
+impl Workshop {
+    /// Builds all modules and converts the livepatches.
+    pub(crate) fn new(kernel: TestKernel) -> Result<Self, Failure> {
+        let directory = build::modules(&kernel)?;
+        let (built, guest, refused) = Default::default();
+        let mut workshop = Self { kernel, built, guest, refused, directory };
+        for entry in fs::read_dir(&workshop.directory)? {
+            let path = entry?.path();
+            workshop.built.insert(stem(&path), fs::read(&path)?);
+        }
+        let sources = workshop.sources();
+        let built = workshop.built.clone();
+        for (name, bytes) in built {
+            let is_livepatch = name.starts_with("lp_");
+            match is_livepatch.then(|| klp::convert(&bytes, &sources, &Options::default())) {
+                None => workshop.put(GuestFile { name, bytes }),
+                Some(Ok(converted)) => {
+                    let bytes = converted.bytes.into_owned();
+                    workshop.put(GuestFile { name, bytes });
+                }
+                Some(Err(why)) => drop(workshop.refused.insert(name, why)),
+            }
+        }
+        Ok(workshop)
+    }
+
+    /// Adds a file for the guest.
+    pub(crate) fn put(&mut self, file: GuestFile) {
+        self.guest.insert(file.name, file.bytes.leak());
+    }
+
+    /// The files for the guest.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.guest.iter().map(|(name, bytes)| (name.as_str(), *bytes))
+    }
+
+    /// A file of the guest.
+    pub(crate) fn file(&self, name: &str) -> Result<&'static [u8], Failure> {
+        self.guest.get(name).copied().ok_or_else(|| self.missing(name))
+    }
+
+    /// A module as it is in the guest.
+    pub(crate) fn module(&self, name: &str) -> Result<&'static Module<'static>, Failure> {
+        let module = Module::parse(self.file(name)?).map_err(|why| format!("{name}: {why}"))?;
+        Ok(Box::leak(Box::new(module)))
+    }
+
+    fn missing(&self, name: &str) -> Failure {
+        match self.refused.get(name) {
+            Some(klp::Failure::Refused(refusals)) => {
+                let refusals: Vec<_> = refusals.iter().map(|r| format!("{r:?}")).collect();
+                format!("{name} was not converted: {}", refusals.join("\n")).into()
+            }
+            Some(why) => format!("{name} was not converted: {why}").into(),
+            None => format!("there is no module {name}").into(),
+        }
+    }
+
+    /// What kbuild made.
+    pub(crate) fn built(&self, name: &str) -> Result<&[u8], Failure> {
+        self.built.get(name).map(Vec::as_slice).ok_or_else(|| self.missing(name))
+    }
+
+    /// Why a livepatch was not converted.
+    pub(crate) fn refused(&self, name: &str) -> Option<&klp::Failure> {
+        self.refused.get(name)
+    }
+
+    /// What a livepatch's author gives us.
+    pub(crate) fn sources(&self) -> Sources {
+        let targets = self.built.keys().filter(|name| name.starts_with("klp_target_"));
+        self.kernel.sources(targets.map(|name| self.path(name)))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.ko"))
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The busybox of the kernel's machine; fetched once.
+pub(crate) fn busybox(kernel: &TestKernel) -> Result<Vec<u8>, Failure> {
+    let script = Path::new(REPOSITORY).join("tests/kernel/busybox");
+    let machine = kernel.machine.to_string();
+    let path = crate::kernel::said(std::process::Command::new(script).arg(machine))?;
+    let read = |error: io::Error| Failure(format!("{path}: {error}"));
+    fs::read(&path).map_err(read)
+}
