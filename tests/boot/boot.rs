@@ -15,7 +15,9 @@ use crate::guest::Guest;
 use crate::initramfs;
 use crate::kernel::{Machine, Release, TestKernel};
 use crate::memory::Tally;
+use crate::mistake::Mistake;
 use crate::options::Options;
+use crate::sabotage;
 use crate::session::Session;
 use crate::workshop::{Workshop, busybox};
 
@@ -37,6 +39,7 @@ pub(crate) enum Outcome {
 struct Boot {
     machine: Machine,
     release: Release,
+    mistake: Option<Mistake>,
     cases: Vec<Arc<dyn Case + Send>>,
     outcomes: OnceLock<Result<BTreeMap<String, Outcome>, Failure>>,
 }
@@ -49,8 +52,9 @@ pub(crate) fn trials(options: &Options) -> Vec<Trial> {
     for &release in options.kernels() {
         for machine in Machine::value_variants() {
             if options.wants_machine(*machine) && release.unfit(*machine).is_none() {
-                let (machine, cases, outcomes) = (*machine, cases.clone(), OnceLock::new());
-                boots.push(Arc::new(Boot { machine, release, cases, outcomes }));
+                let (mistake, cases) = (options.mistake, cases.clone());
+                let (machine, outcomes) = (*machine, OnceLock::new());
+                boots.push(Arc::new(Boot { machine, release, mistake, cases, outcomes }));
             }
         }
     }
@@ -63,6 +67,10 @@ pub(crate) fn trials(options: &Options) -> Vec<Trial> {
             let trial = Trial::test(name, move || boot.outcome(&case)).with_ignored_flag(true);
             trials.push(trial);
         }
+    }
+    // A suite that is told to make a mistake proves nothing about others.
+    if options.mistake.is_none() && options.wants_case("sabotage") {
+        trials.extend(sabotage::trials());
     }
     trials
 }
@@ -85,7 +93,7 @@ impl Boot {
             |what: &str| eprintln!("boot: [{:>3} s] {title}: {what}", started.elapsed().as_secs());
         let kernel = TestKernel::obtain(self.machine, self.release)?;
         say("building modules");
-        let mut workshop = Workshop::new(kernel)?;
+        let mut workshop = Workshop::new(kernel, self.mistake)?;
         let mut outcomes = BTreeMap::new();
         let mut runnable = Vec::new();
         for case in &self.cases {
@@ -102,7 +110,8 @@ impl Boot {
             }
         }
         let kept = |what: &str| -> PathBuf {
-            Path::new(KEPT).join(format!("{}-{}.{what}", self.machine, self.release))
+            let mistake = self.mistake.map_or_else(String::new, |mistake| format!("-{mistake}"));
+            Path::new(KEPT).join(format!("{}-{}{mistake}.{what}", self.machine, self.release))
         };
         let initramfs = initramfs::write(&busybox(&workshop.kernel)?, workshop.files())?;
         std::fs::write(kept("initramfs"), initramfs)?;

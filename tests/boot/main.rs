@@ -20,11 +20,19 @@ mod case;
 mod cases;
 mod failure;
 mod guest;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../it/image.rs"]
+mod image;
 mod initramfs;
 mod kernel;
 mod memory;
+mod mistake;
 mod monitor;
 mod options;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../it/patch.rs"]
+mod patch;
+mod sabotage;
 mod session;
 mod workshop;
 

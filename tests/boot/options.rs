@@ -3,6 +3,7 @@
 use clap::{Parser, ValueEnum};
 
 use crate::kernel::{Machine, Release};
+use crate::mistake::Mistake;
 
 /// Boots kernels under QEMU and loads converted livepatches into them.
 #[derive(Debug, Parser)]
@@ -22,6 +23,10 @@ pub(crate) struct Options {
     /// Only cases with this in their name; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) case: Vec<String>,
+
+    /// Make a mistake, with which cases must fail
+    #[arg(long, value_enum, value_name = "MISTAKE")]
+    pub(crate) mistake: Option<Mistake>,
 
     #[command(flatten)]
     pub(crate) test: libtest_mimic::Arguments,

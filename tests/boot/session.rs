@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
         let vmlinux = guest.bytes("grep -v '\\[' /proc/kallsyms")?;
         let version = workshop.kernel.version;
         let symbols = Symbols::new(version, std::str::from_utf8(&vmlinux)?);
-        let memory = Memory::new(workshop.kernel.machine.backend(), symbols);
+        let memory = Memory::new(workshop.kernel.machine.backend(), symbols, workshop.mistake);
         let (log, expected) = Default::default();
         let mut session = Self { workshop, guest, memory, log, expected };
         session.listen()?;

@@ -11,6 +11,7 @@ use klp_convert::symbols::Sources;
 use crate::build;
 use crate::failure::Failure;
 use crate::kernel::{REPOSITORY, TestKernel};
+use crate::mistake::Mistake;
 
 /// A file in `/modules` of the guest.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct GuestFile {
 #[derive(Debug)]
 pub(crate) struct Workshop {
     pub(crate) kernel: TestKernel,
+    pub(crate) mistake: Option<Mistake>,
     /// As kbuild left them.
     built: BTreeMap<String, Vec<u8>>,
     /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
@@ -36,10 +38,10 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     /// Builds all modules and converts the livepatches.
-    pub(crate) fn new(kernel: TestKernel) -> Result<Self, Failure> {
+    pub(crate) fn new(kernel: TestKernel, mistake: Option<Mistake>) -> Result<Self, Failure> {
         let directory = build::modules(&kernel)?;
         let (built, guest, refused) = Default::default();
-        let mut workshop = Self { kernel, built, guest, refused, directory };
+        let mut workshop = Self { kernel, mistake, built, guest, refused, directory };
         for entry in fs::read_dir(&workshop.directory)? {
             let path = entry?.path();
             workshop.built.insert(stem(&path), fs::read(&path)?);
@@ -51,7 +53,11 @@ impl Workshop {
             match is_livepatch.then(|| klp::convert(&bytes, &sources, &Options::default())) {
                 None => workshop.put(GuestFile { name, bytes }),
                 Some(Ok(converted)) => {
-                    let bytes = converted.bytes.into_owned();
+                    let right = converted.bytes.into_owned();
+                    let bytes = match mistake {
+                        Some(mistake) => mistake.convert(right),
+                        None => right,
+                    };
                     workshop.put(GuestFile { name, bytes });
                 }
                 Some(Err(why)) => drop(workshop.refused.insert(name, why)),

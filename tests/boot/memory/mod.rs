@@ -20,6 +20,7 @@ use klp_convert::klp::ObjectName;
 use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, RegionKind};
 
 use crate::failure::Failure;
+use crate::mistake::Mistake;
 use compare::Mask;
 use dump::Snapshot;
 pub(crate) use symbols::Symbols;
@@ -40,6 +41,7 @@ struct Present {
 pub(crate) struct Memory {
     backend: &'static dyn Backend,
     pub(crate) symbols: Symbols,
+    mistake: Option<Mistake>,
     present: Vec<Present>,
     pub(crate) tally: Tally,
 }
@@ -51,8 +53,12 @@ pub(crate) fn modinfo(module: &Module<'_>, key: &str) -> Option<String> {
 }
 
 impl Memory {
-    pub(crate) fn new(backend: &'static dyn Backend, symbols: Symbols) -> Self {
-        Self { backend, symbols, present: Vec::new(), tally: Tally::default() }
+    pub(crate) fn new(
+        backend: &'static dyn Backend,
+        symbols: Symbols,
+        mistake: Option<Mistake>,
+    ) -> Self {
+        Self { backend, symbols, mistake, present: Vec::new(), tally: Tally::default() }
     }
 
     /// The modules that are there, the newest first.
@@ -84,7 +90,10 @@ impl Memory {
             found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
         };
         let (coming, live) = (at("coming")?, at("live")?);
-        let kernel = self.symbols.kernel(self.backend);
+        let mut kernel = self.symbols.kernel(self.backend);
+        if let Some(mistake) = self.mistake {
+            mistake.reserve(&mut kernel);
+        }
         let placement = placement(coming, &kernel);
         let (backend, record) = (self.backend, Record::Everything);
         let loader = Loader { backend, kernel: &kernel, placement: &placement, record };

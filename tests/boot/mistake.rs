@@ -1,0 +1,91 @@
+//! Deliberate mistakes: a suite that holds in spite of one would prove nothing.
+
+use clap::ValueEnum;
+use klp_arch::Features;
+use klp_convert::klp::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
+use klp_convert::load::Kernel;
+use object::elf::{SectionFlags, SymbolSection};
+
+use crate::image::{Image, RELA_LIVEPATCH, SHN_LIVEPATCH};
+use crate::patch::Patched;
+
+/// What converting or loading does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum Mistake {
+    /// Positions are 2 for 1 and 1 for 2
+    Position,
+    /// Gate and owner have changed places
+    GateOwner,
+    /// The room for stubs is short by one
+    StubRoom,
+    /// Relocations are left behind in an ordinary section
+    LeftBehind,
+    /// The section of a klp symbol is written in the other byte order
+    ByteOrder,
+}
+
+impl Mistake {
+    /// A converted livepatch, made wrong.
+    pub(crate) fn convert(self, bytes: Vec<u8>) -> Vec<u8> {
+        let image = Image::read(&bytes);
+        let patched = Patched::new(bytes);
+        let symbols = image.symbols.iter().enumerate();
+        let klp = symbols.filter(|(_, symbol)| symbol.section == SHN_LIVEPATCH);
+        match self {
+            Self::Position => klp.fold(patched, |patched, (index, symbol)| {
+                let (name, position) = symbol.name.rsplit_once(',').unwrap();
+                let position = match position {
+                    "1" => "2",
+                    "2" => "1",
+                    other => other,
+                };
+                patched.rename(index, &format!("{name},{position}"))
+            }),
+            Self::GateOwner => {
+                let sections = image.klp_sections();
+                let sections = sections.filter_map(|s| parts(&s.name, KLP_RELA_PREFIX));
+                let sections: Vec<_> = sections.collect();
+                let symbols = klp.filter_map(|(index, s)| {
+                    parts(&s.name, KLP_SYM_PREFIX).map(|(owner, rest)| (index, owner, rest))
+                });
+                let symbols: Vec<_> = symbols.collect();
+                let (gate, owner) = (sections[0].0, symbols[0].1);
+                let patched = sections.iter().fold(patched, |patched, (gate, rest)| {
+                    let wrong = format!("{KLP_RELA_PREFIX}{owner}.{rest}");
+                    patched.rename_section(&format!("{KLP_RELA_PREFIX}{gate}.{rest}"), &wrong)
+                });
+                symbols.iter().fold(patched, |patched, (index, _, rest)| {
+                    patched.rename(*index, &format!("{KLP_SYM_PREFIX}{gate}.{rest}"))
+                })
+            }
+            Self::LeftBehind => image.klp_sections().take(1).fold(patched, |patched, section| {
+                let plain = section.name.replacen(KLP_RELA_PREFIX, ".rela.", 1);
+                let patched = patched.section(&section.name, |s, e| {
+                    s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 & !RELA_LIVEPATCH));
+                });
+                patched.rename_section(&section.name, &plain)
+            }),
+            Self::ByteOrder => klp.take(1).fold(patched, |patched, (index, _)| {
+                patched.symbol(index, |s, e| {
+                    s.st_shndx.set(e, SymbolSection(s.st_shndx.get(e).0.swap_bytes()));
+                })
+            }),
+            Self::StubRoom => patched,
+        }
+        .bytes
+    }
+
+    /// A kernel for which less room is reserved.
+    pub(crate) fn reserve(self, kernel: &mut Kernel) {
+        if self == Self::StubRoom {
+            // The entry for `ftrace_regs_caller`.
+            kernel.configuration.features.remove(Features::DYNAMIC_FTRACE_WITH_REGS);
+        }
+    }
+}
+
+/// The object and what stands behind it in `PREFIX OBJECT . REST`.
+fn parts<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+    name.strip_prefix(prefix)?.split_once('.')
+}
