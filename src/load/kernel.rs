@@ -51,6 +51,8 @@ pub struct Kernel {
     /// Whether the loader looks at the section of `struct module` and, for the machine, at the flags of
     /// the file (`module_elf_check_arch`): 6.1 does not, 6.12 does.
     pub looks_closely: bool,
+    /// What modules must say of it (`vermagic`), where that is known; otherwise the module is believed.
+    pub vermagic: Option<String>,
     /// Whether a second `.modinfo` is refused: since Linux 6.13, whose checks of the file are
     /// `elf_validity_cache_*`.
     pub one_modinfo: bool,
@@ -104,6 +106,7 @@ impl Kernel {
             layouts: if since(6, 4) { Layouts::Regions } else { Layouts::Blocks },
             page_size: backend.page_size(),
             module_size: None,
+            vermagic: None,
             smp: true,
             strict_module_rwx: true,
             marks_all_ro_after_init: since(6, 16),
@@ -114,7 +117,11 @@ impl Kernel {
             codetags_apart: since(6, 13),
             kallsyms_all: true,
             imports: Imports::default(),
-            livepatching: Livepatching { clears: since(6, 3), says_where: since(6, 19) },
+            livepatching: Livepatching {
+                clears: since(6, 3),
+                says_where: since(6, 19),
+                saturates: since(7, 2),
+            },
             configuration: backend.configuration(version),
         }
     }

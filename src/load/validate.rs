@@ -2,7 +2,7 @@
 //!
 //! [`Module::parse`] has refused most of what the kernel refuses, and more; what remains are
 //! demands of modules, not of ELF files. Messages are the kernel's, in its order; the first one
-//! ends the load. Source: `kernel/module/main.c:elf_validity_cache_copy`,
+//! ends the load. Source: `kernel/module/main.c:elf_validity_cache_copy`, `early_mod_check`,
 //! `kernel/module/strict_rwx.c:module_enforce_rwx_sections`.
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
@@ -110,6 +110,27 @@ fn versions(module: &Module<'_>) -> Result<(), LoadError> {
         }
         _ => Err(refuse("extended version crc+name presence does not match".to_owned())),
     }
+}
+
+/// The module must be for this kernel, if it says what it is for (`check_modinfo`). Where it has
+/// versions of symbols, the release may differ (`same_magic`).
+pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    let says = |key: &[u8]| module.modinfo().find(|(k, _)| *k == key).map(|(_, value)| value);
+    let (Some(ours), Some(theirs)) = (says(b"vermagic"), kernel.vermagic.as_deref()) else {
+        return Ok(());
+    };
+    let versions = theirs.split_ascii_whitespace().any(|word| word == "modversions")
+        && module.sections_named(b"__versions").next().is_some();
+    let compared = |magic: &[u8]| {
+        let release = if versions { magic.iter().position(|&byte| byte == b' ') } else { Some(0) };
+        magic.get(release.unwrap_or(magic.len())..).unwrap_or_default().to_vec()
+    };
+    if compared(ours) == compared(theirs.as_bytes()) {
+        return Ok(());
+    }
+    let name = String::from_utf8_lossy(says(b"name").unwrap_or_default());
+    let ours = String::from_utf8_lossy(ours);
+    Err(refuse(format!("{name}: version magic '{ours}' should be '{theirs}'")))
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).
