@@ -38,8 +38,6 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         slots::all(),
         keys::all(),
         order::all(),
-        memory::all(),
-        positions::all(),
     ];
     all.into_iter().flatten().collect()
 }
