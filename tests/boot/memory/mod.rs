@@ -112,7 +112,7 @@ impl Memory {
         loaded.free_init();
         failures.extend(compare(module, &loaded, live, before, &mut self.tally));
         self.present.push(Present { name, module, loaded, enabled });
-        told(failures)
+        told(&failures)
     }
 
     /// A module that a livepatch waits for has come, or has gone.
@@ -152,7 +152,7 @@ impl Memory {
     }
 }
 
-fn told(failures: Vec<String>) -> Result<(), Failure> {
+fn told(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
