@@ -136,7 +136,7 @@ impl Memory {
             loaded.gate_leaves(&gate)
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
-        told(compare(module, loaded, snapshot, before, &mut self.tally))
+        told(&compare(module, loaded, snapshot, before, &mut self.tally))
     }
 
     /// Livepatches that are no longer enabled are not written any more.
