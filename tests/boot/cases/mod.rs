@@ -29,8 +29,6 @@ const B: &str = "klp_target_b";
 /// Every case.
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     let all = [
-        positions::all(),
-        memory::all(),
         vmlinux::all(),
         modules::all(),
         written::all(),
