@@ -13,7 +13,37 @@ use crate::memory::Tally;
 pub(crate) const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof.md");
 
 /// Why bytes that a kernel function changes are left out.
-const MASKED: [(&str, &str); 0] = [];
+const MASKED: [(&str, &str); 29] = [
+    ("alternatives_smp_module_add", "lock prefixes, on one processor"),
+    ("apply_alternatives", "instructions for this processor"),
+    ("apply_alternatives_module", "instructions for this processor"),
+    ("apply_fineibt", "hashes in front of functions, and who checks them"),
+    ("apply_paravirt", "calls that depend on the hypervisor"),
+    ("apply_relocations", "fields that know where the temporary copy of the file was"),
+    ("apply_retpolines", "indirect branches, made for this processor"),
+    ("apply_returns", "returns, made for this processor"),
+    ("apply_seal_endbr", "landing pads that nobody needs"),
+    ("callthunks_patch_module_calls", "calls that count their depth"),
+    ("ddebug_add_module", "descriptors of debugging messages, which the kernel links and marks"),
+    ("do_barrier_nospec_fixups_range", "barriers for this processor"),
+    ("do_feature_fixups", "instructions for this processor"),
+    ("do_lwsync_fixups", "barriers for this processor"),
+    ("ftrace_init_nop", "calls to the tracer, made nops"),
+    ("ftrace_process_locs", "calls to the tracer, made nops, and patched functions"),
+    ("jump_label_add_module", "branches that follow their keys, and the table of them, sorted"),
+    ("load_module", "`struct module` itself"),
+    ("module_init_ftrace_plt", "the tracer's PLT entry"),
+    ("nospec_revert", "indirect branches, made for this processor"),
+    ("parse_args", "parameters that have been given"),
+    ("report_bug", "warnings that have been given"),
+    ("simplify_symbols", "values of symbols that are in the temporary copy of the file only"),
+    ("sort_extable", "the table of faults, sorted"),
+    ("stack_protector_apply", "the stack's canary"),
+    ("static_call_add_module", "calls that follow their keys"),
+    ("trace_module_notify", "trace events, which the kernel links and marks"),
+    ("tracepoint_module_notify", "tracepoints, which the kernel links and marks"),
+    ("unwind_module_init", "the unwinder's tables, sorted"),
+];
 
 /// What came of all boots.
 pub(crate) struct Report<'a> {

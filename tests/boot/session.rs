@@ -78,6 +78,7 @@ impl<'a> Session<'a> {
 
     /// Loads a module, if the kernel takes it.
     pub(crate) fn try_insmod(&mut self, file: &str) -> Result<Option<Refused>, Failure> {
+        self.workshop.file(file)?;
         let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
         let log = self.listen()?;
         if status != 0 {

@@ -34,6 +34,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         positions::all(),
         memory::all(),
         foreign::all(),
+        foreign::all(),
         vmlinux::all(),
         modules::all(),
         again::all(),
@@ -42,9 +43,6 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         slots::all(),
         keys::all(),
         order::all(),
-        memory::all(),
-        foreign::all(),
-        positions::all(),
     ];
     all.into_iter().flatten().collect()
 }
