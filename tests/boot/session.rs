@@ -97,6 +97,18 @@ impl<'a> Session<'a> {
         Ok(None)
     }
 
+    /// Loads a module whose init may fail, or may write what our load does not know of: compares its
+    /// memory before init. Gives whether it stays.
+    pub(crate) fn insmod_foreign(&mut self, file: &str) -> Result<bool, Failure> {
+        let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
+        let module = self.workshop.module(file)?;
+        let snapshots = self.snapshots()?;
+        self.renew_symbols()?;
+        let passed = self.memory.passed(module, &snapshots, status == 0);
+        passed.map_err(|failure| failure.during(file))?;
+        Ok(status == 0)
+    }
+
     /// Unloads a module and compares the memory of the livepatches that were written when it came.
     pub(crate) fn rmmod(&mut self, name: &str) -> Result<(), Failure> {
         // A livepatch is let go by a worker, some time after it has been disabled.
