@@ -73,6 +73,9 @@ pub struct At<'a> {
     pub symbol: &'a [u8],
     /// The place's address.
     pub place: u64,
+    /// The address of the word behind the place's with symbol and offset, as the kernel prints it
+    /// (`%pS`); `None` while it has no symbols of the module.
+    pub behind: Option<&'a str>,
     /// The computed value (S + A − P or whatever the type computes), where it could be computed.
     pub value: i64,
     /// What it was computed from.

@@ -12,17 +12,17 @@ use klp_arch::{
 };
 
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
 use super::resolve::VMLINUX;
 use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
 use crate::klp::{Site, Sites};
 
-/// A refusal that is about no relocation.
-pub(super) fn refuse(stage: Stage, temporary: &Temporary<'_>, fault: Fault) -> LoadError {
-    let message = format!("{}: {fault}", temporary.name);
-    let kernel = KernelError { errno: Errno::ENOEXEC, message };
-    LoadError { fault: Some(fault), ..LoadError::new(stage, kernel) }
+/// A refusal that is about no relocation, and of which the kernel says nothing
+/// (`module_init_ftrace_plt`).
+pub(super) fn refuse(stage: Stage, fault: Fault) -> LoadError {
+    let kernel = KernelError { errno: Errno::ENOEXEC, message: String::new() };
+    let explanation = Some(fault.to_string());
+    LoadError { explanation, fault: Some(fault), ..LoadError::new(stage, kernel) }
 }
 
 /// What the kernel does with a section at load.
@@ -145,6 +145,9 @@ impl Loaded<'_> {
         let Stopped { entry, rela, inputs, fault } = *stopped;
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
+        // While it is loaded the kernel has no symbols of it yet.
+        let behind = inputs.p.wrapping_add(4);
+        let behind = if stage == Stage::Gate { self.symbolic(behind) } else { None };
         let at = At {
             module: &self.temporary.name,
             section: index,
@@ -152,6 +155,7 @@ impl Loaded<'_> {
             kind: rela.kind,
             symbol: symbol.map_or(b"", |symbol| symbol.name),
             place: inputs.p,
+            behind: behind.as_deref(),
             value: self.value(rela.kind, &inputs),
             inputs,
             features: self.kernel.configuration.features,

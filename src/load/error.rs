@@ -69,9 +69,9 @@ impl LoadError {
 
     /// Where the loader stopped at a relocation, and what the kernel would say there.
     pub(super) fn stopped(stage: Stage, kernel: KernelError, fault: Fault) -> Self {
-        match unnoticed(&fault) {
-            None => Self { fault: Some(fault), ..Self::new(stage, kernel) },
-            Some(consequence) => {
+        match Consequence::of(&fault) {
+            Consequence::Refused => Self { fault: Some(fault), ..Self::new(stage, kernel) },
+            consequence => {
                 let error = Self::unnoticed(stage, consequence, fault.to_string());
                 Self { fault: Some(fault), ..error }
             }
@@ -95,18 +95,6 @@ impl LoadError {
         });
         let texts: Vec<String> = kernel.into_iter().chain(ours).collect();
         format!("{site}{}", texts.join("; "))
-    }
-}
-
-/// What comes of a fault that the kernel does not look for.
-fn unnoticed(fault: &Fault) -> Option<Consequence> {
-    match fault {
-        // It writes, or reads, wherever that leads; or its store faults.
-        Fault::PlaceOutside { .. } | Fault::NoSymbol { .. } | Fault::ReadOnly => {
-            Some(Consequence::Corrupted)
-        }
-        Fault::MisalignedPlace { .. } => Some(Consequence::Ignored),
-        _ => None,
     }
 }
 

@@ -23,12 +23,15 @@ pub struct Livepatching {
     pub clears: bool,
     /// Whether the message about a symbol that is not marked says which relocation it is.
     pub says_where: bool,
+    /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
+    /// left of it: in Linux 7.2, and not in 6.1 (`_parse_integer_limit`).
+    pub saturates: bool,
 }
 
 impl Default for Livepatching {
     /// The newest known kernel.
     fn default() -> Self {
-        Self { clears: true, says_where: true }
+        Self { clears: true, says_where: true, saturates: true }
     }
 }
 
@@ -71,13 +74,23 @@ impl Loaded<'_> {
         })
     }
 
-    fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
-        if !self.temporary.livepatch {
-            let name = &self.temporary.name;
-            let message = format!("livepatch: module {name} is not marked as a livepatch module");
-            let kernel = KernelError { errno: Errno::EINVAL, message };
-            return Err(LoadError::new(Stage::Gate, kernel).into());
+    /// What the livepatch core says to the module's patch, before it looks at any object
+    /// (`klp_enable_patch`).
+    ///
+    /// # Errors
+    /// [`Refused`]: the module is not marked as a livepatch module.
+    pub fn enable(&self) -> Result<(), Refused> {
+        if self.temporary.livepatch {
+            return Ok(());
         }
+        let name = &self.temporary.name;
+        let message = format!("livepatch: module {name} is not marked as a livepatch module");
+        let kernel = KernelError { errno: Errno::EINVAL, message };
+        Err(LoadError::new(Stage::Gate, kernel).into())
+    }
+
+    fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
+        self.enable()?;
         for index in self.klp_sections().collect::<Vec<_>>() {
             if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
                 continue;

@@ -143,7 +143,6 @@ const PASSES: [Pass; 4] = [
 /// Regions while they grow.
 pub(super) struct Tally<'a> {
     kernel: &'a Kernel,
-    module: &'a str,
     sizes: BTreeMap<RegionKind, u64>,
 }
 
@@ -160,7 +159,7 @@ impl Tally<'_> {
         let offset = end.checked_next_multiple_of(align.max(1));
         let placed = offset.and_then(|offset| Some((offset, offset.checked_add(size)?)));
         let Some((offset, after)) = placed.filter(|(_, after)| *after <= MEMORY_MAX) else {
-            return Err(no_memory(self.module));
+            return Err(no_memory());
         };
         *end = after;
         Ok(offset)
@@ -185,13 +184,13 @@ impl Tally<'_> {
         let regions: Vec<_> =
             self.sizes.into_iter().filter(|(_, size)| *size != 0).map(pages).collect();
         let total = regions.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size));
-        if total > MEMORY_MAX { Err(no_memory(self.module)) } else { Ok(regions) }
+        if total > MEMORY_MAX { Err(no_memory()) } else { Ok(regions) }
     }
 }
 
-/// The allocator's refusal (`execmem_vmalloc`).
-fn no_memory(module: &str) -> LoadError {
-    let message = format!("{module}: execmem: unable to allocate memory");
+/// The allocator's refusal (`execmem_vmalloc`), which does not know for whom it is.
+fn no_memory() -> LoadError {
+    let message = "execmem: unable to allocate memory".to_owned();
     LoadError::new(Stage::Layout, KernelError { errno: Errno::ENOMEM, message })
 }
 
@@ -207,8 +206,7 @@ pub(super) fn layout(
         template.sh_flags &= !SHF_ALLOC;
     }
     mark_ro_after_init(&mut temporary.object, kernel);
-    let name = temporary.name.clone();
-    let mut tally = Tally { kernel, module: &name, sizes: BTreeMap::new() };
+    let mut tally = Tally { kernel, sizes: BTreeMap::new() };
     let object = &temporary.object;
     if object.text_start != 0 {
         tally.place(kernel.layouts.region(RegionKind::Text), 1, object.text_start)?;
@@ -244,7 +242,7 @@ pub(super) fn layout(
         percpu.and_then(|index| Some((index, temporary.object.sections.get(index)?)))
     {
         if template.sh_size > PERCPU_MAX.max(kernel.page_size) {
-            let size = template.sh_size;
+            let (name, size) = (&temporary.name, template.sh_size);
             let message = format!("{name}: Could not allocate {size} bytes percpu data");
             let kernel = KernelError { errno: Errno::ENOMEM, message };
             return Err(LoadError::new(Stage::Layout, kernel));

@@ -38,6 +38,7 @@ impl Loader<'_> {
         let mut temporary = Temporary::of(module);
         let imports = self.kernel.imports;
         bind::check_layout(module, &temporary, imports, known)?;
+        validate::vermagic(module, self.kernel)?;
         let mut linkage = self
             .backend
             .reserve(&mut temporary.object, &self.kernel.configuration)
@@ -50,7 +51,7 @@ impl Loader<'_> {
         temporary.object.text_base = text.map_or(0, |(_, region)| region.base);
         linkage
             .settle(&mut temporary.object, &memory)
-            .map_err(|fault| apply::refuse(Stage::Reserve, &temporary, fault))?;
+            .map_err(|fault| apply::refuse(Stage::Reserve, fault))?;
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
         bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
@@ -71,7 +72,7 @@ impl Loader<'_> {
         let Loaded { linkage, temporary, memory, .. } = &mut loaded;
         linkage
             .finish(&temporary.object, memory)
-            .map_err(|fault| apply::refuse(Stage::Finish, temporary, fault))?;
+            .map_err(|fault| apply::refuse(Stage::Finish, fault))?;
         Ok(loaded)
     }
 }

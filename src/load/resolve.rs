@@ -56,7 +56,7 @@ impl Loaded<'_> {
     ) -> Result<(), Failure> {
         let slot = usize::try_from(rela.symbol).unwrap_or(usize::MAX);
         let symtab = self.temporary.symtab;
-        let Livepatching { says_where, .. } = self.kernel.livepatching;
+        let Livepatching { says_where, saturates, .. } = self.kernel.livepatching;
         let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(Failure::NoSymbol)?;
         let name = String::from_utf8_lossy(symbol.name);
         if symbol.st_shndx != SHN_LIVEPATCH {
@@ -72,6 +72,7 @@ impl Loaded<'_> {
         let Some(scanned) = Scanned::symbol(symbol.name) else {
             return Err(Failure::Says(format!("symbol {name} has an incorrectly formatted name")));
         };
+        let scanned = if saturates { scanned.saturated() } else { scanned };
         let (owner, position) = (String::from_utf8_lossy(scanned.owner), scanned.position);
         let name = String::from_utf8_lossy(scanned.name);
         let vmlinux = scanned.owner == VMLINUX;

@@ -2,7 +2,7 @@
 //!
 //! [`crate::klp::KlpSymbol`] is what such a name should be; this is what the kernel makes of any
 //! bytes: it cuts long object names, passes over white space before a position and garbage behind
-//! it, and lets numbers wrap. Sources: `lib/vsprintf.c:vsscanf`, and the formats in
+//! it, and lets numbers wrap or saturate. Sources: `lib/vsprintf.c:vsscanf`, and the formats in
 //! `kernel/livepatch/core.c` (`klp_write_section_relocs`, `klp_resolve_symbols`).
 
 use crate::klp::{
@@ -21,12 +21,17 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, 9..=13 | 32 | 0xa0)
 }
 
-/// `%lu`: white space, then at least one decimal digit. Wraps at 64 bits; what follows is left.
-fn number(text: &[u8]) -> Option<u64> {
+/// `%lu`: white space, then at least one decimal digit; what follows is left. Says also whether it is
+/// more than 64 bits hold; it has wrapped then.
+fn number(text: &[u8]) -> Option<(u64, bool)> {
     let start = text.iter().position(|&byte| !is_space(byte))?;
     let digits = text.iter().skip(start).map_while(|&byte| char::from(byte).to_digit(10));
-    let wrapping = |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit));
-    digits.fold(None, |sum, digit| Some(wrapping(sum.unwrap_or(0), digit)))
+    let next = |(sum, over): (u64, bool), digit| {
+        let (tens, far) = sum.overflowing_mul(10);
+        let (sum, farther) = tens.overflowing_add(u64::from(digit));
+        (sum, over || far || farther)
+    };
+    digits.fold(None, |sum, digit| Some(next(sum.unwrap_or_default(), digit)))
 }
 
 /// The object that a klp section waits for, cut to what the kernel keeps of its name.
@@ -44,6 +49,8 @@ pub(super) struct Scanned<'a> {
     pub(super) name: &'a [u8],
     /// `sympos`.
     pub(super) position: u64,
+    /// Whether the position is more than 64 bits hold.
+    over: bool,
 }
 
 impl<'a> Scanned<'a> {
@@ -52,8 +59,14 @@ impl<'a> Scanned<'a> {
         let rest = name.strip_prefix(KLP_SYM_PREFIX.as_bytes())?;
         let (owner, rest) = bytes(rest, OBJECT_NAME_MAX, b'.')?;
         let (name, rest) = bytes(rest.strip_prefix(b".")?, SYMBOL_NAME_MAX, b',')?;
-        let position = number(rest.strip_prefix(b",")?)?;
-        Some(Self { owner, name, position })
+        let (position, over) = number(rest.strip_prefix(b",")?)?;
+        Some(Self { owner, name, position, over })
+    }
+
+    /// The same where a position does not wrap (`_parse_integer_limit`).
+    pub(super) fn saturated(self) -> Self {
+        let position = if self.over { u64::MAX } else { self.position };
+        Self { position, ..self }
     }
 
     /// What is looked up. `None` where nothing can be called so: no module has such a name, no
@@ -64,6 +77,11 @@ impl<'a> Scanned<'a> {
         let symbol = std::str::from_utf8(self.name).ok()?.parse().ok()?;
         Some(KlpSymbol { owner: object(self.owner)?, symbol, position })
     }
+}
+
+/// The name that the kernel looks for where a klp symbol is called so, in whatever object.
+pub(crate) fn looked_for(symbol: &[u8]) -> Option<&str> {
+    std::str::from_utf8(Scanned::symbol(symbol)?.name).ok()
 }
 
 /// The object of exactly this name, if any can have it: the kernel does not take `-` for `_` here.
@@ -129,9 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn a_position_wraps_at_64_bits() {
+    fn a_position_wraps_at_64_bits_or_saturates() {
         assert_eq!(position(".klp.sym.m.f,18446744073709551617"), Some(1));
         assert_eq!(position(".klp.sym.m.f,18446744073709551616"), Some(0));
+        for (digits, position) in [
+            ("18446744073709551615", u64::MAX),
+            ("18446744073709551616", u64::MAX),
+            ("99999999999999999999999", u64::MAX),
+            ("18446744073709551614", u64::MAX - 1),
+        ] {
+            let name = format!(".klp.sym.m.f,{digits}");
+            let scanned = Scanned::symbol(name.as_bytes()).unwrap().saturated();
+            assert_eq!(scanned.position, position, "{digits}");
+        }
         let far = Scanned::symbol(b".klp.sym.m.f,4294967297").unwrap();
         assert_eq!(far.lookup().unwrap().position.number(), u32::MAX);
     }

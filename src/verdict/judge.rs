@@ -11,7 +11,7 @@ use super::trial::Trial;
 use super::{Objection, Tried, Verdict, audit, same};
 use crate::elf::{Module, SectionFlags, SymbolSection};
 use crate::klp::{self, Failure, KlpSection, KlpSymbol, Options, Patched, Refusal, Sites, rules};
-use crate::load::{Kernel, Known};
+use crate::load::{self, Kernel, Known};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
 
@@ -39,15 +39,9 @@ impl Judge<'_> {
         let backend = klp::backend(module)?;
         let mut wanted: Vec<&str> = Kernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
         for symbol in module.symbols().skip(1) {
-            let Ok(name) = std::str::from_utf8(symbol.name) else { continue };
             match symbol.section {
-                SymbolSection::Undefined => wanted.push(name),
-                SymbolSection::Livepatch if name.parse::<KlpSymbol>().is_ok() => {
-                    // The name itself, as it stands between owner and position.
-                    let inner = name.rsplit_once(',').map_or(name, |(inner, _)| inner);
-                    let inner = inner.strip_prefix(klp::KLP_SYM_PREFIX).unwrap_or(inner);
-                    wanted.extend(inner.split_once('.').map(|(_, symbol)| symbol));
-                }
+                SymbolSection::Undefined => wanted.extend(std::str::from_utf8(symbol.name)),
+                SymbolSection::Livepatch => wanted.extend(load::looked_for(symbol.name)),
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use scroll::Endian;
 
 use super::problem::{Occasion, Problem, Trouble};
-use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex};
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 use crate::klp::{KlpSection, KlpSymbol, ObjectName, Sites};
 use crate::load::{
     Bind, ExportedSymbol, Kernel, Loaded, Loader, Lookup, Placement, Record, Refused, RegionKind,
@@ -37,6 +37,11 @@ pub(super) struct Trial<'t, 'm> {
 }
 
 impl Trial<'_, '_> {
+    /// Whether it hands a patch over to the livepatch core.
+    fn enables(&self) -> bool {
+        self.module.symbols_in(SymbolSection::Undefined).any(|s| s.name == b"klp_enable_patch")
+    }
+
     /// Whether anything waits for an object.
     fn is_gated(&self) -> bool {
         let sections = self.module.sections();
@@ -97,12 +102,22 @@ impl<'t, 'm> Met<'t, 'm> {
         };
         let text = loaded.regions().find(|(kind, ..)| *kind == RegionKind::Text);
         let text = text.map(|(_, base, _)| base);
+        let taken = loaded.enable();
+        if let Err(refused) = &taken
+            && self.trial.enables()
+        {
+            self.refused(refused.clone(), &Occasion::Load, text);
+            return false;
+        }
         let ignored = loaded.ignored();
         if !ignored.is_empty() {
             self.refused(Refused(ignored), &Occasion::Load, text);
         }
         let mut seen = 0;
         self.cut(&loaded, &mut seen, &Occasion::Load, text);
+        if taken.is_err() {
+            return false;
+        }
         let gates = loaded.gates();
         let mut arrived = Vec::new();
         if order == Order::ModuleFirst {

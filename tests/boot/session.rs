@@ -78,6 +78,7 @@ impl<'a> Session<'a> {
 
     /// Loads a module, if the kernel takes it.
     pub(crate) fn try_insmod(&mut self, file: &str) -> Result<Option<Refused>, Failure> {
+        self.workshop.file(file)?;
         let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
         let log = self.listen()?;
         if status != 0 {
@@ -94,6 +95,18 @@ impl<'a> Session<'a> {
         self.memory.came(module, &snapshots).map_err(|failure| failure.during(file))?;
         self.turn(&name, true)?;
         Ok(None)
+    }
+
+    /// Loads a module whose init may fail, or may write what our load does not know of: compares its
+    /// memory before init. Gives whether it stays.
+    pub(crate) fn insmod_foreign(&mut self, file: &str) -> Result<bool, Failure> {
+        let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
+        let module = self.workshop.module(file)?;
+        let snapshots = self.snapshots()?;
+        self.renew_symbols()?;
+        let passed = self.memory.passed(module, &snapshots, status == 0);
+        passed.map_err(|failure| failure.during(file))?;
+        Ok(status == 0)
     }
 
     /// Unloads a module and compares the memory of the livepatches that were written when it came.

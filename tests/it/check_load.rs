@@ -327,3 +327,52 @@ fn a_gate_that_the_livepatch_does_not_patch_is_wrong_without_sources_too() {
         check(&[]).done();
     }
 }
+
+#[test]
+fn a_position_that_is_too_long_is_told_as_the_kernel_reads_it() {
+    let machine = machine("x86_64");
+    let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
+    let image = Image::read(&good.bytes);
+    let klp = image.symbols.iter().position(|s| s.section == SHN_LIVEPATCH).unwrap();
+    let (name, _) = image.symbols[klp].name.rsplit_once(',').unwrap();
+    let broken = good.rename(klp, &format!("{name},18446744073709551617"));
+    let ended = check(&machine, &bench.file("broken.ko", &broken.bytes));
+    let says = "the kernel says: livepatch: symbol position 18446744073709551615 for symbol '";
+    ended.refused(&["[symbol-name, refused]", says]);
+}
+
+#[test]
+fn a_livepatch_without_the_marker_is_refused_in_the_kernels_words_with_gates_and_without() {
+    for machine in machines() {
+        for name in ["lp_vmlinux_inferred", "lp_module_symbols"] {
+            let (bench, good) = converted(&machine, &format!("{name}.ko"));
+            let broken = good.replace(b"\0livepatch=", b"\0livepatcx=");
+            let ended = check(&machine, &bench.file("broken.ko", &broken.bytes));
+            let says = format!("livepatch: module {name} is not marked as a livepatch module");
+            ended.refused(&["[livepatch-marker, refused]", &says, "(-EINVAL, 22)"]);
+            assert_eq!(ended.stderr.matches("error[").count(), 1, "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_does_depends_on_how_a_rule_is_broken() {
+    for machine in machines() {
+        let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
+        let (section, _) = klp(&good, "vmlinux");
+        let check = |patched: Patched| {
+            let module = bench.file("broken.ko", &patched.bytes);
+            check(&machine, &module)
+        };
+        let nameless = check(good.clone().rename_section(&section, ".klp.rela..text"));
+        nameless.refused(&["[section-name, refused]", "has an incorrectly formatted name"]);
+        let annotated = good.rename_section(".comment", ".klp.module_relocs.vmlinux");
+        check(annotated).refused(&["[annotation, ignored]", "would load, and be wrong"]);
+    }
+    let machine = machine("arm64");
+    let (bench, good) = converted(&machine, "lp_module_symbols.ko");
+    let (section, count) = klp(&good, "klp_target_a");
+    let odd = good.relocation(&section, count - 1, |r, e| r.r_offset.set(e, r.r_offset.get(e) + 2));
+    let ended = check(&machine, &bench.file("broken.ko", &odd.bytes));
+    ended.refused(&["a late write is skipped [place, ignored]", "would load, and be wrong"]);
+}

@@ -246,3 +246,20 @@ fn gates_that_no_module_answers_to_are_told_as_never_applied() {
         }
     }
 }
+
+#[test]
+fn a_late_call_without_nop_is_told_by_the_function_that_it_is_in() {
+    let machine = machines().into_iter().find(|machine| machine.name == "ppc64le").unwrap();
+    let right = converted(&machine, NAME);
+    let (section, _) = first_klp(&right);
+    let module = Module::parse(&right).unwrap();
+    let klp = module.sections_named(section.as_bytes()).next().unwrap();
+    let call = module.relocations(klp.index).find(|rela| rela.kind == 10).unwrap();
+    let function = module.symbols().find(|symbol| symbol.name == b"lp_show").unwrap();
+    let behind = usize::try_from(call.offset).unwrap() + 4;
+    let wrong = Patched::new(right.clone()).contents(".text", |text| text[behind..][..4].fill(0));
+    let text = arrive(&machine, &right, &wrong.bytes, true).unwrap_err().to_string();
+    let (offset, size) = (call.offset + 4 - function.st_value, function.st_size);
+    let says = format!("got 00000000 at lp_show+{offset:#x}/{size:#x} [lp_module_symbols]\n");
+    assert!(text.contains(&says), "{says}: {text}");
+}

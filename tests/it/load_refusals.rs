@@ -94,6 +94,21 @@ fn there_must_be_one_struct_module_and_one_only() {
 }
 
 #[test]
+fn an_old_kernel_wants_a_struct_module_and_no_more() {
+    let none = "lp_module_symbols: No module found in object -ENOEXEC";
+    for machine in machines() {
+        let right = || Patched::new(converted(&machine, NAME));
+        let at = |wrong: Patched| at_version(&machine, &wrong, (6, 1)).map_err(|e| e.to_string());
+        let other = right().rename_section(THIS_MODULE, ".gnu.linkonce.that_module");
+        assert_eq!(at(other), Err(none.into()), "{}", machine.name);
+        assert_eq!(at(flags(right(), THIS_MODULE, |flags| flags & !2)), Err(none.into()));
+        assert_eq!(at(right().rename_section(".comment", THIS_MODULE)), Ok(()));
+        let flags = object::elf::FileFlags(1);
+        assert_eq!(at(right().header(|h, e| h.e_flags.set(e, flags))), Ok(()), "{}", machine.name);
+    }
+}
+
+#[test]
 fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
     let says = |what: &str| format!("module lp_module_symbols: .gnu.linkonce.this_module {what}");
     refused(
@@ -175,5 +190,70 @@ fn what_is_writable_and_executable_is_refused_where_memory_is_protected() {
         );
         assert_eq!(error.to_string(), says);
         assert_eq!(load(&machine, &wrong.bytes, backend, &kernel(false)), Ok(()));
+    }
+}
+
+#[test]
+fn more_memory_than_there_is_is_refused_by_the_allocator() {
+    for machine in machines() {
+        let wrong = Patched::new(converted(&machine, NAME));
+        let wrong = wrong.section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000));
+        let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+        assert_eq!(error.to_string(), "execmem: unable to allocate memory -ENOMEM");
+    }
+}
+
+#[test]
+fn a_module_without_room_for_ftrace_is_refused_without_a_word() {
+    let machine = machines().into_iter().find(|machine| machine.name == "arm64").unwrap();
+    let name = ".text.ftrace_trampoline";
+    let wrong = Patched::new(converted(&machine, NAME)).rename_section(name, ".text.other");
+    let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+    let kernel = error.0[0].kernel.as_ref().unwrap();
+    assert_eq!((kernel.message.as_str(), kernel.errno.number()), ("", 8));
+    assert!(error.to_string().ends_with(&format!("the module has no section {name}")), "{error}");
+}
+
+#[test]
+fn a_module_must_say_what_the_kernel_says_of_itself() {
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let module = Module::parse(&right).unwrap();
+        let magic = module.modinfo().find(|(key, _)| *key == b"vermagic").unwrap().1;
+        let magic = String::from_utf8(magic.to_vec()).unwrap();
+        let backend = backend(&machine);
+        let kernel = |magic: &str| {
+            let vermagic = Some(magic.to_owned());
+            load(&machine, &right, backend, &Kernel { vermagic, ..Kernel::newest(backend) })
+        };
+        assert_eq!(kernel(&magic), Ok(()));
+        let other = magic.replace("mod_unload", "modversions");
+        let says = format!("version magic '{magic}' should be '{other}'");
+        let error = kernel(&other).unwrap_err().to_string();
+        assert_eq!(error, format!("lp_module_symbols: {says} -ENOEXEC"));
+    }
+}
+
+#[test]
+fn with_versions_of_symbols_the_release_does_not_matter() {
+    let magic = |bytes: &[u8]| {
+        let module = Module::parse(bytes).unwrap();
+        let magic = module.modinfo().find(|(key, _)| *key == b"vermagic").unwrap().1;
+        String::from_utf8(magic.to_vec()).unwrap()
+    };
+    for machine in machines() {
+        let right = converted(&machine, NAME);
+        let without = magic(&right);
+        let (word, other) = (" mod_unload", " modversions");
+        let at = without.find(word).unwrap();
+        // The word is longer by one.
+        let word = &without[at - 1..at + word.len()];
+        let right = Patched::new(right).replace(word.as_bytes(), other.as_bytes());
+        let vermagic = Some(magic(&right.bytes).replacen("7.2", "7.9", 1));
+        let backend = backend(&machine);
+        let kernel = Kernel { vermagic, ..Kernel::newest(backend) };
+        let versions = right.clone().rename_section(".comment", "__versions").bytes;
+        assert_eq!(load(&machine, &versions, backend, &kernel), Ok(()), "{}", machine.name);
+        assert!(load(&machine, &right.bytes, backend, &kernel).is_err(), "{}", machine.name);
     }
 }

@@ -105,18 +105,22 @@ impl Patched {
         patched.section(section, |s, e| s.sh_name.set(e, offset))
     }
 
-    /// Adds a name to a string table, of which a longer copy is made behind the file.
-    fn string(mut self, table: &str, name: &str) -> (u32, Self) {
-        let mut strings = self.bytes[self.body(table)].to_vec();
-        let (offset, start) = (strings.len(), self.bytes.len());
-        strings.extend(name.as_bytes());
-        strings.push(0);
-        self.bytes.extend(&strings);
-        let moved = self.section(table, |s, e| {
+    /// Adds a name to a string table.
+    fn string(self, table: &str, name: &str) -> (u32, Self) {
+        let offset = self.body(table).len();
+        let longer = self.append(table, &[name.as_bytes(), b"\0"].concat());
+        (u32::try_from(offset).unwrap(), longer)
+    }
+
+    /// Adds bytes to a section, of which a longer copy is made behind the file.
+    pub(crate) fn append(mut self, section: &str, bytes: &[u8]) -> Self {
+        let longer = [&self.bytes[self.body(section)], bytes].concat();
+        let start = self.bytes.len();
+        self.bytes.extend(&longer);
+        self.section(section, |s, e| {
             s.sh_offset.set(e, start as u64);
-            s.sh_size.set(e, strings.len() as u64);
-        });
-        (u32::try_from(offset).unwrap(), moved)
+            s.sh_size.set(e, longer.len() as u64);
+        })
     }
 
     /// Where a section's bytes are in the file.

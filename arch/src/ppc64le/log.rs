@@ -2,8 +2,8 @@
 //!
 //! Lines of `arch/powerpc/kernel/module_64.c` start with the name of that file. Faults that the
 //! kernel does not see (room that is used up, a store into read-only memory) are told in our words.
-//! An address that the kernel prints as symbol and offset (`%pS`) is printed as it prints one
-//! without a symbol, which is what it is while the module's own symbols are not there yet.
+//! An address that the kernel prints as symbol and offset (`%pS`) is printed as a number while the
+//! module's own symbols are not there yet.
 
 use alloc::format;
 use alloc::string::String;
@@ -23,8 +23,9 @@ pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
             format!("{name}: Unknown ADD relocation: {number}")
         }
         Fault::NoNopAfterCall { found } => {
-            let behind = at.place.wrapping_add(4);
-            format!("{name}: Expected nop after call, got {found:08x} at 0x{behind:x}")
+            let number = || format!("0x{:x}", at.place.wrapping_add(4));
+            let behind = at.behind.map_or_else(number, String::from);
+            format!("{name}: Expected nop after call, got {found:08x} at {behind}")
         }
         Fault::MisalignedValue { align: 8, .. } if call => {
             errno = Errno::ENOENT;

@@ -163,6 +163,7 @@ fn messages_are_the_kernels() {
         kind: 19,
         symbol: b"f",
         place: 0,
+        behind: None,
         value: 0,
         inputs: Inputs::default(),
         features: Features::empty(),

@@ -141,6 +141,7 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
                 kind: stopped.rela.kind,
                 symbol: module.object.symbols[stopped.rela.symbol as usize].name,
                 place: stopped.inputs.p,
+                behind: None,
                 value: 0,
                 inputs: stopped.inputs,
                 features: module.features,

@@ -212,6 +212,7 @@ fn a_refused_relocation_is_told_in_the_kernels_words() {
         kind,
         symbol: b"_printk",
         place: 0xc008_0000_0000_0010,
+        behind: None,
         value: 0,
         inputs: Inputs::default(),
         features: NONE,

@@ -12,7 +12,7 @@ mod symbols;
 
 use std::fmt;
 
-use klp_arch::Backend;
+use klp_arch::{Backend, Fault};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use strum::EnumMessage;
@@ -31,6 +31,20 @@ pub enum Consequence {
     Ignored,
     /// It loads, and memory is damaged or stale values are used.
     Corrupted,
+}
+
+impl Consequence {
+    /// What comes of a fault of a relocation: most are refused, some the kernel does not look for.
+    pub(crate) fn of(fault: &Fault) -> Self {
+        match fault {
+            // It writes, or reads, wherever that leads; or its store faults.
+            Fault::PlaceOutside { .. } | Fault::NoSymbol { .. } | Fault::ReadOnly => {
+                Self::Corrupted
+            }
+            Fault::MisalignedPlace { .. } => Self::Ignored,
+            _ => Self::Refused,
+        }
+    }
 }
 
 /// A rule of the kernel's module loader or livepatch core.
@@ -99,7 +113,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// What the kernel does when the rule is broken.
+    /// What the kernel does when the rule is broken, in most cases.
     #[must_use]
     pub fn consequence(self) -> Consequence {
         match self {
@@ -194,7 +208,11 @@ struct Checker<'m, 'data> {
 
 impl<'m, 'data> Checker<'m, 'data> {
     fn broken(&mut self, rule: Rule, detail: impl Into<String>) {
-        let consequence = rule.consequence();
+        self.broken_with(rule, rule.consequence(), detail);
+    }
+
+    /// The same where it depends on the case what the kernel does.
+    fn broken_with(&mut self, rule: Rule, consequence: Consequence, detail: impl Into<String>) {
         self.violations.push(Violation { rule, consequence, detail: detail.into() });
     }
 

@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use super::{Checker, Rule};
+use super::{Checker, Consequence, Rule};
 use crate::annotation::{NAME_PREFIX, SELECTORS};
 use crate::elf::{SHT_NOBITS, SectionFlags, SymbolSection};
 
@@ -84,7 +84,8 @@ fn annotations(checker: &mut Checker<'_, '_>) {
     for section in module.sections().filter(|s| annotates(s.name)) {
         let name = section.name.as_bstr();
         let detail = format!("section {} '{name}' is an annotation", section.index);
-        checker.broken(Rule::Annotation, detail);
+        // The kernel loads it, and what was meant by it is not done.
+        checker.broken_with(Rule::Annotation, Consequence::Ignored, detail);
     }
     for symbol in module.symbols().filter(|s| s.name.starts_with(NAME_PREFIX.as_bytes())) {
         let name = symbol.name.as_bstr();

@@ -3,7 +3,7 @@
 use bstr::ByteSlice;
 use klp_arch::Facts;
 
-use super::{Checker, Rule};
+use super::{Checker, Consequence, Rule};
 use crate::elf::{Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
 use crate::klp::{KlpSection, KlpSymbol, VMLINUX, placement};
 
@@ -68,16 +68,16 @@ fn place(
     facts: &Facts<'_>,
 ) {
     let backend = checker.backend;
-    let (rule, what) = match backend.row(rela.kind) {
+    let (rule, consequence, what) = match backend.row(rela.kind) {
         None => {
             let what = "the kernel's module loader does not know this relocation";
-            (Rule::RelocationType, what.to_owned())
+            (Rule::RelocationType, Consequence::Refused, what.to_owned())
         }
         Some(row) => match backend.check_site(row, facts, body, rela.offset) {
             Ok(()) => return,
-            Err(fault) => (Rule::Place, fault.to_string()),
+            Err(fault) => (Rule::Place, Consequence::of(&fault), fault.to_string()),
         },
     };
     let site = checker.sites.describe(section.index, entry, rela);
-    checker.broken(rule, format!("{site}: {what}"));
+    checker.broken_with(rule, consequence, format!("{site}: {what}"));
 }

@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use super::{Checker, Rule};
+use super::{Checker, Consequence, Rule};
 use crate::elf::{SHT_RELA, Section, SectionFlags, SectionIndex};
 use crate::klp::placement::{self, Misplaced};
 use crate::klp::{KLP_RELA_PREFIX, KlpSection};
@@ -29,7 +29,14 @@ fn name(checker: &mut Checker<'_, '_>, section: &Section<'_>) -> Option<KlpSecti
     match section.name.to_str_lossy().parse() {
         Ok(klp) => Some(klp),
         Err(error) => {
-            checker.broken(Rule::SectionName, format!("section {}: {error}", section.index));
+            let rest = section.name.strip_prefix(KLP_RELA_PREFIX.as_bytes());
+            let consequence = match rest {
+                // The kernel reads some object, which never comes.
+                Some([first, ..]) if *first != b'.' => Consequence::Ignored,
+                _ => Consequence::Refused,
+            };
+            let detail = format!("section {}: {error}", section.index);
+            checker.broken_with(Rule::SectionName, consequence, detail);
             None
         }
     }

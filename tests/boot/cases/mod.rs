@@ -1,5 +1,7 @@
 //! The cases, in the order in which they are run.
 
+mod again;
+mod foreign;
 mod keys;
 mod memory;
 mod modules;
@@ -31,12 +33,14 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     let all = [
         vmlinux::all(),
         modules::all(),
+        again::all(),
         written::all(),
         thousand::all(),
         slots::all(),
         keys::all(),
         order::all(),
         memory::all(),
+        foreign::all(),
         positions::all(),
     ];
     all.into_iter().flatten().collect()
@@ -90,11 +94,6 @@ impl Session<'_> {
         self.guest.done(&format!("[ ! -e {path} ]")).map(drop)
     }
 
-    /// Whether there is such a file.
-    fn has(&mut self, path: &str) -> Result<bool, Failure> {
-        Ok(self.guest.run(&format!("[ -e {path} ]"))?.status == 0)
-    }
-
     /// Loads the modules that livepatches patch.
     fn targets_come(&mut self) -> Result<(), Failure> {
         self.insmod(B)?;
@@ -104,21 +103,5 @@ impl Session<'_> {
     fn targets_go(&mut self) -> Result<(), Failure> {
         self.rmmod(A)?;
         self.rmmod(B)
-    }
-
-    /// Loads a module that has been there, with livepatches waiting for it. Old kernels do not take
-    /// it then, because they do not take relocations back: so we must say, too.
-    fn comes_again(&mut self, module: &str) -> Result<bool, Failure> {
-        let Some(theirs) = self.try_insmod(module)? else { return Ok(true) };
-        let ours = self.memory.refuses(module)?;
-        let ours = ours.ok_or_else(|| format!("only the kernel refuses it: {}", theirs.log))?;
-        same("errno", &theirs.errno, &ours.errno().map_or(0, |errno| errno.number().into()))?;
-        let ours = ours.0.iter().filter_map(|error| error.kernel.as_ref());
-        let ours: Vec<_> = ours.flat_map(|kernel| kernel.message.lines()).collect();
-        // How much of a place a message tells is not looked at here.
-        for line in ours.iter().filter(|line| line.starts_with("livepatch: ")) {
-            same(line, &theirs.log.lines().any(|said| said == *line), &true)?;
-        }
-        Ok(false)
     }
 }

@@ -68,18 +68,15 @@ fn replaced(session: &mut Session<'_>) -> Result<(), Failure> {
     }
     // The session takes note of which are gone.
     session.enabled("lp_replace")?;
-    session.rmmod(A)?;
-    let back = session.comes_again(A)?;
-    if back {
+    if session.workshop.kernel.writes_again() {
+        session.rmmod(A)?;
+        session.insmod(A)?;
         session.reads(SHOWS_A, "lp_replace: 1 162\n")?;
     }
     for livepatch in REPLACED {
         session.rmmod(livepatch)?;
     }
     session.unpatch("lp_replace")?;
-    if !back {
-        session.insmod(A)?;
-    }
     session.reads(CMDLINE, &cmdline)?;
     session.reads(SHOWS_A, &a)?;
     session.targets_go()

@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::mistake::Mistake;
 use compare::Mask;
 use dump::Snapshot;
+use symbols::Somewhere;
 pub(crate) use symbols::Symbols;
 pub(crate) use tally::Tally;
 
@@ -78,18 +79,13 @@ impl Memory {
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
     }
 
-    /// A module has been loaded; `symbols` are up to date.
-    pub(crate) fn came(
+    /// A module is coming, at last where it came twice: its memory before init.
+    fn coming(
         &mut self,
         module: &'static Module<'static>,
         snapshots: &[Snapshot],
-    ) -> Result<(), Failure> {
-        let name = modinfo(module, "name").ok_or("a module without name")?;
-        let at = |point: &str| {
-            let found = snapshots.iter().find(|s| s.module == name && s.point == point);
-            found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
-        };
-        let (coming, live) = (at("coming")?, at("live")?);
+    ) -> Result<Present, Failure> {
+        let coming = at(module, snapshots, "coming")?;
         let mut kernel = self.symbols.kernel(self.backend);
         if let Some(mistake) = self.mistake {
             mistake.reserve(&mut kernel);
@@ -97,12 +93,24 @@ impl Memory {
         let placement = placement(coming, &kernel);
         let (backend, record) = (self.backend, Record::Everything);
         let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
-        let mut loaded = loader
+        let name = name(module)?;
+        let loaded = loader
             .load(module, &self.symbols)
             .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
-        let mut failures = compare(module, &loaded, coming, 0, &mut self.tally);
-        let before = loaded.relocations().len();
+        told(&compare(module, &loaded, coming, 0, &mut self.tally))?;
         let enabled = modinfo(module, "livepatch").is_some();
+        Ok(Present { name, module, loaded, enabled })
+    }
+
+    /// A module has been loaded; `symbols` are up to date.
+    pub(crate) fn came(
+        &mut self,
+        module: &'static Module<'static>,
+        snapshots: &[Snapshot],
+    ) -> Result<(), Failure> {
+        let mut present = self.coming(module, snapshots)?;
+        let (name, loaded) = (&present.name, &mut present.loaded);
+        let before = loaded.relocations().len();
         for gate in loaded.gates() {
             if self.present.iter().any(|present| present.name == gate.as_str()) {
                 let arrived = loaded.gate_arrives(&gate, &self.symbols);
@@ -110,9 +118,22 @@ impl Memory {
             }
         }
         loaded.free_init();
-        failures.extend(compare(module, &loaded, live, before, &mut self.tally));
-        self.present.push(Present { name, module, loaded, enabled });
-        told(failures)
+        let live = at(module, snapshots, "live")?;
+        told(&compare(module, loaded, live, before, &mut self.tally))?;
+        self.present.push(present);
+        Ok(())
+    }
+
+    /// A module has come that writes its own data, or whose init has failed.
+    pub(crate) fn passed(
+        &mut self,
+        module: &'static Module<'static>,
+        snapshots: &[Snapshot],
+        stays: bool,
+    ) -> Result<(), Failure> {
+        let present = self.coming(module, snapshots)?;
+        self.present.extend(stays.then_some(present));
+        Ok(())
     }
 
     /// A module that a livepatch waits for has come, or has gone.
@@ -136,17 +157,21 @@ impl Memory {
             loaded.gate_leaves(&gate)
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
-        told(compare(module, loaded, snapshot, before, &mut self.tally))
+        told(&compare(module, loaded, snapshot, before, &mut self.tally))
     }
 
-    /// What the kernel says when it refuses a module because of livepatches that wait for it, as we
-    /// say: then there is no turning back.
-    pub(crate) fn refuses(&mut self, gate: &str) -> Result<Option<Refused>, Failure> {
-        let waiting = self.waiting(gate);
-        let gate: ObjectName = gate.parse()?;
-        let present = self.present.iter_mut().filter(|present| waiting.contains(&present.name));
-        let mut refused = present.map(|present| present.loaded.gate_arrives(&gate, &self.symbols));
-        Ok(refused.find_map(Result::err))
+    /// What our load of a livepatch refuses when a module comes that the kernel has refused: nobody
+    /// knows where it would have been, and it is as good as any other that is there.
+    pub(crate) fn refuses(&mut self, livepatch: &str, gate: &str) -> Result<Refused, Failure> {
+        let gate = gate.parse()?;
+        let present = self.present.iter_mut().find(|present| present.name == livepatch);
+        let present = present.ok_or_else(|| format!("{livepatch} is not there"))?;
+        let near = present.loaded.regions().map(|(_, base, _)| base).next().unwrap_or_default();
+        let symbols = Somewhere { symbols: &self.symbols, near };
+        match present.loaded.gate_arrives(&gate, &symbols) {
+            Err(refused) => Ok(refused),
+            Ok(()) => Err(format!("we write {livepatch} when {gate} comes again").into()),
+        }
     }
 
     /// Livepatches that are no longer enabled are not written any more.
@@ -162,7 +187,22 @@ impl Memory {
     }
 }
 
-fn told(failures: Vec<String>) -> Result<(), Failure> {
+fn name(module: &Module<'_>) -> Result<String, Failure> {
+    modinfo(module, "name").ok_or_else(|| "a module without name".into())
+}
+
+/// The last snapshot of a module at a time.
+fn at<'s>(
+    module: &Module<'_>,
+    snapshots: &'s [Snapshot],
+    point: &str,
+) -> Result<&'s Snapshot, Failure> {
+    let name = name(module)?;
+    let found = snapshots.iter().rev().find(|s| s.module == name && s.point == point);
+    found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
+}
+
+fn told(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 

@@ -1,0 +1,43 @@
+//! Addresses as the kernel prints them in its messages (`%pS`).
+//!
+//! Of a module it knows the symbols once it is formed, so that it can name what late relocations
+//! patch. Source: `kernel/module/kallsyms.c:find_kallsyms_symbol`, `kernel/kallsyms.c:__sprint_symbol`.
+
+use klp_arch::object::{SHN_UNDEF, Symbol};
+
+use super::Loaded;
+
+impl Loaded<'_> {
+    /// The symbol before an address in the module and the distance from it, with the distance between
+    /// the symbols on both sides; `None` for an address outside of the module.
+    pub(super) fn symbolic(&self, address: u64) -> Option<String> {
+        let region = self.memory.regions.iter().find(|region| {
+            let size = u64::try_from(region.bytes.len()).unwrap_or(u64::MAX);
+            address.checked_sub(region.base).is_some_and(|offset| offset < size)
+        })?;
+        let size = u64::try_from(region.bytes.len()).unwrap_or(u64::MAX);
+        let named = self.temporary.object.symbols.iter().skip(1).filter(|symbol| is_shown(symbol));
+        let (mut best, mut next) = (None::<&Symbol<'_>>, region.base.saturating_add(size));
+        for symbol in named {
+            let value = symbol.st_value;
+            if value > address {
+                next = next.min(value);
+            } else if value >= region.base && best.is_none_or(|best| value > best.st_value) {
+                best = Some(symbol);
+            }
+        }
+        let best = best?;
+        let (name, module) = (String::from_utf8_lossy(best.name), &self.temporary.name);
+        let (offset, size) = (address - best.st_value, next.wrapping_sub(best.st_value));
+        Some(format!("{name}+{offset:#x}/{size:#x} [{module}]"))
+    }
+}
+
+/// Whether the kernel names places by a symbol: not by one that only a linker needs
+/// (`is_mapping_symbol`).
+fn is_shown(symbol: &Symbol<'_>) -> bool {
+    let for_linkers = [&b"$"[..], b".L", b"L0"];
+    symbol.st_shndx != SHN_UNDEF
+        && !symbol.name.is_empty()
+        && !for_linkers.iter().any(|start| symbol.name.starts_with(start))
+}
