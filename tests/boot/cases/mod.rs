@@ -34,7 +34,6 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         positions::all(),
         memory::all(),
         foreign::all(),
-        foreign::all(),
         vmlinux::all(),
         modules::all(),
         again::all(),
