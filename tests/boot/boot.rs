@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use clap::ValueEnum;
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::case::Case;
@@ -57,8 +56,8 @@ pub(crate) fn boots(options: &Options) -> Vec<Arc<Boot>> {
         cases::all().into_iter().filter(|case| options.wants_case(&case.name())).collect();
     let mut boots = Vec::new();
     for &release in options.kernels() {
-        for &machine in Machine::value_variants() {
-            if options.wants_machine(machine) && release.unfit(machine).is_none() {
+        for &machine in options.machines() {
+            if release.unfit(machine).is_none() {
                 let (mistake, cases) = (options.mistake, cases.clone());
                 let outcomes = OnceLock::new();
                 boots.push(Arc::new(Boot { machine, release, mistake, cases, outcomes }));

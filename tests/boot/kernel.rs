@@ -182,7 +182,7 @@ impl TestKernel {
             Some(vmlinux) => sources.push(Vmlinux::new(vmlinux)),
             None => sources.push(BootImage::new(&self.image)),
         }
-        sources.push(Symvers::new(&self.build.join("Module.symvers")));
+        sources.push(Symvers::new(self.build.join("Module.symvers")));
         targets.for_each(|target| sources.push(ModuleFile::new(&target)));
         sources
     }

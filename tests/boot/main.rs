@@ -35,6 +35,7 @@ mod patch;
 mod report;
 mod sabotage;
 mod session;
+mod tools;
 mod workshop;
 
 use std::process::ExitCode;
@@ -51,6 +52,12 @@ fn main() -> ExitCode {
     if !test.ignored && !test.include_ignored && !test.list {
         let all = Trial::test("livepatches_in_running_kernels", || Ok(())).with_ignored_flag(true);
         return libtest_mimic::run(test, vec![all]).exit_code();
+    }
+    if !test.list
+        && let Err(failure) = tools::are_there(options.machines(), options.install)
+    {
+        eprintln!("boot: {}", failure.0);
+        return ExitCode::FAILURE;
     }
     let boots = boot::boots(&options);
     let mut trials = boot::trials(&boots);

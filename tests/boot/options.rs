@@ -26,6 +26,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT")]
     pub(crate) case: Vec<String>,
 
+    /// Install missing tools with apt-get first
+    #[arg(long)]
+    pub(crate) install: bool,
+
     /// Write what came of it to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -39,8 +43,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn wants_machine(&self, machine: Machine) -> bool {
-        self.machine.is_empty() || self.machine.contains(&machine)
+    /// The machines that are asked for.
+    pub(crate) fn machines(&self) -> &[Machine] {
+        if self.machine.is_empty() { Machine::value_variants() } else { &self.machine }
     }
 
     pub(crate) fn kernels(&self) -> &[Release] {

@@ -31,9 +31,6 @@ const B: &str = "klp_target_b";
 /// Every case.
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     let all = [
-        positions::all(),
-        memory::all(),
-        foreign::all(),
         vmlinux::all(),
         modules::all(),
         again::all(),
@@ -42,6 +39,9 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         slots::all(),
         keys::all(),
         order::all(),
+        memory::all(),
+        foreign::all(),
+        positions::all(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -97,7 +97,7 @@ impl Memory {
         let loaded = loader
             .load(module, &self.symbols)
             .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
-        told(compare(module, &loaded, coming, 0, &mut self.tally))?;
+        told(&compare(module, &loaded, coming, 0, &mut self.tally))?;
         let enabled = modinfo(module, "livepatch").is_some();
         Ok(Present { name, module, loaded, enabled })
     }
@@ -119,7 +119,7 @@ impl Memory {
         }
         loaded.free_init();
         let live = at(module, snapshots, "live")?;
-        told(compare(module, loaded, live, before, &mut self.tally))?;
+        told(&compare(module, loaded, live, before, &mut self.tally))?;
         self.present.push(present);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Memory {
             loaded.gate_leaves(&gate)
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
-        told(compare(module, loaded, snapshot, before, &mut self.tally))
+        told(&compare(module, loaded, snapshot, before, &mut self.tally))
     }
 
     /// What our load of a livepatch refuses when a module comes that the kernel has refused: nobody
@@ -202,7 +202,7 @@ fn at<'s>(
     found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
 }
 
-fn told(failures: Vec<String>) -> Result<(), Failure> {
+fn told(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
