@@ -16,8 +16,8 @@ use klp_arch::Backend;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
-use klp_convert::klp::ObjectName;
-use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, RegionKind};
+use klp_convert::klp::{Consequence, ObjectName};
+use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, Refused, RegionKind};
 
 use crate::failure::Failure;
 use crate::mistake::Mistake;
@@ -32,6 +32,8 @@ struct Present {
     name: String,
     module: &'static Module<'static>,
     loaded: Loaded<'static>,
+    /// What a livepatch patches: the kernel writes no relocations that wait for anything else.
+    objects: Vec<String>,
     /// A livepatch that is enabled: the kernel writes its relocations when modules come and go.
     enabled: bool,
 }
@@ -74,14 +76,16 @@ impl Memory {
     /// The enabled livepatches that have relocations for a module.
     pub(crate) fn waiting(&self, gate: &str) -> Vec<String> {
         let Ok(gate) = gate.parse::<ObjectName>() else { return Vec::new() };
-        let waits = |p: &&Present| p.enabled && p.loaded.gates().contains(&gate);
+        let patches = |p: &Present| p.objects.iter().any(|object| object == gate.as_str());
+        let waits = |p: &&Present| p.enabled && patches(p) && p.loaded.gates().contains(&gate);
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
     }
 
-    /// A module has been loaded; `symbols` are up to date.
+    /// A module has been loaded; `symbols` are up to date. `objects`: those that it patches.
     pub(crate) fn came(
         &mut self,
         module: &'static Module<'static>,
+        objects: &[String],
         snapshots: &[Snapshot],
     ) -> Result<(), Failure> {
         let name = modinfo(module, "name").ok_or("a module without name")?;
@@ -104,14 +108,16 @@ impl Memory {
         let before = loaded.relocations().len();
         let enabled = modinfo(module, "livepatch").is_some();
         for gate in loaded.gates() {
-            if self.present.iter().any(|present| present.name == gate.as_str()) {
+            let is_there = self.present.iter().any(|present| present.name == gate.as_str());
+            if is_there && objects.iter().any(|object| object == gate.as_str()) {
                 let arrived = loaded.gate_arrives(&gate, &self.symbols);
-                arrived.map_err(|refused| format!("{name}: {gate} arrives: {refused}"))?;
+                unless_passed_over(arrived)
+                    .map_err(|refused| format!("{name}: {gate} arrives: {refused}"))?;
             }
         }
         loaded.free_init();
         failures.extend(compare(module, &loaded, live, before, &mut self.tally));
-        self.present.push(Present { name, module, loaded, enabled });
+        self.present.push(Present { name, module, loaded, objects: objects.to_vec(), enabled });
         told(failures)
     }
 
@@ -150,6 +156,14 @@ impl Memory {
     pub(crate) fn left(&mut self, name: &str) {
         self.present.retain(|present| present.name != name);
     }
+}
+
+/// What the kernel passes over without a word is no failure; our load of that table ends there.
+fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
+    arrived.or_else(|refused| {
+        let ignored = refused.0.iter().all(|error| error.consequence == Consequence::Ignored);
+        if ignored { Ok(()) } else { Err(refused) }
+    })
 }
 
 fn told(failures: Vec<String>) -> Result<(), Failure> {
