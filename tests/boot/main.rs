@@ -32,9 +32,11 @@ mod options;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../it/patch.rs"]
 mod patch;
+mod prediction;
 mod sabotage;
 mod session;
 mod workshop;
+mod wrong;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ mod memory;
 mod modules;
 mod order;
 mod positions;
+mod refusals;
 mod slots;
 mod text;
 mod thousand;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         order::all(),
         memory::all(),
         positions::all(),
+        refusals::all(),
     ];
     all.into_iter().flatten().collect()
 }
