@@ -48,6 +48,9 @@ pub struct Kernel {
     pub page_size: u64,
     /// `sizeof(struct module)`, where it is known; otherwise the module is believed.
     pub module_size: Option<u64>,
+    /// Whether the loader looks at the section of `struct module` and, for the machine, at the flags of
+    /// the file (`module_elf_check_arch`): 6.1 does not, 6.12 does.
+    pub looks_closely: bool,
     /// What modules must say of it (`vermagic`), where that is known; otherwise the module is believed.
     pub vermagic: Option<String>,
     /// Whether a second `.modinfo` is refused: since Linux 6.13, whose checks of the file are
@@ -107,6 +110,7 @@ impl Kernel {
             smp: true,
             strict_module_rwx: true,
             marks_all_ro_after_init: since(6, 16),
+            looks_closely: since(6, 4),
             one_modinfo: since(6, 13),
             relocates_percpu: since(6, 15),
             static_call_sites_read_only: since(6, 16),

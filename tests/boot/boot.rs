@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use clap::ValueEnum;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::case::Case;
 use crate::cases;
@@ -17,7 +16,6 @@ use crate::kernel::{Machine, Release, TestKernel};
 use crate::memory::Tally;
 use crate::mistake::Mistake;
 use crate::options::Options;
-use crate::sabotage;
 use crate::session::Session;
 use crate::workshop::{Workshop, busybox};
 
@@ -36,114 +34,135 @@ pub(crate) enum Outcome {
 }
 
 /// A kernel, the cases that are to be run on it, and what came of them.
-struct Boot {
+pub(crate) struct Boot {
     machine: Machine,
     release: Release,
     mistake: Option<Mistake>,
     cases: Vec<Arc<dyn Case + Send>>,
-    outcomes: OnceLock<Result<BTreeMap<String, Outcome>, Failure>>,
+    outcomes: OnceLock<Result<Outcomes, Failure>>,
 }
 
-/// A trial for each kernel and case. The first of a kernel boots it and runs all others, too.
-pub(crate) fn trials(options: &Options) -> Vec<Trial> {
+/// What came of the cases of a boot.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    /// What `uname -r` says.
+    pub(crate) uname: String,
+    pub(crate) cases: BTreeMap<String, Outcome>,
+}
+
+/// The boots that are asked for.
+pub(crate) fn boots(options: &Options) -> Vec<Arc<Boot>> {
     let cases: Vec<Arc<dyn Case + Send>> =
         cases::all().into_iter().filter(|case| options.wants_case(&case.name())).collect();
     let mut boots = Vec::new();
     for &release in options.kernels() {
-        for machine in Machine::value_variants() {
-            if options.wants_machine(*machine) && release.unfit(*machine).is_none() {
+        for &machine in options.machines() {
+            if release.unfit(machine).is_none() {
                 let (mistake, cases) = (options.mistake, cases.clone());
-                let (machine, outcomes) = (*machine, OnceLock::new());
+                let outcomes = OnceLock::new();
                 boots.push(Arc::new(Boot { machine, release, mistake, cases, outcomes }));
             }
         }
     }
+    boots
+}
+
+/// A trial for each kernel and case. The first of a kernel boots it and runs all others, too.
+pub(crate) fn trials(boots: &[Arc<Boot>]) -> Vec<Trial> {
+    let cases = boots.first().map_or(&[][..], |boot| boot.cases());
     // All kernels of a case before the next case: so no two threads wait for one boot.
-    let mut trials = Vec::new();
-    for case in &cases {
-        for boot in &boots {
-            let (boot, case) = (Arc::clone(boot), case.name());
-            let name = format!("{}/{}/{case}", boot.machine, boot.release);
-            let trial = Trial::test(name, move || boot.outcome(&case)).with_ignored_flag(true);
-            trials.push(trial);
-        }
-    }
-    // A suite that is told to make a mistake proves nothing about others.
-    if options.mistake.is_none() && options.wants_case("sabotage") {
-        trials.extend(sabotage::trials());
-    }
-    trials
+    let each = cases.iter().flat_map(|case| boots.iter().map(move |boot| (case.name(), boot)));
+    let trials = each.map(|(case, boot)| {
+        let (name, boot) = (format!("{}/{case}", boot.title()), Arc::clone(boot));
+        Trial::ignorable_test(name, move || boot.outcome(&case)).with_ignored_flag(true)
+    });
+    trials.collect()
 }
 
 impl Boot {
-    fn outcome(&self, case: &str) -> Result<(), Failed> {
+    /// `machine/release`
+    pub(crate) fn title(&self) -> String {
+        format!("{}/{}", self.machine, self.release)
+    }
+
+    pub(crate) fn cases(&self) -> &[Arc<dyn Case + Send>] {
+        &self.cases
+    }
+
+    /// What came of the cases; `None`: it was not booted, or could not be.
+    pub(crate) fn outcomes(&self) -> Option<&Outcomes> {
+        self.outcomes.get()?.as_ref().ok()
+    }
+
+    fn outcome(&self, case: &str) -> Result<Completion, Failed> {
         let outcomes = self.outcomes.get_or_init(|| self.run());
-        match outcomes.as_ref().map(|outcomes| outcomes.get(case)) {
-            Ok(Some(Outcome::Holds(_) | Outcome::Unfit(_))) => Ok(()),
+        match outcomes.as_ref().map(|outcomes| outcomes.cases.get(case)) {
+            Ok(Some(Outcome::Holds(_))) => Ok(Completion::Completed),
+            Ok(Some(Outcome::Unfit(why))) => Ok(Completion::ignored_with(why)),
             Ok(Some(Outcome::Fails(failure))) => Err(failure.0.as_str().into()),
             Ok(None) => Err("it was not run".into()),
             Err(failure) => Err(failure.0.as_str().into()),
         }
     }
 
-    fn run(&self) -> Result<BTreeMap<String, Outcome>, Failure> {
-        let title = format!("{}/{}", self.machine, self.release);
+    fn run(&self) -> Result<Outcomes, Failure> {
         let started = Instant::now();
-        let say =
-            |what: &str| eprintln!("boot: [{:>3} s] {title}: {what}", started.elapsed().as_secs());
-        let kernel = TestKernel::obtain(self.machine, self.release)?;
-        say("building modules");
-        let mut workshop = Workshop::new(kernel, self.mistake)?;
-        let mut outcomes = BTreeMap::new();
+        let say = |what: &str| {
+            eprintln!("boot: [{:>3} s] {}: {what}", started.elapsed().as_secs(), self.title());
+        };
+        say("kernel and modules");
+        let mut workshop =
+            Workshop::new(TestKernel::obtain(self.machine, self.release)?, self.mistake)?;
+        let mut outcomes = Outcomes::default();
         let mut runnable = Vec::new();
         for case in &self.cases {
-            if let Some(why) = case.unfit(&workshop.kernel) {
-                outcomes.insert(case.name(), Outcome::Unfit(why));
-                continue;
-            }
-            match case.files(&workshop) {
+            let files = match case.unfit(&workshop.kernel) {
+                None => case.files(&workshop).map_err(Outcome::Fails),
+                Some(why) => Err(Outcome::Unfit(why)),
+            };
+            match files {
                 Ok(files) => {
                     files.into_iter().for_each(|file| workshop.put(file));
                     runnable.push(case);
                 }
-                Err(failure) => drop(outcomes.insert(case.name(), Outcome::Fails(failure))),
+                Err(outcome) => drop(outcomes.cases.insert(case.name(), outcome)),
             }
         }
-        let kept = |what: &str| -> PathBuf {
-            let mistake = self.mistake.map_or_else(String::new, |mistake| format!("-{mistake}"));
-            Path::new(KEPT).join(format!("{}-{}{mistake}.{what}", self.machine, self.release))
-        };
         let initramfs = initramfs::write(&busybox(&workshop.kernel)?, workshop.files())?;
-        std::fs::write(kept("initramfs"), initramfs)?;
+        std::fs::write(self.kept("initramfs"), initramfs)?;
         let mut session: Option<Session<'_>> = None;
         for (boots, case) in (1..).zip(runnable) {
-            let live = match session.take() {
+            let mut live = match session.take() {
                 Some(session) => session,
                 None => {
                     say("booting");
-                    let log = kept(&format!("{boots}.log"));
-                    let guest = Guest::boot(&workshop.kernel, &kept("initramfs"), &log)?;
+                    let log = self.kept(&format!("{boots}.log"));
+                    let guest = Guest::boot(&workshop.kernel, &self.kept("initramfs"), &log)?;
                     Session::new(&workshop, guest)?
                 }
             };
-            let mut live = live;
+            if outcomes.uname.is_empty() {
+                outcomes.uname = live.guest.done("uname -r")?.trim_end().to_owned();
+            }
             live.begin();
             let ran = case.run(&mut live);
             let ended = live.end();
             let clean = ended.is_ok();
-            let outcome = match ran.and(ended) {
-                Ok(()) => Outcome::Holds(live.memory.tally.clone()),
-                Err(failure) => Outcome::Fails(failure),
+            let (says, outcome) = match ran.and(ended) {
+                Ok(()) => ("holds", Outcome::Holds(live.memory.tally.clone())),
+                Err(failure) => ("FAILS", Outcome::Fails(failure)),
             };
-            say(&format!(
-                "{} {}",
-                case.name(),
-                if matches!(outcome, Outcome::Holds(_)) { "holds" } else { "FAILS" }
-            ));
-            outcomes.insert(case.name(), outcome);
+            say(&format!("{} {says}", case.name()));
+            outcomes.cases.insert(case.name(), outcome);
             // What a failed case has left would be in the way of the next.
             session = clean.then_some(live);
         }
         Ok(outcomes)
+    }
+
+    /// A file that is kept until the next run.
+    fn kept(&self, what: &str) -> PathBuf {
+        let mistake = self.mistake.map_or_else(String::new, |mistake| format!("-{mistake}"));
+        Path::new(KEPT).join(format!("{}-{}{mistake}.{what}", self.machine, self.release))
     }
 }

@@ -117,6 +117,8 @@ pub(crate) struct TestKernel {
     pub(crate) image: PathBuf,
     /// The ELF file, of a kernel that was built here; otherwise its boot image is all there is.
     vmlinux: Option<PathBuf>,
+    /// The modules of the same package, of a kernel that was not built here.
+    pub(crate) modules: Option<PathBuf>,
     /// Memory of the guest in MiB.
     pub(crate) memory: u32,
     /// What is added to the kernel's command line.
@@ -144,8 +146,8 @@ impl TestKernel {
         let build = PathBuf::from(build);
         let (image, vmlinux) = (build.join(machine.image()), Some(build.join("vmlinux")));
         let memory = if machine == Machine::Ppc64le { 1024 } else { 512 };
-        let arguments = "nokaslr";
-        Ok(Self { machine, release, version, build, image, vmlinux, memory, arguments })
+        let (arguments, modules) = ("nokaslr", None);
+        Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
 
     /// A kernel that lies where it likes.
@@ -157,8 +159,15 @@ impl TestKernel {
             path.map(PathBuf::from).ok_or_else(|| Failure(format!("no {key} in {said:?}")))
         };
         let (build, image) = (path("build")?, path("image")?);
-        let (version, vmlinux, memory, arguments) = ((6, 1), None, 1024, "");
-        Ok(Self { machine, release, version, build, image, vmlinux, memory, arguments })
+        let (version, vmlinux, modules) = ((6, 1), None, Some(path("modules")?));
+        let (memory, arguments) = (1024, "");
+        Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
+    }
+
+    /// Whether a patched module may come again while its livepatch stays: x86_64 and ppc64le refuse to
+    /// write a place twice, and take nothing back before Linux 6.3 (`clear_relocate_add`).
+    pub(crate) fn writes_again(&self) -> bool {
+        self.version >= (6, 3) || matches!(self.machine, Machine::S390x | Machine::Arm64)
     }
 
     /// `machine/release`, as reports and trials say.
@@ -173,7 +182,7 @@ impl TestKernel {
             Some(vmlinux) => sources.push(Vmlinux::new(vmlinux)),
             None => sources.push(BootImage::new(&self.image)),
         }
-        sources.push(Symvers::new(&self.build.join("Module.symvers")));
+        sources.push(Symvers::new(self.build.join("Module.symvers")));
         targets.for_each(|target| sources.push(ModuleFile::new(&target)));
         sources
     }

@@ -33,26 +33,53 @@ mod options;
 #[path = "../it/patch.rs"]
 mod patch;
 mod prediction;
+mod report;
 mod sabotage;
 mod session;
+mod tools;
 mod workshop;
 mod wrong;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use libtest_mimic::Trial;
+use libtest_mimic::{Arguments, Trial};
 
 use options::Options;
+use report::Report;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if !options.test.ignored && !options.test.include_ignored && !options.test.list {
+    let test = &options.test;
+    if !test.ignored && !test.include_ignored && !test.list {
         let all = Trial::test("livepatches_in_running_kernels", || Ok(())).with_ignored_flag(true);
-        return libtest_mimic::run(&options.test, vec![all]).exit_code();
+        return libtest_mimic::run(test, vec![all]).exit_code();
+    }
+    if !test.list
+        && let Err(failure) = tools::are_there(options.machines(), options.install)
+    {
+        eprintln!("boot: {}", failure.0);
+        return ExitCode::FAILURE;
+    }
+    let boots = boot::boots(&options);
+    let mut trials = boot::trials(&boots);
+    // A suite that is told to make a mistake proves nothing about others.
+    if options.mistake.is_none() && options.wants_case("sabotage") {
+        trials.extend(sabotage::trials());
     }
     // A boot is a trial's thread that waits: as many threads as boots at a time.
-    let mut arguments = options.test.clone();
-    arguments.test_threads = Some(arguments.test_threads.unwrap_or(2));
-    libtest_mimic::run(&arguments, boot::trials(&options)).exit_code()
+    let test_threads = Some(test.test_threads.unwrap_or(2));
+    let conclusion = libtest_mimic::run(&Arguments { test_threads, ..test.clone() }, trials);
+    if conclusion.has_failed() || test.list {
+        return conclusion.exit_code();
+    }
+    let reported = Report::of(&boots).and_then(|report| {
+        options.report.as_ref().map_or(Ok(()), |path| report.write(path))?;
+        if options.is_whole() { report.is_committed() } else { Ok(()) }
+    });
+    if let Err(failure) = reported {
+        eprintln!("boot: {}", failure.0);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

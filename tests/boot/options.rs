@@ -1,5 +1,7 @@
 //! What to boot and what to look at.
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 
 use crate::kernel::{Machine, Release};
@@ -24,6 +26,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT")]
     pub(crate) case: Vec<String>,
 
+    /// Install missing tools with apt-get first
+    #[arg(long)]
+    pub(crate) install: bool,
+
+    /// Write what came of it to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
     /// Make a mistake, with which cases must fail
     #[arg(long, value_enum, value_name = "MISTAKE")]
     pub(crate) mistake: Option<Mistake>,
@@ -33,12 +43,22 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn wants_machine(&self, machine: Machine) -> bool {
-        self.machine.is_empty() || self.machine.contains(&machine)
+    /// The machines that are asked for.
+    pub(crate) fn machines(&self) -> &[Machine] {
+        if self.machine.is_empty() { Machine::value_variants() } else { &self.machine }
     }
 
     pub(crate) fn kernels(&self) -> &[Release] {
         if self.every_kernel { Release::value_variants() } else { &self.kernel }
+    }
+
+    /// Whether nothing is left out of any kernel.
+    pub(crate) fn is_whole(&self) -> bool {
+        let test = &self.test;
+        self.machine.is_empty()
+            && self.case.is_empty()
+            && test.filter.is_none()
+            && test.skip.is_empty()
     }
 
     pub(crate) fn wants_case(&self, name: &str) -> bool {

@@ -94,6 +94,21 @@ fn there_must_be_one_struct_module_and_one_only() {
 }
 
 #[test]
+fn an_old_kernel_wants_a_struct_module_and_no_more() {
+    let none = "lp_module_symbols: No module found in object -ENOEXEC";
+    for machine in machines() {
+        let right = || Patched::new(converted(&machine, NAME));
+        let at = |wrong: Patched| at_version(&machine, &wrong, (6, 1)).map_err(|e| e.to_string());
+        let other = right().rename_section(THIS_MODULE, ".gnu.linkonce.that_module");
+        assert_eq!(at(other), Err(none.into()), "{}", machine.name);
+        assert_eq!(at(flags(right(), THIS_MODULE, |flags| flags & !2)), Err(none.into()));
+        assert_eq!(at(right().rename_section(".comment", THIS_MODULE)), Ok(()));
+        let flags = object::elf::FileFlags(1);
+        assert_eq!(at(right().header(|h, e| h.e_flags.set(e, flags))), Ok(()), "{}", machine.name);
+    }
+}
+
+#[test]
 fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
     let says = |what: &str| format!("module lp_module_symbols: .gnu.linkonce.this_module {what}");
     refused(

@@ -1,5 +1,7 @@
 //! The cases, in the order in which they are run.
 
+mod again;
+mod foreign;
 mod keys;
 mod memory;
 mod modules;
@@ -32,12 +34,14 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     let all = [
         vmlinux::all(),
         modules::all(),
+        again::all(),
         written::all(),
         thousand::all(),
         slots::all(),
         keys::all(),
         order::all(),
         memory::all(),
+        foreign::all(),
         positions::all(),
         refusals::all(),
     ];

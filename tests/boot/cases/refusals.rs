@@ -19,6 +19,8 @@ const UNRELATED: [&str; 4] = ["taint", "tsc: ", "clocksource: ", "suppressed due
 /// What it says of a livepatch that it takes.
 const USUAL: [&str; 4] =
     ["enabling patch", "starting patching transition", "patching complete", "applying patch"];
+/// Where a trace of the stack begins and ends.
+const TRACE: (&str, &str) = ("[ cut here ]", "[ end trace ");
 /// What is written into the kernel's log.
 const MARK: &str = "what has been said is said";
 
@@ -91,6 +93,9 @@ impl Case for Refusal {
 
     fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         self.check(session.workshop).map_err(|failure| failure.during("check"))?;
+        if let Some(alarm) = self.0.alarm {
+            session.expect_alarm(alarm);
+        }
         match self.0.then {
             Then::Refused => self.refused(session, When::Alone),
             Then::RefusedAtGate => {
@@ -215,10 +220,18 @@ impl Session<'_> {
     }
 }
 
-/// The lines that are about modules.
+/// The lines that are about modules, without traces of the kernel's stack.
 fn related(log: &str) -> Vec<String> {
-    let unrelated = |line: &&str| *line == MARK || UNRELATED.iter().any(|text| line.contains(text));
-    log.lines().filter(|line| !unrelated(line)).map(str::to_owned).collect()
+    let unrelated = |line: &str| line == MARK || UNRELATED.iter().any(|text| line.contains(text));
+    let (mut related, mut traced) = (Vec::new(), false);
+    for line in log.lines() {
+        traced |= line.contains(TRACE.0);
+        if !traced && !unrelated(line) {
+            related.push(line.to_owned());
+        }
+        traced &= !line.contains(TRACE.1);
+    }
+    related
 }
 
 /// A line without the numbers that depend on where a module is.

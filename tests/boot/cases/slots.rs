@@ -58,11 +58,12 @@ pub(crate) fn klp_relocations<'s>(
 
 /// How many klp relocations lead to the symbol's stub or PLT entry, rather than to the symbol.
 fn through(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure> {
+    // The low bits tell; above a branch's there may be the instruction behind it.
     let leads = |r: &&&Relocated| {
-        let to = r
-            .patch
-            .map(|p| r.inputs.p.wrapping_add_signed(p.value).wrapping_sub_signed(r.inputs.a));
-        to.is_some() && to == r.inputs.plt
+        let distance =
+            r.inputs.plt.map(|plt| plt.wrapping_add_signed(r.inputs.a).wrapping_sub(r.inputs.p));
+        let distance = distance.map(|distance| distance >> r.row.shift & 0xffff);
+        distance.is_some() && distance == r.patch.map(|p| p.value.cast_unsigned() & 0xffff)
     };
     Ok(klp_relocations(session, livepatch)?.iter().filter(leads).count())
 }

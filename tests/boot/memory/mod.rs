@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::mistake::Mistake;
 use compare::Mask;
 use dump::Snapshot;
+use symbols::Somewhere;
 pub(crate) use symbols::Symbols;
 pub(crate) use tally::Tally;
 
@@ -36,6 +37,12 @@ struct Present {
     objects: Vec<String>,
     /// A livepatch that is enabled: the kernel writes its relocations when modules come and go.
     enabled: bool,
+}
+
+impl Present {
+    fn patches(&self, gate: &ObjectName) -> bool {
+        self.objects.iter().any(|object| object == gate.as_str())
+    }
 }
 
 /// The modules of a guest in our memory.
@@ -76,24 +83,18 @@ impl Memory {
     /// The enabled livepatches that have relocations for a module.
     pub(crate) fn waiting(&self, gate: &str) -> Vec<String> {
         let Ok(gate) = gate.parse::<ObjectName>() else { return Vec::new() };
-        let patches = |p: &Present| p.objects.iter().any(|object| object == gate.as_str());
-        let waits = |p: &&Present| p.enabled && patches(p) && p.loaded.gates().contains(&gate);
+        let waits =
+            |p: &&Present| p.enabled && p.patches(&gate) && p.loaded.gates().contains(&gate);
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
     }
 
-    /// A module has been loaded; `symbols` are up to date. `objects`: those that it patches.
-    pub(crate) fn came(
+    /// A module is coming, at last where it came twice: its memory before init.
+    fn coming(
         &mut self,
         module: &'static Module<'static>,
-        objects: &[String],
         snapshots: &[Snapshot],
-    ) -> Result<(), Failure> {
-        let name = modinfo(module, "name").ok_or("a module without name")?;
-        let at = |point: &str| {
-            let found = snapshots.iter().find(|s| s.module == name && s.point == point);
-            found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
-        };
-        let (coming, live) = (at("coming")?, at("live")?);
+    ) -> Result<Present, Failure> {
+        let coming = at(module, snapshots, "coming")?;
         let mut kernel = self.symbols.kernel(self.backend);
         if let Some(mistake) = self.mistake {
             mistake.reserve(&mut kernel);
@@ -101,24 +102,50 @@ impl Memory {
         let placement = placement(coming, &kernel);
         let (backend, record) = (self.backend, Record::Everything);
         let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
-        let mut loaded = loader
+        let name = name(module)?;
+        let loaded = loader
             .load(module, &self.symbols)
             .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
-        let mut failures = compare(module, &loaded, coming, 0, &mut self.tally);
-        let before = loaded.relocations().len();
+        told(&compare(module, &loaded, coming, 0, &mut self.tally))?;
         let enabled = modinfo(module, "livepatch").is_some();
-        for gate in loaded.gates() {
+        Ok(Present { name, module, loaded, objects: Vec::new(), enabled })
+    }
+
+    /// A module has been loaded; `symbols` are up to date. `objects`: those that it patches.
+    pub(crate) fn came(
+        &mut self,
+        module: &'static Module<'static>,
+        objects: Vec<String>,
+        snapshots: &[Snapshot],
+    ) -> Result<(), Failure> {
+        let mut present = Present { objects, ..self.coming(module, snapshots)? };
+        let before = present.loaded.relocations().len();
+        for gate in present.loaded.gates() {
             let is_there = self.present.iter().any(|present| present.name == gate.as_str());
-            if is_there && objects.iter().any(|object| object == gate.as_str()) {
-                let arrived = loaded.gate_arrives(&gate, &self.symbols);
+            if is_there && present.patches(&gate) {
+                let arrived = present.loaded.gate_arrives(&gate, &self.symbols);
                 unless_passed_over(arrived)
-                    .map_err(|refused| format!("{name}: {gate} arrives: {refused}"))?;
+                    .map_err(|refused| format!("{}: {gate} arrives: {refused}", present.name))?;
             }
         }
+        let loaded = &mut present.loaded;
         loaded.free_init();
-        failures.extend(compare(module, &loaded, live, before, &mut self.tally));
-        self.present.push(Present { name, module, loaded, objects: objects.to_vec(), enabled });
-        told(failures)
+        let live = at(module, snapshots, "live")?;
+        told(&compare(module, loaded, live, before, &mut self.tally))?;
+        self.present.push(present);
+        Ok(())
+    }
+
+    /// A module has come that writes its own data, or whose init has failed.
+    pub(crate) fn passed(
+        &mut self,
+        module: &'static Module<'static>,
+        snapshots: &[Snapshot],
+        stays: bool,
+    ) -> Result<(), Failure> {
+        let present = self.coming(module, snapshots)?;
+        self.present.extend(stays.then_some(present));
+        Ok(())
     }
 
     /// A module that a livepatch waits for has come, or has gone.
@@ -142,7 +169,21 @@ impl Memory {
             loaded.gate_leaves(&gate)
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
-        told(compare(module, loaded, snapshot, before, &mut self.tally))
+        told(&compare(module, loaded, snapshot, before, &mut self.tally))
+    }
+
+    /// What our load of a livepatch refuses when a module comes that the kernel has refused: nobody
+    /// knows where it would have been, and it is as good as any other that is there.
+    pub(crate) fn refuses(&mut self, livepatch: &str, gate: &str) -> Result<Refused, Failure> {
+        let gate = gate.parse()?;
+        let present = self.present.iter_mut().find(|present| present.name == livepatch);
+        let present = present.ok_or_else(|| format!("{livepatch} is not there"))?;
+        let near = present.loaded.regions().map(|(_, base, _)| base).next().unwrap_or_default();
+        let symbols = Somewhere { symbols: &self.symbols, near };
+        match present.loaded.gate_arrives(&gate, &symbols) {
+            Err(refused) => Ok(refused),
+            Ok(()) => Err(format!("we write {livepatch} when {gate} comes again").into()),
+        }
     }
 
     /// Livepatches that are no longer enabled are not written any more.
@@ -158,6 +199,21 @@ impl Memory {
     }
 }
 
+fn name(module: &Module<'_>) -> Result<String, Failure> {
+    modinfo(module, "name").ok_or_else(|| "a module without name".into())
+}
+
+/// The last snapshot of a module at a time.
+fn at<'s>(
+    module: &Module<'_>,
+    snapshots: &'s [Snapshot],
+    point: &str,
+) -> Result<&'s Snapshot, Failure> {
+    let name = name(module)?;
+    let found = snapshots.iter().rev().find(|s| s.module == name && s.point == point);
+    found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
+}
+
 /// What the kernel passes over without a word is no failure; our load of that table ends there.
 fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
     arrived.or_else(|refused| {
@@ -166,7 +222,7 @@ fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
     })
 }
 
-fn told(failures: Vec<String>) -> Result<(), Failure> {
+fn told(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 

@@ -98,4 +98,12 @@ pub(super) const ALL: &[Wrong] = &[
         good.copy().section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000))
     })
     .since((6, 10)),
+    refused("memory/percpu-too-large", |good| {
+        let percpu = ".data..percpu";
+        good.copy().rename_section(".exit.data", percpu).section(percpu, |s, e| {
+            s.sh_type.set(e, SectionType(8));
+            s.sh_size.set(e, 0x2_0000);
+        })
+    })
+    .alarming("mm/percpu.c"),
 ];

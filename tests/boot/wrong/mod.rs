@@ -49,6 +49,8 @@ pub(crate) struct Wrong {
     pub(crate) placed: Option<&'static str>,
     /// Why `check` does not tell it in the kernel's words.
     pub(crate) unsaid: Option<&'static str>,
+    /// The alarm that the kernel raises besides, with a trace of its stack.
+    pub(crate) alarm: Option<&'static str>,
     machines: Option<(&'static [Machine], &'static str)>,
     since: Option<(u32, u32)>,
     releases: Option<(&'static [Release], &'static str)>,
@@ -61,8 +63,9 @@ impl Wrong {
         then: Then,
         spoil: fn(&Good) -> Patched,
     ) -> Self {
-        let (placed, unsaid, machines, since, releases) = (None, None, None, None, None);
-        Self { name, of, spoil, then, placed, unsaid, machines, since, releases }
+        let (placed, unsaid, alarm) = (None, None, None);
+        let (machines, since, releases) = (None, None, None);
+        Self { name, of, spoil, then, placed, unsaid, alarm, machines, since, releases }
     }
 
     const fn placed(self, why: &'static str) -> Self {
@@ -71,6 +74,10 @@ impl Wrong {
 
     const fn unsaid(self, why: &'static str) -> Self {
         Self { unsaid: Some(why), ..self }
+    }
+
+    const fn alarming(self, alarm: &'static str) -> Self {
+        Self { alarm: Some(alarm), ..self }
     }
 
     const fn on(self, machines: &'static [Machine], why: &'static str) -> Self {
@@ -120,7 +127,6 @@ pub(crate) const UNTRIED: &[(&str, &str)] = &[
     ("a symbol that is not there", "the kernel would read behind the symbol table"),
     ("a late plain store into read-only memory", "the kernel would fault"),
     ("a call without room for a stub or veneer", "the kernel warns with a trace of its stack"),
-    ("percpu data that is too large", "the kernel warns with a trace of its stack"),
     ("memory that changes before it is taken back", "somebody else would have to write there"),
     ("annotations in names of symbols", "symbol/unknown is the same to the kernel"),
 ];

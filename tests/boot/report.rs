@@ -1,0 +1,219 @@
+//! `docs/proof.md`: what was looked at in which kernel, how much was compared, and what was not.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::boot::{Boot, Outcome, Outcomes};
+use crate::failure::Failure;
+use crate::memory::Tally;
+
+/// Where the report is in the repository.
+pub(crate) const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof.md");
+
+/// Why bytes that a kernel function changes are left out.
+const MASKED: [(&str, &str); 29] = [
+    ("alternatives_smp_module_add", "lock prefixes, on one processor"),
+    ("apply_alternatives", "instructions for this processor"),
+    ("apply_alternatives_module", "instructions for this processor"),
+    ("apply_fineibt", "hashes in front of functions, and who checks them"),
+    ("apply_paravirt", "calls that depend on the hypervisor"),
+    ("apply_relocations", "fields that know where the temporary copy of the file was"),
+    ("apply_retpolines", "indirect branches, made for this processor"),
+    ("apply_returns", "returns, made for this processor"),
+    ("apply_seal_endbr", "landing pads that nobody needs"),
+    ("callthunks_patch_module_calls", "calls that count their depth"),
+    ("ddebug_add_module", "descriptors of debugging messages, which the kernel links and marks"),
+    ("do_barrier_nospec_fixups_range", "barriers for this processor"),
+    ("do_feature_fixups", "instructions for this processor"),
+    ("do_lwsync_fixups", "barriers for this processor"),
+    ("ftrace_init_nop", "calls to the tracer, made nops"),
+    ("ftrace_process_locs", "calls to the tracer, made nops, and patched functions"),
+    ("jump_label_add_module", "branches that follow their keys, and the table of them, sorted"),
+    ("load_module", "`struct module` itself"),
+    ("module_init_ftrace_plt", "the tracer's PLT entry"),
+    ("nospec_revert", "indirect branches, made for this processor"),
+    ("parse_args", "parameters that have been given"),
+    ("report_bug", "warnings that have been given"),
+    ("simplify_symbols", "values of symbols that are in the temporary copy of the file only"),
+    ("sort_extable", "the table of faults, sorted"),
+    ("stack_protector_apply", "the stack's canary"),
+    ("static_call_add_module", "calls that follow their keys"),
+    ("trace_module_notify", "trace events, which the kernel links and marks"),
+    ("tracepoint_module_notify", "tracepoints, which the kernel links and marks"),
+    ("unwind_module_init", "the unwinder's tables, sorted"),
+];
+
+/// What came of all boots.
+pub(crate) struct Report<'a> {
+    boots: Vec<(&'a Boot, &'a Outcomes)>,
+}
+
+impl<'a> Report<'a> {
+    /// # Errors
+    /// Where a kernel was not booted or a case does not hold: a report tells proofs.
+    pub(crate) fn of(boots: &'a [Arc<Boot>]) -> Result<Self, Failure> {
+        let mut told = Vec::new();
+        for boot in boots {
+            let outcomes =
+                boot.outcomes().ok_or_else(|| format!("{} was not run", boot.title()))?;
+            let fails = outcomes.cases.iter().find(|(_, o)| matches!(o, Outcome::Fails(_)));
+            if let Some((case, _)) = fails {
+                return Err(format!("{}: {case} does not hold", boot.title()).into());
+            }
+            told.push((&**boot, outcomes));
+        }
+        Ok(Self { boots: told })
+    }
+
+    /// Each case that is run, or not, and why: what of the report does not change from run to run.
+    fn lines(&self) -> BTreeSet<String> {
+        let mut lines = BTreeSet::new();
+        for (boot, outcomes) in &self.boots {
+            for (case, outcome) in &outcomes.cases {
+                lines.insert(format!("| `{case}` |"));
+                if let Outcome::Unfit(why) = outcome {
+                    lines.insert(format!("`{case}` on {}: {why}", boot.title()));
+                }
+            }
+        }
+        lines
+    }
+
+    /// Fails unless the committed report has every case and every reason.
+    pub(crate) fn is_committed(&self) -> Result<(), Failure> {
+        let committed = std::fs::read_to_string(COMMITTED)?;
+        let missing: Vec<_> =
+            self.lines().into_iter().filter(|line| !committed.contains(line.as_str())).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "docs/proof.md is out of date; write it with `cargo test --release --test boot -- --ignored \
+             --every-kernel --report docs/proof.md`. It does not have:\n{}",
+            missing.join("\n")
+        )
+        .into())
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
+        Ok(std::fs::write(path, self.text()?)?)
+    }
+
+    fn text(&self) -> Result<String, Failure> {
+        let mut text = String::from(HEAD);
+        let total = self.kernels(&mut text)?;
+        self.cases(&mut text)?;
+        self.unfit(&mut text)?;
+        masked(&total, &mut text)?;
+        relocations(&total, &mut text)?;
+        Ok(text)
+    }
+
+    /// A row for each kernel; gives the sum.
+    fn kernels(&self, text: &mut String) -> Result<Tally, Failure> {
+        let mut total = Tally::default();
+        text.push_str(
+            "\n## Kernels\n\n\
+             | kernel | release | cases | not run | memory compared (times) | bytes compared | left out | \
+             relocations that wrote | only in bytes left out |\n\
+             |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+        );
+        for (boot, outcomes) in &self.boots {
+            let mut sum = Tally::default();
+            let mut holds = 0;
+            for outcome in outcomes.cases.values() {
+                if let Outcome::Holds(tally) = outcome {
+                    holds += 1;
+                    sum.add(tally);
+                }
+            }
+            let Tally { snapshots, compared, written, hidden, .. } = sum;
+            let masked: u64 = sum.masked.values().sum();
+            writeln!(
+                text,
+                "| {} | {} | {holds} | {} | {snapshots} | {compared} | {masked} | {written} | {hidden} |",
+                boot.title(),
+                outcomes.uname,
+                outcomes.cases.len() - holds,
+            )?;
+            total.add(&sum);
+        }
+        Ok(total)
+    }
+
+    /// A row for each case, a column for each kernel.
+    fn cases(&self, text: &mut String) -> Result<(), Failure> {
+        text.push_str("\n## Cases\n\nBytes compared in each kernel; –: not run, for a reason below.\n\n| case |");
+        for (boot, _) in &self.boots {
+            write!(text, " {} |", boot.title())?;
+        }
+        text.push_str(" shows |\n|---|");
+        text.push_str(&"--:|".repeat(self.boots.len()));
+        text.push_str("---|\n");
+        let cases = self.boots.first().map_or(&[][..], |(boot, _)| boot.cases());
+        for case in cases {
+            let name = case.name();
+            write!(text, "| `{name}` |")?;
+            for (_, outcomes) in &self.boots {
+                match outcomes.cases.get(&name) {
+                    Some(Outcome::Holds(tally)) => write!(text, " {} |", tally.compared)?,
+                    _ => text.push_str(" – |"),
+                }
+            }
+            writeln!(text, " {} |", case.shows())?;
+        }
+        Ok(())
+    }
+
+    /// What was not run, with the kernels that share a reason together.
+    fn unfit(&self, text: &mut String) -> Result<(), Failure> {
+        text.push_str("\n## Not run, and why\n\n");
+        for (boot, outcomes) in &self.boots {
+            for (case, outcome) in &outcomes.cases {
+                if let Outcome::Unfit(why) = outcome {
+                    writeln!(text, "* `{case}` on {}: {why}", boot.title())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn masked(total: &Tally, text: &mut String) -> Result<(), Failure> {
+    text.push_str(
+        "\n## Bytes left out, and why\n\n\
+         | kernel function | bytes | why |\n|---|--:|---|\n",
+    );
+    for (by, bytes) in &total.masked {
+        let why = MASKED.iter().find(|(function, _)| function == by);
+        let (_, why) = why.ok_or_else(|| format!("no reason why bytes of {by} are left out"))?;
+        writeln!(text, "| `{by}` | {bytes} | {why} |")?;
+    }
+    Ok(())
+}
+
+fn relocations(total: &Tally, text: &mut String) -> Result<(), Failure> {
+    text.push_str("\n## Relocations applied\n\n| type | times |\n|---|--:|\n");
+    for (name, count) in &total.relocations {
+        writeln!(text, "| `{name}` | {count} |")?;
+    }
+    Ok(())
+}
+
+const HEAD: &str = "\
+# Proof on real kernels
+
+Written by `cargo test --release --test boot -- --ignored --every-kernel --report docs/proof.md`, which
+builds the kernels, converts the livepatches of `tests/fixtures/src` and `tests/boot/src` with the
+library, boots each kernel under QEMU, loads them, and looks: at what patched functions say, at what the
+kernel refuses and in which words, and at every byte of every module in memory.
+
+Memory is compared with our load at the same addresses when a module is coming (before init), when it
+is live, and again, for livepatches, after each coming and going of a module that they patch. When a
+module is live its data are its own; of them the places of relocations are compared only. Bytes are
+counted each time.
+
+Five deliberate mistakes (`sabotage/…`) are made besides: with each of them the suite must fail.
+";
