@@ -27,14 +27,12 @@ pub(crate) struct GuestFile {
 pub(crate) struct Workshop {
     pub(crate) kernel: TestKernel,
     pub(crate) mistake: Option<Mistake>,
-    /// As kbuild left them.
-    built: BTreeMap<String, Vec<u8>>,
+    /// The modules that livepatches patch, as kbuild left them.
+    targets: Vec<PathBuf>,
     /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
     guest: BTreeMap<String, &'static [u8]>,
     /// Why livepatches were not converted.
     refused: BTreeMap<String, klp::Failure>,
-    /// Where they are as kbuild left them.
-    directory: PathBuf,
     /// What `symbols build` makes of the kernel and the modules that are patched.
     map: OnceLock<Map>,
 }
@@ -42,16 +40,18 @@ pub(crate) struct Workshop {
 impl Workshop {
     /// Builds all modules and converts the livepatches.
     pub(crate) fn new(kernel: TestKernel, mistake: Option<Mistake>) -> Result<Self, Failure> {
-        let directory = build::modules(&kernel)?;
-        let (built, guest, refused, map) = Default::default();
-        let mut workshop = Self { kernel, mistake, built, guest, refused, directory, map };
-        for entry in fs::read_dir(&workshop.directory)? {
+        let mut built = BTreeMap::new();
+        for entry in fs::read_dir(build::modules(&kernel)?)? {
             let path = entry?.path();
-            workshop.built.insert(stem(&path), fs::read(&path)?);
+            built.insert(path.file_stem().unwrap().to_string_lossy().into_owned(), path);
         }
+        let targets = built.iter().filter(|(name, _)| name.starts_with("klp_target_"));
+        let targets = targets.map(|(_, path)| path.clone()).collect();
+        let (guest, refused, map) = Default::default();
+        let mut workshop = Self { kernel, mistake, targets, guest, refused, map };
         let sources = workshop.sources();
-        let built = workshop.built.clone();
-        for (name, bytes) in built {
+        for (name, path) in built {
+            let bytes = fs::read(path)?;
             let is_livepatch = name.starts_with("lp_");
             match is_livepatch.then(|| klp::convert(&bytes, &sources, &Options::default())) {
                 None => workshop.put(GuestFile { name, bytes }),
@@ -101,20 +101,9 @@ impl Workshop {
         }
     }
 
-    /// What kbuild made.
-    pub(crate) fn built(&self, name: &str) -> Result<&[u8], Failure> {
-        self.built.get(name).map(Vec::as_slice).ok_or_else(|| self.missing(name))
-    }
-
-    /// Why a livepatch was not converted.
-    pub(crate) fn refused(&self, name: &str) -> Option<&klp::Failure> {
-        self.refused.get(name)
-    }
-
     /// What a livepatch's author gives us.
     pub(crate) fn sources(&self) -> Sources {
-        let targets = self.built.keys().filter(|name| name.starts_with("klp_target_"));
-        self.kernel.sources(targets.map(|name| self.path(name)))
+        self.kernel.sources(self.targets.iter().cloned())
     }
 
     /// The same as one file, which is quick to ask.
@@ -134,14 +123,6 @@ impl Workshop {
         sources.push(map.clone());
         Ok(sources)
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(format!("{name}.ko"))
-    }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The busybox of the kernel's machine; fetched once.
