@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{fs, io};
 
 use klp_convert::elf::Module;
 use klp_convert::klp::{self, Options};
-use klp_convert::symbols::Sources;
+use klp_convert::symbols::{Map, Scope, Sources, map};
 
 use crate::build;
 use crate::failure::Failure;
@@ -34,14 +35,16 @@ pub(crate) struct Workshop {
     refused: BTreeMap<String, klp::Failure>,
     /// Where they are as kbuild left them.
     directory: PathBuf,
+    /// What `symbols build` makes of the kernel and the modules that are patched.
+    map: OnceLock<Map>,
 }
 
 impl Workshop {
     /// Builds all modules and converts the livepatches.
     pub(crate) fn new(kernel: TestKernel, mistake: Option<Mistake>) -> Result<Self, Failure> {
         let directory = build::modules(&kernel)?;
-        let (built, guest, refused) = Default::default();
-        let mut workshop = Self { kernel, mistake, built, guest, refused, directory };
+        let (built, guest, refused, map) = Default::default();
+        let mut workshop = Self { kernel, mistake, built, guest, refused, directory, map };
         for entry in fs::read_dir(&workshop.directory)? {
             let path = entry?.path();
             workshop.built.insert(stem(&path), fs::read(&path)?);
@@ -112,6 +115,24 @@ impl Workshop {
     pub(crate) fn sources(&self) -> Sources {
         let targets = self.built.keys().filter(|name| name.starts_with("klp_target_"));
         self.kernel.sources(targets.map(|name| self.path(name)))
+    }
+
+    /// The same as one file, which is quick to ask.
+    pub(crate) fn map(&self) -> Result<Sources, Failure> {
+        let map = match self.map.get() {
+            Some(map) => map,
+            None => {
+                let (merged, errors) = self.sources().gather(Scope::All, |_| ());
+                if let Some(error) = errors.first() {
+                    return Err(error.into());
+                }
+                let map = Map::from_bytes("the map", map::build(&merged)?)?;
+                self.map.get_or_init(|| map)
+            }
+        };
+        let mut sources = Sources::new();
+        sources.push(map.clone());
+        Ok(sources)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -159,22 +159,22 @@ impl Case for Late {
         session.targets_go()?;
         session.patch(self.0.livepatch)?;
         let says = filled(self.0.says, session)?;
-        // Other kernels refuse the module then: see module/again.
-        let again = session.workshop.kernel.writes_again();
-        for _ in 0..if again { 3 } else { 1 } {
+        session.lacks(SHOWS_A)?;
+        session.targets_come()?;
+        session.reads(SHOWS_A, &says)?;
+        // Other kernels refuse the module when it comes again: see module/again.
+        if session.workshop.kernel.writes_again() {
+            session.rmmod(A)?;
             session.lacks(SHOWS_A)?;
-            session.targets_come()?;
+            session.insmod(A)?;
             current(session, self.0.livepatch)?;
             session.reads(SHOWS_A, &says)?;
             session.targets_go()?;
-        }
-        if again {
             session.targets_come()?;
+            current(session, self.0.livepatch)?;
+            session.reads(SHOWS_A, &says)?;
         }
         session.disable(self.0.livepatch)?;
-        if !again {
-            session.targets_come()?;
-        }
         session.reads(SHOWS_A, &before)?;
         session.rmmod(self.0.livepatch)?;
         session.reads(SHOWS_A, &before)?;
