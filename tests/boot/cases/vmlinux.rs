@@ -131,7 +131,7 @@ static VALUES: [Value; 12] = [
         said: Some(
             "lp_many_objects 1: {/proc/cmdline} 0 {vmlinux.set_root,2}\n\
              lp_many_objects 2: {/proc/cmdline} {vmlinux.set_root,2}\n\
-             lp_many_objects 3: {/proc/cmdline} 1\n",
+             lp_many_objects 3: {/proc/cmdline} 0\n",
         ),
         unfit: fits,
     },
