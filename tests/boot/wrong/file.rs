@@ -22,7 +22,8 @@ pub(super) const ALL: &[Wrong] = &[
     })
     .unsaid("check says that the map is of another machine"),
     refused("file/other-abi", |good| good.copy().header(|h, e| h.e_flags.set(e, FileFlags(1))))
-        .on(&[Machine::Ppc64le], "e_flags are not looked at"),
+        .on(&[Machine::Ppc64le], "e_flags are not looked at")
+        .since((6, 4)),
     refused("file/too-many-sections", |good| {
         let (mut patched, count) = (good.copy(), good.image.sections.len());
         let (start, mut at) = (patched.bytes.len(), 0);
@@ -60,15 +61,18 @@ pub(super) const ALL: &[Wrong] = &[
     refused("struct-module/none", |good| {
         good.copy().rename_section(THIS_MODULE, ".gnu.linkonce.that_module")
     }),
-    refused("struct-module/two", |good| good.copy().rename_section(".comment", THIS_MODULE)),
+    refused("struct-module/two", |good| good.copy().rename_section(".comment", THIS_MODULE))
+        .since((6, 4)),
     refused("struct-module/no-contents", |good| {
         good.copy().section(THIS_MODULE, |s, e| s.sh_type.set(e, SectionType(8)))
-    }),
+    })
+    .since((6, 4)),
     refused("struct-module/not-loaded", |good| flags(good.copy(), THIS_MODULE, |flags| flags & !2)),
     refused("struct-module/other-size", |good| {
         good.copy().section(THIS_MODULE, |s, e| s.sh_size.set(e, s.sh_size.get(e) - 64))
     })
-    .unsaid("no source of symbols tells how large struct module is"),
+    .unsaid("no source of symbols tells how large struct module is")
+    .since((6, 4)),
     refused("versions/crcs-without-names", |good| {
         let patched = good.copy().rename_section(".comment", "__version_ext_crcs");
         flags(patched, "__version_ext_crcs", |flags| flags | 2)

@@ -53,6 +53,8 @@ pub(crate) struct Wrong {
     pub(crate) alarm: Option<&'static str>,
     machines: Option<(&'static [Machine], &'static str)>,
     since: Option<(u32, u32)>,
+    /// Whether the kernel has written other relocations when it comes to the fault.
+    behind_others: bool,
     releases: Option<(&'static [Release], &'static str)>,
 }
 
@@ -64,8 +66,20 @@ impl Wrong {
         spoil: fn(&Good) -> Patched,
     ) -> Self {
         let (placed, unsaid, alarm) = (None, None, None);
-        let (machines, since, releases) = (None, None, None);
-        Self { name, of, spoil, then, placed, unsaid, alarm, machines, since, releases }
+        let (machines, since, releases, behind_others) = (None, None, None, false);
+        Self {
+            name,
+            of,
+            spoil,
+            then,
+            placed,
+            unsaid,
+            alarm,
+            machines,
+            since,
+            behind_others,
+            releases,
+        }
     }
 
     const fn placed(self, why: &'static str) -> Self {
@@ -88,6 +102,10 @@ impl Wrong {
         Self { since: Some(version), ..self }
     }
 
+    const fn behind_others(self) -> Self {
+        Self { behind_others: true, ..self }
+    }
+
     const fn of_release(self, releases: &'static [Release], why: &'static str) -> Self {
         Self { releases: Some((releases, why)), ..self }
     }
@@ -102,6 +120,17 @@ impl Wrong {
         if let Some((releases, why)) = self.releases
             && !releases.contains(&kernel.release)
         {
+            return Some(why.into());
+        }
+        // What they change is where newer kernels' linker scripts have put it.
+        let scattered = kernel.version < (6, 13)
+            && matches!(kernel.machine, Machine::Ppc64le | Machine::S390x)
+            && ["relocation/", "silent/"].iter().any(|group| self.name.starts_with(group));
+        if scattered {
+            return Some("the data of its modules are in other sections there".into());
+        }
+        if self.behind_others && !kernel.writes_again() {
+            let why = "insmod tries twice, and the second time finds what the first has written";
             return Some(why.into());
         }
         let (major, minor) = self.since.filter(|since| kernel.version < *since)?;

@@ -30,7 +30,8 @@ pub(super) const ALL: &[Wrong] = &[
     }),
     refused("symbol/for-other-modules", |good| {
         good.copy().rename(good.symbol("seq_printf"), "anon_inode_make_secure_inode")
-    }),
+    })
+    .since((6, 16)),
     refused("symbol/namespace-of-modules", |good| {
         good.copy().append(".modinfo", b"import_ns=module:kvm\0")
     })
