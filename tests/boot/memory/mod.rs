@@ -6,6 +6,7 @@
 
 mod compare;
 pub(crate) mod dump;
+mod sorted;
 mod symbols;
 mod tally;
 
@@ -255,7 +256,9 @@ fn compare(
         _ => true,
     };
     let fields = if coming { Vec::new() } else { fields(loaded) };
-    compare::regions(loaded, snapshot, &mask, wanted, &fields, tally)
+    let mut failures = compare::regions(loaded, snapshot, &mask, wanted, &fields, tally);
+    failures.extend(sorted::compare(loaded, snapshot, tally));
+    failures
 }
 
 /// Where in `core_layout` that begins which stays writable.
