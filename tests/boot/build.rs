@@ -42,7 +42,11 @@ pub(crate) fn modules(kernel: &TestKernel) -> Result<PathBuf, Failure> {
             fs::copy(entry.path(), made.path().join(entry.file_name()))?;
         }
     }
-    fs::rename(made.keep(), &modules)?;
+    match fs::rename(made.path(), &modules) {
+        // Somebody else has been quicker.
+        Err(_) if modules.is_dir() => {}
+        renamed => renamed?,
+    }
     Ok(modules)
 }
 

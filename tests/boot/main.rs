@@ -32,11 +32,13 @@ mod options;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../it/patch.rs"]
 mod patch;
+mod prediction;
 mod report;
 mod sabotage;
 mod session;
 mod tools;
 mod workshop;
+mod wrong;
 
 use std::process::ExitCode;
 

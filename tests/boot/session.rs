@@ -89,10 +89,14 @@ impl<'a> Session<'a> {
         let module = self.workshop.module(file)?;
         let name = modinfo(module, "name").ok_or("a module without name")?;
         let snapshots = self.snapshots()?;
-        if modinfo(module, "livepatch").is_none() {
+        let objects = if modinfo(module, "livepatch").is_some() {
+            self.objects(&name)?
+        } else {
             self.renew_symbols()?;
-        }
-        self.memory.came(module, &snapshots).map_err(|failure| failure.during(file))?;
+            Vec::new()
+        };
+        let came = self.memory.came(module, objects, &snapshots);
+        came.map_err(|failure| failure.during(file))?;
         self.turn(&name, true)?;
         Ok(None)
     }
@@ -119,6 +123,14 @@ impl<'a> Session<'a> {
         self.guest.done(&rmmod)?;
         self.memory.left(name);
         self.turn(name, false)
+    }
+
+    /// The objects that a livepatch patches.
+    fn objects(&mut self, name: &str) -> Result<Vec<String>, Failure> {
+        let listed =
+            self.guest.done(&format!("ls -d {LIVEPATCHES}/{name}/*/ 2>/dev/null; true"))?;
+        let directories = listed.lines().map(|line| line.trim_end_matches('/'));
+        Ok(directories.filter_map(|line| Some(line.rsplit_once('/')?.1.to_owned())).collect())
     }
 
     /// A module that livepatches wait for has come or gone.
@@ -195,6 +207,11 @@ impl<'a> Session<'a> {
         let said: String = said.lines().map(|line| message(line).to_owned() + "\n").collect();
         self.log.push_str(&said);
         Ok(said)
+    }
+
+    /// What the kernel has said since the case began, as far as it was listened to.
+    pub(crate) fn said(&self) -> &str {
+        &self.log
     }
 
     /// An alarm with this in it does not make the case fail.

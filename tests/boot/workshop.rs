@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{fs, io};
 
 use klp_convert::elf::Module;
 use klp_convert::klp::{self, Options};
-use klp_convert::symbols::Sources;
+use klp_convert::symbols::{Map, Scope, Sources, map};
 
 use crate::build;
 use crate::failure::Failure;
@@ -26,29 +27,31 @@ pub(crate) struct GuestFile {
 pub(crate) struct Workshop {
     pub(crate) kernel: TestKernel,
     pub(crate) mistake: Option<Mistake>,
-    /// As kbuild left them.
-    built: BTreeMap<String, Vec<u8>>,
+    /// The modules that livepatches patch, as kbuild left them.
+    targets: Vec<PathBuf>,
     /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
     guest: BTreeMap<String, &'static [u8]>,
     /// Why livepatches were not converted.
     refused: BTreeMap<String, klp::Failure>,
-    /// Where they are as kbuild left them.
-    directory: PathBuf,
+    /// What `symbols build` makes of the kernel and the modules that are patched.
+    map: OnceLock<Map>,
 }
 
 impl Workshop {
     /// Builds all modules and converts the livepatches.
     pub(crate) fn new(kernel: TestKernel, mistake: Option<Mistake>) -> Result<Self, Failure> {
-        let directory = build::modules(&kernel)?;
-        let (built, guest, refused) = Default::default();
-        let mut workshop = Self { kernel, mistake, built, guest, refused, directory };
-        for entry in fs::read_dir(&workshop.directory)? {
+        let mut built = BTreeMap::new();
+        for entry in fs::read_dir(build::modules(&kernel)?)? {
             let path = entry?.path();
-            workshop.built.insert(stem(&path), fs::read(&path)?);
+            built.insert(path.file_stem().unwrap().to_string_lossy().into_owned(), path);
         }
+        let targets = built.iter().filter(|(name, _)| name.starts_with("klp_target_"));
+        let targets = targets.map(|(_, path)| path.clone()).collect();
+        let (guest, refused, map) = Default::default();
+        let mut workshop = Self { kernel, mistake, targets, guest, refused, map };
         let sources = workshop.sources();
-        let built = workshop.built.clone();
-        for (name, bytes) in built {
+        for (name, path) in built {
+            let bytes = fs::read(path)?;
             let is_livepatch = name.starts_with("lp_");
             match is_livepatch.then(|| klp::convert(&bytes, &sources, &Options::default())) {
                 None => workshop.put(GuestFile { name, bytes }),
@@ -98,29 +101,28 @@ impl Workshop {
         }
     }
 
-    /// What kbuild made.
-    pub(crate) fn built(&self, name: &str) -> Result<&[u8], Failure> {
-        self.built.get(name).map(Vec::as_slice).ok_or_else(|| self.missing(name))
-    }
-
-    /// Why a livepatch was not converted.
-    pub(crate) fn refused(&self, name: &str) -> Option<&klp::Failure> {
-        self.refused.get(name)
-    }
-
     /// What a livepatch's author gives us.
     pub(crate) fn sources(&self) -> Sources {
-        let targets = self.built.keys().filter(|name| name.starts_with("klp_target_"));
-        self.kernel.sources(targets.map(|name| self.path(name)))
+        self.kernel.sources(self.targets.iter().cloned())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(format!("{name}.ko"))
+    /// The same as one file, which is quick to ask.
+    pub(crate) fn map(&self) -> Result<Sources, Failure> {
+        let map = match self.map.get() {
+            Some(map) => map,
+            None => {
+                let (merged, errors) = self.sources().gather(Scope::All, |_| ());
+                if let Some(error) = errors.first() {
+                    return Err(error.into());
+                }
+                let map = Map::from_bytes("the map", map::build(&merged)?)?;
+                self.map.get_or_init(|| map)
+            }
+        };
+        let mut sources = Sources::new();
+        sources.push(map.clone());
+        Ok(sources)
     }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The busybox of the kernel's machine; fetched once.

@@ -7,6 +7,7 @@ mod memory;
 mod modules;
 mod order;
 mod positions;
+mod refusals;
 mod slots;
 mod text;
 mod thousand;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         memory::all(),
         foreign::all(),
         positions::all(),
+        refusals::all(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -6,6 +6,7 @@
 
 mod compare;
 pub(crate) mod dump;
+mod sorted;
 mod symbols;
 mod tally;
 
@@ -16,7 +17,7 @@ use klp_arch::Backend;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
-use klp_convert::klp::ObjectName;
+use klp_convert::klp::{Consequence, ObjectName};
 use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, Refused, RegionKind};
 
 use crate::failure::Failure;
@@ -33,8 +34,16 @@ struct Present {
     name: String,
     module: &'static Module<'static>,
     loaded: Loaded<'static>,
+    /// What a livepatch patches: the kernel writes no relocations that wait for anything else.
+    objects: Vec<String>,
     /// A livepatch that is enabled: the kernel writes its relocations when modules come and go.
     enabled: bool,
+}
+
+impl Present {
+    fn patches(&self, gate: &ObjectName) -> bool {
+        self.objects.iter().any(|object| object == gate.as_str())
+    }
 }
 
 /// The modules of a guest in our memory.
@@ -75,7 +84,8 @@ impl Memory {
     /// The enabled livepatches that have relocations for a module.
     pub(crate) fn waiting(&self, gate: &str) -> Vec<String> {
         let Ok(gate) = gate.parse::<ObjectName>() else { return Vec::new() };
-        let waits = |p: &&Present| p.enabled && p.loaded.gates().contains(&gate);
+        let waits =
+            |p: &&Present| p.enabled && p.patches(&gate) && p.loaded.gates().contains(&gate);
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
     }
 
@@ -99,24 +109,27 @@ impl Memory {
             .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
         told(&compare(module, &loaded, coming, 0, &mut self.tally))?;
         let enabled = modinfo(module, "livepatch").is_some();
-        Ok(Present { name, module, loaded, enabled })
+        Ok(Present { name, module, loaded, objects: Vec::new(), enabled })
     }
 
-    /// A module has been loaded; `symbols` are up to date.
+    /// A module has been loaded; `symbols` are up to date. `objects`: those that it patches.
     pub(crate) fn came(
         &mut self,
         module: &'static Module<'static>,
+        objects: Vec<String>,
         snapshots: &[Snapshot],
     ) -> Result<(), Failure> {
-        let mut present = self.coming(module, snapshots)?;
-        let (name, loaded) = (&present.name, &mut present.loaded);
-        let before = loaded.relocations().len();
-        for gate in loaded.gates() {
-            if self.present.iter().any(|present| present.name == gate.as_str()) {
-                let arrived = loaded.gate_arrives(&gate, &self.symbols);
-                arrived.map_err(|refused| format!("{name}: {gate} arrives: {refused}"))?;
+        let mut present = Present { objects, ..self.coming(module, snapshots)? };
+        let before = present.loaded.relocations().len();
+        for gate in present.loaded.gates() {
+            let is_there = self.present.iter().any(|present| present.name == gate.as_str());
+            if is_there && present.patches(&gate) {
+                let arrived = present.loaded.gate_arrives(&gate, &self.symbols);
+                unless_passed_over(arrived)
+                    .map_err(|refused| format!("{}: {gate} arrives: {refused}", present.name))?;
             }
         }
+        let loaded = &mut present.loaded;
         loaded.free_init();
         let live = at(module, snapshots, "live")?;
         told(&compare(module, loaded, live, before, &mut self.tally))?;
@@ -202,6 +215,14 @@ fn at<'s>(
     found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
 }
 
+/// What the kernel passes over without a word is no failure; our load of that table ends there.
+fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
+    arrived.or_else(|refused| {
+        let ignored = refused.0.iter().all(|error| error.consequence == Consequence::Ignored);
+        if ignored { Ok(()) } else { Err(refused) }
+    })
+}
+
 fn told(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
@@ -235,7 +256,9 @@ fn compare(
         _ => true,
     };
     let fields = if coming { Vec::new() } else { fields(loaded) };
-    compare::regions(loaded, snapshot, &mask, wanted, &fields, tally)
+    let mut failures = compare::regions(loaded, snapshot, &mask, wanted, &fields, tally);
+    failures.extend(sorted::compare(loaded, snapshot, tally));
+    failures
 }
 
 /// Where in `core_layout` that begins which stays writable.

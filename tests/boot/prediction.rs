@@ -1,0 +1,110 @@
+//! What the library says that a kernel does with a module that is wrong.
+//!
+//! Asked is what an author has: the map of the kernel and of the modules that are patched. What the
+//! map does not tell (`Kernel::vermagic`, `Kernel::module_size`) is that of a module that loads.
+
+use klp_convert::elf::Module;
+use klp_convert::klp::{ObjectName, Options, Patched};
+use klp_convert::load::{Kernel, Known, Loader, ObjectState, Placement, Record, Refused};
+use klp_convert::symbols::Wanted;
+use klp_convert::verdict::{self, Conclusion, Judge};
+
+use crate::failure::Failure;
+use crate::workshop::Workshop;
+use crate::wrong::Good;
+
+/// What the kernel has beside the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// No module that it patches.
+    Alone,
+    /// The modules that it patches.
+    Enabled,
+    /// The module, and the one that it patches comes.
+    Arriving,
+}
+
+/// What the kernel says and returns.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    pub(crate) errno: u32,
+    pub(crate) lines: Vec<String>,
+}
+
+/// What `check` says.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// `None`: it is not of this kernel at all.
+    pub(crate) conclusion: Option<Conclusion>,
+    /// What the kernel would say, all in one.
+    pub(crate) says: String,
+}
+
+/// The modules that a livepatch may wait for.
+const TARGETS: [&str; 2] = ["klp_target_b", "klp_target_a"];
+
+/// What the kernel says of a module, if it refuses it or the one that it patches.
+pub(crate) fn words(
+    workshop: &Workshop,
+    good: &Good,
+    bytes: &[u8],
+    when: When,
+) -> Result<Option<Words>, Failure> {
+    let module = Module::parse(bytes)?;
+    let backend = workshop.kernel.machine.backend();
+    // One of another machine has no names that this kernel knows.
+    let wanted = Wanted::new(Judge::wanted(&module).unwrap_or_default());
+    let answer = workshop.map()?.answer(&wanted)?;
+    let mut kernel = Kernel::of(backend, Options::default().target, &module, Some(&answer));
+    kernel.vermagic = Some(good.vermagic().to_owned());
+    kernel.module_size = Some(good.image.section(".gnu.linkonce.this_module").size);
+    let in_state = |state| {
+        let mut known = Known::new(&answer);
+        TARGETS.iter().for_each(|target| known.set_state(object(target), state));
+        known
+    };
+    let placement = Placement::usual(backend, &kernel);
+    let record = Record::Nothing;
+    let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+    let absent = if when == When::Enabled { ObjectState::Live } else { ObjectState::Absent };
+    let [_, target] = TARGETS.map(object);
+    let tried = loader.load(&module, &in_state(absent)).and_then(|mut loaded| {
+        loaded.enable()?;
+        match when {
+            When::Alone => Ok(()),
+            When::Enabled => loaded.gate_arrives(&target, &in_state(ObjectState::Live)),
+            When::Arriving => {
+                loaded.free_init();
+                let mut known = in_state(ObjectState::Live);
+                known.set_state(target.clone(), ObjectState::Coming);
+                loaded.gate_arrives(&target, &known)
+            }
+        }
+    });
+    tried.err().map(|refused| in_words(&refused)).transpose()
+}
+
+fn in_words(refused: &Refused) -> Result<Words, Failure> {
+    let errno = refused.errno().ok_or_else(|| format!("the kernel would not notice: {refused}"))?;
+    let messages = refused.0.iter().filter_map(|error| error.kernel.as_ref());
+    let lines = messages.flat_map(|kernel| kernel.message.lines().map(str::to_owned)).collect();
+    Ok(Words { errno: errno.number().into(), lines })
+}
+
+/// What `check` says of a livepatch of vmlinux and of module A.
+pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failure> {
+    let patched = Patched { objects: [object("klp_target_a")].into() };
+    let options = Options { patched, ..Options::default() };
+    Ok(match verdict::check(bytes, &workshop.map()?, &options) {
+        Err(why) => Checked { conclusion: None, says: why.to_string() },
+        Ok(verdict) => {
+            let helps = verdict.diagnostics("").into_iter().flat_map(|diagnostic| diagnostic.help);
+            let says: Vec<_> = helps.filter(|help| help.starts_with("the kernel says")).collect();
+            Checked { conclusion: Some(verdict.conclusion()), says: says.join("\n") }
+        }
+    })
+}
+
+fn object(name: &str) -> ObjectName {
+    name.parse().unwrap()
+}

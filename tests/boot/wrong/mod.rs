@@ -1,0 +1,132 @@
+//! Modules that break one rule of the kernel each.
+//!
+//! A [`Wrong`] is made of a module that loads, by a change that has a name, and says what comes of it.
+//! What the kernel says of it is nowhere here: the library predicts that, and the guest's log decides.
+//! Invariant: nothing here makes a kernel write where it should not; [`UNTRIED`] says what would.
+
+mod file;
+mod good;
+mod klp;
+mod relocations;
+mod silent;
+mod symbols;
+
+pub(crate) use good::Good;
+
+use crate::kernel::{Machine, Release, TestKernel};
+use crate::patch::Patched;
+
+/// What comes of a wrong module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It is refused while it is loaded, without the modules that it patches.
+    Refused,
+    /// What waits for the module that it patches is refused: itself, where that is there; else that
+    /// module, when it comes.
+    RefusedAtGate,
+    /// It loads without a word, and this is lost.
+    Silent(Lost),
+}
+
+/// Which pointer of `lp_two_pointers` is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    Nothing,
+    IntoVmlinux,
+    IntoTarget,
+}
+
+/// A module with one fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wrong {
+    /// What is wrong.
+    pub(crate) name: &'static str,
+    /// The module that it is made of.
+    pub(crate) of: &'static str,
+    pub(crate) spoil: fn(&Good) -> Patched,
+    pub(crate) then: Then,
+    /// Why the message has an address or a distance that depends on where the module would have been.
+    pub(crate) placed: Option<&'static str>,
+    /// Why `check` does not tell it in the kernel's words.
+    pub(crate) unsaid: Option<&'static str>,
+    /// The alarm that the kernel raises besides, with a trace of its stack.
+    pub(crate) alarm: Option<&'static str>,
+    machines: Option<(&'static [Machine], &'static str)>,
+    since: Option<(u32, u32)>,
+    releases: Option<(&'static [Release], &'static str)>,
+}
+
+impl Wrong {
+    const fn new(
+        name: &'static str,
+        of: &'static str,
+        then: Then,
+        spoil: fn(&Good) -> Patched,
+    ) -> Self {
+        let (placed, unsaid, alarm) = (None, None, None);
+        let (machines, since, releases) = (None, None, None);
+        Self { name, of, spoil, then, placed, unsaid, alarm, machines, since, releases }
+    }
+
+    const fn placed(self, why: &'static str) -> Self {
+        Self { placed: Some(why), ..self }
+    }
+
+    const fn unsaid(self, why: &'static str) -> Self {
+        Self { unsaid: Some(why), ..self }
+    }
+
+    const fn alarming(self, alarm: &'static str) -> Self {
+        Self { alarm: Some(alarm), ..self }
+    }
+
+    const fn on(self, machines: &'static [Machine], why: &'static str) -> Self {
+        Self { machines: Some((machines, why)), ..self }
+    }
+
+    const fn since(self, version: (u32, u32)) -> Self {
+        Self { since: Some(version), ..self }
+    }
+
+    const fn of_release(self, releases: &'static [Release], why: &'static str) -> Self {
+        Self { releases: Some((releases, why)), ..self }
+    }
+
+    /// Why there is no such module for a kernel.
+    pub(crate) fn unfit(&self, kernel: &TestKernel) -> Option<String> {
+        if let Some((machines, why)) = self.machines
+            && !machines.contains(&kernel.machine)
+        {
+            return Some(why.into());
+        }
+        if let Some((releases, why)) = self.releases
+            && !releases.contains(&kernel.release)
+        {
+            return Some(why.into());
+        }
+        let (major, minor) = self.since.filter(|since| kernel.version < *since)?;
+        Some(format!("Linux has looked at it since {major}.{minor} only"))
+    }
+}
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Wrong> {
+    let all = [file::ALL, symbols::ALL, relocations::ALL, klp::ALL, silent::ALL];
+    all.into_iter().flatten()
+}
+
+/// Rules and faults of which no kernel is shown, and why.
+pub(crate) const UNTRIED: &[(&str, &str)] = &[
+    ("section-loaded", "the kernel would read a table that it has freed"),
+    ("section-shape", "the kernel would read a table as entries that it has not"),
+    ("target-init, target-percpu", "the kernel would write to memory that it has freed"),
+    ("target-loaded behind a module", "the kernel would write to memory that it has freed"),
+    ("target-consumed", "the kernel would patch code by a table that it has read too early"),
+    ("plain-relocation", "code of the kernel's callers would go to address 0"),
+    ("a place outside of its section", "the kernel would write behind the section"),
+    ("a symbol that is not there", "the kernel would read behind the symbol table"),
+    ("a late plain store into read-only memory", "the kernel would fault"),
+    ("a call without room for a stub or veneer", "the kernel warns with a trace of its stack"),
+    ("memory that changes before it is taken back", "somebody else would have to write there"),
+    ("annotations in names of symbols", "symbol/unknown is the same to the kernel"),
+];

@@ -1,0 +1,47 @@
+//! Relocations that the kernel never writes, or cuts off, without a word.
+//!
+//! What is lost is a pointer that nobody follows.
+
+use super::good::{Good, retype};
+use super::{Lost, Then, Wrong};
+use crate::kernel::Machine;
+use crate::patch::Patched;
+
+const OF: &str = "lp_two_pointers";
+const VMLINUX: &str = ".klp.rela.vmlinux..data";
+const TARGET: &str = ".klp.rela.klp_target_a..data";
+
+const fn silent(name: &'static str, lost: Lost, spoil: fn(&Good) -> Patched) -> Wrong {
+    Wrong::new(name, OF, Then::Silent(lost), spoil)
+}
+
+/// Lets another gate write the pointer into the target.
+fn behind(good: &Good, gate: &str) -> Patched {
+    good.copy().rename_section(TARGET, &format!(".klp.rela.{gate}..data"))
+}
+
+pub(super) const ALL: &[Wrong] = &[
+    silent("silent/nothing-wrong", Lost::Nothing, Good::copy),
+    silent("silent/gate-too-long", Lost::IntoTarget, |good| behind(good, &"a".repeat(56))),
+    silent("silent/gate-of-nobody", Lost::IntoTarget, |good| behind(good, "klp-target-a")),
+    silent("silent/gate-not-patched", Lost::IntoTarget, |good| behind(good, "klp_target_b")),
+    silent("silent/target-not-loaded", Lost::IntoVmlinux, |good| {
+        let comment = good.section(".comment");
+        good.copy().section(VMLINUX, |s, e| s.sh_info.set(e, comment))
+    }),
+    silent("silent/annotation-left", Lost::Nothing, |good| {
+        good.copy().rename_section(".comment", ".klp.module_relocs.vmlinux")
+    }),
+    silent("silent/place-misaligned", Lost::IntoTarget, |good| {
+        good.copy().relocation(TARGET, 0, |r, e| r.r_offset.set(e, r.r_offset.get(e) + 2))
+    })
+    .on(&[Machine::Arm64], "the late writer writes to any place"),
+    silent("silent/cut-off", Lost::IntoTarget, |good| match good.machine {
+        // PC32, which is written without a look.
+        Machine::X86 => retype(good.copy(), (TARGET, 0), 2)
+            .relocation(TARGET, 0, |r, e| r.r_addend.set(e, 1 << 40)),
+        // ADDR32, too.
+        _ => retype(good.copy(), (TARGET, 0), 1),
+    })
+    .on(&[Machine::X86, Machine::Ppc64le], "the loader looks whether values fit"),
+];
