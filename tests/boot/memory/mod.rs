@@ -89,6 +89,12 @@ impl Memory {
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
     }
 
+    /// What a livepatch that is there waits for in vain.
+    pub(crate) fn unopened(&self, livepatch: &str) -> Option<ObjectName> {
+        let present = self.present.iter().find(|present| present.name == livepatch)?;
+        present.loaded.gates().into_iter().find(|gate| !present.patches(gate))
+    }
+
     /// A module is coming, at last where it came twice: its memory before init.
     fn coming(
         &mut self,
