@@ -65,12 +65,13 @@ fn main() -> ExitCode {
     let mut trials = boot::trials(&boots);
     // A suite that is told to make a mistake proves nothing about others.
     if options.mistake.is_none() && options.wants_case("sabotage") {
-        trials.extend(sabotage::trials());
+        trials.extend(sabotage::trials(&options));
     }
     // A boot is a trial's thread that waits: as many threads as boots at a time.
     let test_threads = Some(test.test_threads.unwrap_or(2));
     let conclusion = libtest_mimic::run(&Arguments { test_threads, ..test.clone() }, trials);
-    if conclusion.has_failed() || test.list {
+    let is_reported = options.report.is_some() || options.is_whole();
+    if conclusion.has_failed() || test.list || !is_reported {
         return conclusion.exit_code();
     }
     let reported = Report::of(&boots).and_then(|report| {

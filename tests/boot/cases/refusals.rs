@@ -190,6 +190,9 @@ impl Refusal {
         if waits {
             session.insmod(B)?;
         }
+        if lost == Lost::IntoTarget {
+            session.expect_alarm("which it does not patch");
+        }
         session.insmod(&self.file())?;
         session.enabled(self.0.of)?;
         session.listen()?;

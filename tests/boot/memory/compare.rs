@@ -3,29 +3,37 @@
 use std::ops::Range;
 
 use klp_arch::patched::Moment;
-use klp_convert::load::{Loaded, RegionKind, Relocated};
+use klp_convert::load::{Loaded, Patched, RegionKind, Relocated};
 
 use super::dump::Snapshot;
+use super::sorted::SORTED_BY;
 use super::tally::Tally;
 
 /// More differences of a region than this are not told.
 const SHOWN: usize = 6;
 
-/// Which bytes are left out: ranges in order, none of which touches another.
+/// Which bytes are not compared one by one: ranges in order, none of which touches another.
 pub(crate) struct Mask {
     ranges: Vec<Range<u64>>,
+    /// Those of them that are compared sorted.
+    sorted: Vec<Range<u64>>,
 }
 
 impl Mask {
     /// What the kernel has changed by then, and nothing else.
     pub(crate) fn of(loaded: &Loaded<'_>, until: Moment, tally: &mut Tally) -> Self {
         let patched = loaded.patched_later();
-        let patched: Vec<_> = patched.iter().filter(|patched| patched.moment <= until).collect();
-        for patched in &patched {
-            *tally.masked.entry(patched.by).or_default() += patched.size;
+        let patched = patched.iter().filter(|patched| patched.moment <= until);
+        let range = |p: &Patched| p.address..p.address + p.size;
+        let (mut ranges, mut sorted) = (Vec::new(), Vec::new());
+        for patched in patched {
+            ranges.push(range(patched));
+            if patched.by == SORTED_BY {
+                sorted.push(range(patched));
+            } else {
+                *tally.masked.entry(patched.by).or_default() += patched.size;
+            }
         }
-        let ranges = patched.iter().map(|p| p.address..p.address + p.size);
-        let mut ranges: Vec<_> = ranges.collect();
         ranges.sort_by_key(|range| range.start);
         ranges.dedup_by(|next, range| {
             let joined = next.start <= range.end;
@@ -34,12 +42,17 @@ impl Mask {
             }
             joined
         });
-        Self { ranges }
+        Self { ranges, sorted }
     }
 
     fn has(&self, address: u64) -> bool {
         let behind = self.ranges.partition_point(|range| range.start <= address);
         behind.checked_sub(1).is_some_and(|index| self.ranges[index].contains(&address))
+    }
+
+    /// Whether a byte is not compared at all.
+    fn hides(&self, address: u64) -> bool {
+        self.has(address) && !self.sorted.iter().any(|range| range.contains(&address))
     }
 }
 
@@ -53,7 +66,7 @@ pub(crate) fn count(relocations: &[Relocated], mask: &Mask, tally: &mut Tally) {
         let mut changed = changed.map(|(address, _)| address).peekable();
         if changed.peek().is_some() {
             tally.written += 1;
-            tally.hidden += usize::from(changed.all(|address| mask.has(address)));
+            tally.hidden += usize::from(changed.all(|address| mask.hides(address)));
         }
     }
 }

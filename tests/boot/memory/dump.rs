@@ -22,6 +22,16 @@ pub(crate) struct Snapshot {
 }
 
 /// By the numbers that `src/klp_memory.c` gives them.
+impl Snapshot {
+    /// Bytes from an address on.
+    pub(crate) fn bytes(&self, address: u64, size: usize) -> Option<&[u8]> {
+        self.regions.iter().find_map(|region| {
+            let start = usize::try_from(address.checked_sub(region.base)?).ok()?;
+            region.bytes.get(start..)?.get(..size)
+        })
+    }
+}
+
 const KINDS: [RegionKind; 9] = [
     RegionKind::Text,
     RegionKind::Data,

@@ -6,6 +6,7 @@
 
 mod compare;
 pub(crate) mod dump;
+mod sorted;
 mod symbols;
 mod tally;
 
@@ -86,6 +87,12 @@ impl Memory {
         let waits =
             |p: &&Present| p.enabled && p.patches(&gate) && p.loaded.gates().contains(&gate);
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
+    }
+
+    /// What a livepatch that is there waits for in vain.
+    pub(crate) fn unopened(&self, livepatch: &str) -> Option<ObjectName> {
+        let present = self.present.iter().find(|present| present.name == livepatch)?;
+        present.loaded.gates().into_iter().find(|gate| !present.patches(gate))
     }
 
     /// A module is coming, at last where it came twice: its memory before init.
@@ -255,7 +262,9 @@ fn compare(
         _ => true,
     };
     let fields = if coming { Vec::new() } else { fields(loaded) };
-    compare::regions(loaded, snapshot, &mask, wanted, &fields, tally)
+    let mut failures = compare::regions(loaded, snapshot, &mask, wanted, &fields, tally);
+    failures.extend(sorted::compare(loaded, snapshot, tally));
+    failures
 }
 
 /// Where in `core_layout` that begins which stays writable.
