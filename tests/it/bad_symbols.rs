@@ -325,9 +325,13 @@ fn an_interrupted_build_leaves_nothing() {
             let before = bench.files();
             let output = ["-o".into(), out.clone().into(), "--module".into(), fifo.clone().into()];
             let words = machine.map(Map::Elf).into_iter().chain(output);
-            let mut child = program()
+            // A background shell ignores SIGINT, and so would what it starts.
+            let mut child = Command::new("env")
+                .arg(format!("--default-signal={signal}"))
+                .arg(program().get_program())
                 .args(["symbols", "build"])
                 .args(words)
+                .stdin(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
