@@ -29,6 +29,7 @@ use scroll::Endian;
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
+use crate::branch::{Branch, of_words, signed};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
@@ -237,6 +238,27 @@ impl Backend for Arm64 {
     }
 
     // Erratum 843419 is up to the processor: distributions only have the code.
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        of_words(code, |word| {
+            let words = |field: u32, bits| signed(field, bits) * 4;
+            Some(match word {
+                // b, bl
+                _ if word & 0x7c00_0000 == 0x1400_0000 => words(word, 26),
+                // b.cond, cbz, cbnz
+                _ if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 => {
+                    words(word >> 5, 19)
+                }
+                // tbz, tbnz
+                _ if word & 0x7e00_0000 == 0x3600_0000 => words(word >> 5, 14),
+                // adr
+                _ if word & 0x9f00_0000 == 0x1000_0000 => {
+                    signed(word >> 5, 19) * 4 + i64::from(word >> 29 & 3)
+                }
+                _ => return None,
+            })
+        })
+    }
+
     fn features(&self, version: (u32, u32)) -> Features {
         let old = Features::OLD_SORT | Features::DYNAMIC_FTRACE_WITH_REGS;
         let old = if version < (6, 2) { old } else { Features::empty() };

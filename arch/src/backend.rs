@@ -16,6 +16,7 @@ use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::boot::BootImage;
+use crate::branch::Branch;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
@@ -337,6 +338,16 @@ pub trait Backend: Debug + Sync {
         let _ = (row, facts, inputs, site);
         Ok(())
     }
+
+    /// What a relocation of this row in code means beside `S + A`, in bytes: a distance is from the
+    /// next instruction, or from the start of its own, and the addend makes up for that.
+    fn code_bias(&self, row: &Row) -> i64 {
+        let _ = row;
+        0
+    }
+
+    /// The references in code that the assembler has filled in, and perhaps bytes that look like one.
+    fn branches(&self, code: &[u8]) -> Vec<Branch>;
 
     /// The value that the bytes from the place on hold: see [`apply::read_back`].
     ///

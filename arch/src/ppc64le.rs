@@ -27,6 +27,7 @@ use scroll::Endian;
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
 use crate::boot::{BootImage, Payload};
+use crate::branch::{Branch, of_words, signed};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -245,6 +246,16 @@ impl Backend for Ppc64le {
 
     fn kernel_symbols(&self) -> &'static [&'static str] {
         entry::KERNEL_SYMBOLS
+    }
+
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        of_words(code, |word| match (word >> 26, word & 2) {
+            // b, bl
+            (18, 0) => Some(signed(word & !3, 26)),
+            // bc, bcl
+            (16, 0) => Some(signed(word & !3, 16)),
+            _ => None,
+        })
     }
 
     fn features(&self, (major, minor): (u32, u32)) -> Features {

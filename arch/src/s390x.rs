@@ -26,6 +26,7 @@ use scroll::Endian;
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
 use crate::boot::{BootImage, Magic, Payload};
+use crate::branch::Branch;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -229,6 +230,30 @@ impl Backend for S390x {
         let target = if is_near(row, inputs) { inputs.s } else { inputs.need_plt()? };
         let value = target.wrapping_add_signed(inputs.a).wrapping_sub(inputs.p);
         apply::fit(row, value.cast_signed()).map(Some)
+    }
+
+    fn code_bias(&self, row: &Row) -> i64 {
+        // Distances are from the start of the instruction, whose field stands two bytes on.
+        if row.calc.knows_place() { -2 } else { 0 }
+    }
+
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        let at = (0..code.len()).step_by(2);
+        at.filter_map(|at| {
+            let halfwords = match *code.get(at..)? {
+                // larl, brcl, brasl
+                [0xc0, op, a, b, c, d, ..] if matches!(op & 0xf, 0 | 4 | 5) => {
+                    i64::from(i32::from_be_bytes([a, b, c, d]))
+                }
+                // brc, bras
+                [0xa7, op, a, b, ..] if matches!(op & 0xf, 4 | 5) => {
+                    i64::from(i16::from_be_bytes([a, b]))
+                }
+                _ => return None,
+            };
+            Branch::new(at + 2, at, halfwords * 2)
+        })
+        .collect()
     }
 
     fn kernel_image(&self) -> Range<u64> {

@@ -14,6 +14,7 @@
 //! Sources: `arch/x86/kernel/module.c`; *System V Application Binary Interface, AMD64 Architecture
 //! Processor Supplement*, "Relocation".
 
+mod branches;
 mod patched;
 
 use alloc::format;
@@ -26,6 +27,7 @@ use scroll::Endian;
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
 use crate::boot::{BootImage, Magic, Payload};
+use crate::branch::Branch;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
@@ -119,6 +121,16 @@ impl Backend for X86_64 {
 
     fn landing_pad(&self) -> Option<&'static LandingPad> {
         Some(&LANDING_PAD)
+    }
+
+    fn code_bias(&self, row: &Row) -> i64 {
+        // The field is the last of its instruction, in all that refer to functions.
+        let size = i64::try_from(row.field.size()).unwrap_or(0);
+        if row.calc.knows_place() { size } else { 0 }
+    }
+
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        branches::scan(code)
     }
 
     fn needs_untouched_place(&self) -> bool {

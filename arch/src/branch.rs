@@ -1,0 +1,100 @@
+//! References inside of code that need no loader: the assembler has filled them in.
+//!
+//! A call to a function of the same section has no relocation. Whoever wants to know what code
+//! reaches must look at the instructions: each machine scans its code for the forms that compilers
+//! use to call, jump to or take the address of a function. A scan does not know where instructions
+//! of varying length start, so that it may see a reference where there is none; it does not miss one.
+
+/// A reference that a machine's code makes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Branch {
+    /// Offset in the code of the field that holds the distance, in bytes: where a relocation would
+    /// be.
+    pub field: usize,
+    /// Offset in the code of what is referred to; may be outside.
+    pub target: i64,
+}
+
+impl Branch {
+    /// A distance from `origin`, both in bytes.
+    pub(crate) fn new(field: usize, origin: usize, distance: i64) -> Option<Self> {
+        let target = i64::try_from(origin).ok()?.checked_add(distance)?;
+        Some(Self { field, target })
+    }
+}
+
+/// The low `bits` of a word as a signed number.
+pub(crate) fn signed(word: u32, bits: u32) -> i64 {
+    let up = 32_u32.saturating_sub(bits);
+    i64::from((word << up).cast_signed() >> up)
+}
+
+/// The branches of a machine whose instructions are little-endian words of four bytes: `distance`
+/// gives that of one instruction from itself, in bytes.
+pub(crate) fn of_words(
+    code: &[u8],
+    distance: impl Fn(u32) -> Option<i64>,
+) -> alloc::vec::Vec<Branch> {
+    let words = code.as_chunks::<4>().0.iter().enumerate();
+    let branch = |(index, word): (usize, &[u8; 4])| {
+        let at = index * 4;
+        Branch::new(at, at, distance(u32::from_le_bytes(*word))?)
+    };
+    words.filter_map(branch).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use crate::by_name;
+
+    fn targets(machine: &str, code: &[u8]) -> Vec<(usize, i64)> {
+        let branches = by_name(machine).unwrap().branches(code);
+        branches.into_iter().map(|branch| (branch.field, branch.target)).collect()
+    }
+
+    /// Each line was assembled by GNU as 2.40; the target is what objdump shows.
+    #[test]
+    fn calls_jumps_and_addresses_that_the_assembler_resolved_are_seen() {
+        let x86 = |code: &[u8]| targets("x86_64", code);
+        assert_eq!(x86(&[0xe8, 0x10, 0, 0, 0]), [(1, 0x15)]); // call .+0x15
+        assert_eq!(x86(&[0xe9, 0xf6, 0xff, 0xff, 0xff]), [(1, -5)]); // jmp
+        assert_eq!(x86(&[0x0f, 0x84, 0x10, 0, 0, 0]), [(2, 0x16)]); // je
+        assert_eq!(x86(&[0x48, 0x8d, 0x3d, 0x10, 0, 0, 0]), [(3, 0x17)]); // lea 0x10(%rip),%rdi
+        assert_eq!(x86(&[0xeb, 0xfe]), [(1, 0)]); // jmp .
+        assert_eq!(x86(&[0x75, 0x10]), [(1, 0x12)]); // jne
+        assert_eq!(x86(&[0xb8, 0x10, 0, 0, 0]), []); // mov $0x10,%eax
+        let arm64 = |word: u32| targets("arm64", &word.to_le_bytes());
+        assert_eq!(arm64(0x9400_0004), [(0, 0x10)]); // bl
+        assert_eq!(arm64(0x17ff_ffff), [(0, -4)]); // b
+        assert_eq!(arm64(0x5400_0080), [(0, 0x10)]); // b.eq
+        assert_eq!(arm64(0xb500_0080), [(0, 0x10)]); // cbnz x0
+        assert_eq!(arm64(0x3700_0080), [(0, 0x10)]); // tbnz w0, #0
+        assert_eq!(arm64(0x1000_0080), [(0, 0x10)]); // adr x0
+        assert_eq!(arm64(0xd503_201f), []); // nop
+        let ppc64le = |word: u32| targets("ppc64le", &word.to_le_bytes());
+        assert_eq!(ppc64le(0x4800_0011), [(0, 0x10)]); // bl
+        assert_eq!(ppc64le(0x4bff_fffc), [(0, -4)]); // b
+        assert_eq!(ppc64le(0x4082_0010), [(0, 0x10)]); // bne
+        assert_eq!(ppc64le(0x4800_0012), []); // ba: to an address
+        let s390x = |code: &[u8]| targets("s390x", code);
+        assert_eq!(s390x(&[0xc0, 0xe5, 0, 0, 0, 8]), [(2, 0x10)]); // brasl %r14
+        assert_eq!(s390x(&[0xc0, 0xf4, 0xff, 0xff, 0xff, 0xfe]), [(2, -4)]); // jg
+        assert_eq!(s390x(&[0xc0, 0x20, 0, 0, 0, 8]), [(2, 0x10)]); // larl %r2
+        assert_eq!(s390x(&[0xa7, 0xf4, 0, 8]), [(2, 0x10)]); // j
+        assert_eq!(s390x(&[0x07, 0xfe]), []); // br %r14
+    }
+
+    #[test]
+    fn any_bytes_are_scanned_to_their_end() {
+        for backend in crate::backends() {
+            for length in 0..16 {
+                for byte in [0, 0x48, 0xc0, 0xe8, 0xeb, 0xff] {
+                    let code = std::vec![byte; length];
+                    assert!(backend.branches(&code).iter().all(|branch| branch.field < length));
+                }
+            }
+        }
+    }
+}
