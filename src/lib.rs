@@ -8,6 +8,7 @@
 //! type means on a machine is the business of `klp_arch`.
 
 pub mod annotation;
+mod btf;
 pub mod cli;
 pub mod diagnostic;
 pub mod elf;

@@ -100,6 +100,8 @@ pub(super) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
         }
     }
     best.build_id = best.build_id.or(rest.build_id);
+    best.depends = best.depends.or(rest.depends);
+    best.evidence = best.evidence.or(rest.evidence);
     best
 }
 

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
 use super::told::{KnownObjects, Object, Symbol};
-use super::{Kernel, Merged, SymbolError, SymbolErrorKind};
+use super::{Kernel, Merged, Siblings, SymbolError, SymbolErrorKind};
 use crate::klp::{ObjectName, Position};
 
 /// Start of the name of a symbol that marks an export: in objects before Linux 6.4, in linked files
@@ -164,6 +164,8 @@ pub struct Answer {
     known: Vec<Arc<dyn KnownObjects>>,
     candidates: FxHashMap<String, Vec<Candidate>>,
     exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
+    depends: BTreeMap<ObjectName, Vec<ObjectName>>,
+    siblings: Siblings,
     any: bool,
 }
 
@@ -174,14 +176,18 @@ impl Answer {
     /// [`SymbolErrorKind::TooMany`] where an object has more symbols of one name than any kernel.
     pub fn new(mut merged: Merged) -> Result<Self, SymbolError> {
         merged.settle()?;
-        let Merged { kernel, objects, exports, known, any } = merged;
+        let siblings = merged.siblings();
+        let Merged { kernel, objects, exports, known, any, .. } = merged;
         let known = known.into_iter().map(|known| known.objects).collect();
-        let mut answer = Self { kernel, exports, known, any, ..Self::default() };
+        let mut answer = Self { kernel, exports, known, siblings, any, ..Self::default() };
         // vmlinux first, as the kernel does.
         let (vmlinux, modules): (Vec<_>, Vec<_>) =
             objects.values().partition(|object| object.name.is_vmlinux());
         vmlinux.into_iter().chain(modules).try_for_each(|object| answer.tell(object))?;
-        answer.objects = objects.into_keys().collect();
+        for (name, object) in objects {
+            answer.depends.extend(object.depends.map(|depends| (name.clone(), depends)));
+            answer.objects.insert(name);
+        }
         Ok(answer)
     }
 
@@ -258,6 +264,20 @@ impl Answer {
     pub fn objects(&self) -> impl Iterator<Item = ObjectName> {
         let known = self.known.iter().flat_map(|known| known.names());
         self.objects.iter().cloned().chain(known).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The modules that a module needs itself, as the `depends=` of its file says: those whose exports
+    /// it used when it was built. `None` where no source has read the file.
+    #[must_use]
+    pub fn depends(&self, module: &ObjectName) -> Option<Vec<ObjectName>> {
+        let told = self.depends.get(module).cloned();
+        told.or_else(|| self.known.iter().find_map(|known| known.depends(module)))
+    }
+
+    /// What the modules of the kernel prove of it.
+    #[must_use]
+    pub fn siblings(&self) -> &Siblings {
+        &self.siblings
     }
 
     /// Whether any source answered at all.

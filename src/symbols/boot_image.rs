@@ -64,7 +64,7 @@ impl BootImage {
         let (release, machine) = (table.release, table.machine);
         let kernel =
             Kernel { release, machine, endian: Some(table.endian), kallsyms_all: Some(table.all) };
-        Ok(Told { kernel, objects: vec![object], exports, known: None })
+        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
     }
 }
 

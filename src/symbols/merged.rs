@@ -14,7 +14,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::agree::{agree, join};
 use super::told::KnownObjects;
-use super::{Export, Kernel, Object, SymbolError, SymbolErrorKind, Told};
+use super::{
+    Evidence, Export, Kernel, Object, Siblings, SymbolError, SymbolErrorKind, Told, Witness,
+};
 use crate::klp::ObjectName;
 
 /// What several sources of one kernel tell.
@@ -24,6 +26,8 @@ pub struct Merged {
     pub(super) objects: BTreeMap<ObjectName, Object>,
     pub(super) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     pub(super) known: Vec<Known>,
+    /// What modules show that are known and not told.
+    pub(super) witnesses: Vec<Witness>,
     pub(super) any: bool,
 }
 
@@ -52,6 +56,7 @@ impl Merged {
         let common: Result<Vec<_>, _> = told.objects.iter().map(common).collect();
         let common = common.map_err(fail)?;
         self.kernel = kernel;
+        self.witnesses.extend(told.witnesses);
         if let Some(objects) = told.known {
             let told = told.objects.iter().map(|object| object.name.clone()).collect();
             self.known.push(Known { objects, told });
@@ -89,6 +94,31 @@ impl Merged {
     pub fn exports(&self) -> impl Iterator<Item = (&str, &Export)> {
         let all = self.exports.iter();
         all.flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
+    }
+
+    /// What the modules' files show of the kernel: those that show the same together, in order.
+    #[must_use]
+    pub fn witnesses(&self) -> Vec<Witness> {
+        let mut all: BTreeMap<&Evidence, (u64, &ObjectName)> = BTreeMap::new();
+        let told = self.objects.values().filter_map(|o| Some((o.evidence.as_ref()?, 1, &o.name)));
+        let known = self.witnesses.iter().map(|w| (&w.evidence, w.modules, &w.first));
+        for (evidence, modules, name) in told.chain(known) {
+            let (count, first) = all.entry(evidence).or_insert((0, name));
+            *count = count.saturating_add(modules);
+            *first = (*first).min(name);
+        }
+        let witness = |(evidence, (modules, first)): (&Evidence, (u64, &ObjectName))| Witness {
+            evidence: evidence.clone(),
+            modules,
+            first: first.clone(),
+        };
+        all.into_iter().map(witness).collect()
+    }
+
+    /// What the modules prove of the kernel.
+    #[must_use]
+    pub fn siblings(&self) -> Siblings {
+        Siblings::of(&self.witnesses(), self.kernel.release.as_deref())
     }
 
     /// Whether an object exports a name.

@@ -12,6 +12,7 @@ use object::elf;
 
 use super::compressed::Contents;
 use super::elf_object::Strings;
+use super::evidence::{Evidence, Modinfo};
 use super::exports::Exports;
 use super::input::Input;
 use super::letter::{self, PER_CPU};
@@ -51,31 +52,23 @@ impl ModuleFile {
         ElfTable::open(&self.input)
     }
 
-    /// The module's name and, from its vermagic, the release of its kernel.
+    /// The module's name, and what it says of itself.
     fn identity<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
-    ) -> Result<(ObjectName, Option<String>), SymbolErrorKind> {
+    ) -> Result<(ObjectName, Modinfo), SymbolErrorKind> {
         if table.file_type != elf::ET_REL {
             return Err(SymbolErrorKind::NotModule);
         }
-        let modinfo = table.sections().iter().find(|s| table.name(s) == MODINFO).cloned();
-        let modinfo = modinfo.map_or(Ok(Vec::new()), |section| table.contents(&section))?;
-        let value = |key: &str| {
-            let mut entries = modinfo.split(|b| *b == 0);
-            let value = entries.find_map(|entry| entry.strip_prefix(key.as_bytes()));
-            value.map(|value| String::from_utf8_lossy(value).into_owned())
-        };
-        let object = match value("name=") {
+        let modinfo = Modinfo::read(table)?;
+        let object = match modinfo.value("name=") {
             Some(name) => name.parse()?,
             None => {
                 let file = self.input.path().file_name().unwrap_or_default();
                 ObjectName::from_file_name(&file.to_string_lossy())?
             }
         };
-        let vermagic = value("vermagic=");
-        let release = vermagic.and_then(|v| v.split_whitespace().next().map(str::to_owned));
-        Ok((object, release))
+        Ok((object, modinfo))
     }
 
     fn tell_from<R: Read + Seek>(
@@ -83,7 +76,9 @@ impl ModuleFile {
         table: &mut ElfTable<R>,
         scope: Scope<'_>,
     ) -> Result<Told, SymbolErrorKind> {
-        let (name, release) = self.identity(table)?;
+        let (name, modinfo) = self.identity(table)?;
+        let vermagic = modinfo.value("vermagic=");
+        let release = vermagic.and_then(|v| v.split_whitespace().next().map(str::to_owned));
         let kernel = Kernel {
             release,
             machine: Some(table.machine),
@@ -110,9 +105,11 @@ impl ModuleFile {
             Ok(())
         })?;
         object.build_id = table.build_id()?;
+        object.depends = modinfo.depends();
+        object.evidence = Some(Evidence::read(table, &modinfo, strings.symbols()));
         object.text = strings.into_text();
         let exports = exports.tell(&object.name, table)?;
-        Ok(Told { kernel, objects: vec![object], exports, known: None })
+        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
     }
 }
 

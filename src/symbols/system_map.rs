@@ -83,7 +83,7 @@ impl SymbolSource for SystemMap {
         let release = self.release();
         kallsyms::drop_hidden(&mut object, release.as_deref());
         let kernel = Kernel { release, ..Kernel::default() };
-        Ok(Told { kernel, objects: vec![object], exports, known: None })
+        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
     }
 }
 

@@ -45,8 +45,10 @@ pub(super) struct Section {
     pub(super) flags: u64,
     pub(super) address: u64,
     offset: u64,
-    size: u64,
+    pub(super) size: u64,
     link: u32,
+    /// `sh_info`: for relocations the section that they are of.
+    pub(super) info: u32,
 }
 
 impl Section {
@@ -143,6 +145,7 @@ impl<R: Read + Seek> ElfTable<R> {
                 offset: field(at, 24, endian)?,
                 size: field(at, 32, endian)?,
                 link: field(at, 40, endian)?,
+                info: field(at, 44, endian)?,
             })
         };
         bytes.chunks_exact(SECTION_SIZE).map(header).collect()
@@ -239,6 +242,17 @@ impl<R: Read + Seek> ElfTable<R> {
         let strings = self.section(u64::from(table.link));
         let strings = strings.ok_or(SymbolErrorKind::Elf("symbol table without a string table"))?;
         Ok((index, table, strings))
+    }
+
+    /// The name of a symbol, by its index; empty where there is none.
+    pub(super) fn symbol_name<'s>(&mut self, index: u64, strings: &'s [u8]) -> Result<&'s [u8]> {
+        let table = self.symtab()?.1.clone();
+        let Some(at) = index.checked_mul(SYMBOL_SIZE as u64) else { return Ok(&[]) };
+        let entry = self.piece(&table, at, SYMBOL_SIZE as u64)?;
+        if entry.len() < SYMBOL_SIZE {
+            return Ok(&[]);
+        }
+        Ok(text(strings, u64::from(field::<u32>(&entry, 0, self.endian)?)))
     }
 
     /// The GNU build-id in the notes, if there is one.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use scroll::Endian;
 use serde::{Serialize, Serializer};
 
+use super::evidence::Evidence;
+use super::siblings::Witness;
 use super::{Binding, Export, Kind, Order, Wanted};
 use crate::klp::ObjectName;
 
@@ -153,6 +155,10 @@ pub struct Object {
     pub moved: bool,
     /// The build-id of the object's file.
     pub build_id: Option<BuildId>,
+    /// The modules that it needs, as its `.modinfo` says (`depends`); `None` where no file tells.
+    pub depends: Option<Vec<ObjectName>>,
+    /// What its file shows of the kernel; `None` where no module's file tells it.
+    pub evidence: Option<Evidence>,
     /// Where every [`Span`] of this object points into.
     pub text: Vec<u8>,
     /// Source files, one for each translation unit. A file may occur several times: units are told
@@ -172,6 +178,8 @@ impl Object {
             order,
             moved: false,
             build_id: None,
+            depends: None,
+            evidence: None,
             text: Vec::new(),
             units: Vec::new(),
             symbols: Vec::new(),
@@ -210,6 +218,8 @@ pub struct Told {
     pub exports: Vec<(String, Export)>,
     /// Objects that the source has, too, and that have none of the names in question.
     pub known: Option<Arc<dyn KnownObjects>>,
+    /// What the files of those show of the kernel.
+    pub witnesses: Vec<Witness>,
 }
 
 /// The objects that a source of thousands of them has.
@@ -219,4 +229,7 @@ pub trait KnownObjects: fmt::Debug + Send + Sync {
 
     /// All of them.
     fn names(&self) -> Vec<ObjectName>;
+
+    /// The modules that one of them needs, where that is known.
+    fn depends(&self, name: &ObjectName) -> Option<Vec<ObjectName>>;
 }

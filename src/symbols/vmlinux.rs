@@ -113,7 +113,7 @@ impl Vmlinux {
         };
         object.build_id = table.build_id()?;
         let exports = exports.tell(&object.name, table)?;
-        Ok(Told { kernel, objects: vec![object], exports, known: None })
+        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
     }
 }
 

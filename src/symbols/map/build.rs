@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::MapError;
 use super::block::{self, NAMES};
+use super::evidence;
 use super::item::{Classes, Item, Seen, Which, fill, is_kept};
 use super::layout::assemble;
 use super::prefix::split;
@@ -91,6 +92,7 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         symbols: wide(symbols)?,
         exports: wide(items.len() - symbols)?,
     };
+    let (evidence, modules) = evidence::tables(merged, &names)?;
     assemble([
         &summary.write(),
         &table(&texts.texts)?,
@@ -98,6 +100,8 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         &rows.table(),
         &table(&index)?,
         &bytes,
+        &evidence,
+        &modules,
     ])
 }
 

@@ -11,7 +11,7 @@ pub enum MapError {
     #[error("a map that was changed as text on its way; copy it as binary, or build it again")]
     Text,
     /// The file is of a version that this program does not know.
-    #[error("a map of version {0}, only 1 is known; build it again with this klp-convert")]
+    #[error("a map of version {0}, only 1 and 2 are known; build it again with this klp-convert")]
     Version(u32),
     /// The file is shorter or longer than it says.
     #[error("a map that is cut off; build it again")]

@@ -8,11 +8,11 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 use super::record::{Flags, Record};
-use super::tables::ObjectEntry;
+use super::tables::{ObjectEntry, Table};
 use super::{Map, MapError, Opened, Section};
 use crate::klp::ObjectName;
 use crate::symbols::told::{KnownObjects, Object, Scope, Span, Symbol, Told};
-use crate::symbols::{BuildId, Export, Order, SymbolError};
+use crate::symbols::{BuildId, Export, Order, SymbolError, Witness};
 
 /// One object of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,12 @@ impl KnownObjects for Opened {
         };
         (0..table.len()).filter_map(name).collect()
     }
+
+    fn depends(&self, name: &ObjectName) -> Option<Vec<ObjectName>> {
+        let number = self.find_object(name.as_str()).ok().flatten()?;
+        let entry = self.modules().ok()??.get(usize::try_from(number).ok()?).ok()?;
+        self.module(entry).ok()?.1
+    }
 }
 
 /// What the map has in a scope.
@@ -80,8 +86,13 @@ pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapEr
     match scope {
         Scope::All => {
             let count = opened.table(Section::Objects)?.len();
+            let (witnesses, modules) = (opened.witnesses()?, opened.modules()?);
             for number in 0..u32::try_from(count).map_err(|_| MapError::TooLarge)? {
-                teller.object(number)?.units(opened)?;
+                let telling = teller.object(number)?;
+                telling.units(opened)?;
+                if let Some(modules) = modules {
+                    telling.module(opened, modules, number, &witnesses)?;
+                }
             }
             opened.visit(|name, record| teller.see(name, record))?;
         }
@@ -101,6 +112,11 @@ pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapEr
         objects,
         exports: teller.exports,
         known: Some(opened.clone()),
+        witnesses: match scope {
+            // Each object tells its own.
+            Scope::All => Vec::new(),
+            Scope::Names(_) => opened.witnesses()?,
+        },
     })
 }
 
@@ -136,6 +152,23 @@ impl Telling<'_> {
             let span = self.text(opened, text)?;
             self.object.iter_mut().for_each(|object| object.units.push(span));
         }
+        Ok(())
+    }
+
+    /// Makes known what its file shows.
+    fn module(
+        &mut self,
+        opened: &Opened,
+        modules: Table<'_>,
+        number: u32,
+        witnesses: &[Witness],
+    ) -> Result<(), MapError> {
+        let Some(object) = &mut self.object else { return Ok(()) };
+        let number = usize::try_from(number).map_err(|_| MapError::TooLarge)?;
+        let (shown, depends) = opened.module(modules.get(number)?)?;
+        let witness = shown.map(|n| witnesses.get(n).ok_or(MapError::Damaged("module")));
+        object.evidence = witness.transpose()?.map(|witness| witness.evidence.clone());
+        object.depends = depends;
         Ok(())
     }
 

@@ -7,10 +7,12 @@
 //! | offset | size | header |
 //! |---|---|---|
 //! | 0 | 8 | `KLPMAP\r\n` |
-//! | 8 | 4 | version, 1 |
+//! | 8 | 4 | version, 2 |
 //! | 12 | 4 | CRC-32 of the rest of the header and the directory |
 //! | 16 | 8 | length of the file |
-//! | 24 | 24 × 6 | per section: offset (8), length (8), CRC-32 (4, zero for the blocks), zero (4) |
+//! | 24 | 24 × 8 | per section: offset (8), length (8), CRC-32 (4, zero for the blocks), zero (4) |
+//!
+//! Version 1 has the first six sections only.
 
 use scroll::{LE, Pread, Pwrite};
 
@@ -18,12 +20,16 @@ use super::MapError;
 
 /// Start of every map file. The line end tells a file that was copied as text.
 pub(super) const MAGIC: [u8; 8] = *b"KLPMAP\r\n";
-/// The version that is written and read.
-pub(super) const VERSION: u32 = 1;
+/// The version that is written.
+pub(super) const VERSION: u32 = 2;
+/// The version without what modules show of the kernel; it is read all the same.
+const WITHOUT_EVIDENCE: u32 = 1;
 
 const ENTRY: usize = 24;
 const HEADER: usize = 24;
-const COUNT: usize = 6;
+const COUNT: usize = 8;
+/// How many a file of version 1 has.
+const COUNT_WITHOUT_EVIDENCE: usize = 6;
 const START: usize = HEADER + ENTRY * COUNT;
 
 /// The sections, in the order of the file.
@@ -41,22 +47,47 @@ pub(super) enum Section {
     Index,
     /// Names and records.
     Blocks,
+    /// What modules show of the kernel: those that show the same together.
+    Evidence,
+    /// Which of those each module is one of, and what it needs.
+    Modules,
 }
 
 impl Section {
-    const ALL: [Self; COUNT] =
-        [Self::Kernel, Self::Strings, Self::Objects, Self::Classes, Self::Index, Self::Blocks];
+    const ALL: [Self; COUNT] = [
+        Self::Kernel,
+        Self::Strings,
+        Self::Objects,
+        Self::Classes,
+        Self::Index,
+        Self::Blocks,
+        Self::Evidence,
+        Self::Modules,
+    ];
 
     /// Whether the directory has no checksum of it: its blocks have their own.
     fn checks_itself(self) -> bool {
         self == Self::Blocks
+    }
+
+    /// Whether it is checked when it is used: few who open a map use it.
+    fn is_checked_late(self) -> bool {
+        self == Self::Modules
     }
 }
 
 /// Where the sections of a file are.
 #[derive(Debug, Clone)]
 pub(super) struct Sections {
-    places: [(usize, usize); COUNT],
+    places: [Place; COUNT],
+}
+
+/// Where a section is, and what its checksum must be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    offset: usize,
+    length: usize,
+    crc: u32,
 }
 
 impl Sections {
@@ -67,10 +98,12 @@ impl Sections {
             return Err(if text { MapError::Text } else { MapError::NotMap });
         }
         let version: u32 = file.pread_with(8, LE).map_err(|_| MapError::Cut)?;
-        if version != VERSION {
-            return Err(MapError::Version(version));
-        }
-        let head = file.get(..START).ok_or(MapError::Cut)?;
+        let count = match version {
+            VERSION => COUNT,
+            WITHOUT_EVIDENCE => COUNT_WITHOUT_EVIDENCE,
+            other => return Err(MapError::Version(other)),
+        };
+        let head = file.get(..HEADER + ENTRY * count).ok_or(MapError::Cut)?;
         let crc: u32 = head.pread_with(12, LE)?;
         let length: u64 = head.pread_with(16, LE)?;
         if checksum(head.get(16..).unwrap_or(&[])) != crc {
@@ -79,7 +112,7 @@ impl Sections {
         if u64::try_from(file.len()) != Ok(length) {
             return Err(MapError::Cut);
         }
-        let mut places = [(0, 0); COUNT];
+        let mut places = [Place::default(); COUNT];
         for (section, (entry, place)) in Section::ALL
             .iter()
             .zip(head.get(HEADER..).unwrap_or(&[]).chunks(ENTRY).zip(&mut places))
@@ -91,19 +124,35 @@ impl Sections {
             let (Some(range), Some(bytes)) = (range, bytes) else {
                 return Err(MapError::Damaged("directory"));
             };
-            if !section.checks_itself() && checksum(bytes) != crc {
+            let late = section.checks_itself() || section.is_checked_late();
+            if !late && checksum(bytes) != crc {
                 return Err(MapError::Damaged("table"));
             }
-            *place = range;
+            *place = Place { offset: range.0, length: range.1, crc };
         }
         Ok(Self { places })
     }
 
-    /// The bytes of a section.
+    /// The bytes of a section; none where the file's version has no such section.
     pub(super) fn get<'a>(&self, file: &'a [u8], section: Section) -> &'a [u8] {
-        let place = Section::ALL.iter().position(|s| *s == section);
-        let (offset, length) = place.and_then(|n| self.places.get(n)).copied().unwrap_or_default();
+        let Place { offset, length, .. } = self.place(section);
         file.get(offset..offset.saturating_add(length)).unwrap_or(&[])
+    }
+
+    /// The bytes of a section that is checked when it is used.
+    pub(super) fn checked<'a>(
+        &self,
+        file: &'a [u8],
+        section: Section,
+    ) -> Result<&'a [u8], MapError> {
+        let bytes = self.get(file, section);
+        let right = bytes.is_empty() || checksum(bytes) == self.place(section).crc;
+        right.then_some(bytes).ok_or(MapError::Damaged("table"))
+    }
+
+    fn place(&self, section: Section) -> Place {
+        let place = Section::ALL.iter().position(|s| *s == section);
+        place.and_then(|n| self.places.get(n)).copied().unwrap_or_default()
     }
 }
 

@@ -9,6 +9,7 @@
 mod block;
 mod build;
 mod error;
+mod evidence;
 mod item;
 mod known;
 mod layout;
@@ -107,12 +108,12 @@ impl Map {
         &self.0.bytes
     }
 
-    /// Checks every block, as a look-up checks the one that it reads.
+    /// Checks every block, as a look-up checks the one that it reads, and what modules show.
     ///
     /// # Errors
     /// [`MapError::Damaged`].
     pub fn verify(&self) -> Result<(), SymbolError> {
-        let verified = self.0.visit(|_, _| Ok(()));
+        let verified = self.0.visit(|_, _| Ok(())).and_then(|()| self.0.verify_modules());
         verified.map_err(|error| SymbolError::new(&self.0.path, error))
     }
 }

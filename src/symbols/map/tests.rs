@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::symbols::told::{Object, Symbol};
-use crate::symbols::{Answer, Binding, BuildId, Export, Kind, Merged, Order, Wanted};
+use crate::symbols::{
+    Answer, Binding, BuildId, Evidence, Export, Kind, Merged, ModuleBtf, Order, Wanted,
+};
 use proptest::prelude::*;
 use scroll::Endian;
 
@@ -52,7 +54,7 @@ fn told(objects: Vec<Object>) -> Told {
     };
     let other = Export::by("only_exports".parse().unwrap());
     let exports = vec![("foo".into(), export), ("gone".into(), other)];
-    Told { kernel, objects, exports, known: None }
+    Told { kernel, objects, exports, ..Told::default() }
 }
 
 fn merged(told: Told) -> Merged {
@@ -67,7 +69,23 @@ fn map(objects: Vec<Object>) -> Map {
 
 fn two() -> Vec<Object> {
     let vmlinux = [(2, 0xffff_8000, 0x7f), (3, 0xffff_7ff0, 0x5f), (6, 0xffff_9000, 0x10)];
-    vec![object("vmlinux", &vmlinux), object("m", &[(2, 0x40, 0x7f), (2, 0x10, 0xff), (5, 0, 1)])]
+    let mut module = object("m", &[(2, 0x40, 0x7f), (2, 0x10, 0xff), (5, 0, 1)]);
+    module.evidence = Some(evidence());
+    module.depends = Some(vec!["untold".parse().unwrap(), "only_exports".parse().unwrap()]);
+    vec![object("vmlinux", &vmlinux), module]
+}
+
+fn evidence() -> Evidence {
+    Evidence {
+        vermagic: Some("7.2.13 SMP preempt mod_unload ".into()),
+        in_tree: true,
+        module_size: Some(0x500),
+        init: Some(0x130),
+        exit: None,
+        has_versions: true,
+        has_flags: Some(false),
+        btf: ModuleBtf::Split(2_000_000),
+    }
 }
 
 fn answer(told: Told) -> Answer {
@@ -84,6 +102,76 @@ fn an_answer_from_the_map_is_that_of_its_sources() {
         assert_eq!(direct.candidates(name), mapped.candidates(name), "{name}");
         assert_eq!(direct.export(name), mapped.export(name), "{name}");
         assert_eq!(direct.kernel(), mapped.kernel());
+    }
+}
+
+#[test]
+fn what_modules_show_and_need_is_told_of_all_names_and_of_none() {
+    let map = map(two());
+    let name = |name: &str| name.parse().unwrap();
+    let scopes = [Scope::All, Scope::Names(&Wanted::new([]))];
+    for answer in scopes.map(|scope| answer(map.tell(scope).unwrap())) {
+        let depends = answer.depends(&name("m")).unwrap();
+        assert_eq!(depends, [name("only_exports"), name("untold")]);
+        assert_eq!(answer.depends(&name("vmlinux")), None, "no module's file tells it");
+        assert_eq!(answer.depends(&name("only_exports")), None);
+        let siblings = answer.siblings();
+        let size = siblings.module_size.as_ref().unwrap();
+        assert_eq!((size.value, size.modules, size.first.as_str()), (0x500, 1, "m"));
+        assert_eq!(siblings.init.as_ref().unwrap().value, 0x130);
+        assert_eq!(siblings.exit, None);
+        assert!(siblings.has_versions.as_ref().unwrap().value);
+        assert!(!siblings.has_flags.as_ref().unwrap().value);
+        assert_eq!(siblings.btf_strings.as_ref().unwrap().value, 2_000_000);
+        assert_eq!(siblings.vermagic.as_ref().map(|f| &f.value), evidence().vermagic.as_ref());
+    }
+}
+
+/// A map as version 1 had it: without its last two sections.
+fn first_version(map: &Map) -> Vec<u8> {
+    use scroll::{LE, Pread, Pwrite};
+    let bytes = map.bytes();
+    let entry = |n: usize, at: usize| bytes.pread_with::<u64>(24 + n * 24 + at, LE).unwrap();
+    let end = usize::try_from(entry(5, 0) + entry(5, 8)).unwrap();
+    let mut old = [&bytes[..24 + 6 * 24], &bytes[24 + 8 * 24..end]].concat();
+    old.pwrite_with(1_u32, 8, LE).unwrap();
+    let length = u64::try_from(old.len()).unwrap();
+    old.pwrite_with(length, 16, LE).unwrap();
+    for n in 0..6 {
+        old.pwrite_with(entry(n, 0) - 48, 24 + n * 24, LE).unwrap();
+    }
+    let crc = layout::checksum(&old[16..24 + 6 * 24]);
+    old.pwrite_with(crc, 12, LE).unwrap();
+    old
+}
+
+#[test]
+fn a_map_of_the_first_version_is_read_without_what_modules_show() {
+    let new = map(two());
+    let old = Map::from_bytes("old", first_version(&new)).unwrap();
+    old.verify().unwrap();
+    for scope in [Scope::All, Scope::Names(&Wanted::new(NAMES))] {
+        let (old, new) = (answer(old.tell(scope).unwrap()), answer(new.tell(scope).unwrap()));
+        for name in NAMES {
+            assert_eq!(old.candidates(name), new.candidates(name), "{name}");
+            assert_eq!(old.export(name), new.export(name), "{name}");
+        }
+        assert_eq!(old.depends(&"m".parse().unwrap()), None);
+        assert_eq!(*old.siblings(), crate::symbols::Siblings::default());
+    }
+}
+
+#[test]
+fn a_map_of_the_first_version_that_is_cut_off_or_damaged_is_refused() {
+    let old = first_version(&map(two()));
+    for length in 0..old.len() {
+        assert!(Map::from_bytes("old", old[..length].to_vec()).is_err(), "{length}");
+    }
+    for at in 0..old.len() {
+        let mut damaged = old.clone();
+        damaged[at] ^= 0x41;
+        let noticed = Map::from_bytes("old", damaged).and_then(|map| map.verify());
+        assert!(noticed.is_err(), "{at}");
     }
 }
 
@@ -238,8 +326,8 @@ fn other_files_and_other_versions_are_told_apart() {
     assert!(refused(b"").contains("not a map"));
     assert!(refused(b"KLPMAP\n\x01\0\0\0").contains("changed as text"));
     let mut bytes = map(two()).bytes().to_vec();
-    bytes[8] = 2;
-    assert!(refused(&bytes).contains("version 2, only 1 is known"));
+    bytes[8] = 3;
+    assert!(refused(&bytes).contains("version 3, only 1 and 2 are known"));
     let error = Map::open("/nonexistent/map").unwrap_err();
     assert!(error.is_io() && error.to_string().starts_with("/nonexistent/map: "));
 }
@@ -247,7 +335,7 @@ fn other_files_and_other_versions_are_told_apart() {
 /// Makes the checksums of a damaged map right, so that the reader meets the damage itself.
 fn forge(bytes: &mut [u8]) {
     use scroll::{LE, Pread, Pwrite};
-    let places: Vec<(usize, usize)> = (0..6)
+    let places: Vec<(usize, usize)> = (0..8)
         .filter_map(|n| {
             let (offset, length): (u64, u64) =
                 (bytes.pread_with(24 + n * 24, LE).ok()?, bytes.pread_with(32 + n * 24, LE).ok()?);
@@ -255,19 +343,19 @@ fn forge(bytes: &mut [u8]) {
             bytes.get(offset..offset.checked_add(length)?).map(|_| (offset, length))
         })
         .collect();
-    if places.len() == 6 {
-        // One block, behind all tables.
+    if places.len() == 8 {
+        // One block.
         let (offset, length) = places[5];
         if length > 4 {
             let crc = layout::checksum(&bytes[offset + 4..offset + length]);
             bytes.pwrite_with(crc, offset, LE).unwrap();
         }
-        for (n, (offset, length)) in places.iter().enumerate().take(5) {
+        for (n, (offset, length)) in places.iter().enumerate().filter(|(n, _)| *n != 5) {
             let crc = layout::checksum(&bytes[*offset..offset + length]);
             bytes.pwrite_with(crc, 40 + n * 24, LE).unwrap();
         }
     }
-    let crc = layout::checksum(&bytes[16..24 + 6 * 24]);
+    let crc = layout::checksum(&bytes[16..24 + 8 * 24]);
     bytes.pwrite_with(crc, 12, LE).unwrap();
 }
 

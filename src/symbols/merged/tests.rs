@@ -208,7 +208,7 @@ fn a_source_that_does_not_fit_leaves_what_was_told_before() {
     let add = |merged: &mut Merged, objects, release: &str| {
         let kernel = Kernel { release: Some(release.into()), ..Kernel::default() };
         let exports = vec![(release.to_owned(), export("m", None, None))];
-        merged.add(Told { kernel, objects, exports, known: None }, Path::new("x")).is_ok()
+        merged.add(Told { kernel, objects, exports, ..Told::default() }, Path::new("x")).is_ok()
     };
     assert!(add(&mut merged, vec![object("a", 1, 1)], "7.2"));
     assert!(!add(&mut merged, vec![object("c", 3, 1), object("a", 1, 2)], "7.2"), "build-id");

@@ -1,0 +1,196 @@
+//! What the modules of a kernel prove of it, together.
+//!
+//! The kernel compares a module with itself; what it is like can be seen in every module that it does
+//! load. Modules built with the kernel count, where there are any: others may be of another
+//! configuration. Invariant: a fact is what more of those modules show than show anything else, so
+//! that it does not depend on the order in which they were told; where two are equal, nothing is known.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::evidence::{Evidence, ModuleBtf};
+use crate::klp::ObjectName;
+
+/// What some modules show alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Witness {
+    /// What they show.
+    pub evidence: Evidence,
+    /// How many they are.
+    pub modules: u64,
+    /// The first of them by name.
+    pub first: ObjectName,
+}
+
+/// Something that modules prove of their kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact<T> {
+    /// What.
+    pub value: T,
+    /// How many modules show it.
+    pub modules: u64,
+    /// The first of them by name.
+    pub first: ObjectName,
+}
+
+impl<T> Fact<T> {
+    /// Who proves it: `proven by 4020 modules of this kernel, such as 'ext4'`.
+    #[must_use]
+    pub fn proof(&self) -> String {
+        match self.modules {
+            1 => format!("proven by '{}', a module of this kernel", self.first),
+            many => format!("proven by {many} modules of this kernel, such as '{}'", self.first),
+        }
+    }
+}
+
+/// What the modules of a kernel prove of it; `None` where nothing is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Siblings {
+    /// All of `vermagic`.
+    pub vermagic: Option<Fact<String>>,
+    /// `sizeof(struct module)`.
+    pub module_size: Option<Fact<u64>>,
+    /// `offsetof(struct module, init)`.
+    pub init: Option<Fact<u64>>,
+    /// `offsetof(struct module, exit)`.
+    pub exit: Option<Fact<u64>>,
+    /// Whether modules carry CRCs of what they import (`CONFIG_MODVERSIONS`).
+    pub has_versions: Option<Fact<bool>>,
+    /// Whether exports have flags in a section of their own (`__kflagstab`).
+    pub has_flags: Option<Fact<bool>>,
+    /// Whether modules carry BTF (`CONFIG_DEBUG_INFO_BTF_MODULES`).
+    pub has_btf: Option<Fact<bool>>,
+    /// Bytes of strings in the BTF of vmlinux, which split BTF is made against.
+    pub btf_strings: Option<Fact<u32>>,
+    /// What as many modules show in one way as in another, so that it is not known.
+    pub contested: Vec<&'static str>,
+}
+
+/// How a module differs from what its siblings prove.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dissent {
+    /// About what.
+    pub what: &'static str,
+    /// What the module shows.
+    pub this: String,
+    /// What the kernel is like.
+    pub that: String,
+    /// Who proves it.
+    pub proof: String,
+}
+
+impl fmt::Display for Dissent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, this, that, proof } = self;
+        write!(f, "{what}: {this} here, {that} {proof}")
+    }
+}
+
+const VERMAGIC: &str = "vermagic";
+const MODULE_SIZE: &str = "size of struct module";
+const INIT: &str = "offset of init in struct module";
+const EXIT: &str = "offset of exit in struct module";
+const VERSIONS: &str = "CRCs of imports";
+const FLAGS: &str = "flags of exports";
+const BTF: &str = "BTF";
+const BTF_BASE: &str = "strings of the BTF of vmlinux";
+
+impl Siblings {
+    /// What these modules prove of the kernel of a release, where that is known.
+    #[must_use]
+    pub fn of(witnesses: &[Witness], release: Option<&str>) -> Self {
+        let all: Vec<_> = witnesses.iter().filter(|w| is_of(&w.evidence, release)).collect();
+        let in_tree: Vec<_> = all.iter().copied().filter(|w| w.evidence.in_tree).collect();
+        let all = if in_tree.is_empty() { all } else { in_tree };
+        let mut contested = Vec::new();
+        let contest = &mut contested;
+        let mut siblings = Self {
+            vermagic: vote(&all, VERMAGIC, contest, |e| e.vermagic.clone()),
+            module_size: vote(&all, MODULE_SIZE, contest, |e| e.module_size),
+            init: vote(&all, INIT, contest, |e| e.init),
+            exit: vote(&all, EXIT, contest, |e| e.exit),
+            has_versions: vote(&all, VERSIONS, contest, |e| Some(e.has_versions)),
+            has_flags: vote(&all, FLAGS, contest, |e| e.has_flags),
+            has_btf: vote(&all, BTF, contest, |e| Some(e.btf != ModuleBtf::Absent)),
+            btf_strings: vote(&all, BTF_BASE, contest, |e| split(e.btf)),
+            contested: Vec::new(),
+        };
+        siblings.contested = contested;
+        siblings
+    }
+
+    /// How a module of this kernel differs from the others in what the kernel insists on.
+    #[must_use]
+    pub fn dissent(&self, evidence: &Evidence, release: Option<&str>) -> Vec<Dissent> {
+        if !is_of(evidence, release) {
+            return Vec::new();
+        }
+        let Evidence { vermagic, module_size, init, exit, has_flags, btf, .. } = evidence;
+        let offset = |offset: &u64| format!("{offset:#x}");
+        let all = [
+            differ(VERMAGIC, vermagic, &self.vermagic, |text| format!("'{text}'")),
+            differ(MODULE_SIZE, module_size, &self.module_size, |size| format!("{size} bytes")),
+            differ(INIT, init, &self.init, offset),
+            differ(EXIT, exit, &self.exit, offset),
+            differ(FLAGS, has_flags, &self.has_flags, |has| {
+                if *has { "__kflagstab" } else { "absent" }.to_owned()
+            }),
+            differ(BTF_BASE, &split(*btf), &self.btf_strings, |size| format!("{size} bytes")),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// Whether a module is of a release, as far as both are known.
+fn is_of(evidence: &Evidence, release: Option<&str>) -> bool {
+    let built_for = evidence.vermagic.as_ref().and_then(|text| text.split_whitespace().next());
+    built_for.zip(release).is_none_or(|(built_for, release)| built_for == release)
+}
+
+/// The strings of the BTF that a module's BTF was made against.
+fn split(btf: ModuleBtf) -> Option<u32> {
+    match btf {
+        ModuleBtf::Split(strings) => Some(strings),
+        ModuleBtf::Absent | ModuleBtf::Present => None,
+    }
+}
+
+/// What more modules show than show anything else; where there is no such thing, it is `contested`.
+fn vote<T: Ord>(
+    witnesses: &[&Witness],
+    what: &'static str,
+    contested: &mut Vec<&'static str>,
+    show: impl Fn(&Evidence) -> Option<T>,
+) -> Option<Fact<T>> {
+    let mut votes: BTreeMap<T, (u64, &ObjectName)> = BTreeMap::new();
+    for witness in witnesses {
+        let Some(value) = show(&witness.evidence) else { continue };
+        let (modules, first) = votes.entry(value).or_insert((0, &witness.first));
+        *modules = modules.saturating_add(witness.modules);
+        *first = (*first).min(&witness.first);
+    }
+    let most = votes.values().map(|(modules, _)| *modules).max()?;
+    let mut winners = votes.into_iter().filter(|(_, (modules, _))| *modules == most);
+    let (value, (modules, first)) = winners.next()?;
+    if winners.next().is_some() {
+        contested.push(what);
+        return None;
+    }
+    Some(Fact { value, modules, first: first.clone() })
+}
+
+fn differ<T: PartialEq>(
+    what: &'static str,
+    this: &Option<T>,
+    fact: &Option<Fact<T>>,
+    show: impl Fn(&T) -> String,
+) -> Option<Dissent> {
+    let (this, fact) = this.as_ref().zip(fact.as_ref())?;
+    (*this != fact.value).then(|| Dissent {
+        what,
+        this: show(this),
+        that: show(&fact.value),
+        proof: fact.proof(),
+    })
+}
