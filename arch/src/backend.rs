@@ -300,6 +300,12 @@ pub trait Backend: Debug + Sync {
         &[]
     }
 
+    /// Bytes that modules share for their per-CPU variables (`PERCPU_MODULE_RESERVE`, where
+    /// `setup_per_cpu_areas` sets them aside); `None` where they are taken from all of the per-CPU memory.
+    fn percpu_reserve(&self) -> Option<u64> {
+        Some(8 << 10)
+    }
+
     /// Symbols of vmlinux, each of which tells the size of a page, in bytes; the first that is there
     /// counts.
     fn page_sizes(&self) -> &'static [(&'static str, u64)] {

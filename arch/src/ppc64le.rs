@@ -213,6 +213,11 @@ impl Backend for Ppc64le {
         CONSUMED
     }
 
+    fn percpu_reserve(&self) -> Option<u64> {
+        // `setup_per_cpu_areas` reserves nothing for modules.
+        None
+    }
+
     fn frees_init_sections(&self) -> bool {
         // `module_init_section` says no to every name.
         false

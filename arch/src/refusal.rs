@@ -21,6 +21,12 @@ pub enum Errno {
     EFAULT,
     /// 22: invalid argument.
     EINVAL,
+    /// 17: exists already.
+    EEXIST,
+    /// 74: not a message.
+    EBADMSG,
+    /// 90: too long a message.
+    EMSGSIZE,
 }
 
 impl Errno {
@@ -34,6 +40,9 @@ impl Errno {
             Self::ENOMEM => 12,
             Self::EFAULT => 14,
             Self::EINVAL => 22,
+            Self::EEXIST => 17,
+            Self::EBADMSG => 74,
+            Self::EMSGSIZE => 90,
         }
     }
 }
