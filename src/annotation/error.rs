@@ -58,6 +58,14 @@ pub enum AnnotationError {
         /// The symbol's name.
         symbol: String,
     },
+    /// The selector of a function names a replacement that the module does not define.
+    #[error("{place}: '{symbol}' is not defined in this module, so it replaces nothing")]
+    Undefined {
+        /// Where it stands.
+        place: AnnotationPlace,
+        /// The symbol's name.
+        symbol: String,
+    },
     /// Object, symbol or position is no such name.
     #[error("{place}: {error}")]
     Name {

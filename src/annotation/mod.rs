@@ -2,7 +2,8 @@
 //!
 //! `arrays` reads `KLP_MODULE_RELOC`/`KLP_SYMPOS` (klp-convert v1 to v7), `names` reads
 //! `KLP_RELOC_SYMBOL[_POS]` (the minimal version), `selectors` reads `KLP_SYMBOL_IN` and
-//! `KLP_SYMBOL_NEXT_TO`, whose position is found per kernel. All decode to the same [`Annotation`],
+//! `KLP_SYMBOL_NEXT_TO`, whose position is found per kernel, and `KLP_FUNC_IN` and `KLP_FUNC_NEXT_TO`
+//! for functions that are replaced. All others decode to the same [`Annotation`],
 //! keyed by ELF symbol, not by name: one module may use one name in two objects, or two positions of
 //! one name. Nothing of an annotation reaches the output: [`Annotations`] lists what goes with it.
 
@@ -16,7 +17,7 @@ mod which;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
-use crate::klp::{ObjectName, SymbolName};
+use crate::klp::{ObjectName, Place, SymbolName};
 
 pub use error::AnnotationError;
 pub use names::NAME_PREFIX;
@@ -47,6 +48,21 @@ impl Annotation {
     }
 }
 
+/// Which function a livepatch replaces, where that is not said by a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionSelector {
+    /// The object that has the function.
+    pub object: ObjectName,
+    /// The function's name (`old_name`).
+    pub name: SymbolName,
+    /// The function that replaces it.
+    pub new_func: Place,
+    /// Which symbol of that name.
+    pub which: Which,
+    /// Where the author wrote it, for messages.
+    pub place: AnnotationPlace,
+}
+
 /// Where an annotation stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnnotationPlace {
@@ -74,6 +90,8 @@ impl std::fmt::Display for AnnotationPlace {
 #[derive(Debug, Default)]
 pub struct Annotations {
     by_symbol: BTreeMap<SymbolIndex, Annotation>,
+    /// What is said of functions that are replaced, in file order.
+    pub functions: Vec<FunctionSelector>,
     /// Sections that exist only to annotate: arrays, selectors, and their relocations.
     pub sections: BTreeSet<SectionIndex>,
     /// Symbols defined in those sections.

@@ -8,6 +8,7 @@ use bstr::ByteSlice;
 
 use super::{AnnotationError, AnnotationPlace};
 use crate::elf::{Module, Rela, Section, SectionIndex, SymbolIndex, SymbolSection};
+use crate::klp::Place;
 
 /// The sections of some names, each with the sections of its relocations.
 pub(super) fn sections(
@@ -44,4 +45,21 @@ pub(super) fn symbol(
         return Err(AnnotationError::Addend { place: place(), symbol: name, addend });
     }
     Ok((rela.symbol, name))
+}
+
+/// The place in the module that an entry's relocation names.
+pub(super) fn place(
+    module: &Module<'_>,
+    rela: Rela,
+    at: &AnnotationPlace,
+) -> Result<Place, AnnotationError> {
+    let found = module.symbol(rela.symbol);
+    let name = found.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
+    let place = found.and_then(|symbol| match symbol.section {
+        SymbolSection::Defined(section) => {
+            Some(Place { section, offset: symbol.st_value.checked_add_signed(rela.addend)? })
+        }
+        _ => None,
+    });
+    place.ok_or_else(|| AnnotationError::Undefined { place: at.clone(), symbol: name })
 }

@@ -2,7 +2,8 @@
 //!
 //! `KLP_SYMBOL_IN` and `KLP_SYMBOL_NEXT_TO` each make a record in the section `.klp.selectors`:
 //! a pointer that exists for its relocation against the symbol, size and version of the record,
-//! the kind of selector, and texts of fixed width. A record of another version is refused, but its
+//! the kind of selector, and texts of fixed width. `KLP_FUNC_IN` and `KLP_FUNC_NEXT_TO` do so, too;
+//! their pointer is to the function that replaces the selected one. A record of another version is refused, but its
 //! size says where the next one is. Invariant: nothing that a later version may give a meaning is
 //! passed over. Layout: `docs/formats.md`.
 
@@ -12,7 +13,8 @@ use bstr::ByteSlice;
 use scroll::Pread;
 
 use super::{
-    Annotation, AnnotationError, AnnotationPlace, Annotations, SourceFileError, Which, pointer,
+    Annotation, AnnotationError, AnnotationPlace, Annotations, FunctionSelector, SourceFileError,
+    Which, pointer,
 };
 use crate::elf::{Module, Rela, SectionIndex};
 
@@ -23,9 +25,11 @@ const VERSION: u8 = 1;
 const SIZE: u32 = 1152;
 /// What every version starts with: pointer, size, version and three bytes more.
 const HEAD: u32 = 16;
-/// Kinds: the text is a path, or a name.
+/// Kinds: the text is a path, or a name; of a symbol that is used, or of a function that is replaced.
 const IN_FILE: u8 = 1;
 const NEXT_TO: u8 = 2;
+const FUNC_IN_FILE: u8 = 3;
+const FUNC_NEXT_TO: u8 = 4;
 
 /// Why a record is no selector that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +64,9 @@ pub enum SelectorFault {
     /// A text is not UTF-8.
     #[error("the field '{0}' is not UTF-8")]
     NotUtf8(&'static str),
+    /// The selector of a function that is replaced says what is patched; the function's object is.
+    #[error("the field 'patched' means nothing for a function that is replaced")]
+    Patched,
     /// The text of [`Which::InFile`] is no path.
     #[error(transparent)]
     File(#[from] SourceFileError),
@@ -123,7 +130,8 @@ fn read_section(
         if version == VERSION {
             let pointer = pointers.remove(&offset);
             match selector(module, record, pointer, entry) {
-                Ok(annotation) => annotations.add(annotation, errors),
+                Ok(Selected::Symbol(annotation)) => annotations.add(annotation, errors),
+                Ok(Selected::Function(selector)) => annotations.functions.push(selector),
                 Err(error) => errors.push(error),
             }
         } else {
@@ -135,33 +143,53 @@ fn read_section(
     errors.extend(pointers.into_keys().map(stray));
 }
 
+/// What a record speaks of.
+enum Selected {
+    /// A symbol that is used.
+    Symbol(Annotation),
+    /// A function that is replaced.
+    Function(FunctionSelector),
+}
+
 /// A record of [`VERSION`].
 fn selector(
     module: &Module<'_>,
     record: &[u8],
     pointer: Option<Rela>,
     entry: u64,
-) -> Result<Annotation, AnnotationError> {
+) -> Result<Selected, AnnotationError> {
     let fault = |fault| faulty(entry, fault);
     let name = |error| AnnotationError::Name { place: place(entry), error };
     let fields = Fields::of(record).map_err(fault)?;
     let no_symbol = || AnnotationError::NoSymbol { section: SELECTORS.into(), entry };
     let rela = pointer.ok_or_else(no_symbol)?;
-    let (symbol, spelling) = pointer::symbol(module, rela, &place(entry))?;
     let which = match fields.kind {
-        IN_FILE => {
+        IN_FILE | FUNC_IN_FILE => {
             let file = fields.text.parse().map_err(SelectorFault::File);
             Which::InFile(file.map_err(fault)?)
         }
-        NEXT_TO => Which::NextTo(fields.text.parse().map_err(name)?),
+        NEXT_TO | FUNC_NEXT_TO => Which::NextTo(fields.text.parse().map_err(name)?),
         kind => return Err(fault(SelectorFault::Kind(kind))),
     };
+    if matches!(fields.kind, FUNC_IN_FILE | FUNC_NEXT_TO) {
+        if !fields.patched.is_empty() {
+            return Err(fault(SelectorFault::Patched));
+        }
+        return Ok(Selected::Function(FunctionSelector {
+            object: fields.owner.parse().map_err(name)?,
+            name: fields.name.parse().map_err(name)?,
+            new_func: pointer::place(module, rela, &place(entry))?,
+            which,
+            place: place(entry),
+        }));
+    }
+    let (symbol, spelling) = pointer::symbol(module, rela, &place(entry))?;
     let gate = Some(fields.patched).filter(|gate| !gate.is_empty());
     let gate = gate.map(str::parse).transpose().map_err(name)?;
     let owner = fields.owner.parse().map_err(name)?;
     let own = if fields.name.is_empty() { &spelling } else { fields.name };
     let name = own.parse().map_err(name)?;
-    Ok(Annotation { symbol, name, gate, owner, which, place: place(entry) })
+    Ok(Selected::Symbol(Annotation { symbol, name, gate, owner, which, place: place(entry) }))
 }
 
 /// The parts of a record that are not its pointer.

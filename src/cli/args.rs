@@ -136,9 +136,12 @@ pub(super) struct Convert {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) maps: Maps,
-    /// An object that the livepatch patches (repeatable): other gates are then refused
+    /// An object that the livepatch patches (repeatable), where its tables are filled in at run time
     #[arg(long = "object", value_name = "NAME")]
     pub(super) objects: Vec<ObjectName>,
+    /// Let code of a patched object use a module that the object does not depend on
+    #[arg(long)]
+    pub(super) allow_undeclared_dependency: bool,
     /// Leave symbols that modules export as ordinary relocations
     #[arg(long)]
     pub(super) keep_module_exports: bool,
@@ -160,9 +163,12 @@ pub(super) struct Check {
     pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
-    /// An object that the livepatches patch (repeatable): what waits for others is never written
+    /// An object that the livepatches patch (repeatable), where tables are filled in at run time
     #[arg(long = "object", value_name = "NAME")]
     pub(super) objects: Vec<ObjectName>,
+    /// Let code of a patched object use a module that the object does not depend on
+    #[arg(long)]
+    pub(super) allow_undeclared_dependency: bool,
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,

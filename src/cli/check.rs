@@ -45,6 +45,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
         patched: Patched { objects: args.objects.iter().cloned().collect() },
         target: args.target.unwrap_or_default(),
         allow_stale_map: args.maps.allow_stale_map,
+        allow_undeclared_dependency: args.allow_undeclared_dependency,
         ..Options::default()
     };
     let progress = Progress::new("checking", args.files.len());

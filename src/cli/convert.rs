@@ -65,6 +65,7 @@ fn attempt(
         strip_signature: args.strip_signature,
         allow_stale_map: args.maps.allow_stale_map,
         target: args.target.unwrap_or_default(),
+        allow_undeclared_dependency: args.allow_undeclared_dependency,
         no_check: args.no_check,
     };
     let sources = args.maps.sources().map_err(Failure::from);

@@ -170,9 +170,14 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::Rule(violation) => format!("Unable to convert relocation: {violation}"),
         Refusal::VmlinuxSymbolBehindModule { site, .. }
         | Refusal::UnknownRelocation { site }
+        | Refusal::GateUndecided { site, .. }
+        | Refusal::ModuleSymbolInVmlinux { site, .. }
+        | Refusal::UndeclaredDependency { site, .. }
         | Refusal::Place { site, .. } => {
             format!("Unable to convert relocation: {}", site.symbol)
         }
+        // The historical tools did not look at what is replaced.
+        _ => "Unable to convert livepatch".to_owned(),
     }
 }
 

@@ -74,6 +74,21 @@ pub enum Code {
     /// The source file of a neighbour is not known.
     #[strum(serialize = "KLP-E0111")]
     NeighbourUntold,
+    /// A function that is replaced is not found.
+    #[strum(serialize = "KLP-E0112")]
+    ReplacedNotFound,
+    /// The name of a function that is replaced is not unique.
+    #[strum(serialize = "KLP-E0113")]
+    ReplacedAmbiguous,
+    /// A function is replaced at a position that does not exist.
+    #[strum(serialize = "KLP-E0114")]
+    ReplacedNoSuchPosition,
+    /// The kernel cannot patch what is replaced.
+    #[strum(serialize = "KLP-E0115")]
+    Unpatchable,
+    /// The tables of a patch are not what the kernel takes.
+    #[strum(serialize = "KLP-E0116")]
+    MalformedTables,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,
@@ -86,6 +101,9 @@ pub enum Code {
     /// Nothing uses the annotated symbol.
     #[strum(serialize = "KLP-E0203")]
     UnusedAnnotation,
+    /// A selector of a function does not fit the tables.
+    #[strum(serialize = "KLP-E0205")]
+    SelectorNotInTables,
     /// A vmlinux symbol behind a module gate.
     #[strum(serialize = "KLP-E0301")]
     VmlinuxBehindModule,
@@ -104,6 +122,15 @@ pub enum Code {
     /// The bytes at the place are not what the loader demands.
     #[strum(serialize = "KLP-E0306")]
     Place,
+    /// What a relocation waits for is not clear.
+    #[strum(serialize = "KLP-E0307")]
+    GateUndecided,
+    /// A patch of vmlinux uses a module's symbol.
+    #[strum(serialize = "KLP-E0308")]
+    ModuleSymbolInVmlinux,
+    /// A patched object does not depend on the module that the patch needs for it.
+    #[strum(serialize = "KLP-E0309")]
+    UndeclaredDependency,
     /// The module breaks a rule of the kernel.
     #[strum(serialize = "KLP-E0401")]
     KernelRule,
@@ -170,6 +197,21 @@ pub enum Code {
     /// A selector whose path is longer than what is known.
     #[strum(serialize = "KLP-W0707")]
     FileUnproven,
+    /// The tables of a patch are made at run time.
+    #[strum(serialize = "KLP-W0720")]
+    TablesAtRunTime,
+    /// What is replaced in an object is not checked.
+    #[strum(serialize = "KLP-W0721")]
+    ObjectUntold,
+    /// Whether one module depends on another is not known.
+    #[strum(serialize = "KLP-W0722")]
+    DependencyUntold,
+    /// A function is replaced only while its module is loaded after the livepatch.
+    #[strum(serialize = "KLP-W0723")]
+    ReplacedDrifts,
+    /// A replacement has no symbol.
+    #[strum(serialize = "KLP-W0724")]
+    ReplacementNameless,
     /// modinfo names a module that is not needed any more.
     #[strum(serialize = "KLP-W0706")]
     DependsOnOwner,

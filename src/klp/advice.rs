@@ -1,7 +1,7 @@
 //! What to do about a refusal: candidates, causes, and the lines to paste.
 
-use super::ObjectName;
 use super::placement::Misplaced;
+use super::{KlpSymbol, ObjectName, Replaced};
 use crate::annotation::{Annotation, SourceFile, Which};
 use crate::resolve::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, Unresolved, pasteable};
 use crate::symbols::Candidate;
@@ -161,6 +161,77 @@ pub(super) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
         "one C name means one symbol; declare the other under a name of its own:".into(),
         format!("  {line}"),
     ]
+}
+
+/// Advice for a symbol that code of several objects uses.
+pub(super) fn undecided(klp: &KlpSymbol, users: &[ObjectName]) -> Vec<String> {
+    let KlpSymbol { owner, symbol, position } = klp;
+    let mut lines = vec!["declare it for the code of each object under a name of its own:".into()];
+    for gate in users.iter().filter(|user| !user.is_vmlinux()).take(LISTED) {
+        let name = symbol.as_str();
+        let alias = format!("{name}_for_{gate}");
+        let line = KlpRelocSymbol { gate, owner, name, alias: &alias, position: *position };
+        lines.push(format!("  {line}"));
+    }
+    lines
+}
+
+/// Advice for a module's symbol in code of vmlinux.
+pub(super) fn in_vmlinux(klp: &KlpSymbol) -> Vec<String> {
+    let KlpSymbol { owner, symbol, position } = klp;
+    let (gate, name) = (&ObjectName::vmlinux(), symbol.as_str());
+    let line = KlpRelocSymbol { gate, owner, name, alias: name, position: *position };
+    vec![
+        format!(
+            "add a klp_object for '{owner}' to the patch, with empty funcs: it is written when"
+        ),
+        format!("  '{owner}' comes, and must not be used before; or load only where it is there:"),
+        format!("  {line}"),
+    ]
+}
+
+/// Advice for a module that the patched object does not need by itself.
+pub(super) fn undeclared(gate: &ObjectName, owner: &ObjectName) -> Vec<String> {
+    vec![
+        format!("while '{owner}' is not loaded, the kernel refuses to load '{gate}'"),
+        "use what vmlinux or a module that it depends on has, or, if the owner is always loaded \
+         first: --allow-undeclared-dependency"
+            .into(),
+    ]
+}
+
+/// Advice for a function that is replaced and not found, or not alone.
+pub(super) fn replaced(function: &Replaced, reason: &Unresolved) -> Vec<String> {
+    let (Unresolved::AnnotatedNotUnique { candidates, .. }
+    | Unresolved::AnnotatedNoSuchPosition { candidates, .. }) = reason
+    else {
+        return unresolved(reason, None);
+    };
+    let Replaced { object, name, .. } = function;
+    let lines = candidates.iter().take(LISTED).flat_map(|candidate| {
+        let file = candidate.file.as_ref().and_then(|file| file.parse::<SourceFile>().ok());
+        let file = file.filter(|file| KlpSymbolIn::of(candidate, file, candidates).is_some());
+        let selector =
+            file.map(|file| format!("  KLP_FUNC_IN({object}, {name}, NEW_FUNC, \"{file}\");"));
+        let position = format!("  .old_sympos = {}", candidate.klp_position());
+        [Some(describe(candidate)), selector, Some(position)].into_iter().flatten()
+    });
+    let mut lines: Vec<_> = lines.collect();
+    if let Some(more) = candidates.len().checked_sub(LISTED).filter(|&more| more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// Advice for the name of an object that no module has.
+pub(super) fn object_name(name: &str) -> Vec<String> {
+    vec![match name.parse::<ObjectName>() {
+        Ok(object) if object.is_vmlinux() => {
+            "the kernel itself has no name: leave .name out".to_owned()
+        }
+        Ok(object) => format!("the kernel compares names as they are: \"{object}\""),
+        Err(error) => error.to_string(),
+    }]
 }
 
 /// Advice for a place that cannot wait for a gate.

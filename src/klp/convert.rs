@@ -24,6 +24,8 @@ pub struct Options {
     pub target: Target,
     /// Take the sources although they are of another release than the module's vermagic.
     pub allow_stale_map: bool,
+    /// Let relocations need a module that the object which they wait for does not depend on.
+    pub allow_undeclared_dependency: bool,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,
 }
@@ -147,7 +149,7 @@ pub fn convert<'data>(
     same_kernel(&module, backend, &answer, options)?;
     let resolver =
         Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
-    let planned = planner::plan(&module, backend, &resolver, &options.patched)
+    let planned = planner::plan(&module, backend, &resolver, options)
         .or_else(|refusals| Err(advise(refusals, sources)?))?;
     let bytes = if planned.plan.is_empty() {
         Cow::Borrowed(data)
@@ -186,13 +188,7 @@ pub(super) fn advise(
     mut refusals: Vec<Refusal>,
     sources: &Sources,
 ) -> Result<Failure, SymbolError> {
-    let mut unresolved: Vec<_> = refusals
-        .iter_mut()
-        .filter_map(|refusal| match refusal {
-            Refusal::Unresolved { reason, .. } => Some(&mut **reason),
-            _ => None,
-        })
-        .collect();
+    let mut unresolved: Vec<_> = refusals.iter_mut().filter_map(Refusal::unresolved_mut).collect();
     resolve::suggest(sources, &mut unresolved)?;
     Ok(Failure::Refused(refusals))
 }

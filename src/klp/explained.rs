@@ -92,6 +92,22 @@ impl Explained for Refusal {
             Self::Misplaced { .. } => Code::UnwritableSection,
             Self::UnknownRelocation { .. } => Code::UnknownRelocation,
             Self::Place { .. } => Code::Place,
+            Self::GateUndecided { .. } => Code::GateUndecided,
+            Self::ModuleSymbolInVmlinux { .. } => Code::ModuleSymbolInVmlinux,
+            Self::UndeclaredDependency { .. } => Code::UndeclaredDependency,
+            Self::NotReplaced { reason, .. } => match **reason {
+                Unresolved::AnnotatedNotUnique { .. } => Code::ReplacedAmbiguous,
+                Unresolved::AnnotatedNoSuchPosition { .. } => Code::ReplacedNoSuchPosition,
+                _ => Code::ReplacedNotFound,
+            },
+            Self::Unpatchable { .. } => Code::Unpatchable,
+            Self::NoOldName { .. }
+            | Self::NoFunctions { .. }
+            | Self::ObjectTwice { .. }
+            | Self::NoSuchObject { .. } => Code::MalformedTables,
+            Self::SelectedNotReplaced { .. } | Self::SelectedElsewhere { .. } => {
+                Code::SelectorNotInTables
+            }
         }
     }
 
@@ -111,9 +127,21 @@ impl Explained for Refusal {
             Self::VmlinuxSymbolBehindModule { .. } => {
                 vec!["give vmlinux as the gate: its symbols are always there".into()]
             }
-            Self::GateNotPatched { gate, .. } => vec![format!(
-                "add a klp_object for '{gate}' to the patch, and --object {gate} here"
-            )],
+            Self::GateNotPatched { gate, .. } => {
+                vec![format!("add a klp_object for '{gate}' to the patch; its funcs may be empty")]
+            }
+            Self::GateUndecided { klp, users, .. } => advice::undecided(klp, users),
+            Self::ModuleSymbolInVmlinux { klp, .. } => advice::in_vmlinux(klp),
+            Self::UndeclaredDependency { gate, owner, .. } => advice::undeclared(gate, owner),
+            Self::NotReplaced { function, reason } => advice::replaced(function, reason),
+            Self::NoFunctions { .. } => {
+                vec!["give it a table, which may be empty: static struct klp_func none[] = { { } };"
+                    .into()]
+            }
+            Self::NoSuchObject { name } => advice::object_name(name),
+            Self::SelectedElsewhere { .. } => {
+                vec!["leave .old_sympos out: the selector fills it in".into()]
+            }
             Self::Misplaced { reason, site, name, gate } => {
                 advice::misplaced(*reason, &site.section, name.as_str(), gate)
             }
@@ -158,6 +186,11 @@ impl Explained for Warning {
             Self::DependsOnOwner { .. } => Code::DependsOnOwner,
             Self::UnusedImport { .. } => Code::UnusedImport,
             Self::NoLandingPad { .. } => Code::NoLandingPad,
+            Self::TablesAtRunTime => Code::TablesAtRunTime,
+            Self::ObjectUntold { .. } => Code::ObjectUntold,
+            Self::DependencyUntold { .. } => Code::DependencyUntold,
+            Self::ReplacedDrifts { .. } => Code::ReplacedDrifts,
+            Self::ReplacementNameless { .. } => Code::ReplacementNameless,
         }
     }
 
@@ -192,6 +225,22 @@ impl Explained for Warning {
             Self::OwnerNotAwaited { klp } => {
                 let owner = &klp.owner;
                 vec![format!("give the object that is patched as the gate, '{owner}' or another")]
+            }
+            Self::TablesAtRunTime => {
+                vec!["make them static, or say what is patched: --object NAME".into()]
+            }
+            Self::ObjectUntold { object } => {
+                vec![format!("add a source that has it: --module {object}.ko")]
+            }
+            Self::DependencyUntold { gate, .. } => vec![format!(
+                "add the module's file, which says what it depends on: --module {gate}.ko"
+            )],
+            Self::ReplacedDrifts { function } => vec![format!(
+                "load the livepatch before '{}', or patch another function",
+                function.object
+            )],
+            Self::ReplacementNameless { .. } => {
+                vec!["strip nothing but debug information: strip --strip-debug".into()]
             }
             Self::InitMemory { .. } => {
                 vec!["use it only for its address, or choose another symbol".into()]

@@ -34,8 +34,8 @@ pub enum Means {
     Klp {
         /// Owner, name and position.
         symbol: KlpSymbol,
-        /// The object whose loading triggers the write.
-        gate: ObjectName,
+        /// The object whose loading triggers the write, where the author says so.
+        gate: Option<ObjectName>,
         /// How it was decided.
         basis: Basis,
         /// The symbol in the sources, where they tell it.
@@ -144,7 +144,7 @@ impl fmt::Display for Meaning {
                 if self.name != symbol.to_string() {
                     write!(f, " → {symbol} ({basis})")?;
                 }
-                if *gate != symbol.owner {
+                if let Some(gate) = gate.as_ref().filter(|gate| **gate != symbol.owner) {
                     write!(f, ", gate {gate}")?;
                 }
                 let Some(candidate) = candidate else { return Ok(()) };

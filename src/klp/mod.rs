@@ -7,6 +7,7 @@
 mod advice;
 mod convert;
 mod explained;
+mod gates;
 mod inspect;
 mod meaning;
 mod name;
@@ -14,11 +15,15 @@ mod patched;
 pub mod placement;
 mod plan;
 pub mod planner;
+mod positions;
 mod refusal;
+mod replaced;
 pub mod rewrite;
 pub mod rules;
 mod site;
+mod tables;
 mod target;
+mod users;
 pub mod verify;
 mod wanted;
 
@@ -31,10 +36,15 @@ pub use name::{
     Position, SYMBOL_NAME_MAX, SymbolName, VMLINUX,
 };
 pub use patched::Patched;
-pub use plan::{Exported, Named, Plan, PlannedEntry, PlannedSection, PlannedSymbol};
+pub use plan::{
+    Exported, Named, Plan, PlannedEntry, PlannedPosition, PlannedSection, PlannedSymbol,
+};
 pub use planner::{Planned, plan};
 pub use refusal::{Refusal, Warning};
+pub use replaced::{Replaced, Unpatchable};
+pub(crate) use replaced::{check as check_replaced, names as replaced_names, unpatchable};
 pub use rules::{Consequence, Rule, Violation};
 pub use site::{Site, Sites};
+pub use tables::{Place, TableFunction, TableObject, Tables};
 pub use target::{NotAVersion, Target};
 pub use wanted::{explain_not_found, wanted_names};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{KlpSection, KlpSymbol, ObjectName};
+use super::{KlpSection, KlpSymbol, ObjectName, Replaced};
 use crate::elf::{SectionIndex, SymbolIndex};
 use crate::resolve::Basis;
 
@@ -26,6 +26,8 @@ pub struct Plan {
     /// Relocations that go with them: section and entry. They are of sections that are not loaded,
     /// debug information that describes the annotations.
     pub removed_relocations: Vec<(SectionIndex, usize)>,
+    /// Positions of functions that are replaced, in the order of their selectors.
+    pub positions: Vec<PlannedPosition>,
     /// Undefined symbols that stay ordinary, because something exports them.
     pub exported: Vec<Exported>,
 }
@@ -83,6 +85,19 @@ pub struct PlannedEntry {
     pub symbol: SymbolIndex,
 }
 
+/// A position of a function that is replaced, to be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPosition {
+    /// The section that has the function's entry.
+    pub section: Named<SectionIndex>,
+    /// Where `old_sympos` stands in it, in bytes.
+    pub offset: u64,
+    /// The function, with the position that is written.
+    pub function: Replaced,
+    /// The position as the author wrote it.
+    pub written: u64,
+}
+
 /// An undefined symbol that stays ordinary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exported {
@@ -100,6 +115,7 @@ impl Plan {
             && self.sections.is_empty()
             && self.removed_sections.is_empty()
             && self.removed_symbols.is_empty()
+            && self.positions.is_empty()
     }
 
     /// Number of relocations that move.
@@ -132,6 +148,9 @@ impl fmt::Display for Plan {
                 let target = &section.to.section;
                 writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
             }
+        }
+        for PlannedPosition { function, .. } in &self.positions {
+            writeln!(f, "replace {function}: position {}", function.position)?;
         }
         let mut forgotten: BTreeMap<SectionIndex, usize> = BTreeMap::new();
         for (section, _) in &self.removed_relocations {

@@ -12,8 +12,14 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 use rustc_hash::FxHashMap;
 
+use super::gates::{Gates, Undecided};
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
-use super::{KlpSection, KlpSymbol, ObjectName, Patched, Plan, Refusal, Sites, Warning, placement};
+use super::positions::Positions;
+use super::replaced;
+use super::tables::{Place, TableFunction, Tables};
+use super::{
+    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, Warning, placement,
+};
 use crate::annotation::{Annotations, Which};
 use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
@@ -38,14 +44,20 @@ pub fn plan(
     module: &Module<'_>,
     backend: &'static dyn Backend,
     resolve: &dyn Resolve,
-    said: &Patched,
+    options: &Options,
 ) -> Result<Planned, Vec<Refusal>> {
+    let tables = Tables::of(module, backend);
+    let patched = Patched::by(&tables, &options.patched);
     let annotations = Annotations::read(module)
         .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
     let mut planner = Planner {
         module,
         backend,
-        patched: Patched::by(module, said),
+        resolve,
+        allow_undeclared: options.allow_undeclared_dependency,
+        gates: Gates::new(module, backend, &tables, &patched),
+        tables: &tables,
+        patched: &patched,
         sites: Sites::new(module, backend),
         annotations,
         uses: OnceCell::new(),
@@ -54,7 +66,8 @@ pub fn plan(
         refusals: Vec::new(),
         warnings: Vec::new(),
     };
-    planner.resolve_symbols(resolve);
+    planner.look_at_tables();
+    planner.resolve_symbols();
     planner.move_relocations();
     planner.remove_annotations();
     planner.look_at_depends();
@@ -65,17 +78,21 @@ pub fn plan(
     }
 }
 
-/// A symbol that becomes a klp symbol, and the gate of its relocations.
+/// A symbol that becomes a klp symbol, and the gate of its relocations where the author says it.
 struct Klp {
     symbol: KlpSymbol,
-    gate: ObjectName,
+    gate: Option<ObjectName>,
     used: Cell<bool>,
 }
 
 struct Planner<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static dyn Backend,
-    patched: Patched,
+    resolve: &'m dyn Resolve,
+    allow_undeclared: bool,
+    tables: &'m Tables<'data>,
+    patched: &'m Patched,
+    gates: Gates<'m, 'data>,
     sites: Sites<'m, 'data>,
     annotations: Annotations,
     /// Each symbol's first relocation; made when the first error asks.
@@ -87,8 +104,21 @@ struct Planner<'m, 'data> {
 }
 
 impl Planner<'_, '_> {
+    /// Finds positions of what is replaced, and holds all of it against the kernel.
+    fn look_at_tables(&mut self) {
+        let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
+        let position = |function: &TableFunction<'_>| positions.of(function);
+        let (refusals, warnings) =
+            replaced::check(self.module, self.tables, &position, self.resolve);
+        let Positions { planned, refusals: unselected, .. } = positions;
+        self.plan.positions = planned;
+        self.refusals.extend(unselected);
+        self.refusals.extend(refusals);
+        self.warnings.extend(warnings);
+    }
+
     /// Asks about every undefined symbol.
-    fn resolve_symbols(&mut self, resolve: &dyn Resolve) {
+    fn resolve_symbols(&mut self) {
         let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
         let livepatch = self.module.symbols_in(SymbolSection::Livepatch);
         for symbol in livepatch {
@@ -98,7 +128,7 @@ impl Planner<'_, '_> {
         }
         // The first one is the null symbol.
         for symbol in self.module.symbols_in(SymbolSection::Undefined).skip(1) {
-            match self.resolve_symbol(&symbol, resolve) {
+            match self.resolve_symbol(&symbol) {
                 Ok(Some((klp, basis))) => {
                     let same_as = first.get(&klp).copied();
                     first.entry(klp.clone()).or_insert(symbol.index);
@@ -116,7 +146,6 @@ impl Planner<'_, '_> {
     fn resolve_symbol(
         &mut self,
         symbol: &Symbol<'_>,
-        resolve: &dyn Resolve,
     ) -> Result<Option<(KlpSymbol, Basis)>, Refusal> {
         let text = symbol.name.to_str().map_err(|_| Refusal::NotUtf8 {
             symbol: symbol.index,
@@ -134,7 +163,7 @@ impl Planner<'_, '_> {
             loader: self.backend.loader_symbol(symbol.name).is_some(),
             annotation: written.as_ref(),
         };
-        let resolution = resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {
+        let resolution = self.resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {
             first_use: self.first_use(symbol.index).map(Box::new),
             gate: annotation.and_then(|a| a.gate.clone()),
             reason: Box::new(reason),
@@ -163,7 +192,8 @@ impl Planner<'_, '_> {
                 if klp.candidate.is_none() && klp.basis == Basis::Exported {
                     self.warnings.push(Warning::OwnerUntold { klp: klp.symbol.clone() });
                 }
-                if klp.gate.is_vmlinux() && !klp.symbol.owner.is_vmlinux() {
+                let gate = klp.gate.as_ref();
+                if gate.is_some_and(ObjectName::is_vmlinux) && !klp.symbol.owner.is_vmlinux() {
                     self.warnings.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() });
                 }
                 let (name, gate, used) = (klp.symbol.clone(), klp.gate, Cell::new(false));
@@ -214,30 +244,67 @@ impl Planner<'_, '_> {
         section: &Section<'_>,
     ) -> BTreeMap<ObjectName, Vec<PlannedEntry>> {
         let mut by_gate: BTreeMap<ObjectName, Vec<PlannedEntry>> = BTreeMap::new();
-        let mut refusals = Vec::new();
+        let (mut refusals, mut needs) = (Vec::new(), BTreeMap::new());
         for (entry, rela) in self.module.relocations(section.index).enumerate() {
             let Some(klp) = self.klp.get(&rela.symbol) else { continue };
             klp.used.set(true);
             let Some(target) = self.loaded_target(section) else { continue };
-            if let Err(refusal) = self.place(section, target, entry, rela, klp) {
-                refusals.push(refusal);
-                continue;
-            }
+            let placed = self.gate(section, target, entry, rela, klp).and_then(|gate| {
+                self.place(section, target, entry, rela, klp, &gate)?;
+                Ok(gate)
+            });
+            let gate = match placed {
+                Ok(gate) => {
+                    needs.insert((gate.clone(), klp.symbol.owner.clone()), (entry, rela));
+                    gate
+                }
+                Err(refusal) => {
+                    refusals.push(refusal);
+                    continue;
+                }
+            };
             let planned = PlannedEntry {
                 entry,
                 offset: rela.offset,
                 relocation: self.sites.relocation_name(rela.kind),
                 symbol: rela.symbol,
             };
-            match by_gate.get_mut(&klp.gate) {
-                Some(entries) => entries.push(planned),
-                None => {
-                    by_gate.insert(klp.gate.clone(), vec![planned]);
+            by_gate.entry(gate).or_default().push(planned);
+        }
+        self.refusals.append(&mut refusals);
+        for ((gate, owner), (entry, rela)) in needs {
+            self.look_at_dependency(gate, owner, &|sites| {
+                sites.describe(section.index, entry, rela)
+            });
+        }
+        by_gate
+    }
+
+    /// Whether the owner of a symbol is there whenever the object is that it is written for. The
+    /// livepatch may need the owner itself.
+    fn look_at_dependency(
+        &mut self,
+        gate: ObjectName,
+        owner: ObjectName,
+        site: &dyn Fn(&Sites<'_, '_>) -> super::Site,
+    ) {
+        let needed = self.plan.exported.iter().any(|exported| exported.owner == owner);
+        if gate.is_vmlinux() || needed || self.allow_undeclared {
+            return;
+        }
+        match self.resolve.depends(&gate, &owner) {
+            Some(true) => {}
+            Some(false) => {
+                let site = Box::new(site(&self.sites));
+                self.refusals.push(Refusal::UndeclaredDependency { site, gate, owner });
+            }
+            None => {
+                let warning = Warning::DependencyUntold { gate, owner };
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
                 }
             }
         }
-        self.refusals.append(&mut refusals);
-        by_gate
     }
 
     /// The section that a relocation section patches, where the kernel loads it.
@@ -249,6 +316,31 @@ impl Planner<'_, '_> {
         target.sh_flags.contains(SectionFlags::ALLOC).then_some(target)
     }
 
+    /// What a relocation waits for: the object that its author says, or that uses it.
+    fn gate(
+        &self,
+        section: &Section<'_>,
+        target: &Section<'_>,
+        entry: usize,
+        rela: Rela,
+        klp: &Klp,
+    ) -> Result<ObjectName, Refusal> {
+        if let Some(gate) = &klp.gate {
+            return Ok(gate.clone());
+        }
+        let owner = &klp.symbol.owner;
+        let depends = |object: &ObjectName, on: &ObjectName| self.resolve.depends(object, on);
+        let place = Place { section: target.index, offset: rela.offset };
+        self.gates.decide(owner, place, &depends).map_err(|undecided| {
+            let site = Box::new(self.sites.describe(section.index, entry, rela));
+            let klp = klp.symbol.clone();
+            match undecided {
+                Undecided::InVmlinux => Refusal::ModuleSymbolInVmlinux { site, klp },
+                Undecided::Several(users) => Refusal::GateUndecided { site, klp, users },
+            }
+        })
+    }
+
     /// Whether the kernel would write this relocation, when and where its gate says.
     fn place(
         &self,
@@ -257,9 +349,9 @@ impl Planner<'_, '_> {
         entry: usize,
         rela: Rela,
         klp: &Klp,
+        gate: &ObjectName,
     ) -> Result<(), Refusal> {
         let site = || Box::new(self.sites.describe(section.index, entry, rela));
-        let gate = &klp.gate;
         if klp.symbol.owner.is_vmlinux() && !gate.is_vmlinux() {
             return Err(Refusal::VmlinuxSymbolBehindModule { site: site(), gate: gate.clone() });
         }

@@ -1,10 +1,12 @@
 //! What stands against a conversion: the input's faults, each with its place.
 
+use std::fmt;
+
 use klp_arch::Fault;
 
 use super::placement::Misplaced;
 use super::rules::Violation;
-use super::{KlpSymbol, ObjectName, Site, SymbolName};
+use super::{KlpSymbol, ObjectName, Replaced, Site, SymbolName, Unpatchable};
 use crate::annotation::{AnnotationError, AnnotationPlace};
 use crate::elf::SymbolIndex;
 use crate::resolve::Unresolved;
@@ -97,6 +99,97 @@ pub enum Refusal {
     /// The module breaks a rule of the kernel.
     #[error("{0}")]
     Rule(Violation),
+    /// Code of several objects uses a symbol, and nothing says which of them its relocation waits for.
+    #[error("{site}: code for {} uses '{}' of '{}', and what it waits for is not clear",
+        Names(.users), .klp.symbol, .klp.owner)]
+    GateUndecided {
+        /// The relocation.
+        site: Box<Site>,
+        /// The symbol.
+        klp: KlpSymbol,
+        /// The objects whose replaced functions use it.
+        users: Vec<ObjectName>,
+    },
+    /// Functions of vmlinux are replaced by code that uses a symbol of a module.
+    #[error("{site}: replaces code of vmlinux and uses '{}' of '{}', a module that may not be there",
+        .klp.symbol, .klp.owner)]
+    ModuleSymbolInVmlinux {
+        /// The relocation.
+        site: Box<Site>,
+        /// The symbol.
+        klp: KlpSymbol,
+    },
+    /// The kernel refuses the patched object while the owner of a symbol is not there.
+    #[error("{site}: waits for '{gate}' and needs '{owner}', which '{gate}' does not depend on")]
+    UndeclaredDependency {
+        /// The relocation.
+        site: Box<Site>,
+        /// The object that is waited for.
+        gate: ObjectName,
+        /// The module that has the symbol.
+        owner: ObjectName,
+    },
+    /// A function that is replaced is not found, or not just one.
+    #[error("{}", describe_lookup(.function, .reason))]
+    NotReplaced {
+        /// The function.
+        function: Replaced,
+        /// What is known about it.
+        reason: Box<Unresolved>,
+    },
+    /// A function that is replaced is there, and the kernel cannot patch it.
+    #[error("{function} is to be replaced, but {why}")]
+    Unpatchable {
+        /// The function.
+        function: Replaced,
+        /// Why.
+        why: Unpatchable,
+    },
+    /// An entry of a table has no name of the function to replace.
+    #[error("an entry of the functions to replace in '{object}' has no old_name")]
+    NoOldName {
+        /// The object.
+        object: ObjectName,
+    },
+    /// An object of the patch has no table of functions.
+    #[error("the klp_object of '{object}' has no funcs")]
+    NoFunctions {
+        /// The object.
+        object: ObjectName,
+    },
+    /// Two objects of the patch are the same.
+    #[error("the patch has two klp_objects of '{name}'")]
+    ObjectTwice {
+        /// The object.
+        name: String,
+    },
+    /// The name of an object is no module's.
+    #[error("the patch has a klp_object called \"{name}\", and no module is called so")]
+    NoSuchObject {
+        /// The name.
+        name: String,
+    },
+    /// A selector speaks of a function that the tables do not have.
+    #[error("{place}: the patch does not replace '{name}' of '{object}' by this function")]
+    SelectedNotReplaced {
+        /// Where the selector stands.
+        place: AnnotationPlace,
+        /// The object.
+        object: ObjectName,
+        /// The function's name.
+        name: SymbolName,
+    },
+    /// A selector finds another position than the author has written.
+    #[error("{place}: {function} has position {found} there, but old_sympos says {written}",
+        written = .function.position)]
+    SelectedElsewhere {
+        /// Where the selector stands.
+        place: AnnotationPlace,
+        /// The function, with what is written.
+        function: Replaced,
+        /// The position that the selector finds.
+        found: u64,
+    },
     /// The bytes at the place are not what the loader demands.
     #[error("{site}: {fault}")]
     Place {
@@ -105,6 +198,51 @@ pub enum Refusal {
         /// What the back end found.
         fault: Fault,
     },
+}
+
+impl Refusal {
+    /// What is known about a name that is not found, where this is about one.
+    pub fn unresolved_mut(&mut self) -> Option<&mut Unresolved> {
+        match self {
+            Self::Unresolved { reason, .. } | Self::NotReplaced { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Prints names, each in quotes.
+struct Names<'a>(&'a [ObjectName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, name) in self.0.iter().enumerate() {
+            let before = match n {
+                0 => "",
+                _ if n + 1 == self.0.len() => " and ",
+                _ => ", ",
+            };
+            write!(f, "{before}'{name}'")?;
+        }
+        Ok(())
+    }
+}
+
+fn describe_lookup(function: &Replaced, reason: &Unresolved) -> String {
+    let Replaced { object, name, position } = function;
+    match reason {
+        Unresolved::NotFound { .. } => {
+            format!("'{name}' is to be replaced, but '{object}' has no symbol of this name")
+        }
+        Unresolved::AnnotatedNotUnique { candidates, .. } => {
+            let count = candidates.len();
+            format!("'{name}' is to be replaced, but '{object}' has {count} of them")
+        }
+        Unresolved::AnnotatedNoSuchPosition { candidates, .. } => {
+            let count = candidates.len();
+            format!("'{name}' at position {position} is to be replaced, but '{object}' has {count}")
+        }
+        other => format!("'{name}' of '{object}' is to be replaced: {other}"),
+    }
 }
 
 fn describe(reason: Misplaced, gate: &ObjectName) -> String {
@@ -192,5 +330,36 @@ pub enum Warning {
     PositionDrifts {
         /// The klp symbol.
         klp: KlpSymbol,
+    },
+    /// The tables of the patch cannot be read.
+    #[error("the objects and functions to patch are filled in at run time and not known here")]
+    TablesAtRunTime,
+    /// No source tells the symbols of an object that is patched.
+    #[error("no source tells the symbols of '{object}', so what is replaced there is not checked")]
+    ObjectUntold {
+        /// The object.
+        object: ObjectName,
+    },
+    /// Whether a patched object needs the owner of a symbol is not known.
+    #[error(
+        "'{gate}' needs '{owner}' for this livepatch, and whether it depends on it is not known"
+    )]
+    DependencyUntold {
+        /// The object that is waited for.
+        gate: ObjectName,
+        /// The module that has the symbol.
+        owner: ObjectName,
+    },
+    /// A function is there, or at its position, only while its module is being loaded.
+    #[error("{function} is replaced only where the livepatch is loaded before '{}'", .function.object)]
+    ReplacedDrifts {
+        /// The function.
+        function: Replaced,
+    },
+    /// The replacement of a function has no symbol.
+    #[error("the replacement of {function} has no symbol, by which the kernel finds its size")]
+    ReplacementNameless {
+        /// The function.
+        function: Replaced,
     },
 }

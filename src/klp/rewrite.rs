@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scroll::Pwrite;
+
 use super::Plan;
 use crate::elf::{
     Edits, ElfError, Module, NewBody, NewSection, Rela, SHT_RELA, SectionFlags, SectionIndex,
@@ -35,8 +37,27 @@ pub fn rewrite(module: &Module<'_>, plan: &Plan) -> Result<Vec<u8>, ElfError> {
     for symbol in &plan.removed_symbols {
         edits.remove_symbol(symbol.index);
     }
+    for (section, body) in positions(module, plan) {
+        edits.set_body(section, body);
+    }
     move_relocations(module, plan, &same, &mut edits);
     Ok(crate::elf::rewrite(module, &edits)?.into_owned())
+}
+
+/// The bodies of the sections in which positions are filled in.
+pub(super) fn positions(module: &Module<'_>, plan: &Plan) -> BTreeMap<SectionIndex, Vec<u8>> {
+    let mut bodies = BTreeMap::new();
+    for planned in &plan.positions {
+        let section = planned.section.index;
+        let body: &mut Vec<u8> =
+            bodies.entry(section).or_insert_with(|| module.body(section).to_vec());
+        // The place was read from there, so that it is inside.
+        if let Ok(offset) = usize::try_from(planned.offset) {
+            let written = body.pwrite_with(planned.function.position, offset, module.endian());
+            debug_assert!(written.is_ok(), "{planned:?}");
+        }
+    }
+    bodies
 }
 
 fn move_relocations(

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
+use scroll::Pread;
 
-use super::Plan;
+use super::{Plan, PlannedPosition};
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 
 /// The written module is not the planned one: a fault of this program, never of the input.
@@ -23,6 +24,9 @@ pub enum Unfaithful {
         /// The name that was planned.
         name: String,
     },
+    /// A position is not where it should be.
+    #[error("the position of {0} is not written as it was planned")]
+    Position(String),
     /// The relocations of a section are not the planned ones.
     #[error("the relocations written to '{0}' are not those that were planned")]
     Relocations(String),
@@ -43,6 +47,7 @@ pub enum Unfaithful {
 pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), Unfaithful> {
     let renumbering = Renumbering::new(plan);
     symbols(module, plan, &renumbering, written)?;
+    positions(plan, written)?;
     let expected = expected(module, plan, &renumbering);
     let found: Vec<_> = written.relocation_sections().collect();
     if found.len() != expected.len() {
@@ -55,6 +60,23 @@ pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<
         if !same {
             let name = expected.name.to_str_lossy().into_owned();
             return Err(Unfaithful::Relocations(name));
+        }
+    }
+    Ok(())
+}
+
+/// Every position must stand where the plan has it.
+fn positions(plan: &Plan, written: &Module<'_>) -> Result<(), Unfaithful> {
+    for PlannedPosition { section, offset, function, .. } in &plan.positions {
+        let removed = plan.removed_sections.iter().filter(|gone| gone.index < section.index);
+        let below = u32::try_from(removed.count()).unwrap_or(u32::MAX);
+        let index = SectionIndex::new(section.index.get().saturating_sub(below));
+        let at = usize::try_from(*offset).ok();
+        let body = written.body(index);
+        let found = at.and_then(|at| body.pread_with::<u64>(at, written.endian()).ok());
+        let named = written.section(index).is_some_and(|s| s.name == section.name.as_bytes());
+        if found != Some(function.position) || !named {
+            return Err(Unfaithful::Position(function.to_string()));
         }
     }
     Ok(())

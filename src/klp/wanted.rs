@@ -2,14 +2,15 @@
 
 use super::Failure;
 use super::advice;
+use super::tables::Tables;
 use crate::annotation::{Annotations, Which};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::elf::{Module, SymbolSection};
 use crate::resolve::{self, Unresolved};
 use crate::symbols::{Sources, SymbolError};
 
-/// Every name that the module leaves undefined, as its annotation calls it where it has one, and
-/// every neighbour by which an annotation tells homonyms apart.
+/// Every name that the module leaves undefined, as its annotation calls it where it has one, every
+/// neighbour by which an annotation tells homonyms apart, and every function that it replaces.
 pub(super) fn names(module: &Module<'_>) -> Vec<String> {
     let annotations = Annotations::read(module).unwrap_or_default();
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
@@ -17,14 +18,19 @@ pub(super) fn names(module: &Module<'_>) -> Vec<String> {
         Some(annotation) => Some(annotation.name.as_str()),
         None => std::str::from_utf8(symbol.name).ok(),
     });
-    let neighbours = annotations.iter().filter_map(|annotation| match &annotation.which {
+    let tables = super::convert::backend(module).map(|backend| Tables::of(module, backend));
+    let tables = tables.unwrap_or_default();
+    let replaced = super::replaced::names(&tables);
+    let selectors = annotations.functions.iter().map(|selector| &selector.which);
+    let which = annotations.iter().map(|annotation| &annotation.which).chain(selectors);
+    let neighbours = which.filter_map(|which| match which {
         Which::NextTo(neighbour) => Some(neighbour.as_str()),
         Which::Position(_) | Which::InFile(_) => None,
     });
-    names.chain(neighbours).map(str::to_owned).collect()
+    names.chain(neighbours).chain(replaced).map(str::to_owned).collect()
 }
 
-/// The names that the module in these bytes wants of its kernel.
+/// The names that the module in these bytes wants of its kernel, to use or to replace them.
 ///
 /// # Errors
 /// [`Failure::Elf`].

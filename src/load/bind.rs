@@ -53,6 +53,12 @@ pub trait Bind {
 
     /// What the kernel finds for a klp symbol.
     fn find(&self, symbol: &KlpSymbol) -> Lookup;
+
+    /// Whether ftrace can hook what is found for a klp symbol; `None` where that is not known.
+    fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
+        let _ = symbol;
+        None
+    }
 }
 
 /// Whether the module was built for this kernel's `struct module`, which is checked before anything.

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use klp_arch::Turn;
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
-use klp_arch::{Errno, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
 use super::layout::SHF_RO_AFTER_INIT;
@@ -36,12 +36,14 @@ impl Default for Livepatching {
 }
 
 impl Loaded<'_> {
-    /// The objects that klp relocations of this module wait for, vmlinux not among them.
+    /// The objects that klp relocations of this module wait for, and those that it patches, vmlinux not
+    /// among them.
     #[must_use]
     pub fn gates(&self) -> BTreeSet<ObjectName> {
         let sections = self.klp_sections();
         let gates = sections.filter_map(|index| scan::gate(self.section_name(index)));
-        gates.filter_map(scan::object).filter(|gate| !gate.is_vmlinux()).collect()
+        let gates = gates.filter_map(scan::object).filter(|gate| !gate.is_vmlinux());
+        gates.chain(self.table_objects()).collect()
     }
 
     /// The module's init function has run: what is freed then cannot be written any more. A gate that
@@ -56,41 +58,49 @@ impl Loaded<'_> {
     /// [`Refused`]: what the kernel says while it refuses the object, or, before
     /// [`free_init`](Self::free_init), the livepatch; or what it would damage. What was written stays.
     pub fn gate_arrives(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
+        let patch = self.temporary.name.clone();
         self.arrive(gate, known).map_err(|mut refused| {
-            if self.init_freed
-                && let Some(error) = refused.0.last_mut()
-                && let Some(errno) = error.kernel.as_ref().map(|kernel| kernel.errno.number())
-            {
-                let patch = &self.temporary.name;
-                error.says(&format!(
-                    "livepatch: failed to initialize patch '{patch}' for module '{gate}' (-{errno})"
-                ));
-                error.says(&format!(
-                    "livepatch: patch '{patch}' failed for module '{gate}', refusing to load module \
-                     '{gate}'"
-                ));
+            self.refuses_to_load(&mut refused, gate, |errno| {
+                format!("failed to initialize patch '{patch}' for module '{gate}' (-{errno})")
+            });
+            refused
+        })?;
+        self.patch_object(gate, known).map_err(|error| {
+            let mut refused = Refused::from(error);
+            if self.init_freed {
+                self.refuses_to_load(&mut refused, gate, |errno| {
+                    format!("failed to apply patch '{patch}' to module '{gate}' (-{errno})")
+                });
+            } else if let Some(error) = refused.0.last_mut() {
+                error.says(&format!("livepatch: failed to patch object '{gate}'"));
+                error.says(&format!("livepatch: failed to enable patch '{patch}'"));
             }
             refused
         })
     }
 
-    /// What the livepatch core says to the module's patch, before it looks at any object
-    /// (`klp_enable_patch`).
-    ///
-    /// # Errors
-    /// [`Refused`]: the module is not marked as a livepatch module.
-    pub fn enable(&self) -> Result<(), Refused> {
-        if self.temporary.livepatch {
-            return Ok(());
+    /// What the kernel says after it, where it refuses an object that comes after the livepatch.
+    fn refuses_to_load(
+        &self,
+        refused: &mut Refused,
+        gate: &ObjectName,
+        says: impl FnOnce(u8) -> String,
+    ) {
+        let patch = &self.temporary.name;
+        if self.init_freed
+            && let Some(error) = refused.0.last_mut()
+            && let Some(errno) = error.kernel.as_ref().map(|kernel| kernel.errno.number())
+        {
+            error.says(&format!("livepatch: {}", says(errno)));
+            error.says(&format!(
+                "livepatch: patch '{patch}' failed for module '{gate}', refusing to load module \
+                 '{gate}'"
+            ));
         }
-        let name = &self.temporary.name;
-        let message = format!("livepatch: module {name} is not marked as a livepatch module");
-        let kernel = KernelError { errno: Errno::EINVAL, message };
-        Err(LoadError::new(Stage::Gate, kernel).into())
     }
 
     fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
-        self.enable()?;
+        self.is_marked()?;
         for index in self.klp_sections().collect::<Vec<_>>() {
             if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
                 continue;
@@ -100,7 +110,7 @@ impl Loaded<'_> {
             let target = self.check_target(index)?;
             self.relocate(index, target, Turn::Apply, Stage::Gate)?;
         }
-        Ok(())
+        Ok(self.init_object(gate, known)?)
     }
 
     /// An object goes: the relocations behind its gate are taken back, where kernel and machine do so.

@@ -116,6 +116,23 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// The symbols of a name that the kernel counts, up to so many: the last of them, which it keeps,
+    /// and their number.
+    fn count(&self, symbol: &KlpSymbol, enough: u32) -> (Option<&Candidate>, u32) {
+        let owner = &symbol.owner;
+        let coming = self.state(owner) == ObjectState::Coming;
+        let named = self.answer.candidates(symbol.symbol.as_str()).iter();
+        let counted = named.filter(|c| c.object == *owner && (coming || c.live_position.is_some()));
+        let (mut last, mut count) = (None, 0);
+        for candidate in counted {
+            (last, count) = (Some(candidate), count + 1);
+            if count == enough {
+                break;
+            }
+        }
+        (last, count)
+    }
+
     /// The one of several symbols of a name that is exported: not a local one.
     fn exported(&self, name: &str, owner: &ObjectName) -> Option<u64> {
         let candidates = || self.answer.candidates_in(name, owner);
@@ -146,29 +163,17 @@ impl Bind for Known<'_> {
     }
 
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
-        let owner = &symbol.owner;
-        let state = self.state(owner);
-        if state == ObjectState::Absent {
+        if self.state(&symbol.owner) == ObjectState::Absent {
             return Lookup::NotFound;
         }
-        if !self.answer.knows_object(owner) {
+        if !self.answer.knows_object(&symbol.owner) {
             return Lookup::Unknown;
         }
-        let name = symbol.symbol.as_str();
-        let counted = self.answer.candidates_in(name, owner);
-        let counted = counted.filter(|c| state == ObjectState::Coming || c.live_position.is_some());
-        // The kernel keeps the last one that it has looked at, and looks no further than it must.
-        let (mut last, mut count) = (None, 0);
         let (enough, wanted) = match symbol.position {
             Position::Unique => (2, 1),
             Position::Nth(position) => (position.get(), position.get()),
         };
-        for candidate in counted {
-            (last, count) = (Some(candidate), count + 1);
-            if count == enough {
-                break;
-            }
-        }
+        let (last, count) = self.count(symbol, enough);
         let Some(last) = last else { return Lookup::NotFound };
         match self.address(last) {
             None => Lookup::Unknown,
@@ -177,6 +182,11 @@ impl Bind for Known<'_> {
             Some(_) if symbol.position == Position::Unique => Lookup::Ambiguous,
             Some(_) => Lookup::NoSuchPosition,
         }
+    }
+
+    fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
+        let (found, _) = self.count(symbol, symbol.position.number().max(1));
+        crate::klp::unpatchable(found?).map(|_| false)
     }
 }
 

@@ -7,6 +7,7 @@ use scroll::Endian;
 use super::object::Temporary;
 use super::{Kernel, Layout, RegionKind};
 use crate::elf::Module;
+use crate::klp::Tables;
 
 /// Which relocations a loader records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +73,8 @@ pub struct Loaded<'m> {
     pub(super) backend: &'static dyn Backend,
     pub(super) kernel: Kernel,
     pub(super) temporary: Temporary<'m>,
+    /// What the module hands to the livepatch core.
+    pub(super) tables: Tables<'m>,
     pub(super) layout: Layout,
     pub(super) memory: Memory,
     pub(super) linkage: Box<dyn Linkage>,

@@ -10,6 +10,7 @@ use super::{
     validate,
 };
 use crate::elf::Module;
+use crate::klp::Tables;
 
 /// Loads modules into the memory of one kernel.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl Loader<'_> {
             backend: self.backend,
             kernel: self.kernel.clone(),
             temporary,
+            tables: Tables::of(module, self.backend),
             layout,
             memory,
             linkage,

@@ -58,6 +58,7 @@ mod loaded;
 mod loader;
 mod object;
 mod patched;
+mod patching;
 mod placement;
 mod resolve;
 mod scan;

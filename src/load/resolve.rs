@@ -82,33 +82,49 @@ impl Loaded<'_> {
                  section"
             )));
         }
-        let not_found = || format!("symbol '{name}' not found in symbol table");
-        let message = match scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp)) {
-            Lookup::Found(address) => {
-                symbol.st_value = address;
-                // The copies of the table are made after relocations at load.
-                if stage == Stage::Gate {
-                    self.store_symbol(slot);
-                }
-                return Ok(());
+        let found = scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp));
+        if let Lookup::Found(address) = found {
+            symbol.st_value = address;
+            // The copies of the table are made after relocations at load.
+            if stage == Stage::Gate {
+                self.store_symbol(slot);
             }
-            Lookup::NotFound => not_found(),
-            Lookup::Unknown => {
-                let why = format!("nothing is known about '{name}' in {owner}");
-                return Err(Failure::Unknown(not_found(), why));
-            }
-            Lookup::Ambiguous => {
-                let object = if vmlinux { "(null)" } else { &owner };
-                format!("unresolvable ambiguity for symbol '{name}' in object '{object}'")
-            }
-            Lookup::NoSuchPosition => {
-                format!(
-                    "symbol position {position} for symbol '{name}' in object '{owner}' not found"
-                )
-            }
-        };
+            return Ok(());
+        }
+        let message = not_looked_up(found, &name, &owner, position);
+        let message = message.unwrap_or_else(|| not_found(&name));
+        if found == Lookup::Unknown {
+            let why = format!("nothing is known about '{name}' in {owner}");
+            return Err(Failure::Unknown(message, why));
+        }
         Err(Failure::Says(message))
     }
+}
+
+/// What the kernel says of a name that it does not find; `None` where it does, and where that is not
+/// known (`klp_find_object_symbol`).
+pub(super) fn not_looked_up(
+    found: Lookup,
+    name: &str,
+    object: &str,
+    position: u64,
+) -> Option<String> {
+    Some(match found {
+        Lookup::Found(_) | Lookup::Unknown => return None,
+        Lookup::NotFound => not_found(name),
+        Lookup::Ambiguous => {
+            // The kernel has no name for itself.
+            let object = if object.as_bytes() == VMLINUX { "(null)" } else { object };
+            format!("unresolvable ambiguity for symbol '{name}' in object '{object}'")
+        }
+        Lookup::NoSuchPosition => {
+            format!("symbol position {position} for symbol '{name}' in object '{object}' not found")
+        }
+    })
+}
+
+fn not_found(name: &str) -> String {
+    format!("symbol '{name}' not found in symbol table")
 }
 
 /// What the kernel compares with.

@@ -71,8 +71,9 @@ pub enum Basis {
 pub struct Klp {
     /// Owner, name and position.
     pub symbol: KlpSymbol,
-    /// The object whose loading triggers the write.
-    pub gate: ObjectName,
+    /// The object whose loading triggers the write, as the author says; `None`: the code that uses
+    /// the symbol decides.
+    pub gate: Option<ObjectName>,
     /// How it was decided.
     pub basis: Basis,
     /// The symbol in the sources, where they tell it.
@@ -112,6 +113,13 @@ pub trait Resolve {
     /// # Errors
     /// [`Unresolved`] when the name has no meaning, several, or another than the author says.
     fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved>;
+
+    /// Whether an object is loaded after another only, because it needs it, directly or through
+    /// others (`depends=`). `None` where that is not known.
+    fn depends(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {
+        let _ = (object, on);
+        None
+    }
 }
 
 /// What is known of a name that is not found, in an object or anywhere.

@@ -1,5 +1,7 @@
 //! The policy: exported, annotated, unique, ambiguous.
 
+use std::collections::BTreeSet;
+
 use super::choose::Choice;
 use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved, not_found};
 use crate::annotation::Which;
@@ -30,7 +32,7 @@ impl<'a> Resolver<'a> {
     ) -> Result<Resolution, Unresolved> {
         let name = symbol.as_str();
         let owner = &annotation.owner;
-        let gate = annotation.gate.clone().unwrap_or_else(|| owner.clone());
+        let gate = annotation.gate.clone();
         if !self.answer.has_sources() {
             let Which::Position(position) = annotation.which else {
                 return Err(Unresolved::FilesUntold {
@@ -101,10 +103,9 @@ impl<'a> Resolver<'a> {
             },
         };
         let position = candidate.as_ref().map_or(Position::Unique, Candidate::klp_position);
-        let (owner, gate) = (export.owner.clone(), export.owner.clone());
-        let symbol = KlpSymbol { owner, symbol, position };
+        let symbol = KlpSymbol { owner: export.owner.clone(), symbol, position };
         let export = Some(export.clone());
-        Ok(klp(Klp { symbol, gate, basis: Basis::Exported, candidate, export }))
+        Ok(klp(Klp { symbol, gate: None, basis: Basis::Exported, candidate, export }))
     }
 }
 
@@ -134,20 +135,45 @@ impl Resolve for Resolver<'_> {
                 Err(Unresolved::VmlinuxUntold { name, candidate })
             }
             [only] => {
-                let owner = only.object.clone();
                 let symbol = KlpSymbol {
-                    owner: owner.clone(),
+                    owner: only.object.clone(),
                     symbol: name.parse()?,
                     position: Position::Unique,
                 };
                 let candidate = Some(only.clone());
                 let basis = Basis::Inferred;
-                Ok(klp(Klp { symbol, gate: owner, basis, candidate, export: None }))
+                Ok(klp(Klp { symbol, gate: None, basis, candidate, export: None }))
             }
             several => {
                 Err(Unresolved::Ambiguous { name: name.into(), candidates: several.to_vec() })
             }
         }
+    }
+
+    fn depends(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {
+        // vmlinux needs nobody, and everybody needs it.
+        if on.is_vmlinux() || object == on {
+            return Some(true);
+        }
+        if object.is_vmlinux() { Some(false) } else { self.needs(object, on) }
+    }
+}
+
+impl Resolver<'_> {
+    /// Whether a module is among those that another needs, however far down.
+    fn needs(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![object.clone()]);
+        let mut unknown = false;
+        while let Some(object) = next.pop() {
+            match self.answer.depends(&object) {
+                Some(needed) if needed.contains(on) => return Some(true),
+                Some(needed) => {
+                    next.extend(needed.into_iter().filter(|needed| seen.insert(needed.clone())));
+                }
+                None => unknown = true,
+            }
+        }
+        (!unknown).then_some(false)
     }
 }
 

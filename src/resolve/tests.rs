@@ -83,10 +83,13 @@ fn ask(
     Resolver::new(answer).resolve(&Query { name, weak: false, loader: false, annotation })
 }
 
-/// The klp symbol, its gate and its basis.
+/// The klp symbol, the gate that its author gives it, and its basis.
 fn klp(answer: &Answer, name: &str, annotation: Option<&Annotation>) -> (String, String, Basis) {
     match ask(answer, name, annotation).unwrap() {
-        Resolution::Klp(klp) => (klp.symbol.to_string(), klp.gate.to_string(), klp.basis),
+        Resolution::Klp(klp) => {
+            let gate = klp.gate.map_or_else(String::new, |gate| gate.to_string());
+            (klp.symbol.to_string(), gate, klp.basis)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -10,7 +10,10 @@ use super::problem::Trouble;
 use super::trial::Trial;
 use super::{Objection, Tried, Verdict, audit, same};
 use crate::elf::{Module, SectionFlags, SymbolSection};
-use crate::klp::{self, Failure, KlpSection, KlpSymbol, Options, Patched, Refusal, Sites, rules};
+use crate::klp::{
+    self, Failure, KlpSection, KlpSymbol, ObjectName, Options, Patched, Refusal, Site, Sites,
+    TableFunction, Tables, Warning, rules,
+};
 use crate::load::{self, Kernel, Known};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
@@ -38,6 +41,7 @@ impl Judge<'_> {
     pub fn wanted<'m>(module: &Module<'m>) -> Result<Vec<&'m str>, Failure> {
         let backend = klp::backend(module)?;
         let mut wanted: Vec<&str> = Kernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
+        wanted.extend(klp::replaced_names(&Tables::of(module, backend)));
         for symbol in module.symbols().skip(1) {
             match symbol.section {
                 SymbolSection::Undefined => wanted.extend(std::str::from_utf8(symbol.name)),
@@ -56,7 +60,9 @@ impl Judge<'_> {
         let backend = klp::backend(module)?;
         let broken = rules::check(module, backend, self.options.target);
         let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
-        refusals.extend(unopened(module, backend, &Patched::by(module, &self.options.patched)));
+        let tables = Tables::of(module, backend);
+        let patched = Patched::by(&tables, &self.options.patched);
+        refusals.extend(unopened(module, backend, &patched));
         let mut verdict = Verdict::default();
         if let Some(answer) = self.answer {
             match klp::same_kernel(module, backend, answer, self.options) {
@@ -64,6 +70,9 @@ impl Judge<'_> {
                 Err(Failure::NoLivepatching) if !is_livepatch(module) => {}
                 other => other?,
             }
+            let (found, warnings) = replaced(module, backend, &tables, answer, self.options);
+            refusals.extend(found);
+            verdict.warnings = warnings;
             let names = Names::of(module);
             let unplaced = if let Some(name) = names.unexported_all(answer) {
                 Some(name)
@@ -82,7 +91,7 @@ impl Judge<'_> {
             (verdict.problems, *count) = trial.run();
             unite(&mut verdict);
         }
-        verdict.warnings = audit::audit(module, backend, self.answer);
+        verdict.warnings.extend(audit::audit(module, backend, self.answer));
         Ok(verdict)
     }
 }
@@ -103,6 +112,65 @@ fn unopened(module: &Module<'_>, backend: &'static dyn Backend, patched: &Patche
         Some(Refusal::GateNotPatched { site, gate })
     });
     refusals.collect()
+}
+
+/// What is wrong with what a module replaces, and with what it needs for that.
+fn replaced(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+    tables: &Tables<'_>,
+    answer: &Answer,
+    options: &Options,
+) -> (Vec<Refusal>, Vec<Warning>) {
+    let resolver = Resolver::new(answer);
+    let position = |function: &TableFunction<'_>| Some(function.old_sympos);
+    let (mut refusals, mut warnings) = klp::check_replaced(module, tables, &position, &resolver);
+    if options.allow_undeclared_dependency {
+        return (refusals, warnings);
+    }
+    let undefined = module.symbols_in(SymbolSection::Undefined);
+    let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
+    let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
+    for (site, gate, owner) in needs(module, backend) {
+        if needed.contains(&owner) {
+            continue;
+        }
+        match resolver.depends(&gate, &owner) {
+            Some(true) => {}
+            Some(false) => refusals.push(Refusal::UndeclaredDependency { site, gate, owner }),
+            None => warnings.push(Warning::DependencyUntold { gate, owner }),
+        }
+    }
+    (refusals, warnings)
+}
+
+/// Modules that klp relocations need while they are written for another one, each with the first such
+/// relocation.
+fn needs(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+) -> Vec<(Box<Site>, ObjectName, ObjectName)> {
+    let owners: FxHashMap<_, ObjectName> = module
+        .symbols_in(SymbolSection::Livepatch)
+        .filter_map(|s| Some((s.index, s.name.to_str().ok()?.parse::<KlpSymbol>().ok()?.owner)))
+        .collect();
+    let sites = Sites::new(module, backend);
+    let (mut seen, mut needs) = (BTreeSet::new(), Vec::new());
+    let tables = module.relocation_sections();
+    for table in tables.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)) {
+        let Ok(KlpSection { gate, .. }) = table.name.to_str_lossy().parse() else { continue };
+        for (entry, rela) in module.relocations(table.index).enumerate() {
+            let Some(owner) = owners.get(&rela.symbol).filter(|owner| **owner != gate) else {
+                continue;
+            };
+            if owner.is_vmlinux() || gate.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
+                continue;
+            }
+            let site = Box::new(sites.describe(table.index, entry, rela));
+            needs.push((site, gate.clone(), owner.clone()));
+        }
+    }
+    needs
 }
 
 /// Gives what was found the kernel's words, and drops what was met for the second time. A module may
@@ -148,12 +216,8 @@ pub fn suggest<'v>(
     sources: &Sources,
 ) -> Result<(), SymbolError> {
     let objections = verdicts.into_iter().flat_map(|verdict| &mut verdict.objections);
-    let mut unresolved: Vec<_> = objections
-        .filter_map(|objection| match &mut objection.refusal {
-            Refusal::Unresolved { reason, .. } => Some(&mut **reason),
-            _ => None,
-        })
-        .collect();
+    let mut unresolved: Vec<_> =
+        objections.filter_map(|objection| objection.refusal.unresolved_mut()).collect();
     resolve::suggest(sources, &mut unresolved)
 }
 

@@ -119,7 +119,9 @@ impl Verdict {
 fn conclusion(refusal: &Refusal) -> Conclusion {
     match refusal {
         Refusal::Rule(Violation { consequence: Consequence::Refused, .. }) => Conclusion::Refused,
-        Refusal::Rule(_) | Refusal::GateNotPatched { .. } => Conclusion::LoadsWrong,
+        Refusal::Rule(_) | Refusal::GateNotPatched { .. } | Refusal::NoSuchObject { .. } => {
+            Conclusion::LoadsWrong
+        }
         _ => Conclusion::Refused,
     }
 }

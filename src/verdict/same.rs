@@ -11,6 +11,9 @@ pub(super) fn name(refusal: &Refusal) -> Option<&str> {
     match refusal {
         Refusal::Unresolved { reason, .. } => Some(reason.name()),
         Refusal::NotConverted { name } => Some(name),
+        Refusal::NotReplaced { function, .. } | Refusal::Unpatchable { function, .. } => {
+            Some(&function.name)
+        }
         _ => None,
     }
 }

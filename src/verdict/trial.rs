@@ -102,7 +102,7 @@ impl<'t, 'm> Met<'t, 'm> {
         };
         let text = loaded.regions().find(|(kind, ..)| *kind == RegionKind::Text);
         let text = text.map(|(_, base, _)| base);
-        let taken = loaded.enable();
+        let taken = loaded.enable(known);
         if let Err(refused) = &taken
             && self.trial.enables()
         {

@@ -69,7 +69,7 @@ pub(crate) fn words(
     let absent = if when == When::Enabled { ObjectState::Live } else { ObjectState::Absent };
     let [_, target] = TARGETS.map(object);
     let tried = loader.load(&module, &in_state(absent)).and_then(|mut loaded| {
-        loaded.enable()?;
+        loaded.enable(&in_state(absent))?;
         match when {
             When::Alone => Ok(()),
             When::Enabled => loaded.gate_arrives(&target, &in_state(ObjectState::Live)),

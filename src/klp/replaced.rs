@@ -1,0 +1,216 @@
+//! The functions that a livepatch replaces, held against the kernel.
+//!
+//! The kernel looks each up when its object is there, as it does klp symbols, and then wants to trace
+//! it. What it would not find, or not patch, stands against the livepatch; what cannot be known is a
+//! warning. Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_func`,
+//! `klp_init_object_loaded`, `kernel/livepatch/patch.c:klp_patch_func`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bstr::ByteSlice;
+use serde::Serialize;
+
+use super::tables::{Place, TableFunction, TableObject, Tables};
+use super::{KlpSymbol, ObjectName, Position, Refusal, Warning};
+use crate::elf::{Module, SymbolSection};
+use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
+use crate::symbols::{Candidate, Kind};
+
+/// A function of the kernel that a livepatch replaces.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Replaced {
+    /// The object that has it.
+    pub object: ObjectName,
+    /// `old_name`, as far as it can be printed.
+    pub name: String,
+    /// `old_sympos`.
+    pub position: u64,
+}
+
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' of '{}'", self.name, self.object)
+    }
+}
+
+/// Why the kernel would not patch a function that it finds, or would not look for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unpatchable {
+    /// It is data.
+    #[error("is not a function")]
+    Data,
+    /// It has been freed when a livepatch comes.
+    #[error("lies in init memory, which is freed before a livepatch runs")]
+    Init,
+    /// `new_func` is NULL.
+    #[error("has no new_func")]
+    NoReplacement,
+    /// The name is longer than `KSYM_NAME_LEN`.
+    #[error("has a name that is longer than the kernel takes")]
+    LongName,
+    /// The object has it twice at one position.
+    #[error("is replaced twice")]
+    Twice,
+}
+
+/// Names that the kernel looks up for these tables.
+pub(crate) fn names<'data>(tables: &Tables<'data>) -> impl Iterator<Item = &'data str> {
+    let functions = tables.objects().iter().flat_map(|object| &object.functions);
+    let names: Vec<_> = functions.filter_map(|function| function.old_name?.to_str().ok()).collect();
+    names.into_iter()
+}
+
+/// Holds what a module replaces against the kernel. `position`: the `old_sympos` that a function will
+/// have; `None` for one that is not to be looked up.
+pub(crate) fn check(
+    module: &Module<'_>,
+    tables: &Tables<'_>,
+    position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
+    resolve: &dyn Resolve,
+) -> (Vec<Refusal>, Vec<Warning>) {
+    let mut checker = Checker {
+        position,
+        resolve,
+        named: named(module),
+        untold: BTreeSet::new(),
+        refusals: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let mut seen = BTreeSet::new();
+    for object in tables.objects() {
+        checker.object(object, &mut seen);
+    }
+    if *tables == Tables::AtRunTime {
+        checker.warnings.push(Warning::TablesAtRunTime);
+    }
+    (checker.refusals, checker.warnings)
+}
+
+/// Where named symbols start: the kernel finds the sizes of replacements by them.
+fn named(module: &Module<'_>) -> BTreeSet<Place> {
+    let symbols = module.symbols().filter(|symbol| symbol.is_function_or_object());
+    let places = symbols.filter_map(|symbol| match symbol.section {
+        SymbolSection::Defined(section) if !symbol.name.is_empty() => {
+            Some(Place { section, offset: symbol.st_value })
+        }
+        _ => None,
+    });
+    places.collect()
+}
+
+struct Checker<'c> {
+    position: &'c dyn Fn(&TableFunction<'_>) -> Option<u64>,
+    resolve: &'c dyn Resolve,
+    named: BTreeSet<Place>,
+    /// Objects whose symbols no source tells.
+    untold: BTreeSet<ObjectName>,
+    refusals: Vec<Refusal>,
+    warnings: Vec<Warning>,
+}
+
+impl Checker<'_> {
+    fn object<'t>(&mut self, table: &TableObject<'t>, seen: &mut BTreeSet<Option<&'t [u8]>>) {
+        let shown = || table.name.unwrap_or_default().to_str_lossy().into_owned();
+        if !seen.insert(table.name) {
+            let name = table.object().map_or_else(shown, |object| object.to_string());
+            self.refusals.push(Refusal::ObjectTwice { name });
+            return;
+        }
+        let Some(object) = table.object() else {
+            self.refusals.push(Refusal::NoSuchObject { name: shown() });
+            return;
+        };
+        if !table.has_funcs {
+            self.refusals.push(Refusal::NoFunctions { object });
+            return;
+        }
+        let mut functions = BTreeSet::new();
+        for function in &table.functions {
+            let Some(position) = (self.position)(function) else { continue };
+            let name = function.old_name.unwrap_or_default().to_str_lossy().into_owned();
+            let replaced = Replaced { object: object.clone(), name, position };
+            // The kernel's directory of a function is called by name and position, 0 being 1.
+            let twice = !functions.insert((function.old_name, position.max(1)));
+            if twice {
+                let why = Unpatchable::Twice;
+                self.refusals.push(Refusal::Unpatchable { function: replaced, why });
+            } else {
+                self.function(function, replaced);
+            }
+        }
+    }
+
+    fn function(&mut self, table: &TableFunction<'_>, function: Replaced) {
+        let refusal = match table.old_name {
+            None => Some(Refusal::NoOldName { object: function.object.clone() }),
+            Some(_) if !table.has_new_func => {
+                let (function, why) = (function.clone(), Unpatchable::NoReplacement);
+                Some(Refusal::Unpatchable { function, why })
+            }
+            Some(_) if function.name.len() > super::SYMBOL_NAME_MAX => {
+                let (function, why) = (function.clone(), Unpatchable::LongName);
+                Some(Refusal::Unpatchable { function, why })
+            }
+            Some(_) => self.look_up(&function),
+        };
+        if table.new_func.is_some_and(|place| !self.named.contains(&place)) {
+            self.warnings.push(Warning::ReplacementNameless { function });
+        }
+        self.refusals.extend(refusal);
+    }
+
+    /// What the kernel would find.
+    fn look_up(&mut self, function: &Replaced) -> Option<Refusal> {
+        // What no klp symbol can be called, the kernel finds all the same; nothing is known of it.
+        let name: &str = &function.name;
+        let position = u32::try_from(function.position).unwrap_or(u32::MAX);
+        let position = Position::from(position);
+        let annotation =
+            Annotation { owner: function.object.clone(), gate: None, which: position.into() };
+        let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
+        match self.resolve.resolve(&query) {
+            Ok(Resolution::Klp(klp)) => self.found(function, *klp),
+            Err(Unresolved::ObjectUnknown { .. }) => {
+                if self.untold.insert(function.object.clone()) {
+                    let object = function.object.clone();
+                    self.warnings.push(Warning::ObjectUntold { object });
+                }
+                None
+            }
+            Err(Unresolved::Name(_)) | Ok(_) => None,
+            Err(reason) => {
+                let function = function.clone();
+                Some(Refusal::NotReplaced { function, reason: Box::new(reason) })
+            }
+        }
+    }
+
+    fn found(&mut self, function: &Replaced, klp: Klp) -> Option<Refusal> {
+        if klp.order_unproven() {
+            let klp: KlpSymbol = klp.symbol.clone();
+            self.warnings.push(Warning::PositionUnproven { klp });
+        }
+        let candidate = klp.candidate?;
+        if let Some(why) = unpatchable(&candidate) {
+            return Some(Refusal::Unpatchable { function: function.clone(), why });
+        }
+        if candidate.drifts() {
+            self.warnings.push(Warning::ReplacedDrifts { function: function.clone() });
+        }
+        None
+    }
+}
+
+/// Why the kernel cannot trace what it has found, as far as its symbol tells.
+#[must_use]
+pub(crate) fn unpatchable(candidate: &Candidate) -> Option<Unpatchable> {
+    let text = |letter: u8| matches!(letter, b't' | b'T' | b'w' | b'W');
+    let data = candidate.kind == Some(Kind::Object)
+        || candidate.letter.is_some_and(|letter| !text(letter));
+    if data {
+        return Some(Unpatchable::Data);
+    }
+    // A module's init functions are there while it is loaded, and are patched then.
+    (candidate.init && candidate.object.is_vmlinux()).then_some(Unpatchable::Init)
+}

@@ -1,0 +1,99 @@
+//! Which `struct klp_patch` a module hands to `klp_enable_patch`.
+//!
+//! A patch is told by what it points to: a module, and a table of objects whose first one has
+//! functions to replace. Where `mod` is filled in by code, or where several are there, the one counts
+//! whose address is taken in the function that calls `klp_enable_patch`.
+
+use std::collections::BTreeSet;
+
+use klp_arch::Backend;
+
+use super::Place;
+use super::pointers::Pointers;
+use super::structures::{MOD, OBJS, is_table_of_objects};
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+
+/// `struct module` of the module itself.
+const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
+
+/// The patches, in the order of their places; none where none is static.
+pub(super) fn patches(
+    pointers: &Pointers<'_, '_>,
+    backend: &dyn Backend,
+    enable: SymbolIndex,
+) -> Vec<Place> {
+    let objs = pointers.places().filter_map(|(place, _)| {
+        let patch = Place { offset: place.offset.checked_sub(OBJS)?, ..place };
+        let table = pointers.to(place)?;
+        is_table_of_objects(pointers, table).then_some(patch)
+    });
+    let alike: BTreeSet<Place> = objs.collect();
+    let is_this = |place| {
+        let section = pointers.to(place).and_then(|to| pointers.module.section(to.section));
+        section.is_some_and(|section| section.name == THIS_MODULE)
+    };
+    let said: BTreeSet<Place> =
+        alike.iter().copied().filter(|patch| is_this(patch.plus(MOD))).collect();
+    if said.len() == 1 {
+        return said.into_iter().collect();
+    }
+    let taken = taken(pointers, backend, enable);
+    let candidates = if said.is_empty() { &alike } else { &said };
+    let handed: Vec<Place> = candidates.intersection(&taken).copied().collect();
+    if handed.is_empty() { said.into_iter().collect() } else { handed }
+}
+
+/// The places whose addresses are taken in functions that call `klp_enable_patch`.
+fn taken(
+    pointers: &Pointers<'_, '_>,
+    backend: &dyn Backend,
+    enable: SymbolIndex,
+) -> BTreeSet<Place> {
+    let module = pointers.module;
+    let mut taken = BTreeSet::new();
+    for table in module.relocation_sections() {
+        let section = SectionIndex::new(table.sh_info);
+        let code = module.section(section).is_some_and(|section| {
+            section.sh_flags.contains(SectionFlags::ALLOC | SectionFlags::EXECINSTR)
+        });
+        let relocations = || module.relocations(table.index);
+        if !code || relocations().all(|rela| rela.symbol != enable) {
+            continue;
+        }
+        let calls = relocations().filter(|rela| rela.symbol == enable);
+        let functions: BTreeSet<_> =
+            calls.map(|call| function(module, section, call.offset)).collect();
+        for (start, end) in functions {
+            let inside = relocations().filter(|rela| (start..end).contains(&rela.offset));
+            for place in inside.filter_map(|rela| place(module, backend, rela)) {
+                taken.insert(place);
+                // Through a slot with the address.
+                taken.extend(pointers.to(place));
+            }
+        }
+    }
+    taken
+}
+
+/// Start and end of the function around a place, as far as symbols tell.
+fn function(module: &Module<'_>, section: SectionIndex, offset: u64) -> (u64, u64) {
+    let symbols = module.symbols_in(SymbolSection::Defined(section));
+    let around = symbols.filter(|symbol| symbol.is_function_or_object()).find_map(|symbol| {
+        let end = symbol.st_value.saturating_add(symbol.st_size);
+        (symbol.st_value..end).contains(&offset).then_some((symbol.st_value, end))
+    });
+    around.unwrap_or((0, u64::MAX))
+}
+
+/// The place in the module that a relocation of code means.
+pub(in crate::klp) fn place(
+    module: &Module<'_>,
+    backend: &dyn Backend,
+    rela: Rela,
+) -> Option<Place> {
+    let row = backend.row(rela.kind)?;
+    let symbol = module.symbol(rela.symbol)?;
+    let SymbolSection::Defined(section) = symbol.section else { return None };
+    let sum = symbol.st_value.checked_add_signed(rela.addend)?;
+    Some(Place { section, offset: sum.checked_add_signed(backend.code_bias(row))? })
+}

@@ -1,0 +1,186 @@
+//! `struct klp_object` and `struct klp_func`, read as the kernel walks them.
+//!
+//! Tables end with an empty entry. The offsets of what authors fill in are the same on every machine
+//! and since Linux 5.1; the sizes depend on `struct kobject`, which kernels with
+//! `CONFIG_DEBUG_KOBJECT_RELEASE` have longer: then the table's own symbol tells them. Source:
+//! `include/linux/livepatch.h`, `klp_for_each_object_static`, `klp_for_each_func_static`.
+
+use super::pointers::{Pointer, Pointers, WORD};
+use super::{FUNCTIONS_MAX, Place, TableFunction, TableObject};
+
+/// Offsets of `mod` and `objs` in `struct klp_patch`.
+pub(super) const MOD: u64 = 0;
+pub(super) const OBJS: u64 = 8;
+
+/// Offsets in `struct klp_object`.
+pub(super) const NAME: u64 = 0;
+pub(super) const FUNCS: u64 = 8;
+const CALLBACKS: u64 = 16;
+/// The functions in `struct klp_callbacks`.
+const CALLBACK_COUNT: u64 = 4;
+
+/// Offsets in `struct klp_func`.
+const OLD_NAME: u64 = 0;
+const NEW_FUNC: u64 = 8;
+const OLD_SYMPOS: u64 = 16;
+
+/// Bytes of a `struct klp_object` and of a `struct klp_func`, as distributions configure the kernel.
+const OBJECT_SIZE: u64 = 168;
+const FUNC_SIZE: u64 = 152;
+/// More than either has with any configuration.
+const SIZE_MAX: u64 = 2048;
+
+/// Most bytes of a name that are read (`KSYM_NAME_LEN`): what is longer is refused.
+const NAME_MAX: usize = 512;
+
+/// The objects of some patches; `None` where they cannot be read.
+pub(super) fn objects<'data>(
+    pointers: &Pointers<'_, 'data>,
+    patches: &[Place],
+) -> Option<Vec<TableObject<'data>>> {
+    let mut objects = Vec::new();
+    let mut room = FUNCTIONS_MAX;
+    for patch in patches {
+        let table = pointers.to(patch.plus(OBJS))?;
+        let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
+        let mut at = table;
+        while !is_end_of_objects(pointers, at)? {
+            let object = object(pointers, at, room)?;
+            room = room.checked_sub(object.functions.len())?.checked_sub(1)?;
+            objects.push(object);
+            at = at.plus(size);
+        }
+    }
+    Some(objects)
+}
+
+/// Whether a table of objects may be here: its first entry has functions to replace.
+pub(super) fn is_table_of_objects(pointers: &Pointers<'_, '_>, table: Place) -> bool {
+    pointers.is_data(table) && is_whole_object(pointers, table)
+}
+
+fn object<'data>(
+    pointers: &Pointers<'_, 'data>,
+    at: Place,
+    room: usize,
+) -> Option<TableObject<'data>> {
+    let funcs = pointers.to(at.plus(FUNCS));
+    let functions = match funcs {
+        Some(table) => functions(pointers, table, room)?,
+        // It may be another object's table, which nobody can read here.
+        None if pointers.at(at.plus(FUNCS)).is_some() => return None,
+        None => Vec::new(),
+    };
+    Some(TableObject {
+        name: name(pointers, at.plus(NAME))?,
+        has_funcs: funcs.is_some(),
+        functions,
+        callbacks: callbacks(pointers, at),
+    })
+}
+
+/// The functions of `struct klp_callbacks`, which stands at the same place in `struct klp_object_ext`.
+pub(super) fn callbacks(pointers: &Pointers<'_, '_>, object: Place) -> Vec<Place> {
+    let places = (0..CALLBACK_COUNT).map(|n| object.plus(CALLBACKS + n * WORD));
+    places.filter_map(|place| pointers.to(place)).collect()
+}
+
+fn functions<'data>(
+    pointers: &Pointers<'_, 'data>,
+    table: Place,
+    room: usize,
+) -> Option<Vec<TableFunction<'data>>> {
+    let size = size(pointers, table, FUNC_SIZE, &FUNCTIONS);
+    let (mut functions, mut at) = (Vec::new(), table);
+    while !is_end_of_functions(pointers, at)? {
+        if functions.len() == room {
+            return None;
+        }
+        functions.push(function(pointers, at)?);
+        at = at.plus(size);
+    }
+    Some(functions)
+}
+
+/// What authors fill in of a `struct klp_func`, which is all of a `struct klp_func_ext`.
+pub(super) fn function<'data>(
+    pointers: &Pointers<'_, 'data>,
+    at: Place,
+) -> Option<TableFunction<'data>> {
+    let sympos_at = at.plus(OLD_SYMPOS);
+    Some(TableFunction {
+        old_name: name(pointers, at.plus(OLD_NAME))?,
+        new_func: pointers.to(at.plus(NEW_FUNC)),
+        has_new_func: pointers.at(at.plus(NEW_FUNC)).is_some(),
+        old_sympos: pointers.word(sympos_at)?,
+        sympos_at,
+    })
+}
+
+/// The name that the pointer here points to; `Some(None)` for NULL, `None` where it cannot be read.
+pub(super) fn name<'data>(
+    pointers: &Pointers<'_, 'data>,
+    at: Place,
+) -> Option<Option<&'data [u8]>> {
+    match pointers.at(at) {
+        Some(_) => pointers.text(at, NAME_MAX).map(Some),
+        None => Some(None),
+    }
+}
+
+/// `obj->funcs || obj->name`; `None` where the section ends.
+fn is_end_of_objects(pointers: &Pointers<'_, '_>, at: Place) -> Option<bool> {
+    pointers.word(at.plus(FUNCS))?;
+    Some(pointers.at(at.plus(NAME)).is_none() && pointers.at(at.plus(FUNCS)).is_none())
+}
+
+/// `func->old_name || func->new_func || func->old_sympos`; `None` where the section ends.
+fn is_end_of_functions(pointers: &Pointers<'_, '_>, at: Place) -> Option<bool> {
+    let old_sympos = pointers.word(at.plus(OLD_SYMPOS))?;
+    let [name, new] = [OLD_NAME, NEW_FUNC].map(|offset| pointers.at(at.plus(offset)));
+    Some(name.is_none() && new.is_none() && old_sympos == 0)
+}
+
+/// Whether an entry has what an object needs: a table of functions, which may be empty.
+fn is_whole_object(pointers: &Pointers<'_, '_>, at: Place) -> bool {
+    let name = pointers.at(at.plus(NAME)).is_none() || pointers.text(at.plus(NAME), 1).is_some();
+    let funcs = pointers.to(at.plus(FUNCS)).filter(|table| pointers.is_data(*table));
+    name && funcs.is_some_and(|table| {
+        is_end_of_functions(pointers, table) == Some(true) || is_whole_function(pointers, table)
+    })
+}
+
+/// Whether an entry has what a function needs: a name, and code to replace it.
+fn is_whole_function(pointers: &Pointers<'_, '_>, at: Place) -> bool {
+    let code = match pointers.at(at.plus(NEW_FUNC)) {
+        Some(Pointer::To(place)) => pointers.is_code(place),
+        Some(Pointer::Outside(_)) => true,
+        None => false,
+    };
+    code && pointers.text(at.plus(OLD_NAME), 1).is_some()
+}
+
+/// Bytes from one entry of a table to the next: as usual, unless the symbol of the table says that its
+/// entries are longer.
+fn size(pointers: &Pointers<'_, '_>, table: Place, usual: u64, is: &Entry) -> u64 {
+    let Some(whole) = pointers.size(table) else { return usual };
+    // Whole entries, then an empty one.
+    let fits = |size: &u64| {
+        let entries = (0..whole / size).map(|n| table.plus(n * size));
+        let mut rest = entries.skip_while(|at| (is.whole)(pointers, *at));
+        rest.next().is_some_and(|at| at != table && (is.end)(pointers, at) == Some(true))
+    };
+    let sizes = (usual..=SIZE_MAX).step_by(8).filter(|size| whole.is_multiple_of(*size));
+    sizes.into_iter().find(fits).unwrap_or(usual)
+}
+
+/// How entries of a table are told.
+struct Entry {
+    /// Whether it has what the kernel demands.
+    whole: fn(&Pointers<'_, '_>, Place) -> bool,
+    /// Whether the kernel stops here; `None` where the section ends.
+    end: fn(&Pointers<'_, '_>, Place) -> Option<bool>,
+}
+
+const OBJECTS: Entry = Entry { whole: is_whole_object, end: is_end_of_objects };
+const FUNCTIONS: Entry = Entry { whole: is_whole_function, end: is_end_of_functions };

@@ -1,0 +1,198 @@
+//! The livepatch core takes a patch over: its objects are looked at, its functions looked up.
+//!
+//! When the module's init function hands the patch over this is done for vmlinux and for the objects
+//! that are there, later for each that comes. Tables that code fills in are not known, and nothing is
+//! said of them. Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_patch`,
+//! `klp_init_object_loaded`, `kernel/livepatch/patch.c:klp_patch_func`,
+//! `kernel/module/kallsyms.c:find_kallsyms_symbol`.
+
+use std::collections::BTreeSet;
+
+use bstr::ByteSlice;
+use klp_arch::object::SHN_UNDEF;
+use klp_arch::{Errno, KernelError};
+
+use super::error::{LoadError, Stage};
+use super::resolve::not_looked_up;
+use super::{Bind, Layouts, Loaded, Refused};
+use crate::klp::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX, TableFunction, TableObject};
+
+fn refuse(errno: Errno, message: String, why: String) -> LoadError {
+    let error = LoadError::new(Stage::Gate, KernelError { errno, message });
+    LoadError { explanation: Some(why), ..error }
+}
+
+impl Loaded<'_> {
+    /// What the livepatch core says to the module's patch when it is handed over, as far as vmlinux
+    /// goes: objects that are there come next ([`gate_arrives`](Self::gate_arrives)).
+    ///
+    /// # Errors
+    /// [`Refused`]: the module is not marked as a livepatch module, or its tables name what the
+    /// kernel does not find or take.
+    pub fn enable(&self, known: &dyn Bind) -> Result<(), Refused> {
+        let objects = self.tables.objects();
+        if objects.iter().any(|object| !object.has_funcs) {
+            let why = "an object of the patch has no funcs".to_owned();
+            return Err(refuse(Errno::EINVAL, String::new(), why).into());
+        }
+        self.is_marked()?;
+        self.init_patch()?;
+        let vmlinux = ObjectName::vmlinux();
+        self.init_object(&vmlinux, known)?;
+        self.patch_object(&vmlinux, known).map_err(|mut error| {
+            let patch = &self.temporary.name;
+            error.says(&format!("livepatch: failed to patch object '{vmlinux}'"));
+            error.says(&format!("livepatch: failed to enable patch '{patch}'"));
+            error
+        })?;
+        Ok(())
+    }
+
+    /// Whether the module says that it is a livepatch.
+    pub(super) fn is_marked(&self) -> Result<(), Refused> {
+        if self.temporary.livepatch {
+            return Ok(());
+        }
+        let name = &self.temporary.name;
+        let message = format!("livepatch: module {name} is not marked as a livepatch module");
+        let kernel = KernelError { errno: Errno::EINVAL, message };
+        Err(LoadError::new(Stage::Gate, kernel).into())
+    }
+
+    /// The directories of objects and functions (`klp_init_object`, `klp_init_func`).
+    fn init_patch(&self) -> Result<(), LoadError> {
+        let patch = format!("/kernel/livepatch/{}", self.temporary.name);
+        let mut objects = BTreeSet::new();
+        for object in self.tables.objects() {
+            let name = object.name.map_or_else(|| "vmlinux".into(), |name| name.to_str_lossy());
+            if !objects.insert(name.clone()) {
+                return Err(exists(&patch, &name));
+            }
+            let mut functions = BTreeSet::new();
+            for function in &object.functions {
+                let old_name = function.old_name.unwrap_or_default();
+                if function.old_name.is_none()
+                    || !function.has_new_func
+                    || old_name.len() > SYMBOL_NAME_MAX
+                {
+                    let why = format!("an entry of the functions to replace in '{name}' is cut");
+                    return Err(refuse(Errno::EINVAL, String::new(), why));
+                }
+                let directory =
+                    format!("{},{}", old_name.to_str_lossy(), function.old_sympos.max(1));
+                if !functions.insert(directory.clone()) {
+                    return Err(exists(&format!("{patch}/{name}"), &directory));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn functions<'s>(
+        &'s self,
+        object: &'s ObjectName,
+    ) -> impl Iterator<Item = &'s TableFunction<'s>> {
+        let objects = self.tables.objects().iter();
+        let same = objects.filter(move |table| table.object().as_ref() == Some(object));
+        same.flat_map(|table| &table.functions)
+    }
+
+    /// The objects of the patch, vmlinux not among them.
+    pub(super) fn table_objects(&self) -> impl Iterator<Item = ObjectName> + '_ {
+        let objects = self.tables.objects().iter().filter_map(TableObject::object);
+        objects.filter(|object| !object.is_vmlinux())
+    }
+
+    /// Looks up what is replaced in an object that is there (`klp_init_object_loaded`).
+    pub(super) fn init_object(
+        &self,
+        object: &ObjectName,
+        known: &dyn Bind,
+    ) -> Result<(), LoadError> {
+        for function in self.functions(object) {
+            let Some(symbol) = symbol(object, function) else { continue };
+            let name = symbol.symbol.as_str();
+            let why = format!("'{name}' of '{object}' is not found, which it replaces");
+            let position = function.old_sympos;
+            if let Some(message) =
+                not_looked_up(known.find(&symbol), name, object.as_str(), position)
+            {
+                return Err(refuse(Errno::EINVAL, format!("livepatch: {message}"), why));
+            }
+            if let Some(new) = self.address(function).filter(|new| !self.has_size(*new)) {
+                let message =
+                    format!("livepatch: kallsyms size lookup failed for '{name}' replacement");
+                let why = format!("the replacement of '{name}' has no symbol");
+                return Err(refuse(Errno::ENOENT, message, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hooks what is replaced in an object (`klp_patch_func`).
+    pub(super) fn patch_object(
+        &self,
+        object: &ObjectName,
+        known: &dyn Bind,
+    ) -> Result<(), LoadError> {
+        for function in self.functions(object) {
+            let Some(symbol) = symbol(object, function) else { continue };
+            if known.is_traceable(&symbol) == Some(false) {
+                let name = symbol.symbol.as_str();
+                let message = format!("livepatch: failed to find location for function '{name}'");
+                let why = format!("'{name}' of '{object}' is no function that can be traced");
+                return Err(refuse(Errno::EINVAL, message, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a replacement is in memory; `None` where it is not of this module.
+    fn address(&self, function: &TableFunction<'_>) -> Option<u64> {
+        let place = function.new_func?;
+        let section = usize::try_from(place.section.get()).ok()?;
+        let section = self.temporary.object.sections.get(section)?;
+        Some(section.address().wrapping_add(place.offset))
+    }
+
+    /// Whether the kernel finds a symbol at or before an address: in the same region, or, where a
+    /// module is two blocks, anywhere (Linux 6.1; 6.12 and 7.2 look in the region).
+    fn has_size(&self, address: u64) -> bool {
+        let regions = self.regions();
+        let around = |(_, base, bytes): &(_, u64, &[u8])| {
+            let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            address.checked_sub(*base).is_some_and(|offset| offset < size)
+        };
+        let Some((_, base, _)) = { regions }.find(around) else { return false };
+        let lowest = if self.kernel.layouts == Layouts::Regions { base } else { 1 };
+        self.temporary.object.symbols.iter().skip(1).any(|symbol| {
+            symbol.st_shndx != SHN_UNDEF
+                && (lowest..=address).contains(&symbol.st_value)
+                && !symbol.name.is_empty()
+                && !is_mapping_symbol(symbol.name)
+        })
+    }
+}
+
+/// What the kernel looks for; `None` where no symbol can be called so.
+fn symbol(object: &ObjectName, function: &TableFunction<'_>) -> Option<KlpSymbol> {
+    let name = function.old_name?.to_str().ok()?;
+    let position = u32::try_from(function.old_sympos).unwrap_or(u32::MAX);
+    let position = Position::from(position);
+    Some(KlpSymbol { owner: object.clone(), symbol: name.parse().ok()?, position })
+}
+
+/// A directory that is there already (`sysfs_warn_dup`, `kobject_add_internal`).
+fn exists(parent: &str, name: &str) -> LoadError {
+    let message = format!(
+        "sysfs: cannot create duplicate filename '{parent}/{name}'\nkobject: kobject_add_internal \
+         failed for {name} with -EEXIST, don't try to register things with the same name in the \
+         same directory."
+    );
+    refuse(Errno::EEXIST, message, format!("'{name}' is there twice"))
+}
+
+/// Names that are passed over (`is_mapping_symbol`).
+fn is_mapping_symbol(name: &[u8]) -> bool {
+    [&b".L"[..], b"L0", b"$"].iter().any(|start| name.starts_with(start))
+}
