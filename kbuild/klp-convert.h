@@ -126,6 +126,8 @@ _Static_assert(sizeof(struct klp_selector) == 1152, "a selector has no holes");
 #define KLP_SELECTOR_VERSION 1
 #define KLP_SELECTOR_IN 1
 #define KLP_SELECTOR_NEXT_TO 2
+#define KLP_SELECTOR_FUNC_IN 3
+#define KLP_SELECTOR_FUNC_NEXT_TO 4
 
 /* One C name is one symbol: a second selector of it in one file is an error of the compiler's. */
 #define KLP_SELECTOR(owner_, symbol_, kind_, text_, ...)			\
@@ -146,5 +148,36 @@ _Static_assert(sizeof(struct klp_selector) == 1152, "a selector has no holes");
 
 #define KLP_SYMBOL_NEXT_TO(owner, symbol, neighbour, ...)			\
 	KLP_SELECTOR(#owner, symbol, KLP_SELECTOR_NEXT_TO, #neighbour, __VA_ARGS__)
+
+/*
+ * The same for a function that the livepatch replaces, where several have its name: klp-convert finds
+ * the position and fills it into .old_sympos of the static struct klp_func that has these members.
+ *
+ *	static struct klp_func funcs[] = {
+ *		{ .old_name = "set_is_seen", .new_func = new_set_is_seen }, { }
+ *	};
+ *	KLP_FUNC_IN(vmlinux, set_is_seen, new_set_is_seen, "kernel/ucount.c");
+ *
+ * First the object that has the function, then old_name and new_func, then the source file of the
+ * function, or a static function or variable of the same file (KLP_FUNC_NEXT_TO).
+ */
+#define KLP_FUNC_SELECTOR(object_, old_name_, new_func_, kind_, text_)		\
+	static struct klp_selector klp_func_selector_##new_func_		\
+	__attribute__((__used__, __aligned__(8),				\
+		       __section__(".klp.selectors"))) = {			\
+		.symbol = (const void *)(new_func_),				\
+		.size = sizeof(struct klp_selector),				\
+		.version = KLP_SELECTOR_VERSION,				\
+		.kind = (kind_),						\
+		.owner = object_,						\
+		.name = old_name_,						\
+		.text = text_,							\
+	}
+
+#define KLP_FUNC_IN(object, old_name, new_func, file)				\
+	KLP_FUNC_SELECTOR(#object, #old_name, new_func, KLP_SELECTOR_FUNC_IN, file)
+
+#define KLP_FUNC_NEXT_TO(object, old_name, new_func, neighbour)			\
+	KLP_FUNC_SELECTOR(#object, #old_name, new_func, KLP_SELECTOR_FUNC_NEXT_TO, #neighbour)
 
 #endif /* KLP_CONVERT_H */

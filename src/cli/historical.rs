@@ -103,7 +103,9 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     };
     let mut sources = Sources::new();
     call.symbols.iter().for_each(|path| sources.push(TextList::new(path)));
-    let conversion = match convert(&data, &sources, &Options::default()) {
+    // As the historical tools did.
+    let options = Options { allow_undeclared_dependency: true, ..Options::default() };
+    let conversion = match convert(&data, &sources, &options) {
         Ok(conversion) => conversion,
         Err(failure) => {
             let texts = historical(&failure, &input, call.symbols.as_deref());

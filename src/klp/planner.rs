@@ -4,6 +4,9 @@
 //! Every undefined symbol is asked about once; every relocation against one that must become a klp
 //! symbol is placed under its gate. Errors are collected, never reported one by one. The rules are
 //! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
+//! What a relocation waits for is in `patched`.
+
+mod patched;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +15,9 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 use rustc_hash::FxHashMap;
 
-use super::gates::{Gates, Undecided};
+use super::gates::Gates;
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
-use super::positions::Positions;
-use super::replaced;
-use super::tables::{Place, TableFunction, Tables};
+use super::tables::Tables;
 use super::{
     KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, Warning, placement,
 };
@@ -104,19 +105,6 @@ struct Planner<'m, 'data> {
 }
 
 impl Planner<'_, '_> {
-    /// Finds positions of what is replaced, and holds all of it against the kernel.
-    fn look_at_tables(&mut self) {
-        let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
-        let position = |function: &TableFunction<'_>| positions.of(function);
-        let (refusals, warnings) =
-            replaced::check(self.module, self.tables, &position, self.resolve);
-        let Positions { planned, refusals: unselected, .. } = positions;
-        self.plan.positions = planned;
-        self.refusals.extend(unselected);
-        self.refusals.extend(refusals);
-        self.warnings.extend(warnings);
-    }
-
     /// Asks about every undefined symbol.
     fn resolve_symbols(&mut self) {
         let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
@@ -280,33 +268,6 @@ impl Planner<'_, '_> {
         by_gate
     }
 
-    /// Whether the owner of a symbol is there whenever the object is that it is written for. The
-    /// livepatch may need the owner itself.
-    fn look_at_dependency(
-        &mut self,
-        gate: ObjectName,
-        owner: ObjectName,
-        site: &dyn Fn(&Sites<'_, '_>) -> super::Site,
-    ) {
-        let needed = self.plan.exported.iter().any(|exported| exported.owner == owner);
-        if gate.is_vmlinux() || needed || self.allow_undeclared {
-            return;
-        }
-        match self.resolve.depends(&gate, &owner) {
-            Some(true) => {}
-            Some(false) => {
-                let site = Box::new(site(&self.sites));
-                self.refusals.push(Refusal::UndeclaredDependency { site, gate, owner });
-            }
-            None => {
-                let warning = Warning::DependencyUntold { gate, owner };
-                if !self.warnings.contains(&warning) {
-                    self.warnings.push(warning);
-                }
-            }
-        }
-    }
-
     /// The section that a relocation section patches, where the kernel loads it.
     ///
     /// Relocations of sections that are not loaded (debug information) stay where they are: the
@@ -314,31 +275,6 @@ impl Planner<'_, '_> {
     fn loaded_target(&self, section: &Section<'_>) -> Option<&Section<'_>> {
         let target = self.module.section(SectionIndex::new(section.sh_info))?;
         target.sh_flags.contains(SectionFlags::ALLOC).then_some(target)
-    }
-
-    /// What a relocation waits for: the object that its author says, or that uses it.
-    fn gate(
-        &self,
-        section: &Section<'_>,
-        target: &Section<'_>,
-        entry: usize,
-        rela: Rela,
-        klp: &Klp,
-    ) -> Result<ObjectName, Refusal> {
-        if let Some(gate) = &klp.gate {
-            return Ok(gate.clone());
-        }
-        let owner = &klp.symbol.owner;
-        let depends = |object: &ObjectName, on: &ObjectName| self.resolve.depends(object, on);
-        let place = Place { section: target.index, offset: rela.offset };
-        self.gates.decide(owner, place, &depends).map_err(|undecided| {
-            let site = Box::new(self.sites.describe(section.index, entry, rela));
-            let klp = klp.symbol.clone();
-            match undecided {
-                Undecided::InVmlinux => Refusal::ModuleSymbolInVmlinux { site, klp },
-                Undecided::Several(users) => Refusal::GateUndecided { site, klp, users },
-            }
-        })
     }
 
     /// Whether the kernel would write this relocation, when and where its gate says.

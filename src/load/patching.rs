@@ -119,7 +119,7 @@ impl Loaded<'_> {
             {
                 return Err(refuse(Errno::EINVAL, format!("livepatch: {message}"), why));
             }
-            if let Some(new) = self.address(function).filter(|new| !self.has_size(*new)) {
+            if self.address(function).is_some_and(|new| !self.has_size(new)) {
                 let message =
                     format!("livepatch: kallsyms size lookup failed for '{name}' replacement");
                 let why = format!("the replacement of '{name}' has no symbol");

@@ -101,9 +101,9 @@ fn text(name: &str, gate: &str, basis: Basis) -> (String, String, Basis) {
 #[test]
 fn a_name_that_is_unique_over_all_objects_is_inferred() {
     let answer = map(Order::Proven, SYMBOLS);
-    let unique = text(".klp.sym.vmlinux.unique,0", "vmlinux", Basis::Inferred);
+    let unique = text(".klp.sym.vmlinux.unique,0", "", Basis::Inferred);
     assert_eq!(klp(&answer, "unique", None), unique);
-    let module = text(".klp.sym.kvm_intel.vmx_only,0", "kvm_intel", Basis::Inferred);
+    let module = text(".klp.sym.kvm_intel.vmx_only,0", "", Basis::Inferred);
     assert_eq!(klp(&answer, "vmx_only", None), module);
 }
 
@@ -113,10 +113,10 @@ fn an_ambiguous_name_is_what_the_author_says() {
     for n in [1, 2] {
         let said = annotation("vmlinux", None, n);
         let expected = format!(".klp.sym.vmlinux.show,{n}");
-        assert_eq!(klp(&answer, "show", Some(&said)), text(&expected, "vmlinux", Basis::Annotated));
+        assert_eq!(klp(&answer, "show", Some(&said)), text(&expected, "", Basis::Annotated));
     }
     let said = annotation("kvm_intel", None, 0);
-    let expected = text(".klp.sym.kvm_intel.both,0", "kvm_intel", Basis::Annotated);
+    let expected = text(".klp.sym.kvm_intel.both,0", "", Basis::Annotated);
     assert_eq!(klp(&answer, "both", Some(&said)), expected);
 }
 
@@ -254,17 +254,17 @@ fn positions_from_an_alphabetical_list_are_unproven_and_position_0_is_not() {
 fn exports_of_vmlinux_stay_ordinary_unless_made_for_named_modules() {
     let answer = proven();
     assert!(matches!(ask(&answer, "exported", None), Ok(Resolution::Export(_))));
-    let expected = text(".klp.sym.vmlinux.unique,0", "vmlinux", Basis::Exported);
+    let expected = text(".klp.sym.vmlinux.unique,0", "", Basis::Exported);
     assert_eq!(klp(&answer, "unique", None), expected);
 }
 
 #[test]
 fn exports_of_modules_become_klp_symbols_unless_they_are_to_be_kept() {
     let answer = proven();
-    let expected = text(".klp.sym.kvm_intel.vmx_exported,0", "kvm_intel", Basis::Exported);
+    let expected = text(".klp.sym.kvm_intel.vmx_exported,0", "", Basis::Exported);
     assert_eq!(klp(&answer, "vmx_exported", None), expected);
     // The symbols of ext4 are not told, but what is exported is unique by modpost's rule.
-    let expected = text(".klp.sym.ext4.remote,0", "ext4", Basis::Exported);
+    let expected = text(".klp.sym.ext4.remote,0", "", Basis::Exported);
     assert_eq!(klp(&answer, "remote", None), expected);
     let keep = Resolver { keep_module_exports: true, ..Resolver::new(&answer) };
     let query = Query { name: "vmx_exported", weak: false, loader: false, annotation: None };
@@ -361,7 +361,7 @@ fn a_module_export_with_a_homonym_elsewhere_is_no_guess() {
     let mut answer = map(Order::Alphabetical, SYMBOLS);
     answer.exported("both", export);
     let (name, gate, basis) = klp(&answer, "both", None);
-    assert_eq!((name.as_str(), gate.as_str()), (".klp.sym.kvm_intel.both,0", "kvm_intel"));
+    assert_eq!((name.as_str(), gate.as_str()), (".klp.sym.kvm_intel.both,0", ""));
     assert_eq!(basis, Basis::Exported);
 }
 

@@ -112,7 +112,7 @@ fn another_version_is_refused_and_the_records_behind_it_are_read() {
 #[test]
 fn what_a_later_version_may_mean_is_not_passed_over() {
     malformed(KIND, &[0], "there is no selector of kind 0");
-    malformed(KIND, &[3], "there is no selector of kind 3");
+    malformed(KIND, &[5], "there is no selector of kind 5");
     malformed(RESERVED, &[1, 0], "reserved bytes are not 0");
     malformed(RESERVED, &[0, 1], "reserved bytes are not 0");
 }

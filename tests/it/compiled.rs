@@ -36,7 +36,12 @@ pub(crate) fn compiler(machine: &Machine) -> (&'static str, &'static str, &'stat
 }
 
 /// Compiles C source; `None` where there is no compiler, which CI does not accept.
-fn compile(bench: &Bench, machine: &Machine, source: &str, flags: &[&str]) -> Option<PathBuf> {
+pub(crate) fn compile(
+    bench: &Bench,
+    machine: &Machine,
+    source: &str,
+    flags: &[&str],
+) -> Option<PathBuf> {
     let (gcc, package, own) = compiler(machine);
     if Command::new(gcc).arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "{gcc} is missing: apt install {package}");
@@ -102,6 +107,9 @@ fn advice_for_an_annotated_name_keeps_its_gate_and_holds_when_followed() {
         let followed = NOT_UNIQUE.replace(wrong, advised);
         let object = compile(&bench, &machine, &followed, &[]).expect("it was there");
         let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
+        let needs = "waits for 'klp_target_b' and needs 'klp_target_a'";
+        bench.convert_with(&object, map.clone()).refused(&["error[KLP-E0309]", needs]);
+        let map = map.chain(["--allow-undeclared-dependency".into()]);
         bench.convert_with(&object, map).done();
         let after = Image::read(&bench.written());
         let klp = after.section(".klp.rela.klp_target_b..text");

@@ -334,7 +334,7 @@ fn names_are_as_long_as_the_kernel_reads_and_no_longer() {
     let index = image.symbols.iter().position(|s| s == old).unwrap();
     let convert = |owner: &str, symbol: &str| {
         let bench = Bench::new();
-        let name = format!(".klp.sym.rela.{owner}.{owner}.{symbol}.0");
+        let name = format!(".klp.sym.rela.vmlinux.{owner}.{symbol}.0");
         let input = bench.file("in.ko", &Patched::new(bytes.clone()).rename(index, &name).bytes);
         let ended = run([input.as_os_str(), bench.output().as_os_str()]);
         assert_eq!(ended.code == 0, bench.output().exists());

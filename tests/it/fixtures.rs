@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::image::Image;
 use crate::machine::{Expected, Machine, Map, machines};
-use crate::tool::{Bench, run};
+use crate::tool::{Bench, run, undeclared};
 
 #[test]
 fn every_livepatch_is_converted_or_refused_as_expected_with_maps_from_elf_files() {
@@ -119,7 +119,8 @@ fn what_is_converted_passes_the_check_against_the_same_kernel() {
             let bench = Bench::new();
             bench.convert(&machine.path(&name), &machine, Map::Elf).done();
             let words = ["check".into(), bench.output().into_os_string()];
-            let checked = run(words.into_iter().chain(machine.map(Map::Elf)));
+            let words = words.into_iter().chain(undeclared(Path::new(&name)));
+            let checked = run(words.chain(machine.map(Map::Elf)));
             assert_eq!(checked.code, 0, "{} {name}: {}", machine.name, checked.stderr);
         }
     }

@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use klp_arch::Backend;
-use klp_convert::elf::{Module, SymbolSection};
-use klp_convert::klp::{KlpSymbol, ObjectName, Options, convert};
+use klp_convert::elf::Module;
+use klp_convert::klp::{ObjectName, Options, convert};
 use klp_convert::load::{
     Kernel, Known, Loaded, Loader, ObjectState, Placement, Record, Refused, RegionKind,
 };
 use klp_convert::symbols::{Answer, ModuleFile, Sources, Symvers, Vmlinux, Wanted};
+use klp_convert::verdict::Judge;
 
 use crate::machine::{Machine, machines};
 
@@ -29,20 +30,13 @@ pub(crate) fn sources(machine: &Machine) -> Sources {
 
 pub(crate) fn converted(machine: &Machine, name: &str) -> Vec<u8> {
     let data = machine.read(name);
-    let conversion = convert(&data, &sources(machine), &Options::default());
+    let options = Options { allow_undeclared_dependency: true, ..Options::default() };
+    let conversion = convert(&data, &sources(machine), &options);
     conversion.unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name)).bytes.into_owned()
 }
 
 pub(crate) fn answer(machine: &Machine, module: &Module<'_>) -> Answer {
-    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
-    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
-    let klp = module.symbols_in(SymbolSection::Livepatch);
-    let klp = klp.map(|symbol| text(symbol.name).parse::<KlpSymbol>().unwrap());
-    let names: BTreeSet<String> = undefined
-        .map(|symbol| text(symbol.name))
-        .chain(klp.map(|klp| klp.symbol.as_str().to_owned()))
-        .collect();
-    sources(machine).answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
+    sources(machine).answer(&Wanted::new(Judge::wanted(module).unwrap())).unwrap()
 }
 
 pub(crate) fn backend(machine: &Machine) -> &'static dyn Backend {

@@ -51,7 +51,8 @@ fn every_name_is_shown_with_its_symbol_address_and_file() {
         let meanings = document["meanings"].as_array().unwrap();
         let of = |name: &str| meanings.iter().find(|m| m["name"] == name).unwrap();
         let second = of("seen_of_ucount");
-        assert_eq!((&second["means"], &second["gate"]), (&"klp".into(), &"vmlinux".into()));
+        // What it waits for follows from the code that uses it.
+        assert_eq!((&second["means"], &second["gate"]), (&"klp".into(), &serde_json::Value::Null));
         assert_eq!(second["candidate"]["file"], "ucount.c");
         assert!(second["candidate"]["address"].is_u64());
         assert_eq!(of("klp_enable_patch")["means"], "export");

@@ -38,6 +38,7 @@ mod readelf;
 mod selectors;
 mod symbol_table;
 mod symbols;
+mod tables;
 mod tidy;
 mod tool;
 mod unchanged;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::image::{Image, SHN_LIVEPATCH};
+use crate::image::{Image, Relocation, SHN_LIVEPATCH};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
 use crate::tool::{Bench, Run, run};
@@ -13,20 +13,60 @@ fn with(bench: &Bench, machine: &Machine, module: &str, options: &[&str]) -> Run
     bench.convert_with(&machine.path(module), options.chain(machine.map(Map::Elf)))
 }
 
+/// A livepatch whose table of objects is filled in at run time.
+fn unreadable(machine: &Machine, module: &str) -> Patched {
+    let image = Image::read(&machine.read(module));
+    let objs = |r: &&Relocation| image.symbol_of(r) == "__this_module";
+    let data = image.section(".rela.data");
+    let mods = data.relocations.iter().find(objs).unwrap().offset;
+    let objs = data.relocations.iter().position(|r| r.offset == mods + 8).unwrap();
+    let patched = Patched::new(machine.read(module));
+    patched.relocation(".rela.data", objs, |r, e| r.set_r_info(e, false, 0, r.r_type(e, false)))
+}
+
 #[test]
 fn a_gate_that_the_livepatch_does_not_patch_is_refused() {
     for machine in machines() {
-        let (bench, module) = (Bench::new(), "lp_module_symbols.ko");
-        with(&bench, &machine, module, &["--object", "other"]).refused(&[
+        let bench = Bench::new();
+        let words = [
             "error[KLP-E0302]",
-            "waits for 'klp_target_a', which this livepatch does not patch",
-            "--object klp_target_a",
-        ]);
-        assert_eq!(bench.files(), [""; 0]);
-        let both = ["--object", "other", "--object", "klp-target-a"];
-        with(&bench, &machine, module, &both).done();
-        // vmlinux is always there.
-        with(&bench, &machine, "lp_vmlinux_inferred.ko", &["--object", "other"]).done();
+            "waits for 'klp_target_b', which this livepatch does not patch",
+            "add a klp_object for 'klp_target_b'",
+        ];
+        // The tables say that A is patched, whatever the author says.
+        let renamed = Patched::new(machine.read("lp_two_owners.ko"));
+        let of_a = b".klp.sym.rela.klp_target_a.klp_target_a.klp_root_kobj.0";
+        let of_b = b".klp.sym.rela.klp_target_b.klp_target_a.klp_root_kobj.0";
+        let module = bench.file("in.ko", &renamed.replace(of_a, of_b).bytes);
+        for said in [&[][..], &["--object", "klp_target_b"]] {
+            let words = words.iter().copied();
+            let further = said.iter().map(OsString::from).chain(machine.map(Map::Elf));
+            bench.convert_with(&module, further).refused(&words.collect::<Vec<_>>());
+        }
+        assert_eq!(bench.files(), ["in.ko"]);
+    }
+}
+
+#[test]
+fn where_tables_are_filled_in_at_run_time_the_author_says_what_is_patched() {
+    for machine in machines() {
+        let bench = Bench::new();
+        let module = bench.file("in.ko", &unreadable(&machine, "lp_module_symbols.ko").bytes);
+        let convert = |objects: &[&str]| {
+            let objects = objects.iter().map(OsString::from);
+            bench.convert_with(&module, objects.chain(machine.map(Map::Elf)))
+        };
+        let unknown = "warning[KLP-W0720]";
+        assert!(convert(&[]).done().stderr.contains(unknown), "{}", machine.name);
+        let both = ["--object", "klp_target_b", "--object", "klp-target-a"];
+        let gates = ["error[KLP-E0307]", "code for 'klp_target_a' and 'klp_target_b' uses"];
+        convert(&both).refused(&gates);
+        convert(&["--object", "klp-target-a"]).done();
+        // Another object than the owner may be the one that is patched.
+        let needs = "waits for 'klp_target_b' and needs 'klp_target_a'";
+        convert(&["--object", "klp_target_b"]).refused(&["error[KLP-E0309]", needs]);
+        convert(&["--object", "vmlinux"])
+            .refused(&["error[KLP-E0308]", "replaces code of vmlinux"]);
     }
 }
 

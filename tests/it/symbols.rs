@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Bench, Run, run, undeclared};
 
 /// Runs `symbols` with some words and then some arguments.
 pub(crate) fn symbols<S: Into<OsString>>(
@@ -52,13 +52,15 @@ fn a_conversion_with_a_map_is_that_with_its_sources() {
             let direct = bench.convert(&input, &machine, Map::Elf);
             let bytes = std::fs::read(bench.output()).ok();
             let _ = std::fs::remove_file(bench.output());
-            let mapped = bench.convert_with(&input, given(&map));
+            let mapped = given(&map).into_iter().chain(undeclared(&input));
+            let mapped = bench.convert_with(&input, mapped);
             assert_eq!((direct.code, &direct.stderr), (mapped.code, &mapped.stderr), "{livepatch}");
             assert!(bytes == std::fs::read(bench.output()).ok(), "{}: {livepatch}", machine.name);
             if direct.code == 0 {
                 let output = bench.output();
                 let check = |maps: Vec<OsString>| {
-                    run([vec!["check".into(), output.clone().into()], maps].concat())
+                    let words = [vec!["check".into(), output.clone().into()], maps].concat();
+                    run(words.into_iter().chain(undeclared(&input)))
                 };
                 let (direct, mapped) = (check(machine.map(Map::Elf)), check(given(&map).into()));
                 assert_eq!(direct.done().stderr, mapped.done().stderr);

@@ -66,6 +66,12 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// What makes code for one target use the other, which it does not depend on.
+pub(crate) fn undeclared(module: &Path) -> Option<OsString> {
+    let crosses = module.file_stem().is_some_and(|stem| stem == "lp_cross_module");
+    crosses.then(|| "--allow-undeclared-dependency".into())
+}
+
 pub(crate) fn run<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Run {
     Run::of(program().args(words).output().expect("the program starts"))
 }
@@ -118,7 +124,7 @@ impl Bench {
 
     /// Converts a file into [`Bench::output`] with a machine's maps.
     pub(crate) fn convert(&self, input: &Path, machine: &Machine, map: Map) -> Run {
-        self.convert_with(input, machine.map(map))
+        self.convert_with(input, machine.map(map).into_iter().chain(undeclared(input)))
     }
 
     /// Converts a file into [`Bench::output`] with further arguments.

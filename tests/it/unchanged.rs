@@ -11,12 +11,12 @@ use serde_json::Value;
 use crate::image::{ALLOC, INFO_LINK, Image, RELA, RELA_LIVEPATCH, SHN_LIVEPATCH, Section};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::{Patched, signature};
-use crate::tool::{Bench, run};
+use crate::tool::{Bench, run, undeclared};
 
 /// The plan for a fixture.
 pub(crate) fn plan(machine: &Machine, input: &std::path::Path) -> Value {
     let words = ["convert", "--dry-run", "--format", "json"].map(Into::into);
-    let words = words.into_iter().chain([input.as_os_str().to_owned()]);
+    let words = words.into_iter().chain([input.as_os_str().to_owned()]).chain(undeclared(input));
     run(words.chain(machine.map(Map::Elf))).done().json()["plan"].clone()
 }
 

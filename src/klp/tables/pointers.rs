@@ -1,5 +1,7 @@
 //! Pointers in a module's data: what their relocations say.
 
+use std::collections::BTreeMap;
+
 use bstr::ByteSlice;
 use klp_arch::{Backend, Calc};
 use rustc_hash::FxHashMap;
@@ -39,7 +41,7 @@ pub(super) enum Pointer {
 #[derive(Debug)]
 pub(super) struct Pointers<'m, 'data> {
     pub(super) module: &'m Module<'data>,
-    by_place: FxHashMap<Place, Pointer>,
+    by_place: BTreeMap<Place, Pointer>,
     sizes: FxHashMap<Place, u64>,
 }
 
@@ -48,7 +50,7 @@ pub(super) const WORD: u64 = 8;
 
 impl<'m, 'data> Pointers<'m, 'data> {
     pub(super) fn of(module: &'m Module<'data>, backend: &dyn Backend) -> Self {
-        let mut by_place = FxHashMap::default();
+        let mut by_place = BTreeMap::new();
         for table in module.relocation_sections() {
             let section = SectionIndex::new(table.sh_info);
             let Some(target) = module.section(section) else { continue };
@@ -88,6 +90,11 @@ impl<'m, 'data> Pointers<'m, 'data> {
     /// Size of what starts here, in bytes, where a symbol tells.
     pub(super) fn size(&self, place: Place) -> Option<u64> {
         self.sizes.get(&place).copied()
+    }
+
+    /// Where pointers stand, from a place on and before another.
+    pub(super) fn between(&self, from: Place, to: Place) -> impl Iterator<Item = Place> + '_ {
+        self.by_place.range(from..to).map(|(place, _)| *place)
     }
 
     /// Where pointers stand.

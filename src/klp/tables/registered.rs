@@ -10,7 +10,7 @@ use klp_arch::Backend;
 
 use super::Place;
 use super::pointers::Pointers;
-use super::structures::{MOD, OBJS, is_table_of_objects};
+use super::structures::{MOD, OBJS, is_table_of_objects, may_be_table_of_objects};
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 
 /// `struct module` of the module itself.
@@ -22,18 +22,27 @@ pub(super) fn patches(
     backend: &dyn Backend,
     enable: SymbolIndex,
 ) -> Vec<Place> {
-    let objs = pointers.places().filter_map(|(place, _)| {
-        let patch = Place { offset: place.offset.checked_sub(OBJS)?, ..place };
-        let table = pointers.to(place)?;
-        is_table_of_objects(pointers, table).then_some(patch)
-    });
-    let alike: BTreeSet<Place> = objs.collect();
     let is_this = |place| {
         let section = pointers.to(place).and_then(|to| pointers.module.section(to.section));
         section.is_some_and(|section| section.name == THIS_MODULE)
     };
-    let said: BTreeSet<Place> =
-        alike.iter().copied().filter(|patch| is_this(patch.plus(MOD))).collect();
+    let (mut alike, mut said, mut faulty) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (place, _) in pointers.places() {
+        let Some(offset) = place.offset.checked_sub(OBJS) else { continue };
+        let Some(table) = pointers.to(place) else { continue };
+        let patch = Place { offset, ..place };
+        let said_so = is_this(patch.plus(MOD));
+        if is_table_of_objects(pointers, table) {
+            alike.insert(patch);
+            said.extend(said_so.then_some(patch));
+        } else if said_so && may_be_table_of_objects(pointers, table) {
+            faulty.insert(patch);
+        }
+    }
+    // What the kernel refuses is looked at where there is nothing better.
+    if alike.is_empty() {
+        said = faulty;
+    }
     if said.len() == 1 {
         return said.into_iter().collect();
     }
@@ -94,6 +103,7 @@ pub(in crate::klp) fn place(
     let row = backend.row(rela.kind)?;
     let symbol = module.symbol(rela.symbol)?;
     let SymbolSection::Defined(section) = symbol.section else { return None };
-    let sum = symbol.st_value.checked_add_signed(rela.addend)?;
-    Some(Place { section, offset: sum.checked_add_signed(backend.code_bias(row))? })
+    // The addend alone may lead to before the section.
+    let addend = rela.addend.checked_add(backend.code_bias(row))?;
+    Some(Place { section, offset: symbol.st_value.checked_add_signed(addend)? })
 }

@@ -59,6 +59,18 @@ pub(super) fn is_table_of_objects(pointers: &Pointers<'_, '_>, table: Place) -> 
     pointers.is_data(table) && is_whole_object(pointers, table)
 }
 
+/// The same for a table that the kernel refuses: its first entry has a name, or functions that are not
+/// whole.
+pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Place) -> bool {
+    let named = pointers.text(table.plus(NAME), 1).is_some();
+    let funcs = match pointers.at(table.plus(FUNCS)) {
+        Some(Pointer::To(place)) => pointers.is_data(place),
+        Some(Pointer::Outside(_)) => false,
+        None => named,
+    };
+    funcs && pointers.is_data(table) && (named || pointers.at(table.plus(NAME)).is_none())
+}
+
 fn object<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Place,
@@ -171,16 +183,23 @@ fn size(pointers: &Pointers<'_, '_>, table: Place, usual: u64, is: &Entry) -> u6
         rest.next().is_some_and(|at| at != table && (is.end)(pointers, at) == Some(true))
     };
     let sizes = (usual..=SIZE_MAX).step_by(8).filter(|size| whole.is_multiple_of(*size));
-    sizes.into_iter().find(fits).unwrap_or(usual)
+    // Of sizes that fit, the one that leaves no pointer between what authors fill in.
+    let strays = |size: &u64| {
+        let inside = pointers.between(table, table.plus(whole));
+        inside.filter(|place| (place.offset - table.offset) % size >= is.filled).count()
+    };
+    sizes.filter(fits).min_by_key(strays).unwrap_or(usual)
 }
 
 /// How entries of a table are told.
 struct Entry {
     /// Whether it has what the kernel demands.
     whole: fn(&Pointers<'_, '_>, Place) -> bool,
+    /// Bytes that authors fill in.
+    filled: u64,
     /// Whether the kernel stops here; `None` where the section ends.
     end: fn(&Pointers<'_, '_>, Place) -> Option<bool>,
 }
 
-const OBJECTS: Entry = Entry { whole: is_whole_object, end: is_end_of_objects };
-const FUNCTIONS: Entry = Entry { whole: is_whole_function, end: is_end_of_functions };
+const OBJECTS: Entry = Entry { whole: is_whole_object, filled: 56, end: is_end_of_objects };
+const FUNCTIONS: Entry = Entry { whole: is_whole_function, filled: 24, end: is_end_of_functions };
