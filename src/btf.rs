@@ -133,9 +133,9 @@ impl<'a> Btf<'a> {
 
     /// Bytes of the strings of the vmlinux that this was made against; `None` where it does not show.
     ///
-    /// The last string of the module is the one with the greatest offset. Tools that make BTF keep
-    /// only strings that are used, each once: where every own name is a string and every string a
-    /// name, there is no other length that it could be.
+    /// The last string of the module is the one with the greatest offset. That is believed where every
+    /// own name starts where a string does, and most strings are names: tools that make BTF keep few
+    /// strings that nothing uses.
     pub(crate) fn base_strings(&self) -> Option<u32> {
         let text = self.strings.split_last()?.1;
         let last = memchr::memrchr(0, text).map_or(0, |end| end + 1);
@@ -157,13 +157,9 @@ impl<'a> Btf<'a> {
             }
         })
         .ok()?;
-        let mut at = 0;
-        for string in text.split(|byte| *byte == 0) {
-            // Some tools start with an empty string, as vmlinux does.
-            whole &= starts.get(at) == Some(&true) || at == 0 && string.is_empty();
-            at += string.len() + 1;
-        }
-        whole.then_some(base)
+        let all = self.strings.iter().filter(|byte| **byte == 0).count();
+        let used = starts.iter().filter(|start| **start).count();
+        (whole && used * 2 > all).then_some(base)
     }
 }
 

@@ -172,6 +172,7 @@ fn load(args: &Load, data: &[u8], sources: &Sources) -> Result<(Report, Images),
         Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
     let mut loaded = loader.load(&module, &known).map_err(refused(Occasion::Load))?;
+    kernel.receive(&module).map_err(refused(Occasion::Load))?;
     let gates = loaded.gates();
     if let Some(gate) = args.gates.iter().find(|gate| !gates.contains(*gate)) {
         return Err(Stopped::NoGate { gate: gate.clone(), gates });

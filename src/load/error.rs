@@ -8,6 +8,7 @@ use klp_arch::{Errno, Fault, KernelError};
 
 use crate::klp::Site;
 use crate::klp::rules::Consequence;
+use crate::symbols::Fact;
 
 /// What the loader was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
@@ -46,6 +47,8 @@ pub struct LoadError {
     pub site: Option<Box<Site>>,
     /// What the back end found, where it is about a place.
     pub fault: Option<Fault>,
+    /// What shows that the kernel is so: other modules of it.
+    pub proof: Option<String>,
 }
 
 impl LoadError {
@@ -58,13 +61,14 @@ impl LoadError {
             explanation: None,
             site: None,
             fault: None,
+            proof: None,
         }
     }
 
     /// What the kernel does not notice.
     pub(super) fn unnoticed(stage: Stage, consequence: Consequence, explanation: String) -> Self {
         let explanation = Some(explanation);
-        Self { stage, consequence, kernel: None, explanation, site: None, fault: None }
+        Self { stage, consequence, kernel: None, explanation, site: None, fault: None, proof: None }
     }
 
     /// Where the loader stopped at a relocation, and what the kernel would say there.
@@ -76,6 +80,11 @@ impl LoadError {
                 Self { fault: Some(fault), ..error }
             }
         }
+    }
+
+    /// With the modules that prove what the kernel is like.
+    pub(super) fn proven<T>(self, fact: &Fact<T>) -> Self {
+        Self { proof: Some(fact.proof()), ..self }
     }
 
     /// What the kernel says after it, too.

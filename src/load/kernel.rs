@@ -3,13 +3,14 @@
 //! Version and configuration are data: each field says which function of the kernel it changes.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use klp_arch::{Backend, Configuration, Features, Witness};
+use klp_arch::{Backend, Configuration, Witness};
 
 use super::{Imports, Livepatching, RegionKind};
 use crate::elf::Module;
 use crate::klp::{ObjectName, Target};
-use crate::symbols::Answer;
+use crate::symbols::{Answer, Siblings};
 
 /// The newest version whose loader was read.
 const NEWEST: (u32, u32) = (7, 2);
@@ -75,6 +76,13 @@ pub struct Kernel {
     /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`): kernels that can be patched
     /// do so.
     pub kallsyms_all: bool,
+    /// Whether exports must have flags in a section of their own (`check_export_symbol_sections`):
+    /// since Linux 7.2.
+    pub flags_apart: bool,
+    /// Whether the BTF of modules is read (`CONFIG_DEBUG_INFO_BTF_MODULES`, `btf_module_notify`).
+    pub reads_btf: bool,
+    /// What modules of this kernel prove of it.
+    pub siblings: Arc<Siblings>,
     /// What modules may import (`resolve_symbol`).
     pub imports: Imports,
     /// How livepatches are handled (`klp_write_section_relocs`, `klp_resolve_symbols`).
@@ -88,6 +96,9 @@ const IMAGE: [&str; 2] = ["_text", "_end"];
 
 /// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
 const PROFILING: &str = "mem_alloc_profiling_key";
+
+/// A function of every kernel with `CONFIG_DEBUG_INFO_BTF_MODULES`, and of no other.
+const BTF: &str = "btf_module_notify";
 
 impl Kernel {
     /// The newest known kernel of a machine, as distributions configure it.
@@ -116,6 +127,9 @@ impl Kernel {
             static_call_sites_read_only: since(6, 16),
             codetags_apart: since(6, 13),
             kallsyms_all: true,
+            flags_apart: since(7, 2),
+            reads_btf: false,
+            siblings: Arc::default(),
             imports: Imports::default(),
             livepatching: Livepatching {
                 clears: since(6, 3),
@@ -140,13 +154,12 @@ impl Kernel {
         let built_for = vermagic.as_ref().and_then(|text| text.parse::<Target>().ok());
         let version = target.version().or_else(|| built_for.and_then(Target::version));
         let mut kernel = Self::of_version(backend, version.unwrap_or(NEWEST));
-        if let Some(vermagic) = vermagic {
-            let says = |word: &str| vermagic.split_ascii_whitespace().any(|said| said == word);
-            kernel.smp = says("SMP");
-            kernel.configuration.features.set(Features::EXIT_IS_INIT, !says("mod_unload"));
+        if let Some(vermagic) = &vermagic {
+            kernel.configure(vermagic);
         }
         if let Some(answer) = answer {
             kernel.learn(backend, answer);
+            kernel.believe(answer.shared_siblings(), vermagic.as_deref());
         }
         kernel
     }
@@ -157,7 +170,7 @@ impl Kernel {
         let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
         let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
         let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
-        machine.chain([PROFILING]).chain(IMAGE)
+        machine.chain([PROFILING, BTF]).chain(IMAGE)
     }
 
     /// Takes over what the symbols of vmlinux tell.
@@ -184,6 +197,7 @@ impl Kernel {
         for Witness { symbol, features } in backend.witnesses() {
             self.configuration.features.set(*features, has(symbol));
         }
+        self.reads_btf = has(BTF);
         // The key is data: a table without data does not tell.
         if self.kallsyms_all {
             self.codetags_apart &= has(PROFILING);
@@ -197,6 +211,7 @@ mod tests {
 
     use super::*;
     use crate::symbols::{Candidate, Kind, Order};
+    use klp_arch::Features;
 
     /// A fixture with words of its vermagic replaced by others, of the same length.
     fn fixture(machine: &str, words: &[(&str, &str)]) -> Vec<u8> {

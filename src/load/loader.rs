@@ -53,6 +53,7 @@ impl Loader<'_> {
         linkage
             .settle(&mut temporary.object, &memory)
             .map_err(|fault| apply::refuse(Stage::Reserve, fault))?;
+        self.kernel.check_exports(&temporary)?;
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
         bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;

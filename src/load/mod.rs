@@ -60,6 +60,7 @@ mod object;
 mod patched;
 mod patching;
 mod placement;
+mod proven;
 mod resolve;
 mod scan;
 mod symbolic;

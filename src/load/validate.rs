@@ -12,10 +12,11 @@ use scroll::Endian;
 use super::Kernel;
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
+use super::proven::words;
 use crate::elf::{Module, Section};
 
 /// The module itself.
-const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
+pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
 /// From here on `e_shnum` does not tell the number of sections, and the kernel knows no other way.
 const SHN_LORESERVE: usize = 0xff00;
@@ -88,10 +89,20 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     if section.sh_flags.bits() & SHF_ALLOC == 0 {
         return fault("must occupy memory during process execution");
     }
-    if kernel.module_size.is_some_and(|size| size != section.sh_size) {
-        return fault("section size must match the kernel's built struct module size at run time");
+    if kernel.module_size.is_none_or(|size| size == section.sh_size) {
+        return Ok(());
     }
-    Ok(())
+    let wrong = fault("section size must match the kernel's built struct module size at run time");
+    match &kernel.siblings.module_size {
+        Some(fact) => {
+            let sizes = format!(
+                "its struct module has {} bytes, the kernel's has {}",
+                section.sh_size, fact.value
+            );
+            wrong.map_err(|error| LoadError { explanation: Some(sizes), ..error }.proven(fact))
+        }
+        None => wrong,
+    }
 }
 
 /// `elf_validity_cache_index_versions`. Kernels that know no such sections have none of them.
@@ -130,7 +141,11 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadE
     }
     let name = String::from_utf8_lossy(says(b"name").unwrap_or_default());
     let ours = String::from_utf8_lossy(ours);
-    Err(refuse(format!("{name}: version magic '{ours}' should be '{theirs}'")))
+    let error = refuse(format!("{name}: version magic '{ours}' should be '{theirs}'"));
+    Err(match &kernel.siblings.vermagic {
+        Some(fact) => LoadError { explanation: words(&ours, theirs), ..error }.proven(fact),
+        None => error,
+    })
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).

@@ -165,7 +165,7 @@ pub struct Answer {
     candidates: FxHashMap<String, Vec<Candidate>>,
     exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     depends: BTreeMap<ObjectName, Vec<ObjectName>>,
-    siblings: Siblings,
+    siblings: Arc<Siblings>,
     any: bool,
 }
 
@@ -176,7 +176,7 @@ impl Answer {
     /// [`SymbolErrorKind::TooMany`] where an object has more symbols of one name than any kernel.
     pub fn new(mut merged: Merged) -> Result<Self, SymbolError> {
         merged.settle()?;
-        let siblings = merged.siblings();
+        let siblings = Arc::new(merged.siblings());
         let Merged { kernel, objects, exports, known, any, .. } = merged;
         let known = known.into_iter().map(|known| known.objects).collect();
         let mut answer = Self { kernel, exports, known, siblings, any, ..Self::default() };
@@ -277,6 +277,11 @@ impl Answer {
     /// What the modules of the kernel prove of it.
     #[must_use]
     pub fn siblings(&self) -> &Siblings {
+        &self.siblings
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_siblings(&self) -> &Arc<Siblings> {
         &self.siblings
     }
 

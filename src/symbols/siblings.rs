@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::evidence::{Evidence, ModuleBtf};
 use crate::klp::ObjectName;
 
@@ -23,7 +25,7 @@ pub struct Witness {
 }
 
 /// Something that modules prove of their kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fact<T> {
     /// What.
     pub value: T,
@@ -45,7 +47,7 @@ impl<T> Fact<T> {
 }
 
 /// What the modules of a kernel prove of it; `None` where nothing is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Siblings {
     /// All of `vermagic`.
     pub vermagic: Option<Fact<String>>,
@@ -92,8 +94,8 @@ const MODULE_SIZE: &str = "size of struct module";
 const INIT: &str = "offset of init in struct module";
 const EXIT: &str = "offset of exit in struct module";
 const VERSIONS: &str = "CRCs of imports";
-const FLAGS: &str = "flags of exports";
-const BTF: &str = "BTF";
+const FLAGS: &str = "flags of exports in __kflagstab";
+const BTF: &str = "BTF of modules";
 const BTF_BASE: &str = "strings of the BTF of vmlinux";
 
 impl Siblings {
@@ -120,6 +122,26 @@ impl Siblings {
         siblings
     }
 
+    /// Everything that is known, a line each: what, and who proves it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let offset = |offset: &u64| format!("{offset:#x}");
+        let has = |has: &bool| if *has { "yes" } else { "no" }.to_owned();
+        let all = [
+            line(VERMAGIC, &self.vermagic, |text| format!("'{text}'")),
+            line(MODULE_SIZE, &self.module_size, |size| format!("{size} bytes")),
+            line(INIT, &self.init, offset),
+            line(EXIT, &self.exit, offset),
+            line(VERSIONS, &self.has_versions, has),
+            line(FLAGS, &self.has_flags, has),
+            line(BTF, &self.has_btf, has),
+            line(BTF_BASE, &self.btf_strings, |size| format!("{size} bytes")),
+        ];
+        let contested =
+            self.contested.iter().map(|what| format!("{what}: modules contradict each other"));
+        all.into_iter().flatten().chain(contested).collect()
+    }
+
     /// How a module of this kernel differs from the others in what the kernel insists on.
     #[must_use]
     pub fn dissent(&self, evidence: &Evidence, release: Option<&str>) -> Vec<Dissent> {
@@ -134,7 +156,7 @@ impl Siblings {
             differ(INIT, init, &self.init, offset),
             differ(EXIT, exit, &self.exit, offset),
             differ(FLAGS, has_flags, &self.has_flags, |has| {
-                if *has { "__kflagstab" } else { "absent" }.to_owned()
+                if *has { "yes" } else { "no" }.to_owned()
             }),
             differ(BTF_BASE, &split(*btf), &self.btf_strings, |size| format!("{size} bytes")),
         ];
@@ -178,6 +200,11 @@ fn vote<T: Ord>(
         return None;
     }
     Some(Fact { value, modules, first: first.clone() })
+}
+
+fn line<T>(what: &str, fact: &Option<Fact<T>>, show: impl Fn(&T) -> String) -> Option<String> {
+    let fact = fact.as_ref()?;
+    Some(format!("{what}: {}, {}", show(&fact.value), fact.proof()))
 }
 
 fn differ<T: PartialEq>(

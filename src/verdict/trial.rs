@@ -56,6 +56,7 @@ impl Trial<'_, '_> {
             trial: self,
             sites: Sites::new(self.module, self.backend),
             usual: true,
+            received: self.kernel.receive(self.module),
             problems: Vec::new(),
             met: FxHashSet::default(),
         };
@@ -80,6 +81,8 @@ struct Met<'t, 'm> {
     sites: Sites<'m, 'm>,
     /// Whether modules lie where the kernel usually puts them.
     usual: bool,
+    /// What comes of it once it has been relocated, wherever it is.
+    received: Result<(), Refused>,
     problems: Vec<Problem>,
     /// What makes each of them the one it is: a module may have many thousands.
     met: FxHashSet<String>,
@@ -102,6 +105,10 @@ impl<'t, 'm> Met<'t, 'm> {
         };
         let text = loaded.regions().find(|(kind, ..)| *kind == RegionKind::Text);
         let text = text.map(|(_, base, _)| base);
+        if let Err(refused) = &self.received {
+            self.refused(refused.clone(), &Occasion::Load, text);
+            return false;
+        }
         let taken = loaded.enable(known);
         if let Err(refused) = &taken
             && self.trial.enables()

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::Outcome;
 use super::super::args::Info;
 use super::super::report::Reporter;
-use crate::symbols::{BuildId, Kernel, Map, Order, SymbolError};
+use crate::symbols::{BuildId, Kernel, Map, Order, Siblings, SymbolError};
 
 /// What a map is of.
 #[derive(Debug, Serialize)]
@@ -23,6 +23,8 @@ pub(super) struct Summary {
     modules: usize,
     symbols: u64,
     exports: u64,
+    /// What its modules prove of the kernel.
+    siblings: Siblings,
     /// Bytes of the file.
     size: usize,
 }
@@ -42,6 +44,7 @@ impl Summary {
             modules: told().filter(|object| !object.name.is_vmlinux()).count(),
             symbols: map.symbols(),
             exports: map.exports(),
+            siblings: map.siblings()?,
             size: map.bytes().len(),
         })
     }
@@ -77,6 +80,9 @@ pub(super) fn run(args: &Info, reporter: &Reporter) -> Outcome {
     let mut text = format!("{summary}\n");
     if let Some(id) = &summary.build_id {
         text += &format!("vmlinux build-id {id}\n");
+    }
+    for line in summary.siblings.lines() {
+        text += &format!("{line}\n");
     }
     if let (true, Ok(objects)) = (reporter.is_verbose(), map.objects()) {
         for object in objects {

@@ -12,7 +12,7 @@ use super::tables::{ObjectEntry, Table};
 use super::{Map, MapError, Opened, Section};
 use crate::klp::ObjectName;
 use crate::symbols::told::{KnownObjects, Object, Scope, Span, Symbol, Told};
-use crate::symbols::{BuildId, Export, Order, SymbolError, Witness};
+use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Witness};
 
 /// One object of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,18 @@ impl Map {
     /// [`MapError::Damaged`].
     pub fn objects(&self) -> Result<Vec<MappedObject>, SymbolError> {
         self.0.objects().map_err(|error| SymbolError::new(&self.0.path, error))
+    }
+}
+
+impl Map {
+    /// What the modules of the map prove of its kernel.
+    ///
+    /// # Errors
+    /// [`MapError::Damaged`].
+    pub fn siblings(&self) -> Result<Siblings, SymbolError> {
+        let witnesses =
+            self.0.witnesses().map_err(|error| SymbolError::new(&self.0.path, error))?;
+        Ok(Siblings::of(&witnesses, self.kernel().release.as_deref()))
     }
 }
 

@@ -1,0 +1,185 @@
+//! What the kernel's other modules prove of it, and what comes of a module that is unlike them.
+//!
+//! Each of these is compared by the kernel with itself, so that the module alone does not show what
+//! will come of it. Without modules of the kernel the module is believed. Sources:
+//! `kernel/module/main.c` (`check_modinfo`, `check_export_symbol_sections`, `do_init_module`),
+//! `kernel/bpf/btf.c` (`btf_module_notify`).
+
+use std::sync::Arc;
+
+use klp_arch::object::SHF_ALLOC;
+use klp_arch::{Errno, Features, KernelError};
+
+use super::error::{LoadError, Stage};
+use super::object::Temporary;
+use super::validate::THIS_MODULE;
+use super::{Kernel, Refused};
+use crate::btf::Btf;
+use crate::elf::{Module, Section};
+use crate::klp::Consequence;
+use crate::symbols::{Fact, Siblings};
+
+/// The functions whose pointers are in `struct module`.
+const INIT: &[u8] = b"init_module";
+const EXIT: &[u8] = b"cleanup_module";
+
+impl Kernel {
+    /// Takes over what modules prove, if they are of the release that the module is built for.
+    pub(super) fn believe(&mut self, siblings: &Arc<Siblings>, built_for: Option<&str>) {
+        let release = |magic: &str| magic.split_ascii_whitespace().next().map(str::to_owned);
+        let theirs = siblings.vermagic.as_ref().and_then(|fact| release(&fact.value));
+        if theirs.zip(built_for.and_then(release)).is_some_and(|(this, that)| this != that) {
+            return;
+        }
+        if let Some(Fact { value: vermagic, .. }) = &siblings.vermagic {
+            self.configure(vermagic);
+            self.vermagic = Some(vermagic.clone());
+        }
+        let flags_apart = siblings.has_flags.as_ref().map(|fact| fact.value);
+        self.flags_apart = flags_apart.unwrap_or(self.flags_apart);
+        self.module_size = siblings.module_size.as_ref().map(|fact| fact.value);
+        self.reads_btf |= siblings.has_btf.as_ref().is_some_and(|fact| fact.value);
+        self.siblings = Arc::clone(siblings);
+    }
+
+    /// What the words of a vermagic say (`MODULE_ARCH_VERMAGIC` and before it).
+    pub(super) fn configure(&mut self, vermagic: &str) {
+        let says = |word: &str| vermagic.split_ascii_whitespace().any(|said| said == word);
+        self.smp = says("SMP");
+        self.configuration.features.set(Features::EXIT_IS_INIT, !says("mod_unload"));
+    }
+
+    /// What comes of a module that has been relocated, when the kernel's other parts hear of it and its
+    /// init function is called: its BTF, and where its pointers are.
+    ///
+    /// It reads all of the BTF and does not depend on where the module is.
+    ///
+    /// # Errors
+    /// [`Refused`], with what the kernel says.
+    pub fn receive(&self, module: &Module<'_>) -> Result<(), Refused> {
+        self.btf(module)?;
+        Ok(self.pointers(module)?)
+    }
+
+    /// `btf_module_notify`. Whether the kernel forgives a mismatch
+    /// (`CONFIG_MODULE_ALLOW_BTF_MISMATCH`) does not show: as distributions configure it, it does not.
+    fn btf(&self, module: &Module<'_>) -> Result<(), LoadError> {
+        if !self.reads_btf {
+            return Ok(());
+        }
+        // `any_section_objs` takes the first one, loaded or not.
+        let find = |name: &[u8]| {
+            let mut sections = module.sections_named(name);
+            sections.next().map(|section| module.body(section.index))
+        };
+        let Some(bytes) = find(b".BTF").filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        let name = name(module);
+        let refuse = |log: Option<&str>| {
+            let errno = Errno::EINVAL;
+            let log = log.map_or(String::new(), |log| format!("BPF: {log}\n"));
+            let message =
+                format!("{log}failed to validate module [{name}] BTF: -{}", errno.number());
+            LoadError::new(Stage::Finish, KernelError { errno, message })
+        };
+        let btf = Btf::parse(bytes, module.endian()).map_err(|fault| LoadError {
+            explanation: Some(format!("its BTF is malformed: {fault}")),
+            ..refuse(Some(fault.0))
+        })?;
+        // It brings along what it needs of vmlinux, and is relocated.
+        if find(b".BTF.base").is_some_and(|base| !base.is_empty()) {
+            return Ok(());
+        }
+        let Some(fact) = &self.siblings.btf_strings else {
+            return btf.names(|_| ()).map_err(|fault| refuse(Some(fault.0)));
+        };
+        match btf.base_strings() {
+            Some(strings) if strings != fact.value => {
+                let why = format!(
+                    "its BTF was made against a vmlinux whose BTF has {strings} bytes of strings, \
+                     this kernel's has {}",
+                    fact.value
+                );
+                Err(LoadError { explanation: Some(why), ..refuse(None) }.proven(fact))
+            }
+            Some(_) => Ok(()),
+            None => {
+                let end = u64::from(fact.value) + u64::from(btf.strings());
+                let mut outside = false;
+                let named = btf.names(|name| {
+                    outside |= name.is_checked && u64::from(name.offset) >= end;
+                });
+                named.map_err(|fault| refuse(Some(fault.0)))?;
+                if outside { Err(refuse(None).proven(fact)) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// The kernel reads the pointers where its own `struct module` has them.
+    fn pointers(&self, module: &Module<'_>) -> Result<(), LoadError> {
+        let Siblings { init, exit, .. } = &*self.siblings;
+        let Some(this) = module.sections_named(THIS_MODULE).next() else { return Ok(()) };
+        let index = this.index.get();
+        let is_for = |section: &&Section<'_>| section.sh_info == index;
+        let tables = module.relocation_sections().filter(is_for);
+        for rela in tables.flat_map(|table| module.relocations(table.index)) {
+            let (what, fact) = match module.symbol(rela.symbol).map(|symbol| symbol.name) {
+                Some(INIT) => ("init", init),
+                Some(EXIT) => ("exit", exit),
+                _ => continue,
+            };
+            if let Some(fact) = fact
+                && fact.value != rela.offset
+            {
+                let why = format!(
+                    "its struct module has the pointer to its {what} function at {:#x}, the kernel's \
+                     has it at {:#x}: the function is not called, and something else is overwritten",
+                    rela.offset, fact.value
+                );
+                let stage = Stage::Validate;
+                return Err(LoadError::unnoticed(stage, Consequence::Corrupted, why).proven(fact));
+            }
+        }
+        Ok(())
+    }
+
+    /// Exports must have flags (`check_export_symbol_sections`).
+    pub(super) fn check_exports(&self, temporary: &Temporary<'_>) -> Result<(), LoadError> {
+        let find = |name: &[u8]| {
+            let sections = temporary.object.sections.iter();
+            sections.skip(1).find(|section| section.name == name && section.has(SHF_ALLOC))
+        };
+        let exports = find(b"__ksymtab").is_some_and(|section| section.sh_size != 0);
+        if !self.flags_apart || !exports || find(b"__kflagstab").is_some() {
+            return Ok(());
+        }
+        let message = format!("{}: no flags for exported symbols", temporary.name);
+        let kernel = KernelError { errno: Errno::ENOEXEC, message };
+        let why = "it exports symbols, but has no section '__kflagstab' with their flags";
+        let explanation = Some(why.to_owned());
+        let error = LoadError { explanation, ..LoadError::new(Stage::Validate, kernel) };
+        Err(match &self.siblings.has_flags {
+            Some(fact) => error.proven(fact),
+            None => error,
+        })
+    }
+}
+
+/// How two vermagics differ, word by word.
+pub(super) fn words(ours: &str, theirs: &str) -> Option<String> {
+    let split = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let (ours, theirs) = (split(ours), split(theirs));
+    let without = |these: &[String], those: &[String]| {
+        let missing = these.iter().filter(|word| !those.contains(word));
+        missing.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ")
+    };
+    let (missing, more) = (without(&theirs, &ours), without(&ours, &theirs));
+    let missing = (!missing.is_empty()).then(|| format!("its vermagic lacks {missing}"));
+    let more = (!more.is_empty()).then(|| format!("that of the kernel lacks {more}"));
+    let both: Vec<_> = missing.into_iter().chain(more).collect();
+    (!both.is_empty()).then(|| both.join("; "))
+}
+
+fn name(module: &Module<'_>) -> String {
+    let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+}
