@@ -183,4 +183,16 @@ pub enum SymbolErrorKind {
         /// What an earlier file said.
         that: String,
     },
+    /// An export is told in two ways, by two sources or by one.
+    #[error("'{name}' of '{owner}' is exported {this} here, {that} elsewhere")]
+    ExportContradiction {
+        /// The exported name.
+        name: String,
+        /// The object that exports it.
+        owner: ObjectName,
+        /// What this file says.
+        this: String,
+        /// What it, or an earlier file, said before.
+        that: String,
+    },
 }

@@ -25,7 +25,8 @@ impl Explained for SymbolError {
             SymbolErrorKind::Io(_) => Code::Read,
             SymbolErrorKind::ObjectTwice { .. }
             | SymbolErrorKind::Disagree { .. }
-            | SymbolErrorKind::Contradiction { .. } => Code::ConflictingMaps,
+            | SymbolErrorKind::Contradiction { .. }
+            | SymbolErrorKind::ExportContradiction { .. } => Code::ConflictingMaps,
             _ => Code::MalformedMap,
         }
     }

@@ -5,8 +5,9 @@
 //! ([`super::Order`]); all others must agree ([`super::agree`]), and each fills in what the other does
 //! not know. Invariant: the result does not depend on the order of adding.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, hash_map};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,8 +43,8 @@ impl Merged {
     /// Adds what the source `by` tells: all of it or, where it does not fit, nothing.
     ///
     /// # Errors
-    /// [`SymbolErrorKind::Disagree`] and [`SymbolErrorKind::Contradiction`] where it does not fit
-    /// to what another source told.
+    /// [`SymbolErrorKind::Disagree`], [`SymbolErrorKind::Contradiction`] and
+    /// [`SymbolErrorKind::ExportContradiction`] where it does not fit to what another source told.
     pub fn add(&mut self, told: Told, by: &Path) -> Result<(), SymbolError> {
         self.any = true;
         let fail = |kind| SymbolError::new(by, kind);
@@ -55,6 +56,7 @@ impl Merged {
         };
         let common: Result<Vec<_>, _> = told.objects.iter().map(common).collect();
         let common = common.map_err(fail)?;
+        self.check_exports(&told.exports).map_err(fail)?;
         self.kernel = kernel;
         self.witnesses.extend(told.witnesses);
         if let Some(objects) = told.known {
@@ -146,21 +148,70 @@ impl Merged {
         Ok(())
     }
 
+    /// Whether these exports fit to each other and to those that are known.
+    fn check_exports(&self, told: &[(String, Export)]) -> Result<(), SymbolErrorKind> {
+        let mut seen: FxHashMap<(&str, &ObjectName), Cow<'_, Export>> = FxHashMap::default();
+        for (name, export) in told {
+            if let Some(known) = self.exports.get(name).and_then(|o| o.get(&export.owner)) {
+                known.agree(export, name)?;
+            }
+            match seen.entry((name, &export.owner)) {
+                hash_map::Entry::Vacant(entry) => {
+                    entry.insert(Cow::Borrowed(export));
+                }
+                // What is not told is no contradiction, but the next one may contradict either.
+                hash_map::Entry::Occupied(mut entry) => {
+                    entry.get().agree(export, name)?;
+                    entry.get_mut().to_mut().join(export.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Adds an export; what two sources tell about the same one is joined.
     fn export(&mut self, name: String, export: Export) {
         match self.exports.entry(name).or_default().entry(export.owner.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert(export);
             }
-            Entry::Occupied(mut entry) => {
-                let same = entry.get_mut();
-                // What is told is greater than nothing. Of two that differ, as those of one kernel do
-                // not, the order of adding must not choose.
-                same.gpl = same.gpl.max(export.gpl);
-                same.namespace = same.namespace.take().max(export.namespace);
-                same.crc = same.crc.max(export.crc);
-            }
+            Entry::Occupied(mut entry) => entry.get_mut().join(export),
         }
+    }
+}
+
+impl Export {
+    /// Whether two sources tell one export alike, as far as both know it. No namespace is told like
+    /// one that is not known.
+    fn agree(&self, other: &Self, name: &str) -> Result<(), SymbolErrorKind> {
+        let kind =
+            |gpl: bool| if gpl { "for GPL modules only" } else { "for all modules" }.to_owned();
+        let crc = |crc: u32| format!("with CRC {crc:#010x}");
+        let differ = |this, that| {
+            let (name, owner) = (name.to_owned(), self.owner.clone());
+            Err(SymbolErrorKind::ExportContradiction { name, owner, this, that })
+        };
+        if let (Some(that), Some(this)) = (self.gpl, other.gpl)
+            && this != that
+        {
+            return differ(kind(this), kind(that));
+        }
+        if let (Some(that), Some(this)) = (&self.namespace, &other.namespace)
+            && this != that
+        {
+            return differ(format!("in namespace '{this}'"), format!("in namespace '{that}'"));
+        }
+        match (self.crc, other.crc) {
+            (Some(that), Some(this)) if this != that => differ(crc(this), crc(that)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills in what another source that [agrees](Self::agree) knows.
+    fn join(&mut self, other: Self) {
+        self.gpl = self.gpl.or(other.gpl);
+        self.namespace = self.namespace.take().or(other.namespace);
+        self.crc = self.crc.or(other.crc);
     }
 }
 

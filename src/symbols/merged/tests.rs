@@ -32,6 +32,36 @@ fn what_two_sources_tell_about_one_export_is_joined() {
 }
 
 #[test]
+fn what_two_sources_tell_differently_about_one_export_is_a_contradiction() {
+    let crc = |crc| Export { crc: Some(crc), ..export("m", None, None) };
+    let pairs = [
+        (export("m", Some(true), None), export("m", Some(false), None), "for all modules here"),
+        (export("m", None, Some("A")), export("m", None, Some("B")), "in namespace 'B' here"),
+        (crc(1), crc(2), "with CRC 0x00000002 here, with CRC 0x00000001 elsewhere"),
+    ];
+    for (one, other, says) in pairs {
+        let tell = |exports: &[&Export]| {
+            let exports = exports.iter().map(|&export| ("f".to_owned(), export.clone()));
+            Told { exports: exports.collect(), ..Told::default() }
+        };
+        let mut merged = Merged::default();
+        merged.add(tell(&[&one]), Path::new("a")).unwrap();
+        let error = merged.add(tell(&[&other]), Path::new("b")).unwrap_err();
+        assert!(error.to_string().starts_with("b: 'f' of 'm' is exported "), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(merged.exports().collect::<Vec<_>>(), [("f", &one)], "nothing was added");
+        // One file may contradict itself, also around a line that says nothing.
+        let nothing = export("m", None, None);
+        for told in [tell(&[&one, &other]), tell(&[&nothing, &one, &nothing, &other])] {
+            assert!(Merged::default().add(told, Path::new("c")).is_err());
+        }
+        // Another owner may export the name in another way.
+        let elsewhere = Export { owner: "n".parse().unwrap(), ..other };
+        merged.add(tell(&[&elsewhere]), Path::new("d")).unwrap();
+    }
+}
+
+#[test]
 fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
     let [z, a] = ["z", "a"].map(|owner| export(owner, None, None));
     let vmlinux = export("vmlinux", None, None);
