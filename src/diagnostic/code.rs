@@ -215,6 +215,12 @@ pub enum Code {
     /// modinfo names a module that is not needed any more.
     #[strum(serialize = "KLP-W0706")]
     DependsOnOwner,
+    /// A module is not like the others of its kernel.
+    #[strum(serialize = "KLP-W0730")]
+    UnlikeSiblings,
+    /// Modules were built for another release of the kernel.
+    #[strum(serialize = "KLP-W0731")]
+    ModulesOfAnotherRelease,
 }
 
 impl Code {

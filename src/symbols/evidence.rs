@@ -85,6 +85,12 @@ impl Modinfo {
 }
 
 impl Evidence {
+    /// The release that the module was built for.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        self.vermagic.as_ref()?.split_whitespace().next()
+    }
+
     /// What a module's file shows. `strings` are those of its symbols.
     pub(super) fn read<R: Read + Seek>(
         table: &mut ElfTable<R>,
@@ -149,4 +155,107 @@ fn btf<R: Read + Seek>(table: &mut ElfTable<R>) -> ModuleBtf {
     let Ok(bytes) = table.contents(&section) else { return ModuleBtf::Present };
     let parsed = btf::Btf::parse(&bytes, table.endian).ok();
     parsed.and_then(|btf| btf.base_strings()).map_or(ModuleBtf::Present, ModuleBtf::Split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{ALLOC, EXEC, GLOBAL, Image, UNDEF, WRITE};
+    use super::super::{Merged, ModuleFile, Scope, SymbolSource, Told};
+    use super::*;
+    use scroll::{Endian, Pwrite};
+
+    fn told(image: &Image) -> Told {
+        ModuleFile::from_bytes("m.ko", image.bytes()).tell(Scope::All).unwrap()
+    }
+
+    fn evidence(image: &Image) -> Evidence {
+        told(image).objects[0].evidence.clone().unwrap()
+    }
+
+    fn module(endian: Endian, modinfo: &[u8]) -> Image {
+        let mut image = Image::new(endian, elf::ET_REL);
+        image.section(".modinfo", ALLOC, 0, modinfo);
+        image.section(".text", ALLOC | EXEC, 0, &[0; 64]);
+        image
+    }
+
+    #[test]
+    fn a_module_shows_its_vermagic_and_what_it_needs() {
+        let needs = |modinfo: &[u8]| told(&module(Endian::Big, modinfo)).objects[0].depends.clone();
+        let names =
+            |names: &[&str]| Some(names.iter().map(|n| n.parse().unwrap()).collect::<Vec<_>>());
+        assert_eq!(needs(b"name=m\0depends=stp,snd-hda,llc\0"), names(&["stp", "snd_hda", "llc"]));
+        assert_eq!(needs(b"name=m\0depends=\0"), names(&[]));
+        assert_eq!(needs(b"name=m\0"), None);
+        assert_eq!(needs(b"name=m\0depends=a.b\0"), None, "no module is called so");
+        let shown = evidence(&module(Endian::Big, b"name=m\0vermagic=7.2 SMP \0intree=Y\0"));
+        assert_eq!(shown.vermagic.as_deref(), Some("7.2 SMP "));
+        assert_eq!((shown.release(), shown.in_tree), (Some("7.2"), true));
+        assert_eq!(evidence(&module(Endian::Big, b"name=m\0intree=N\0")), Evidence::default());
+        let long = [b"name=m\0vermagic=".as_slice(), &[b'x'; 513], b"\0"].concat();
+        assert_eq!(evidence(&module(Endian::Big, &long)).vermagic, None);
+    }
+
+    #[test]
+    fn the_pointers_of_struct_module_are_where_its_relocations_are() {
+        for endian in [Endian::Little, Endian::Big] {
+            let mut image = module(endian, b"name=m\0");
+            let this = image.section(".gnu.linkonce.this_module", ALLOC | WRITE, 0, &[0; 0x500]);
+            image.symbol("other", GLOBAL, UNDEF, 0);
+            image.symbol("cleanup_module", GLOBAL, 2, 0);
+            image.symbol("init_module", GLOBAL, 2, 0);
+            let mut relocations = vec![0; 96];
+            let entries = [(0x130, 3), (0x4c0, 2), (0x10, 1), (0x20, 0x00ff_ffff)];
+            for (n, (offset, symbol)) in entries.into_iter().enumerate() {
+                relocations.pwrite_with::<u64>(offset, n * 24, endian).unwrap();
+                relocations.pwrite_with::<u64>(symbol << 32 | 1, n * 24 + 8, endian).unwrap();
+            }
+            image.rela(".rela.gnu.linkonce.this_module", this, &relocations);
+            let shown = evidence(&image);
+            assert_eq!(shown.module_size, Some(0x500));
+            assert_eq!((shown.init, shown.exit), (Some(0x130), Some(0x4c0)));
+        }
+        let mut image = module(Endian::Little, b"name=m\0");
+        image.section(".gnu.linkonce.this_module", ALLOC | WRITE, 0, &[0; 0x500]);
+        let shown = evidence(&image);
+        assert_eq!((shown.module_size, shown.init, shown.exit), (Some(0x500), None, None));
+    }
+
+    #[test]
+    fn sections_show_versions_flags_and_btf() {
+        let with = |names: &[&'static str]| {
+            let mut image = module(Endian::Little, b"name=m\0");
+            for name in names {
+                image.section(name, ALLOC, 0, b"x");
+            }
+            let shown = evidence(&image);
+            (shown.has_versions, shown.has_flags, shown.btf)
+        };
+        assert_eq!(with(&[]), (false, None, ModuleBtf::Absent));
+        assert_eq!(with(&["__versions", "__ksymtab"]), (true, Some(false), ModuleBtf::Absent));
+        assert_eq!(with(&["__version_ext_crcs"]), (true, None, ModuleBtf::Absent));
+        let all = ["__ksymtab", "__kflagstab", ".BTF"];
+        assert_eq!(with(&all), (false, Some(true), ModuleBtf::Present), "it is no BTF");
+        assert_eq!(with(&["__kflagstab", ".BTF", ".BTF.base"]), (false, None, ModuleBtf::Present));
+    }
+
+    #[test]
+    fn modules_that_show_the_same_are_counted_in_any_order() {
+        let modules =
+            [b"name=b\0vermagic=7 A\0", b"name=a\0vermagic=7 A\0", b"name=c\0vermagic=7 B\0"];
+        let add = |order: [usize; 3]| {
+            let mut merged = Merged::default();
+            for n in order {
+                merged.add(told(&module(Endian::Big, modules[n])), "m".as_ref()).unwrap();
+            }
+            let counted = merged.witnesses().into_iter();
+            counted
+                .map(|w| (w.evidence.vermagic.unwrap(), w.modules, w.first.to_string()))
+                .collect::<Vec<_>>()
+        };
+        let expected = [("7 A".into(), 2, "a".into()), ("7 B".into(), 1, "c".into())];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            assert_eq!(add(order), expected);
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub(super) struct Image {
     strings: Vec<u8>,
     /// Real section indices, for symbols with `SHN_XINDEX`.
     indices: Vec<u8>,
+    /// `sh_info` by section.
+    infos: Vec<(usize, u16)>,
     /// Whether the section header count and the names' index are in section 0.
     pub(super) extended: bool,
 }
@@ -52,6 +54,7 @@ impl Image {
             symbols: vec![0; 24],
             strings: vec![0],
             indices: vec![0; 4],
+            infos: Vec::new(),
             extended: false,
         }
     }
@@ -70,6 +73,12 @@ impl Image {
     pub(super) fn any_section(&mut self, section: Section) -> u16 {
         self.sections.push(section);
         u16::try_from(self.sections.len() - 1).unwrap()
+    }
+
+    /// Adds relocations of a section.
+    pub(super) fn rela(&mut self, name: &'static str, of: u16, data: &[u8]) {
+        let index = self.any_section((name, elf::SHT_RELA, 0, 0, data.to_vec()));
+        self.infos.push((usize::from(index), of));
     }
 
     /// Adds a symbol of 8 bytes.
@@ -141,6 +150,8 @@ impl Image {
                 _ => 0,
             };
             header.pwrite_with(link, 40, e).unwrap();
+            let info = self.infos.iter().find(|(of, _)| *of == index).map_or(0, |(_, info)| *info);
+            header.pwrite_with(u32::from(info), 44, e).unwrap();
             bodies.extend(data);
             headers.extend(header);
         }

@@ -33,19 +33,26 @@ const UNKEPT: [&[u8]; 4] = [MODINFO, b"__versions", b"__version_ext_crcs", b"__v
 #[derive(Debug)]
 pub struct ModuleFile {
     input: Input,
+    any_release: bool,
 }
 
 impl ModuleFile {
     /// The module in this file, which is read when the source is asked.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { input: Input::file(path.into()) }
+        Self { input: Input::file(path.into()), any_release: false }
     }
 
     /// The module in these bytes, which messages call `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { input: Input::memory(path.into(), bytes.into()) }
+        Self { input: Input::memory(path.into(), bytes.into()), any_release: false }
+    }
+
+    /// The same, of a kernel that need not be of the module's release, as those of `weak-updates` are.
+    #[must_use]
+    pub fn of_any_release(self) -> Self {
+        Self { any_release: true, ..self }
     }
 
     fn open(&self) -> Result<ElfTable<Box<dyn Contents + '_>>, SymbolError> {
@@ -80,7 +87,7 @@ impl ModuleFile {
         let vermagic = modinfo.value("vermagic=");
         let release = vermagic.and_then(|v| v.split_whitespace().next().map(str::to_owned));
         let kernel = Kernel {
-            release,
+            release: release.filter(|_| !self.any_release),
             machine: Some(table.machine),
             endian: Some(table.endian),
             kallsyms_all: None,

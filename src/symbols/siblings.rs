@@ -112,9 +112,10 @@ impl Siblings {
             module_size: vote(&all, MODULE_SIZE, contest, |e| e.module_size),
             init: vote(&all, INIT, contest, |e| e.init),
             exit: vote(&all, EXIT, contest, |e| e.exit),
-            has_versions: vote(&all, VERSIONS, contest, |e| Some(e.has_versions)),
+            // A module may do without versions and without BTF.
+            has_versions: vote(&all, VERSIONS, &mut Vec::new(), |e| Some(e.has_versions)),
             has_flags: vote(&all, FLAGS, contest, |e| e.has_flags),
-            has_btf: vote(&all, BTF, contest, |e| Some(e.btf != ModuleBtf::Absent)),
+            has_btf: vote(&all, BTF, &mut Vec::new(), |e| Some(e.btf != ModuleBtf::Absent)),
             btf_strings: vote(&all, BTF_BASE, contest, |e| split(e.btf)),
             contested: Vec::new(),
         };
@@ -166,8 +167,7 @@ impl Siblings {
 
 /// Whether a module is of a release, as far as both are known.
 fn is_of(evidence: &Evidence, release: Option<&str>) -> bool {
-    let built_for = evidence.vermagic.as_ref().and_then(|text| text.split_whitespace().next());
-    built_for.zip(release).is_none_or(|(built_for, release)| built_for == release)
+    evidence.release().zip(release).is_none_or(|(built_for, release)| built_for == release)
 }
 
 /// The strings of the BTF that a module's BTF was made against.
@@ -220,4 +220,110 @@ fn differ<T: PartialEq>(
         that: show(&fact.value),
         proof: fact.proof(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn witness(first: &str, modules: u64, evidence: Evidence) -> Witness {
+        Witness { evidence, modules, first: first.parse().unwrap() }
+    }
+
+    fn sized(release: &str, in_tree: bool, size: u64) -> Evidence {
+        let (vermagic, module_size) = (Some(format!("{release} SMP ")), Some(size));
+        Evidence { vermagic, in_tree, module_size, ..Evidence::default() }
+    }
+
+    fn size(witnesses: &[Witness], release: Option<&str>) -> Option<(u64, u64, String)> {
+        let fact = Siblings::of(witnesses, release).module_size?;
+        Some((fact.value, fact.modules, fact.first.to_string()))
+    }
+
+    #[test]
+    fn what_most_modules_show_is_the_kernels() {
+        let all = [
+            witness("c", 3, sized("7.2", false, 0x500)),
+            witness("a", 1, sized("7.2", false, 0x4c0)),
+            witness("b", 1, Evidence { has_versions: true, ..sized("7.2", false, 0x500) }),
+        ];
+        assert_eq!(size(&all, Some("7.2")), Some((0x500, 4, "b".into())));
+        assert_eq!(size(&[], Some("7.2")), None);
+    }
+
+    #[test]
+    fn modules_built_with_the_kernel_go_before_all_others() {
+        let all = [
+            witness("ext4", 1, sized("7.2", true, 0x500)),
+            witness("dkms", 9, sized("7.2", false, 0x4c0)),
+        ];
+        assert_eq!(size(&all, None), Some((0x500, 1, "ext4".into())));
+        let siblings = Siblings::of(&all, None);
+        assert!(siblings.dissent(&all[0].evidence, None).is_empty());
+        let told = siblings.dissent(&all[1].evidence, None);
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        let proof = "proven by 'ext4', a module of this kernel";
+        assert_eq!(told, [format!("size of struct module: 1216 bytes here, 1280 bytes {proof}")]);
+    }
+
+    #[test]
+    fn modules_of_another_release_prove_nothing_and_contradict_nothing() {
+        let old = sized("5.14", true, 0x4c0);
+        let all = [witness("a", 9, old.clone()), witness("b", 1, sized("7.2", false, 0x500))];
+        assert_eq!(size(&all, Some("7.2")), Some((0x500, 1, "b".into())));
+        assert!(Siblings::of(&all, Some("7.2")).dissent(&old, Some("7.2")).is_empty());
+        assert_eq!(size(&all[..1], Some("7.2")), None);
+    }
+
+    #[test]
+    fn as_many_on_either_side_prove_nothing_and_it_is_said() {
+        let all = [
+            witness("a", 2, sized("7.2", false, 0x4c0)),
+            witness("b", 1, sized("7.2", false, 0x500)),
+            witness("c", 1, Evidence { has_versions: true, ..sized("7.2", false, 0x500) }),
+        ];
+        let siblings = Siblings::of(&all, None);
+        assert_eq!((siblings.module_size, siblings.contested), (None, vec![MODULE_SIZE]));
+    }
+
+    #[test]
+    fn modules_may_have_versions_and_btf_or_not() {
+        let (with, without) = (
+            Evidence { has_versions: true, btf: ModuleBtf::Present, ..sized("7.2", true, 1) },
+            sized("7.2", true, 1),
+        );
+        let all = [witness("a", 1, with), witness("b", 1, without)];
+        let siblings = Siblings::of(&all, None);
+        assert_eq!((&siblings.has_btf, &siblings.has_versions), (&None, &None));
+        assert!(siblings.contested.is_empty());
+        assert!(all.iter().all(|w| siblings.dissent(&w.evidence, None).is_empty()));
+    }
+
+    #[test]
+    fn each_thing_that_the_kernel_insists_on_is_compared() {
+        let kernel = Evidence {
+            init: Some(0x130),
+            exit: Some(0x4c0),
+            has_flags: Some(true),
+            btf: ModuleBtf::Split(1000),
+            ..sized("7.2", true, 0x500)
+        };
+        let siblings = Siblings::of(&[witness("a", 2, kernel.clone())], None);
+        let changes: [fn(&mut Evidence); 6] = [
+            |e| e.vermagic = Some("7.2 SMP preempt ".into()),
+            |e| e.module_size = Some(1),
+            |e| e.init = Some(1),
+            |e| e.exit = Some(1),
+            |e| e.has_flags = Some(false),
+            |e| e.btf = ModuleBtf::Split(1001),
+        ];
+        for (change, line) in changes.into_iter().zip(siblings.lines()) {
+            let mut other = kernel.clone();
+            change(&mut other);
+            assert_eq!(siblings.dissent(&other, None).len(), 1, "{line}");
+        }
+        // What a module does not show contradicts nothing.
+        assert!(siblings.dissent(&Evidence::default(), None).is_empty());
+        assert_eq!(siblings.lines().len(), 8);
+    }
 }

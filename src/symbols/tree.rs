@@ -19,6 +19,8 @@ use super::{
 const MODULE_ENDS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
 /// What boot images are called before `-RELEASE`.
 const BOOT_IMAGES: [&str; 4] = ["vmlinuz", "vmlinux", "Image", "image"];
+/// The folder of links to modules of other releases, which RHEL and SUSE make of what fits.
+const WEAK: &str = "weak-updates";
 /// Links in an installed tree that lead to the build tree.
 const LINKS: [&str; 2] = ["build", "source"];
 
@@ -88,7 +90,10 @@ pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
             // A file that is named is meant, whatever it is called.
             Ok(entry) if entry.depth() == 0 || is_module(entry.file_name()) => {
                 found = true;
-                sources.push(ModuleFile::new(entry.into_path()));
+                let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+                let weak = below.iter().any(|name| name == WEAK);
+                let module = ModuleFile::new(entry.path());
+                sources.push(if weak { module.of_any_release() } else { module });
             }
             Ok(_) => {}
             Err(error) => {

@@ -36,6 +36,7 @@ mod patch;
 mod placement;
 mod readelf;
 mod selectors;
+mod siblings;
 mod symbol_table;
 mod symbols;
 mod tables;

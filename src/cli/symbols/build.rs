@@ -8,6 +8,7 @@ use super::super::progress::Progress;
 use super::super::report::{Reporter, trouble};
 use super::super::{Outcome, output};
 use super::info::Summary;
+use super::odd::odd;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::symbols::map::build;
 use crate::symbols::{Map, Scope, SymbolError, SymbolErrorKind};
@@ -17,7 +18,7 @@ use crate::symbols::{Map, Scope, SymbolError, SymbolErrorKind};
 struct Document<'a> {
     output: String,
     map: Summary,
-    /// What was left out.
+    /// What was left out, and which modules are not like the others.
     diagnostics: &'a [Diagnostic],
 }
 
@@ -56,18 +57,17 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         let diagnostic = trouble(Code::Write, &args.output, &error);
         return reporter.failure(&[diagnostic], Outcome::Trouble);
     }
-    let left_out: Vec<_> = errors
-        .iter()
-        .map(|error| Diagnostic { severity: Severity::Warning, ..error.diagnostic() })
-        .collect();
-    reporter.diagnostics(&left_out);
+    let left_out =
+        errors.iter().map(|error| Diagnostic { severity: Severity::Warning, ..error.diagnostic() });
+    let warnings: Vec<_> = left_out.chain(odd(&merged)).collect();
+    reporter.diagnostics(&warnings);
     let summary = match Summary::of(&map) {
         Ok(summary) => summary,
         Err(error) => return reporter.symbols(&[error]),
     };
     if reporter.is_json() {
         let output = args.output.display().to_string();
-        return reporter.json(&Document { output, map: summary, diagnostics: &left_out });
+        return reporter.json(&Document { output, map: summary, diagnostics: &warnings });
     }
     reporter.remark(&format!("{}: {summary}", args.output.display()));
     Outcome::Done

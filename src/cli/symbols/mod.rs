@@ -5,6 +5,7 @@ mod diff;
 mod export;
 mod info;
 mod lookup;
+mod odd;
 
 use super::Outcome;
 use super::args::{Symbols, SymbolsCommand};
