@@ -47,8 +47,8 @@ pub struct LoadError {
     pub site: Option<Box<Site>>,
     /// What the back end found, where it is about a place.
     pub fault: Option<Fault>,
-    /// What shows that the kernel is so: other modules of it.
-    pub proof: Option<String>,
+    /// What shows that the kernel is so: other modules of it; and what does not show.
+    pub proof: Vec<String>,
 }
 
 impl LoadError {
@@ -61,14 +61,22 @@ impl LoadError {
             explanation: None,
             site: None,
             fault: None,
-            proof: None,
+            proof: Vec::new(),
         }
     }
 
     /// What the kernel does not notice.
     pub(super) fn unnoticed(stage: Stage, consequence: Consequence, explanation: String) -> Self {
         let explanation = Some(explanation);
-        Self { stage, consequence, kernel: None, explanation, site: None, fault: None, proof: None }
+        Self {
+            stage,
+            consequence,
+            kernel: None,
+            explanation,
+            site: None,
+            fault: None,
+            proof: Vec::new(),
+        }
     }
 
     /// Where the loader stopped at a relocation, and what the kernel would say there.
@@ -84,7 +92,8 @@ impl LoadError {
 
     /// With the modules that prove what the kernel is like.
     pub(super) fn proven<T>(self, fact: &Fact<T>) -> Self {
-        Self { proof: Some(fact.proof()), ..self }
+        let proof = std::iter::once(fact.proof()).chain(self.proof).collect();
+        Self { proof, ..self }
     }
 
     /// What the kernel says after it, too.

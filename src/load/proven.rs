@@ -22,6 +22,9 @@ use crate::symbols::{Fact, Siblings};
 /// The functions whose pointers are in `struct module`.
 const INIT: &[u8] = b"init_module";
 const EXIT: &[u8] = b"cleanup_module";
+/// What is said of every fault of BTF.
+const FORGIVING: &str = "a kernel with CONFIG_MODULE_ALLOW_BTF_MISMATCH would only warn; no source \
+                         tells whether this one has it, and the default is that it has not";
 
 impl Kernel {
     /// Takes over what modules prove, if they are of the release that the module is built for.
@@ -79,7 +82,8 @@ impl Kernel {
             let log = log.map_or(String::new(), |log| format!("BPF: {log}\n"));
             let message =
                 format!("{log}failed to validate module [{name}] BTF: -{}", errno.number());
-            LoadError::new(Stage::Finish, KernelError { errno, message })
+            let proof = vec![FORGIVING.to_owned()];
+            LoadError { proof, ..LoadError::new(Stage::Finish, KernelError { errno, message }) }
         };
         let btf = Btf::parse(bytes, module.endian()).map_err(|fault| LoadError {
             explanation: Some(format!("its BTF is malformed: {fault}")),

@@ -18,7 +18,7 @@ const ALLOWED: [u8; 2] = [b' ', b'\t'];
 /// Hexadecimal digits of the longest address.
 const DIGITS: usize = 16;
 /// How the one line starts that some packages of Debian install instead of `System.map`.
-const STAND_IN: &[u8] = b"The real System.map is in the ";
+pub(super) const STAND_IN: &[u8] = b"The real System.map is in the ";
 
 /// One row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

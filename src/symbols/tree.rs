@@ -7,10 +7,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::rows::STAND_IN;
 use super::{
     BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, SystemMap, Vmlinux,
 };
@@ -19,6 +22,8 @@ use super::{
 const MODULE_ENDS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
 /// What boot images are called before `-RELEASE`.
 const BOOT_IMAGES: [&str; 4] = ["vmlinuz", "vmlinux", "Image", "image"];
+/// Bytes in which a stand-in shows that it is one.
+const STAND_IN_MAX: u64 = 128;
 /// The folder of links to modules of other releases, which RHEL and SUSE make of what fits.
 const WEAK: &str = "weak-updates";
 /// Links in an installed tree that lead to the build tree.
@@ -46,14 +51,19 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }
     let vmlinux = at("vmlinux");
-    let image = at("vmlinuz").or_else(|| boot_image(folder).filter(|_| vmlinux.is_none()));
+    let image = ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz"].into_iter().find_map(at);
+    let image = image.or_else(|| boot_image(folder).filter(|_| vmlinux.is_none()));
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoVmlinux));
     }
+    let vmlinux_is_told = vmlinux.is_some() || elsewhere;
     vmlinux.into_iter().for_each(|path| sources.push(Vmlinux::new(path)));
+    // Where another file tells the kernel, a stand-in is not missed.
+    let told = vmlinux_is_told || image.is_some();
     image.into_iter().for_each(|path| sources.push(BootImage::new(path)));
-    at("System.map").into_iter().for_each(|path| sources.push(SystemMap::new(path)));
+    let map = at("System.map").filter(|path| !(told && is_stand_in(path)));
+    map.into_iter().for_each(|path| sources.push(SystemMap::new(path)));
     for exports in ["Module.symvers", "symvers.gz", "symvers.xz", "symvers.zst"] {
         at(exports).into_iter().for_each(|path| sources.push(Symvers::new(path)));
     }
@@ -72,6 +82,13 @@ fn boot_image(folder: &Path) -> Option<PathBuf> {
     images.find(|path| path.is_file())
 }
 
+/// Whether a file is the one line that some packages install instead of `System.map`.
+fn is_stand_in(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(STAND_IN_MAX).read_to_end(&mut start));
+    read.is_ok() && memchr::memmem::find(&start, STAND_IN).is_some()
+}
+
 /// Adds a module, or all modules below a folder.
 ///
 /// Gives what went wrong: [`SymbolErrorKind::NoModules`] and what cannot be read, links that lead
@@ -81,7 +98,7 @@ pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name();
     let walk = walk.into_iter().filter_entry(|entry| {
         let link = entry.depth() == 1 && entry.path_is_symlink();
-        !(link && LINKS.iter().any(|name| entry.file_name() == *name))
+        !(link && leads_to_build_tree(entry.path()))
     });
     let mut found = false;
     for entry in walk {
@@ -96,6 +113,8 @@ pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
                 sources.push(if weak { module.of_any_release() } else { module });
             }
             Ok(_) => {}
+            // A link to a build tree that is not installed.
+            Err(error) if error.depth() == 1 && error.path().is_some_and(leads_to_build_tree) => {}
             Err(error) => {
                 let at = error.path().unwrap_or(path).to_path_buf();
                 let kind = match error.loop_ancestor() {
@@ -110,6 +129,10 @@ pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
         errors.push(SymbolError::new(path, SymbolErrorKind::NoModules));
     }
     errors
+}
+
+fn leads_to_build_tree(link: &Path) -> bool {
+    LINKS.iter().any(|name| link.file_name() == Some(OsStr::new(name)))
 }
 
 fn is_module(name: &OsStr) -> bool {
@@ -197,6 +220,41 @@ mod tests {
         assert_eq!(paths.len(), 1);
         assert!(matches!(errors[..], [SymbolErrorKind::NoVmlinux]));
         assert!(added(root.path(), |s| add_kernel(&folder, true, s)).1.is_empty());
+    }
+
+    #[test]
+    fn links_to_a_build_tree_that_is_not_installed_are_passed_over() {
+        let root = tree(&["lib/modules/1/kernel/a.ko", "lib/modules/1/vmlinuz"]);
+        let folder = root.path().join("lib/modules/1");
+        for link in ["build", "source"] {
+            std::os::unix::fs::symlink(root.path().join("gone"), folder.join(link)).unwrap();
+        }
+        let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
+        assert_eq!(paths, ["lib/modules/1/vmlinuz", "lib/modules/1/kernel/a.ko"]);
+        assert!(errors.is_empty(), "{errors:?}");
+        // A module that is gone is missed.
+        std::os::unix::fs::symlink(root.path().join("gone"), folder.join("kernel/b.ko")).unwrap();
+        let mut sources = Sources::new();
+        let errors = add_kernel(&folder, false, &mut sources);
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].path.ends_with("kernel/b.ko") && errors[0].is_io(), "{errors:?}");
+    }
+
+    #[test]
+    fn a_stand_in_for_system_map_is_passed_over_where_another_file_tells_the_kernel() {
+        let root = tree(&["1/kernel/a.ko", "1/vmlinux.xz", "2/kernel/a.ko"]);
+        for folder in ["1", "2"] {
+            let line = "ffffffffffffffff B The real System.map is in the linux-image-dbg package\n";
+            fs::write(root.path().join(folder).join("System.map"), line).unwrap();
+        }
+        let paths = |folder: &str, elsewhere| {
+            added(root.path(), |s| add_kernel(&root.path().join(folder), elsewhere, s)).0
+        };
+        assert_eq!(paths("1", false), ["1/vmlinux.xz", "1/kernel/a.ko"]);
+        assert_eq!(paths("2", true), ["2/kernel/a.ko"]);
+        assert_eq!(paths("2", false), ["2/System.map", "2/kernel/a.ko"]);
+        fs::write(root.path().join("1/System.map"), "ffff T _text\n").unwrap();
+        assert_eq!(paths("1", false), ["1/vmlinux.xz", "1/System.map", "1/kernel/a.ko"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What the library says that a kernel does with a module that is wrong.
 //!
-//! Asked is what an author has: the map of the kernel and of the modules that are patched. What the
-//! map does not tell (`Kernel::vermagic`, `Kernel::module_size`) is that of a module that loads.
+//! Asked is what an author has: the map of the kernel and of the modules that are patched, which prove
+//! what the kernel is like. A module of another release they are not believed of: its `Kernel::vermagic`
+//! is that of a module that loads.
 
 use klp_convert::elf::Module;
 use klp_convert::klp::{ObjectName, Options, Patched};
@@ -57,7 +58,6 @@ pub(crate) fn words(
     let answer = workshop.map()?.answer(&wanted)?;
     let mut kernel = Kernel::of(backend, Options::default().target, &module, Some(&answer));
     kernel.vermagic = Some(good.vermagic().to_owned());
-    kernel.module_size = Some(good.image.section(".gnu.linkonce.this_module").size);
     let in_state = |state| {
         let mut known = Known::new(&answer);
         TARGETS.iter().for_each(|target| known.set_state(object(target), state));
@@ -69,6 +69,7 @@ pub(crate) fn words(
     let absent = if when == When::Enabled { ObjectState::Live } else { ObjectState::Absent };
     let [_, target] = TARGETS.map(object);
     let tried = loader.load(&module, &in_state(absent)).and_then(|mut loaded| {
+        kernel.receive(&module)?;
         loaded.enable(&in_state(absent))?;
         match when {
             When::Alone => Ok(()),

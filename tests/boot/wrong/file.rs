@@ -54,8 +54,15 @@ pub(super) const ALL: &[Wrong] = &[
     .unsaid("check says that the map is of another release"),
     refused("modinfo/other-configuration", |good| {
         good.copy().replace(b" mod_unload ", b" mod_onload ")
-    })
-    .unsaid("no source of symbols tells what the kernel demands"),
+    }),
+    refused("modinfo/a-word-less", |good| {
+        // The word after the release, as of a kernel without SMP.
+        let magic = good.vermagic();
+        let word = magic.split_whitespace().nth(1).unwrap();
+        let mut less = magic.replacen(&format!(" {word} "), " ", 1).into_bytes();
+        less.resize(magic.len(), 0);
+        good.copy().replace(magic.as_bytes(), &less)
+    }),
     refused("modinfo/two", |good| good.copy().rename_section(".comment", ".modinfo"))
         .since((6, 13)),
     refused("struct-module/none", |good| {
@@ -71,8 +78,11 @@ pub(super) const ALL: &[Wrong] = &[
     refused("struct-module/other-size", |good| {
         good.copy().section(THIS_MODULE, |s, e| s.sh_size.set(e, s.sh_size.get(e) - 64))
     })
-    .unsaid("no source of symbols tells how large struct module is")
     .since((6, 4)),
+    Wrong::new("exports/without-flags", "klp_target_a", Then::Refused, |good| {
+        good.copy().rename_section("__kflagstab", "__kflagsta_")
+    })
+    .since((7, 2)),
     refused("versions/crcs-without-names", |good| {
         let patched = good.copy().rename_section(".comment", "__version_ext_crcs");
         flags(patched, "__version_ext_crcs", |flags| flags | 2)

@@ -157,5 +157,10 @@ pub(crate) const UNTRIED: &[(&str, &str)] = &[
     ("a late plain store into read-only memory", "the kernel would fault"),
     ("a call without room for a stub or veneer", "the kernel warns with a trace of its stack"),
     ("memory that changes before it is taken back", "somebody else would have to write there"),
+    (
+        "BTF of another vmlinux",
+        "these kernels have none: making it takes tools that are not asked for",
+    ),
+    ("pointers elsewhere in struct module", "the kernel would write over what is there"),
     ("annotations in names of symbols", "symbol/unknown is the same to the kernel"),
 ];
