@@ -334,6 +334,7 @@ mod tests {
             assert!(kernel.codetags_apart);
             assert!(!learnt(*backend, &["f"]).codetags_apart);
             assert!(learnt(*backend, &[PROFILING]).codetags_apart);
+            assert!(!learnt(*backend, &["f"]).reads_btf && learnt(*backend, &[BTF]).reads_btf);
             let mut functions_only = Kernel { kallsyms_all: false, ..usual };
             functions_only.learn(*backend, &vmlinux(&["f"]));
             assert!(functions_only.codetags_apart);

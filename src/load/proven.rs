@@ -187,3 +187,60 @@ fn name(module: &Module<'_>) -> String {
     let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
     String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact<T>(value: T) -> Option<Fact<T>> {
+        Some(Fact { value, modules: 2, first: "m".parse().unwrap() })
+    }
+
+    fn believing(siblings: Siblings, built_for: Option<&str>, version: (u32, u32)) -> Kernel {
+        let mut kernel = Kernel::of_version(klp_arch::backends()[0], version);
+        kernel.believe(&Arc::new(siblings), built_for);
+        kernel
+    }
+
+    #[test]
+    fn what_modules_prove_is_the_kernels() {
+        let siblings = || Siblings {
+            vermagic: fact("7.2 preempt mod_unload ".into()),
+            module_size: fact(0x500),
+            has_flags: fact(false),
+            has_btf: fact(true),
+            ..Siblings::default()
+        };
+        for built_for in [None, Some("7.2 SMP "), Some("")] {
+            let kernel = believing(siblings(), built_for, (7, 2));
+            assert_eq!(kernel.vermagic.as_deref(), Some("7.2 preempt mod_unload "));
+            assert_eq!((kernel.module_size, kernel.flags_apart), (Some(0x500), false));
+            // The module may say SMP; the kernel does not.
+            assert!(kernel.reads_btf && !kernel.smp);
+        }
+        let kernel = believing(siblings(), Some("7.3 SMP "), (7, 2));
+        assert_eq!((kernel.vermagic, kernel.module_size), (None, None), "of another release");
+        assert!(kernel.flags_apart && kernel.smp && !kernel.reads_btf);
+    }
+
+    #[test]
+    fn flags_of_exports_are_wanted_since_7_2_or_where_modules_have_them() {
+        let wanted = |has_flags, version| {
+            believing(Siblings { has_flags, ..Siblings::default() }, None, version).flags_apart
+        };
+        assert_eq!(
+            [(6, 1), (6, 12), (7, 1), (7, 2)].map(|v| wanted(None, v)),
+            [false, false, false, true]
+        );
+        assert!(wanted(fact(true), (6, 12)), "a vendor's kernel");
+    }
+
+    #[test]
+    fn words_of_vermagic_are_named() {
+        let words = |ours, theirs| words(ours, theirs).unwrap_or_default();
+        assert_eq!(words("7 SMP ", "7 SMP preempt "), "its vermagic lacks 'preempt'");
+        assert_eq!(words("7 SMP a b ", "7 SMP "), "that of the kernel lacks 'a', 'b'");
+        assert_eq!(words("7 x", "7 y"), "its vermagic lacks 'y'; that of the kernel lacks 'x'");
+        assert_eq!(words("7 a b", "7 b a"), "", "in another order");
+    }
+}
