@@ -47,9 +47,13 @@ pub struct LoadError {
     pub site: Option<Box<Site>>,
     /// What the back end found, where it is about a place.
     pub fault: Option<Fault>,
-    /// What shows that the kernel is so: other modules of it; and what does not show.
-    pub proof: Vec<String>,
+    /// What shows that the kernel is so, where that is not the module alone.
+    pub proof: Option<Box<Proof>>,
 }
+
+/// What is known of the kernel, and what is not: a line each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proof(pub Vec<String>);
 
 impl LoadError {
     /// The kernel's own refusal.
@@ -61,22 +65,14 @@ impl LoadError {
             explanation: None,
             site: None,
             fault: None,
-            proof: Vec::new(),
+            proof: None,
         }
     }
 
     /// What the kernel does not notice.
     pub(super) fn unnoticed(stage: Stage, consequence: Consequence, explanation: String) -> Self {
         let explanation = Some(explanation);
-        Self {
-            stage,
-            consequence,
-            kernel: None,
-            explanation,
-            site: None,
-            fault: None,
-            proof: Vec::new(),
-        }
+        Self { stage, consequence, kernel: None, explanation, site: None, fault: None, proof: None }
     }
 
     /// Where the loader stopped at a relocation, and what the kernel would say there.
@@ -92,8 +88,13 @@ impl LoadError {
 
     /// With the modules that prove what the kernel is like.
     pub(super) fn proven<T>(self, fact: &Fact<T>) -> Self {
-        let proof = std::iter::once(fact.proof()).chain(self.proof).collect();
-        Self { proof, ..self }
+        self.proved(fact.proof())
+    }
+
+    /// With one more line of what is known of the kernel, and what is not.
+    pub(super) fn proved(mut self, line: String) -> Self {
+        self.proof.get_or_insert_default().0.push(line);
+        self
     }
 
     /// What the kernel says after it, too.

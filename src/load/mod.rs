@@ -69,7 +69,7 @@ mod unknowable;
 mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
-pub use error::{LoadError, Refused, Stage};
+pub use error::{LoadError, Proof, Refused, Stage};
 pub use gate::Livepatching;
 pub use importer::Imports;
 pub use kernel::{Kernel, Layouts};

@@ -82,8 +82,8 @@ impl Kernel {
             let log = log.map_or(String::new(), |log| format!("BPF: {log}\n"));
             let message =
                 format!("{log}failed to validate module [{name}] BTF: -{}", errno.number());
-            let proof = vec![FORGIVING.to_owned()];
-            LoadError { proof, ..LoadError::new(Stage::Finish, KernelError { errno, message }) }
+            LoadError::new(Stage::Finish, KernelError { errno, message })
+                .proved(FORGIVING.to_owned())
         };
         let btf = Btf::parse(bytes, module.endian()).map_err(|fault| LoadError {
             explanation: Some(format!("its BTF is malformed: {fault}")),

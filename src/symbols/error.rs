@@ -184,15 +184,20 @@ pub enum SymbolErrorKind {
         that: String,
     },
     /// An export is told in two ways, by two sources or by one.
-    #[error("'{name}' of '{owner}' is exported {this} here, {that} elsewhere")]
-    ExportContradiction {
-        /// The exported name.
-        name: String,
-        /// The object that exports it.
-        owner: ObjectName,
-        /// What this file says.
-        this: String,
-        /// What it, or an earlier file, said before.
-        that: String,
-    },
+    #[error(transparent)]
+    ExportContradiction(Box<ExportContradiction>),
+}
+
+/// How an export is told in two ways.
+#[derive(Debug, thiserror::Error)]
+#[error("'{name}' of '{owner}' is exported {this} here, {that} elsewhere")]
+pub struct ExportContradiction {
+    /// The exported name.
+    pub name: String,
+    /// The object that exports it.
+    pub owner: ObjectName,
+    /// What this file says.
+    pub this: String,
+    /// What it, or an earlier file, said before.
+    pub that: String,
 }

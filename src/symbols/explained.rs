@@ -26,7 +26,7 @@ impl Explained for SymbolError {
             SymbolErrorKind::ObjectTwice { .. }
             | SymbolErrorKind::Disagree { .. }
             | SymbolErrorKind::Contradiction { .. }
-            | SymbolErrorKind::ExportContradiction { .. } => Code::ConflictingMaps,
+            | SymbolErrorKind::ExportContradiction(_) => Code::ConflictingMaps,
             _ => Code::MalformedMap,
         }
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::agree::{agree, join};
+use super::error::ExportContradiction;
 use super::told::KnownObjects;
 use super::{
     Evidence, Export, Kernel, Object, Siblings, SymbolError, SymbolErrorKind, Told, Witness,
@@ -189,7 +190,8 @@ impl Export {
         let crc = |crc: u32| format!("with CRC {crc:#010x}");
         let differ = |this, that| {
             let (name, owner) = (name.to_owned(), self.owner.clone());
-            Err(SymbolErrorKind::ExportContradiction { name, owner, this, that })
+            let told = ExportContradiction { name, owner, this, that };
+            Err(SymbolErrorKind::ExportContradiction(Box::new(told)))
         };
         if let (Some(that), Some(this)) = (self.gpl, other.gpl)
             && this != that

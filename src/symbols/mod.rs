@@ -53,7 +53,7 @@ pub use answer::{Answer, Binding, Candidate, Export, Kind, Order};
 pub use boot_image::BootImage;
 pub use compressed::read_module;
 pub use diff::{Change, Changed, diff};
-pub use error::{SymbolError, SymbolErrorKind};
+pub use error::{ExportContradiction, SymbolError, SymbolErrorKind};
 pub use evidence::{Evidence, ModuleBtf};
 pub use export::{write_kallsyms, write_list};
 pub use list::TextList;

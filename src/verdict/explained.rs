@@ -40,7 +40,7 @@ impl Explained for Problem {
         match &self.trouble {
             Trouble::Load(error) => {
                 lines.extend(error.kernel.iter().map(says));
-                lines.extend(error.proof.iter().cloned());
+                lines.extend(error.proof.iter().flat_map(|proof| proof.0.iter().cloned()));
                 lines.extend(remedy(error.fault.as_ref(), error.stage).map(str::to_owned));
             }
             Trouble::Cut { .. } => lines.push(
