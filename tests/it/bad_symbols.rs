@@ -262,8 +262,8 @@ fn maps_that_are_damaged_are_refused_by_every_command() {
         ("cut-half", bytes[..bytes.len() / 2].to_vec(), "cut off"),
         ("cut-1", bytes[..bytes.len() - 1].to_vec(), "cut off"),
         ("header", with(20, 0x55), "damaged map"),
-        ("table", with(170, !bytes[170]), "damaged map"),
-        ("version", with(8, 2), "version 2, only 1 is known"),
+        ("table", with(220, !bytes[220]), "damaged map"),
+        ("version", with(8, 3), "version 3, only 1 and 2 are known"),
         ("text", text, "changed as text"),
     ];
     for (name, bytes, said) in cases {
@@ -276,7 +276,7 @@ fn maps_that_are_damaged_are_refused_by_every_command() {
         fails(&bench, 1, &given(&map), &said);
         bench.refuses(&machine.path("lp_two_owners.ko"), given(&map), &said);
     }
-    // The last block is read by what reads all of it.
+    // What the last module needs is read by what reads all of it.
     let map = bench.file("last", &with(bytes.len() - 1, !bytes[bytes.len() - 1]));
     let said = ["error[KLP-E0501]", "last", "damaged map"];
     symbols(&["info"], given(&map)).refused(&said);
