@@ -290,6 +290,14 @@ pub enum ElfError {
         /// Length of the signature.
         len: u64,
     },
+    /// What stands before the marker is not the description of a PKCS#7 signature.
+    #[error("module signature before {offset:#x} has type {kind}, PKCS#7 is type 2")]
+    SignatureKind {
+        /// Where the marker starts.
+        offset: usize,
+        /// `id_type`.
+        kind: u8,
+    },
     /// The list of symbols of an `SHT_LLVM_ADDRSIG` section is malformed.
     #[error("{section}: symbol list is malformed at {offset:#x}")]
     AddressSignificance {

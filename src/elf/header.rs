@@ -7,6 +7,7 @@
 use object::elf::{ELFMAG, FileHeader64, SHN_XINDEX, SHT_NULL, SectionHeader64};
 use object::{Endianness, pod};
 
+use super::irregular::Tolerance;
 use super::{ElfError, SectionIndex};
 
 /// Size of the file header, and of a section header, in bytes.
@@ -23,7 +24,7 @@ pub(super) struct Header<'data> {
 }
 
 impl<'data> Header<'data> {
-    pub(super) fn read(data: &'data [u8]) -> Result<Self, ElfError> {
+    pub(super) fn read(data: &'data [u8], tolerance: &mut Tolerance) -> Result<Self, ElfError> {
         let (raw, _) = pod::from_bytes::<FileHeader64<Endianness>>(data)
             .map_err(|()| ElfError::TooShort(data.len()))?;
         let ident = &raw.e_ident;
@@ -41,12 +42,15 @@ impl<'data> Header<'data> {
         let version = raw.e_version.get(endian);
         if ident.version.0 != 1 || version != 1 {
             let wrong = if version == 1 { u32::from(ident.version.0) } else { version };
-            return Err(ElfError::Version(wrong));
+            tolerance.unnoticed(ElfError::Version(wrong))?;
         }
-        let sizes =
-            [("e_ehsize", raw.e_ehsize.get(endian)), ("e_shentsize", raw.e_shentsize.get(endian))];
-        if let Some(&(field, size)) = sizes.iter().find(|(_, size)| *size != HEADER_LEN) {
-            return Err(ElfError::HeaderSize { field, size });
+        let wrong =
+            |field, size| (size != HEADER_LEN).then_some(ElfError::HeaderSize { field, size });
+        if let Some(fault) = wrong("e_ehsize", raw.e_ehsize.get(endian)) {
+            tolerance.unnoticed(fault)?;
+        }
+        if let Some(fault) = wrong("e_shentsize", raw.e_shentsize.get(endian)) {
+            return Err(fault);
         }
         let (sections, names) = section_table(data, raw, endian)?;
         Ok(Self { raw, endian, sections, names })

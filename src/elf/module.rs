@@ -11,6 +11,7 @@ use object::{Endianness, U32, pod};
 use scroll::Endian;
 
 use super::header::Header;
+use super::irregular::Tolerance;
 use super::rela::Relocations;
 use super::section::Section;
 use super::symbol::{Symbol, SymbolSection, SymbolTable};
@@ -24,6 +25,7 @@ pub struct Module<'data> {
     pub(super) sections: Vec<Section<'data>>,
     pub(super) symbols: SymbolTable<'data>,
     signature: Option<Range<usize>>,
+    irregularities: Vec<ElfError>,
 }
 
 impl<'data> Module<'data> {
@@ -33,19 +35,37 @@ impl<'data> Module<'data> {
     /// [`ElfError`] for the first thing found that is malformed, or that a relocatable file does
     /// not have.
     pub fn parse(data: &'data [u8]) -> Result<Self, ElfError> {
-        let module = Self::read(data)?;
-        validate::relocatable(&module)?;
+        Self::read(data, Tolerance::none())
+    }
+
+    /// Reads a module as the kernel's loader does, which looks at fewer fields: what it does not look at
+    /// may be anything, and is told by [`Module::irregularities`].
+    ///
+    /// # Errors
+    /// [`ElfError`] for the first thing found that cannot be followed.
+    pub fn parse_as_kernel(data: &'data [u8]) -> Result<Self, ElfError> {
+        Self::read(data, Tolerance::of_kernel())
+    }
+
+    fn read(data: &'data [u8], mut tolerance: Tolerance) -> Result<Self, ElfError> {
+        let signature = signature::find(data, &mut tolerance)?;
+        let covered =
+            signature.as_ref().map_or(data, |range| data.get(..range.start).unwrap_or(data));
+        let header = Header::read(covered, &mut tolerance)?;
+        let sections = validate::sections(covered, &header, &mut tolerance)?;
+        let symbols = validate::symbols(covered, &header, &sections, &mut tolerance)?;
+        let irregularities = Vec::new();
+        let mut module = Self { data, header, sections, symbols, signature, irregularities };
+        validate::relocatable(&module, &mut tolerance)?;
+        module.irregularities = tolerance.met();
         Ok(module)
     }
 
-    fn read(data: &'data [u8]) -> Result<Self, ElfError> {
-        let signature = signature::find(data)?;
-        let covered =
-            signature.as_ref().map_or(data, |range| data.get(..range.start).unwrap_or(data));
-        let header = Header::read(covered)?;
-        let sections = validate::sections(covered, &header)?;
-        let symbols = validate::symbols(covered, &header, &sections)?;
-        Ok(Self { data, header, sections, symbols, signature })
+    /// Header fields that are wrong and that the kernel's loader does not look at, or not closely; the
+    /// first of them only where there are many. None after [`Module::parse`].
+    #[must_use]
+    pub fn irregularities(&self) -> &[ElfError] {
+        &self.irregularities
     }
 
     /// The whole input, with its signature.
@@ -156,7 +176,7 @@ impl<'data> Module<'data> {
     ) -> impl Iterator<Item = SectionIndex> + Clone + use<'data> {
         let section = self.section(index).filter(|section| section.sh_type == SHT_GROUP);
         let bytes = section.map_or(&[][..], |section| body(self.data, section));
-        let words: &[U32<Endianness>] = pod::slice_from_all_bytes(bytes).unwrap_or_default();
+        let words: &[U32<Endianness>] = entries(bytes);
         let endian = self.header.endian;
         words.iter().skip(1).map(move |word| SectionIndex::new(word.get(endian)))
     }
@@ -172,6 +192,12 @@ impl<'data> Module<'data> {
     pub fn signature(&self) -> Option<Range<usize>> {
         self.signature.clone()
     }
+}
+
+/// The whole entries of a table, as the kernel counts them: what is left over is no entry.
+pub(super) fn entries<T: pod::Pod>(bytes: &[u8]) -> &[T] {
+    let count = bytes.len().checked_div(size_of::<T>()).unwrap_or(0);
+    pod::slice_from_bytes(bytes, count).map_or(&[], |(entries, _)| entries)
 }
 
 /// The bytes of a section in the file; none where it has none or they are out of range.

@@ -9,6 +9,7 @@ use object::elf::{Rela64, RelocationType};
 use object::{I64, U64, pod};
 
 use super::SymbolIndex;
+use super::module::entries;
 
 /// Size of an entry in bytes.
 pub(super) const RELA_LEN: u64 = 24;
@@ -56,10 +57,9 @@ pub struct Relocations<'data> {
 }
 
 impl<'data> Relocations<'data> {
-    /// The entries of a section's body, whose size is a whole number of them.
+    /// The whole entries of a section's body.
     pub(super) fn new(body: &'data [u8], endian: Endianness) -> Self {
-        let entries: &[Rela64<Endianness>] = pod::slice_from_all_bytes(body).unwrap_or_default();
-        Self { entries: entries.iter(), endian }
+        Self { entries: entries::<Rela64<Endianness>>(body).iter(), endian }
     }
 }
 

@@ -23,11 +23,12 @@ pub struct Section<'data> {
     pub sh_offset: u64,
     /// Size of the body; for `SHT_NOBITS` the size in memory.
     pub sh_size: u64,
-    /// A section that this one depends on; which, depends on the type. Always in range.
+    /// A section that this one depends on; which, depends on the type. In range, but
+    /// for a module that was read as the kernel reads it.
     pub sh_link: SectionIndex,
     /// Section index, symbol index or else, depending on the type.
     pub sh_info: u32,
-    /// Alignment in memory: 0 or a power of two.
+    /// Alignment in memory: 0 or a power of two, with the same exception.
     pub sh_addralign: u64,
     /// Size of an entry where the section is a table, else 0.
     pub sh_entsize: u64,

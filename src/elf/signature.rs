@@ -8,29 +8,52 @@
 use std::ops::Range;
 
 use super::ElfError;
+use super::irregular::Tolerance;
 
 /// What the file ends with (`MODULE_SIGNATURE_MARKER`).
 pub const SIGNATURE_MARKER: &[u8] = b"~Module signature appended~\n";
 /// Size of `struct module_signature` in bytes.
-const INFO_LEN: usize = 12;
+pub const SIGNATURE_INFO_LEN: usize = 12;
+/// The only kind of signature that the kernel knows (`MODULE_SIGNATURE_TYPE_PKCS7`).
+pub const SIGNATURE_PKCS7: u8 = 2;
 
 /// The bytes from the signature to the end of the file, if the file is signed.
-pub(super) fn find(data: &[u8]) -> Result<Option<Range<usize>>, ElfError> {
+///
+/// Where the kernel makes nothing of what is before the marker it cuts off the marker alone.
+pub(super) fn find(
+    data: &[u8],
+    tolerance: &mut Tolerance,
+) -> Result<Option<Range<usize>>, ElfError> {
     let Some(rest) = data.strip_suffix(SIGNATURE_MARKER) else {
         return Ok(None);
     };
+    let marker = rest.len()..data.len();
     let malformed = |len| ElfError::Signature { offset: rest.len(), len };
-    let (body, info) = rest.split_last_chunk::<INFO_LEN>().ok_or_else(|| malformed(0))?;
+    let Some((body, info)) = rest.split_last_chunk::<SIGNATURE_INFO_LEN>() else {
+        return Err(malformed(0));
+    };
     // Lengths of the signer's name and the key identifier, then the signature's, always big-endian.
-    let [_, _, _, signer, key, _, _, _, len @ ..] = *info;
+    let [_, _, kind, signer, key, _, _, _, len @ ..] = *info;
     let len = u64::from(u32::from_be_bytes(len)) + u64::from(signer) + u64::from(key);
     let start = usize::try_from(len).ok().and_then(|len| body.len().checked_sub(len));
-    start.map(|start| Some(start..data.len())).ok_or_else(|| malformed(len))
+    let Some(start) = start else {
+        tolerance.unnoticed(malformed(len))?;
+        return Ok(Some(marker));
+    };
+    if kind != SIGNATURE_PKCS7 {
+        tolerance.unnoticed(ElfError::SignatureKind { offset: rest.len(), kind })?;
+        return Ok(Some(marker));
+    }
+    Ok(Some(start..data.len()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn find(data: &[u8]) -> Result<Option<Range<usize>>, ElfError> {
+        super::find(data, &mut Tolerance::none())
+    }
 
     fn signed(body: usize, sig_len: u32) -> Vec<u8> {
         let mut file = vec![0x55; body];
@@ -62,8 +85,20 @@ mod tests {
 
     #[test]
     fn a_signature_longer_than_the_file_is_refused() {
+        let tolerant = super::find(&signed(100, 101), &mut Tolerance::of_kernel());
+        assert_eq!(tolerant, Ok(Some(112..112 + SIGNATURE_MARKER.len())));
         let error = find(&signed(100, 101)).unwrap_err();
         assert_eq!(error, ElfError::Signature { offset: 112, len: 101 });
         assert!(find(SIGNATURE_MARKER).is_err());
+    }
+
+    #[test]
+    fn of_a_marker_alone_the_kernel_cuts_off_the_marker() {
+        let file = [&[0; 40], SIGNATURE_MARKER].concat();
+        let error = find(&file).unwrap_err();
+        assert_eq!(error, ElfError::SignatureKind { offset: 40, kind: 0 });
+        let mut tolerance = Tolerance::of_kernel();
+        assert_eq!(super::find(&file, &mut tolerance), Ok(Some(40..file.len())));
+        assert_eq!(tolerance.met(), [error]);
     }
 }

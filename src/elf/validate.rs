@@ -15,6 +15,7 @@ pub(super) use symbols::symbols;
 
 use object::elf::SHT_STRTAB;
 
+use super::irregular::Tolerance;
 use super::module::body;
 use super::section::Section;
 use super::strings::StringTable;
@@ -33,9 +34,12 @@ fn body_in_file(data: &[u8], section: &Section<'_>) -> Result<(), ElfError> {
     Err(ElfError::Body { section: section.place(), offset, size, len: data.len() })
 }
 
+/// `needs_nul`: whether the kernel wants the table to start with NUL, as it does of symbol names only.
 fn string_table<'data>(
     data: &'data [u8],
     section: &Section<'_>,
+    needs_nul: bool,
+    tolerance: &mut Tolerance,
 ) -> Result<StringTable<'data>, ElfError> {
     let fault = |fault| ElfError::StringTable { section: section.place(), fault };
     if section.sh_type != SHT_STRTAB {
@@ -45,23 +49,37 @@ fn string_table<'data>(
     let bytes = body(data, section);
     let table = StringTable { section: section.index, bytes };
     match (bytes.first(), bytes.last()) {
-        (None, _) | (_, None) => Err(fault(StringTableFault::Empty)),
-        (Some(&first), _) if first != 0 => Err(fault(StringTableFault::NoLeadingNul)),
-        (_, Some(&last)) if last != 0 => Err(fault(StringTableFault::NoTrailingNul)),
-        _ if table.has_long_string() => Err(fault(StringTableFault::LongString)),
-        _ => Ok(table),
+        (None, _) | (_, None) => return Err(fault(StringTableFault::Empty)),
+        (Some(&first), _) if first != 0 && needs_nul => {
+            return Err(fault(StringTableFault::NoLeadingNul));
+        }
+        (Some(&first), _) if first != 0 => {
+            tolerance.unnoticed(fault(StringTableFault::NoLeadingNul))?;
+        }
+        _ => {}
+    }
+    match bytes.last() {
+        Some(0) if table.has_long_string() => Err(fault(StringTableFault::LongString)),
+        Some(0) => Ok(table),
+        _ => Err(fault(StringTableFault::NoTrailingNul)),
     }
 }
 
-/// Checks that a table's size is a whole number of entries that an index can count.
-fn whole_entries(section: &Section<'_>, entsize: u64) -> Result<(), ElfError> {
+/// Checks that a table's size is a whole number of entries that an index can count. The kernel divides
+/// by the size that it knows, and leaves the rest.
+fn whole_entries(
+    section: &Section<'_>,
+    entsize: u64,
+    tolerance: &mut Tolerance,
+) -> Result<(), ElfError> {
     if section.sh_entsize != entsize {
         let (section, given) = (section.place(), section.sh_entsize);
-        return Err(ElfError::EntrySize { section, entsize: given, expected: entsize });
+        tolerance.unnoticed(ElfError::EntrySize { section, entsize: given, expected: entsize })?;
     }
     let size = section.sh_size;
-    if !size.is_multiple_of(entsize) || u32::try_from(size / entsize).is_err() {
-        return Err(ElfError::Entries { section: section.place(), size, entsize });
+    let fault = || ElfError::Entries { section: section.place(), size, entsize };
+    if u32::try_from(size / entsize).is_err() {
+        return Err(fault());
     }
-    Ok(())
+    if size.is_multiple_of(entsize) { Ok(()) } else { tolerance.unnoticed(fault()) }
 }

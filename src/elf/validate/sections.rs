@@ -4,6 +4,7 @@ use object::Endianness;
 use object::elf::{SHT_NULL, SHT_RELA, SectionHeader64};
 
 use super::super::header::Header;
+use super::super::irregular::Tolerance;
 use super::super::section::Section;
 use super::super::{ElfError, SectionFlags, SectionIndex};
 use super::{body_in_file, string_table};
@@ -12,6 +13,7 @@ use super::{body_in_file, string_table};
 pub(in crate::elf) fn sections<'data>(
     data: &'data [u8],
     header: &Header<'data>,
+    tolerance: &mut Tolerance,
 ) -> Result<Vec<Section<'data>>, ElfError> {
     let count = header.sections.len();
     let missing = || ElfError::SectionNames { index: header.names.get(), count };
@@ -20,7 +22,7 @@ pub(in crate::elf) fn sections<'data>(
         return Err(missing());
     }
     let endian = header.endian;
-    let names = string_table(data, &section(header.names, raw, b"", endian))?;
+    let names = string_table(data, &section(header.names, raw, b"", endian), false, tolerance)?;
     let mut sections = Vec::with_capacity(count);
     for (slot, raw) in header.sections.iter().enumerate() {
         let index = SectionIndex::of_slot(slot);
@@ -35,9 +37,9 @@ pub(in crate::elf) fn sections<'data>(
     }
     // Section 0 has the extended counts in these fields.
     for section in sections.iter().skip(1) {
-        header_fields(data, section, count)?;
+        header_fields(data, section, count, tolerance)?;
     }
-    link_cycles(&sections)?;
+    link_cycles(&sections, tolerance)?;
     Ok(sections)
 }
 
@@ -63,30 +65,35 @@ fn section<'data>(
 }
 
 /// What each header says by itself.
-fn header_fields(data: &[u8], section: &Section<'_>, count: usize) -> Result<(), ElfError> {
+fn header_fields(
+    data: &[u8],
+    section: &Section<'_>,
+    count: usize,
+    tolerance: &mut Tolerance,
+) -> Result<(), ElfError> {
     if section.sh_type == SHT_NULL {
         return Ok(());
     }
     body_in_file(data, section)?;
     let align = section.sh_addralign;
     if align != 0 && !align.is_power_of_two() {
-        return Err(ElfError::Alignment { section: section.place(), align });
+        tolerance.unnoticed(ElfError::Alignment { section: section.place(), align })?;
     }
     let link = |field, value| ElfError::Link { section: section.place(), field, value, count };
     if section.sh_link.slot() >= count {
-        return Err(link("sh_link", section.sh_link.get()));
+        tolerance.unnoticed(link("sh_link", section.sh_link.get()))?;
     }
     let target = SectionIndex::new(section.sh_info);
     let names_target =
         section.sh_type == SHT_RELA || section.sh_flags.contains(SectionFlags::INFO_LINK);
     if names_target && target.slot() >= count {
-        return Err(link("sh_info", section.sh_info));
+        tolerance.unnoticed(link("sh_info", section.sh_info))?;
     }
     Ok(())
 }
 
 /// Follows `sh_link` from every section; a section is looked at once.
-fn link_cycles(sections: &[Section<'_>]) -> Result<(), ElfError> {
+fn link_cycles(sections: &[Section<'_>], tolerance: &mut Tolerance) -> Result<(), ElfError> {
     let mut seen_from = vec![SectionIndex::NULL; sections.len()];
     for start in sections.iter().skip(1) {
         let mut at = Some(start);
@@ -95,7 +102,8 @@ fn link_cycles(sections: &[Section<'_>]) -> Result<(), ElfError> {
                 break;
             };
             if *mark == start.index {
-                return Err(ElfError::LinkCycle { section: section.place() });
+                tolerance.unnoticed(ElfError::LinkCycle { section: section.place() })?;
+                break;
             }
             if *mark != SectionIndex::NULL {
                 break;

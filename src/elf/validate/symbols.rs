@@ -1,10 +1,11 @@
 //! The symbol table: exactly one, and every symbol's name and section exist.
 
 use object::elf::{SHN_XINDEX, SHT_SYMTAB, SHT_SYMTAB_SHNDX};
-use object::{Endianness, U32, pod};
+use object::{Endianness, U32};
 
 use super::super::header::Header;
-use super::super::module::body;
+use super::super::irregular::Tolerance;
+use super::super::module::{body, entries};
 use super::super::section::Section;
 use super::super::symbol::{ExtendedIndices, SYMBOL_LEN, SymbolSection, SymbolTable};
 use super::super::{ElfError, SectionIndex, SymbolIndex, SymbolPlace};
@@ -15,6 +16,7 @@ pub(in crate::elf) fn symbols<'data>(
     data: &'data [u8],
     header: &Header<'data>,
     sections: &[Section<'data>],
+    tolerance: &mut Tolerance,
 ) -> Result<SymbolTable<'data>, ElfError> {
     let mut tables = sections.iter().filter(|section| section.sh_type == SHT_SYMTAB);
     let symtab = tables.next().ok_or(ElfError::NoSymbolTable)?;
@@ -22,22 +24,22 @@ pub(in crate::elf) fn symbols<'data>(
         let (first, second) = (symtab.place(), other.place());
         return Err(ElfError::TwoSymbolTables { first, second });
     }
-    whole_entries(symtab, SYMBOL_LEN)?;
-    let entries = pod::slice_from_all_bytes(body(data, symtab)).unwrap_or_default();
+    whole_entries(symtab, SYMBOL_LEN, tolerance)?;
+    let entries = entries(body(data, symtab));
     let count = entries.len();
     if SymbolIndex::new(symtab.sh_info).slot() > count {
         let (section, value) = (symtab.place(), symtab.sh_info);
-        return Err(ElfError::FirstGlobal { section, value, count });
+        tolerance.unnoticed(ElfError::FirstGlobal { section, value, count })?;
     }
     let strtab = sections.get(symtab.sh_link.slot()).ok_or(ElfError::NoSymbolTable)?;
     let table = SymbolTable {
         section: symtab.index,
         entries,
-        strings: string_table(data, strtab)?,
-        extended: extended(data, sections, symtab, count)?,
+        strings: string_table(data, strtab, true, tolerance)?,
+        extended: extended(data, sections, symtab, count, tolerance)?,
         endian: header.endian,
     };
-    each_symbol(&table, sections.len())?;
+    each_symbol(&table, sections.len(), tolerance)?;
     Ok(table)
 }
 
@@ -46,6 +48,7 @@ fn extended<'data>(
     sections: &[Section<'data>],
     symtab: &Section<'_>,
     symbols: usize,
+    tolerance: &mut Tolerance,
 ) -> Result<Option<ExtendedIndices<'data>>, ElfError> {
     let mut tables = sections
         .iter()
@@ -54,19 +57,26 @@ fn extended<'data>(
         return Ok(None);
     };
     if let Some(other) = tables.next() {
-        return Err(ElfError::TwoExtendedTables(other.place()));
+        tolerance.unnoticed(ElfError::TwoExtendedTables(other.place()))?;
     }
-    whole_entries(section, WORD_LEN)?;
-    let words: &[U32<Endianness>] =
-        pod::slice_from_all_bytes(body(data, section)).unwrap_or_default();
+    whole_entries(section, WORD_LEN, tolerance)?;
+    let words: &[U32<Endianness>] = entries(body(data, section));
     if words.len() != symbols {
         let entries = section.sh_size / WORD_LEN;
-        return Err(ElfError::ExtendedCount { section: section.place(), entries, symbols });
+        tolerance.unnoticed(ElfError::ExtendedCount {
+            section: section.place(),
+            entries,
+            symbols,
+        })?;
     }
     Ok(Some(ExtendedIndices { section: section.index, words }))
 }
 
-fn each_symbol(table: &SymbolTable<'_>, sections: usize) -> Result<(), ElfError> {
+fn each_symbol(
+    table: &SymbolTable<'_>,
+    sections: usize,
+    tolerance: &mut Tolerance,
+) -> Result<(), ElfError> {
     let size = table.strings.bytes.len();
     for (slot, raw) in table.entries.iter().enumerate() {
         let index = SymbolIndex::of_slot(slot);
@@ -80,10 +90,15 @@ fn each_symbol(table: &SymbolTable<'_>, sections: usize) -> Result<(), ElfError>
                 if section == SectionIndex::NULL || section.slot() >= sections =>
             {
                 let section = section.get();
-                return Err(ElfError::SymbolSection { symbol: place(), section, count: sections });
+                let symbol = place();
+                tolerance.unnoticed(ElfError::SymbolSection {
+                    symbol,
+                    section,
+                    count: sections,
+                })?;
             }
             SymbolSection::Reserved(reserved) if reserved == SHN_XINDEX.0 => {
-                return Err(ElfError::NoExtendedTable { symbol: place() });
+                tolerance.unnoticed(ElfError::NoExtendedTable { symbol: place() })?;
             }
             _ => {}
         }
