@@ -254,6 +254,14 @@ impl Answer {
         owners.get(&ObjectName::vmlinux()).or_else(|| owners.values().next())
     }
 
+    /// Everybody who exports this name, vmlinux first.
+    pub fn exports(&self, name: &str) -> impl Iterator<Item = &Export> {
+        let owners = self.exports.get(name);
+        let vmlinux = owners.and_then(|owners| owners.get(&ObjectName::vmlinux()));
+        let modules = owners.into_iter().flat_map(BTreeMap::values);
+        vmlinux.into_iter().chain(modules.filter(|export| !export.owner.is_vmlinux()))
+    }
+
     /// Whether a source tells the symbols of this object.
     #[must_use]
     pub fn knows_object(&self, object: &ObjectName) -> bool {

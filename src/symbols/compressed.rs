@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::SymbolError;
 use super::image::Compression;
+use super::{SymbolError, in_kernel};
 
 /// A file that is read at any place.
 pub(super) trait Contents: Read + Seek {}
@@ -40,18 +40,35 @@ pub(super) fn contents<'a>(
     }
 }
 
+/// A module's bytes, and what stands against its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleBytes {
+    /// The bytes, decompressed.
+    pub bytes: Vec<u8>,
+    /// Why the kernel's own decompressor would refuse the file, where it would.
+    pub objection: Option<String>,
+}
+
 /// Reads a module as distributions install them: plain, or compressed with xz, gzip or zstd.
 ///
 /// # Errors
 /// [`SymbolError`] when the file cannot be read, or its stream is damaged or too long.
 pub fn read_module(path: &Path) -> Result<Vec<u8>, SymbolError> {
+    read_module_file(path).map(|module| module.bytes)
+}
+
+/// The same, with what the kernel's own decompressor would say.
+///
+/// # Errors
+/// As [`read_module`].
+pub fn read_module_file(path: &Path) -> Result<ModuleBytes, SymbolError> {
     let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
-    match Compression::of(&bytes) {
-        Some(compression) => {
-            compression.decompress(&bytes).map_err(|error| SymbolError::new(path, error))
-        }
-        None => Ok(bytes),
-    }
+    let Some(compression) = Compression::of(&bytes) else {
+        return Ok(ModuleBytes { bytes, objection: None });
+    };
+    let objection = in_kernel::objection(&bytes);
+    let bytes = compression.decompress(&bytes).map_err(|error| SymbolError::new(path, error))?;
+    Ok(ModuleBytes { bytes, objection })
 }
 
 fn decompressed(
