@@ -16,7 +16,7 @@ use super::report::Reporter;
 use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
 use crate::klp::{Failure, Options, Patched};
-use crate::symbols::{Sources, SymbolError, Wanted, read_module};
+use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
 use crate::verdict::{Conclusion, Judge, Tried, Verdict, suggest};
 
 /// Bytes of modules that are held at a time, give or take the last one.
@@ -112,9 +112,11 @@ fn judged(
     options: &Options,
     progress: &Progress,
 ) -> Result<Vec<Judged>, SymbolError> {
-    let read: Vec<_> = batch.par_iter().map(|path| read_module(path)).collect();
-    let modules: Vec<_> =
-        read.par_iter().map(|read| read.as_deref().ok().map(Module::parse)).collect();
+    let read: Vec<_> = batch.par_iter().map(|path| read_module_file(path)).collect();
+    let modules: Vec<_> = read
+        .par_iter()
+        .map(|read| Some(Module::parse_as_kernel(&read.as_ref().ok()?.bytes)))
+        .collect();
     let answer = if sources.is_empty() {
         None
     } else {
@@ -123,8 +125,15 @@ fn judged(
         Some(sources.answer(&Wanted::new(wanted.into_iter().flatten()))?)
     };
     let judge = Judge { answer: answer.as_ref(), options };
-    let verdicts = modules.into_par_iter().map(|module| {
-        let verdict = module.map(|module| judge.judge(&module?));
+    let verdicts = modules.into_par_iter().zip(&read).map(|(module, read)| {
+        let objection = read.as_ref().ok().and_then(|read| read.objection.as_deref());
+        let verdict = module.map(|module| {
+            let module = module?;
+            let mut verdict = judge.judge(&module)?;
+            let compressed = objection.and_then(|objection| judge.compressed(&module, objection));
+            verdict.warnings.extend(compressed);
+            Ok(verdict)
+        });
         progress.step();
         verdict
     });

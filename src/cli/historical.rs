@@ -19,6 +19,7 @@ use super::{Outcome, output};
 use crate::annotation::{AnnotationError, Which};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::ElfError;
+use crate::klp::passed_over::{PassedOver, Reason};
 use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, convert};
 use crate::resolve::Unresolved;
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
@@ -170,6 +171,10 @@ fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::NotConverted { name } => format!("Unable to find missing symbol: {name}"),
         Refusal::Rule(violation) => format!("Unable to convert relocation: {violation}"),
+        Refusal::PassedOver(PassedOver { name, reason: Reason::Target(_), .. }) => {
+            format!("can't find base section for rela section {name}")
+        }
+        Refusal::PassedOver(table) => format!("Unable to convert relocation: {table}"),
         Refusal::VmlinuxSymbolBehindModule { site, .. }
         | Refusal::UnknownRelocation { site }
         | Refusal::GateUndecided { site, .. }

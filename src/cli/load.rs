@@ -154,7 +154,7 @@ impl<E: Into<Failure>> From<E> for Stopped {
 type Images = Vec<Vec<u8>>;
 
 fn load(args: &Load, data: &[u8], sources: &Sources) -> Result<(Report, Images), Stopped> {
-    let module = Module::parse(data)?;
+    let module = Module::parse_as_kernel(data)?;
     let backend = backend(&module)?;
     let answer = sources.answer(&Wanted::new(Judge::wanted(&module)?))?;
     let target = args.target.unwrap_or_default();

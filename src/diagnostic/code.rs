@@ -212,6 +212,21 @@ pub enum Code {
     /// A replacement has no symbol.
     #[strum(serialize = "KLP-W0724")]
     ReplacementNameless,
+    /// The kernel applies nothing of a relocation table.
+    #[strum(serialize = "KLP-E0410")]
+    PassedOver,
+    /// A klp symbol that nothing uses.
+    #[strum(serialize = "KLP-W0820")]
+    UnusedKlpSymbol,
+    /// A header field that is wrong, and that the kernel does not look at.
+    #[strum(serialize = "KLP-W0821")]
+    Irregular,
+    /// Another module exports the same names.
+    #[strum(serialize = "KLP-W0822")]
+    ExportedTwice,
+    /// The kernel's own decompressor refuses the file.
+    #[strum(serialize = "KLP-W0823")]
+    Incompressible,
     /// modinfo names a module that is not needed any more.
     #[strum(serialize = "KLP-W0706")]
     DependsOnOwner,

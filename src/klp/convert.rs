@@ -6,7 +6,7 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 
 use super::verify::{self, Unfaithful};
-use super::{Patched, Plan, Refusal, Target, Warning, planner, rewrite, rules};
+use super::{Patched, Plan, Refusal, Target, Warning, passed_over, planner, rewrite, rules};
 use crate::elf::{ElfError, Module};
 use crate::resolve::{self, Resolver};
 use crate::symbols::{Answer, Kernel, Sources, SymbolError};
@@ -143,7 +143,14 @@ pub fn convert<'data>(
     sources: &Sources,
     options: &Options,
 ) -> Result<Conversion<'data>, Failure> {
-    let module = Module::parse(data)?;
+    let module = Module::parse_as_kernel(data)?;
+    let passed_over: Vec<_> = passed_over::tables(&module).map(Refusal::PassedOver).collect();
+    if !passed_over.is_empty() {
+        return Err(Failure::Refused(passed_over));
+    }
+    if let Some(fault) = module.irregularities().first() {
+        return Err(fault.clone().into());
+    }
     let backend = backend(&module)?;
     let answer = ask(&module, sources)?;
     same_kernel(&module, backend, &answer, options)?;

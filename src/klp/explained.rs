@@ -2,6 +2,7 @@
 
 use klp_arch::Fault;
 
+use super::passed_over::{PassedOver, Reason};
 use super::placement::Misplaced;
 use super::{Failure, Refusal, Rule, Warning, advice};
 use crate::annotation::AnnotationError;
@@ -108,6 +109,7 @@ impl Explained for Refusal {
             Self::SelectedNotReplaced { .. } | Self::SelectedElsewhere { .. } => {
                 Code::SelectorNotInTables
             }
+            Self::PassedOver(_) => Code::PassedOver,
         }
     }
 
@@ -141,6 +143,12 @@ impl Explained for Refusal {
             Self::NoSuchObject { name } => advice::object_name(name),
             Self::SelectedElsewhere { .. } => {
                 vec!["leave .old_sympos out: the selector fills it in".into()]
+            }
+            Self::PassedOver(PassedOver { reason: Reason::Target(_), .. }) => {
+                vec!["link again: sh_info of a relocation section is the section that it is for".into()]
+            }
+            Self::PassedOver(_) => {
+                vec!["make tables with addends (SHT_RELA): no --crel, and no tool that rewrites them".into()]
             }
             Self::Misplaced { reason, site, name, gate } => {
                 advice::misplaced(*reason, &site.section, name.as_str(), gate)
@@ -191,6 +199,10 @@ impl Explained for Warning {
             Self::DependencyUntold { .. } => Code::DependencyUntold,
             Self::ReplacedDrifts { .. } => Code::ReplacedDrifts,
             Self::ReplacementNameless { .. } => Code::ReplacementNameless,
+            Self::UnusedKlpSymbol { .. } => Code::UnusedKlpSymbol,
+            Self::Irregular(_) => Code::Irregular,
+            Self::ExportedTwice { .. } => Code::ExportedTwice,
+            Self::Incompressible(_) => Code::Incompressible,
         }
     }
 
@@ -245,6 +257,16 @@ impl Explained for Warning {
             Self::InitMemory { .. } => {
                 vec!["use it only for its address, or choose another symbol".into()]
             }
+            Self::UnusedKlpSymbol { .. } => {
+                vec!["drop the declaration, or look where the relocations have gone".into()]
+            }
+            Self::Irregular(_) => vec!["link it again; convert refuses such a file".into()],
+            Self::ExportedTwice { .. } => vec!["load one of the two only".into()],
+            Self::Incompressible(_) => vec![
+                "compress as the kernel's make does (xz --check=crc32, zstd, gzip), or not at all; \
+                 where the kernel does not decompress modules itself, kmod does, and takes it"
+                    .into(),
+            ],
             Self::PositionDrifts { .. } => {
                 vec!["load the livepatch before the module, or choose another symbol".into()]
             }

@@ -11,6 +11,7 @@ mod gates;
 mod inspect;
 mod meaning;
 mod name;
+pub mod passed_over;
 mod patched;
 pub mod placement;
 mod plan;

@@ -70,6 +70,7 @@ pub fn plan(
     planner.look_at_tables();
     planner.resolve_symbols();
     planner.move_relocations();
+    planner.look_at_uses();
     planner.remove_annotations();
     planner.look_at_depends();
     if planner.refusals.is_empty() {
@@ -355,6 +356,16 @@ impl Planner<'_, '_> {
                 } else {
                     self.plan.removed_relocations.push((section.index, entry));
                 }
+            }
+        }
+    }
+
+    /// Warns of klp symbols that no relocation names; unused annotations are refused.
+    fn look_at_uses(&mut self) {
+        for symbol in &self.plan.symbols {
+            let used = self.klp.get(&symbol.index).is_none_or(|klp| klp.used.get());
+            if !used && self.annotations.get(symbol.index).is_none() {
+                self.warnings.push(Warning::UnusedKlpSymbol { klp: symbol.klp.clone() });
             }
         }
     }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use klp_arch::Fault;
 
+use super::passed_over::PassedOver;
 use super::placement::Misplaced;
 use super::rules::Violation;
 use super::{KlpSymbol, ObjectName, Replaced, Site, SymbolName, Unpatchable};
 use crate::annotation::{AnnotationError, AnnotationPlace};
-use crate::elf::SymbolIndex;
+use crate::elf::{ElfError, SymbolIndex};
 use crate::resolve::Unresolved;
 
 /// One reason why a module cannot be converted.
@@ -190,6 +191,9 @@ pub enum Refusal {
         /// The position that the selector finds.
         found: u64,
     },
+    /// The kernel applies nothing of a relocation table.
+    #[error("{0}")]
+    PassedOver(PassedOver),
     /// The bytes at the place are not what the loader demands.
     #[error("{site}: {fault}")]
     Place {
@@ -362,4 +366,24 @@ pub enum Warning {
         /// The function.
         function: Replaced,
     },
+    /// A klp symbol that no relocation names.
+    #[error("'{klp}': nothing in this module uses it, and nothing is written for it")]
+    UnusedKlpSymbol {
+        /// The klp symbol.
+        klp: KlpSymbol,
+    },
+    /// A header field is wrong, and the kernel does not look at it.
+    #[error("{0}, which the kernel does not look at")]
+    Irregular(ElfError),
+    /// Another module exports what this one exports.
+    #[error("exports {names}, as '{owner}' does: the one that is loaded later is refused")]
+    ExportedTwice {
+        /// The names, the first of them where there are many.
+        names: String,
+        /// The other module.
+        owner: ObjectName,
+    },
+    /// The file is compressed in a way that the kernel's own decompressor does not take.
+    #[error("the kernel's own decompressor refuses it: {0}")]
+    Incompressible(String),
 }

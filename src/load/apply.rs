@@ -1,6 +1,5 @@
 //! Relocations at load: plain ones and those of vmlinux, in the order of sections
-//! (`apply_relocations`), and the way from one table to the machine. Files with tables without addends
-//! (`SHT_REL`) are no [`Module`](crate::elf::Module)s.
+//! (`apply_relocations`), and the way from one table to the machine.
 //!
 //! Invariant: the first error ends it, and what was written before stays. Sources:
 //! `kernel/module/main.c:apply_relocations`, `kernel/livepatch/core.c:klp_write_section_relocs`.
@@ -17,6 +16,9 @@ use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
 use crate::klp::{Site, Sites};
 
+/// `SHT_REL`.
+const SHT_REL: u32 = 9;
+
 /// A refusal that is about no relocation, and of which the kernel says nothing
 /// (`module_init_ftrace_plt`).
 pub(super) fn refuse(stage: Stage, fault: Fault) -> LoadError {
@@ -32,6 +34,8 @@ enum AtLoad {
     Klp(usize),
     /// A plain table for this target.
     Rela(usize),
+    /// A table without addends, which is refused.
+    Rel,
     /// Nothing.
     PassedOver,
 }
@@ -42,6 +46,12 @@ impl Loaded<'_> {
         for index in 1..self.temporary.object.sections.len() {
             match self.at_load(index) {
                 AtLoad::PassedOver => {}
+                AtLoad::Rel => {
+                    let name = &self.temporary.name;
+                    let message = format!("module {name}: REL relocation unsupported");
+                    let kernel = KernelError { errno: Errno::ENOEXEC, message };
+                    return Err(LoadError::new(Stage::Apply, kernel).into());
+                }
                 AtLoad::Rela(target) => {
                     self.relocate(index, target, Turn::Apply, Stage::Apply)?;
                 }
@@ -68,6 +78,7 @@ impl Loaded<'_> {
         match table.sh_type {
             _ if table.has(SHF_RELA_LIVEPATCH) => AtLoad::Klp(target),
             SHT_RELA => AtLoad::Rela(target),
+            SHT_REL => AtLoad::Rel,
             _ => AtLoad::PassedOver,
         }
     }

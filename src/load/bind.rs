@@ -51,6 +51,12 @@ pub trait Bind {
     /// Who exports a name, vmlinux before modules.
     fn export(&self, name: &str) -> Option<ExportedSymbol>;
 
+    /// Everybody who exports a name, vmlinux before modules; nobody, where that is not known.
+    fn exporters(&self, name: &str) -> Vec<ObjectName> {
+        let _ = name;
+        Vec::new()
+    }
+
     /// What the kernel finds for a klp symbol.
     fn find(&self, symbol: &KlpSymbol) -> Lookup;
 

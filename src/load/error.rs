@@ -29,6 +29,12 @@ pub enum Stage {
     /// Writing relocations of an object that arrives (`klp_init_object_loaded`), or taking them back
     /// (`klp_cleanup_module_patches_limited`).
     Gate,
+    /// Checking the signature (`module_sig_check`).
+    Signature,
+    /// Making it known to others (`complete_formation`).
+    Form,
+    /// Showing it in sysfs (`mod_sysfs_setup`).
+    Sysfs,
 }
 
 /// One objection.

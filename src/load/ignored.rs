@@ -9,7 +9,7 @@ use klp_arch::object::{SHF_ALLOC, SHT_RELA};
 use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Loaded, scan};
-use crate::klp::{Consequence, KLP_RELA_PREFIX, OBJECT_NAME_MAX};
+use crate::klp::{Consequence, KLP_RELA_PREFIX, OBJECT_NAME_MAX, passed_over};
 
 impl Loaded<'_> {
     /// What the kernel will never apply although the module says so.
@@ -18,6 +18,9 @@ impl Loaded<'_> {
         let mut ignored: Vec<LoadError> =
             self.klp_sections().filter_map(|index| self.ignored_klp(index)).collect();
         ignored.extend(self.ignored_percpu());
+        ignored.extend(passed_over::tables(self.module).map(|table| {
+            LoadError::unnoticed(Stage::Apply, Consequence::Ignored, table.to_string())
+        }));
         ignored
     }
 

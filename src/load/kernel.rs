@@ -57,6 +57,22 @@ pub struct Kernel {
     /// Whether a second `.modinfo` is refused: since Linux 6.13, whose checks of the file are
     /// `elf_validity_cache_*`.
     pub one_modinfo: bool,
+    /// Whether signatures are looked at (`CONFIG_MODULE_SIG`).
+    pub checks_signatures: bool,
+    /// Whether the kernel itself can decompress modules (`CONFIG_MODULE_DECOMPRESS`), where that is
+    /// known; kmod leaves it to the kernel then.
+    pub decompresses: Option<bool>,
+    /// Whether livepatches are taken at all (`CONFIG_LIVEPATCH`).
+    pub livepatches: bool,
+    /// Whether constructors are called (`CONFIG_CONSTRUCTORS`): only kernels with gcov or KASAN do so.
+    pub constructors: bool,
+    /// Whether two loaded sections of one name are refused: 6.1 and 6.6 pass over the error of
+    /// `add_sect_attrs`, 6.12 does not; the kernels between them are taken to be like the latter.
+    pub refuses_section_twins: bool,
+    /// Bytes that all modules share for their per-CPU variables, where they are set aside.
+    pub percpu_reserve: Option<u64>,
+    /// Bytes of vmlinux's own per-CPU variables, which come before them, where they are known.
+    pub percpu_static: Option<u64>,
     /// Whether each processor has its own copy of the percpu template (`CONFIG_SMP`).
     pub smp: bool,
     /// Whether memory is write-protected (`CONFIG_STRICT_MODULE_RWX`): what is writable and
@@ -99,6 +115,22 @@ const PROFILING: &str = "mem_alloc_profiling_key";
 
 /// A function of every kernel with `CONFIG_DEBUG_INFO_BTF_MODULES`, and of no other.
 const BTF: &str = "btf_module_notify";
+/// The first byte of vmlinux's per-CPU variables, and the one after the last.
+const PERCPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
+
+/// Functions of vmlinux that are there exactly where the configuration has something on, and what
+/// follows from that.
+const SWITCHES: [(&str, fn(&mut Kernel, bool)); 3] = [
+    ("is_module_sig_enforced", |kernel, on| kernel.checks_signatures = on),
+    ("module_decompress", |kernel, on| kernel.decompresses = Some(on)),
+    ("klp_enable_patch", |kernel, on| kernel.livepatches = on),
+];
+
+/// A symbol of every kernel with `CONFIG_CONSTRUCTORS`, and of no other.
+const CONSTRUCTORS: &str = "__ctors_start";
+
+/// Linux 6.10 to 6.15 set aside more for modules where memory allocations are profiled.
+const PERCPU_PROFILED: u64 = 64 << 10;
 
 impl Kernel {
     /// The newest known kernel of a machine, as distributions configure it.
@@ -118,6 +150,13 @@ impl Kernel {
             page_size: backend.page_size(),
             module_size: None,
             vermagic: None,
+            checks_signatures: true,
+            decompresses: None,
+            livepatches: true,
+            constructors: false,
+            refuses_section_twins: since(6, 7),
+            percpu_reserve: backend.percpu_reserve(),
+            percpu_static: None,
             smp: true,
             strict_module_rwx: true,
             marks_all_ro_after_init: since(6, 16),
@@ -170,7 +209,9 @@ impl Kernel {
         let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
         let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
         let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
-        machine.chain([PROFILING, BTF]).chain(IMAGE)
+        let switches = SWITCHES.iter().map(|(symbol, _)| *symbol);
+        let own = [PROFILING, BTF, CONSTRUCTORS];
+        machine.chain(own).chain(IMAGE).chain(PERCPU).chain(switches)
     }
 
     /// Takes over what the symbols of vmlinux tell.
@@ -198,9 +239,21 @@ impl Kernel {
             self.configuration.features.set(*features, has(symbol));
         }
         self.reads_btf = has(BTF);
-        // The key is data: a table without data does not tell.
+        for (symbol, learn) in SWITCHES {
+            let exported = answer.export(symbol).is_some_and(|export| export.owner.is_vmlinux());
+            learn(self, exported || has(symbol));
+        }
+        if let Some((start, end)) = address(PERCPU[0]).zip(address(PERCPU[1])) {
+            self.percpu_static = end.checked_sub(start);
+        }
+        // These are data: a table without data does not tell.
         if self.kallsyms_all {
+            self.constructors = has(CONSTRUCTORS);
             self.codetags_apart &= has(PROFILING);
+            let profiled = has(PROFILING) && ((6, 10)..(6, 16)).contains(&self.version);
+            if profiled && self.percpu_reserve.is_some() {
+                self.percpu_reserve = Some(PERCPU_PROFILED);
+            }
         }
     }
 }

@@ -162,6 +162,11 @@ impl Bind for Known<'_> {
         })
     }
 
+    fn exporters(&self, name: &str) -> Vec<ObjectName> {
+        let owners = self.answer.exports(name).map(|export| &export.owner);
+        owners.filter(|owner| self.state(owner) != ObjectState::Absent).cloned().collect()
+    }
+
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
         if self.state(&symbol.owner) == ObjectState::Absent {
             return Lookup::NotFound;

@@ -14,7 +14,7 @@ use klp_arch::{Backend, Errno, Features, KernelError, Object};
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::symtab::SymbolTables;
-use super::{Kernel, Layouts};
+use super::{Kernel, Layouts, percpu};
 
 /// A piece of a module's memory that is allocated as one.
 #[derive(
@@ -90,9 +90,6 @@ pub struct Layout {
 /// modules that need no veneers. More is what the kernel's allocator says it has not.
 pub const MEMORY_MAX: u64 = 256 << 20;
 
-/// Most bytes that a percpu template may have (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
-const PERCPU_MAX: u64 = 32 << 10;
-
 /// `sizeof(struct alloc_tag)`: what is smaller is no tag.
 const ALLOC_TAG: u64 = 40;
 
@@ -156,7 +153,7 @@ impl Tally<'_> {
     ) -> Result<u64, LoadError> {
         let end = self.sizes.entry(kind).or_insert(0);
         // The kernel reckons in 32 bits here. Where that would wrap, sections would overlap.
-        let offset = end.checked_next_multiple_of(align.max(1));
+        let offset = aligned(*end, align.max(1));
         let placed = offset.and_then(|offset| Some((offset, offset.checked_add(size)?)));
         let Some((offset, after)) = placed.filter(|(_, after)| *after <= MEMORY_MAX) else {
             return Err(no_memory());
@@ -186,6 +183,12 @@ impl Tally<'_> {
         let total = regions.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size));
         if total > MEMORY_MAX { Err(no_memory()) } else { Ok(regions) }
     }
+}
+
+/// `ALIGN`, which is made for powers of two and does something else with other numbers.
+fn aligned(value: u64, align: u64) -> Option<u64> {
+    let mask = align.checked_sub(1)?;
+    Some(value.checked_add(mask)? & !mask)
 }
 
 /// The allocator's refusal (`execmem_vmalloc`), which does not know for whom it is.
@@ -241,12 +244,7 @@ pub(super) fn layout(
     if let Some((index, template)) =
         percpu.and_then(|index| Some((index, temporary.object.sections.get(index)?)))
     {
-        if template.sh_size > PERCPU_MAX.max(kernel.page_size) {
-            let (name, size) = (&temporary.name, template.sh_size);
-            let message = format!("{name}: Could not allocate {size} bytes percpu data");
-            let kernel = KernelError { errno: Errno::ENOMEM, message };
-            return Err(LoadError::new(Stage::Layout, kernel));
-        }
+        percpu::allocate(&temporary.name, template.sh_size, template.sh_addralign, kernel)?;
         let offset = tally.place(RegionKind::Percpu, 1, template.sh_size)?;
         if let Some(slot) = sections.get_mut(index) {
             *slot = Some((RegionKind::Percpu, offset));

@@ -6,8 +6,8 @@ use klp_arch::{Backend, Extent, Memory, Object, Region};
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::{
-    Bind, Kernel, Layout, Loaded, Placement, Record, Refused, RegionKind, apply, bind, layout,
-    validate,
+    Bind, Kernel, Layout, Loaded, Placement, Record, Refused, RegionKind, apply, bind, exports,
+    layout, signature, sysfs, validate,
 };
 use crate::elf::Module;
 use crate::klp::Tables;
@@ -35,11 +35,13 @@ impl Loader<'_> {
         module: &'m Module<'m>,
         known: &dyn Bind,
     ) -> Result<Loaded<'m>, Refused> {
+        signature::check(module.data(), self.kernel)?;
         validate::validate(module, self.backend, self.kernel)?;
         let mut temporary = Temporary::of(module);
         let imports = self.kernel.imports;
         bind::check_layout(module, &temporary, imports, known)?;
         validate::vermagic(module, self.kernel)?;
+        validate::livepatch(&temporary, self.kernel)?;
         let mut linkage = self
             .backend
             .reserve(&mut temporary.object, &self.kernel.configuration)
@@ -56,6 +58,7 @@ impl Loader<'_> {
         self.kernel.check_exports(&temporary)?;
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
+        exports::constructors(&temporary, self.kernel)?;
         bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
         let mut loaded = Loaded {
             module,
@@ -76,6 +79,8 @@ impl Loader<'_> {
         linkage
             .finish(&temporary.object, memory)
             .map_err(|fault| apply::refuse(Stage::Finish, fault))?;
+        exports::verify(module, &loaded.temporary, known)?;
+        sysfs::setup(&loaded.temporary, self.kernel)?;
         Ok(loaded)
     }
 }

@@ -45,11 +45,7 @@ fn header(module: &Module<'_>, backend: &dyn Backend, kernel: &Kernel) -> Result
         return Err(refuse(format!("Invalid module architecture in ELF header: {machine}")));
     }
     if module.sections().len() >= SHN_LORESERVE {
-        let index = match (module.data().get(62..64), module.endian()) {
-            (Some(&[a, b]), Endian::Little) => u16::from_le_bytes([a, b]),
-            (Some(&[a, b]), Endian::Big) => u16::from_be_bytes([a, b]),
-            _ => 0,
-        };
+        let index = shstrndx(module);
         // The number stands in section 0 then, whose size must be 0; this is looked at first since
         // Linux 6.13.
         if kernel.one_modinfo {
@@ -59,8 +55,59 @@ fn header(module: &Module<'_>, backend: &dyn Backend, kernel: &Kernel) -> Result
         let (name, compared) = ("Invalid ELF section name index", "e_shstrndx");
         return Err(refuse(format!("{name}: {index} || {compared} ({index}) >= e_shnum (0)")));
     }
-    Ok(())
+    sections(module, kernel)
 }
+
+/// Section 0, the index of the names, and sections without a byte, which lie in the file all the same
+/// (`elf_validity_cache_sechdrs`, `elf_validity_cache_secstrings`; before, `elf_validity_check`).
+fn sections(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    let count = module.sections().len();
+    let zero = || {
+        let found = module.sections().next().filter(|s| s.sh_size != 0 || s.sh_addr != 0);
+        let what = "section 0 type(0)!=SH_NULL or non-zero len or addr";
+        found.map_or(Ok(()), |_| Err(refuse(format!("ELF Spec violation: {what}"))))
+    };
+    let names = || {
+        let (name, compared) = ("Invalid ELF section name index", "e_shstrndx");
+        let index = shstrndx(module);
+        let refusal = format!("{name}: {index} || {compared} ({index}) >= e_shnum ({count})");
+        if usize::from(index) < count { Ok(()) } else { Err(refuse(refusal)) }
+    };
+    let outside = || {
+        let end = module.signature().map_or(module.data().len(), |signature| signature.start);
+        let end = u64::try_from(end).unwrap_or(u64::MAX);
+        let mut used = module.sections().skip(1).filter(|s| !s.has_body());
+        let Some(section) =
+            used.find(|s| !matches!(s.sh_type.0, SHT_NULL | SHT_NOBITS) && s.sh_offset > end)
+        else {
+            return Ok(());
+        };
+        let (index, kind) = (section.index, section.sh_type.0);
+        Err(refuse(format!("Invalid ELF section in module (section {index} type {kind})")))
+    };
+    // Kernels of the older kind look at names first.
+    if kernel.one_modinfo {
+        zero()?;
+        outside()?;
+        names()
+    } else {
+        names()?;
+        zero()?;
+        outside()
+    }
+}
+
+/// `e_shstrndx`, as it stands there.
+fn shstrndx(module: &Module<'_>) -> u16 {
+    match (module.data().get(62..64), module.endian()) {
+        (Some(&[a, b]), Endian::Little) => u16::from_le_bytes([a, b]),
+        (Some(&[a, b]), Endian::Big) => u16::from_be_bytes([a, b]),
+        _ => 0,
+    }
+}
+
+/// `SHT_NULL`.
+const SHT_NULL: u32 = 0;
 
 /// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`; before, `setup_load_info`.
 fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
@@ -146,6 +193,15 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadE
         Some(fact) => LoadError { explanation: words(&ours, theirs), ..error }.proven(fact),
         None => error,
     })
+}
+
+/// A livepatch wants a kernel that takes livepatches (`check_modinfo_livepatch`).
+pub(super) fn livepatch(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    if kernel.livepatches || !temporary.livepatch {
+        return Ok(());
+    }
+    let what = "module is marked as livepatch module, but livepatch support is disabled";
+    Err(refuse(format!("{}: {what}", temporary.name)))
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).

@@ -12,7 +12,7 @@ use super::{Objection, Tried, Verdict, audit, same};
 use crate::elf::{Module, SectionFlags, SymbolSection};
 use crate::klp::{
     self, Failure, KlpSection, KlpSymbol, ObjectName, Options, Patched, Refusal, Site, Sites,
-    TableFunction, Tables, Warning, rules,
+    TableFunction, Tables, Warning, passed_over, rules,
 };
 use crate::load::{self, Kernel, Known};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
@@ -49,6 +49,7 @@ impl Judge<'_> {
                 _ => {}
             }
         }
+        wanted.extend(load::exported(module));
         Ok(wanted)
     }
 
@@ -60,6 +61,7 @@ impl Judge<'_> {
         let backend = klp::backend(module)?;
         let broken = rules::check(module, backend, self.options.target);
         let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
+        refusals.extend(passed_over::tables(module).map(Refusal::PassedOver));
         let tables = Tables::of(module, backend);
         let patched = Patched::by(&tables, &self.options.patched);
         refusals.extend(unopened(module, backend, &patched));
@@ -93,6 +95,18 @@ impl Judge<'_> {
         }
         verdict.warnings.extend(audit::audit(module, backend, self.answer));
         Ok(verdict)
+    }
+}
+
+impl Judge<'_> {
+    /// A warning about a file that is compressed as the kernel's own decompressor does not take it, unless
+    /// the kernel is known to have none.
+    #[must_use]
+    pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Warning> {
+        let backend = klp::backend(module).ok()?;
+        let kernel = Kernel::of(backend, self.options.target, module, self.answer);
+        let may = kernel.decompresses != Some(false);
+        may.then(|| Warning::Incompressible(objection.to_owned()))
     }
 }
 
@@ -226,7 +240,7 @@ pub fn suggest<'v>(
 /// # Errors
 /// [`Failure`]: the file is no module, or of another kernel, or a source cannot be read.
 pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdict, Failure> {
-    let module = Module::parse(data)?;
+    let module = Module::parse_as_kernel(data)?;
     let answer = if sources.is_empty() {
         None
     } else {

@@ -40,6 +40,7 @@ pub use problem::{Occasion, Problem, Trouble};
 use klp_arch::KernelError;
 
 use crate::diagnostic::Diagnostic;
+use crate::klp::passed_over::{PassedOver, Reason};
 use crate::klp::{Consequence, Refusal, Violation, Warning};
 
 /// What comes of a module.
@@ -119,9 +120,11 @@ impl Verdict {
 fn conclusion(refusal: &Refusal) -> Conclusion {
     match refusal {
         Refusal::Rule(Violation { consequence: Consequence::Refused, .. }) => Conclusion::Refused,
-        Refusal::Rule(_) | Refusal::GateNotPatched { .. } | Refusal::NoSuchObject { .. } => {
-            Conclusion::LoadsWrong
-        }
+        Refusal::PassedOver(PassedOver { reason: Reason::NoAddends, .. }) => Conclusion::Refused,
+        Refusal::Rule(_)
+        | Refusal::GateNotPatched { .. }
+        | Refusal::NoSuchObject { .. }
+        | Refusal::PassedOver(_) => Conclusion::LoadsWrong,
         _ => Conclusion::Refused,
     }
 }

@@ -3,6 +3,7 @@
 //! Rules and symbols are checked first, because they find everything at once and know candidates;
 //! the kernel stops at the first. The load then adds the kernel's words to what was found.
 
+use crate::klp::passed_over::Reason;
 use crate::klp::{Refusal, Rule};
 use crate::load::{LoadError, Stage};
 
@@ -49,11 +50,16 @@ pub(super) fn is_same(refusal: &Refusal, error: &LoadError) -> bool {
                         Rule::VmlinuxSymbol => message.contains("invalid access to vmlinux symbol"),
                         Rule::CommonSymbol => message.contains("-fno-common"),
                         Rule::LivepatchMarker => message.contains("livepatch module"),
+                        Rule::SectionTwins => message.contains("duplicate filename"),
                         Rule::MachineFlags | Rule::MachineSections => error.stage == Stage::Reserve,
                         Rule::ModuleSections | Rule::WriteExecute => error.stage == Stage::Validate,
                         _ => false,
                     }
         }
+        Refusal::PassedOver(table) => match table.reason {
+            Reason::NoAddends => message.contains("REL relocation unsupported"),
+            _ => error.explanation.as_ref().is_some_and(|why| *why == table.to_string()),
+        },
         _ => false,
     }
 }

@@ -249,6 +249,10 @@ impl Bind for Moved<'_> {
         Some(export)
     }
 
+    fn exporters(&self, name: &str) -> Vec<ObjectName> {
+        self.known.exporters(name)
+    }
+
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
         match self.known.find(symbol) {
             Lookup::Found(address) if symbol.owner == *self.object => {

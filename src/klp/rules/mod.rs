@@ -76,6 +76,8 @@ pub enum Rule {
     MachineFlags,
     /// No section is both writable and executable.
     WriteExecute,
+    /// No two loaded sections have one name, since Linux 6.7.
+    SectionTwins,
     /// No symbol is common.
     CommonSymbol,
     /// A klp section's name is `.klp.rela.OBJECT.SECTION`, with an object name that the kernel reads whole.
@@ -143,6 +145,7 @@ impl Rule {
             Self::MachineSections => "arch/*/kernel/module*.c:module_frob_arch_sections",
             Self::MachineFlags => "arch/*/kernel/module*.c:module_elf_check_arch",
             Self::WriteExecute => "kernel/module/strict_rwx.c:module_enforce_rwx_sections",
+            Self::SectionTwins => "kernel/module/sysfs.c:add_sect_attrs",
             Self::CommonSymbol => "kernel/module/main.c:simplify_symbols",
             Self::SectionName => "kernel/livepatch/core.c:klp_write_section_relocs",
             Self::SectionLoaded => "kernel/livepatch/core.c:klp_write_object_relocs",
@@ -214,6 +217,13 @@ impl<'m, 'data> Checker<'m, 'data> {
     /// The same where it depends on the case what the kernel does.
     fn broken_with(&mut self, rule: Rule, consequence: Consequence, detail: impl Into<String>) {
         self.violations.push(Violation { rule, consequence, detail: detail.into() });
+    }
+
+    /// The version of the target kernel, as it was given or as the module says.
+    fn version(&self) -> Option<(u32, u32)> {
+        let vermagic = || self.module.modinfo().find(|(key, _)| *key == b"vermagic");
+        let built_for = || String::from_utf8_lossy(vermagic()?.1).parse::<Target>().ok();
+        self.target.version().or_else(|| built_for()?.version())
     }
 
     /// Relocation sections marked `SHF_RELA_LIVEPATCH`.

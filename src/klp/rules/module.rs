@@ -1,6 +1,7 @@
 //! Rules about the module as a whole.
 
 use bstr::ByteSlice;
+use rustc_hash::FxHashSet;
 
 use super::{Checker, Consequence, Rule};
 use crate::annotation::{NAME_PREFIX, SELECTORS};
@@ -10,6 +11,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
     marker(checker);
     sections(checker);
     machine(checker);
+    section_twins(checker);
     common_symbols(checker);
     annotations(checker);
 }
@@ -66,6 +68,33 @@ fn machine(checker: &mut Checker<'_, '_>) {
         if module.sections_named(name.as_bytes()).next().is_none() {
             checker.broken(Rule::MachineSections, format!("there is no section '{name}'"));
         }
+    }
+}
+
+/// Each loaded section that is not empty gets a file of its name in sysfs; some are loaded apart.
+fn section_twins(checker: &mut Checker<'_, '_>) {
+    const APART: [&[u8]; 5] = [
+        b".modinfo",
+        b"__versions",
+        b"__version_ext_crcs",
+        b"__version_ext_names",
+        b".data..percpu",
+    ];
+    if checker.version().is_some_and(|version| version < (6, 7)) {
+        return;
+    }
+    let module = checker.module;
+    let loaded = module.sections().filter(|section| {
+        let shown = section.sh_flags.contains(SectionFlags::ALLOC) && section.sh_size != 0;
+        shown && !APART.contains(&section.name)
+    });
+    let mut names = FxHashSet::default();
+    let mut twins = loaded.filter(|section| !names.insert(section.name));
+    if let Some(twin) = twins.next() {
+        let (index, name, more) = (twin.index, twin.name.as_bstr(), twins.count());
+        let others = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+        let detail = format!("section {index} '{name}' has the name of another section{others}");
+        checker.broken(Rule::SectionTwins, detail);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: no module that a distribution ships is warned of; what cannot be told for certain is
 //! not told.
 
+mod exports;
 mod imports;
 mod landing;
 
@@ -19,6 +20,8 @@ pub(super) fn audit(
     answer: Option<&Answer>,
 ) -> Vec<Warning> {
     let mut warnings = imports::audit(module, answer);
+    warnings.extend(exports::audit(module, answer));
     warnings.extend(landing::audit(module, backend));
+    warnings.extend(module.irregularities().iter().cloned().map(Warning::Irregular));
     warnings
 }

@@ -106,6 +106,13 @@ impl Bind for Symbols {
         Some(ExportedSymbol { address, owner, gpl, namespace, crc })
     }
 
+    fn exporters(&self, name: &str) -> Vec<ObjectName> {
+        let entry = format!("__ksymtab_{name}");
+        let entries = self.vmlinux.get(&entry).iter().chain(self.modules.get(&entry));
+        let owners = entries.map(|line| line.object.as_deref().unwrap_or("vmlinux"));
+        owners.filter_map(|owner| owner.parse().ok()).collect()
+    }
+
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
         let found = self.addresses(symbol.owner.as_str(), symbol.symbol.as_str());
         let index = match symbol.position {
@@ -126,6 +133,10 @@ pub(crate) struct Somewhere<'a> {
 impl Bind for Somewhere<'_> {
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
         self.symbols.export(name)
+    }
+
+    fn exporters(&self, name: &str) -> Vec<ObjectName> {
+        self.symbols.exporters(name)
     }
 
     fn find(&self, symbol: &KlpSymbol) -> Lookup {

@@ -1,0 +1,90 @@
+//! What a module exports, and who exports it already.
+//!
+//! The table has three numbers for each export: where the symbol, its name and its namespace are; each is
+//! a distance of four bytes, or an address of eight. Sources: `kernel/module/main.c`
+//! (`find_module_sections`, `verify_exported_symbols`, `find_symbol`), `include/linux/export-internal.h`.
+
+use std::collections::BTreeSet;
+
+use klp_arch::{Errno, KernelError};
+
+use super::error::{LoadError, Stage};
+use super::object::Temporary;
+use super::{Bind, Kernel};
+use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
+use crate::klp::ObjectName;
+
+/// The tables; since Linux 7.1 the kernel passes over the second.
+const TABLES: [&[u8]; 2] = [b"__ksymtab", b"__ksymtab_gpl"];
+
+/// The names that a module exports, in the order of its tables.
+pub(crate) fn names<'m>(module: &Module<'m>) -> Vec<&'m str> {
+    let tables = TABLES.iter().filter_map(|name| {
+        let mut named = module.sections_named(name);
+        named.find(|section| section.sh_flags.contains(SectionFlags::ALLOC))
+    });
+    tables.flat_map(|table| entries(module, table.index, table.sh_size)).collect()
+}
+
+fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m str> {
+    let target = |section: &&crate::elf::Section<'_>| section.sh_info == table.get();
+    let Some(relocations) = module.relocation_sections().find(target) else { return Vec::new() };
+    let relocations = module.relocations(relocations.index);
+    // Every number is relocated.
+    let count = u64::try_from(relocations.len()).unwrap_or(u64::MAX);
+    let width = size.checked_div(count).filter(|width| matches!(width, 4 | 8)).unwrap_or(u64::MAX);
+    let names = relocations.filter(|rela| (rela.offset / width) % 3 == 1);
+    let name = |rela: crate::elf::Rela| {
+        let symbol = module.symbol(rela.symbol)?;
+        let SymbolSection::Defined(section) = symbol.section else { return None };
+        let at = usize::try_from(symbol.st_value.checked_add_signed(rela.addend)?).ok()?;
+        let text = module.body(section).get(at..)?;
+        std::str::from_utf8(text.get(..memchr::memchr(0, text)?)?).ok()
+    };
+    if width == u64::MAX { Vec::new() } else { names.filter_map(name).collect() }
+}
+
+/// Refuses what somebody exports already who is certainly there: vmlinux, or a module that this one
+/// imports from (`verify_exported_symbols`).
+pub(super) fn verify(
+    module: &Module<'_>,
+    temporary: &Temporary<'_>,
+    known: &dyn Bind,
+) -> Result<(), LoadError> {
+    let exported = names(module);
+    if exported.is_empty() {
+        return Ok(());
+    }
+    let needed = needed(module, known);
+    for name in exported {
+        let there = |owner: &ObjectName| owner.is_vmlinux() || needed.contains(owner);
+        let owner = known.exporters(name).into_iter().find(there);
+        let Some(owner) = owner.filter(|owner| owner.as_str() != temporary.name) else { continue };
+        let owner = if owner.is_vmlinux() { "kernel" } else { owner.as_str() };
+        let module = &temporary.name;
+        let message = format!("{module}: exports duplicate symbol {name} (owned by {owner})");
+        let kernel = KernelError { errno: Errno::ENOEXEC, message };
+        return Err(LoadError::new(Stage::Form, kernel));
+    }
+    Ok(())
+}
+
+/// The modules whose exports this one uses.
+fn needed(module: &Module<'_>, known: &dyn Bind) -> BTreeSet<ObjectName> {
+    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
+    let names = undefined.filter_map(|symbol| std::str::from_utf8(symbol.name).ok());
+    names.filter_map(|name| Some(known.export(name)?.owner)).collect()
+}
+
+/// Constructors are listed in one table or in another (`find_module_sections`).
+pub(super) fn constructors(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    let has = |name: &[u8]| {
+        let mut sections = temporary.object.sections.iter();
+        sections.any(|s| s.name == name && s.has(klp_arch::object::SHF_ALLOC))
+    };
+    if !(kernel.constructors && has(b".ctors") && has(b".init_array")) {
+        return Ok(());
+    }
+    let message = format!("{}: has both .ctors and .init_array.", temporary.name);
+    Err(LoadError::new(Stage::Validate, KernelError { errno: Errno::EINVAL, message }))
+}

@@ -1,0 +1,90 @@
+//! Room for a module's per-CPU variables (`percpu_modalloc`).
+//!
+//! Most machines set aside a few kilobytes for all modules together; what is left of them depends on which
+//! modules are loaded, so only what never fits is an error. Sources: `kernel/module/main.c`,
+//! `mm/percpu.c:pcpu_alloc_noprof`, `pcpu_setup_first_chunk`.
+
+use klp_arch::{Errno, KernelError};
+
+use super::Kernel;
+use super::error::{LoadError, Stage};
+
+/// Most bytes of one allocation (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
+const UNIT: u64 = 32 << 10;
+/// Least size and alignment of one (`PCPU_MIN_ALLOC_SIZE`).
+const LEAST: u64 = 4;
+
+/// Whether a template of `size` bytes with this alignment can be copied to every processor. More than a
+/// page is not aligned for, with a word in the log.
+pub(super) fn allocate(
+    name: &str,
+    size: u64,
+    align: u64,
+    kernel: &Kernel,
+) -> Result<(), LoadError> {
+    let align = align.clamp(LEAST, kernel.page_size.max(LEAST));
+    if size == 0 || fits(size, align, kernel) {
+        return Ok(());
+    }
+    let message = format!("{name}: Could not allocate {size} bytes percpu data");
+    Err(LoadError::new(Stage::Layout, KernelError { errno: Errno::ENOMEM, message }))
+}
+
+fn fits(size: u64, align: u64, kernel: &Kernel) -> bool {
+    if size > UNIT.max(kernel.page_size) || !align.is_power_of_two() {
+        return false;
+    }
+    let Some(reserve) = kernel.percpu_reserve else { return true };
+    // The reserve starts where vmlinux's own variables end, which start on a page. Where that is not
+    // known it may be aligned.
+    let start = kernel.percpu_static.map_or(0, |bytes| bytes.next_multiple_of(LEAST));
+    let first = start.next_multiple_of(align);
+    first.saturating_add(size.next_multiple_of(LEAST)) <= start.saturating_add(reserve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(change: impl FnOnce(&mut Kernel)) -> Kernel {
+        let mut kernel = Kernel::newest(klp_arch::backends()[0]);
+        (kernel.percpu_reserve, kernel.percpu_static, kernel.page_size) = (Some(8192), None, 4096);
+        change(&mut kernel);
+        kernel
+    }
+
+    fn refused(size: u64, align: u64, change: impl FnOnce(&mut Kernel)) -> bool {
+        let refusal = allocate("m", size, align, &kernel(change)).err();
+        let text = format!("m: Could not allocate {size} bytes percpu data -ENOMEM");
+        refusal.is_some_and(|refusal| {
+            assert_eq!(refusal.to_string(), text);
+            true
+        })
+    }
+
+    #[test]
+    fn all_modules_share_what_is_set_aside() {
+        assert!(!refused(8192, 64, |_| {}) && refused(8193, 64, |_| {}));
+        assert!(refused(12288, 4096, |_| {}) && !refused(0, 1, |_| {}));
+        assert!(!refused(32768, 8, |k| k.percpu_reserve = None));
+        assert!(refused(32769, 8, |k| k.percpu_reserve = None));
+        assert!(!refused(40000, 8, |k| (k.percpu_reserve, k.page_size) = (None, 65536)));
+    }
+
+    #[test]
+    fn where_it_starts_counts_where_that_is_known() {
+        assert!(!refused(8192, 64, |k| k.percpu_static = Some(640)));
+        assert!(refused(8192, 64, |k| k.percpu_static = Some(648)));
+        assert!(!refused(4096, 4096, |k| k.percpu_static = Some(4096 + 8)));
+        assert!(refused(4112, 4096, |k| k.percpu_static = Some(4096 + 8)));
+        // An alignment beyond a page is one of a page.
+        assert!(!refused(4096, 1 << 20, |k| k.percpu_static = Some(4096 + 8)));
+    }
+
+    #[test]
+    fn an_alignment_that_is_no_power_of_two_is_refused() {
+        assert!(refused(8, 640, |_| {}) && refused(8, 24, |k| k.percpu_reserve = None));
+        // Smaller ones are raised, larger ones cut.
+        assert!(!refused(8, 3, |_| {}) && !refused(8, 5000, |_| {}));
+    }
+}

@@ -1,0 +1,230 @@
+//! The signature at the end of the file, which is looked at before anything else.
+//!
+//! Whether a signature is right only the kernel's keys tell; whether it is one can be seen: what is no
+//! PKCS#7 message is refused even where signatures are not demanded. Sources:
+//! `kernel/module/signing.c:module_sig_check`, `mod_verify_sig`, `kernel/module_signature.c:mod_check_sig`,
+//! `crypto/asymmetric_keys/pkcs7.asn1`, `lib/asn1_decoder.c`.
+
+use klp_arch::{Errno, KernelError};
+
+use super::Kernel;
+use super::error::{LoadError, Stage};
+use crate::elf::{SIGNATURE_INFO_LEN, SIGNATURE_MARKER, SIGNATURE_PKCS7};
+
+/// Longest message that the decoder takes, in bytes.
+const MESSAGE_MAX: usize = 0xffff;
+/// 1.2.840.113549.1.7.2, `signedData`.
+const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+
+/// `INTEGER`, `OBJECT IDENTIFIER`, `SEQUENCE`, `SET`, and what a `[0]`, `[1]`, `[2]` or `[3]` stands
+/// before.
+const INTEGER: u8 = 0x02;
+const OID: u8 = 0x06;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const TAGGED: [u8; 4] = [0xa0, 0xa1, 0xa2, 0xa3];
+
+/// Looks at the signature of a whole file (`module_sig_check`). An unsigned module, one of another kind
+/// of signature and one that an unknown key has signed load unless `module.sig_enforce` is set, which
+/// nothing tells.
+pub(super) fn check(data: &[u8], kernel: &Kernel) -> Result<(), LoadError> {
+    let Some(rest) = data.strip_suffix(SIGNATURE_MARKER).filter(|rest| !rest.is_empty()) else {
+        return Ok(());
+    };
+    if !kernel.checks_signatures {
+        return Ok(());
+    }
+    verify(rest).map_err(|kernel| LoadError::new(Stage::Signature, kernel))
+}
+
+fn verify(rest: &[u8]) -> Result<(), KernelError> {
+    let bad = |message: &str| Err(KernelError { errno: Errno::EBADMSG, message: message.into() });
+    let (body, info) = match rest.split_last_chunk::<SIGNATURE_INFO_LEN>() {
+        Some((body, info)) if !body.is_empty() => (body, info),
+        _ => return bad(""),
+    };
+    let [algorithm, hash, kind, signer, key, pad @ .., a, b, c, d] = *info;
+    let len = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    let Some(start) = body.len().checked_sub(len).filter(|start| *start != 0) else {
+        return bad("");
+    };
+    if kind != SIGNATURE_PKCS7 {
+        return Ok(());
+    }
+    if [algorithm, hash, signer, key].iter().chain(&pad).any(|&byte| byte != 0) {
+        return bad("module: PKCS#7 signature info has unexpected non-zero params");
+    }
+    let message = body.get(start..).unwrap_or_default();
+    if message.len() > MESSAGE_MAX {
+        return Err(KernelError { errno: Errno::EMSGSIZE, message: String::new() });
+    }
+    if is_message(message) != Some(false) { Ok(()) } else { bad("") }
+}
+
+/// Whether bytes are a PKCS#7 message as far as its outer structure goes; `None` where it has a length
+/// that only its end tells, which is not followed.
+fn is_message(bytes: &[u8]) -> Option<bool> {
+    // What follows the message is not looked at.
+    let content = match element(bytes) {
+        Ok((SEQUENCE, content, _)) => content,
+        other => return known(&other),
+    };
+    let (kind, rest) = match element(content) {
+        Ok((OID, kind, rest)) => (kind, rest),
+        other => return known(&other),
+    };
+    if kind != SIGNED_DATA {
+        return Some(false);
+    }
+    let signed = match element(rest) {
+        Ok((tag, signed, [])) if tag == TAGGED[0] => signed,
+        other => return known(&other),
+    };
+    let mut rest = match element(signed) {
+        Ok((SEQUENCE, data, [])) => data,
+        other => return known(&other),
+    };
+    // version, digestAlgorithms, contentInfo, certificates, crls, signerInfos.
+    let fields: [(&[u8], bool); 6] = [
+        (&[INTEGER], true),
+        (&[SET, SEQUENCE], true),
+        (&[SEQUENCE], true),
+        (&[TAGGED[0], TAGGED[2]], false),
+        (&[TAGGED[1], TAGGED[3]], false),
+        (&[SET, SEQUENCE], true),
+    ];
+    for (tags, needed) in fields {
+        let next = element(rest);
+        match next {
+            Ok((tag, _, after)) if tags.contains(&tag) => rest = after,
+            Err(Length::Indefinite) => return None,
+            _ if needed => return Some(false),
+            _ => {}
+        }
+    }
+    Some(rest.is_empty())
+}
+
+/// Why an element cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// Its end is marked where it is.
+    Indefinite,
+    /// It is cut off, or has a tag or length that the decoder does not know.
+    Wrong,
+}
+
+/// Tag, contents, and what follows.
+type Element<'b> = Result<(u8, &'b [u8], &'b [u8]), Length>;
+
+fn known(element: &Element<'_>) -> Option<bool> {
+    if *element == Err(Length::Indefinite) { None } else { Some(false) }
+}
+
+/// Takes the element at the start (`asn1_ber_decoder`): one byte of tag, at most two of length.
+fn element(bytes: &[u8]) -> Element<'_> {
+    let (&[tag, first], rest) = bytes.split_first_chunk().ok_or(Length::Wrong)?;
+    if tag & 0x1f == 0x1f {
+        return Err(Length::Wrong);
+    }
+    let (len, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x80 => return Err(Length::Indefinite),
+        0x81 => {
+            let (&len, rest) = rest.split_first().ok_or(Length::Wrong)?;
+            (usize::from(len), rest)
+        }
+        0x82 => {
+            let (&len, rest) = rest.split_first_chunk().ok_or(Length::Wrong)?;
+            (usize::from(u16::from_be_bytes(len)), rest)
+        }
+        _ => return Err(Length::Wrong),
+    };
+    let (content, rest) = rest.split_at_checked(len).ok_or(Length::Wrong)?;
+    Ok((tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
+        let len = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82][..], &len, content].concat()
+    }
+
+    /// A message of signed data with these parts in it.
+    fn message(parts: &[Vec<u8>]) -> Vec<u8> {
+        let data = wrap(SEQUENCE, &parts.concat());
+        let content = [wrap(OID, SIGNED_DATA), wrap(0xa0, &data)].concat();
+        wrap(SEQUENCE, &content)
+    }
+
+    fn parts() -> Vec<Vec<u8>> {
+        let algorithms = wrap(SET, &[]);
+        let content = wrap(SEQUENCE, &wrap(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"));
+        vec![wrap(INTEGER, &[1]), algorithms, content, wrap(SET, &wrap(SEQUENCE, &[]))]
+    }
+
+    fn checked(message: &[u8], kind: u8, len: usize) -> Result<(), LoadError> {
+        let mut file = [&[0x55; 100], message].concat();
+        file.extend([0, 0, kind, 0, 0, 0, 0, 0]);
+        file.extend(u32::try_from(len).unwrap().to_be_bytes());
+        file.extend(SIGNATURE_MARKER);
+        let kernel = Kernel::newest(klp_arch::backends()[0]);
+        check(&file, &kernel)?;
+        check(&file, &Kernel { checks_signatures: false, ..kernel })
+    }
+
+    fn errno(message: &[u8]) -> Option<Errno> {
+        let error = checked(message, SIGNATURE_PKCS7, message.len()).err()?;
+        error.kernel.map(|kernel| kernel.errno)
+    }
+
+    #[test]
+    fn a_signature_by_whatever_key_is_no_reason_to_refuse() {
+        assert_eq!(errno(&message(&parts())), None);
+        let mut with_certificates = parts();
+        with_certificates.insert(3, wrap(0xa0, b"anything"));
+        assert_eq!(errno(&message(&with_certificates)), None);
+        assert_eq!(errno(&[message(&parts()), vec![0; 9]].concat()), None);
+        // Indefinite lengths are not followed.
+        assert_eq!(errno(b"\x30\x80\x06\x01\x00\x00\x00"), None);
+    }
+
+    #[test]
+    fn what_is_no_signed_message_is_refused() {
+        assert_eq!(errno(&[0xa5; 256]), Some(Errno::EBADMSG));
+        assert_eq!(errno(b"0"), Some(Errno::EBADMSG));
+        let whole = message(&parts());
+        for len in 1..whole.len() {
+            assert_eq!(errno(&whole[..len]), Some(Errno::EBADMSG), "{len}");
+        }
+        for missing in 0..4 {
+            let mut some = parts();
+            some.remove(missing);
+            assert_eq!(errno(&message(&some)), Some(Errno::EBADMSG), "{missing}");
+        }
+        let other = wrap(SEQUENCE, &wrap(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"));
+        assert_eq!(errno(&other), Some(Errno::EBADMSG));
+        assert_eq!(errno(&vec![0x30; 0x1_0000]), Some(Errno::EMSGSIZE));
+    }
+
+    #[test]
+    fn a_length_beyond_the_file_is_refused_and_another_kind_is_an_unsigned_module() {
+        let whole = message(&parts());
+        let refused = |kind, len| checked(&whole, kind, len).is_err();
+        assert!(refused(2, whole.len() + 100) && refused(0, whole.len() + 101));
+        assert!(!refused(2, whole.len()) && !refused(0, 9) && !refused(1, whole.len()));
+    }
+
+    #[test]
+    fn a_kernel_without_signatures_does_not_look() {
+        let kernel = Kernel::newest(klp_arch::backends()[0]);
+        let file = [&[0xa5; 200], SIGNATURE_MARKER].concat();
+        assert!(check(&file, &kernel).is_err());
+        assert_eq!(check(&file, &Kernel { checks_signatures: false, ..kernel.clone() }), Ok(()));
+        assert_eq!(check(&file[..200], &kernel), Ok(()));
+        assert_eq!(check(SIGNATURE_MARKER, &kernel), Ok(()));
+    }
+}

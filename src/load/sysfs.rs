@@ -1,0 +1,25 @@
+//! What a module shows of itself in `/sys/module`: a file for each section, named after it.
+//!
+//! Two files of one name are an error, and since it is looked at, of the load. Source:
+//! `kernel/module/sysfs.c:mod_sysfs_setup`, `add_sect_attrs`, `fs/sysfs/dir.c:sysfs_warn_dup`.
+
+use klp_arch::object::SHF_ALLOC;
+use klp_arch::{Errno, KernelError};
+use rustc_hash::FxHashSet;
+
+use super::Kernel;
+use super::error::{LoadError, Stage};
+use super::object::Temporary;
+
+/// Shows the sections that are loaded and not empty, those of the symbol table among them.
+pub(super) fn setup(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    let sections = temporary.object.sections.iter();
+    let mut shown = sections.filter(|section| section.has(SHF_ALLOC) && section.sh_size != 0);
+    let mut names = FxHashSet::default();
+    let twin = shown.find(|section| !names.insert(section.name));
+    let Some(twin) = twin.filter(|_| kernel.refuses_section_twins) else { return Ok(()) };
+    let (module, section) = (&temporary.name, String::from_utf8_lossy(twin.name));
+    let file = format!("/module/{module}/sections/{section}");
+    let message = format!("sysfs: cannot create duplicate filename '{file}'");
+    Err(LoadError::new(Stage::Sysfs, KernelError { errno: Errno::EEXIST, message }))
+}
