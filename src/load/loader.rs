@@ -80,6 +80,7 @@ impl Loader<'_> {
             .finish(&temporary.object, memory)
             .map_err(|fault| apply::refuse(Stage::Finish, fault))?;
         exports::verify(module, &loaded.temporary, known)?;
+        validate::name(&loaded.temporary, self.kernel)?;
         sysfs::setup(&loaded.temporary, self.kernel)?;
         Ok(loaded)
     }

@@ -14,7 +14,7 @@ use crate::elf::{SIGNATURE_INFO_LEN, SIGNATURE_MARKER, SIGNATURE_PKCS7};
 /// Longest message that the decoder takes, in bytes.
 const MESSAGE_MAX: usize = 0xffff;
 /// 1.2.840.113549.1.7.2, `signedData`.
-const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+const SIGNED_DATA: &[u8] = &[42, 134, 72, 134, 247, 13, 1, 7, 2];
 
 /// `INTEGER`, `OBJECT IDENTIFIER`, `SEQUENCE`, `SET`, and what a `[0]`, `[1]`, `[2]` or `[3]` stands
 /// before.
@@ -162,7 +162,7 @@ mod tests {
 
     fn parts() -> Vec<Vec<u8>> {
         let algorithms = wrap(SET, &[]);
-        let content = wrap(SEQUENCE, &wrap(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"));
+        let content = wrap(SEQUENCE, &wrap(OID, &[42, 134, 72, 134, 247, 13, 1, 7, 1]));
         vec![wrap(INTEGER, &[1]), algorithms, content, wrap(SET, &wrap(SEQUENCE, &[]))]
     }
 
@@ -205,7 +205,7 @@ mod tests {
             some.remove(missing);
             assert_eq!(errno(&message(&some)), Some(Errno::EBADMSG), "{missing}");
         }
-        let other = wrap(SEQUENCE, &wrap(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"));
+        let other = wrap(SEQUENCE, &wrap(OID, &[42, 134, 72, 134, 247, 13, 1, 7, 1]));
         assert_eq!(errno(&other), Some(Errno::EBADMSG));
         assert_eq!(errno(&vec![0x30; 0x1_0000]), Some(Errno::EMSGSIZE));
     }

@@ -14,6 +14,7 @@ use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::proven::words;
 use crate::elf::{Module, Section};
+use crate::klp::VMLINUX;
 
 /// The module itself.
 pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
@@ -202,6 +203,15 @@ pub(super) fn livepatch(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<()
     }
     let what = "module is marked as livepatch module, but livepatch support is disabled";
     Err(refuse(format!("{}: {what}", temporary.name)))
+}
+
+/// Where there is livepatching, no module may be called as vmlinux is (`klp_module_coming`).
+pub(super) fn name(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+    if temporary.name != VMLINUX || !kernel.livepatches {
+        return Ok(());
+    }
+    let message = "livepatch: vmlinux.ko: invalid module name".to_owned();
+    Err(LoadError::new(Stage::Form, KernelError { errno: Errno::EINVAL, message }))
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).

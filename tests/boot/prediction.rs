@@ -51,7 +51,7 @@ pub(crate) fn words(
     bytes: &[u8],
     when: When,
 ) -> Result<Option<Words>, Failure> {
-    let module = Module::parse(bytes)?;
+    let module = Module::parse_as_kernel(bytes)?;
     let backend = workshop.kernel.machine.backend();
     // One of another machine has no names that this kernel knows.
     let wanted = Wanted::new(Judge::wanted(&module).unwrap_or_default());

@@ -13,7 +13,7 @@ const NAME: &str = "lp_module_symbols.ko";
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
 /// Loads a livepatch that was made wrong, with the addresses of the right one.
-fn load(
+pub(crate) fn load(
     machine: &Machine,
     wrong: &[u8],
     backend: &'static dyn Backend,
@@ -21,7 +21,7 @@ fn load(
 ) -> Result<(), Refused> {
     let right = converted(machine, NAME);
     let answer = answer(machine, &Module::parse(&right).unwrap());
-    let module = Module::parse(wrong).unwrap();
+    let module = Module::parse_as_kernel(wrong).unwrap();
     let placement = Placement::usual(backend, kernel);
     let loader = Loader { backend, kernel, placement: &placement, record: Record::Nothing };
     loader.load(&module, &Known::new(&answer)).map(|_| ())

@@ -30,6 +30,7 @@ mod historical;
 mod image;
 mod inspect;
 mod load;
+mod load_besides;
 mod load_refusals;
 mod machine;
 mod patch;

@@ -15,7 +15,14 @@ use crate::workshop::{GuestFile, Workshop};
 use crate::wrong::{self, Good, Lost, Then, UNTRIED, Wrong};
 
 /// What the kernel says beside it: of itself, and the first time that a module is not its own.
-const UNRELATED: [&str; 4] = ["taint", "tsc: ", "clocksource: ", "suppressed due to ratelimiting"];
+const UNRELATED: [&str; 5] = [
+    "taint",
+    "tsc: ",
+    "clocksource: ",
+    "suppressed due to ratelimiting",
+    // Ten times after each boot.
+    "percpu: allocation failed, ",
+];
 /// What it says of a livepatch that it takes.
 const USUAL: [&str; 4] =
     ["enabling patch", "starting patching transition", "patching complete", "applying patch"];
@@ -229,13 +236,21 @@ impl Session<'_> {
     }
 }
 
+/// Whether a line is one of a message, not of a dump of stack and registers.
+fn is_message(line: &str) -> bool {
+    line == MARK
+        || line.starts_with(|first: char| first.is_ascii_lowercase()) && line.contains(": ")
+}
+
 /// The lines that are about modules, without traces of the kernel's stack.
 fn related(log: &str) -> Vec<String> {
     let unrelated = |line: &str| line == MARK || UNRELATED.iter().any(|text| line.contains(text));
-    let (mut related, mut traced) = (Vec::new(), false);
+    let (mut related, mut traced, mut dumped) = (Vec::new(), false, false);
     for line in log.lines() {
         traced |= line.contains(TRACE.0);
-        if !traced && !unrelated(line) {
+        // `dump_stack` says where it begins, not where it ends.
+        dumped = line.starts_with("CPU: ") || dumped && !is_message(line);
+        if !traced && !dumped && !unrelated(line) {
             related.push(line.to_owned());
         }
         traced &= !line.contains(TRACE.1);

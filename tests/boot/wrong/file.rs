@@ -120,4 +120,44 @@ pub(super) const ALL: &[Wrong] = &[
         })
     })
     .alarming("mm/percpu.c"),
+    refused("memory/percpu-reserve", |good| {
+        let percpu = ".data..percpu";
+        good.copy().rename_section(".exit.data", percpu).section(percpu, |s, e| {
+            s.sh_type.set(e, SectionType(8));
+            s.sh_size.set(e, 0x3000);
+        })
+    })
+    .on(&[Machine::X86, Machine::S390x, Machine::Arm64], "nothing is set aside for modules"),
+    refused("sections/twins", |good| good.copy().rename_section(".exit.data", ".data"))
+        .since((6, 7)),
+    refused("sections/note-twins", |good| {
+        good.copy().rename_section(".note.gnu.build-id", ".note.Linux")
+    })
+    .since((6, 7)),
+    refused("section-zero/address", |good| {
+        let (mut patched, mut at) = (good.copy(), 0);
+        patched = patched.header(|h, e| at = usize::try_from(h.e_shoff.get(e)).unwrap());
+        // Bytes of `sh_addr`, in either order.
+        patched.bytes[at + 19] = 1;
+        patched
+    }),
+    refused("table/without-addends", |good| {
+        good.copy().section(".rela.gnu.linkonce.this_module", |s, e| {
+            s.sh_type.set(e, SectionType(9));
+        })
+    }),
+    Wrong::new("exports/of-vmlinux", "klp_target_a", Then::Refused, |good| {
+        good.copy().contents("__ksymtab_strings", |strings| {
+            let name = b"klp_target_a_exported\0";
+            let at = strings.windows(name.len()).position(|window| window == name).unwrap();
+            strings[at..at + name.len()].fill(0);
+            strings[at..at + 7].copy_from_slice(b"_printk");
+        })
+    }),
+    refused("signature/garbage", |good| {
+        let mut patched = good.copy();
+        patched.bytes.extend(crate::patch::signature());
+        patched
+    })
+    .of_release(&[Release::Debian], "it is built without CONFIG_MODULE_SIG"),
 ];

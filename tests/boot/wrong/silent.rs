@@ -2,6 +2,8 @@
 //!
 //! What is lost is a pointer that nobody follows.
 
+use object::elf::SectionType;
+
 use super::good::{Good, retype};
 use super::{Lost, Then, Wrong};
 use crate::kernel::Machine;
@@ -31,6 +33,12 @@ pub(super) const ALL: &[Wrong] = &[
     }),
     silent("silent/annotation-left", Lost::Nothing, |good| {
         good.copy().rename_section(".comment", ".klp.module_relocs.vmlinux")
+    }),
+    silent("silent/table-of-unknown-type", Lost::Nothing, |good| {
+        good.copy().section(".rela.exit.data", |s, e| s.sh_type.set(e, SectionType(0x4000_0014)))
+    }),
+    silent("silent/table-for-nothing", Lost::Nothing, |good| {
+        good.copy().section(".rela.exit.data", |s, e| s.sh_info.set(e, 0))
     }),
     silent("silent/place-misaligned", Lost::IntoTarget, |good| {
         good.copy().relocation(TARGET, 0, |r, e| r.r_offset.set(e, r.r_offset.get(e) + 2))
