@@ -55,7 +55,7 @@ pub fn run(data: &[u8]) {
 /// Checks the property, and with `sound` that what was reserved is enough; gives whether the module
 /// loads somewhere.
 pub(crate) fn check(data: &[u8], sound: bool) -> bool {
-    let Ok(module) = Module::parse(data) else { return false };
+    let Ok(module) = Module::parse_as_kernel(data) else { return false };
     let Ok(backend) = backend(&module) else { return false };
     let mut loads = false;
     let kernel = Kernel::newest(backend);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use klp_arch::{Backend, Configuration, Witness};
 
-use super::{Imports, Livepatching, RegionKind};
+use super::{Imports, Livepatching, RegionKind, configured};
 use crate::elf::Module;
 use crate::klp::{ObjectName, Target};
 use crate::symbols::{Answer, Siblings};
@@ -111,26 +111,7 @@ pub struct Kernel {
 const IMAGE: [&str; 2] = ["_text", "_end"];
 
 /// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
-const PROFILING: &str = "mem_alloc_profiling_key";
-
-/// A function of every kernel with `CONFIG_DEBUG_INFO_BTF_MODULES`, and of no other.
-const BTF: &str = "btf_module_notify";
-/// The first byte of vmlinux's per-CPU variables, and the one after the last.
-const PERCPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
-
-/// Functions of vmlinux that are there exactly where the configuration has something on, and what
-/// follows from that.
-const SWITCHES: [(&str, fn(&mut Kernel, bool)); 3] = [
-    ("is_module_sig_enforced", |kernel, on| kernel.checks_signatures = on),
-    ("module_decompress", |kernel, on| kernel.decompresses = Some(on)),
-    ("klp_enable_patch", |kernel, on| kernel.livepatches = on),
-];
-
-/// A symbol of every kernel with `CONFIG_CONSTRUCTORS`, and of no other.
-const CONSTRUCTORS: &str = "__ctors_start";
-
-/// Linux 6.10 to 6.15 set aside more for modules where memory allocations are profiled.
-const PERCPU_PROFILED: u64 = 64 << 10;
+pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
 impl Kernel {
     /// The newest known kernel of a machine, as distributions configure it.
@@ -209,9 +190,7 @@ impl Kernel {
         let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
         let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
         let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
-        let switches = SWITCHES.iter().map(|(symbol, _)| *symbol);
-        let own = [PROFILING, BTF, CONSTRUCTORS];
-        machine.chain(own).chain(IMAGE).chain(PERCPU).chain(switches)
+        machine.chain([PROFILING]).chain(IMAGE).chain(configured::wanted())
     }
 
     /// Takes over what the symbols of vmlinux tell.
@@ -238,22 +217,10 @@ impl Kernel {
         for Witness { symbol, features } in backend.witnesses() {
             self.configuration.features.set(*features, has(symbol));
         }
-        self.reads_btf = has(BTF);
-        for (symbol, learn) in SWITCHES {
-            let exported = answer.export(symbol).is_some_and(|export| export.owner.is_vmlinux());
-            learn(self, exported || has(symbol));
-        }
-        if let Some((start, end)) = address(PERCPU[0]).zip(address(PERCPU[1])) {
-            self.percpu_static = end.checked_sub(start);
-        }
-        // These are data: a table without data does not tell.
+        configured::learn(self, answer);
+        // The key is data: a table without data does not tell.
         if self.kallsyms_all {
-            self.constructors = has(CONSTRUCTORS);
             self.codetags_apart &= has(PROFILING);
-            let profiled = has(PROFILING) && ((6, 10)..(6, 16)).contains(&self.version);
-            if profiled && self.percpu_reserve.is_some() {
-                self.percpu_reserve = Some(PERCPU_PROFILED);
-            }
         }
     }
 }
@@ -387,7 +354,10 @@ mod tests {
             assert!(kernel.codetags_apart);
             assert!(!learnt(*backend, &["f"]).codetags_apart);
             assert!(learnt(*backend, &[PROFILING]).codetags_apart);
-            assert!(!learnt(*backend, &["f"]).reads_btf && learnt(*backend, &[BTF]).reads_btf);
+            assert!(
+                !learnt(*backend, &["f"]).reads_btf
+                    && learnt(*backend, &["btf_module_notify"]).reads_btf
+            );
             let mut functions_only = Kernel { kallsyms_all: false, ..usual };
             functions_only.learn(*backend, &vmlinux(&["f"]));
             assert!(functions_only.codetags_apart);

@@ -47,6 +47,7 @@
 
 mod apply;
 mod bind;
+mod configured;
 mod error;
 mod exports;
 mod gate;

@@ -86,7 +86,8 @@ impl Workshop {
 
     /// A module as it is in the guest.
     pub(crate) fn module(&self, name: &str) -> Result<&'static Module<'static>, Failure> {
-        let module = Module::parse(self.file(name)?).map_err(|why| format!("{name}: {why}"))?;
+        let module =
+            Module::parse_as_kernel(self.file(name)?).map_err(|why| format!("{name}: {why}"))?;
         Ok(Box::leak(Box::new(module)))
     }
 

@@ -267,3 +267,91 @@ fn malformed_extended_indices_are_refused() {
     assert!(matches!(with(&[3]), Err(ElfError::ExtendedCount { entries: 3, symbols: 2, .. })));
     assert!(matches!(with(&[2, 2]), Err(ElfError::TwoExtendedTables(_))));
 }
+
+/// A file after a change at an offset within a section's header.
+fn changed_header(section: usize, field: usize, value: u64, width: usize) -> Vec<u8> {
+    let (builder, mut file) = sample(false);
+    let at = header_at(&file, section) + field;
+    match width {
+        4 => put(&mut file, at, &builder.u32(u32::try_from(value).unwrap())),
+        _ => put(&mut file, at, &builder.u64(value)),
+    }
+    file
+}
+
+#[test]
+fn what_the_kernel_does_not_look_at_is_read_all_the_same() {
+    let (_, whole) = sample(false);
+    let text = u64::try_from(body_at(&whole, 1)).unwrap();
+    let unnoticed = [
+        (1, ALIGN, 640, 8),
+        (1, LINK, 9, 4),
+        (1, LINK, 1, 4),
+        (2, INFO, 9, 4),
+        (2, INFO, 0, 4),
+        (2, TYPE, u64::from(REL), 4),
+        (2, ENTSIZE, 0, 8),
+        (2, SIZE, 25, 8),
+        (2, LINK, 1, 4),
+        (3, SIZE, 6, 8),
+        (3, INFO, 3, 4),
+        (5, OFFSET, text + 8, 8),
+        (6, ENTSIZE, 16, 8),
+        (6, SIZE, 50, 8),
+        (6, INFO, 4, 4),
+    ];
+    for (section, field, value, width) in unnoticed {
+        let file = changed_header(section, field, value, width);
+        let error = Module::parse(&file).unwrap_err();
+        let module = Module::parse_as_kernel(&file).unwrap_or_else(|e| panic!("{error}: {e}"));
+        assert!(module.irregularities().contains(&error), "{error}");
+    }
+    assert!(Module::parse_as_kernel(&whole).unwrap().irregularities().is_empty());
+    let noticed = [
+        (0, TYPE, 1, 4),
+        (1, OFFSET, u64::MAX - 3, 8),
+        (1, 0, 4000, 4),
+        (6, TYPE, 1, 4),
+        (7, TYPE, 1, 4),
+        (7, SIZE, 0, 8),
+        (8, SIZE, 3, 8),
+    ];
+    for (section, field, value, width) in noticed {
+        let file = changed_header(section, field, value, width);
+        let error = Module::parse(&file).unwrap_err();
+        assert_eq!(Module::parse_as_kernel(&file).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn irregularities_without_number_are_told_a_few_times_and_shared_bytes_not_without_end() {
+    let mut builder = Builder::new(false);
+    let text = builder.progbits(".text", &[0; 4096]);
+    for _ in 0..40 {
+        builder.progbits(".x", &[0; 4096]);
+    }
+    let mut file = builder.build();
+    let at = body_at(&file, 1) as u64;
+    for section in 2..42 {
+        let header = file.len() - 64 * (sections_of(&file) - section);
+        put(&mut file, header + ALIGN, &builder.u64(3));
+    }
+    let module = Module::parse_as_kernel(&file).unwrap();
+    assert!((1..40).contains(&module.irregularities().len()));
+    for section in 2..42 {
+        let header = file.len() - 64 * (sections_of(&file) - section);
+        put(&mut file, header + OFFSET, &builder.u64(at));
+    }
+    // Forty times four kilobytes in a file of as many: that is still one time on average.
+    assert!(Module::parse_as_kernel(&file).is_ok());
+    assert_eq!(text, 1);
+    for section in 2..42 {
+        let header = file.len() - 64 * (sections_of(&file) - section);
+        put(&mut file, header + SIZE, &builder.u64(120_000));
+    }
+    assert!(matches!(Module::parse_as_kernel(&file), Err(ElfError::Overlap { .. })));
+}
+
+fn sections_of(file: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([file[60], file[61]]))
+}

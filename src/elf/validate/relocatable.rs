@@ -9,6 +9,10 @@ use super::super::section::Section;
 use super::super::{ElfError, Module, SectionIndex, SectionPlace, SymbolIndex};
 use super::{WORD_LEN, whole_entries};
 
+/// How often the bytes of a file may be in bodies, on average: a file in which thousands of tables are the
+/// same bytes would take as many times as long as it is long.
+const OVERLAP_MAX: u64 = 4;
+
 /// What only relocatable files have to be like.
 pub(in crate::elf) fn relocatable(
     module: &Module<'_>,
@@ -42,6 +46,9 @@ fn bodies_apart(module: &Module<'_>, tolerance: &mut Tolerance) -> Result<(), El
     let table_end = table.saturating_add(table_len);
     let mut bodies: Vec<&Section<'_>> = module.sections().filter(|s| s.has_body()).collect();
     bodies.sort_unstable_by_key(|section| (section.sh_offset, section.index));
+    let whole = bodies.iter().fold(0_u64, |sum, section| sum.saturating_add(section.sh_size));
+    let len = u64::try_from(module.data().len()).unwrap_or(u64::MAX);
+    let shared = whole / OVERLAP_MAX > len;
     let mut before: Option<&Section<'_>> = None;
     for section in bodies {
         let offset = section.sh_offset;
@@ -53,7 +60,11 @@ fn bodies_apart(module: &Module<'_>, tolerance: &mut Tolerance) -> Result<(), El
             && other.sh_offset.saturating_add(other.sh_size) > offset
         {
             let (section, other) = (section.place(), other.place());
-            tolerance.unnoticed(ElfError::Overlap { section, offset, other })?;
+            let fault = ElfError::Overlap { section, offset, other };
+            if shared {
+                return Err(fault);
+            }
+            tolerance.unnoticed(fault)?;
         }
         before = Some(section);
     }

@@ -1,0 +1,114 @@
+//! What the symbols of vmlinux tell of its configuration, beside what concerns the machine.
+//!
+//! Invariant: asked is only of a vmlinux whose symbols are known, so that what is not there is off.
+
+use super::Kernel;
+use super::kernel::PROFILING;
+use crate::klp::ObjectName;
+use crate::symbols::Answer;
+
+/// The first byte of vmlinux's per-CPU variables, and the one after the last.
+const PERCPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
+
+/// Functions of vmlinux that are there exactly where the configuration has something on, and what
+/// follows from that.
+const SWITCHES: [(&str, fn(&mut Kernel, bool)); 4] = [
+    ("is_module_sig_enforced", |kernel, on| kernel.checks_signatures = on),
+    ("module_decompress", |kernel, on| kernel.decompresses = Some(on)),
+    ("btf_module_notify", |kernel, on| kernel.reads_btf = on),
+    ("klp_enable_patch", |kernel, on| kernel.livepatches = on),
+];
+
+/// A symbol of every kernel with `CONFIG_CONSTRUCTORS`, and of no other.
+const CONSTRUCTORS: &str = "__ctors_start";
+
+/// Linux 6.10 to 6.15 set aside more for modules where memory allocations are profiled.
+const PERCPU_PROFILED: u64 = 64 << 10;
+
+/// The names that the sources are to be asked about.
+pub(super) fn wanted() -> impl Iterator<Item = &'static str> {
+    let switches = SWITCHES.iter().map(|(symbol, _)| *symbol);
+    switches.chain([CONSTRUCTORS]).chain(PERCPU)
+}
+
+/// Takes over what is configured.
+pub(super) fn learn(kernel: &mut Kernel, answer: &Answer) {
+    let vmlinux = ObjectName::vmlinux();
+    let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
+    for (symbol, learn) in SWITCHES {
+        let exported = answer.export(symbol).is_some_and(|export| export.owner.is_vmlinux());
+        learn(kernel, exported || has(symbol));
+    }
+    let address = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
+    if let Some((start, end)) = address(PERCPU[0]).zip(address(PERCPU[1])) {
+        kernel.percpu_static = end.checked_sub(start);
+    }
+    // These are data: a table without data does not tell.
+    if kernel.kallsyms_all {
+        kernel.constructors = has(CONSTRUCTORS);
+        let profiled = has(PROFILING) && ((6, 10)..(6, 16)).contains(&kernel.version);
+        if profiled && kernel.percpu_reserve.is_some() {
+            kernel.percpu_reserve = Some(PERCPU_PROFILED);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::symbols::{Candidate, Order};
+
+    /// A kernel whose vmlinux has these symbols, at 0x1000, 0x2000, ...
+    fn learnt(version: (u32, u32), names: &[&str]) -> Kernel {
+        let mut answer = Answer::default();
+        answer.note();
+        answer.object(&ObjectName::vmlinux());
+        for (name, address) in names.iter().zip((0x1000..).step_by(0x1000)) {
+            answer.candidate(Candidate {
+                object: ObjectName::vmlinux(),
+                name: (*name).into(),
+                position: NonZeroU32::MIN,
+                homonyms: 1,
+                live_position: Some(NonZeroU32::MIN),
+                address: Some(address),
+                size: None,
+                file: None,
+                unit: None,
+                section: None,
+                binding: None,
+                kind: None,
+                letter: Some(b'T'),
+                init: false,
+                order: Order::Proven,
+            });
+        }
+        let mut kernel = Kernel::of_version(klp_arch::backends()[0], version);
+        kernel.percpu_reserve = Some(8192);
+        learn(&mut kernel, &answer);
+        kernel
+    }
+
+    #[test]
+    fn functions_of_vmlinux_tell_what_is_configured() {
+        let usual = Kernel::newest(klp_arch::backends()[0]);
+        assert!(usual.checks_signatures && usual.livepatches && usual.decompresses.is_none());
+        let on = learnt((7, 2), &SWITCHES.map(|(symbol, _)| symbol));
+        assert!(on.checks_signatures && on.livepatches && on.decompresses == Some(true));
+        let off = learnt((7, 2), &["f"]);
+        assert!(!off.checks_signatures && !off.livepatches && off.decompresses == Some(false));
+        assert!(!off.constructors && learnt((7, 2), &[CONSTRUCTORS]).constructors);
+    }
+
+    #[test]
+    fn per_cpu_memory_is_told_by_symbols_and_by_profiling() {
+        assert_eq!(learnt((7, 2), &["f"]).percpu_static, None);
+        assert_eq!(learnt((7, 2), &PERCPU).percpu_static, Some(0x1000));
+        let reserve = |version, names: &[&str]| learnt(version, names).percpu_reserve;
+        assert_eq!(reserve((6, 12), &[PROFILING]), Some(64 << 10));
+        for (version, names) in [((6, 12), "f"), ((6, 1), PROFILING), ((7, 2), PROFILING)] {
+            assert_eq!(reserve(version, &[names]), Some(8 << 10));
+        }
+    }
+}
