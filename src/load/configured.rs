@@ -10,9 +10,12 @@ use crate::symbols::Answer;
 /// The first byte of vmlinux's per-CPU variables, and the one after the last.
 const PERCPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
 
+/// What follows from whether something is on.
+type Switch = fn(&mut Kernel, bool);
+
 /// Functions of vmlinux that are there exactly where the configuration has something on, and what
 /// follows from that.
-const SWITCHES: [(&str, fn(&mut Kernel, bool)); 4] = [
+const SWITCHES: [(&str, Switch); 4] = [
     ("is_module_sig_enforced", |kernel, on| kernel.checks_signatures = on),
     ("module_decompress", |kernel, on| kernel.decompresses = Some(on)),
     ("btf_module_notify", |kernel, on| kernel.reads_btf = on),

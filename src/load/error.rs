@@ -32,6 +32,7 @@ pub enum Stage {
     /// Checking the signature (`module_sig_check`).
     Signature,
     /// Making it known to others (`complete_formation`).
+    #[strum(serialize = "formation")]
     Form,
     /// Showing it in sysfs (`mod_sysfs_setup`).
     Sysfs,

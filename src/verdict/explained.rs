@@ -82,6 +82,10 @@ fn remedy(fault: Option<&Fault>, stage: Stage) -> Option<&'static str> {
         Some(Fault::UnknownType { .. } | Fault::NotOnThisKernel { .. }) => {
             "compile with kbuild's flags: no -fPIC, no other code model"
         }
+        _ if stage == Stage::Signature => "sign it again, or strip what stands after the module",
+        _ if stage == Stage::Sysfs => {
+            "link without ld's --unique, or rename one of the sections: the kernel shows each by its name"
+        }
         _ if stage == Stage::Bind => {
             "convert the module, or give the symbols of all modules that it needs"
         }
