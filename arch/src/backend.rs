@@ -319,6 +319,14 @@ pub trait Backend: Debug + Sync {
     /// addresses, the usual one first. All regions of a module lie in one range. Sums wrap.
     fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>>;
 
+    /// Where the per-CPU variables of a kernel of this version (major, minor) are linked to lie
+    /// (`__per_cpu_start`, `__per_cpu_end`), which per-CPU pointers are distances from: used when
+    /// vmlinux's symbols are unknown. It lies at `image`, and they are a part of it.
+    fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
+        let _ = version;
+        image.clone()
+    }
+
     /// Bytes in a page of memory (`PAGE_SIZE`), as distributions configure it.
     fn page_size(&self) -> u64 {
         4096

@@ -260,6 +260,11 @@ impl Backend for S390x {
         0x3ff_e000_0000..0x3ff_e200_0000
     }
 
+    // Before Linux 6.10 the kernel lay where it lies in real memory, from the first MiB on.
+    fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
+        if version < (6, 10) { 1 << 20..1 << 25 } else { image.clone() }
+    }
+
     /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
     /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel lay where it lies in real memory,
     /// and modules at the end of 4 TiB, where there is not more memory than that.

@@ -238,6 +238,12 @@ impl Backend for X86_64 {
         0xffff_ffff_8100_0000..0xffff_ffff_8500_0000
     }
 
+    /// Before Linux 6.15 they were linked at 0, so that a per-CPU pointer is an offset from the GS base
+    /// (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
+    fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
+        if version < (6, 15) { 0..0x4_0000 } else { image.clone() }
+    }
+
     /// `MODULES_VADDR` to `MODULES_END` of `arch/x86/include/asm/pgtable_64_types.h`, with
     /// `CONFIG_RANDOMIZE_BASE` (half a gibibyte more without) and `CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP`
     /// not set; data lies there, too (`arch/x86/mm/init.c:execmem_arch_setup`).

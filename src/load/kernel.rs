@@ -43,6 +43,8 @@ pub struct Kernel {
     pub version: (u32, u32),
     /// Where vmlinux lies, from `_text` to `_end`.
     pub image: Range<u64>,
+    /// The per-CPU variables of vmlinux, from `__per_cpu_start` to `__per_cpu_end`.
+    pub per_cpu: Range<u64>,
     /// How memory is divided.
     pub layouts: Layouts,
     /// Bytes of a page (`PAGE_SIZE`).
@@ -110,6 +112,12 @@ pub struct Kernel {
 /// The first byte of vmlinux, and the one behind the last.
 const IMAGE: [&str; 2] = ["_text", "_end"];
 
+/// The first byte of vmlinux's per-CPU variables, and the one after the last.
+const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
+
+/// Bytes of per-CPU memory for the variables of all modules (`PERCPU_MODULE_RESERVE`).
+const PERCPU_MODULE_RESERVE: u64 = 8 << 10;
+
 /// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
 pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
@@ -124,9 +132,11 @@ impl Kernel {
     #[must_use]
     pub fn of_version(backend: &dyn Backend, version: (u32, u32)) -> Self {
         let since = |major, minor| version >= (major, minor);
+        let image = backend.kernel_image();
         Self {
             version,
-            image: backend.kernel_image(),
+            per_cpu: backend.per_cpu(&image, version),
+            image,
             layouts: if since(6, 4) { Layouts::Regions } else { Layouts::Blocks },
             page_size: backend.page_size(),
             module_size: None,
@@ -184,6 +194,17 @@ impl Kernel {
         kernel
     }
 
+    /// The kernel that sources of symbols tell of: its version, and what its symbols tell.
+    #[must_use]
+    pub fn told_by(backend: &dyn Backend, answer: &Answer) -> Self {
+        let release = answer.kernel().release.as_ref();
+        let target = release.and_then(|release| release.parse::<Target>().ok());
+        let version = target.and_then(Target::version);
+        let mut kernel = Self::of_version(backend, version.unwrap_or(NEWEST));
+        kernel.learn(backend, answer);
+        kernel
+    }
+
     /// Names of the vmlinux symbols that tell what a kernel is like, or whose addresses its module
     /// loader uses: what the sources are to be asked about for [`Self::of`].
     pub fn wanted(backend: &dyn Backend) -> impl Iterator<Item = &'static str> + use<> {
@@ -191,6 +212,16 @@ impl Kernel {
         let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
         let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
         machine.chain([PROFILING]).chain(IMAGE).chain(configured::wanted())
+    }
+
+    /// The addresses that relocations see of modules' per-CPU variables (`mod->percpu`): each is a
+    /// distance from `__per_cpu_start`, and they come after vmlinux's own. A machine without such a
+    /// reserve takes what is free after that, and later memory that is farther away from everything.
+    /// Sources: `mm/percpu.c:pcpu_setup_first_chunk`, `__addr_to_pcpu_ptr`.
+    #[must_use]
+    pub fn module_per_cpu(&self) -> Range<u64> {
+        let start = self.per_cpu.end;
+        start..start.saturating_add(PERCPU_MODULE_RESERVE)
     }
 
     /// Takes over what the symbols of vmlinux tell.
@@ -211,6 +242,10 @@ impl Kernel {
         if let Some((start, end)) = address(IMAGE[0]).zip(address(IMAGE[1])) {
             self.image = start..end;
         }
+        self.per_cpu = match address(PER_CPU[0]).zip(address(PER_CPU[1])) {
+            Some((start, end)) => start..end,
+            None => backend.per_cpu(&self.image, self.version),
+        };
         let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
         let pages = backend.page_sizes().iter().find(|(symbol, _)| has(symbol));
         self.page_size = pages.map_or(self.page_size, |(_, bytes)| *bytes);
@@ -341,6 +376,21 @@ mod tests {
                 let symbols = learnt(*backend, &["f", symbol]).configuration.symbols;
                 assert_eq!(symbols.into_iter().collect::<Vec<_>>(), [(*symbol, 0x2000)]);
             }
+        }
+    }
+
+    #[test]
+    fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
+        for backend in klp_arch::backends() {
+            let kernel = learnt(*backend, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
+            assert_eq!(kernel.per_cpu, 0x2000..0x3000);
+            assert_eq!(kernel.module_per_cpu(), 0x3000..0x5000);
+            // They are a part of vmlinux.
+            let kernel = learnt(*backend, &["_text", "_end", "__per_cpu_start"]);
+            assert_eq!(kernel.per_cpu, 0x1000..0x2000);
+            let usual = crate::load::Placement::usual(*backend, &kernel);
+            let base = usual.bases.get(&RegionKind::Percpu).copied().unwrap();
+            assert!(base.is_multiple_of(kernel.page_size) && base - 0x2000 < kernel.page_size);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! An [`Answer`] has the addresses of the linked kernel and, for modules, sections and offsets. Here
 //! the kernel is shifted as a whole, and every section of a module lies at a base: one that was given,
-//! or one that is computed from its name, so that it is the same each time. Invariant: positions are
+//! or one that is computed from its name, so that it is the same each time; per-CPU variables among those
+//! of the kernel, all others in the area of modules. Invariant: positions are
 //! counted as the kernel counts in the state that the object is in. Sources:
 //! `kernel/livepatch/core.c:klp_find_object_symbol`,
 //! `kernel/module/kallsyms.c:module_kallsyms_on_each_symbol`.
@@ -12,6 +13,7 @@ use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::object::PERCPU;
 use super::{Bind, ExportedSymbol, Kernel, Lookup, Placement};
 use crate::klp::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
@@ -34,12 +36,30 @@ pub struct Known<'a> {
     answer: &'a Answer,
     shift: u64,
     area: Range<u64>,
+    /// Where modules' per-CPU variables are.
+    per_cpu: Range<u64>,
+    /// Addresses in vmlinux that do not move with it: per-CPU variables that are linked at 0.
+    fixed: Range<u64>,
     states: FxHashMap<ObjectName, ObjectState>,
     bases: FxHashMap<(ObjectName, String), u64>,
 }
 
 /// Bytes between two bases that are assumed, so that no machine's page is divided.
 const GRAIN: u64 = 0x1_0000;
+
+/// Bytes between two bases of per-CPU variables.
+const PER_CPU_GRAIN: u64 = 0x100;
+
+/// A base that the name alone decides.
+fn assumed(object: &ObjectName, what: &str, area: &Range<u64>, grain: u64) -> u64 {
+    let mut hasher = FxHasher::default();
+    (object.as_str(), what).hash(&mut hasher);
+    let start = area.start.checked_next_multiple_of(grain).unwrap_or(area.start);
+    // An area may end beyond address 0, at which nothing is found.
+    let slots = area.end.wrapping_sub(start).min(u64::MAX - start) / grain;
+    let slot = hasher.finish().checked_rem(slots).unwrap_or(0);
+    start.wrapping_add(slot * grain)
+}
 
 impl<'a> Known<'a> {
     /// The answer must have been asked about every name that the module leaves undefined and about the
@@ -48,20 +68,29 @@ impl<'a> Known<'a> {
     pub fn new(answer: &'a Answer) -> Self {
         let machine = answer.kernel().machine;
         let backend = machine.and_then(klp_arch::for_machine);
+        let kernel = backend.map(|backend| (backend, Kernel::told_by(backend, answer)));
+        let area = kernel.as_ref().map(|(backend, kernel)| Placement::area(*backend, kernel));
+        let kernel = kernel.map(|(_, kernel)| kernel);
+        let fixed = kernel.as_ref().filter(|kernel| kernel.per_cpu.start == 0);
         Self {
             answer,
             shift: 0,
-            area: backend
-                .map_or(0..0, |backend| Placement::area(backend, &Kernel::newest(backend))),
+            area: area.unwrap_or_default(),
+            fixed: fixed.map(|kernel| kernel.per_cpu.clone()).unwrap_or_default(),
+            per_cpu: kernel.map(|kernel| kernel.module_per_cpu()).unwrap_or_default(),
             states: FxHashMap::default(),
             bases: FxHashMap::default(),
         }
     }
 
-    /// How far the kernel has been moved (KASLR): added to every address in vmlinux.
+    /// How far the kernel has been moved (KASLR): added to every address in vmlinux that moves with it,
+    /// and to those of per-CPU variables of modules if vmlinux's move.
     #[must_use]
     pub fn shifted(self, shift: u64) -> Self {
-        Self { shift, ..self }
+        let Range { start, end } = self.per_cpu;
+        let moved = if self.fixed.is_empty() { shift } else { 0 };
+        let per_cpu = start.wrapping_add(moved)..end.wrapping_add(moved);
+        Self { shift, per_cpu, ..self }
     }
 
     /// Where sections of modules are assumed to lie that are given no address.
@@ -87,15 +116,10 @@ impl<'a> Known<'a> {
         if let Some(base) = self.bases.get(&(object.clone(), section.into())) {
             return *base;
         }
-        self.assumed(object, section)
-    }
-
-    fn assumed(&self, object: &ObjectName, what: &str) -> u64 {
-        let mut hasher = FxHasher::default();
-        (object.as_str(), what).hash(&mut hasher);
-        let slots = self.area.end.saturating_sub(self.area.start) / GRAIN;
-        let slot = hasher.finish().checked_rem(slots).unwrap_or(0);
-        self.area.start.wrapping_add(slot * GRAIN)
+        if section.as_bytes() == PERCPU {
+            return assumed(object, section, &self.per_cpu, PER_CPU_GRAIN);
+        }
+        assumed(object, section, &self.area, GRAIN)
     }
 
     fn state(&self, object: &ObjectName) -> ObjectState {
@@ -108,6 +132,7 @@ impl<'a> Known<'a> {
         let absolute = candidate.section.is_none()
             && candidate.letter.is_some_and(|letter| letter.eq_ignore_ascii_case(&b'a'));
         match &candidate.section {
+            _ if candidate.object.is_vmlinux() && self.fixed.contains(&address) => Some(address),
             _ if absolute || candidate.kind == Some(Kind::Marker) && address == 0 => Some(address),
             _ if candidate.object.is_vmlinux() => Some(address.wrapping_add(self.shift)),
             Some(section) => Some(self.base(&candidate.object, section).wrapping_add(address)),
@@ -154,7 +179,7 @@ impl Bind for Known<'_> {
         }
         let address = self.exported(name, &export.owner);
         Some(ExportedSymbol {
-            address: address.unwrap_or_else(|| self.assumed(&export.owner, name)),
+            address: address.unwrap_or_else(|| assumed(&export.owner, name, &self.area, GRAIN)),
             owner: export.owner.clone(),
             gpl: export.gpl,
             namespace: export.namespace.clone(),
@@ -285,6 +310,45 @@ mod tests {
         assert!((0x4000_0000..0x8000_0000).contains(&base) && base.is_multiple_of(0x1000));
         assert_eq!(known().base(&m, ".text"), base);
         assert_ne!(known().base(&m, ".data"), base);
+    }
+
+    #[test]
+    fn per_cpu_variables_of_modules_lie_among_the_kernels_and_move_with_it_but_not_from_0() {
+        let m: ObjectName = "m".parse().unwrap();
+        for (per_cpu, moved) in [((0x5000, 0x6000), 0x10_0000), ((0, 0x1000), 0)] {
+            let per_cpu = [per_cpu.0, per_cpu.1];
+            let names = ["__per_cpu_start", "__per_cpu_end"];
+            let bounds = names.iter().zip(per_cpu);
+            let mut told: Vec<_> = bounds
+                .map(|(name, at)| Candidate {
+                    name: (*name).into(),
+                    ..candidate("vmlinux", 1, Some(1), at)
+                })
+                .collect();
+            told.push(candidate("vmlinux", 1, Some(1), per_cpu[0] + 0x10));
+            let of_m = Candidate {
+                name: "g".into(),
+                section: Some(".data..percpu".into()),
+                letter: Some(b'a'),
+                ..candidate("m", 1, Some(1), 8)
+            };
+            told.push(of_m);
+            let mut answer = answer(told);
+            let machine = klp_arch::by_name("x86_64").unwrap().machines()[0];
+            answer.machine(machine);
+            let known = Known::new(&answer);
+            let Lookup::Found(variable) = known.find(&".klp.sym.m.g,0".parse().unwrap()) else {
+                panic!()
+            };
+            assert!((per_cpu[1]..per_cpu[1] + 0x2008).contains(&variable), "{variable:#x}");
+            let shifted = Known::new(&answer).shifted(0x10_0000);
+            let found = |known: &Known<'_>, symbol: &str| known.find(&symbol.parse().unwrap());
+            let at = Lookup::Found(variable + moved);
+            assert_eq!(found(&shifted, ".klp.sym.m.g,0"), at);
+            let at = Lookup::Found(per_cpu[0] + 0x10 + moved);
+            assert_eq!(found(&shifted, ".klp.sym.vmlinux.f,0"), at);
+            assert!(shifted.base(&m, ".data..percpu") >= per_cpu[1]);
+        }
     }
 
     #[test]

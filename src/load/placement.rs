@@ -1,6 +1,7 @@
 //! Where regions are placed: the addresses that the kernel's allocator might give.
 //!
-//! A region starts on a page, and behind it a page stays free, since `vmalloc` guards each area with
+//! Per-CPU memory lies where the kernel's own per-CPU variables are linked to lie, not beside the module.
+//! Every other region starts on a page, and behind it a page stays free, since `vmalloc` guards each area with
 //! one (`mm/vmalloc.c:__get_vm_area_node`). Only the text of x86_64 may be packed tighter since Linux
 //! 6.16 (`mm/execmem.c:execmem_cache_alloc`), which changes no distance that matters.
 
@@ -17,6 +18,13 @@ const REACH: u64 = 2 << 30;
 /// Whether everything in an area is within reach of everything else in it.
 fn is_near(area: &Range<u64>) -> bool {
     area.end.wrapping_sub(area.start) <= REACH
+}
+
+/// The address of per-CPU memory, which is nowhere near the other regions. It is rounded up to pages,
+/// so that it is aligned to whatever a template asks for (`percpu_modalloc`).
+fn per_cpu(address: u64, page_size: u64) -> BTreeMap<RegionKind, u64> {
+    let address = address.checked_next_multiple_of(page_size.max(1)).unwrap_or(address);
+    BTreeMap::from([(RegionKind::Percpu, address)])
 }
 
 /// Base addresses of regions. What is not given follows the region before it.
@@ -67,8 +75,14 @@ impl Placement {
     /// From the start of the area where a kernel usually puts modules.
     #[must_use]
     pub fn usual(backend: &dyn Backend, kernel: &Kernel) -> Self {
-        let start = Self::area(backend, kernel).start;
-        Self { start, page_size: kernel.page_size, ..Self::default() }
+        Self::from(Self::area(backend, kernel).start, kernel)
+    }
+
+    /// From an address on, and per-CPU memory where the kernel takes it first.
+    fn from(start: u64, kernel: &Kernel) -> Self {
+        let page_size = kernel.page_size;
+        let bases = per_cpu(kernel.module_per_cpu().start, page_size);
+        Self { bases, start, page_size, below: None }
     }
 
     /// The address of each region of a layout, in its order.
@@ -120,8 +134,10 @@ impl Placement {
     #[must_use]
     pub fn extremes(backend: &dyn Backend, kernel: &Kernel) -> Vec<Self> {
         let placements = |area: Range<u64>| {
-            let low = Self { start: area.start, page_size: kernel.page_size, ..Self::default() };
-            let below = |part| Self { below: Some((part, area.end)), ..low.clone() };
+            let low = Self::from(area.start, kernel);
+            let last = per_cpu(kernel.module_per_cpu().end, kernel.page_size);
+            let below =
+                |part| Self { below: Some((part, area.end)), bases: last.clone(), ..low.clone() };
             let mut found = vec![low.clone(), below(Part::All)];
             // In a larger area the allocator takes the lowest room for all regions.
             if is_near(&area) {

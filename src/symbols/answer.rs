@@ -318,6 +318,10 @@ impl Answer {
         self.any = true;
     }
 
+    pub(crate) fn machine(&mut self, machine: u16) {
+        self.kernel.machine = Some(machine);
+    }
+
     pub(crate) fn object(&mut self, object: &ObjectName) {
         self.objects.insert(object.clone());
     }

@@ -34,6 +34,7 @@ mod load_besides;
 mod load_refusals;
 mod machine;
 mod patch;
+mod per_cpu;
 mod placement;
 mod readelf;
 mod selectors;
