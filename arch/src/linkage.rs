@@ -110,6 +110,12 @@ pub trait Linkage: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// How many more stubs relocations can take that are written late, when a gate object arrives; none
+    /// is given back when it goes. `None` where such relocations take none.
+    fn stubs_left(&self) -> Option<u64> {
+        None
+    }
+
     /// How much of the reserved room is in use: bytes used and bytes reserved, everything together.
     fn usage(&self) -> (u64, u64) {
         (0, 0)

@@ -176,9 +176,9 @@ pub enum Code {
     /// It would fail at some of the addresses that a kernel may choose.
     #[strum(serialize = "KLP-W0813")]
     SomePlacements,
-    /// A slot keeps an old address.
+    /// An object that the livepatch patches cannot be reloaded as often as one likes.
     #[strum(serialize = "KLP-W0814")]
-    StaleSlot,
+    Reload,
     /// A position that no address proves.
     #[strum(serialize = "KLP-W0701")]
     PositionUnproven,

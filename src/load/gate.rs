@@ -7,19 +7,19 @@
 
 use std::collections::BTreeSet;
 
-use klp_arch::Turn;
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
+use klp_arch::{At, Fault, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
 use super::layout::SHF_RO_AFTER_INIT;
-use super::{Bind, Loaded, Refused, scan};
+use super::{Bind, Loaded, Refused, Relocated, scan};
 use crate::klp::{Consequence, ObjectName};
 
 /// What differs between kernels in livepatching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Livepatching {
-    /// Whether relocations are taken back when their object goes, on machines that do so (since Linux
-    /// 6.3, `clear_relocate_add`).
+    /// Whether relocations are taken back when their object goes, on machines that do so
+    /// (`clear_relocate_add`, in Linux since 6.3).
     pub clears: bool,
     /// Whether the message about a symbol that is not marked says which relocation it is.
     pub says_where: bool,
@@ -79,23 +79,63 @@ impl Loaded<'_> {
         })
     }
 
+    /// How many more stubs there is room for, if late relocations take any. Each that goes to a new
+    /// address takes one, and the kernel takes none back when an object goes.
+    #[must_use]
+    pub fn stubs_left(&self) -> Option<u64> {
+        self.linkage.stubs_left()
+    }
+
+    /// Indices of symbols that the module reaches at another address than their own, because the kernel
+    /// fills their slot once only.
+    #[must_use]
+    pub fn stale(&self) -> Vec<u32> {
+        self.linkage.stale()
+    }
+
+    /// What the kernel says of an object for which there is no room, at a relocation like one that was
+    /// applied before.
+    pub(crate) fn without_room(&self, gate: &ObjectName, like: &Relocated) -> KernelError {
+        let at = At {
+            module: &self.temporary.name,
+            section: like.section,
+            entry: like.entry,
+            kind: like.rela.kind,
+            symbol: b"",
+            place: like.inputs.p,
+            behind: None,
+            value: 0,
+            inputs: like.inputs,
+            features: self.kernel.configuration.features,
+        };
+        let mut kernel = self.backend.kernel_error(&at, &Fault::NoRoom { reserved: 0 });
+        let (patch, errno) = (&self.temporary.name, kernel.errno.number());
+        let failed = format!("failed to initialize patch '{patch}' for module '{gate}' (-{errno})");
+        kernel.message += &format!("\n{}", self.refusal(gate, &failed));
+        kernel
+    }
+
+    /// What the livepatch core says when it refuses an object (`klp_module_coming`).
+    fn refusal(&self, gate: &ObjectName, failed: &str) -> String {
+        let patch = &self.temporary.name;
+        format!(
+            "livepatch: {failed}\nlivepatch: patch '{patch}' failed for module '{gate}', refusing to \
+             load module '{gate}'"
+        )
+    }
+
     /// What the kernel says after it, where it refuses an object that comes after the livepatch.
     fn refuses_to_load(
         &self,
         refused: &mut Refused,
         gate: &ObjectName,
-        says: impl FnOnce(u8) -> String,
+        failed: impl FnOnce(u8) -> String,
     ) {
-        let patch = &self.temporary.name;
         if self.init_freed
             && let Some(error) = refused.0.last_mut()
             && let Some(errno) = error.kernel.as_ref().map(|kernel| kernel.errno.number())
         {
-            error.says(&format!("livepatch: {}", says(errno)));
-            error.says(&format!(
-                "livepatch: patch '{patch}' failed for module '{gate}', refusing to load module \
-                 '{gate}'"
-            ));
+            error.says(&self.refusal(gate, &failed(errno)));
         }
     }
 

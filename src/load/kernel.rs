@@ -118,6 +118,10 @@ const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
 /// Bytes of per-CPU memory for the variables of all modules (`PERCPU_MODULE_RESERVE`).
 const PERCPU_MODULE_RESERVE: u64 = 8 << 10;
 
+/// A function of every kernel with livepatching that can take relocations back, and one of every kernel
+/// with livepatching since Linux 5.8: where neither is known, not all of vmlinux's symbols are.
+const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
+
 /// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
 pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
@@ -211,7 +215,7 @@ impl Kernel {
         let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
         let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
         let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
-        machine.chain([PROFILING]).chain(IMAGE).chain(configured::wanted())
+        machine.chain([PROFILING]).chain(IMAGE).chain(CLEARS).chain(configured::wanted())
     }
 
     /// The addresses that relocations see of modules' per-CPU variables (`mod->percpu`): each is a
@@ -253,6 +257,9 @@ impl Kernel {
             self.configuration.features.set(*features, has(symbol));
         }
         configured::learn(self, answer);
+        // Not by the version: vendors take it over into older kernels.
+        let [clears, livepatching] = CLEARS.map(has);
+        self.livepatching.clears = clears || self.livepatching.clears && !livepatching;
         // The key is data: a table without data does not tell.
         if self.kallsyms_all {
             self.codetags_apart &= has(PROFILING);
@@ -375,6 +382,24 @@ mod tests {
             for symbol in backend.kernel_symbols() {
                 let symbols = learnt(*backend, &["f", symbol]).configuration.symbols;
                 assert_eq!(symbols.into_iter().collect::<Vec<_>>(), [(*symbol, 0x2000)]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_version() {
+        for backend in klp_arch::backends() {
+            for version in [(6, 1), (7, 2)] {
+                let clears = |names: &[&'static str]| {
+                    let mut kernel = Kernel::of_version(*backend, version);
+                    kernel.learn(*backend, &vmlinux(names));
+                    kernel.livepatching.clears
+                };
+                let [function, livepatching] = CLEARS;
+                assert!(clears(&["f", function]) && clears(&[livepatching, function]));
+                assert!(!clears(&[livepatching]));
+                // Not all symbols are known.
+                assert_eq!(clears(&["f"]), version == (7, 2));
             }
         }
     }

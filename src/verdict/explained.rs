@@ -19,7 +19,7 @@ pub(super) fn says(error: &KernelError) -> String {
 
 impl Explained for Problem {
     fn code(&self) -> Code {
-        if !self.usual && !matches!(self.trouble, Trouble::Stale { .. }) {
+        if !self.usual {
             return Code::SomePlacements;
         }
         match (&self.trouble, &self.occasion) {
@@ -31,7 +31,6 @@ impl Explained for Problem {
                 (Consequence::Refused, _) => Code::KernelRefusesObject,
             },
             (Trouble::Cut { .. }, _) => Code::CutOff,
-            (Trouble::Stale { .. }, _) => Code::StaleSlot,
         }
     }
 
@@ -46,11 +45,6 @@ impl Explained for Problem {
             Trouble::Cut { .. } => lines.push(
                 "the code will use another address: compile with kbuild's flags, so that the \
                  reference reaches as far as modules lie"
-                    .into(),
-            ),
-            Trouble::Stale { .. } => lines.push(
-                "the kernel fills a slot once only: unload the livepatch before the object comes \
-                 again, or reach the symbol through a pointer in data"
                     .into(),
             ),
         }

@@ -7,7 +7,7 @@ use klp_arch::Backend;
 use rustc_hash::FxHashMap;
 
 use super::problem::Trouble;
-use super::trial::Trial;
+use super::trial::{Found, Trial};
 use super::{Objection, Tried, Verdict, audit, same};
 use crate::elf::{Module, SectionFlags, SymbolSection};
 use crate::klp::{
@@ -90,7 +90,8 @@ impl Judge<'_> {
             let kernel = Kernel::of(backend, self.options.target, module, Some(answer));
             let known = Known::new(answer);
             let trial = Trial { module, backend, kernel: &kernel, known: &known };
-            (verdict.problems, *count) = trial.run();
+            let Found { problems, reloads, placements } = trial.run();
+            (verdict.problems, verdict.reloads, *count) = (problems, reloads, placements);
             unite(&mut verdict);
         }
         verdict.warnings.extend(audit::audit(module, backend, self.answer));

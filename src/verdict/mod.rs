@@ -31,17 +31,20 @@ mod audit;
 mod explained;
 mod judge;
 mod problem;
+mod reload;
 mod same;
 mod trial;
 
 pub use judge::{Judge, check, suggest};
 pub use problem::{Occasion, Problem, Trouble};
+pub use reload::{Aftermath, Reload};
 
 use klp_arch::KernelError;
 
 use crate::diagnostic::Diagnostic;
 use crate::klp::passed_over::{PassedOver, Reason};
 use crate::klp::{Consequence, Refusal, Violation, Warning};
+use reload::Reloads;
 
 /// What comes of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, strum::Display)]
@@ -84,6 +87,9 @@ pub struct Verdict {
     pub objections: Vec<Objection>,
     /// What else the simulated loads met.
     pub problems: Vec<Problem>,
+    /// What comes of it when objects that it patches are loaded again, where that is not as it should
+    /// be; it loads all the same.
+    pub reloads: Vec<Reload>,
     /// What is allowed, but probably not meant.
     pub warnings: Vec<Warning>,
     /// How far it was loaded.
@@ -112,8 +118,10 @@ impl Verdict {
             self.problems.iter().partition(|problem| problem.is_rare());
         let met = usual.into_iter().map(|problem| Diagnostic::error(file, problem));
         let rare = rare.into_iter().map(|problem| Diagnostic::warning(file, problem));
+        let reloads = (!self.reloads.is_empty()).then(|| Reloads(&self.reloads));
+        let reloads = reloads.iter().map(|reloads| Diagnostic::warning(file, reloads));
         let warnings = self.warnings.iter().map(|warning| Diagnostic::warning(file, warning));
-        found.chain(met).chain(rare).chain(warnings).collect()
+        found.chain(met).chain(rare).chain(reloads).chain(warnings).collect()
     }
 }
 

@@ -18,8 +18,6 @@ pub enum Occasion {
     Arrival(ObjectName),
     /// When the object is unloaded.
     Departure(ObjectName),
-    /// When the object is loaded once more, at other addresses.
-    Return(ObjectName),
 }
 
 impl Occasion {
@@ -28,10 +26,7 @@ impl Occasion {
     pub fn object(&self) -> Option<&ObjectName> {
         match self {
             Self::Load => None,
-            Self::Enable(object)
-            | Self::Arrival(object)
-            | Self::Departure(object)
-            | Self::Return(object) => Some(object),
+            Self::Enable(object) | Self::Arrival(object) | Self::Departure(object) => Some(object),
         }
     }
 }
@@ -43,7 +38,6 @@ impl fmt::Display for Occasion {
             Self::Enable(object) => write!(f, "when it is enabled after '{object}' was loaded"),
             Self::Arrival(object) => write!(f, "when '{object}' is loaded after it"),
             Self::Departure(object) => write!(f, "when '{object}' is unloaded"),
-            Self::Return(object) => write!(f, "when '{object}' is loaded again"),
         }
     }
 }
@@ -63,15 +57,6 @@ pub enum Trouble {
         /// What the field holds.
         reads: i64,
     },
-    /// The code reaches the symbol through a slot that keeps the address of the object that has gone.
-    Stale {
-        /// The relocation.
-        site: Box<Site>,
-        /// The symbol's address.
-        address: u64,
-        /// What the slot holds.
-        slot: u64,
-    },
 }
 
 /// One problem, with the first occasion and place at which it was met.
@@ -88,11 +73,10 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Whether it may happen, but usually does not: at an extreme placement, or when an object that
-    /// the module patches is loaded for the second time.
+    /// Whether it may happen, but usually does not: at an extreme placement only.
     #[must_use]
     pub fn is_rare(&self) -> bool {
-        !self.usual || matches!(self.trouble, Trouble::Stale { .. })
+        !self.usual
     }
 
     /// What comes of it.
@@ -119,7 +103,6 @@ impl Problem {
                 None => format!("{:?} {:?}", error.kernel, error.explanation),
             },
             Trouble::Cut { site, .. } => format!("cut {site}"),
-            Trouble::Stale { site, .. } => format!("stale {site}"),
         }
     }
 }
@@ -131,9 +114,6 @@ impl fmt::Display for Problem {
             Trouble::Cut { site, value, reads } => {
                 let (value, reads) = (Signed(*value), Signed(*reads));
                 write!(f, "{site}: {value} is cut off to {reads}, and the kernel does not look")?;
-            }
-            Trouble::Stale { site, address, slot } => {
-                write!(f, "{site}: its slot still holds {slot:#x}, the symbol is at {address:#x}")?;
             }
         }
         write!(f, ", {}", self.occasion)

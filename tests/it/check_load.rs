@@ -304,8 +304,6 @@ fn what_happens_rarely_is_a_warning() {
             assert!(ended.done().stderr.contains(word), "no '{word}' in {}", ended.stderr);
         }
     };
-    // The kernel fills a slot of the GOT once.
-    rare("s390x", "lp_dotted_names.ko", &["warning[KLP-W0814]", "its slot still holds 0x"]);
     // A late call that is too far would need a stub, in text that is read-only by then.
     let far = ["warning[KLP-W0813]", "a late plain store into read-only memory faults"];
     rare("arm64", "lp_module_symbols.ko", &far);

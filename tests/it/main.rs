@@ -37,6 +37,7 @@ mod patch;
 mod per_cpu;
 mod placement;
 mod readelf;
+mod reload;
 mod selectors;
 mod siblings;
 mod symbol_table;

@@ -1,7 +1,7 @@
 //! What the kernel logs when it refuses a relocation, word for word.
 //!
 //! Lines of `arch/powerpc/kernel/module_64.c` start with the name of that file. Faults that the
-//! kernel does not see (room that is used up, a store into read-only memory) are told in our words.
+//! kernel does not see (a store into read-only memory) are told in our words.
 //! An address that the kernel prints as symbol and offset (`%pS`) is printed as a number while the
 //! module's own symbols are not there yet.
 
@@ -38,6 +38,11 @@ pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
         Fault::Overflow { max: 0x7fff_ffff, .. } if call && super::is_ftrace_entry(at.symbol) => {
             errno = Errno::ENOENT;
             format!("{name}: Address of {symbol} out of range of kernel_toc.")
+        }
+        // The backtrace of a warning; `stub_for_addr` has no other words for it.
+        Fault::NoRoom { .. } if call => {
+            let message = "WARNING: arch/powerpc/kernel/module_64.c: stub_for_addr".into();
+            return KernelError { errno: Errno::ENOENT, message };
         }
         // Two pointers follow that the kernel hashes.
         Fault::Overflow { max: 0x7fff_ffff, .. } if call => {

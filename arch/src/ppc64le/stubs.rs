@@ -183,6 +183,10 @@ impl Linkage for Stubs {
         self.unknown.clone()
     }
 
+    fn stubs_left(&self) -> Option<u64> {
+        Some(self.reserved().saturating_sub(self.used))
+    }
+
     fn usage(&self) -> (u64, u64) {
         let (used, reserved) = self.got.usage();
         let (stubs, room) = (self.used.saturating_mul(entry::SIZE), self.reserved() * entry::SIZE);
