@@ -8,7 +8,7 @@ use klp_convert::elf::Module;
 use klp_convert::klp::{ObjectName, Options, Patched};
 use klp_convert::load::{Kernel, Known, Loader, ObjectState, Placement, Record, Refused};
 use klp_convert::symbols::Wanted;
-use klp_convert::verdict::{self, Conclusion, Judge};
+use klp_convert::verdict::{self, Conclusion, Judge, Reload};
 
 use crate::failure::Failure;
 use crate::workshop::Workshop;
@@ -104,6 +104,17 @@ pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failur
             Checked { conclusion: Some(verdict.conclusion()), says: says.join("\n") }
         }
     })
+}
+
+/// What `check` says of reloads of the modules that a livepatch patches; it says that it loads.
+pub(crate) fn reloads(workshop: &Workshop, livepatch: &str) -> Result<Vec<Reload>, Failure> {
+    let bytes = workshop.file(livepatch)?;
+    let verdict = verdict::check(bytes, &workshop.map()?, &Options::default())
+        .map_err(|why| format!("{livepatch}: {why}"))?;
+    match verdict.conclusion() {
+        Conclusion::Loads => Ok(verdict.reloads),
+        other => Err(format!("{livepatch}: check says {other}").into()),
+    }
 }
 
 fn object(name: &str) -> ObjectName {

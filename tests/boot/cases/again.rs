@@ -1,22 +1,78 @@
-//! Kernels that cannot write a relocation twice refuse a patched module that comes again.
+//! Patched modules that come again: kernels that cannot write a relocation twice refuse the first reload,
+//! kernels with stubs a later one. `check` has said which, and in which words.
 
 use std::sync::Arc;
+
+use klp_convert::verdict::{Aftermath, Reload};
 
 use super::{A, B, SHOWS_A, Story};
 use crate::case::Case;
 use crate::failure::{Failure, same};
-use crate::kernel::TestKernel;
+use crate::kernel::{Machine, TestKernel};
+use crate::prediction;
 use crate::session::Session;
 
 /// Every case of this kind.
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
-    Story::cases(vec![Story {
-        name: "module/again",
-        shows: "kernels that take no relocation back refuse a patched module that comes again, as our \
-                load of the livepatch does",
-        unfit,
-        run,
-    }])
+    Story::cases(vec![
+        Story {
+            name: "module/again",
+            shows: "kernels that take no relocation back refuse a patched module that comes again, as our \
+                    load of the livepatch does and as check says",
+            unfit,
+            run,
+        },
+        Story {
+            name: "module/stubs",
+            shows: "a patched module comes again at new addresses, as often as check says, and is refused \
+                    then, because no stubs are left",
+            unfit: without_stubs,
+            run: stubs,
+        },
+    ])
+}
+
+fn without_stubs(kernel: &TestKernel) -> Option<String> {
+    if kernel.machine != Machine::Ppc64le {
+        return Some("relocations that are written late take no stubs".into());
+    }
+    (!kernel.writes_again()).then(|| "the first reload is refused: see module/again".into())
+}
+
+fn stubs(session: &mut Session<'_>) -> Result<(), Failure> {
+    const LIVEPATCH: &str = "lp_module_symbols";
+    let predicted = prediction::reloads(session.workshop, LIVEPATCH)?;
+    let [Reload { survives, then: Aftermath::Refused(kernel), .. }] = &predicted[..] else {
+        return Err(format!("check says {predicted:?}").into());
+    };
+    session.expect_alarm("module_64.c");
+    session.patch(LIVEPATCH)?;
+    session.targets_come()?;
+    let mut addresses = vec![session.address(A, "klp_target_a_show")?];
+    // Each takes the room that the module had.
+    for other in ["lp_many_sections", "lp_function_pointers", "lp_two_pointers", "lp_thousand"] {
+        session.rmmod(A)?;
+        session.insmod(other)?;
+        if let Some(refused) = session.try_insmod(A)? {
+            let reloads = u64::try_from(addresses.len()).unwrap() - 1;
+            same("reloads at new addresses", &reloads, survives)?;
+            same("errno", &refused.errno, &kernel.errno.number().into())?;
+            for line in kernel.message.lines().filter(|line| !line.starts_with("WARNING: ")) {
+                same(&format!("whether {line:?} is said"), &refused.log.contains(line), &true)?;
+            }
+            same(
+                "a warning",
+                &refused.log.contains("WARNING: arch/powerpc/kernel/module_64.c"),
+                &true,
+            )?;
+            return session.unpatch(LIVEPATCH);
+        }
+        let address = session.address(A, "klp_target_a_show")?;
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Err(format!("never refused, at {addresses:x?}").into())
 }
 
 fn unfit(kernel: &TestKernel) -> Option<String> {
@@ -28,6 +84,12 @@ fn run(session: &mut Session<'_>) -> Result<(), Failure> {
     let before = session.read(SHOWS_A)?;
     session.targets_go()?;
     for livepatch in ["lp_module_symbols", "lp_late_sections"] {
+        let reloads = prediction::reloads(session.workshop, livepatch)?;
+        let [Reload { object, survives: 0, then: Aftermath::Refused(kernel) }] = &reloads[..]
+        else {
+            return Err(format!("check says {reloads:?}").into());
+        };
+        same("the reload of which check warns", &object.as_str(), &A)?;
         session.patch(livepatch)?;
         session.targets_come()?;
         same("patched", &(session.read(SHOWS_A)? != before), &true)?;
@@ -37,7 +99,9 @@ fn run(session: &mut Session<'_>) -> Result<(), Failure> {
         let predicted = session.memory.refuses(livepatch, A)?;
         same("errno", &Some(refused.errno), &predicted.errno().map(|errno| errno.number().into()))?;
         let said: Vec<_> = refused.log.lines().map(without_addresses).collect();
+        same("errno of check", &kernel.errno.number().into(), &refused.errno)?;
         let messages = predicted.0.iter().filter_map(|error| error.kernel.as_ref());
+        let messages = messages.chain([kernel]);
         for line in messages.flat_map(|kernel| kernel.message.lines()).map(without_addresses) {
             same(&format!("whether one of {said:?} is {line:?}"), &said.contains(&line), &true)?;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use klp_convert::verdict::Reload;
 use scroll::Endian;
 
 use super::text::filled;
@@ -10,6 +11,7 @@ use super::{A, B, SHOWS_A, SHOWS_B, Story, fits};
 use crate::case::Case;
 use crate::failure::{Failure, same};
 use crate::kernel::{Machine, TestKernel};
+use crate::prediction;
 use crate::session::Session;
 
 /// Every case of this kind.
@@ -295,6 +297,9 @@ fn moved(session: &mut Session<'_>) -> Result<(), Failure> {
     }
     same("moved", &(session.address(A, "klp_target_a_show")? != before), &true)?;
     let stale = stale_slots(session, LIVEPATCH)?;
+    let reloads = prediction::reloads(session.workshop, LIVEPATCH)?;
+    let warns = |reload: &Reload| reload.survives == 0 && reload.object.as_str() == A;
+    same("whether check warns of it", &reloads.iter().any(warns), &(stale > 0))?;
     if session.workshop.kernel.machine == Machine::S390x {
         same("whether slots keep the old address", &(stale > 0), &true)?;
     } else {

@@ -106,6 +106,7 @@ impl Memory {
         if let Some(mistake) = self.mistake {
             mistake.reserve(&mut kernel);
         }
+        near(coming, &kernel, self.backend)?;
         let placement = placement(coming, &kernel);
         let (backend, record) = (self.backend, Record::Everything);
         let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
@@ -231,6 +232,23 @@ fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
 
 fn told(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+/// Per-CPU memory is where we say that it is. ppc64le has no reserve for modules, and takes what is free
+/// (`arch/powerpc/kernel/setup_64.c:setup_per_cpu_areas`): there it is only not in a module's area.
+fn near(snapshot: &Snapshot, kernel: &Kernel, backend: &dyn Backend) -> Result<(), Failure> {
+    let (module, reserve) = (&snapshot.module, kernel.module_per_cpu());
+    let own = || snapshot.regions.iter().filter(|region| region.kind != RegionKind::Percpu);
+    let is_there = |base: &u64| match backend.name() {
+        "ppc64le" => own().all(|region| region.base.abs_diff(*base) > 1 << 31),
+        _ => reserve.contains(base),
+    };
+    match snapshot.percpu {
+        Some(base) if !is_there(&base) => {
+            Err(format!("{module}: per-CPU memory at {base:#x}, not in {reserve:#x?}").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where the kernel had the module.

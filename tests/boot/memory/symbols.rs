@@ -91,6 +91,9 @@ impl Symbols {
         kernel.page_size = pages.map_or(kernel.page_size, |(_, bytes)| *bytes);
         kernel.codetags_apart = false;
         kernel.image = self.vmlinux("_text").unwrap()..self.vmlinux("_end").unwrap();
+        let per_cpu = ["__per_cpu_start", "__per_cpu_end"].map(|name| self.vmlinux(name).unwrap());
+        kernel.per_cpu = per_cpu[0]..per_cpu[1];
+        kernel.livepatching.clears = self.vmlinux("clear_relocate_add").is_some();
         kernel
     }
 }
