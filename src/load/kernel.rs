@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use klp_arch::{Backend, Configuration, Witness};
 
+use super::per_cpu::PER_CPU;
 use super::{Imports, Livepatching, RegionKind, configured};
 use crate::elf::Module;
 use crate::klp::{ObjectName, Target};
@@ -112,12 +113,6 @@ pub struct Kernel {
 /// The first byte of vmlinux, and the one behind the last.
 const IMAGE: [&str; 2] = ["_text", "_end"];
 
-/// The first byte of vmlinux's per-CPU variables, and the one after the last.
-const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
-
-/// Bytes of per-CPU memory for the variables of all modules (`PERCPU_MODULE_RESERVE`).
-const PERCPU_MODULE_RESERVE: u64 = 8 << 10;
-
 /// A function of every kernel with livepatching that can take relocations back, and one of every kernel
 /// with livepatching since Linux 5.8: where neither is known, not all of vmlinux's symbols are.
 const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
@@ -216,16 +211,6 @@ impl Kernel {
         let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
         let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
         machine.chain([PROFILING]).chain(IMAGE).chain(CLEARS).chain(configured::wanted())
-    }
-
-    /// The addresses that relocations see of modules' per-CPU variables (`mod->percpu`): each is a
-    /// distance from `__per_cpu_start`, and they come after vmlinux's own. A machine without such a
-    /// reserve takes what is free after that, and later memory that is farther away from everything.
-    /// Sources: `mm/percpu.c:pcpu_setup_first_chunk`, `__addr_to_pcpu_ptr`.
-    #[must_use]
-    pub fn module_per_cpu(&self) -> Range<u64> {
-        let start = self.per_cpu.end;
-        start..start.saturating_add(PERCPU_MODULE_RESERVE)
     }
 
     /// Takes over what the symbols of vmlinux tell.

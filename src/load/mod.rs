@@ -62,6 +62,7 @@ mod object;
 mod patched;
 mod patching;
 mod percpu;
+mod per_cpu;
 mod placement;
 mod proven;
 mod resolve;

@@ -1,0 +1,27 @@
+//! Where the per-CPU variables of modules are.
+//!
+//! Each processor has a copy of them; what relocations see (`mod->percpu`) is no copy's address but a
+//! per-CPU pointer, which is a distance from `__per_cpu_start`. Modules' variables come after vmlinux's
+//! own. A machine without a reserve for modules takes what is free after that, and later memory that is
+//! farther away from everything.
+//! Sources: `kernel/module/main.c:percpu_modalloc`; `mm/percpu.c` (`pcpu_setup_first_chunk`,
+//! `__addr_to_pcpu_ptr`).
+
+use std::ops::Range;
+
+use super::Kernel;
+
+/// The first byte of vmlinux's per-CPU variables, and the one after the last.
+pub(super) const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
+
+/// Bytes of per-CPU memory for the variables of all modules (`PERCPU_MODULE_RESERVE`).
+const PERCPU_MODULE_RESERVE: u64 = 8 << 10;
+
+impl Kernel {
+    /// The addresses that relocations see of modules' per-CPU variables.
+    #[must_use]
+    pub fn module_per_cpu(&self) -> Range<u64> {
+        let start = self.per_cpu.end;
+        start..start.saturating_add(PERCPU_MODULE_RESERVE)
+    }
+}
