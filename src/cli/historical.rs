@@ -20,7 +20,7 @@ use crate::annotation::{AnnotationError, Which};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::ElfError;
 use crate::klp::passed_over::{PassedOver, Reason};
-use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, convert};
+use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, Unfinished, convert};
 use crate::resolve::Unresolved;
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
 
@@ -166,9 +166,11 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::AnnotationNeeded { site } => {
             format!("Unable to convert relocation: {}", site.symbol)
         }
-        Refusal::NotUtf8 { name, .. } | Refusal::UnfinishedKlpSymbol { name } => {
+        Refusal::NotUtf8 { name, .. }
+        | Refusal::Unfinished(Unfinished::KlpBuild { first: name, .. }) => {
             format!("Unable to convert symbol name ({name})")
         }
+        Refusal::Unfinished(unfinished) => format!("Unable to convert module: {unfinished}"),
         Refusal::NotConverted { name } => format!("Unable to find missing symbol: {name}"),
         Refusal::Rule(violation) => format!("Unable to convert relocation: {violation}"),
         Refusal::PassedOver(PassedOver { name, reason: Reason::Target(_), .. }) => {

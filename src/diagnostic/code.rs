@@ -62,9 +62,9 @@ pub enum Code {
     /// The name cannot be a klp symbol.
     #[strum(serialize = "KLP-E0107")]
     BadName,
-    /// Another tool's intermediate klp symbol.
+    /// A livepatch that klp-build has not finished.
     #[strum(serialize = "KLP-E0108")]
-    UnfinishedKlpSymbol,
+    UnfinishedKlpBuild,
     /// A selector does not single out one symbol.
     #[strum(serialize = "KLP-E0109")]
     NotSingledOut,
@@ -89,6 +89,9 @@ pub enum Code {
     /// The tables of a patch are not what the kernel takes.
     #[strum(serialize = "KLP-E0116")]
     MalformedTables,
+    /// A livepatch that kpatch has not finished.
+    #[strum(serialize = "KLP-E0120")]
+    UnfinishedKpatch,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,

@@ -4,7 +4,7 @@ use klp_arch::Fault;
 
 use super::passed_over::{PassedOver, Reason};
 use super::placement::Misplaced;
-use super::{Failure, Refusal, Rule, Warning, advice};
+use super::{Failure, Refusal, Rule, Unfinished, Warning, advice};
 use crate::annotation::AnnotationError;
 use crate::diagnostic::{Code, Diagnostic, Explained};
 use crate::resolve::Unresolved;
@@ -69,7 +69,8 @@ impl Explained for Refusal {
             Self::AnnotationNeeded { .. } => Code::AnnotationNeeded,
             Self::AnnotationUnused { .. } => Code::UnusedAnnotation,
             Self::NotUtf8 { .. } => Code::BadName,
-            Self::UnfinishedKlpSymbol { .. } => Code::UnfinishedKlpSymbol,
+            Self::Unfinished(Unfinished::KlpBuild { .. }) => Code::UnfinishedKlpBuild,
+            Self::Unfinished(Unfinished::Kpatch { .. }) => Code::UnfinishedKpatch,
             Self::Unresolved { reason, .. } => match **reason {
                 Unresolved::Name(_) => Code::BadName,
                 Unresolved::Ambiguous { .. } => Code::Ambiguous,
@@ -119,8 +120,11 @@ impl Explained for Refusal {
                 advice::conflict(first, second)
             }
             Self::AnnotationUnused { .. } => vec!["remove the annotation".into()],
-            Self::UnfinishedKlpSymbol { .. } => {
+            Self::Unfinished(Unfinished::KlpBuild { .. }) => {
                 vec!["finish it with the tool that made it: objtool klp post-link".into()]
+            }
+            Self::Unfinished(Unfinished::Kpatch { .. }) => {
+                vec!["finish it with the tool that made it: kpatch's create-klp-module".into()]
             }
             Self::NotConverted { name } => {
                 vec![format!("convert the module: '{name}' must become a klp symbol")]

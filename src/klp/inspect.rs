@@ -6,7 +6,7 @@ use bstr::ByteSlice;
 use serde::Serialize;
 
 use super::convert::{Failure, backend};
-use super::{Meaning, Site, Sites};
+use super::{Meaning, Site, Sites, Unfinished, other_tools};
 use crate::annotation::Annotations;
 use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
 
@@ -25,6 +25,12 @@ pub struct Inspection {
     pub klp_sections: Vec<InspectedSection>,
     /// klp symbols, by symbol index.
     pub klp_symbols: Vec<String>,
+    /// What objtool has the original relocations name until it disables them: nothing resolves these.
+    pub tombstones: Vec<String>,
+    /// Sections that other tools made, in file order.
+    pub other_tools: Vec<OtherToolsSection>,
+    /// What another tool has still to do to the module.
+    pub unfinished: Option<String>,
     /// Annotations as the author wrote them.
     pub annotations: Vec<String>,
     /// What is wrong with annotations.
@@ -44,6 +50,21 @@ pub struct InspectedSection {
     pub relocations: Vec<Site>,
 }
 
+/// A section that another maker of livepatches has put into the module.
+#[derive(Debug, Serialize)]
+pub struct OtherToolsSection {
+    /// Name of the section.
+    pub name: String,
+    /// Which tool has it, and what for.
+    pub purpose: &'static str,
+}
+
+impl fmt::Display for OtherToolsSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.purpose)
+    }
+}
+
 /// Looks at a module.
 ///
 /// # Errors
@@ -53,10 +74,16 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Failure> {
     let backend = backend(&module)?;
     let sites = Sites::new(&module, backend);
     let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
-    let named = |wanted: SymbolSection| {
+    let named = |wanted: SymbolSection, tombstones: bool| {
         let symbols = module.symbols_in(wanted).filter(|s| s.index != SymbolIndex::NULL);
+        let symbols = symbols.filter(|s| other_tools::is_tombstone(s) == tombstones);
         symbols.map(|s| text(s.name)).collect::<Vec<_>>()
     };
+    let (livepatch, undefined) = (SymbolSection::Livepatch, SymbolSection::Undefined);
+    let other_tools = module.sections().filter_map(|section| {
+        let purpose = other_tools::purpose(section)?;
+        Some(OtherToolsSection { name: text(section.name), purpose })
+    });
     let klp = |s: &&Section<'_>| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
     let (annotations, annotation_errors) = match Annotations::read(&module) {
         Ok(annotations) => (annotations, Vec::new()),
@@ -83,10 +110,13 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Failure> {
                     .collect(),
             })
             .collect(),
-        klp_symbols: named(SymbolSection::Livepatch),
+        klp_symbols: named(livepatch, false),
+        tombstones: [named(livepatch, true), named(undefined, true)].concat(),
+        other_tools: other_tools.collect(),
+        unfinished: Unfinished::of(&module).map(|unfinished| unfinished.to_string()),
         annotations: described.collect(),
         annotation_errors,
-        undefined: named(SymbolSection::Undefined),
+        undefined: named(undefined, false),
         meanings: None,
     })
 }
@@ -106,6 +136,9 @@ impl fmt::Display for Inspection {
             }
         }
         list(f, "klp symbols", &self.klp_symbols)?;
+        list(f, "tombstones of objtool", &self.tombstones)?;
+        list(f, "sections of other tools", &self.other_tools)?;
+        self.unfinished.iter().try_for_each(|what| writeln!(f, "not finished: {what}"))?;
         list(f, "annotations", &self.annotations)?;
         list(f, "malformed annotations", &self.annotation_errors)?;
         list(f, "undefined symbols", &self.undefined)?;

@@ -11,6 +11,7 @@ mod gates;
 mod inspect;
 mod meaning;
 mod name;
+mod other_tools;
 pub mod passed_over;
 mod patched;
 pub mod placement;
@@ -30,12 +31,14 @@ mod wanted;
 
 pub(crate) use convert::same_kernel;
 pub use convert::{Conversion, Failure, Options, ask, backend, convert};
-pub use inspect::{InspectedSection, Inspection, inspect};
+pub use inspect::{InspectedSection, Inspection, OtherToolsSection, inspect};
 pub use meaning::{Meaning, Means, meanings};
 pub use name::{
     KLP_RELA_PREFIX, KLP_SYM_PREFIX, KlpSection, KlpSymbol, NameError, OBJECT_NAME_MAX, ObjectName,
     Position, SYMBOL_NAME_MAX, SymbolName, VMLINUX,
 };
+pub use other_tools::Unfinished;
+pub(crate) use other_tools::awaits_post_link;
 pub use patched::Patched;
 pub use plan::{
     Exported, Named, Plan, PlannedEntry, PlannedPosition, PlannedSection, PlannedSymbol,

@@ -19,7 +19,8 @@ use super::gates::Gates;
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
 use super::tables::Tables;
 use super::{
-    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, Warning, placement,
+    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, Unfinished, Warning,
+    placement,
 };
 use crate::annotation::{Annotations, Which};
 use crate::elf::{
@@ -39,14 +40,17 @@ pub struct Planned {
 /// Plans the conversion of a module.
 ///
 /// # Errors
-/// Everything that stands against the conversion: unreadable annotations alone, else every
-/// unresolved symbol and every relocation that cannot be placed.
+/// Everything that stands against the conversion: an unfinished module of another tool or unreadable
+/// annotations alone, else every unresolved symbol and every relocation that cannot be placed.
 pub fn plan(
     module: &Module<'_>,
     backend: &'static dyn Backend,
     resolve: &dyn Resolve,
     options: &Options,
 ) -> Result<Planned, Vec<Refusal>> {
+    if let Some(unfinished) = Unfinished::of(module) {
+        return Err(vec![Refusal::Unfinished(unfinished)]);
+    }
     let tables = Tables::of(module, backend);
     let patched = Patched::by(&tables, &options.patched);
     let annotations = Annotations::read(module)
@@ -141,9 +145,6 @@ impl Planner<'_, '_> {
             name: symbol.name.to_str_lossy().into_owned(),
         })?;
         let annotation = self.annotations.get(symbol.index);
-        if annotation.is_none() && text.starts_with(super::KLP_SYM_PREFIX) {
-            return Err(Refusal::UnfinishedKlpSymbol { name: text.into() });
-        }
         let written = annotation.map(resolve::Annotation::from);
         let query = Query {
             name: annotation.map_or(text, |a| a.name.as_str()),

@@ -7,7 +7,7 @@ use klp_arch::Fault;
 use super::passed_over::PassedOver;
 use super::placement::Misplaced;
 use super::rules::Violation;
-use super::{KlpSymbol, ObjectName, Replaced, Site, SymbolName, Unpatchable};
+use super::{KlpSymbol, ObjectName, Replaced, Site, SymbolName, Unfinished, Unpatchable};
 use crate::annotation::{AnnotationError, AnnotationPlace};
 use crate::elf::{ElfError, SymbolIndex};
 use crate::resolve::Unresolved;
@@ -35,12 +35,9 @@ pub enum Refusal {
         /// Its name, as far as it can be printed.
         name: String,
     },
-    /// An undefined symbol is already spelled as a klp symbol: another tool's intermediate form.
-    #[error("symbol '{name}' is spelled as a klp symbol but not marked SHN_LIVEPATCH")]
-    UnfinishedKlpSymbol {
-        /// The symbol's name.
-        name: String,
-    },
+    /// Another tool made the module, and has not finished it.
+    #[error(transparent)]
+    Unfinished(Unfinished),
     /// No symbol of the kernel, or not just one, is meant.
     #[error("{}{reason}", .first_use.as_ref().map_or_else(String::new, |site| format!("{site}: ")))]
     Unresolved {

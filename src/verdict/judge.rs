@@ -12,7 +12,7 @@ use super::{Objection, Tried, Verdict, audit, same};
 use crate::elf::{Module, SectionFlags, SymbolSection};
 use crate::klp::{
     self, Failure, KlpSection, KlpSymbol, ObjectName, Options, Patched, Refusal, Site, Sites,
-    TableFunction, Tables, Warning, passed_over, rules,
+    TableFunction, Tables, Unfinished, Warning, passed_over, rules,
 };
 use crate::load::{self, Kernel, Known};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
@@ -62,6 +62,7 @@ impl Judge<'_> {
         let broken = rules::check(module, backend, self.options.target);
         let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
         refusals.extend(passed_over::tables(module).map(Refusal::PassedOver));
+        refusals.extend(Unfinished::of(module).map(Refusal::Unfinished));
         let tables = Tables::of(module, backend);
         let patched = Patched::by(&tables, &self.options.patched);
         refusals.extend(unopened(module, backend, &patched));
@@ -264,6 +265,8 @@ impl<'data> Names<'data> {
         for symbol in module.symbols().skip(1) {
             match symbol.section {
                 SymbolSection::Livepatch => names.klp.extend(symbol.name.to_str_lossy().parse()),
+                // What is to be said of it does not depend on the kernel.
+                SymbolSection::Undefined if klp::awaits_post_link(&symbol) => {}
                 SymbolSection::Undefined => {
                     let name = std::str::from_utf8(symbol.name);
                     names.undefined.extend(name.map(|name| (name, symbol.is_weak())));

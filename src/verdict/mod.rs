@@ -129,9 +129,11 @@ fn conclusion(refusal: &Refusal) -> Conclusion {
     match refusal {
         Refusal::Rule(Violation { consequence: Consequence::Refused, .. }) => Conclusion::Refused,
         Refusal::PassedOver(PassedOver { reason: Reason::NoAddends, .. }) => Conclusion::Refused,
+        // Of unfinished symbols that are not weak a simulated load has the kernel's refusal.
         Refusal::Rule(_)
         | Refusal::GateNotPatched { .. }
         | Refusal::NoSuchObject { .. }
+        | Refusal::Unfinished(_)
         | Refusal::PassedOver(_) => Conclusion::LoadsWrong,
         _ => Conclusion::Refused,
     }

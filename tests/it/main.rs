@@ -33,6 +33,7 @@ mod load;
 mod load_besides;
 mod load_refusals;
 mod machine;
+mod other_tools;
 mod patch;
 mod per_cpu;
 mod placement;

@@ -102,7 +102,7 @@ pub enum Rule {
     SymbolLength,
     /// A module-gated klp section names no vmlinux symbol.
     VmlinuxSymbol,
-    /// No plain relocation that the kernel applies names a klp symbol.
+    /// No plain relocation that the kernel applies names a klp symbol, but for objtool's records that nothing reads.
     PlainRelocation,
     /// The machine's loader knows every relocation type that it would apply.
     RelocationType,

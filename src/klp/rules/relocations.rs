@@ -1,11 +1,13 @@
 //! Rules about single relocations, plain and klp.
 
+use std::cell::LazyCell;
+
 use bstr::ByteSlice;
 use klp_arch::Facts;
 
 use super::{Checker, Consequence, Rule};
 use crate::elf::{Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
-use crate::klp::{KlpSection, KlpSymbol, VMLINUX, placement};
+use crate::klp::{KlpSection, KlpSymbol, VMLINUX, other_tools, placement};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
@@ -19,12 +21,15 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
         let gate = gate.as_ref().map(|klp| &klp.gate);
         let facts = placement::facts(patched, gate, b"");
         let body = module.body(patched.index);
+        let unread = LazyCell::new(|| other_tools::is_unread(module, patched));
         for (entry, rela) in module.relocations(section.index).enumerate() {
             let symbol = checker.outside.get(&rela.symbol).copied();
             // No machine knows a local symbol by its name.
             let name = symbol.map_or(&b""[..], |s| s.name);
             let facts = Facts { external: symbol.is_some(), symbol: name, ..facts };
-            if let Some((rule, what)) = names(klp, rela, symbol, &facts) {
+            if let Some((rule, what)) = names(klp, rela, symbol, &facts)
+                && !(rule == Rule::PlainRelocation && *unread)
+            {
                 let site = checker.sites.describe(section.index, entry, rela);
                 checker.broken(rule, format!("{site}: {what}"));
             }

@@ -5,15 +5,12 @@ use bstr::ByteSlice;
 use super::{Checker, Rule};
 use crate::elf::SymbolSection;
 use crate::klp::KlpSymbol;
-
-/// How objtool calls the symbols that carry an original relocation through the link; nothing
-/// resolves them.
-const TOMBSTONE: &[u8] = b".klp.tombstone.";
+use crate::klp::other_tools::is_tombstone;
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
     let marked = module.symbols_in(SymbolSection::Livepatch);
-    for symbol in marked.filter(|s| !s.name.starts_with(TOMBSTONE)) {
+    for symbol in marked.filter(|symbol| !is_tombstone(symbol)) {
         match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
             Ok(klp) => length(checker, &klp),
             Err(error) => {
