@@ -55,6 +55,7 @@ pub struct Edits {
     pub(super) removed_symbols: BTreeSet<SymbolIndex>,
     pub(super) names: BTreeMap<SymbolIndex, Vec<u8>>,
     pub(super) places: BTreeMap<SymbolIndex, SymbolSection>,
+    pub(super) sizes: BTreeMap<SymbolIndex, u64>,
 }
 
 impl Edits {
@@ -111,6 +112,11 @@ impl Edits {
         self.places.insert(symbol, section);
     }
 
+    /// Gives a symbol another size (`st_size`), in bytes.
+    pub fn resize_symbol(&mut self, symbol: SymbolIndex, size: u64) {
+        self.sizes.insert(symbol, size);
+    }
+
     /// Where a symbol that was in `old` is after the edits, in old numbering.
     pub(super) fn place(&self, symbol: SymbolIndex, old: SymbolSection) -> SymbolSection {
         self.places.get(&symbol).copied().unwrap_or(old)
@@ -136,7 +142,8 @@ impl Edits {
                 return Err(ElfError::EditRelocations(section.place()));
             }
         }
-        for &index in self.removed_symbols.iter().chain(self.names.keys()) {
+        let symbols = self.removed_symbols.iter().chain(self.names.keys());
+        for &index in symbols.chain(self.sizes.keys()) {
             known_symbol(module, index)?;
         }
         for (&index, &place) in &self.places {

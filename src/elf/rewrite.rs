@@ -45,6 +45,7 @@ pub fn rewrite<'data>(module: &Module<'data>, edits: &Edits) -> Result<Cow<'data
     let names = Names::new(module, edits, &renumbering, extended)?;
     let symbols_change = names.of_symbols().is_some()
         || !edits.places.is_empty()
+        || !edits.sizes.is_empty()
         || renumbering.moves_sections()
         || renumbering.moves_symbols();
     let symbols =

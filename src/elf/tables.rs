@@ -62,6 +62,9 @@ impl NewSymbols {
                 };
                 raw.st_name = U32::new(endian, offset);
             }
+            if let Some(&size) = edits.sizes.get(&index) {
+                raw.st_size = U64::new(endian, size);
+            }
             let place = edits.places.get(&index).copied();
             if place == Some(SymbolSection::Livepatch) {
                 raw.st_value = U64::new(endian, 0);

@@ -4,7 +4,7 @@ use klp_arch::Fault;
 
 use super::passed_over::{PassedOver, Reason};
 use super::placement::Misplaced;
-use super::{Failure, Refusal, Rule, Unfinished, Warning, advice};
+use super::{Failure, Refusal, Rule, StillNamed, Unfinished, Warning, advice};
 use crate::annotation::AnnotationError;
 use crate::diagnostic::{Code, Diagnostic, Explained};
 use crate::resolve::Unresolved;
@@ -227,9 +227,16 @@ impl Explained for Warning {
             Self::OwnerUntold { klp } => {
                 vec![format!("a source that has it can prove it: --module {}.ko", klp.owner)]
             }
-            Self::DependsOnOwner { object } => vec![format!(
-                "build the livepatch without the Module.symvers of '{object}', or load it with insmod"
-            )],
+            Self::DependsOnOwner { why, .. } => vec![
+                match why {
+                    StillNamed::Import(_) => "convert without --keep-module-exports",
+                    StillNamed::Untold => "give the exports: a map, or --symvers Module.symvers",
+                    StillNamed::Depends | StillNamed::Version(_) => {
+                        "convert the module as kbuild left it once more: the conversion removes this"
+                    }
+                }
+                .into(),
+            ],
             Self::UnusedImport { .. } => {
                 vec!["link without the code that used it, or strip the symbol".into()]
             }

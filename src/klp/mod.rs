@@ -6,6 +6,7 @@
 
 mod advice;
 mod convert;
+mod dependencies;
 mod explained;
 mod gates;
 mod inspect;
@@ -31,6 +32,7 @@ mod wanted;
 
 pub(crate) use convert::same_kernel;
 pub use convert::{Conversion, Failure, Options, ask, backend, convert};
+pub(crate) use dependencies::recorded;
 pub use inspect::{InspectedSection, Inspection, OtherToolsSection, inspect};
 pub use meaning::{Meaning, Means, meanings};
 pub use name::{
@@ -41,10 +43,11 @@ pub use other_tools::Unfinished;
 pub(crate) use other_tools::awaits_post_link;
 pub use patched::Patched;
 pub use plan::{
-    Exported, Named, Plan, PlannedEntry, PlannedPosition, PlannedSection, PlannedSymbol,
+    Exported, Named, Plan, PlannedDepends, PlannedEntry, PlannedPosition, PlannedSection,
+    PlannedSymbol, PlannedVersions,
 };
 pub use planner::{Planned, plan};
-pub use refusal::{Refusal, Warning};
+pub use refusal::{Refusal, StillNamed, Warning};
 pub use replaced::{Replaced, Unpatchable};
 pub(crate) use replaced::{check as check_replaced, names as replaced_names, unpatchable};
 pub use rules::{Consequence, Rule, Violation};

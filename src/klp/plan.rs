@@ -3,7 +3,7 @@
 //! Everything is decided here; carrying it out ([`super::rewrite`]) asks nobody. A plan prints
 //! (`--dry-run`) and serialises (`--format json`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -30,12 +30,16 @@ pub struct Plan {
     pub positions: Vec<PlannedPosition>,
     /// Undefined symbols that stay ordinary, because something exports them.
     pub exported: Vec<Exported>,
+    /// Tables of versions that lose the entries of symbols that become klp symbols, in file order.
+    pub versions: Vec<PlannedVersions>,
+    /// What `.modinfo` says of the modules that are needed, where it changes.
+    pub depends: Option<PlannedDepends>,
 }
 
 /// An index and the name that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Named<I> {
-    /// Index in the input file.
+    /// Index in the input file, or in the table there.
     pub index: I,
     /// Name in the input file.
     pub name: String,
@@ -107,6 +111,30 @@ pub struct Exported {
     pub owner: ObjectName,
 }
 
+/// A table of versions that becomes shorter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedVersions {
+    /// The section that holds it.
+    pub section: Named<SectionIndex>,
+    /// Number of entries in the input file.
+    pub of: usize,
+    /// The entries that leave, ascending.
+    pub removed: Vec<Named<usize>>,
+}
+
+/// A `depends=` that becomes shorter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedDepends {
+    /// The section `.modinfo`.
+    pub section: SectionIndex,
+    /// The list in the input file.
+    pub from: String,
+    /// The list in the output.
+    pub to: String,
+    /// The modules that are needed no more.
+    pub removed: BTreeSet<ObjectName>,
+}
+
 impl Plan {
     /// Whether the module stays as it is.
     #[must_use]
@@ -158,6 +186,14 @@ impl fmt::Display for Plan {
         }
         for (section, count) in forgotten {
             writeln!(f, "remove {count} relocations of section {section}, not loaded")?;
+        }
+        for PlannedVersions { section, of, removed } in &self.versions {
+            let names: Vec<_> = removed.iter().map(|entry| format!("'{}'", entry.name)).collect();
+            let (name, count, names) = (&section.name, removed.len(), names.join(", "));
+            writeln!(f, "section {name}: remove {count} of {of} entries: {names}")?;
+        }
+        if let Some(PlannedDepends { from, to, .. }) = &self.depends {
+            writeln!(f, "section .modinfo: depends '{from}' → '{to}'")?;
         }
         for section in &self.removed_sections {
             writeln!(f, "remove section {} '{}'", section.index, section.name)?;

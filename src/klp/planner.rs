@@ -19,8 +19,8 @@ use super::gates::Gates;
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
 use super::tables::Tables;
 use super::{
-    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, Unfinished, Warning,
-    placement,
+    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, StillNamed,
+    Unfinished, Warning, dependencies, placement,
 };
 use crate::annotation::{Annotations, Which};
 use crate::elf::{
@@ -67,6 +67,7 @@ pub fn plan(
         annotations,
         uses: OnceCell::new(),
         klp: FxHashMap::default(),
+        untold: false,
         plan: Plan::default(),
         refusals: Vec::new(),
         warnings: Vec::new(),
@@ -76,7 +77,7 @@ pub fn plan(
     planner.move_relocations();
     planner.look_at_uses();
     planner.remove_annotations();
-    planner.look_at_depends();
+    planner.forget_dependencies();
     if planner.refusals.is_empty() {
         Ok(Planned { plan: planner.plan, warnings: planner.warnings })
     } else {
@@ -104,6 +105,8 @@ struct Planner<'m, 'data> {
     /// Each symbol's first relocation; made when the first error asks.
     uses: OnceCell<BTreeMap<SymbolIndex, (SectionIndex, usize, Rela)>>,
     klp: FxHashMap<SymbolIndex, Klp>,
+    /// Whether there is no source to ask what is exported.
+    untold: bool,
     plan: Plan,
     refusals: Vec<Refusal>,
     warnings: Vec<Warning>,
@@ -195,7 +198,11 @@ impl Planner<'_, '_> {
                 self.plan.exported.push(Exported { name, owner: export.owner });
                 Ok(None)
             }
-            Resolution::Loader | Resolution::WeakMissing | Resolution::NoSource => Ok(None),
+            Resolution::NoSource => {
+                self.untold = true;
+                Ok(None)
+            }
+            Resolution::Loader | Resolution::WeakMissing => Ok(None),
         }
     }
 
@@ -371,16 +378,29 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Warns of dependencies that modpost wrote down for symbols that have become klp symbols.
-    fn look_at_depends(&mut self) {
-        let depends = self.module.modinfo().filter(|(key, _)| *key == b"depends");
-        for name in depends.flat_map(|(_, value)| value.split(|&byte| byte == b',')) {
-            let Ok(object) = name.to_str_lossy().parse::<ObjectName>() else { continue };
-            let needed = self.plan.exported.iter().any(|exported| exported.owner == object);
-            if !needed && self.klp.values().any(|klp| klp.symbol.owner == object) {
-                self.warnings.push(Warning::DependsOnOwner { object });
-            }
+    /// Plans that nothing asks for a module any more of which only klp symbols are left, and warns
+    /// where something still does.
+    fn forget_dependencies(&mut self) {
+        let ordinary: BTreeSet<_> = self.plan.exported.iter().map(|e| e.name.as_str()).collect();
+        let klp = self.plan.symbols.iter().map(|symbol| symbol.name.as_str());
+        let klp = klp.filter(|name| !ordinary.contains(name)).map(str::as_bytes).collect();
+        let versions = dependencies::plan_versions(self.module, &klp);
+        let owners: BTreeSet<_> = self.klp.values().map(|klp| &klp.symbol.owner).collect();
+        let mut gone = BTreeSet::new();
+        for object in dependencies::depends(self.module).filter(|o| owners.contains(o)) {
+            let import = self.plan.exported.iter().find(|exported| exported.owner == object);
+            let why = match import {
+                Some(import) => StillNamed::Import(import.name.clone()),
+                None if self.untold => StillNamed::Untold,
+                None => {
+                    gone.insert(object);
+                    continue;
+                }
+            };
+            self.warnings.push(Warning::DependsOnOwner { object, why });
         }
+        self.plan.depends = dependencies::plan_depends(self.module, &gone);
+        self.plan.versions = versions;
     }
 
     /// The first relocation that uses a symbol, outside annotations.

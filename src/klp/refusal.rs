@@ -290,11 +290,13 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
-    /// modpost wrote down that the livepatch needs a module that it does not need any more.
-    #[error(".modinfo: 'depends' still names '{object}', so modprobe loads it first")]
+    /// The livepatch still asks for a module although it has klp symbols of it.
+    #[error("{}", .why.text(.object))]
     DependsOnOwner {
         /// The module.
         object: ObjectName,
+        /// What asks for it.
+        why: StillNamed,
     },
     /// A symbol that nothing refers to makes the livepatch need a module.
     #[error("'{name}' is undefined and unused, but '{owner}' exports it and must be loaded first")]
@@ -383,4 +385,37 @@ pub enum Warning {
     /// The file is compressed in a way that the kernel's own decompressor does not take.
     #[error("the kernel's own decompressor refuses it: {0}")]
     Incompressible(String),
+}
+
+/// What asks for a module of which a livepatch has klp symbols.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StillNamed {
+    /// Another symbol of it stays an ordinary one.
+    Import(String),
+    /// `depends=`: whether another symbol of it stays ordinary is not known.
+    Untold,
+    /// `depends=`, though no ordinary symbol of it is left.
+    Depends,
+    /// An entry of this name in a table of versions, though the symbol is a klp symbol.
+    Version(String),
+}
+
+impl StillNamed {
+    fn text(&self, object: &ObjectName) -> String {
+        match self {
+            Self::Import(name) => {
+                format!("'{name}' stays an ordinary symbol, so '{object}' must be loaded first")
+            }
+            Self::Untold => format!(
+                ".modinfo: 'depends' still names '{object}': no source tells whether it is needed"
+            ),
+            Self::Depends => format!(
+                ".modinfo: 'depends' still names '{object}', of which only klp symbols are used"
+            ),
+            Self::Version(name) => format!(
+                "the table of versions still has '{name}', so depmod takes '{object}' to be needed"
+            ),
+        }
+    }
 }

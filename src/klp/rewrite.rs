@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scroll::Pwrite;
 
-use super::Plan;
+use super::{Plan, dependencies};
 use crate::elf::{
     Edits, ElfError, Module, NewBody, NewSection, Rela, SHT_RELA, SectionFlags, SectionIndex,
     SymbolIndex, SymbolSection,
@@ -39,6 +39,12 @@ pub fn rewrite(module: &Module<'_>, plan: &Plan) -> Result<Vec<u8>, ElfError> {
     }
     for (section, body) in positions(module, plan) {
         edits.set_body(section, body);
+    }
+    for (section, body) in dependencies::bodies(module, plan) {
+        edits.set_body(section, body);
+    }
+    for (symbol, size) in dependencies::sizes(module, plan) {
+        edits.resize_symbol(symbol, size);
     }
     move_relocations(module, plan, &same, &mut edits);
     Ok(crate::elf::rewrite(module, &edits)?.into_owned())

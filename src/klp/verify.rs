@@ -4,12 +4,14 @@
 //! place with its name, every moved relocation in its klp section with its own offset, type and
 //! 64-bit addend, and every other relocation where and what it was, in the same order.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
 use scroll::Pread;
 
-use super::{Plan, PlannedPosition};
+use super::dependencies::VersionTable;
+use super::{Plan, PlannedPosition, dependencies};
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 
 /// The written module is not the planned one: a fault of this program, never of the input.
@@ -30,6 +32,9 @@ pub enum Unfaithful {
     /// The relocations of a section are not the planned ones.
     #[error("the relocations written to '{0}' are not those that were planned")]
     Relocations(String),
+    /// A table of versions or `.modinfo` is not the planned one.
+    #[error("what is written to '{0}' is not what was planned")]
+    Contents(String),
     /// The relocation sections are not the planned ones.
     #[error("{written} relocation sections are written, {planned} were planned")]
     Sections {
@@ -48,6 +53,8 @@ pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<
     let renumbering = Renumbering::new(plan);
     symbols(module, plan, &renumbering, written)?;
     positions(plan, written)?;
+    versions(module, plan, written)?;
+    modinfo(module, plan, written)?;
     let expected = expected(module, plan, &renumbering);
     let found: Vec<_> = written.relocation_sections().collect();
     if found.len() != expected.len() {
@@ -115,6 +122,7 @@ fn symbols(
     written: &Module<'_>,
 ) -> Result<(), Unfaithful> {
     let klp: BTreeMap<_, _> = plan.symbols.iter().map(|s| (s.index, s.klp.to_string())).collect();
+    let sizes: BTreeMap<_, _> = dependencies::sizes(module, plan).into_iter().collect();
     for symbol in module.symbols().filter(|s| !renumbering.removed.contains(&s.index)) {
         let index = renumbering.after(symbol.index);
         let found = written.symbol(index);
@@ -124,8 +132,9 @@ fn symbols(
             }),
             None => found.is_some_and(|found| {
                 let defined = |s| matches!(s, SymbolSection::Defined(_));
+                let size = sizes.get(&symbol.index).copied().unwrap_or(symbol.st_size);
                 found.name == symbol.name
-                    && (found.st_value, found.st_size) == (symbol.st_value, symbol.st_size)
+                    && (found.st_value, found.st_size) == (symbol.st_value, size)
                     && (found.section == symbol.section
                         || defined(found.section) && defined(symbol.section))
             }),
@@ -137,6 +146,38 @@ fn symbols(
         }
     }
     Ok(())
+}
+
+/// The entries of each table of versions: what is not planned to leave, byte for byte.
+fn versions(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), Unfaithful> {
+    let (old, new) = (VersionTable::all(module), VersionTable::all(written));
+    if old.len() != new.len() {
+        return Err(Unfaithful::Contents("__versions".into()));
+    }
+    for (old, new) in old.iter().zip(&new) {
+        let planned = plan.versions.iter().find(|p| p.section.index == old.section.index);
+        let removed = planned.map_or(&[][..], |planned| &planned.removed);
+        let removed: BTreeSet<_> = removed.iter().map(|entry| entry.index).collect();
+        let kept = old.entries.iter().enumerate().filter(|(index, _)| !removed.contains(index));
+        let kept = kept.map(|(_, (range, _))| old.body(module, range));
+        let found = new.entries.iter().map(|(range, _)| new.body(written, range));
+        if !kept.eq(found) || old.section.sh_flags != new.section.sh_flags {
+            return Err(Unfaithful::Contents(old.section.name.to_str_lossy().into_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The pairs of `.modinfo`: as they were, but for `depends=`.
+fn modinfo(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), Unfaithful> {
+    let none = BTreeSet::new();
+    let removed = plan.depends.as_ref().map_or(&none, |depends| &depends.removed);
+    let pairs = module.modinfo().map(|(key, value)| match key {
+        b"depends" => (key, Cow::Owned(dependencies::without(value, removed))),
+        _ => (key, Cow::Borrowed(value)),
+    });
+    let written = written.modinfo().map(|(key, value)| (key, Cow::Borrowed(value)));
+    if pairs.eq(written) { Ok(()) } else { Err(Unfaithful::Contents(".modinfo".into())) }
 }
 
 /// A relocation section as it should be written.

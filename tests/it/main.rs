@@ -21,6 +21,7 @@ mod check_load;
 mod commands;
 mod compiled;
 mod debug_info;
+mod dependencies;
 mod dialects;
 mod fixtures;
 mod gate_faults;

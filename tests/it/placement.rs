@@ -280,21 +280,6 @@ fn a_name_that_nothing_resembles_may_be_of_a_module_that_was_not_given() {
 }
 
 #[test]
-fn a_dependency_on_the_patched_module_is_pointed_out() {
-    for machine in machines() {
-        let bench = Bench::new();
-        let said = with(&bench, &machine, "lp_module_symbols.ko", &[]);
-        let words = ["warning[KLP-W0706]", "'depends' still names 'klp_target_a'"];
-        assert!(words.iter().all(|word| said.done().stderr.contains(word)), "{}", said.stderr);
-        // Kept as an export, it is a dependency.
-        let said = with(&bench, &machine, "lp_module_symbols.ko", &["--keep-module-exports"]);
-        assert!(!said.done().stderr.contains("KLP-W0706"), "{}", said.stderr);
-        let said = with(&bench, &machine, "lp_vmlinux_inferred.ko", &[]);
-        assert!(!said.done().stderr.contains("warning"), "{}", said.stderr);
-    }
-}
-
-#[test]
 fn places_that_overlap_are_refused_where_the_loader_writes_once() {
     let machine = machines().into_iter().find(|m| m.name == "x86_64").expect("a fixture");
     let bench = Bench::new();

@@ -78,6 +78,16 @@ fn planned(before: &Image, plan: &Value) -> Image {
             relocations: moved,
         });
     }
+    if let (Some(from), Some(to)) =
+        (plan["depends"]["from"].as_str(), plan["depends"]["to"].as_str())
+    {
+        let body = &mut image.sections[number(&plan["depends"]["section"])].body;
+        let (from, to) = (format!("depends={from}\0"), format!("depends={to}\0"));
+        let at = body.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+        let shorter = [to.as_bytes(), &vec![0; from.len() - to.len()]].concat();
+        body[at..at + from.len()].copy_from_slice(&shorter);
+    }
+    assert!(list(&plan["versions"]).is_empty(), "no fixture has versions of symbols");
     gone_symbols.retain(|&s| s != 0);
     remove(&mut image, &gone_sections, &gone_symbols);
     image

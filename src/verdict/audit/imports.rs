@@ -6,11 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use bstr::ByteSlice;
-
 use super::super::judge::is_livepatch;
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
-use crate::klp::{KlpSymbol, ObjectName, Warning};
+use crate::klp::{self, Warning};
 use crate::symbols::{Answer, Export};
 
 /// Warns of modules that a livepatch needs for nothing.
@@ -32,17 +30,7 @@ pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning
             warnings.push(Warning::UnusedImport { name, owner });
         }
     }
-    let owners: BTreeSet<ObjectName> = module
-        .symbols_in(SymbolSection::Livepatch)
-        .filter_map(|symbol| Some(symbol.name.to_str_lossy().parse::<KlpSymbol>().ok()?.owner))
-        .collect();
-    let depends = module.modinfo().filter(|(key, _)| *key == b"depends");
-    for name in depends.flat_map(|(_, value)| value.split(|&byte| byte == b',')) {
-        let Ok(object) = name.to_str_lossy().parse::<ObjectName>() else { continue };
-        if owners.contains(&object) && !needed.contains(&object) {
-            warnings.push(Warning::DependsOnOwner { object });
-        }
-    }
+    warnings.extend(klp::recorded(module, &needed));
     warnings
 }
 
