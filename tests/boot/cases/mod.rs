@@ -3,6 +3,7 @@
 mod again;
 mod foreign;
 mod keys;
+mod klp_build;
 mod memory;
 mod modules;
 mod order;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         order::all(),
         memory::all(),
         foreign::all(),
+        klp_build::all(),
         positions::all(),
         refusals::all(),
     ];
