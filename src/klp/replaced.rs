@@ -28,6 +28,14 @@ pub struct Replaced {
     pub position: u64,
 }
 
+impl Replaced {
+    /// The function that an entry of an object's table replaces.
+    pub(crate) fn of(object: &ObjectName, function: &TableFunction<'_>) -> Self {
+        let name = function.old_name.unwrap_or_default().to_str_lossy().into_owned();
+        Self { object: object.clone(), name, position: function.old_sympos }
+    }
+}
+
 impl fmt::Display for Replaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}' of '{}'", self.name, self.object)
@@ -128,8 +136,7 @@ impl Checker<'_> {
         let mut functions = BTreeSet::new();
         for function in &table.functions {
             let Some(position) = (self.position)(function) else { continue };
-            let name = function.old_name.unwrap_or_default().to_str_lossy().into_owned();
-            let replaced = Replaced { object: object.clone(), name, position };
+            let replaced = Replaced { position, ..Replaced::of(&object, function) };
             // The kernel's directory of a function is called by name and position, 0 being 1.
             let twice = !functions.insert((function.old_name, position.max(1)));
             if twice {

@@ -14,7 +14,7 @@ use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
-use crate::klp::{Site, Sites};
+use crate::klp::{Rule, Site, Sites};
 
 /// `SHT_REL`.
 const SHT_REL: u32 = 9;
@@ -94,7 +94,8 @@ impl Loaded<'_> {
         scan::gate(name).map(<[u8]>::to_vec).ok_or_else(|| {
             let name = String::from_utf8_lossy(name);
             let message = format!("livepatch: section {name} has an incorrectly formatted name");
-            LoadError::new(stage, KernelError { errno: Errno::EINVAL, message })
+            let kernel = KernelError { errno: Errno::EINVAL, message };
+            LoadError::new(stage, kernel).breaks(Rule::SectionName)
         })
     }
 

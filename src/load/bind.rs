@@ -10,8 +10,8 @@ use klp_arch::{Backend, Errno, KernelError};
 use super::error::{LoadError, Stage};
 use super::importer::{Importer, Imports};
 use super::object::Temporary;
-use crate::elf::Module;
-use crate::klp::{KlpSymbol, ObjectName};
+use crate::elf::{Module, SymbolIndex};
+use crate::klp::{KlpSymbol, ObjectName, Rule};
 
 /// `STB_WEAK`.
 const STB_WEAK: u8 = 2;
@@ -104,9 +104,15 @@ pub(super) fn bind(
     };
     let (mut values, mut errors) = (Vec::with_capacity(temporary.object.symbols.len()), Vec::new());
     // Symbol 0 is none.
-    for symbol in temporary.object.symbols.iter().skip(1) {
+    for (slot, symbol) in temporary.object.symbols.iter().enumerate().skip(1) {
         values.push(context.value(symbol).unwrap_or_else(|kernel| {
-            errors.push(refuse(kernel));
+            let index = SymbolIndex::new(u32::try_from(slot).unwrap_or(u32::MAX));
+            let error = refuse(kernel).about(index);
+            errors.push(match symbol.st_shndx {
+                SHN_COMMON => error.breaks(Rule::CommonSymbol),
+                SHN_UNDEF => LoadError { remedy: importer.remedy(symbol.name, known), ..error },
+                _ => error,
+            });
             symbol.st_value
         }));
     }

@@ -6,8 +6,9 @@
 
 use klp_arch::{Errno, Fault, KernelError};
 
-use crate::klp::Site;
+use crate::elf::SymbolIndex;
 use crate::klp::rules::Consequence;
+use crate::klp::{Replaced, Rule, Site};
 use crate::symbols::Fact;
 
 /// What the loader was doing.
@@ -26,6 +27,8 @@ pub enum Stage {
     Apply,
     /// What follows relocation (`module_finalize`).
     Finish,
+    /// Taking a patch over (`klp_init_patch`).
+    Enable,
     /// Writing relocations of an object that arrives (`klp_init_object_loaded`), or taking them back
     /// (`klp_cleanup_module_patches_limited`).
     Gate,
@@ -56,6 +59,14 @@ pub struct LoadError {
     pub fault: Option<Fault>,
     /// What shows that the kernel is so, where that is not the module alone.
     pub proof: Option<Box<Proof>>,
+    /// The symbol, where it is about one.
+    pub symbol: Option<SymbolIndex>,
+    /// The function that is replaced, where it is about one.
+    pub replaced: Option<Box<Replaced>>,
+    /// The rule that is broken, where [`rules`](crate::klp::rules) has it, too.
+    pub rule: Option<Rule>,
+    /// What to do about it, where it depends on more than the fault.
+    pub remedy: Option<String>,
 }
 
 /// What is known of the kernel, and what is not: a line each.
@@ -73,13 +84,28 @@ impl LoadError {
             site: None,
             fault: None,
             proof: None,
+            symbol: None,
+            replaced: None,
+            rule: None,
+            remedy: None,
         }
+    }
+
+    /// The same, about a symbol.
+    pub(super) fn about(self, symbol: SymbolIndex) -> Self {
+        Self { symbol: Some(symbol), ..self }
+    }
+
+    /// The same, because a rule is broken.
+    pub(super) fn breaks(self, rule: Rule) -> Self {
+        Self { rule: Some(rule), ..self }
     }
 
     /// What the kernel does not notice.
     pub(super) fn unnoticed(stage: Stage, consequence: Consequence, explanation: String) -> Self {
         let explanation = Some(explanation);
-        Self { stage, consequence, kernel: None, explanation, site: None, fault: None, proof: None }
+        let kernel = KernelError { errno: Errno::EINVAL, message: String::new() };
+        Self { consequence, kernel: None, explanation, ..Self::new(stage, kernel) }
     }
 
     /// Where the loader stopped at a relocation, and what the kernel would say there.

@@ -22,12 +22,14 @@ pub struct Imports {
     /// Whether a namespace that is not imported is forgiven
     /// (`CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS`).
     pub missing_namespaces: bool,
+    /// Whether `MODULE_IMPORT_NS` takes a string (since Linux 6.13), not a bare word.
+    pub quoted_namespaces: bool,
 }
 
 impl Default for Imports {
     /// As distributions configure it.
     fn default() -> Self {
-        Self { force_load: true, missing_namespaces: false }
+        Self { force_load: true, missing_namespaces: false, quoted_namespaces: true }
     }
 }
 
@@ -187,6 +189,21 @@ impl<'o> Importer<'o> {
             "{}: module uses symbol ({symbol}) from namespace {namespace}, but does not import it.",
             self.name
         ))
+    }
+
+    /// What to do about an export that [`resolve`](Self::resolve) refuses because of its namespace.
+    pub(super) fn remedy(&self, name: &[u8], known: &dyn Bind) -> Option<String> {
+        let export = known.export(std::str::from_utf8(name).ok()?)?;
+        let refused = self.check_version(name, export.crc).is_ok()
+            && self.check_namespace(name, &export).is_err();
+        let namespace = export.namespace.filter(|_| refused)?;
+        Some(if namespace.as_bytes().starts_with(MODULES) {
+            "it is exported to the modules named there only: use it by a klp symbol".to_owned()
+        } else if self.imports.quoted_namespaces {
+            format!("add to the module's source: MODULE_IMPORT_NS(\"{namespace}\");")
+        } else {
+            format!("add to the module's source: MODULE_IMPORT_NS({namespace});")
+        })
     }
 
     /// Whether a namespace lists this module (`verify_module_namespace`): names with `-` read as `_`,

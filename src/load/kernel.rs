@@ -159,7 +159,7 @@ impl Kernel {
             flags_apart: since(7, 2),
             reads_btf: false,
             siblings: Arc::default(),
-            imports: Imports::default(),
+            imports: Imports { quoted_namespaces: since(6, 13), ..Imports::default() },
             livepatching: Livepatching {
                 clears: since(6, 3),
                 says_where: since(6, 19),

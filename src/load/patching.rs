@@ -15,11 +15,26 @@ use klp_arch::{Errno, KernelError};
 use super::error::{LoadError, Stage};
 use super::resolve::not_looked_up;
 use super::{Bind, Layouts, Loaded, Refused};
-use crate::klp::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX, TableFunction, TableObject};
+use crate::klp::{
+    KlpSymbol, ObjectName, Position, Replaced, Rule, SYMBOL_NAME_MAX, TableFunction, TableObject,
+};
 
 fn refuse(errno: Errno, message: String, why: String) -> LoadError {
-    let error = LoadError::new(Stage::Gate, KernelError { errno, message });
+    let error = LoadError::new(Stage::Enable, KernelError { errno, message });
     LoadError { explanation: Some(why), ..error }
+}
+
+/// The same about one function.
+fn refuse_function(
+    errno: Errno,
+    message: &str,
+    why: String,
+    object: &ObjectName,
+    function: &TableFunction<'_>,
+) -> LoadError {
+    let error = refuse(errno, format!("livepatch: {message}"), why);
+    let replaced = Some(Box::new(Replaced::of(object, function)));
+    LoadError { stage: Stage::Gate, replaced, ..error }
 }
 
 impl Loaded<'_> {
@@ -56,7 +71,7 @@ impl Loaded<'_> {
         let name = &self.temporary.name;
         let message = format!("livepatch: module {name} is not marked as a livepatch module");
         let kernel = KernelError { errno: Errno::EINVAL, message };
-        Err(LoadError::new(Stage::Gate, kernel).into())
+        Err(LoadError::new(Stage::Gate, kernel).breaks(Rule::LivepatchMarker).into())
     }
 
     /// The directories of objects and functions (`klp_init_object`, `klp_init_func`).
@@ -117,13 +132,13 @@ impl Loaded<'_> {
             if let Some(message) =
                 not_looked_up(known.find(&symbol), name, object.as_str(), position)
             {
-                return Err(refuse(Errno::EINVAL, format!("livepatch: {message}"), why));
+                return Err(refuse_function(Errno::EINVAL, &message, why, object, function));
             }
             if self.address(function).is_some_and(|new| !self.has_size(new)) {
-                let message =
-                    format!("livepatch: kallsyms size lookup failed for '{name}' replacement");
+                let message = format!("kallsyms size lookup failed for '{name}' replacement");
                 let why = format!("the replacement of '{name}' has no symbol");
-                return Err(refuse(Errno::ENOENT, message, why));
+                let error = refuse(Errno::ENOENT, format!("livepatch: {message}"), why);
+                return Err(LoadError { stage: Stage::Gate, ..error });
             }
         }
         Ok(())
@@ -139,9 +154,9 @@ impl Loaded<'_> {
             let Some(symbol) = symbol(object, function) else { continue };
             if known.is_traceable(&symbol) == Some(false) {
                 let name = symbol.symbol.as_str();
-                let message = format!("livepatch: failed to find location for function '{name}'");
+                let message = format!("failed to find location for function '{name}'");
                 let why = format!("'{name}' of '{object}' is no function that can be traced");
-                return Err(refuse(Errno::EINVAL, message, why));
+                return Err(refuse_function(Errno::EINVAL, &message, why, object, function));
             }
         }
         Ok(())

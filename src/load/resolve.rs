@@ -10,6 +10,8 @@ use super::error::{LoadError, Stage};
 use super::gate::Livepatching;
 use super::scan::Scanned;
 use super::{Bind, Loaded, Lookup};
+use crate::elf::SymbolIndex;
+use crate::klp::Rule;
 
 /// The kernel's own message, without the prefix.
 fn refuse(stage: Stage, message: &str) -> LoadError {
@@ -31,15 +33,17 @@ impl Loaded<'_> {
             self.resolve_one(stage, entry, rela, gate, known).map_err(|failure| {
                 let error = match failure {
                     Failure::Says(message) => refuse(stage, &message),
+                    Failure::Breaks(rule, message) => refuse(stage, &message).breaks(rule),
                     Failure::Unknown(message, why) => {
                         LoadError { explanation: Some(why), ..refuse(stage, &message) }
                     }
                     Failure::NoSymbol => {
                         let fault = Fault::NoSymbol { index: rela.symbol };
                         let silent = KernelError { errno: Errno::EINVAL, message: String::new() };
-                        LoadError::stopped(stage, silent, fault)
+                        LoadError::stopped(stage, silent, fault).breaks(Rule::SymbolMarked)
                     }
                 };
+                let error = error.about(SymbolIndex::new(rela.symbol));
                 LoadError { site: Some(Box::new(self.site(index, entry, rela))), ..error }
             })?;
         }
@@ -67,20 +71,22 @@ impl Loaded<'_> {
                 String::new()
             };
             let message = format!("symbol {name}{place} is not marked as a livepatch symbol");
-            return Err(Failure::Says(message));
+            return Err(Failure::Breaks(Rule::SymbolMarked, message));
         }
         let Some(scanned) = Scanned::symbol(symbol.name) else {
-            return Err(Failure::Says(format!("symbol {name} has an incorrectly formatted name")));
+            let message = format!("symbol {name} has an incorrectly formatted name");
+            return Err(Failure::Breaks(Rule::SymbolName, message));
         };
         let scanned = if saturates { scanned.saturated() } else { scanned };
         let (owner, position) = (String::from_utf8_lossy(scanned.owner), scanned.position);
         let name = String::from_utf8_lossy(scanned.name);
         let vmlinux = scanned.owner == VMLINUX;
         if vmlinux && gate != VMLINUX {
-            return Err(Failure::Says(format!(
+            let message = format!(
                 "invalid access to vmlinux symbol '{name}' from module-specific livepatch relocation \
                  section"
-            )));
+            );
+            return Err(Failure::Breaks(Rule::VmlinuxSymbol, message));
         }
         let found = scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp));
         if let Lookup::Found(address) = found {
@@ -134,6 +140,8 @@ pub(super) const VMLINUX: &[u8] = crate::klp::VMLINUX.as_bytes();
 enum Failure {
     /// The kernel says so.
     Says(String),
+    /// The kernel says so, because a rule is broken.
+    Breaks(Rule, String),
     /// The kernel may say so: we do not know enough, and why.
     Unknown(String, String),
     /// It reads what lies behind the symbol table.

@@ -10,6 +10,7 @@ use rustc_hash::FxHashSet;
 use super::Kernel;
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
+use crate::klp::Rule;
 
 /// Shows the sections that are loaded and not empty, those of the symbol table among them.
 pub(super) fn setup(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
@@ -21,5 +22,6 @@ pub(super) fn setup(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), Lo
     let (module, section) = (&temporary.name, String::from_utf8_lossy(twin.name));
     let file = format!("/module/{module}/sections/{section}");
     let message = format!("sysfs: cannot create duplicate filename '{file}'");
-    Err(LoadError::new(Stage::Sysfs, KernelError { errno: Errno::EEXIST, message }))
+    let kernel = KernelError { errno: Errno::EEXIST, message };
+    Err(LoadError::new(Stage::Sysfs, kernel).breaks(Rule::SectionTwins))
 }

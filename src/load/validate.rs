@@ -14,7 +14,7 @@ use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::proven::words;
 use crate::elf::{Module, Section};
-use crate::klp::VMLINUX;
+use crate::klp::{Rule, VMLINUX};
 
 /// The module itself.
 pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
@@ -43,7 +43,8 @@ fn header(module: &Module<'_>, backend: &dyn Backend, kernel: &Kernel) -> Result
         return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
     }
     if kernel.looks_closely && backend.check_header(module.flags()).is_err() {
-        return Err(refuse(format!("Invalid module architecture in ELF header: {machine}")));
+        let error = refuse(format!("Invalid module architecture in ELF header: {machine}"));
+        return Err(error.breaks(Rule::MachineFlags));
     }
     if module.sections().len() >= SHN_LORESERVE {
         let index = shstrndx(module);
@@ -113,7 +114,8 @@ const SHT_NULL: u32 = 0;
 /// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`; before, `setup_load_info`.
 fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     if module.sections_named(b".modinfo").nth(1).is_some() && kernel.one_modinfo {
-        return Err(refuse("Only one .modinfo section must exist.".to_owned()));
+        let error = refuse("Only one .modinfo section must exist.".to_owned());
+        return Err(error.breaks(Rule::ModuleSections));
     }
     let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
     let name = name.unwrap_or(b"(missing .modinfo section or name field)");
@@ -121,21 +123,23 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     if !kernel.looks_closely {
         let loaded = |section: &Section<'_>| section.sh_flags.bits() & SHF_ALLOC != 0;
         let found = module.sections_named(THIS_MODULE).any(loaded);
-        let none = || refuse(format!("{name}: No module found in object"));
+        let none =
+            || refuse(format!("{name}: No module found in object")).breaks(Rule::ModuleSections);
         return found.then_some(()).ok_or_else(none);
     }
     let fault = |fault| Err(refuse(format!("module {name}: .gnu.linkonce.this_module {fault}")));
+    let breaks = |error: LoadError| error.breaks(Rule::ModuleSections);
     let mut found = module.sections_named(THIS_MODULE);
     let (Some(section), None) = (found.next(), found.next()) else {
         let message =
             format!("module {name}: Exactly one .gnu.linkonce.this_module section must exist.");
-        return Err(refuse(message));
+        return Err(refuse(message).breaks(Rule::ModuleSections));
     };
     if section.sh_type.0 == SHT_NOBITS {
-        return fault("section must have a size set");
+        return fault("section must have a size set").map_err(breaks);
     }
     if section.sh_flags.bits() & SHF_ALLOC == 0 {
-        return fault("must occupy memory during process execution");
+        return fault("must occupy memory during process execution").map_err(breaks);
     }
     if kernel.module_size.is_none_or(|size| size == section.sh_size) {
         return Ok(());
@@ -221,5 +225,6 @@ pub(super) fn enforce_rwx(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<
     let Some((index, section)) = both.filter(|_| kernel.strict_module_rwx) else { return Ok(()) };
     let (module, section) = (&temporary.name, String::from_utf8_lossy(section.name));
     let fault = "has invalid WRITE|EXEC flags";
-    Err(refuse(format!("{module}: section {section} (index {index}) {fault}")))
+    let error = refuse(format!("{module}: section {section} (index {index}) {fault}"));
+    Err(error.breaks(Rule::WriteExecute))
 }

@@ -40,7 +40,8 @@ impl Explained for Problem {
             Trouble::Load(error) => {
                 lines.extend(error.kernel.iter().map(says));
                 lines.extend(error.proof.iter().flat_map(|proof| proof.0.iter().cloned()));
-                lines.extend(remedy(error.fault.as_ref(), error.stage).map(str::to_owned));
+                let usual = || remedy(error.fault.as_ref(), error.stage).map(str::to_owned);
+                lines.extend(error.remedy.clone().or_else(usual));
             }
             Trouble::Cut { .. } => lines.push(
                 "the code will use another address: compile with kbuild's flags, so that the \

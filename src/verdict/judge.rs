@@ -6,13 +6,14 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 use rustc_hash::FxHashMap;
 
+use super::patched::replaced;
 use super::problem::Trouble;
 use super::trial::{Found, Trial};
 use super::{Objection, Tried, Verdict, audit, same};
-use crate::elf::{Module, SectionFlags, SymbolSection};
+use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
 use crate::klp::{
-    self, Failure, KlpSection, KlpSymbol, ObjectName, Options, Patched, Refusal, Site, Sites,
-    TableFunction, Tables, Unfinished, Warning, passed_over, rules,
+    self, Failure, KlpSection, KlpSymbol, Options, Patched, Refusal, Sites, Tables, Unfinished,
+    Warning, passed_over, rules,
 };
 use crate::load::{self, Kernel, Known};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
@@ -66,7 +67,7 @@ impl Judge<'_> {
         let tables = Tables::of(module, backend);
         let patched = Patched::by(&tables, &self.options.patched);
         refusals.extend(unopened(module, backend, &patched));
-        let mut verdict = Verdict::default();
+        let (mut verdict, mut by_symbol) = <(Verdict, Vec<_>)>::default();
         if let Some(answer) = self.answer {
             match klp::same_kernel(module, backend, answer, self.options) {
                 // Other modules do not need it.
@@ -80,12 +81,13 @@ impl Judge<'_> {
             let unplaced = if let Some(name) = names.unexported_all(answer) {
                 Some(name)
             } else {
-                refusals.extend(names.unresolved(backend, answer));
+                by_symbol = names.unresolved(backend, answer);
                 names.unplaced(backend, answer)
             };
             verdict.tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
         }
-        let found = refusals.into_iter();
+        let objects = by_symbol.iter().map(|(symbol, _)| *symbol).zip(refusals.len()..).collect();
+        let found = refusals.into_iter().chain(by_symbol.into_iter().map(|(_, refusal)| refusal));
         verdict.objections = found.map(|refusal| Objection { refusal, kernel: None }).collect();
         if let (Some(answer), Tried::At(count)) = (self.answer, &mut verdict.tried) {
             let kernel = Kernel::of(backend, self.options.target, module, Some(answer));
@@ -93,7 +95,7 @@ impl Judge<'_> {
             let trial = Trial { module, backend, kernel: &kernel, known: &known };
             let Found { problems, reloads, placements } = trial.run();
             (verdict.problems, verdict.reloads, *count) = (problems, reloads, placements);
-            unite(&mut verdict);
+            unite(&mut verdict, &objects);
         }
         verdict.warnings.extend(audit::audit(module, backend, self.answer));
         Ok(verdict)
@@ -130,87 +132,26 @@ fn unopened(module: &Module<'_>, backend: &'static dyn Backend, patched: &Patche
     refusals.collect()
 }
 
-/// What is wrong with what a module replaces, and with what it needs for that.
-fn replaced(
-    module: &Module<'_>,
-    backend: &'static dyn Backend,
-    tables: &Tables<'_>,
-    answer: &Answer,
-    options: &Options,
-) -> (Vec<Refusal>, Vec<Warning>) {
-    let resolver = Resolver::new(answer);
-    let position = |function: &TableFunction<'_>| Some(function.old_sympos);
-    let (mut refusals, mut warnings) = klp::check_replaced(module, tables, &position, &resolver);
-    if options.allow_undeclared_dependency {
-        return (refusals, warnings);
-    }
-    let undefined = module.symbols_in(SymbolSection::Undefined);
-    let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
-    let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
-    for (site, gate, owner) in needs(module, backend) {
-        if needed.contains(&owner) {
-            continue;
-        }
-        match resolver.depends(&gate, &owner) {
-            Some(true) => {}
-            Some(false) => refusals.push(Refusal::UndeclaredDependency { site, gate, owner }),
-            None => warnings.push(Warning::DependencyUntold { gate, owner }),
-        }
-    }
-    (refusals, warnings)
-}
-
-/// Modules that klp relocations need while they are written for another one, each with the first such
-/// relocation.
-fn needs(
-    module: &Module<'_>,
-    backend: &'static dyn Backend,
-) -> Vec<(Box<Site>, ObjectName, ObjectName)> {
-    let owners: FxHashMap<_, ObjectName> = module
-        .symbols_in(SymbolSection::Livepatch)
-        .filter_map(|s| Some((s.index, s.name.to_str().ok()?.parse::<KlpSymbol>().ok()?.owner)))
-        .collect();
-    let sites = Sites::new(module, backend);
-    let (mut seen, mut needs) = (BTreeSet::new(), Vec::new());
-    let tables = module.relocation_sections();
-    for table in tables.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)) {
-        let Ok(KlpSection { gate, .. }) = table.name.to_str_lossy().parse() else { continue };
-        for (entry, rela) in module.relocations(table.index).enumerate() {
-            let Some(owner) = owners.get(&rela.symbol).filter(|owner| **owner != gate) else {
-                continue;
-            };
-            if owner.is_vmlinux() || gate.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
-                continue;
-            }
-            let site = Box::new(sites.describe(table.index, entry, rela));
-            needs.push((site, gate.clone(), owner.clone()));
-        }
-    }
-    needs
-}
-
-/// Gives what was found the kernel's words, and drops what was met for the second time. A module may
-/// have many thousands of both, so that names are looked up.
-fn unite(verdict: &mut Verdict) {
+/// Gives what was found the kernel's words, and drops what was met for the second time. `by_symbol`:
+/// the objections to symbols. A module may have many thousands of them.
+fn unite(verdict: &mut Verdict, by_symbol: &FxHashMap<SymbolIndex, usize>) {
     let Verdict { objections, problems, .. } = verdict;
-    let (mut by_name, mut others) = (FxHashMap::<String, Vec<usize>>::default(), Vec::new());
-    for (index, objection) in objections.iter().enumerate() {
-        match same::name(&objection.refusal) {
-            Some(name) => by_name.entry(name.to_owned()).or_default().push(index),
-            None => others.push(index),
-        }
-    }
     problems.retain(|problem| {
         let Trouble::Load(error) = &problem.trouble else { return true };
-        let message = error.kernel.as_ref().map_or("", |kernel| kernel.message.as_str());
-        let named: Vec<usize> =
-            same::words(message).filter_map(|word| by_name.get(word)).flatten().copied().collect();
+        let symbol = error.symbol.filter(|_| error.rule.is_none());
         let mut known = false;
-        for &index in if named.is_empty() { &others } else { &named } {
-            let Some(objection) = objections.get_mut(index) else { continue };
-            if !named.is_empty() || same::is_same(&objection.refusal, error) {
-                objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
-                known = true;
+        let mut met = |objection: &mut Objection| {
+            objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
+            known = true;
+        };
+        match symbol {
+            Some(symbol) => {
+                let found = by_symbol.get(&symbol).and_then(|&index| objections.get_mut(index));
+                found.into_iter().for_each(&mut met);
+            }
+            None => {
+                let same = |o: &&mut Objection| same::is_same(&o.refusal, error);
+                objections.iter_mut().filter(same).for_each(&mut met);
             }
         }
         !known
@@ -255,8 +196,8 @@ pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdic
 
 /// The names that the kernel will look for.
 struct Names<'data> {
-    klp: Vec<KlpSymbol>,
-    undefined: Vec<(&'data str, bool)>,
+    klp: Vec<(SymbolIndex, KlpSymbol)>,
+    undefined: Vec<(SymbolIndex, &'data str, bool)>,
 }
 
 impl<'data> Names<'data> {
@@ -264,12 +205,15 @@ impl<'data> Names<'data> {
         let mut names = Self { klp: Vec::new(), undefined: Vec::new() };
         for symbol in module.symbols().skip(1) {
             match symbol.section {
-                SymbolSection::Livepatch => names.klp.extend(symbol.name.to_str_lossy().parse()),
+                SymbolSection::Livepatch => {
+                    let klp = symbol.name.to_str_lossy().parse();
+                    names.klp.extend(klp.map(|klp| (symbol.index, klp)));
+                }
                 // What is to be said of it does not depend on the kernel.
                 SymbolSection::Undefined if klp::awaits_post_link(&symbol) => {}
                 SymbolSection::Undefined => {
                     let name = std::str::from_utf8(symbol.name);
-                    names.undefined.extend(name.map(|name| (name, symbol.is_weak())));
+                    names.undefined.extend(name.map(|name| (symbol.index, name, symbol.is_weak())));
                 }
                 _ => {}
             }
@@ -283,20 +227,22 @@ impl<'data> Names<'data> {
             return None;
         }
         let exports = |name| answer.export(name).is_some_and(|export| export.owner.is_vmlinux());
-        let none = !self.undefined.iter().any(|(name, _)| exports(name));
-        self.undefined.first().filter(|_| none).map(|(name, _)| (*name).to_owned())
+        let none = !self.undefined.iter().any(|(_, name, _)| exports(name));
+        self.undefined.first().filter(|_| none).map(|(_, name, _)| (*name).to_owned())
     }
 
     /// What the kernel would not find, and what no ordinary relocation can bind.
-    fn unresolved(&self, backend: &dyn Backend, answer: &Answer) -> Vec<Refusal> {
+    fn unresolved(&self, backend: &dyn Backend, answer: &Answer) -> Vec<(SymbolIndex, Refusal)> {
         let resolver = Resolver::new(answer);
+        let klp = self.klp.iter();
         let mut refusals: Vec<_> =
-            self.klp.iter().filter_map(|klp| klp_symbol(klp, &resolver)).collect();
+            klp.filter_map(|(index, klp)| Some((*index, klp_symbol(klp, &resolver)?))).collect();
         // Whether an export is for this module is what loading it tells.
-        let unexported = self.undefined.iter().filter(|(name, _)| answer.export(name).is_none());
-        for &(name, weak) in unexported {
+        let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
+        for &(index, name, weak) in unexported {
             let query = Query { name, weak, loader: is_loaders(backend, name), annotation: None };
-            refusals.extend(undefined_symbol(&query, &resolver));
+            let refusal = undefined_symbol(&query, &resolver);
+            refusals.extend(refusal.map(|refusal| (index, refusal)));
         }
         refusals
     }
@@ -307,17 +253,17 @@ impl<'data> Names<'data> {
             let mut candidates = answer.candidates_in(name, object);
             candidates.any(|candidate| candidate.address.is_some())
         };
-        let klp = self.klp.iter().find_map(|klp| {
+        let klp = self.klp.iter().find_map(|(_, klp)| {
             let name = klp.symbol.as_str();
             let known = answer.candidates_in(name, &klp.owner).next().is_some();
             (known && !placed(name, &klp.owner)).then(|| klp.to_string())
         });
         klp.or_else(|| {
-            let unplaced = self.undefined.iter().find(|(name, _)| {
+            let unplaced = self.undefined.iter().find(|(_, name, _)| {
                 let export = answer.export(name).filter(|_| !is_loaders(backend, name));
                 export.is_some_and(|export| !placed(name, &export.owner))
             });
-            unplaced.map(|(name, _)| (*name).to_owned())
+            unplaced.map(|(_, name, _)| (*name).to_owned())
         })
     }
 }

@@ -30,6 +30,7 @@
 mod audit;
 mod explained;
 mod judge;
+mod patched;
 mod problem;
 mod reload;
 mod same;

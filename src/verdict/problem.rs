@@ -99,7 +99,11 @@ impl Problem {
     pub(super) fn identity(&self) -> String {
         match &self.trouble {
             Trouble::Load(error) => match &error.site {
-                Some(site) => format!("{} {site}", error.consequence),
+                // Of several things at one place each is told; the values may differ.
+                Some(site) => {
+                    let fault = error.fault.as_ref().map(std::mem::discriminant);
+                    format!("{} {:?} {fault:?} {site}", error.consequence, error.rule)
+                }
                 None => format!("{:?} {:?}", error.kernel, error.explanation),
             },
             Trouble::Cut { site, .. } => format!("cut {site}"),

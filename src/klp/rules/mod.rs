@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 use strum::EnumMessage;
 
-use super::{Sites, Target};
+use super::{Site, Sites, Target};
 use crate::elf::{Module, Section, SectionFlags, Symbol, SymbolIndex, SymbolSection};
 
 /// What the kernel does with a module that breaks a rule.
@@ -173,6 +173,12 @@ pub struct Violation {
     pub consequence: Consequence,
     /// Where, and what was found.
     pub detail: String,
+    /// The relocation, where it is about one.
+    #[serde(skip)]
+    pub site: Option<Box<Site>>,
+    /// The symbol, where it is about one and no relocation.
+    #[serde(skip)]
+    pub symbol: Option<SymbolIndex>,
 }
 
 impl fmt::Display for Violation {
@@ -216,7 +222,24 @@ impl<'m, 'data> Checker<'m, 'data> {
 
     /// The same where it depends on the case what the kernel does.
     fn broken_with(&mut self, rule: Rule, consequence: Consequence, detail: impl Into<String>) {
-        self.violations.push(Violation { rule, consequence, detail: detail.into() });
+        let (detail, site, symbol) = (detail.into(), None, None);
+        self.violations.push(Violation { rule, consequence, detail, site, symbol });
+    }
+
+    /// The same at a relocation.
+    fn broken_at(&mut self, rule: Rule, consequence: Consequence, site: Site, what: &str) {
+        self.broken_with(rule, consequence, format!("{site}: {what}"));
+        if let Some(violation) = self.violations.last_mut() {
+            violation.site = Some(Box::new(site));
+        }
+    }
+
+    /// The same by a symbol.
+    fn broken_by(&mut self, rule: Rule, symbol: SymbolIndex, detail: String) {
+        self.broken(rule, detail);
+        if let Some(violation) = self.violations.last_mut() {
+            violation.symbol = Some(symbol);
+        }
     }
 
     /// The version of the target kernel, as it was given or as the module says.

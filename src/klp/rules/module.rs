@@ -102,7 +102,7 @@ fn common_symbols(checker: &mut Checker<'_, '_>) {
     let common = checker.module.symbols_in(SymbolSection::Common);
     for symbol in common.filter(|s| !s.name.starts_with(b"__gnu_lto")) {
         let detail = format!("symbol {} '{}' is common", symbol.index, symbol.name.as_bstr());
-        checker.broken(Rule::CommonSymbol, detail);
+        checker.broken_by(Rule::CommonSymbol, symbol.index, detail);
     }
 }
 

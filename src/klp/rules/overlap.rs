@@ -74,8 +74,8 @@ fn written_once(checker: &mut Checker<'_, '_>, sections: &[SectionIndex]) {
             && let Some(rela) = module.relocations(written.section).nth(written.entry)
         {
             let site = checker.sites.describe(written.section, written.entry, rela);
-            checker
-                .broken(Rule::PlaceTwice, format!("{site}: another relocation writes this place"));
+            let (rule, what) = (Rule::PlaceTwice, "another relocation writes this place");
+            checker.broken_at(rule, rule.consequence(), site, what);
         }
         end = end.max(written.end);
     }

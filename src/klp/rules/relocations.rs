@@ -31,7 +31,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
                 && !(rule == Rule::PlainRelocation && *unread)
             {
                 let site = checker.sites.describe(section.index, entry, rela);
-                checker.broken(rule, format!("{site}: {what}"));
+                checker.broken_at(rule, rule.consequence(), site, &what);
             }
             place(checker, section, body, entry, rela, &facts);
         }
@@ -84,5 +84,5 @@ fn place(
         },
     };
     let site = checker.sites.describe(section.index, entry, rela);
-    checker.broken_with(rule, consequence, format!("{site}: {what}"));
+    checker.broken_at(rule, consequence, site, &what);
 }

@@ -3,7 +3,7 @@
 use bstr::ByteSlice;
 
 use super::{Checker, Rule};
-use crate::elf::SymbolSection;
+use crate::elf::{SymbolIndex, SymbolSection};
 use crate::klp::KlpSymbol;
 use crate::klp::other_tools::is_tombstone;
 
@@ -12,18 +12,19 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let marked = module.symbols_in(SymbolSection::Livepatch);
     for symbol in marked.filter(|symbol| !is_tombstone(symbol)) {
         match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
-            Ok(klp) => length(checker, &klp),
+            Ok(klp) => length(checker, symbol.index, &klp),
             Err(error) => {
-                checker.broken(Rule::SymbolName, format!("symbol {}: {error}", symbol.index));
+                let detail = format!("symbol {}: {error}", symbol.index);
+                checker.broken_by(Rule::SymbolName, symbol.index, detail);
             }
         }
     }
 }
 
-fn length(checker: &mut Checker<'_, '_>, klp: &KlpSymbol) {
+fn length(checker: &mut Checker<'_, '_>, index: SymbolIndex, klp: &KlpSymbol) {
     let (length, max) = (klp.symbol.as_str().len(), checker.target.symbol_name_max());
     if length > max {
         let detail = format!("'{klp}': {length} bytes of name, the target kernel scans {max}");
-        checker.broken(Rule::SymbolLength, detail);
+        checker.broken_by(Rule::SymbolLength, index, detail);
     }
 }
