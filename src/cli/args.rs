@@ -34,11 +34,8 @@ pub(super) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
     /// Say errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(super) quiet: bool,
-    /// Say every decision
     #[arg(short, long, global = true)]
-    pub(super) verbose: bool,
+    pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) color: colorchoice_clap::Color,
 }
@@ -77,6 +74,19 @@ pub(super) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+impl Command {
+    /// Whether more is asked for than usual; not every command has more to say.
+    pub(super) fn is_verbose(&self) -> bool {
+        match self {
+            Self::Convert(convert) => convert.verbose,
+            Self::Check(check) => check.verbose,
+            Self::Load(load) => load.verbose,
+            Self::Symbols(Symbols { command: SymbolsCommand::Info(info) }) => info.verbose,
+            _ => false,
+        }
+    }
 }
 
 /// Heading of the options in [`Maps`]. Each names it: a heading set for the struct would go on over
@@ -154,6 +164,9 @@ pub(super) struct Convert {
     /// Write even if the result breaks a rule of the kernel
     #[arg(long)]
     pub(super) no_check: bool,
+    /// Print the plan: what each name was found to be, what moves, what leaves
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -172,6 +185,9 @@ pub(super) struct Check {
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,
+    /// Print which kernel each module is taken to be for, and where it was placed
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -194,6 +210,9 @@ pub(super) struct Load {
     /// The kernel that the module is for, such as 6.12: kernels lay out modules differently
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,
+    /// Print which kernel it is taken to be for, and every relocation
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -289,6 +308,9 @@ pub(super) struct Info {
     /// The map
     #[arg(short = 's', long = "symbols", value_name = "MAP")]
     pub(super) map: PathBuf,
+    /// Print every object: what is known of its order, source files and build-id
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -17,7 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
 use crate::klp::{Failure, Options, Patched};
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
-use crate::verdict::{Conclusion, Judge, Tried, Verdict, suggest};
+use crate::verdict::{Assumed, Conclusion, Judge, Tried, Verdict, suggest};
 
 /// Bytes of modules that are held at a time, give or take the last one.
 const ROOM: u64 = 32 << 20;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     let mut outcome = Outcome::Done;
     let mut lines = Vec::new();
     for batch in batches(&args.files) {
-        let judged = match judged(batch, &sources, &options, &progress) {
+        let judged = match judged(batch, &sources, &options, args.verbose, &progress) {
             Ok(judged) => judged,
             // What is wrong with a map is no module's fault.
             Err(error) => {
@@ -60,11 +60,15 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
                 return reporter.symbols(&[error]);
             }
         };
-        for (line, remark, end) in judged {
+        for Judged { line, assumed, remark, end } in judged {
             if end != Outcome::Done && outcome != Outcome::Trouble {
                 outcome = end;
             }
             progress.above(|| {
+                if let Some(assumed) = &assumed {
+                    let lines = assumed.lines().map(|text| format!("{}: {text}", line.module));
+                    reporter.remark(&lines.collect::<Vec<_>>().join("\n"));
+                }
                 reporter.diagnostics(&line.diagnostics);
                 if let Some(remark) = &remark {
                     reporter.remark(&format!("{}: {remark}", line.module));
@@ -103,13 +107,22 @@ fn batches(files: &[PathBuf]) -> impl Iterator<Item = &[PathBuf]> {
     })
 }
 
-/// A module's line, what is to be said of it besides, and how its check ends.
-type Judged = (Line, Option<String>, Outcome);
+/// A module that has been judged.
+struct Judged {
+    line: Line,
+    /// What is taken for granted, where that is asked for.
+    assumed: Option<String>,
+    /// What is to be said of it besides.
+    remark: Option<String>,
+    /// How its check ends.
+    end: Outcome,
+}
 
 fn judged(
     batch: &[PathBuf],
     sources: &Sources,
     options: &Options,
+    verbose: bool,
     progress: &Progress,
 ) -> Result<Vec<Judged>, SymbolError> {
     let read: Vec<_> = batch.par_iter().map(|path| read_module_file(path)).collect();
@@ -125,6 +138,12 @@ fn judged(
         Some(sources.answer(&Wanted::new(wanted.into_iter().flatten()))?)
     };
     let judge = Judge { answer: answer.as_ref(), options };
+    let assumed = |module: &Module<'_>| {
+        let assumed = verbose.then(|| Assumed::of(module, options.target, answer.as_ref()).ok());
+        assumed.flatten().map(|assumed| assumed.to_string())
+    };
+    let assumed: Vec<_> =
+        modules.iter().map(|module| module.as_ref()?.as_ref().ok().and_then(assumed)).collect();
     let verdicts = modules.into_par_iter().zip(&read).map(|(module, read)| {
         let objection = read.as_ref().ok().and_then(|read| read.objection.as_deref());
         let verdict = module.map(|module| {
@@ -139,10 +158,13 @@ fn judged(
     });
     let mut verdicts: Vec<Option<Result<Verdict, Failure>>> = verdicts.collect();
     suggest(verdicts.iter_mut().flatten().flatten(), sources)?;
-    let judged = batch.iter().zip(read.into_iter().zip(verdicts));
-    let judged = judged.filter_map(|(path, (read, verdict))| match read {
-        Ok(_) => Some(line(path, verdict?)),
-        Err(error) => Some(line(path, Err(Failure::Symbols(error)))),
+    let judged = batch.iter().zip(read.into_iter().zip(verdicts)).zip(assumed);
+    let judged = judged.filter_map(|((path, (read, verdict)), assumed)| {
+        let judged = match read {
+            Ok(_) => line(path, verdict?),
+            Err(error) => line(path, Err(Failure::Symbols(error))),
+        };
+        Some(Judged { assumed, ..judged })
     });
     Ok(judged.collect())
 }
@@ -158,13 +180,14 @@ fn line(path: &Path, verdict: Result<Verdict, Failure>) -> Judged {
             let accepted = conclusion == Conclusion::Loads;
             let conclusion = Some(conclusion);
             let line = Line { module, accepted, conclusion, simulated_loads, diagnostics };
-            (line, remark, if accepted { Outcome::Done } else { Outcome::Refused })
+            let end = if accepted { Outcome::Done } else { Outcome::Refused };
+            Judged { line, assumed: None, remark, end }
         }
         Err(failure) => {
             let diagnostics = failure.diagnostics(&module);
             let (accepted, conclusion, simulated_loads) = (false, None, 0);
             let line = Line { module, accepted, conclusion, simulated_loads, diagnostics };
-            (line, None, Outcome::of(&failure))
+            Judged { line, assumed: None, remark: None, end: Outcome::of(&failure) }
         }
     }
 }

@@ -219,7 +219,7 @@ fn annotation(error: &AnnotationError) -> String {
 
 fn unresolved(reason: &Unresolved) -> String {
     match reason {
-        Unresolved::Ambiguous { name, candidates } => {
+        Unresolved::Ambiguous { name, candidates, .. } => {
             format!("Define KLP_SYMPOS for the symbol: {name}\n{}", block(name, candidates))
         }
         Unresolved::AnnotatedNotUnique { name, owner, candidates } => {

@@ -15,7 +15,7 @@ use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::klp::{Failure, Options, Sites, backend, same_kernel};
 use crate::load::{Kernel, Known, Loaded, Loader, Placement, Record, Refused, RegionKind};
 use crate::symbols::{Sources, Wanted, read_module};
-use crate::verdict::{Judge, Occasion, Problem, Trouble};
+use crate::verdict::{Assumed, Judge, Occasion, Problem, Trouble};
 
 /// What `--format json` prints, and what stands beside an image.
 #[derive(Debug, Serialize)]
@@ -107,7 +107,7 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Ok(data) => data,
         Err(error) => return reporter.symbols(&[error]),
     };
-    match load(args, &data, &sources) {
+    match load(args, &data, &sources, |text| reporter.remark(text)) {
         Ok((report, images)) => {
             if let Some(directory) = &args.output
                 && let Err(error) = memory_image::write(directory, &report, &images)
@@ -125,6 +125,8 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
             let known = if gates.is_empty() { "none".to_owned() } else { gates.join(", ") };
             reporter.usage(&format!("--gate {gate}: nothing waits for it; the gates are: {known}"))
         }
+        Err(Stopped::Overlap(first, second)) => reporter
+            .usage(&format!("--place: the regions '{first}' and '{second}' would share bytes")),
         Err(Stopped::Refused(refused, occasion)) => {
             let problems = refused.0.into_iter().map(|error| {
                 let trouble = Trouble::Load(Box::new(error));
@@ -141,6 +143,7 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
 enum Stopped {
     Failed(Failure),
     NoGate { gate: crate::klp::ObjectName, gates: BTreeSet<crate::klp::ObjectName> },
+    Overlap(RegionKind, RegionKind),
     Refused(Refused, Occasion),
 }
 
@@ -153,7 +156,12 @@ impl<E: Into<Failure>> From<E> for Stopped {
 /// Bytes of the regions, in the order of the report.
 type Images = Vec<Vec<u8>>;
 
-fn load(args: &Load, data: &[u8], sources: &Sources) -> Result<(Report, Images), Stopped> {
+fn load(
+    args: &Load,
+    data: &[u8],
+    sources: &Sources,
+    remark: impl Fn(&str),
+) -> Result<(Report, Images), Stopped> {
     let module = Module::parse_as_kernel(data)?;
     let backend = backend(&module)?;
     let answer = sources.answer(&Wanted::new(Judge::wanted(&module)?))?;
@@ -173,6 +181,9 @@ fn load(args: &Load, data: &[u8], sources: &Sources) -> Result<(Report, Images),
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
     let mut loaded = loader.load(&module, &known).map_err(refused(Occasion::Load))?;
     kernel.receive(&module).map_err(refused(Occasion::Load))?;
+    if let Some((first, second)) = overlap(&loaded) {
+        return Err(Stopped::Overlap(first, second));
+    }
     let gates = loaded.gates();
     if let Some(gate) = args.gates.iter().find(|gate| !gates.contains(*gate)) {
         return Err(Stopped::NoGate { gate: gate.clone(), gates });
@@ -181,9 +192,24 @@ fn load(args: &Load, data: &[u8], sources: &Sources) -> Result<(Report, Images),
         let occasion = Occasion::Enable(gate.clone());
         loaded.gate_arrives(gate, &known).map_err(refused(occasion))?;
     }
+    if args.verbose {
+        remark(&Assumed::of(&module, target, Some(&answer))?.to_string());
+    }
     let report = report(args, &module, &kernel, &loaded, &gates);
     let images = loaded.regions().map(|(_, _, bytes)| bytes.to_vec()).collect();
     Ok((report, images))
+}
+
+/// Two regions that share bytes; only addresses that are given can make them.
+fn overlap(loaded: &Loaded<'_>) -> Option<(RegionKind, RegionKind)> {
+    let size = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let regions = loaded.regions().filter(|(.., bytes)| !bytes.is_empty());
+    let mut placed: Vec<_> =
+        regions.map(|(kind, base, bytes)| (base, base.saturating_add(size(bytes)), kind)).collect();
+    placed.sort_unstable();
+    let mut neighbours = placed.iter().zip(placed.iter().skip(1));
+    let shared = neighbours.find(|((_, end, _), (next, ..))| end > next);
+    shared.map(|((.., first), (.., second))| (*first, *second))
 }
 
 fn report(

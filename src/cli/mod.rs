@@ -70,7 +70,7 @@ pub fn run() -> ExitCode {
         }
     };
     args.global.color.write_global();
-    let reporter = Reporter::new(&args.global);
+    let reporter = Reporter::new(&args.global, args.command.is_verbose());
     match args.command {
         Command::Demo => demo::run(&reporter),
         Command::Convert(convert) => convert::run(&convert, &reporter),

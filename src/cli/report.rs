@@ -15,6 +15,9 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default();
 
+/// How many further places of one cause are printed.
+const ALSO: usize = 5;
+
 /// What `--format json` prints in place of a result.
 #[derive(Serialize)]
 struct NoResult<'a> {
@@ -30,8 +33,8 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(global: &Global) -> Self {
-        Self { format: global.format, quiet: global.quiet, verbose: global.verbose }
+    pub(super) fn new(global: &Global, verbose: bool) -> Self {
+        Self { format: global.format, quiet: global.quiet, verbose }
     }
 
     /// What the historical calls use: text, errors and warnings.
@@ -130,12 +133,18 @@ fn written(result: io::Result<()>) -> Outcome {
 }
 
 fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
-    let Diagnostic { severity, code, file, message, help } = diagnostic;
+    let Diagnostic { severity, code, file, message, help, also } = diagnostic;
     let (style, word) = match severity {
         Severity::Error => (ERROR, "error"),
         Severity::Warning => (WARNING, "warning"),
     };
     writeln!(out, "{style}{word}[{code}]{style:#}: {file}: {message}")?;
+    for place in also.iter().take(ALSO) {
+        writeln!(out, "  {HELP}also:{HELP:#} {place}")?;
+    }
+    if let Some(more) = also.len().checked_sub(ALSO).filter(|more| *more > 0) {
+        writeln!(out, "  {HELP}also:{HELP:#} {more} more places")?;
+    }
     for line in help {
         writeln!(out, "  {HELP}help:{HELP:#} {line}")?;
     }

@@ -7,10 +7,13 @@ mod code;
 
 pub use code::Code;
 
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 /// Whether a diagnostic stops the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The input is refused.
@@ -32,6 +35,9 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do: lines to paste, candidates, causes.
     pub help: Vec<String>,
+    /// Further places where the same is so for the same cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
 impl Diagnostic {
@@ -52,14 +58,54 @@ impl Diagnostic {
             file: file.to_owned(),
             message: what.to_string(),
             help: what.help(),
+            also: Vec::new(),
         }
     }
+
+    /// One diagnostic for each cause: the first that has it, with the places of the others.
+    pub(crate) fn grouped(all: impl IntoIterator<Item = (Self, Option<Cause>)>) -> Vec<Self> {
+        let mut grouped: Vec<Self> = Vec::new();
+        let mut causes = FxHashMap::default();
+        for (diagnostic, cause) in all {
+            let Some(Cause { what, place }) = cause else {
+                grouped.push(diagnostic);
+                continue;
+            };
+            match causes.entry((diagnostic.severity, diagnostic.code, what)) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(grouped.len());
+                    grouped.push(diagnostic);
+                }
+                Entry::Occupied(first) => {
+                    grouped
+                        .get_mut(*first.get())
+                        .into_iter()
+                        .for_each(|d| d.also.push(place.clone()));
+                }
+            }
+        }
+        grouped
+    }
+}
+
+/// What several errors of one code have in common, so that it is told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The cause: equal for errors that one change to the input mends.
+    pub what: String,
+    /// Where this error is, in place of its whole message.
+    pub place: String,
 }
 
 /// An error with a stable code and advice.
 pub trait Explained: std::fmt::Display {
     /// The code of `klp-convert explain`.
     fn code(&self) -> Code;
+
+    /// What it has in common with others of its code; `None` for what is told one by one.
+    fn cause(&self) -> Option<Cause> {
+        None
+    }
 
     /// What to do about it, line by line; may be empty.
     fn help(&self) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! What to do about a refusal: candidates, causes, and the lines to paste.
 
 use super::placement::Misplaced;
-use super::{KlpSymbol, ObjectName, Replaced};
+use super::{KlpSymbol, ObjectName, Position, Replaced};
 use crate::annotation::{Annotation, SourceFile, Which};
 use crate::resolve::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, Unresolved, pasteable};
 use crate::symbols::Candidate;
@@ -19,8 +19,17 @@ const ELSEWHERE: &str =
 /// Advice for a name that is not resolved; `gate` is what its author gave it, with a name.
 pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {
     match reason {
-        Unresolved::Ambiguous { candidates, .. }
-        | Unresolved::AnnotatedNotUnique { candidates, .. }
+        Unresolved::Ambiguous { name, candidates, exporter } => {
+            let mut lines = list(candidates, gate);
+            if let Some(owner) = exporter {
+                lines.push(format!(
+                    "{owner}: {name}, exported; its other symbols are not told: --module {owner}.ko"
+                ));
+                lines.push(line(owner, name, Position::Unique, gate));
+            }
+            lines
+        }
+        Unresolved::AnnotatedNotUnique { candidates, .. }
         | Unresolved::AnnotatedNoSuchPosition { candidates, .. } => list(candidates, gate),
         Unresolved::SelectedNone { which, candidates, .. } => {
             let mut lines = list(candidates, gate);
@@ -71,12 +80,13 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             let lines: Vec<_> = causes.chain(near).collect();
             if lines.is_empty() { vec![ELSEWHERE.into()] } else { lines }
         }
-        Unresolved::ObjectUnknown { owner, known, .. } => {
-            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
-            vec![
-                format!("add a source that has it: --module {owner}.ko"),
-                format!("known objects: {}", known.join(", ")),
-            ]
+        Unresolved::ObjectUnknown { owner, similar, .. } => {
+            let mut lines = vec![format!("add a source that has it: --module {owner}.ko")];
+            let similar: Vec<_> = similar.iter().map(|object| format!("'{object}'")).collect();
+            if !similar.is_empty() {
+                lines.push(format!("or is one of these meant: {}?", similar.join(", ")));
+            }
+            lines
         }
         Unresolved::VmlinuxUntold { candidate, .. } => {
             let mut lines = vec!["add a source for vmlinux: --vmlinux, or -s; or annotate:".into()];
@@ -132,8 +142,12 @@ fn select(candidate: &Candidate, all: &[Candidate]) -> Option<String> {
 
 /// The line to paste for a candidate, in the dialect that its author uses.
 fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
-    let Candidate { object: owner, name, .. } = candidate;
-    let position = candidate.klp_position();
+    let Candidate { object, name, .. } = candidate;
+    line(object, name, candidate.klp_position(), gate)
+}
+
+/// The line to paste for a symbol.
+fn line(owner: &ObjectName, name: &str, position: Position, gate: Option<&ObjectName>) -> String {
     match gate {
         // The declaration is there already.
         Some(gate) => format!("  KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {position})"),

@@ -6,7 +6,7 @@ use super::passed_over::{PassedOver, Reason};
 use super::placement::Misplaced;
 use super::{Failure, Refusal, Rule, StillNamed, Unfinished, Warning, advice};
 use crate::annotation::AnnotationError;
-use crate::diagnostic::{Code, Diagnostic, Explained};
+use crate::diagnostic::{Cause, Code, Diagnostic, Explained};
 use crate::resolve::Unresolved;
 
 impl Failure {
@@ -14,9 +14,9 @@ impl Failure {
     #[must_use]
     pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
         match self {
-            Self::Refused(refusals) => {
-                refusals.iter().map(|refusal| Diagnostic::error(file, refusal)).collect()
-            }
+            Self::Refused(refusals) => Diagnostic::grouped(
+                refusals.iter().map(|refusal| (Diagnostic::error(file, refusal), refusal.cause())),
+            ),
             // What is wrong with a map is not the module's fault.
             Self::Symbols(error) => vec![error.diagnostic()],
             _ => vec![Diagnostic::error(file, self)],
@@ -112,6 +112,25 @@ impl Explained for Refusal {
             }
             Self::PassedOver(_) => Code::PassedOver,
         }
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        let (what, place) = match self {
+            Self::VmlinuxSymbolBehindModule { site, gate }
+            | Self::GateNotPatched { site, gate } => (gate.to_string(), site.to_string()),
+            Self::Misplaced { site, name, gate, .. } => {
+                (format!("{gate} {} {name}", site.section), site.to_string())
+            }
+            Self::Unresolved { reason, first_use, .. } => match &**reason {
+                Unresolved::ObjectUnknown { name, owner, .. } => {
+                    let site = first_use.as_ref().map(ToString::to_string);
+                    (owner.to_string(), site.unwrap_or_else(|| format!("'{name}'")))
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Cause { what, place })
     }
 
     fn help(&self) -> Vec<String> {

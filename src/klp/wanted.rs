@@ -59,6 +59,7 @@ pub fn explain_not_found(
         file: (*name).into(),
         message: reason.to_string(),
         help: advice::unresolved(reason, None),
+        also: Vec::new(),
     };
     Ok(names.iter().zip(&unresolved).map(explain).collect())
 }

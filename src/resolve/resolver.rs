@@ -47,12 +47,9 @@ impl<'a> Resolver<'a> {
             return Ok(klp(Klp { symbol, gate, basis, candidate: None, export: None }));
         }
         if !self.answer.knows_object(owner) {
-            let known = self.answer.objects().collect();
-            return Err(Unresolved::ObjectUnknown {
-                name: name.into(),
-                owner: owner.clone(),
-                known,
-            });
+            let similar = similar(owner, self.answer.objects());
+            let (name, owner) = (name.into(), owner.clone());
+            return Err(Unresolved::ObjectUnknown { name, owner, similar });
         }
         let choice = Choice { answer: self.answer, name, owner };
         let candidate = choice.make(&annotation.which)?;
@@ -83,7 +80,9 @@ impl<'a> Resolver<'a> {
         if !export.owner.is_vmlinux() && self.answer.candidates(name).iter().any(|c| elsewhere(&c))
         {
             let candidates = self.answer.candidates(name).to_vec();
-            return Err(Unresolved::Ambiguous { name: name.into(), candidates });
+            let told = candidates.iter().any(|candidate| candidate.object == export.owner);
+            let exporter = (!told).then(|| export.owner.clone());
+            return Err(Unresolved::Ambiguous { name: name.into(), candidates, exporter });
         }
         let here: Vec<&Candidate> = self.answer.candidates_in(name, &export.owner).collect();
         // The exported symbol is the one that is not local; a file's own static may share its name.
@@ -98,7 +97,8 @@ impl<'a> Resolver<'a> {
                 Some(global) => Some((*global).clone()),
                 None => {
                     let candidates = several.iter().copied().cloned().collect();
-                    return Err(Unresolved::Ambiguous { name: name.into(), candidates });
+                    let (name, exporter) = (name.into(), None);
+                    return Err(Unresolved::Ambiguous { name, candidates, exporter });
                 }
             },
         };
@@ -145,7 +145,8 @@ impl Resolve for Resolver<'_> {
                 Ok(klp(Klp { symbol, gate: None, basis, candidate, export: None }))
             }
             several => {
-                Err(Unresolved::Ambiguous { name: name.into(), candidates: several.to_vec() })
+                let (name, candidates, exporter) = (name.into(), several.to_vec(), None);
+                Err(Unresolved::Ambiguous { name, candidates, exporter })
             }
         }
     }
@@ -175,6 +176,22 @@ impl Resolver<'_> {
         }
         (!unknown).then_some(false)
     }
+}
+
+/// How many objects are told instead of one that is not known.
+const SIMILAR: usize = 5;
+
+/// The known objects that an unknown one may be meant to be; all, where they are few.
+fn similar(owner: &ObjectName, known: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
+    let mut known: Vec<_> = known
+        .map(|object| (strsim::levenshtein(object.as_str(), owner.as_str()), object))
+        .collect();
+    if known.len() > SIMILAR {
+        let limit = (owner.as_str().len() / 3).max(1);
+        known.retain(|(distance, _)| *distance <= limit);
+    }
+    known.sort_unstable();
+    known.into_iter().map(|(_, object)| object).take(SIMILAR).collect()
 }
 
 fn klp(klp: Klp) -> Resolution {

@@ -222,9 +222,38 @@ fn the_gate_may_be_another_object_than_the_owner() {
 fn an_annotation_for_an_object_that_no_source_has_is_refused() {
     let said = annotation("ext4", None, 0);
     let error = ask(&proven(), "ext4_find", Some(&said)).unwrap_err();
-    let Unresolved::ObjectUnknown { owner, known, .. } = &error else { panic!("{error:?}") };
+    let Unresolved::ObjectUnknown { owner, similar, .. } = &error else { panic!("{error:?}") };
     assert_eq!(owner.as_str(), "ext4");
-    assert_eq!(known.len(), 2);
+    // All, because they are few.
+    assert_eq!(similar.len(), 2);
+}
+
+#[test]
+fn of_many_objects_those_with_a_name_like_the_unknown_one_are_told() {
+    let mut answer = proven();
+    for object in ["ext2", "ext3", "ext4_test", "btrfs", "xfs", "jbd2", "kvm", "kvm_intel"] {
+        answer.object(&object.parse().unwrap());
+    }
+    let similar = |owner: &str| {
+        let error = ask(&answer, "f", Some(&annotation(owner, None, 0))).unwrap_err();
+        let Unresolved::ObjectUnknown { similar, .. } = error else { panic!("{error:?}") };
+        similar.iter().map(|object| object.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(similar("ext4"), ["ext2", "ext3"]);
+    assert_eq!(similar("kvm-intl"), ["kvm_intel"]);
+    assert!(similar("amdgpu").is_empty());
+}
+
+#[test]
+fn an_export_of_a_module_that_is_not_told_is_a_candidate_beside_a_static_symbol() {
+    let mut answer = proven();
+    let name = "unique";
+    answer.exported(name, Export::by("other_mod".parse().unwrap()));
+    let error = ask(&answer, name, None).unwrap_err();
+    let said = error.to_string();
+    let Unresolved::Ambiguous { candidates, exporter, .. } = error else { panic!("{error:?}") };
+    assert_eq!((candidates.len(), exporter.unwrap().as_str()), (1, "other_mod"));
+    assert_eq!(said, format!("'{name}' has 2 candidates in 'vmlinux', 'other_mod'"));
 }
 
 #[test]

@@ -13,13 +13,16 @@ pub enum Unresolved {
     #[error(transparent)]
     Name(#[from] NameError),
     /// Several symbols have the name, and the author does not say which.
-    #[error("'{name}' has {count} candidates in {objects}", count = .candidates.len(),
-        objects = Objects(.candidates))]
+    #[error("'{name}' has {count} candidates in {objects}",
+        count = .candidates.len() + usize::from(.exporter.is_some()),
+        objects = Objects(.candidates, .exporter.as_ref()))]
     Ambiguous {
         /// The name.
         name: String,
-        /// All of them, grouped by object, in the order of positions.
+        /// All that are told, grouped by object, in the order of positions.
         candidates: Vec<Candidate>,
+        /// An object that exports the name, too, and whose symbols are not told.
+        exporter: Option<ObjectName>,
     },
     /// No symbol has the name, or none in the object that the author names.
     #[error("'{name}' is not found{place}", place = In(.owner.as_ref()))]
@@ -118,8 +121,9 @@ pub enum Unresolved {
         name: String,
         /// The object.
         owner: ObjectName,
-        /// The objects whose symbols are told.
-        known: Vec<ObjectName>,
+        /// Objects with a name like it whose symbols are told, the likeliest first; all, where they
+        /// are few.
+        similar: Vec<ObjectName>,
     },
     /// A module has the name, but whether vmlinux has it, too, is not known.
     #[error("'{name}' is found in '{owner}', but no source tells the symbols of vmlinux",
@@ -185,13 +189,14 @@ pub enum Cause {
     Neighbour(String),
 }
 
-/// Prints the objects of some candidates, each once.
-struct Objects<'a>(&'a [Candidate]);
+/// Prints the objects of some candidates, each once, and one more.
+struct Objects<'a>(&'a [Candidate], Option<&'a ObjectName>);
 
 impl std::fmt::Display for Objects<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut names: Vec<&ObjectName> = self.0.iter().map(|c| &c.object).collect();
         names.dedup();
+        names.extend(self.1);
         for (n, name) in names.iter().enumerate() {
             write!(f, "{}'{name}'", if n == 0 { "" } else { ", " })?;
         }

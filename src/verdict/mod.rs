@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assumed;
 mod audit;
 mod explained;
 mod judge;
@@ -36,13 +37,14 @@ mod reload;
 mod same;
 mod trial;
 
+pub use assumed::Assumed;
 pub use judge::{Judge, check, suggest};
 pub use problem::{Occasion, Problem, Trouble};
 pub use reload::{Aftermath, Reload};
 
 use klp_arch::KernelError;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Explained};
 use crate::klp::passed_over::{PassedOver, Reason};
 use crate::klp::{Consequence, Refusal, Violation, Warning};
 use reload::Reloads;
@@ -113,8 +115,10 @@ impl Verdict {
         let found = self.objections.iter().map(|Objection { refusal, kernel }| {
             let mut diagnostic = Diagnostic::error(file, refusal);
             diagnostic.help.splice(0..0, kernel.iter().map(explained::says));
-            diagnostic
+            // The kernel's words are about this one.
+            (diagnostic, refusal.cause().filter(|_| kernel.is_none()))
         });
+        let found = Diagnostic::grouped(found).into_iter();
         let (rare, usual): (Vec<_>, Vec<_>) =
             self.problems.iter().partition(|problem| problem.is_rare());
         let met = usual.into_iter().map(|problem| Diagnostic::error(file, problem));

@@ -368,7 +368,9 @@ fn usage_errors_end_with_2() {
         (&["check"], "<MODULE.ko>"),
         (&["convert", "--no-such-option"], "unexpected argument"),
         (&["--format", "xml", "demo"], "invalid value 'xml'"),
-        (&["-q", "-v", "demo"], "cannot be used with"),
+        (&["check", "-q", "-v", "in.ko"], "cannot be used with"),
+        // It has nothing more to say.
+        (&["demo", "-v"], "unexpected argument '-v'"),
     ] {
         run(words).trouble(&[said]);
     }

@@ -90,6 +90,33 @@ fn regions_lie_where_they_are_placed_and_values_follow() {
 }
 
 #[test]
+fn regions_that_would_share_bytes_are_a_usage_error() {
+    for machine in machines() {
+        let bench = converted(&machine, "lp_vmlinux_inferred.ko");
+        let report = load(&machine, &bench.output(), &["--format", "json"]).done().json();
+        let region = |kind: &str| {
+            let regions = report["regions"].as_array().unwrap();
+            let found = regions.iter().find(|r| r["kind"] == kind).unwrap();
+            (number(&found["address"]), number(&found["size"]))
+        };
+        let ((text, size), (data, _)) = (region("text"), region("data"));
+        let placed = |at: u64| {
+            let place = format!("data={at:#x}");
+            load(&machine, &bench.output(), &["--place", &place])
+        };
+        for at in [text, text + (size - 1) / 16 * 16] {
+            let said = placed(at);
+            said.trouble(&["--place: the regions 'text' and 'data' would share bytes"]);
+        }
+        // As it was, and behind the last byte: where nothing else is.
+        placed(data).done();
+        let both = format!("text={text:#x}");
+        let ended = load(&machine, &bench.output(), &["--place", &both, "--place", &both]);
+        ended.done();
+    }
+}
+
+#[test]
 fn what_waits_for_an_object_is_written_when_it_is_there() {
     for machine in machines() {
         let bench = converted(&machine, "lp_module_symbols.ko");

@@ -46,5 +46,6 @@ mod symbol_table;
 mod symbols;
 mod tables;
 mod tidy;
+mod told_apart;
 mod tool;
 mod unchanged;

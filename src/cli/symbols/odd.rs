@@ -55,5 +55,6 @@ fn warning(code: Code, (message, objects): (String, Vec<&Object>)) -> Diagnostic
         file: objects.first().map_or(String::new(), |object| file(object)),
         message,
         help: help.into_iter().collect(),
+        also: Vec::new(),
     }
 }
