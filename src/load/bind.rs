@@ -110,7 +110,7 @@ pub(super) fn bind(
             let error = refuse(kernel).about(index);
             errors.push(match symbol.st_shndx {
                 SHN_COMMON => error.breaks(Rule::CommonSymbol),
-                SHN_UNDEF => LoadError { remedy: importer.remedy(symbol.name, known), ..error },
+                SHN_UNDEF => LoadError { import: importer.missing(symbol.name, known), ..error },
                 _ => error,
             });
             symbol.st_value

@@ -6,6 +6,7 @@
 
 use klp_arch::{Errno, Fault, KernelError};
 
+use super::importer::MissingImport;
 use crate::elf::SymbolIndex;
 use crate::klp::rules::Consequence;
 use crate::klp::{Replaced, Rule, Site};
@@ -65,8 +66,8 @@ pub struct LoadError {
     pub replaced: Option<Box<Replaced>>,
     /// The rule that is broken, where [`rules`](crate::klp::rules) has it, too.
     pub rule: Option<Rule>,
-    /// What to do about it, where it depends on more than the fault.
-    pub remedy: Option<String>,
+    /// The namespace that is not imported, where it is about one.
+    pub import: Option<Box<MissingImport>>,
 }
 
 /// What is known of the kernel, and what is not: a line each.
@@ -87,7 +88,7 @@ impl LoadError {
             symbol: None,
             replaced: None,
             rule: None,
-            remedy: None,
+            import: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! (`check_version`), `include/linux/license.h`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use klp_arch::{Errno, KernelError, Object};
 use rustc_hash::FxHashMap;
@@ -30,6 +31,26 @@ impl Default for Imports {
     /// As distributions configure it.
     fn default() -> Self {
         Self { force_load: true, missing_namespaces: false, quoted_namespaces: true }
+    }
+}
+
+/// A namespace that a module uses and does not import. Its text is what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingImport {
+    /// The namespace.
+    pub namespace: String,
+    /// Whether `MODULE_IMPORT_NS` takes it as a string.
+    pub quoted: bool,
+}
+
+impl fmt::Display for MissingImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, quoted } = self;
+        if namespace.as_bytes().starts_with(MODULES) {
+            return f.write_str("it is for the modules named there only: use it by a klp symbol");
+        }
+        let quote = if *quoted { "\"" } else { "" };
+        write!(f, "add to the module's source: MODULE_IMPORT_NS({quote}{namespace}{quote});")
     }
 }
 
@@ -191,19 +212,13 @@ impl<'o> Importer<'o> {
         ))
     }
 
-    /// What to do about an export that [`resolve`](Self::resolve) refuses because of its namespace.
-    pub(super) fn remedy(&self, name: &[u8], known: &dyn Bind) -> Option<String> {
+    /// The namespace for which [`resolve`](Self::resolve) refuses an export.
+    pub(super) fn missing(&self, name: &[u8], known: &dyn Bind) -> Option<Box<MissingImport>> {
         let export = known.export(std::str::from_utf8(name).ok()?)?;
         let refused = self.check_version(name, export.crc).is_ok()
             && self.check_namespace(name, &export).is_err();
         let namespace = export.namespace.filter(|_| refused)?;
-        Some(if namespace.as_bytes().starts_with(MODULES) {
-            "it is exported to the modules named there only: use it by a klp symbol".to_owned()
-        } else if self.imports.quoted_namespaces {
-            format!("add to the module's source: MODULE_IMPORT_NS(\"{namespace}\");")
-        } else {
-            format!("add to the module's source: MODULE_IMPORT_NS({namespace});")
-        })
+        Some(Box::new(MissingImport { namespace, quoted: self.imports.quoted_namespaces }))
     }
 
     /// Whether a namespace lists this module (`verify_module_namespace`): names with `-` read as `_`,

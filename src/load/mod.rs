@@ -78,7 +78,7 @@ pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{LoadError, Proof, Refused, Stage};
 pub(crate) use exports::names as exported;
 pub use gate::Livepatching;
-pub use importer::Imports;
+pub use importer::{Imports, MissingImport};
 pub use kernel::{Kernel, Layouts};
 pub use known::{Known, ObjectState};
 pub use layout::{Layout, MEMORY_MAX, RegionKind};

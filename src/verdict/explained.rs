@@ -41,7 +41,7 @@ impl Explained for Problem {
                 lines.extend(error.kernel.iter().map(says));
                 lines.extend(error.proof.iter().flat_map(|proof| proof.0.iter().cloned()));
                 let usual = || remedy(error.fault.as_ref(), error.stage).map(str::to_owned);
-                lines.extend(error.remedy.clone().or_else(usual));
+                lines.extend(error.import.as_ref().map(ToString::to_string).or_else(usual));
             }
             Trouble::Cut { .. } => lines.push(
                 "the code will use another address: compile with kbuild's flags, so that the \
