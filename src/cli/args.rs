@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::load::Place;
+use super::place::Place;
 use crate::klp::{ObjectName, Target};
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
@@ -165,7 +165,7 @@ pub(super) struct Convert {
     #[arg(long)]
     pub(super) no_check: bool,
     /// Print the plan: what each name was found to be, what moves, what leaves
-    #[arg(short, long, conflicts_with = "quiet")]
+    #[arg(short, long)]
     pub(super) verbose: bool,
 }
 
@@ -186,7 +186,7 @@ pub(super) struct Check {
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,
     /// Print which kernel each module is taken to be for, and where it was placed
-    #[arg(short, long, conflicts_with = "quiet")]
+    #[arg(short, long)]
     pub(super) verbose: bool,
 }
 
@@ -211,7 +211,7 @@ pub(super) struct Load {
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<Target>,
     /// Print which kernel it is taken to be for, and every relocation
-    #[arg(short, long, conflicts_with = "quiet")]
+    #[arg(short, long)]
     pub(super) verbose: bool,
 }
 
@@ -309,7 +309,7 @@ pub(super) struct Info {
     #[arg(short = 's', long = "symbols", value_name = "MAP")]
     pub(super) map: PathBuf,
     /// Print every object: what is known of its order, source files and build-id
-    #[arg(short, long, conflicts_with = "quiet")]
+    #[arg(short, long)]
     pub(super) verbose: bool,
 }
 

@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::args::Load;
+use super::place::overlap;
 use super::report::{Reporter, trouble};
 use super::{Outcome, memory_image};
 use crate::diagnostic::{Code, Diagnostic};
@@ -200,18 +201,6 @@ fn load(
     Ok((report, images))
 }
 
-/// Two regions that share bytes; only addresses that are given can make them.
-fn overlap(loaded: &Loaded<'_>) -> Option<(RegionKind, RegionKind)> {
-    let size = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let regions = loaded.regions().filter(|(.., bytes)| !bytes.is_empty());
-    let mut placed: Vec<_> =
-        regions.map(|(kind, base, bytes)| (base, base.saturating_add(size(bytes)), kind)).collect();
-    placed.sort_unstable();
-    let mut neighbours = placed.iter().zip(placed.iter().skip(1));
-    let shared = neighbours.find(|((_, end, _), (next, ..))| end > next);
-    shared.map(|((.., first), (.., second))| (*first, *second))
-}
-
 fn report(
     args: &Load,
     module: &Module<'_>,
@@ -382,30 +371,6 @@ fn table(report: &Report) -> Table {
         ]);
     }
     table
-}
-
-/// Where a region goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    region: RegionKind,
-    address: u64,
-}
-
-impl std::str::FromStr for Place {
-    type Err = String;
-
-    /// Reads `text=0xffffffffc0000000`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        use strum::IntoEnumIterator;
-        let (region, address) = text.split_once('=').ok_or("not REGION=ADDRESS")?;
-        let region = region.parse().map_err(|_| {
-            let all: Vec<_> = RegionKind::iter().map(|kind| kind.to_string()).collect();
-            format!("'{region}' is none of {}", all.join(", "))
-        })?;
-        let digits = address.strip_prefix("0x").ok_or("the address does not start with 0x")?;
-        let address = u64::from_str_radix(digits, 16).map_err(|error| error.to_string())?;
-        Ok(Self { region, address })
-    }
 }
 
 impl Report {

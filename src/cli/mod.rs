@@ -14,6 +14,7 @@ mod maps;
 mod memory_image;
 mod output;
 mod overwrite;
+mod place;
 mod progress;
 mod relocs;
 mod report;
@@ -70,7 +71,11 @@ pub fn run() -> ExitCode {
         }
     };
     args.global.color.write_global();
-    let reporter = Reporter::new(&args.global, args.command.is_verbose());
+    let verbose = args.command.is_verbose();
+    let reporter = Reporter::new(&args.global, verbose);
+    if args.global.quiet && verbose {
+        return reporter.usage("the argument '--quiet' cannot be used with '--verbose'").into();
+    }
     match args.command {
         Command::Demo => demo::run(&reporter),
         Command::Convert(convert) => convert::run(&convert, &reporter),

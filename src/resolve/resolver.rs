@@ -226,3 +226,18 @@ pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_objects_those_with_a_name_like_the_unknown_one_are_told() {
+        let object = |name: &str| name.parse::<ObjectName>().unwrap();
+        let known = ["ext2", "ext3", "ext4_test", "btrfs", "xfs", "jbd2", "kvm", "kvm_intel"];
+        let similar = |owner: &str| similar(&object(owner), known.map(object).into_iter());
+        assert_eq!(similar("ext4"), [object("ext2"), object("ext3")]);
+        assert_eq!(similar("kvm-intl"), [object("kvm_intel")]);
+        assert!(similar("amdgpu").is_empty());
+    }
+}

@@ -229,22 +229,6 @@ fn an_annotation_for_an_object_that_no_source_has_is_refused() {
 }
 
 #[test]
-fn of_many_objects_those_with_a_name_like_the_unknown_one_are_told() {
-    let mut answer = proven();
-    for object in ["ext2", "ext3", "ext4_test", "btrfs", "xfs", "jbd2", "kvm", "kvm_intel"] {
-        answer.object(&object.parse().unwrap());
-    }
-    let similar = |owner: &str| {
-        let error = ask(&answer, "f", Some(&annotation(owner, None, 0))).unwrap_err();
-        let Unresolved::ObjectUnknown { similar, .. } = error else { panic!("{error:?}") };
-        similar.iter().map(|object| object.as_str().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(similar("ext4"), ["ext2", "ext3"]);
-    assert_eq!(similar("kvm-intl"), ["kvm_intel"]);
-    assert!(similar("amdgpu").is_empty());
-}
-
-#[test]
 fn an_export_of_a_module_that_is_not_told_is_a_candidate_beside_a_static_symbol() {
     let mut answer = proven();
     let name = "unique";
