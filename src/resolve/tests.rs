@@ -231,7 +231,7 @@ fn an_annotation_for_an_object_that_no_source_has_is_refused() {
 #[test]
 fn an_export_of_a_module_that_is_not_told_is_a_candidate_beside_a_static_symbol() {
     let mut answer = proven();
-    let name = "unique";
+    let name = "setup";
     answer.exported(name, Export::by("other_mod".parse().unwrap()));
     let error = ask(&answer, name, None).unwrap_err();
     let said = error.to_string();
