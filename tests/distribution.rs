@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use klp_convert::elf::{Edits, Module, rewrite};
-use klp_convert::klp::{self, KlpSymbol, ObjectName, Patched, Position, Target, rules, verify};
+use klp_convert::klp::{self, KlpSymbol, ObjectName, Options, Position, Target, rules, verify};
 use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
 use klp_convert::symbols::Export;
 
@@ -34,9 +34,15 @@ impl Resolve for Share {
             return Ok(Resolution::Export(Export::by(owner)));
         }
         let symbol = query.name.parse().map_err(Unresolved::Name)?;
-        let symbol = KlpSymbol { owner: owner.clone(), symbol, position: Position::Unique };
-        let (gate, basis) = (owner, Basis::Inferred);
-        Ok(Resolution::Klp(Box::new(Klp { symbol, gate, basis, candidate: None, export: None })))
+        let symbol = KlpSymbol { owner, symbol, position: Position::Unique };
+        let basis = Basis::Inferred;
+        Ok(Resolution::Klp(Box::new(Klp {
+            symbol,
+            gate: None,
+            basis,
+            candidate: None,
+            export: None,
+        })))
     }
 }
 
@@ -60,7 +66,7 @@ fn holds(data: &[u8]) -> Result<usize, String> {
     let module = Module::parse(data).map_err(|e| text(&e))?;
     let backend = klp::backend(&module).map_err(|e| text(&e))?;
     let plan = |module: &Module<'_>, converted| {
-        klp::plan(module, backend, &Share { converted }, &Patched::default())
+        klp::plan(module, backend, &Share { converted }, &Options::default())
             .map_err(|refusals| refusals.first().map_or_else(String::new, ToString::to_string))
     };
     if *rewrite(&module, &Edits::default()).map_err(|e| text(&e))? != *data {

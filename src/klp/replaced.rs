@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::tables::{Place, TableFunction, TableObject, Tables};
 use super::{KlpSymbol, ObjectName, Position, Refusal, Warning};
-use crate::elf::{Module, SymbolSection};
+use crate::elf::{Module, Symbol, SymbolSection};
 use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
 use crate::symbols::{Candidate, Kind};
 
@@ -97,7 +97,7 @@ pub(crate) fn check(
 
 /// Where named symbols start: the kernel finds the sizes of replacements by them.
 fn named(module: &Module<'_>) -> BTreeSet<Place> {
-    let symbols = module.symbols().filter(|symbol| symbol.is_function_or_object());
+    let symbols = module.symbols().filter(Symbol::is_function_or_object);
     let places = symbols.filter_map(|symbol| match symbol.section {
         SymbolSection::Defined(section) if !symbol.name.is_empty() => {
             Some(Place { section, offset: symbol.st_value })

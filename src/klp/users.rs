@@ -9,7 +9,7 @@ use klp_arch::Backend;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::tables::{Place, Tables, place};
-use crate::elf::{Module, Section, SectionFlags, SectionIndex, SymbolSection};
+use crate::elf::{Module, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
 
 /// Most objects that are told apart. Patches of more are taken to use everything everywhere.
 const OBJECTS_MAX: usize = 64;
@@ -74,7 +74,7 @@ struct Units {
 
 impl Units {
     fn of(module: &Module<'_>) -> Self {
-        let symbols = module.symbols().filter(|symbol| symbol.is_function_or_object());
+        let symbols = module.symbols().filter(Symbol::is_function_or_object);
         let mut sorted: Vec<_> = symbols
             .filter_map(|symbol| match symbol.section {
                 SymbolSection::Defined(section) => {

@@ -7,7 +7,7 @@
 use klp_arch::object::{SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF};
 use klp_arch::{Backend, Errno, KernelError};
 
-use super::error::{LoadError, Stage};
+use super::error::{About, LoadError, Stage};
 use super::importer::{Importer, Imports};
 use super::object::Temporary;
 use crate::elf::{Module, SymbolIndex};
@@ -110,7 +110,10 @@ pub(super) fn bind(
             let error = refuse(kernel).about(index);
             errors.push(match symbol.st_shndx {
                 SHN_COMMON => error.breaks(Rule::CommonSymbol),
-                SHN_UNDEF => LoadError { import: importer.missing(symbol.name, known), ..error },
+                SHN_UNDEF => LoadError {
+                    about: importer.missing(symbol.name, known).map(|i| Box::new(About::Import(i))),
+                    ..error
+                },
                 _ => error,
             });
             symbol.st_value

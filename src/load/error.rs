@@ -58,21 +58,24 @@ pub struct LoadError {
     pub site: Option<Box<Site>>,
     /// What the back end found, where it is about a place.
     pub fault: Option<Fault>,
-    /// What shows that the kernel is so, where that is not the module alone.
-    pub proof: Option<Box<Proof>>,
+    /// What else is known of it.
+    pub about: Option<Box<About>>,
     /// The symbol, where it is about one.
     pub symbol: Option<SymbolIndex>,
-    /// The function that is replaced, where it is about one.
-    pub replaced: Option<Box<Replaced>>,
     /// The rule that is broken, where [`rules`](crate::klp::rules) has it, too.
     pub rule: Option<Rule>,
-    /// The namespace that is not imported, where it is about one.
-    pub import: Option<Box<MissingImport>>,
 }
 
-/// What is known of the kernel, and what is not: a line each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proof(pub Vec<String>);
+/// What else is known of an objection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// What shows that the kernel is so, where that is not the module alone: a line each.
+    Proof(Vec<String>),
+    /// The function that is replaced.
+    Replaced(Replaced),
+    /// The namespace that is not imported.
+    Import(MissingImport),
+}
 
 impl LoadError {
     /// The kernel's own refusal.
@@ -84,11 +87,9 @@ impl LoadError {
             explanation: None,
             site: None,
             fault: None,
-            proof: None,
+            about: None,
             symbol: None,
-            replaced: None,
             rule: None,
-            import: None,
         }
     }
 
@@ -127,7 +128,10 @@ impl LoadError {
 
     /// With one more line of what is known of the kernel, and what is not.
     pub(super) fn proved(mut self, line: String) -> Self {
-        self.proof.get_or_insert_default().0.push(line);
+        match self.about.as_deref_mut() {
+            Some(About::Proof(lines)) => lines.push(line),
+            _ => self.about = Some(Box::new(About::Proof(vec![line]))),
+        }
         self
     }
 

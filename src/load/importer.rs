@@ -213,12 +213,12 @@ impl<'o> Importer<'o> {
     }
 
     /// The namespace for which [`resolve`](Self::resolve) refuses an export.
-    pub(super) fn missing(&self, name: &[u8], known: &dyn Bind) -> Option<Box<MissingImport>> {
+    pub(super) fn missing(&self, name: &[u8], known: &dyn Bind) -> Option<MissingImport> {
         let export = known.export(std::str::from_utf8(name).ok()?)?;
         let refused = self.check_version(name, export.crc).is_ok()
             && self.check_namespace(name, &export).is_err();
         let namespace = export.namespace.filter(|_| refused)?;
-        Some(Box::new(MissingImport { namespace, quoted: self.imports.quoted_namespaces }))
+        Some(MissingImport { namespace, quoted: self.imports.quoted_namespaces })
     }
 
     /// Whether a namespace lists this module (`verify_module_namespace`): names with `-` read as `_`,

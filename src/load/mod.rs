@@ -75,7 +75,7 @@ mod unknowable;
 mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};
-pub use error::{LoadError, Proof, Refused, Stage};
+pub use error::{About, LoadError, Refused, Stage};
 pub(crate) use exports::names as exported;
 pub use gate::Livepatching;
 pub use importer::{Imports, MissingImport};

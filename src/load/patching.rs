@@ -12,7 +12,7 @@ use bstr::ByteSlice;
 use klp_arch::object::SHN_UNDEF;
 use klp_arch::{Errno, KernelError};
 
-use super::error::{LoadError, Stage};
+use super::error::{About, LoadError, Stage};
 use super::resolve::not_looked_up;
 use super::{Bind, Layouts, Loaded, Refused};
 use crate::klp::{
@@ -33,8 +33,8 @@ fn refuse_function(
     function: &TableFunction<'_>,
 ) -> LoadError {
     let error = refuse(errno, format!("livepatch: {message}"), why);
-    let replaced = Some(Box::new(Replaced::of(object, function)));
-    LoadError { stage: Stage::Gate, replaced, ..error }
+    let about = Some(Box::new(About::Replaced(Replaced::of(object, function))));
+    LoadError { stage: Stage::Gate, about, ..error }
 }
 
 impl Loaded<'_> {

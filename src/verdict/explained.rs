@@ -5,7 +5,7 @@ use klp_arch::{Fault, KernelError};
 use super::problem::{Occasion, Problem, Trouble};
 use crate::diagnostic::{Code, Explained};
 use crate::klp::Consequence;
-use crate::load::Stage;
+use crate::load::{About, Stage};
 
 /// The kernel's own words, and what it returns.
 pub(super) fn says(error: &KernelError) -> String {
@@ -39,9 +39,14 @@ impl Explained for Problem {
         match &self.trouble {
             Trouble::Load(error) => {
                 lines.extend(error.kernel.iter().map(says));
-                lines.extend(error.proof.iter().flat_map(|proof| proof.0.iter().cloned()));
-                let usual = || remedy(error.fault.as_ref(), error.stage).map(str::to_owned);
-                lines.extend(error.import.as_ref().map(ToString::to_string).or_else(usual));
+                match error.about.as_deref() {
+                    Some(About::Proof(proof)) => lines.extend(proof.iter().cloned()),
+                    Some(About::Import(import)) => lines.push(import.to_string()),
+                    Some(About::Replaced(_)) | None => {
+                        let usual = remedy(error.fault.as_ref(), error.stage);
+                        lines.extend(usual.map(str::to_owned));
+                    }
+                }
             }
             Trouble::Cut { .. } => lines.push(
                 "the code will use another address: compile with kbuild's flags, so that the \

@@ -7,7 +7,7 @@
 
 use crate::klp::passed_over::Reason;
 use crate::klp::{Refusal, Rule, Unpatchable, Violation};
-use crate::load::{LoadError, Stage};
+use crate::load::{About, LoadError, Stage};
 
 /// Whether what stands against a module, other than a symbol, is what the kernel objects to.
 pub(super) fn is_same(refusal: &Refusal, error: &LoadError) -> bool {
@@ -22,7 +22,7 @@ pub(super) fn is_same(refusal: &Refusal, error: &LoadError) -> bool {
             ..
         } => error.stage == Stage::Enable,
         Refusal::NotReplaced { function, .. } | Refusal::Unpatchable { function, .. } => {
-            error.replaced.as_deref() == Some(function)
+            matches!(error.about.as_deref(), Some(About::Replaced(met)) if met == function)
         }
         Refusal::PassedOver(table) => match table.reason {
             Reason::NoAddends => error.stage == Stage::Apply && error.site.is_none(),

@@ -11,7 +11,7 @@ use klp_arch::Backend;
 use super::Place;
 use super::pointers::Pointers;
 use super::structures::{MOD, OBJS, is_table_of_objects, may_be_table_of_objects};
-use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection};
 
 /// `struct module` of the module itself.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
@@ -87,7 +87,7 @@ fn taken(
 /// Start and end of the function around a place, as far as symbols tell.
 fn function(module: &Module<'_>, section: SectionIndex, offset: u64) -> (u64, u64) {
     let symbols = module.symbols_in(SymbolSection::Defined(section));
-    let around = symbols.filter(|symbol| symbol.is_function_or_object()).find_map(|symbol| {
+    let around = symbols.filter(Symbol::is_function_or_object).find_map(|symbol| {
         let end = symbol.st_value.saturating_add(symbol.st_size);
         (symbol.st_value..end).contains(&offset).then_some((symbol.st_value, end))
     });
