@@ -29,6 +29,7 @@ mod target;
 mod users;
 pub mod verify;
 mod wanted;
+mod warning;
 
 pub(crate) use convert::same_kernel;
 pub use convert::{Conversion, Failure, Options, ask, backend, convert};
@@ -47,7 +48,7 @@ pub use plan::{
     PlannedSymbol, PlannedVersions,
 };
 pub use planner::{Planned, plan};
-pub use refusal::{Refusal, StillNamed, Warning};
+pub use refusal::Refusal;
 pub use replaced::{Replaced, Unpatchable};
 pub(crate) use replaced::{check as check_replaced, names as replaced_names, unpatchable};
 pub use rules::{Consequence, Rule, Violation};
@@ -55,3 +56,4 @@ pub use site::{Site, Sites};
 pub use tables::{Place, TableFunction, TableObject, Tables};
 pub use target::{NotAVersion, Target};
 pub use wanted::{explain_not_found, wanted_names};
+pub use warning::{StillNamed, Warning};

@@ -6,6 +6,7 @@
 //! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
 //! What a relocation waits for is in `patched`.
 
+mod dependencies;
 mod patched;
 
 use std::cell::{Cell, OnceCell};
@@ -19,8 +20,8 @@ use super::gates::Gates;
 use super::plan::{Exported, Named, PlannedEntry, PlannedSection, PlannedSymbol};
 use super::tables::Tables;
 use super::{
-    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, StillNamed,
-    Unfinished, Warning, dependencies, placement,
+    KlpSection, KlpSymbol, ObjectName, Options, Patched, Plan, Refusal, Sites, Unfinished, Warning,
+    placement,
 };
 use crate::annotation::{Annotations, Which};
 use crate::elf::{
@@ -366,41 +367,6 @@ impl Planner<'_, '_> {
                 }
             }
         }
-    }
-
-    /// Warns of klp symbols that no relocation names; unused annotations are refused.
-    fn look_at_uses(&mut self) {
-        for symbol in &self.plan.symbols {
-            let used = self.klp.get(&symbol.index).is_none_or(|klp| klp.used.get());
-            if !used && self.annotations.get(symbol.index).is_none() {
-                self.warnings.push(Warning::UnusedKlpSymbol { klp: symbol.klp.clone() });
-            }
-        }
-    }
-
-    /// Plans that nothing asks for a module any more of which only klp symbols are left, and warns
-    /// where something still does.
-    fn forget_dependencies(&mut self) {
-        let ordinary: BTreeSet<_> = self.plan.exported.iter().map(|e| e.name.as_str()).collect();
-        let klp = self.plan.symbols.iter().map(|symbol| symbol.name.as_str());
-        let klp = klp.filter(|name| !ordinary.contains(name)).map(str::as_bytes).collect();
-        let versions = dependencies::plan_versions(self.module, &klp);
-        let owners: BTreeSet<_> = self.klp.values().map(|klp| &klp.symbol.owner).collect();
-        let mut gone = BTreeSet::new();
-        for object in dependencies::depends(self.module).filter(|o| owners.contains(o)) {
-            let import = self.plan.exported.iter().find(|exported| exported.owner == object);
-            let why = match import {
-                Some(import) => StillNamed::Import(import.name.clone()),
-                None if self.untold => StillNamed::Untold,
-                None => {
-                    gone.insert(object);
-                    continue;
-                }
-            };
-            self.warnings.push(Warning::DependsOnOwner { object, why });
-        }
-        self.plan.depends = dependencies::plan_depends(self.module, &gone);
-        self.plan.versions = versions;
     }
 
     /// The first relocation that uses a symbol, outside annotations.

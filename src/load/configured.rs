@@ -4,11 +4,9 @@
 
 use super::Kernel;
 use super::kernel::PROFILING;
+use super::per_cpu::PER_CPU;
 use crate::klp::ObjectName;
 use crate::symbols::Answer;
-
-/// The first byte of vmlinux's per-CPU variables, and the one after the last.
-const PERCPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
 
 /// What follows from whether something is on.
 type Switch = fn(&mut Kernel, bool);
@@ -31,7 +29,7 @@ const PERCPU_PROFILED: u64 = 64 << 10;
 /// The names that the sources are to be asked about.
 pub(super) fn wanted() -> impl Iterator<Item = &'static str> {
     let switches = SWITCHES.iter().map(|(symbol, _)| *symbol);
-    switches.chain([CONSTRUCTORS]).chain(PERCPU)
+    switches.chain([CONSTRUCTORS]).chain(PER_CPU)
 }
 
 /// Takes over what is configured.
@@ -43,7 +41,7 @@ pub(super) fn learn(kernel: &mut Kernel, answer: &Answer) {
         learn(kernel, exported || has(symbol));
     }
     let address = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
-    if let Some((start, end)) = address(PERCPU[0]).zip(address(PERCPU[1])) {
+    if let Some((start, end)) = address(PER_CPU[0]).zip(address(PER_CPU[1])) {
         kernel.percpu_static = end.checked_sub(start);
     }
     // These are data: a table without data does not tell.
@@ -107,7 +105,7 @@ mod tests {
     #[test]
     fn per_cpu_memory_is_told_by_symbols_and_by_profiling() {
         assert_eq!(learnt((7, 2), &["f"]).percpu_static, None);
-        assert_eq!(learnt((7, 2), &PERCPU).percpu_static, Some(0x1000));
+        assert_eq!(learnt((7, 2), &PER_CPU).percpu_static, Some(0x1000));
         let reserve = |version, names: &[&str]| learnt(version, names).percpu_reserve;
         assert_eq!(reserve((6, 12), &[PROFILING]), Some(64 << 10));
         for (version, names) in [((6, 12), "f"), ((6, 1), PROFILING), ((7, 2), PROFILING)] {

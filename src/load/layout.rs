@@ -14,7 +14,7 @@ use klp_arch::{Backend, Errno, Features, KernelError, Object};
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::symtab::SymbolTables;
-use super::{Kernel, Layouts, percpu};
+use super::{Kernel, Layouts, per_cpu};
 
 /// A piece of a module's memory that is allocated as one.
 #[derive(
@@ -244,7 +244,7 @@ pub(super) fn layout(
     if let Some((index, template)) =
         percpu.and_then(|index| Some((index, temporary.object.sections.get(index)?)))
     {
-        percpu::allocate(&temporary.name, template.sh_size, template.sh_addralign, kernel)?;
+        per_cpu::room::allocate(&temporary.name, template.sh_size, template.sh_addralign, kernel)?;
         let offset = tally.place(RegionKind::Percpu, 1, template.sh_size)?;
         if let Some(slot) = sections.get_mut(index) {
             *slot = Some((RegionKind::Percpu, offset));

@@ -62,7 +62,6 @@ mod object;
 mod patched;
 mod patching;
 mod per_cpu;
-mod percpu;
 mod placement;
 mod proven;
 mod resolve;

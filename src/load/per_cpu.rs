@@ -7,6 +7,8 @@
 //! Sources: `kernel/module/main.c:percpu_modalloc`; `mm/percpu.c` (`pcpu_setup_first_chunk`,
 //! `__addr_to_pcpu_ptr`).
 
+pub(super) mod room;
+
 use std::ops::Range;
 
 use super::Kernel;

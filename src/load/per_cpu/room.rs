@@ -6,8 +6,8 @@
 
 use klp_arch::{Errno, KernelError};
 
-use super::Kernel;
-use super::error::{LoadError, Stage};
+use crate::load::Kernel;
+use crate::load::error::{LoadError, Stage};
 
 /// Most bytes of one allocation (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
 const UNIT: u64 = 32 << 10;
@@ -16,7 +16,7 @@ const LEAST: u64 = 4;
 
 /// Whether a template of `size` bytes with this alignment can be copied to every processor. More than a
 /// page is not aligned for, with a word in the log.
-pub(super) fn allocate(
+pub(in crate::load) fn allocate(
     name: &str,
     size: u64,
     align: u64,
