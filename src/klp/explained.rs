@@ -118,6 +118,12 @@ impl Explained for Refusal {
         let (what, place) = match self {
             Self::VmlinuxSymbolBehindModule { site, gate }
             | Self::GateNotPatched { site, gate } => (gate.to_string(), site.to_string()),
+            Self::GateUndecided { site, klp, .. } | Self::ModuleSymbolInVmlinux { site, klp } => {
+                (klp.to_string(), site.to_string())
+            }
+            Self::UndeclaredDependency { site, gate, owner } => {
+                (format!("{gate} {owner}"), site.to_string())
+            }
             Self::Misplaced { site, name, gate, .. } => {
                 (format!("{gate} {} {name}", site.section), site.to_string())
             }

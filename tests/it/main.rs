@@ -40,6 +40,7 @@ mod per_cpu;
 mod placement;
 mod readelf;
 mod reload;
+mod replaced;
 mod selectors;
 mod siblings;
 mod symbol_table;

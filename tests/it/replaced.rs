@@ -1,0 +1,149 @@
+//! Functions that a livepatch replaces: looked up as the kernel does, and told apart by selectors.
+
+use klp_convert::elf::Module;
+
+use crate::compiled::compile;
+use crate::machine::{Machine, Map, machines};
+use crate::tables::{STRUCTURES, check, read};
+use crate::tool::{Bench, run};
+
+/// A module that replaces a function of vmlinux.
+fn replaces(object: &str, functions: &str, rest: &str) -> String {
+    format!(
+        r#"{STRUCTURES}
+        static noinline int f(void) {{ return 1; }}
+        static noinline int g(void) {{ return 2; }}
+        static struct klp_func funcs[] = {{ {functions} {{ }} }};
+        static struct klp_object objects[] = {{ {{ .name = {object}, .funcs = funcs }}, {{ }} }};
+        static struct klp_patch patch = {{ .mod = &__this_module, .objs = objects }};
+        void *keep[] = {{ f, g }};
+        {rest}
+        INIT(&patch)"#
+    )
+}
+
+#[test]
+fn what_is_replaced_is_looked_up_as_the_kernel_does() {
+    let cases: [(&str, &str, &[&str]); 10] = [
+        (
+            "0",
+            "{ \"no_such_function\", f },",
+            &["KLP-E0112", "'vmlinux' has no symbol of this name"],
+        ),
+        ("0", "{ \"set_is_seen\", f },", &["KLP-E0113", "'vmlinux' has 2", "\"ucount.c\");"]),
+        ("0", "{ \"set_is_seen\", f, 3 },", &["KLP-E0114", "at position 3", ".old_sympos = 2"]),
+        ("0", "{ \"saved_command_line\", f },", &["KLP-E0115", "is not a function"]),
+        ("0", "{ .new_func = f },", &["KLP-E0116", "has no old_name"]),
+        ("0", "{ \"cmdline_proc_show\" },", &["KLP-E0115", "has no new_func"]),
+        (
+            "0",
+            "{ \"cmdline_proc_show\", f }, { \"cmdline_proc_show\", g, 1 },",
+            &["KLP-E0115", "is replaced twice"],
+        ),
+        ("\"vmlinux\"", "{ \"cmdline_proc_show\", f },", &["KLP-E0116", "leave .name out"]),
+        ("\"klp-target-a\"", "{ \"x\", f },", &["KLP-E0116", "\"klp_target_a\""]),
+        ("\"klp_target_a\"", "{ \"no_such\", f },", &["KLP-E0112", "'klp_target_a' has no symbol"]),
+    ];
+    for (object, functions, words) in cases {
+        let source = replaces(object, functions, "");
+        for machine in machines() {
+            let bench = Bench::new();
+            let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
+            check(&machine, &module).refused(words);
+            let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
+            bench.convert_with(&module, map).refused(words);
+        }
+    }
+    for (object, functions) in [
+        ("0", "{ \"cmdline_proc_show\", f }, { \"set_is_seen\", g, 2 },"),
+        ("0", "{ \"set_is_seen\", f, 1 }, { \"set_is_seen\", g, 2 },"),
+        ("\"klp_target_a\"", "{ \"klp_target_a_show\", f },"),
+    ] {
+        for machine in machines() {
+            let bench = Bench::new();
+            let source = replaces(object, functions, "");
+            let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
+            let ended = check(&machine, &module);
+            assert!(!ended.stderr.contains("replaced"), "{} {}", machine.name, ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn an_object_that_no_source_has_is_said_not_to_be_checked() {
+    let source = replaces("\"nobody\"", "{ \"f\", f },", "");
+    for machine in machines() {
+        let bench = Bench::new();
+        let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
+        let ended = check(&machine, &module);
+        assert!(ended.stderr.contains("warning[KLP-W0721]"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("is to be replaced"), "{}", ended.stderr);
+    }
+}
+
+/// The positions in the table after a conversion.
+fn positions(machine: &Machine, source: &str) -> Option<Result<String, String>> {
+    let bench = Bench::new();
+    let object = compile(&bench, machine, source, &[])?;
+    let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
+    let ended = bench.convert_with(&object, map);
+    let read = || read(&bench.output());
+    Some(if ended.code == 0 { Ok(read()) } else { Err(ended.stderr) })
+}
+
+#[test]
+fn a_selector_fills_in_the_position_of_the_function_that_is_replaced() {
+    let two =
+        "{ \"set_is_seen\", f }, { \"set_is_seen\", g, SECOND }, { \"cmdline_proc_show\", f },";
+    let select = "KLP_FUNC_IN(vmlinux, set_is_seen, f, \"kernel/ucount.c\");
+        KLP_FUNC_NEXT_TO(vmlinux, set_is_seen, g, proc_do_static_key);";
+    for machine in machines() {
+        let source =
+            |second: &str, select: &str| replaces("0", &two.replace("SECOND", second), select);
+        // Two functions of one name and no position are one directory; a selector tells them apart.
+        let by_file = "KLP_FUNC_IN(vmlinux, set_is_seen, f, \"ucount.c\");
+            KLP_FUNC_IN(vmlinux, set_is_seen, g, \"kernel/pid.c\");";
+        let Some(both) = positions(&machine, &source("0", by_file)) else { continue };
+        let expected = "-: set_is_seen=f,2 set_is_seen=g,1 cmdline_proc_show=f,0";
+        assert_eq!(both.unwrap(), expected, "{}", machine.name);
+        // What is written already must be what is found.
+        assert!(positions(&machine, &source("1", by_file)).unwrap().is_ok());
+        let refused = positions(&machine, &source("7", by_file)).unwrap().unwrap_err();
+        assert!(
+            refused.contains("KLP-E0205") && refused.contains("old_sympos says 7"),
+            "{refused}"
+        );
+        let refused = positions(&machine, &source("1", select)).unwrap().unwrap_err();
+        assert!(refused.contains("error[KLP-E0"), "{refused}");
+        let unknown = "KLP_FUNC_IN(vmlinux, cmdline_proc_show, g, \"cmdline.c\");";
+        let refused = positions(&machine, &source("1", unknown)).unwrap().unwrap_err();
+        assert!(refused.contains("KLP-E0205: ") || refused.contains("[KLP-E0205]"), "{refused}");
+        assert!(refused.contains("does not replace 'cmdline_proc_show'"), "{refused}");
+    }
+}
+
+#[test]
+fn a_conversion_that_fills_in_a_position_changes_nothing_else_and_prints_it() {
+    let select = "KLP_FUNC_IN(vmlinux, set_is_seen, f, \"ucount.c\");";
+    for machine in machines() {
+        let (bench, again) = (Bench::new(), Bench::new());
+        let source = replaces("0", "{ \"set_is_seen\", f },", select);
+        let Some(object) = compile(&bench, &machine, &source, &[]) else { continue };
+        let map = || machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
+        let words = ["convert".into(), "--dry-run".into(), object.clone().into_os_string()];
+        let plan = run(words.into_iter().chain(map()));
+        assert!(plan.done().stdout.contains("replace 'set_is_seen' of 'vmlinux': position 2\n"));
+        bench.convert_with(&object, map()).done();
+        again.convert_with(&bench.output(), map()).done();
+        assert!(again.written() == bench.written(), "{}", machine.name);
+        let (before, after) = (std::fs::read(&object).unwrap(), bench.written());
+        let data = |bytes: &[u8]| {
+            let module = Module::parse(bytes).unwrap();
+            let data = module.sections_named(b".data").next().unwrap().index;
+            module.body(data).to_vec()
+        };
+        let (before, after) = (data(&before), data(&after));
+        let changed = before.iter().zip(&after).filter(|(old, new)| old != new).count();
+        assert_eq!((before.len(), changed), (after.len(), 1), "{}", machine.name);
+    }
+}
