@@ -1,6 +1,7 @@
 //! The cases, in the order in which they are run.
 
 mod again;
+mod dependency;
 mod foreign;
 mod keys;
 mod klp_build;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         vmlinux::all(),
         modules::all(),
         again::all(),
+        dependency::all(),
         written::all(),
         thousand::all(),
         slots::all(),

@@ -11,7 +11,9 @@ extern int klp_target_a_count;
 extern int klp_target_b_hidden(void);
 extern int klp_target_b_value;
 
-static int *lp_values[] __used = { &klp_target_a_count, &klp_target_b_value };
+/* One for each: a pointer that code for both objects uses would wait for neither. */
+static int *lp_value_of_a __used = &klp_target_a_count;
+static int *lp_value_of_b __used = &klp_target_b_value;
 
 static int lp_show_vmlinux(struct seq_file *m, void *v)
 {
@@ -22,14 +24,14 @@ static int lp_show_vmlinux(struct seq_file *m, void *v)
 static int lp_show_a(struct seq_file *m, void *v)
 {
 	seq_printf(m, "lp_two_targets: A %d %d %d\n", nr_processes() > 0, klp_target_a_hidden(1),
-		   *READ_ONCE(lp_values[0]));
+		   *READ_ONCE(lp_value_of_a));
 	return 0;
 }
 
 static int lp_show_b(struct seq_file *m, void *v)
 {
 	seq_printf(m, "lp_two_targets: B %d %d %d\n", nr_processes() > 0, klp_target_b_hidden(),
-		   *READ_ONCE(lp_values[1]));
+		   *READ_ONCE(lp_value_of_b));
 	return 0;
 }
 
