@@ -106,6 +106,7 @@ impl Explained for Refusal {
             Self::NoOldName { .. }
             | Self::NoFunctions { .. }
             | Self::ObjectTwice { .. }
+            | Self::TablesUnwritable { .. }
             | Self::NoSuchObject { .. } => Code::MalformedTables,
             Self::SelectedNotReplaced { .. } | Self::SelectedElsewhere { .. } => {
                 Code::SelectorNotInTables
@@ -168,6 +169,9 @@ impl Explained for Refusal {
             Self::NoFunctions { .. } => {
                 vec!["give it a table, which may be empty: static struct klp_func none[] = { { } };"
                     .into()]
+            }
+            Self::TablesUnwritable { .. } => {
+                vec!["neither const, nor __ro_after_init, nor __initdata: plain static data".into()]
             }
             Self::NoSuchObject { name } => advice::object_name(name),
             Self::SelectedElsewhere { .. } => {

@@ -155,6 +155,12 @@ pub enum Refusal {
         /// The object.
         object: ObjectName,
     },
+    /// The kernel writes to the tables of a patch, as long as it is loaded.
+    #[error("the tables of the patch are in section '{section}', and the kernel writes to them")]
+    TablesUnwritable {
+        /// The section.
+        section: String,
+    },
     /// Two objects of the patch are the same.
     #[error("the patch has two klp_objects of '{name}'")]
     ObjectTwice {

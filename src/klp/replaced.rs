@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use bstr::ByteSlice;
+use klp_arch::Backend;
 use serde::Serialize;
 
 use super::tables::{Place, TableFunction, TableObject, Tables};
-use super::{KlpSymbol, ObjectName, Position, Refusal, Warning};
-use crate::elf::{Module, Symbol, SymbolSection};
+use super::{KlpSymbol, ObjectName, Position, Refusal, Warning, placement};
+use crate::elf::{Module, Section, SectionIndex, SymbolSection};
 use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
 use crate::symbols::{Candidate, Kind};
 
@@ -57,8 +58,11 @@ pub enum Unpatchable {
     /// The name is longer than `KSYM_NAME_LEN`.
     #[error("has a name that is longer than the kernel takes")]
     LongName,
+    /// Its replacement has been freed when it is called.
+    #[error("its replacement lies in init memory, which is freed")]
+    InitReplacement,
     /// The object has it twice at one position.
-    #[error("is replaced twice")]
+    #[error("it is there twice, at one position")]
     Twice,
 }
 
@@ -73,11 +77,16 @@ pub(crate) fn names<'data>(tables: &Tables<'data>) -> impl Iterator<Item = &'dat
 /// have; `None` for one that is not to be looked up.
 pub(crate) fn check(
     module: &Module<'_>,
+    backend: &'static dyn Backend,
     tables: &Tables<'_>,
     position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &dyn Resolve,
 ) -> (Vec<Refusal>, Vec<Warning>) {
     let mut checker = Checker {
+        module,
+        backend,
+        twice: BTreeSet::new(),
+        unwritable: BTreeSet::new(),
         position,
         resolve,
         named: named(module),
@@ -95,19 +104,25 @@ pub(crate) fn check(
     (checker.refusals, checker.warnings)
 }
 
-/// Where named symbols start: the kernel finds the sizes of replacements by them.
+/// Where named symbols start: the kernel finds the sizes of replacements by them
+/// (`find_kallsyms_symbol`).
 fn named(module: &Module<'_>) -> BTreeSet<Place> {
-    let symbols = module.symbols().filter(Symbol::is_function_or_object);
+    let mapping = |name: &[u8]| [&b"$"[..], b".L", b"L0"].iter().any(|s| name.starts_with(s));
+    let symbols = module.symbols().filter(|s| !s.name.is_empty() && !mapping(s.name));
     let places = symbols.filter_map(|symbol| match symbol.section {
-        SymbolSection::Defined(section) if !symbol.name.is_empty() => {
-            Some(Place { section, offset: symbol.st_value })
-        }
+        SymbolSection::Defined(section) => Some(Place { section, offset: symbol.st_value }),
         _ => None,
     });
     places.collect()
 }
 
-struct Checker<'c> {
+struct Checker<'c, 'data> {
+    module: &'c Module<'data>,
+    backend: &'static dyn Backend,
+    /// Objects that were told to be there twice.
+    twice: BTreeSet<String>,
+    /// Sections that were told to be no place for tables.
+    unwritable: BTreeSet<SectionIndex>,
     position: &'c dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &'c dyn Resolve,
     named: BTreeSet<Place>,
@@ -117,12 +132,19 @@ struct Checker<'c> {
     warnings: Vec<Warning>,
 }
 
-impl Checker<'_> {
+impl Checker<'_, '_> {
+    /// Whether a section is gone when the patch is used.
+    fn is_init(&self, section: &Section<'_>) -> bool {
+        self.backend.frees_init_sections() && section.name.starts_with(b".init")
+    }
+
     fn object<'t>(&mut self, table: &TableObject<'t>, seen: &mut BTreeSet<Option<&'t [u8]>>) {
         let shown = || table.name.unwrap_or_default().to_str_lossy().into_owned();
         if !seen.insert(table.name) {
             let name = table.object().map_or_else(shown, |object| object.to_string());
-            self.refusals.push(Refusal::ObjectTwice { name });
+            if self.twice.insert(name.clone()) {
+                self.refusals.push(Refusal::ObjectTwice { name });
+            }
             return;
         }
         let Some(object) = table.object() else {
@@ -132,6 +154,15 @@ impl Checker<'_> {
         if !table.has_funcs {
             self.refusals.push(Refusal::NoFunctions { object });
             return;
+        }
+        for section in &table.written {
+            if let Some(section) = self.module.section(*section)
+                && (!placement::stays_writable(section) || self.is_init(section))
+                && self.unwritable.insert(section.index)
+            {
+                let section = section.name.to_str_lossy().into_owned();
+                self.refusals.push(Refusal::TablesUnwritable { section });
+            }
         }
         let mut functions = BTreeSet::new();
         for function in &table.functions {
@@ -159,7 +190,12 @@ impl Checker<'_> {
                 let (function, why) = (function.clone(), Unpatchable::LongName);
                 Some(Refusal::Unpatchable { function, why })
             }
-            Some(_) => self.look_up(&function),
+            Some(_) => self.look_up(&function).or_else(|| {
+                let section = self.module.section(table.new_func?.section)?;
+                let why = Unpatchable::InitReplacement;
+                let function = function.clone();
+                self.is_init(section).then_some(Refusal::Unpatchable { function, why })
+            }),
         };
         if table.new_func.is_some_and(|place| !self.named.contains(&place)) {
             self.warnings.push(Warning::ReplacementNameless { function });

@@ -60,6 +60,11 @@ pub trait Bind {
     /// What the kernel finds for a klp symbol.
     fn find(&self, symbol: &KlpSymbol) -> Lookup;
 
+    /// The same while the symbol's object is being loaded, when its init part counts, too.
+    fn find_coming(&self, symbol: &KlpSymbol) -> Lookup {
+        self.find(symbol)
+    }
+
     /// Whether ftrace can hook what is found for a klp symbol; `None` where that is not known.
     fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
         let _ = symbol;

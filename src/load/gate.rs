@@ -43,7 +43,8 @@ impl Loaded<'_> {
         let sections = self.klp_sections();
         let gates = sections.filter_map(|index| scan::gate(self.section_name(index)));
         let gates = gates.filter_map(scan::object).filter(|gate| !gate.is_vmlinux());
-        gates.chain(self.table_objects()).collect()
+        let patched = self.table_objects.keys().filter(|object| !object.is_vmlinux());
+        gates.chain(patched.cloned()).collect()
     }
 
     /// The module's init function has run: what is freed then cannot be written any more. A gate that

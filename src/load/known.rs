@@ -141,11 +141,39 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// What the kernel finds while the symbol's object is in a state.
+    fn find_in(&self, symbol: &KlpSymbol, state: ObjectState) -> Lookup {
+        if state == ObjectState::Absent {
+            return Lookup::NotFound;
+        }
+        if !self.answer.knows_object(&symbol.owner) {
+            return Lookup::Unknown;
+        }
+        let (enough, wanted) = match symbol.position {
+            Position::Unique => (2, 1),
+            Position::Nth(position) => (position.get(), position.get()),
+        };
+        let (last, count) = self.count(symbol, enough, state);
+        let Some(last) = last else { return Lookup::NotFound };
+        match self.address(last) {
+            None => Lookup::Unknown,
+            Some(0) => Lookup::NotFound,
+            Some(address) if count == wanted => Lookup::Found(address),
+            Some(_) if symbol.position == Position::Unique => Lookup::Ambiguous,
+            Some(_) => Lookup::NoSuchPosition,
+        }
+    }
+
     /// The symbols of a name that the kernel counts, up to so many: the last of them, which it keeps,
     /// and their number.
-    fn count(&self, symbol: &KlpSymbol, enough: u32) -> (Option<&Candidate>, u32) {
+    fn count(
+        &self,
+        symbol: &KlpSymbol,
+        enough: u32,
+        state: ObjectState,
+    ) -> (Option<&Candidate>, u32) {
         let owner = &symbol.owner;
-        let coming = self.state(owner) == ObjectState::Coming;
+        let coming = state == ObjectState::Coming;
         let named = self.answer.candidates(symbol.symbol.as_str()).iter();
         let counted = named.filter(|c| c.object == *owner && (coming || c.live_position.is_some()));
         let (mut last, mut count) = (None, 0);
@@ -193,29 +221,16 @@ impl Bind for Known<'_> {
     }
 
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
-        if self.state(&symbol.owner) == ObjectState::Absent {
-            return Lookup::NotFound;
-        }
-        if !self.answer.knows_object(&symbol.owner) {
-            return Lookup::Unknown;
-        }
-        let (enough, wanted) = match symbol.position {
-            Position::Unique => (2, 1),
-            Position::Nth(position) => (position.get(), position.get()),
-        };
-        let (last, count) = self.count(symbol, enough);
-        let Some(last) = last else { return Lookup::NotFound };
-        match self.address(last) {
-            None => Lookup::Unknown,
-            Some(0) => Lookup::NotFound,
-            Some(address) if count == wanted => Lookup::Found(address),
-            Some(_) if symbol.position == Position::Unique => Lookup::Ambiguous,
-            Some(_) => Lookup::NoSuchPosition,
-        }
+        self.find_in(symbol, self.state(&symbol.owner))
+    }
+
+    fn find_coming(&self, symbol: &KlpSymbol) -> Lookup {
+        self.find_in(symbol, ObjectState::Coming)
     }
 
     fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
-        let (found, _) = self.count(symbol, symbol.position.number().max(1));
+        let (found, _) =
+            self.count(symbol, symbol.position.number().max(1), self.state(&symbol.owner));
         crate::klp::unpatchable(found?).map(|_| false)
     }
 }

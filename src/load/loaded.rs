@@ -7,7 +7,9 @@ use scroll::Endian;
 use super::object::Temporary;
 use super::{Kernel, Layout, RegionKind};
 use crate::elf::Module;
-use crate::klp::Tables;
+use rustc_hash::FxHashMap;
+
+use crate::klp::{ObjectName, Tables};
 
 /// Which relocations a loader records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +77,8 @@ pub struct Loaded<'m> {
     pub(super) temporary: Temporary<'m>,
     /// What the module hands to the livepatch core.
     pub(super) tables: Tables<'m>,
+    /// The numbers of each object in it.
+    pub(super) table_objects: FxHashMap<ObjectName, Vec<usize>>,
     pub(super) layout: Layout,
     pub(super) memory: Memory,
     pub(super) linkage: Box<dyn Linkage>,

@@ -2,6 +2,7 @@
 
 use klp_arch::object::SHT_NOBITS;
 use klp_arch::{Backend, Extent, Memory, Object, Region};
+use rustc_hash::FxHashMap;
 
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
@@ -10,7 +11,7 @@ use super::{
     layout, signature, sysfs, validate,
 };
 use crate::elf::Module;
-use crate::klp::Tables;
+use crate::klp::{ObjectName, Tables};
 
 /// Loads modules into the memory of one kernel.
 #[derive(Debug)]
@@ -60,12 +61,14 @@ impl Loader<'_> {
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
         exports::constructors(&temporary, self.kernel)?;
         bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
+        let tables = Tables::of(module, self.backend);
         let mut loaded = Loaded {
             module,
             backend: self.backend,
             kernel: self.kernel.clone(),
             temporary,
-            tables: Tables::of(module, self.backend),
+            table_objects: numbers(&tables),
+            tables,
             layout,
             memory,
             linkage,
@@ -84,6 +87,17 @@ impl Loader<'_> {
         sysfs::setup(&loaded.temporary, self.kernel)?;
         Ok(loaded)
     }
+}
+
+/// The numbers of each object in the tables, which has one unless the patch is wrong.
+fn numbers(tables: &Tables<'_>) -> FxHashMap<ObjectName, Vec<usize>> {
+    let mut numbers: FxHashMap<_, Vec<_>> = FxHashMap::default();
+    for (number, table) in tables.objects().iter().enumerate() {
+        if let Some(object) = table.object() {
+            numbers.entry(object).or_default().push(number);
+        }
+    }
+    numbers
 }
 
 /// Allocates the regions and copies each section into its own (`move_module`).

@@ -16,7 +16,8 @@ use super::error::{About, LoadError, Stage};
 use super::resolve::not_looked_up;
 use super::{Bind, Layouts, Loaded, Refused};
 use crate::klp::{
-    KlpSymbol, ObjectName, Position, Replaced, Rule, SYMBOL_NAME_MAX, TableFunction, TableObject,
+    KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, Replaced, Rule, SYMBOL_NAME_MAX,
+    TableFunction,
 };
 
 fn refuse(errno: Errno, message: String, why: String) -> LoadError {
@@ -80,6 +81,10 @@ impl Loaded<'_> {
         let mut objects = BTreeSet::new();
         for object in self.tables.objects() {
             let name = object.name.map_or_else(|| "vmlinux".into(), |name| name.to_str_lossy());
+            if name.len() > OBJECT_NAME_MAX {
+                let why = format!("the name of the klp_object '{name}' is too long");
+                return Err(refuse(Errno::EINVAL, String::new(), why));
+            }
             if !objects.insert(name.clone()) {
                 return Err(exists(&patch, &name));
             }
@@ -90,7 +95,9 @@ impl Loaded<'_> {
                     || !function.has_new_func
                     || old_name.len() > SYMBOL_NAME_MAX
                 {
-                    let why = format!("an entry of the functions to replace in '{name}' is cut");
+                    let why = format!(
+                        "a klp_func of '{name}' lacks old_name or new_func, or its name is too long"
+                    );
                     return Err(refuse(Errno::EINVAL, String::new(), why));
                 }
                 let directory =
@@ -103,19 +110,10 @@ impl Loaded<'_> {
         Ok(())
     }
 
-    fn functions<'s>(
-        &'s self,
-        object: &'s ObjectName,
-    ) -> impl Iterator<Item = &'s TableFunction<'s>> {
-        let objects = self.tables.objects().iter();
-        let same = objects.filter(move |table| table.object().as_ref() == Some(object));
-        same.flat_map(|table| &table.functions)
-    }
-
-    /// The objects of the patch, vmlinux not among them.
-    pub(super) fn table_objects(&self) -> impl Iterator<Item = ObjectName> + '_ {
-        let objects = self.tables.objects().iter().filter_map(TableObject::object);
-        objects.filter(|object| !object.is_vmlinux())
+    fn functions(&self, object: &ObjectName) -> impl Iterator<Item = &TableFunction<'_>> {
+        let tables = self.table_objects.get(object).into_iter().flatten();
+        let objects = tables.filter_map(|number| self.tables.objects().get(*number));
+        objects.flat_map(|table| &table.functions)
     }
 
     /// Looks up what is replaced in an object that is there (`klp_init_object_loaded`).
@@ -127,7 +125,7 @@ impl Loaded<'_> {
         for function in self.functions(object) {
             let Some(symbol) = symbol(object, function) else { continue };
             let name = symbol.symbol.as_str();
-            let why = format!("'{name}' of '{object}' is not found, which it replaces");
+            let why = format!("it replaces '{name}' of '{object}', which is not found");
             let position = function.old_sympos;
             if let Some(message) =
                 not_looked_up(known.find(&symbol), name, object.as_str(), position)
@@ -155,7 +153,7 @@ impl Loaded<'_> {
             if known.is_traceable(&symbol) == Some(false) {
                 let name = symbol.symbol.as_str();
                 let message = format!("failed to find location for function '{name}'");
-                let why = format!("'{name}' of '{object}' is no function that can be traced");
+                let why = format!("'{name}' of '{object}' cannot be traced");
                 return Err(refuse_function(Errno::EINVAL, &message, why, object, function));
             }
         }

@@ -74,7 +74,8 @@ impl Judge<'_> {
                 Err(Failure::NoLivepatching) if !is_livepatch(module) => {}
                 other => other?,
             }
-            let (found, warnings) = replaced(module, backend, &tables, answer, self.options);
+            let (found, warnings) =
+                replaced(module, backend, &tables, &patched, answer, self.options);
             refusals.extend(found);
             verdict.warnings = warnings;
             let names = Names::of(module);

@@ -29,6 +29,7 @@
 
 mod assumed;
 mod audit;
+mod coming;
 mod explained;
 mod judge;
 mod patched;
@@ -46,7 +47,7 @@ use klp_arch::KernelError;
 
 use crate::diagnostic::{Diagnostic, Explained};
 use crate::klp::passed_over::{PassedOver, Reason};
-use crate::klp::{Consequence, Refusal, Violation, Warning};
+use crate::klp::{Consequence, OBJECT_NAME_MAX, Refusal, Unpatchable, Violation, Warning};
 use reload::Reloads;
 
 /// What comes of a module.
@@ -134,10 +135,13 @@ fn conclusion(refusal: &Refusal) -> Conclusion {
     match refusal {
         Refusal::Rule(Violation { consequence: Consequence::Refused, .. }) => Conclusion::Refused,
         Refusal::PassedOver(PassedOver { reason: Reason::NoAddends, .. }) => Conclusion::Refused,
+        // What is longer than a module's name is refused, any other name waits for ever.
+        Refusal::NoSuchObject { name } if name.len() <= OBJECT_NAME_MAX => Conclusion::LoadsWrong,
         // Of unfinished symbols that are not weak a simulated load has the kernel's refusal.
         Refusal::Rule(_)
         | Refusal::GateNotPatched { .. }
-        | Refusal::NoSuchObject { .. }
+        | Refusal::TablesUnwritable { .. }
+        | Refusal::Unpatchable { why: Unpatchable::InitReplacement, .. }
         | Refusal::Unfinished(_)
         | Refusal::PassedOver(_) => Conclusion::LoadsWrong,
         _ => Conclusion::Refused,

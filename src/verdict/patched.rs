@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use crate::elf::{Module, SectionFlags, SymbolSection};
 use crate::klp::{
-    self, KlpSection, KlpSymbol, ObjectName, Options, Refusal, Site, Sites, TableFunction, Tables,
-    Warning,
+    self, KlpSection, KlpSymbol, ObjectName, Options, Patched, Refusal, Site, Sites, TableFunction,
+    Tables, Warning,
 };
 use crate::resolve::{Resolve, Resolver};
 use crate::symbols::Answer;
@@ -19,12 +19,14 @@ pub(super) fn replaced(
     module: &Module<'_>,
     backend: &'static dyn Backend,
     tables: &Tables<'_>,
+    patched: &Patched,
     answer: &Answer,
     options: &Options,
 ) -> (Vec<Refusal>, Vec<Warning>) {
     let resolver = Resolver::new(answer);
     let position = |function: &TableFunction<'_>| Some(function.old_sympos);
-    let (mut refusals, mut warnings) = klp::check_replaced(module, tables, &position, &resolver);
+    let (mut refusals, mut warnings) =
+        klp::check_replaced(module, backend, tables, &position, &resolver);
     if options.allow_undeclared_dependency {
         return (refusals, warnings);
     }
@@ -32,7 +34,8 @@ pub(super) fn replaced(
     let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
     let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
     for (site, gate, owner) in needs(module, backend) {
-        if needed.contains(&owner) {
+        // What waits for ever refuses nobody.
+        if needed.contains(&owner) || !patched.opens(&gate) {
             continue;
         }
         match resolver.depends(&gate, &owner) {

@@ -12,6 +12,7 @@ use bstr::ByteSlice;
 use klp_arch::{Backend, Fault};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::coming::Coming;
 use super::problem::{Occasion, Problem, Trouble};
 use super::reload::{Aftermath, Reload};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
@@ -149,7 +150,9 @@ impl<'t, 'm> Met<'t, 'm> {
                 Order::ObjectsFirst => Occasion::Enable(gate.clone()),
                 Order::ModuleFirst => Occasion::Arrival(gate.clone()),
             };
-            let (came, before) = (loaded.gate_arrives(gate, known), seen);
+            let coming = Coming { known, object: gate };
+            let there: &dyn Bind = if order == Order::ModuleFirst { &coming } else { known };
+            let (came, before) = (loaded.gate_arrives(gate, there), seen);
             self.cut(&loaded, &mut seen, &occasion, text);
             match came {
                 Ok(()) => arrived.push(Arrived::of(gate, &loaded, before..seen)),
@@ -259,7 +262,8 @@ impl Trial<'_, '_> {
     ) -> Option<Reload> {
         let object = || arrived.gate.clone();
         let area = Placement::area(self.backend, self.kernel);
-        let came = loaded.gate_arrives(arrived.gate, &Moved { known: self.known, area });
+        let coming = Coming { known: self.known, object: arrived.gate };
+        let came = loaded.gate_arrives(arrived.gate, &Moved { known: &coming, area });
         let error = came.err().and_then(|refused| refused.0.into_iter().next_back());
         let full = |error: &LoadError| matches!(error.fault, Some(Fault::NoRoom { .. }));
         if let Some(error) = error.filter(|error| !full(error)) {
@@ -320,6 +324,10 @@ impl Bind for Moved<'_> {
 
     fn exporters(&self, name: &str) -> Vec<ObjectName> {
         self.known.exporters(name)
+    }
+
+    fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
+        self.known.is_traceable(symbol)
     }
 
     fn find(&self, symbol: &KlpSymbol) -> Lookup {

@@ -38,7 +38,7 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
         (
             "0",
             "{ \"cmdline_proc_show\", f }, { \"cmdline_proc_show\", g, 1 },",
-            &["KLP-E0115", "is replaced twice"],
+            &["KLP-E0115", "it is there twice, at one position"],
         ),
         ("\"vmlinux\"", "{ \"cmdline_proc_show\", f },", &["KLP-E0116", "leave .name out"]),
         ("\"klp-target-a\"", "{ \"x\", f },", &["KLP-E0116", "\"klp_target_a\""]),
@@ -66,6 +66,43 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
             let ended = check(&machine, &module);
             assert!(!ended.stderr.contains("replaced"), "{} {}", machine.name, ended.stderr);
         }
+    }
+}
+
+#[test]
+fn tables_that_the_kernel_cannot_write_are_wrong() {
+    let good = replaces("0", "{ \"cmdline_proc_show\", f },", "");
+    let place = |old: &str, attributes: &str| good.replace(old, &format!("{attributes} {old}"));
+    let functions = "static struct klp_func funcs[]";
+    let constant = good.replace(functions, "static const struct klp_func funcs[]");
+    let constant = constant.replace(".funcs = funcs", ".funcs = (void *)funcs");
+    let init = "__attribute__((section(\".init.data\")))";
+    let frozen = "__attribute__((section(\".data..ro_after_init\")))";
+    for (source, section) in [
+        (constant, ".rodata"),
+        (place("static struct klp_object", init), ".init.data"),
+        (place("static struct klp_patch", frozen), ".data..ro_after_init"),
+    ] {
+        for machine in machines() {
+            // Nothing of init is freed there.
+            if machine.name == "ppc64le" && section == ".init.data" {
+                continue;
+            }
+            let bench = Bench::new();
+            let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
+            let ended = check(&machine, &module);
+            ended.refused(&["error[KLP-E0116]", "tables of the patch are in section '.", section]);
+        }
+    }
+    let replacement = good.replace(
+        "static noinline int f(void)",
+        "__attribute__((section(\".init.text\"))) static noinline int f(void)",
+    );
+    for machine in machines().into_iter().filter(|machine| machine.name != "ppc64le") {
+        let bench = Bench::new();
+        let Some(module) = compile(&bench, &machine, &replacement, &[]) else { continue };
+        check(&machine, &module)
+            .refused(&["error[KLP-E0115]", "its replacement lies in init memory"]);
     }
 }
 

@@ -167,6 +167,21 @@ fn of_two_patches_the_one_counts_that_is_handed_over() {
         INIT(&patch)
     "#;
     says(source, &["-fno-section-anchors"], "-: old_f=f,0");
+    // Code chooses: nobody knows.
+    let chooses = source.replace("INIT(&patch)", "int which; INIT(which ? &patch : &unused)");
+    says(&chooses, &["-fno-section-anchors"], "at run time");
+}
+
+#[test]
+fn a_pair_of_pointers_that_looks_like_a_patch_is_none_unless_it_is_handed_over() {
+    let source = r#"
+        static noinline int f(void) { return 1; }
+        static const struct { void *show; int (*store)(void); } ops = { 0, f };
+        static struct { void *owner; const void *ops; } type = { &__this_module, &ops };
+        void *keep = &type;
+        INIT(kzalloc(200))
+    "#;
+    says(source, &[], "at run time");
 }
 
 #[test]

@@ -15,7 +15,7 @@ impl Planner<'_, '_> {
         let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
         let position = |function: &TableFunction<'_>| positions.of(function);
         let (refusals, warnings) =
-            replaced::check(self.module, self.tables, &position, self.resolve);
+            replaced::check(self.module, self.backend, self.tables, &position, self.resolve);
         let Positions { planned, refusals: unselected, .. } = positions;
         self.plan.positions = planned;
         self.refusals.extend(unselected);

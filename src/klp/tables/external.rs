@@ -39,6 +39,7 @@ pub(super) fn read<'data>(pointers: &Pointers<'_, 'data>) -> Option<Vec<TableObj
             let functions = each.map(|at| function(pointers, at?)).collect::<Option<_>>()?;
             objects.push(TableObject {
                 name: name(pointers, at.plus(NAME))?,
+                written: Vec::new(),
                 has_funcs: funcs.is_some(),
                 functions,
                 callbacks: callbacks(pointers, at),

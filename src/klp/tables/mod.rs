@@ -15,7 +15,7 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 
 use super::ObjectName;
-use crate::elf::{Module, SymbolSection};
+use crate::elf::{Module, SectionIndex, SymbolSection};
 pub use pointers::Place;
 use pointers::Pointers;
 pub(super) use registered::place;
@@ -44,6 +44,9 @@ pub enum Tables<'data> {
 pub struct TableObject<'data> {
     /// `name`; `None` for vmlinux. At most 512 bytes of it.
     pub name: Option<&'data [u8]>,
+    /// The sections of what the kernel writes to: patch, objects and functions. None where a copy is
+    /// made of them.
+    pub written: Vec<SectionIndex>,
     /// Whether `funcs` is there. An object without functions has an empty table.
     pub has_funcs: bool,
     /// What it replaces, in its order.
@@ -93,8 +96,8 @@ impl<'data> Tables<'data> {
             external::read(&pointers)
         } else {
             enables.and_then(|enables| {
-                let patches = registered::patches(&pointers, backend, enables.index);
-                structures::objects(&pointers, &patches)
+                let patch = registered::patch(&pointers, backend, enables.index)?;
+                structures::objects(&pointers, patch)
             })
         };
         objects.filter(|objects| !objects.is_empty()).map_or(Self::AtRunTime, Self::Static)

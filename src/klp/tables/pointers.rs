@@ -33,8 +33,8 @@ impl Place {
 pub(super) enum Pointer {
     /// Something of the module itself.
     To(Place),
-    /// Something that another object defines.
-    Outside(SymbolIndex),
+    /// Something that is not in the module: another object defines it, or it is an address.
+    Outside,
 }
 
 /// The pointers in the loaded data of a module, by where they stand.
@@ -83,13 +83,15 @@ impl<'m, 'data> Pointers<'m, 'data> {
     pub(super) fn to(&self, place: Place) -> Option<Place> {
         match self.at(place)? {
             Pointer::To(place) => Some(place),
-            Pointer::Outside(_) => None,
+            Pointer::Outside => None,
         }
     }
 
-    /// Size of what starts here, in bytes, where a symbol tells.
+    /// Size of what starts here, in bytes, where a symbol tells; no more than its section has.
     pub(super) fn size(&self, place: Place) -> Option<u64> {
-        self.sizes.get(&place).copied()
+        let section = self.module.section(place.section)?;
+        let room = section.sh_size.checked_sub(place.offset)?;
+        self.sizes.get(&place).map(|size| (*size).min(room))
     }
 
     /// Where pointers stand, from a place on and before another.
@@ -124,11 +126,14 @@ impl<'m, 'data> Pointers<'m, 'data> {
         let Place { section, offset } = self.to(place)?;
         let tail = self.module.body(section).get(usize::try_from(offset).ok()?..)?;
         let start = tail.get(..most.min(tail.len()))?;
-        match start.find_byte(0) {
-            Some(end) => start.get(..end),
+        let text = match start.find_byte(0) {
+            Some(end) => start.get(..end)?,
             // It goes on, or has no end at all.
-            None => (start.len() == most).then_some(start),
-        }
+            None if start.len() == most => start,
+            None => return None,
+        };
+        let data = self.is_data(Place { section, offset });
+        text.iter().all(u8::is_ascii_graphic).then_some(text).filter(|_| data)
     }
 
     /// Whether a place is in a section that is loaded and is code.
@@ -159,7 +164,6 @@ fn pointer(module: &Module<'_>, backend: &dyn Backend, rela: Rela) -> Option<Poi
             let offset = symbol.st_value.checked_add_signed(rela.addend)?;
             Some(Pointer::To(Place { section, offset }))
         }
-        SymbolSection::Undefined | SymbolSection::Livepatch => Some(Pointer::Outside(rela.symbol)),
-        _ => None,
+        _ => (rela.symbol != SymbolIndex::NULL).then_some(Pointer::Outside),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A patch is told by what it points to: a module, and a table of objects whose first one has
 //! functions to replace. Where `mod` is filled in by code, or where several are there, the one counts
-//! whose address is taken in the function that calls `klp_enable_patch`.
+//! whose address is taken in the function that calls `klp_enable_patch`; if that is not just one, code
+//! chooses, and nothing is known.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +17,12 @@ use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, 
 /// `struct module` of the module itself.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
-/// The patches, in the order of their places; none where none is static.
-pub(super) fn patches(
+/// The patch; `None` where it is not static, or not just one.
+pub(super) fn patch(
     pointers: &Pointers<'_, '_>,
     backend: &dyn Backend,
     enable: SymbolIndex,
-) -> Vec<Place> {
+) -> Option<Place> {
     let is_this = |place| {
         let section = pointers.to(place).and_then(|to| pointers.module.section(to.section));
         section.is_some_and(|section| section.name == THIS_MODULE)
@@ -39,17 +40,19 @@ pub(super) fn patches(
             faulty.insert(patch);
         }
     }
-    // What the kernel refuses is looked at where there is nothing better.
-    if alike.is_empty() {
-        said = faulty;
-    }
     if said.len() == 1 {
-        return said.into_iter().collect();
+        return said.pop_first();
     }
+    // What the kernel refuses is looked at where there is nothing better.
+    let candidates = match (alike.is_empty(), said.is_empty()) {
+        (true, _) => faulty,
+        (false, true) => alike,
+        (false, false) => said,
+    };
     let taken = taken(pointers, backend, enable);
-    let candidates = if said.is_empty() { &alike } else { &said };
-    let handed: Vec<Place> = candidates.intersection(&taken).copied().collect();
-    if handed.is_empty() { said.into_iter().collect() } else { handed }
+    let mut handed = candidates.intersection(&taken);
+    // A module has one patch: of several, code chooses.
+    handed.next().copied().filter(|_| handed.next().is_none())
 }
 
 /// The places whose addresses are taken in functions that call `klp_enable_patch`.

@@ -5,6 +5,8 @@
 //! `CONFIG_DEBUG_KOBJECT_RELEASE` have longer: then the table's own symbol tells them. Source:
 //! `include/linux/livepatch.h`, `klp_for_each_object_static`, `klp_for_each_func_static`.
 
+use rustc_hash::FxHashMap;
+
 use super::pointers::{Pointer, Pointers, WORD};
 use super::{FUNCTIONS_MAX, Place, TableFunction, TableObject};
 
@@ -33,23 +35,22 @@ const SIZE_MAX: u64 = 2048;
 /// Most bytes of a name that are read (`KSYM_NAME_LEN`): what is longer is refused.
 const NAME_MAX: usize = 512;
 
-/// The objects of some patches; `None` where they cannot be read.
+/// The objects of a patch; `None` where they cannot be read.
 pub(super) fn objects<'data>(
     pointers: &Pointers<'_, 'data>,
-    patches: &[Place],
+    patch: Place,
 ) -> Option<Vec<TableObject<'data>>> {
-    let mut objects = Vec::new();
-    let mut room = FUNCTIONS_MAX;
-    for patch in patches {
-        let table = pointers.to(patch.plus(OBJS))?;
-        let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
-        let mut at = table;
-        while !is_end_of_objects(pointers, at)? {
-            let object = object(pointers, at, room)?;
-            room = room.checked_sub(object.functions.len())?.checked_sub(1)?;
-            objects.push(object);
-            at = at.plus(size);
-        }
+    let table = pointers.to(patch.plus(OBJS))?;
+    let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
+    let (mut objects, mut at) = (Vec::new(), table);
+    // Objects may share a table, whose size is looked for once.
+    let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
+    while !is_end_of_objects(pointers, at)? {
+        let mut object = object(pointers, at, &mut sizes, room)?;
+        object.written.extend([patch.section, table.section]);
+        room = room.checked_sub(object.functions.len())?.checked_sub(1)?;
+        objects.push(object);
+        at = at.plus(size);
     }
     Some(objects)
 }
@@ -65,7 +66,7 @@ pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Place)
     let named = pointers.text(table.plus(NAME), 1).is_some();
     let funcs = match pointers.at(table.plus(FUNCS)) {
         Some(Pointer::To(place)) => pointers.is_data(place),
-        Some(Pointer::Outside(_)) => false,
+        Some(Pointer::Outside) => false,
         None => named,
     };
     funcs && pointers.is_data(table) && (named || pointers.at(table.plus(NAME)).is_none())
@@ -74,17 +75,19 @@ pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Place)
 fn object<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Place,
+    sizes: &mut FxHashMap<Place, u64>,
     room: usize,
 ) -> Option<TableObject<'data>> {
     let funcs = pointers.to(at.plus(FUNCS));
     let functions = match funcs {
-        Some(table) => functions(pointers, table, room)?,
+        Some(table) => functions(pointers, table, sizes, room)?,
         // It may be another object's table, which nobody can read here.
         None if pointers.at(at.plus(FUNCS)).is_some() => return None,
         None => Vec::new(),
     };
     Some(TableObject {
         name: name(pointers, at.plus(NAME))?,
+        written: funcs.iter().map(|table| table.section).collect(),
         has_funcs: funcs.is_some(),
         functions,
         callbacks: callbacks(pointers, at),
@@ -100,9 +103,10 @@ pub(super) fn callbacks(pointers: &Pointers<'_, '_>, object: Place) -> Vec<Place
 fn functions<'data>(
     pointers: &Pointers<'_, 'data>,
     table: Place,
+    sizes: &mut FxHashMap<Place, u64>,
     room: usize,
 ) -> Option<Vec<TableFunction<'data>>> {
-    let size = size(pointers, table, FUNC_SIZE, &FUNCTIONS);
+    let size = *sizes.entry(table).or_insert_with(|| size(pointers, table, FUNC_SIZE, &FUNCTIONS));
     let (mut functions, mut at) = (Vec::new(), table);
     while !is_end_of_functions(pointers, at)? {
         if functions.len() == room {
@@ -166,7 +170,7 @@ fn is_whole_object(pointers: &Pointers<'_, '_>, at: Place) -> bool {
 fn is_whole_function(pointers: &Pointers<'_, '_>, at: Place) -> bool {
     let code = match pointers.at(at.plus(NEW_FUNC)) {
         Some(Pointer::To(place)) => pointers.is_code(place),
-        Some(Pointer::Outside(_)) => true,
+        Some(Pointer::Outside) => true,
         None => false,
     };
     code && pointers.text(at.plus(OLD_NAME), 1).is_some()
@@ -183,12 +187,17 @@ fn size(pointers: &Pointers<'_, '_>, table: Place, usual: u64, is: &Entry) -> u6
         rest.next().is_some_and(|at| at != table && (is.end)(pointers, at) == Some(true))
     };
     let sizes = (usual..=SIZE_MAX).step_by(8).filter(|size| whole.is_multiple_of(*size));
-    // Of sizes that fit, the one that leaves no pointer between what authors fill in.
-    let strays = |size: &u64| {
+    let fitting: Vec<u64> = sizes.filter(fits).collect();
+    // Of several, the one that leaves no pointer between what authors fill in.
+    let strays = |size: &&u64| {
         let inside = pointers.between(table, table.plus(whole));
-        inside.filter(|place| (place.offset - table.offset) % size >= is.filled).count()
+        inside.filter(|place| (place.offset - table.offset) % **size >= is.filled).count()
     };
-    sizes.filter(fits).min_by_key(strays).unwrap_or(usual)
+    match fitting.as_slice() {
+        [] => usual,
+        [only] => *only,
+        several => several.iter().min_by_key(strays).copied().unwrap_or(usual),
+    }
 }
 
 /// How entries of a table are told.
