@@ -74,10 +74,10 @@ pub enum Warning {
         klp: KlpSymbol,
     },
     /// The tables of the patch cannot be read.
-    #[error("the objects and functions to patch are filled in at run time and not known here")]
+    #[error("the objects and functions to patch cannot be read from the file: code fills them in")]
     TablesAtRunTime,
     /// No source tells the symbols of an object that is patched.
-    #[error("no source tells the symbols of '{object}', so what is replaced there is not checked")]
+    #[error("no source has the symbols of '{object}', so the functions replaced there are not checked")]
     ObjectUntold {
         /// The object.
         object: ObjectName,
