@@ -77,7 +77,9 @@ pub enum Warning {
     #[error("the objects and functions to patch cannot be read from the file: code fills them in")]
     TablesAtRunTime,
     /// No source tells the symbols of an object that is patched.
-    #[error("no source has the symbols of '{object}', so the functions replaced there are not checked")]
+    #[error(
+        "no source has the symbols of '{object}', so the functions replaced there are not checked"
+    )]
     ObjectUntold {
         /// The object.
         object: ObjectName,
