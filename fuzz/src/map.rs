@@ -15,7 +15,12 @@ const ASKED: usize = 16;
 
 const DIRECTORY: usize = 24;
 const ENTRY: usize = 24;
-const SECTIONS: usize = 6;
+const SECTIONS: usize = 8;
+/// How many version 1 has.
+const SECTIONS_BEFORE: usize = 6;
+/// Places of the index and of the blocks in the directory.
+const INDEX: usize = 4;
+const BLOCKS: usize = 5;
 
 /// Checks the property.
 ///
@@ -79,14 +84,16 @@ fn again(bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// The same bytes with the checksums that they should have; unchanged where there is no place for one.
+/// What is of neither version becomes the newest.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(place) = bytes.get_mut(..12) {
-        place.copy_from_slice(b"KLPMAP\r\n\x01\0\0\0");
-    }
+    let first = bytes.get(8..12) == Some(&[1, 0, 0, 0]);
+    let (version, sections) = if first { (1, SECTIONS_BEFORE) } else { (2, SECTIONS) };
+    put(&mut bytes, 0, b"KLPMAP\r\n");
+    put(&mut bytes, 8, &[version, 0, 0, 0]);
     let length = u64::try_from(bytes.len()).unwrap_or(0);
     put(&mut bytes, 16, &length.to_le_bytes());
-    let places: Vec<_> = (0..SECTIONS).map(|n| place(&bytes, DIRECTORY + n * ENTRY)).collect();
-    if let [tables @ .., index, blocks] = places.as_slice() {
+    let places: Vec<_> = (0..sections).map(|n| place(&bytes, DIRECTORY + n * ENTRY)).collect();
+    if let Some((index, blocks)) = places.get(INDEX).zip(places.get(BLOCKS)) {
         for block in entries(&bytes, index.clone()) {
             let range =
                 blocks.start.saturating_add(block.start)..blocks.start.saturating_add(block.end);
@@ -95,13 +102,14 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
                 put(&mut bytes, range.start, &crc.to_le_bytes());
             }
         }
-        for (n, table) in tables.iter().chain([index]).enumerate() {
+        // Blocks have their own.
+        for (n, table) in places.iter().enumerate().filter(|(n, _)| *n != BLOCKS) {
             if let Some(crc) = sum(&bytes, table.clone()) {
                 put(&mut bytes, DIRECTORY + n * ENTRY + 16, &crc.to_le_bytes());
             }
         }
     }
-    if let Some(crc) = sum(&bytes, 16..DIRECTORY + SECTIONS * ENTRY) {
+    if let Some(crc) = sum(&bytes, 16..DIRECTORY + sections * ENTRY) {
         put(&mut bytes, 12, &crc.to_le_bytes());
     }
     bytes

@@ -144,7 +144,13 @@ impl Opened {
     /// The table of modules; `None` in a map of version 1.
     pub(super) fn modules(&self) -> Result<Option<Table<'_>>, MapError> {
         let bytes = self.sections.checked(&self.bytes, Section::Modules)?;
-        if bytes.is_empty() { Ok(None) } else { Table::read(bytes).map(Some) }
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        // An entry for each object.
+        let table = Table::read(bytes)?;
+        let all = table.len() == self.table(Section::Objects)?.len();
+        all.then_some(Some(table)).ok_or(MapError::Damaged("module"))
     }
 
     /// Reads all of it.

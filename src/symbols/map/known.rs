@@ -98,6 +98,7 @@ pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapEr
     match scope {
         Scope::All => {
             let count = opened.table(Section::Objects)?.len();
+            opened.verify_modules()?;
             let (witnesses, modules) = (opened.witnesses()?, opened.modules()?);
             for number in 0..u32::try_from(count).map_err(|_| MapError::TooLarge)? {
                 let telling = teller.object(number)?;
