@@ -44,7 +44,12 @@ impl Users {
                 queue.push(units.around(place));
             }
         }
-        let references = references(module, backend, &units);
+        let mut references = references(module, backend, &units);
+        // Tables of functions use none of them: code that has an address near by does not either.
+        let functions = tables.objects().iter().flat_map(|object| &object.functions);
+        for table in functions.map(|function| units.around(function.sympos_at)) {
+            references.remove(&table);
+        }
         while let Some(unit) = queue.pop() {
             let mask = masks.get(&unit).copied().unwrap_or(0);
             for next in references.get(&unit).into_iter().flatten() {

@@ -50,7 +50,11 @@ impl Mistake {
                     parts(&s.name, KLP_SYM_PREFIX).map(|(owner, rest)| (index, owner, rest))
                 });
                 let symbols: Vec<_> = symbols.collect();
-                let (gate, owner) = (sections[0].0, symbols[0].1);
+                // A livepatch may have no klp relocations.
+                let (Some((gate, _)), Some((_, owner, _))) = (sections.first(), symbols.first())
+                else {
+                    return patched.bytes;
+                };
                 let patched = sections.iter().fold(patched, |patched, (gate, rest)| {
                     let wrong = format!("{KLP_RELA_PREFIX}{owner}.{rest}");
                     patched.rename_section(&format!("{KLP_RELA_PREFIX}{gate}.{rest}"), &wrong)

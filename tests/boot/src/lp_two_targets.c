@@ -7,11 +7,14 @@
 
 extern int nr_processes(void);
 extern int klp_target_a_hidden(int x);
-extern int klp_target_a_count;
+extern int klp_target_a_count KLP_RELOC_SYMBOL(klp_target_a, klp_target_a, klp_target_a_count);
 extern int klp_target_b_hidden(void);
-extern int klp_target_b_value;
+extern int klp_target_b_value KLP_RELOC_SYMBOL(klp_target_b, klp_target_b, klp_target_b_value);
 
-/* One for each: a pointer that code for both objects uses would wait for neither. */
+/*
+ * Code may reach each through an address near by (section anchors), so that it is not clear whose they
+ * are: they are declared with what they wait for.
+ */
 static int *lp_value_of_a __used = &klp_target_a_count;
 static int *lp_value_of_b __used = &klp_target_b_value;
 
