@@ -30,6 +30,7 @@ use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::{Branch, of_words, signed};
+use crate::call_sites::{CallSites, PATCHABLE};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
@@ -202,6 +203,12 @@ impl Backend for Arm64 {
 
     fn endian(&self) -> Endian {
         Endian::Little
+    }
+
+    fn call_sites(&self) -> CallSites {
+        // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
+        // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
+        CallSites { sections: &[PATCHABLE], before: 8 }
     }
 
     // `Documentation/arch/arm64/booting.rst`; `R_AARCH64_RELATIVE`.

@@ -17,6 +17,7 @@ use scroll::Endian;
 use crate::apply::{self, Facts, Inputs, Patch};
 use crate::boot::BootImage;
 use crate::branch::Branch;
+use crate::call_sites::{CallSites, MCOUNT};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
@@ -135,6 +136,11 @@ pub trait Backend: Debug + Sync {
     /// [`COMMON`](crate::patched::COMMON).
     fn patched_sections(&self) -> &'static [PatchedSection] {
         &[]
+    }
+
+    /// Where modules list the places that ftrace can hook.
+    fn call_sites(&self) -> CallSites {
+        CallSites { sections: &[MCOUNT], before: 0 }
     }
 
     /// Whether sections called `.init…` are freed once the module's init function has run

@@ -28,6 +28,7 @@ use crate::apply::{self, Facts, Inputs, Patch};
 use crate::backend::{Backend, LoaderSymbol, NameRule};
 use crate::boot::{BootImage, Payload};
 use crate::branch::{Branch, of_words, signed};
+use crate::call_sites::{CallSites, MCOUNT, PATCHABLE};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -216,6 +217,12 @@ impl Backend for Ppc64le {
     fn percpu_reserve(&self) -> Option<u64> {
         // `setup_per_cpu_areas` reserves nothing for modules.
         None
+    }
+
+    fn call_sites(&self) -> CallSites {
+        // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
+        // nothing before functions of 64 bits (`arch/powerpc/Makefile`).
+        CallSites { sections: &[PATCHABLE, MCOUNT], before: 0 }
     }
 
     fn frees_init_sections(&self) -> bool {

@@ -4,7 +4,7 @@ use klp_arch::Fault;
 
 use super::passed_over::{PassedOver, Reason};
 use super::placement::Misplaced;
-use super::{Failure, Refusal, Rule, StillNamed, Unfinished, Warning, advice};
+use super::{Failure, Refusal, Rule, StillNamed, Unfinished, Unpatchable, Warning, advice};
 use crate::annotation::AnnotationError;
 use crate::diagnostic::{Cause, Code, Diagnostic, Explained};
 use crate::resolve::Unresolved;
@@ -166,6 +166,9 @@ impl Explained for Refusal {
             Self::ModuleSymbolInVmlinux { klp, .. } => advice::in_vmlinux(klp),
             Self::UndeclaredDependency { gate, owner, .. } => advice::undeclared(gate, owner),
             Self::NotReplaced { function, reason } => advice::replaced(function, reason),
+            Self::Unpatchable { why: Unpatchable::Untraceable, .. } => {
+                vec!["it is assembly, or notrace as inline functions are: patch what calls it".into()]
+            }
             Self::NoFunctions { .. } => {
                 vec!["give it a table, which may be empty: static struct klp_func none[] = { { } };"
                     .into()]

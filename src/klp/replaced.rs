@@ -61,6 +61,9 @@ pub enum Unpatchable {
     /// Its replacement has been freed when it is called.
     #[error("its replacement lies in init memory, which is freed")]
     InitReplacement,
+    /// ftrace has no call site in it.
+    #[error("has no place that ftrace can hook")]
+    Untraceable,
     /// The object has it twice at one position.
     #[error("it is there twice, at one position")]
     Twice,
@@ -89,7 +92,7 @@ pub(crate) fn check(
         unwritable: BTreeSet::new(),
         position,
         resolve,
-        named: named(module),
+        named: None,
         untold: BTreeSet::new(),
         refusals: Vec::new(),
         warnings: Vec::new(),
@@ -125,7 +128,8 @@ struct Checker<'c, 'data> {
     unwritable: BTreeSet<SectionIndex>,
     position: &'c dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &'c dyn Resolve,
-    named: BTreeSet<Place>,
+    /// See [`named`]; looked for when the first function is there.
+    named: Option<BTreeSet<Place>>,
     /// Objects whose symbols no source tells.
     untold: BTreeSet<ObjectName>,
     refusals: Vec<Refusal>,
@@ -197,7 +201,8 @@ impl Checker<'_, '_> {
                 self.is_init(section).then_some(Refusal::Unpatchable { function, why })
             }),
         };
-        if table.new_func.is_some_and(|place| !self.named.contains(&place)) {
+        let named = self.named.get_or_insert_with(|| named(self.module));
+        if table.new_func.is_some_and(|place| !named.contains(&place)) {
             self.warnings.push(Warning::ReplacementNameless { function });
         }
         self.refusals.extend(refusal);
@@ -253,6 +258,9 @@ pub(crate) fn unpatchable(candidate: &Candidate) -> Option<Unpatchable> {
         || candidate.letter.is_some_and(|letter| !text(letter));
     if data {
         return Some(Unpatchable::Data);
+    }
+    if candidate.untraceable {
+        return Some(Unpatchable::Untraceable);
     }
     // A module's init functions are there while it is loaded, and are patched then.
     (candidate.init && candidate.object.is_vmlinux()).then_some(Unpatchable::Init)

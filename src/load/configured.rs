@@ -82,6 +82,7 @@ mod tests {
                 kind: None,
                 letter: Some(b'T'),
                 init: false,
+                untraceable: false,
                 order: Order::Proven,
             });
         }

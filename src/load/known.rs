@@ -257,6 +257,7 @@ mod tests {
             kind: Some(Kind::Function),
             letter: Some(b't'),
             init: live.is_none(),
+            untraceable: false,
             order: Order::Proven,
         }
     }

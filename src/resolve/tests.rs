@@ -38,6 +38,7 @@ fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
             kind: Some(Kind::Function),
             letter: None,
             init: *name == "setup",
+            untraceable: false,
             order,
         });
     }

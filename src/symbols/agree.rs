@@ -125,6 +125,7 @@ fn fill(to: &mut Object, symbol: Symbol, from: &Object, known: &Symbol) -> Symbo
         kind: symbol.kind.or(known.kind),
         letter: symbol.letter.or(known.letter),
         init: symbol.init || known.init,
+        untraceable: symbol.untraceable || known.untraceable,
         section,
         ..symbol
     }

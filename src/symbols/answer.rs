@@ -106,6 +106,9 @@ pub struct Candidate {
     pub letter: Option<u8>,
     /// Whether it lies in memory that is freed after initialisation.
     pub init: bool,
+    /// Whether it is a function that ftrace is known to have no call site in, so that it cannot be
+    /// patched (`ftrace_location`).
+    pub untraceable: bool,
     /// Whether `position` is proven.
     pub order: Order,
 }
@@ -225,6 +228,7 @@ impl Answer {
                     unit: symbol.unit.filter(|_| object.file(symbol).is_some()),
                     letter: symbol.letter,
                     init: symbol.init,
+                    untraceable: symbol.untraceable,
                     order: object.order,
                 });
             }

@@ -13,6 +13,7 @@ use super::init_memory::InitMemory;
 use super::input::Input;
 use super::rows::Row;
 use super::told::{Object, Scope, Told};
+use super::traceable::VmlinuxFunctions;
 use super::{BuildId, Export, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
@@ -40,9 +41,11 @@ impl BootImage {
         let mut object = Object::new(ObjectName::vmlinux(), self.input.path(), Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
         let mut init_memory = InitMemory::default();
+        let mut functions = VmlinuxFunctions::default();
         let mut exports = Vec::new();
         for symbol in table.iter() {
             init_memory.see(symbol.name, symbol.address);
+            functions.see(symbol.name, symbol.address);
             let KallsymsSymbol { address, letter, name } = symbol;
             let row = Row { address, letter, name, module: None };
             if scope.wants(name) {
@@ -60,6 +63,10 @@ impl BootImage {
         }
         for symbol in &mut object.symbols {
             symbol.init = symbol.address.is_some_and(|address| init_memory.frees(address));
+        }
+        if let Some(backend) = table.machine.and_then(klp_arch::for_machine) {
+            let before = backend.call_sites().before;
+            functions.mark(&mut object.symbols, table.call_sites(), before);
         }
         let (release, machine) = (table.release, table.machine);
         let kernel =

@@ -64,6 +64,7 @@ impl Strings {
             kind: Some(symbol.kind()),
             letter: Some(letter),
             init,
+            untraceable: false,
             stays,
         }
     }

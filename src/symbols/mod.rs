@@ -45,6 +45,7 @@ mod symvers;
 mod system_map;
 mod table;
 mod told;
+mod traceable;
 mod tree;
 mod vmlinux;
 mod wanted;

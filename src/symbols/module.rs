@@ -18,6 +18,7 @@ use super::input::Input;
 use super::letter::{self, PER_CPU};
 use super::table::{ElfTable, Symbol};
 use super::told::{Object, Scope, Told};
+use super::traceable::ModuleFunctions;
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::klp::ObjectName;
 
@@ -95,22 +96,29 @@ impl ModuleFile {
         let mut object = Object::new(name, self.input.path(), Order::Proven);
         let strings = Strings::read(table)?;
         let mut exports = Exports::default();
+        let mut functions = ModuleFunctions::default();
+        let backend = klp_arch::for_machine(table.machine);
         // A machine without a back end: say what the kernel's default does.
-        let frees_init =
-            klp_arch::for_machine(table.machine).is_none_or(klp_arch::Backend::frees_init_sections);
+        let frees_init = backend.is_none_or(klp_arch::Backend::frees_init_sections);
         let (symbols, units) = (&mut object.symbols, &mut object.units);
         table.visit(strings.symbols(), |symbol| {
             exports.see(&symbol, scope);
             if symbol.st_type() == elf::STT_FILE {
                 units.push(strings.name(&symbol));
             }
+            let mut told = None;
             if !symbol.name.is_empty() && !symbol.is_undefined() && scope.wants(symbol.name) {
                 let init = frees_init && symbol.section_name().starts_with(INIT);
                 let stays = !init && stays(&symbol);
+                told = Some(symbols.len());
                 symbols.push(strings.told(&symbol, letter::of_module(&symbol), init, stays));
             }
+            functions.see(&symbol, told);
             Ok(())
         })?;
+        if let Some(backend) = backend {
+            functions.mark(&mut object.symbols, table, backend.call_sites());
+        }
         object.build_id = table.build_id()?;
         object.depends = modinfo.depends();
         object.evidence = Some(Evidence::read(table, &modinfo, strings.symbols()));

@@ -119,6 +119,8 @@ pub struct Symbol {
     pub letter: Option<u8>,
     /// Whether it lies in memory that is freed after initialisation.
     pub init: bool,
+    /// Whether it is a function that ftrace is known to have no call site in.
+    pub untraceable: bool,
     /// Whether it is still counted when a module's init part is gone. Always so in vmlinux.
     pub stays: bool,
 }
@@ -137,6 +139,7 @@ impl Symbol {
             kind: None,
             letter: None,
             init: false,
+            untraceable: false,
             stays: true,
         }
     }

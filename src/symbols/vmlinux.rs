@@ -17,6 +17,7 @@ use super::input::Input;
 use super::source_files::SourceFiles;
 use super::table::ElfTable;
 use super::told::{Object, Scope, Told};
+use super::traceable::{self, VmlinuxFunctions};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
 use super::{kallsyms, letter};
 use crate::klp::ObjectName;
@@ -65,18 +66,23 @@ impl Vmlinux {
         let mut exports = Exports::default();
         let mut banner = None;
         let mut init_memory = InitMemory::default();
+        let mut functions = VmlinuxFunctions::default();
         table.visit(strings.symbols(), |symbol| {
             if symbol.name == BANNER {
                 banner = symbol.section.map(|(s, _)| (s.clone(), symbol.value));
             }
             init_memory.see(symbol.name, symbol.value);
+            let visible = kallsyms::visible(&symbol);
+            if visible {
+                functions.see(symbol.name, symbol.value);
+            }
             if symbol.st_type() == elf::STT_FILE {
                 object.units.push(strings.name(&symbol));
                 files.enter(symbol.name);
             }
             let file = files.see(&symbol);
             exports.see(&symbol, scope);
-            if scope.wants(symbol.name) && kallsyms::visible(&symbol) {
+            if visible && scope.wants(symbol.name) {
                 let init = symbol.section_name().starts_with(b".init");
                 let per_cpu = symbol.section_name().ends_with(PER_CPU);
                 let letter = letter::of_vmlinux(&symbol);
@@ -98,6 +104,12 @@ impl Vmlinux {
                 symbol
             })
             .collect();
+        if let (Some(backend), Some(list)) =
+            (klp_arch::for_machine(table.machine), functions.list())
+        {
+            let words = traceable::words(table, list);
+            functions.mark(&mut object.symbols, &words, backend.call_sites().before);
+        }
         object.text = strings.into_text();
         files.name(&mut object)?;
         let mut release = None;

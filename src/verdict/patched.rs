@@ -30,10 +30,14 @@ pub(super) fn replaced(
     if options.allow_undeclared_dependency {
         return (refusals, warnings);
     }
+    let needs = needs(module, backend);
+    if needs.is_empty() {
+        return (refusals, warnings);
+    }
     let undefined = module.symbols_in(SymbolSection::Undefined);
     let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
     let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
-    for (site, gate, owner) in needs(module, backend) {
+    for (site, gate, owner) in needs {
         // What waits for ever refuses nobody.
         if needed.contains(&owner) || !patched.opens(&gate) {
             continue;
@@ -53,6 +57,10 @@ fn needs(
     module: &Module<'_>,
     backend: &'static dyn Backend,
 ) -> Vec<(Box<Site>, ObjectName, ObjectName)> {
+    let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
+    if !module.relocation_sections().any(|table| is_klp(table.sh_flags)) {
+        return Vec::new();
+    }
     let owners: FxHashMap<_, ObjectName> = module
         .symbols_in(SymbolSection::Livepatch)
         .filter_map(|s| Some((s.index, s.name.to_str().ok()?.parse::<KlpSymbol>().ok()?.owner)))
@@ -60,7 +68,7 @@ fn needs(
     let sites = Sites::new(module, backend);
     let (mut seen, mut needs) = (BTreeSet::new(), Vec::new());
     let tables = module.relocation_sections();
-    for table in tables.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)) {
+    for table in tables.filter(|table| is_klp(table.sh_flags)) {
         let Ok(KlpSection { gate, .. }) = table.name.to_str_lossy().parse() else { continue };
         for (entry, rela) in module.relocations(table.index).enumerate() {
             let Some(owner) = owners.get(&rela.symbol).filter(|owner| **owner != gate) else {

@@ -70,6 +70,59 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
 }
 
 #[test]
+fn a_function_without_a_place_for_ftrace_is_refused() {
+    for machine in machines() {
+        let section = match machine.name {
+            "arm64" => "__patchable_function_entries",
+            _ => "__mcount_loc",
+        };
+        let target = |list: &str| {
+            format!(
+                r#"static const char name[] __attribute__((section(".modinfo"), used)) = "name=hooks";
+                int hooked(void) {{ return 1; }}
+                int last(void) {{ return 2; }}
+                int notrace(void) {{ return 3; }}
+                asm(".pushsection {section},\"aw\",@progbits; .balign 8; {list} .popsection");"#
+            )
+        };
+        let bench = Bench::new();
+        let lists = [".8byte hooked + 4; .8byte last;", ".8byte hooked + 4;", ""];
+        let list = |at: usize| compile(&bench, &machine, &target(lists[at]), &[]);
+        for (at, function, is_refused) in [
+            (0, "hooked", false),
+            (0, "last", false),
+            (0, "notrace", true),
+            (1, "last", true),
+            (2, "hooked", true),
+        ] {
+            let Some(target) = list(at) else { continue };
+            let target = std::fs::read(target).unwrap();
+            let target = bench.file("hooks.ko", &target);
+            let source = replaces("\"hooks\"", &format!("{{ \"{function}\", f }},"), "");
+            let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
+            let map = || {
+                let more = ["--module".into(), target.clone().into_os_string()];
+                machine.map(Map::Elf).into_iter().chain(more)
+            };
+            let words = ["check".into(), module.as_os_str().to_owned()];
+            let ended = run(words.into_iter().chain(map()));
+            let convert = bench.convert_with(&module, map().chain(["--no-check".into()]));
+            if is_refused {
+                ended.refused(&[
+                    "error[KLP-E0115]",
+                    &format!("'{function}' of 'hooks' is to be replaced, but has no place"),
+                    "patch what calls it",
+                ]);
+                convert.refused(&["KLP-E0115"]);
+            } else {
+                assert!(!ended.stderr.contains("is to be replaced"), "{}", ended.stderr);
+                convert.done();
+            }
+        }
+    }
+}
+
+#[test]
 fn tables_that_the_kernel_cannot_write_are_wrong() {
     let good = replaces("0", "{ \"cmdline_proc_show\", f },", "");
     let place = |old: &str, attributes: &str| good.replace(old, &format!("{attributes} {old}"));

@@ -20,6 +20,8 @@ pub(crate) struct Boot {
     pub(crate) before: Vec<Entry>,
     /// After.
     pub(crate) after: Vec<Entry>,
+    /// The names of the functions that ftrace can hook then, each with its module.
+    pub(crate) functions: Vec<(String, Option<String>)>,
     /// Address of each section of each module.
     pub(crate) sections: HashMap<(String, String), u64>,
 }
@@ -89,10 +91,18 @@ impl Boot {
             let address = words.next()?.trim_start_matches("0x");
             Some((key, u64::from_str_radix(address, 16).ok()?))
         };
+        // A name and, of a module's function, ` [MODULE]`.
+        let function = |line: &str| match line.split_once(" [") {
+            Some((name, module)) => {
+                (name.to_owned(), Some(module.trim_end_matches(']').to_owned()))
+            }
+            None => (line.to_owned(), None),
+        };
         Self {
             name,
             before: list::parse(&text(&directory.join("before"))),
             after: list::parse(&text(&directory.join("after"))),
+            functions: text(&directory.join("functions")).lines().map(function).collect(),
             sections: text(&directory.join("sections")).lines().filter_map(section).collect(),
         }
     }

@@ -15,6 +15,7 @@
 )]
 
 mod dump;
+mod functions;
 mod historical;
 mod list;
 mod modules;
@@ -90,4 +91,10 @@ fn positions_of_homonyms_are_counted_as_in_the_running_kernel() {
 #[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
 fn positions_in_live_modules_are_counted_as_in_the_running_kernel() {
     for_every_map(modules::counts_the_same);
+}
+
+#[test]
+#[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
+fn what_is_called_untraceable_is_what_ftrace_of_the_running_kernel_cannot_hook() {
+    for_every_map(functions::hooks_the_same);
 }

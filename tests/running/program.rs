@@ -22,6 +22,8 @@ pub(crate) struct Candidate {
     pub(crate) address: u64,
     /// As of a livepatch's symbol; for a module's symbol among those that are left when it is live.
     pub(crate) position: Option<u64>,
+    /// Whether it is known that ftrace cannot hook it.
+    pub(crate) untraceable: bool,
 }
 
 /// So many names at once: a command line has a limit.
@@ -108,6 +110,7 @@ fn collect(json: &Value, found: &mut HashMap<String, Vec<Candidate>>) {
                 object: value["object"].as_str().expect("an object").to_owned(),
                 address: value["address"].as_u64().expect("an address"),
                 position: value[position].as_u64(),
+                untraceable: value["untraceable"].as_bool().expect("yes or no"),
             }
         };
         found.insert(name.to_owned(), candidates.iter().map(candidate).collect());

@@ -75,7 +75,11 @@ fn text(found: &[Found<'_>]) -> String {
                 or(candidate.letter.map(|letter| char::from(letter).to_string())),
                 or(candidate.section.clone()),
                 or(candidate.file.clone()),
-                reach.to_string(),
+                if candidate.untraceable {
+                    format!("{reach}; cannot be patched")
+                } else {
+                    reach.to_string()
+                },
             ]);
         }
         if let (Some(export), true) = (found.export, found.candidates.is_empty()) {

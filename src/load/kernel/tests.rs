@@ -44,6 +44,7 @@ fn vmlinux(names: &[&'static str]) -> Answer {
             kind: Some(Kind::Function),
             letter: Some(b'T'),
             init: false,
+            untraceable: false,
             order: Order::Proven,
         });
     }

@@ -42,6 +42,7 @@ fn map(rows: &[Row]) -> Answer {
                 kind: Some(if *name == "marker" { Kind::Marker } else { Kind::Function }),
                 letter: None,
                 init: false,
+                untraceable: false,
                 order: Order::Proven,
             });
         }

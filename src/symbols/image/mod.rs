@@ -56,6 +56,7 @@ pub struct Kallsyms {
     names: Names,
     addresses: Vec<u64>,
     exports: Vec<exports::Export>,
+    call_sites: Vec<u64>,
 }
 
 /// One symbol.
@@ -98,6 +99,15 @@ impl Kallsyms {
     }
 }
 
+impl Kallsyms {
+    /// Where ftrace can hook the kernel's functions, as its list of call sites has the addresses, 0
+    /// among them; nothing where the list is filled in when the kernel starts.
+    #[must_use]
+    pub fn call_sites(&self) -> &[u64] {
+        &self.call_sites
+    }
+}
+
 /// Reads the table of a boot image, of a compressed kernel, or of a linked one with or without a
 /// symbol table.
 ///
@@ -137,6 +147,9 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
     let notes = symbol(b"__start_notes").zip(symbol(b"__stop_notes"));
     let notes = notes.and_then(|(start, end)| memory.range(start, end));
     let notes = notes.map(|range| (range.start, range.end));
+    let list = symbol(b"__start_mcount_loc").zip(symbol(b"__stop_mcount_loc"));
+    let list = list.and_then(|(start, end)| memory.range(start, end));
+    let call_sites = list.unwrap_or_default().step_by(8).filter_map(|at| blob.u64(at)).collect();
     let marked = names.all.iter().zip(&addresses);
     let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
     Ok(Kallsyms {
@@ -148,6 +161,7 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
         names,
         addresses,
         exports,
+        call_sites,
     })
 }
 

@@ -189,6 +189,7 @@ fn class(symbol: &Symbol, section: u32, prefix: u8) -> Class {
     flags.set(Flags::UNIT, symbol.unit.is_some());
     flags.set(Flags::INIT, symbol.init);
     flags.set(Flags::STAYS, symbol.stays);
+    flags.set(Flags::UNTRACEABLE, symbol.untraceable);
     let letter = symbol.letter.unwrap_or(0);
     let (binding, kind) = (binding_code(symbol.binding), kind_code(symbol.kind));
     Class { section, prefix, letter, binding, kind, flags }

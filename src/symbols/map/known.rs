@@ -266,6 +266,7 @@ impl<'a> Teller<'a> {
             kind: class.kind(),
             letter: class.letter(),
             init: flags.contains(Flags::INIT),
+            untraceable: flags.contains(Flags::UNTRACEABLE),
             stays: flags.contains(Flags::STAYS),
         });
         Ok(())

@@ -40,6 +40,7 @@ bitflags::bitflags! {
         const GPL = 1 << 7;
         const NAMESPACE = 1 << 8;
         const CRC = 1 << 9;
+        const UNTRACEABLE = 1 << 10;
     }
 }
 

@@ -35,6 +35,7 @@ fn object(name: &str, symbols: &[(usize, u64, u8)]) -> Object {
             kind: has(5).then_some(if has(4) { Kind::Object } else { Kind::Function }),
             letter: has(6).then_some(b't'),
             init: has(7),
+            untraceable: has(2) && has(6),
             stays: !has(7),
         });
     }

@@ -8,6 +8,7 @@ mod file;
 mod good;
 mod klp;
 mod relocations;
+mod replaced;
 mod silent;
 mod symbols;
 
@@ -140,7 +141,7 @@ impl Wrong {
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Wrong> {
-    let all = [file::ALL, symbols::ALL, relocations::ALL, klp::ALL, silent::ALL];
+    let all = [file::ALL, symbols::ALL, relocations::ALL, klp::ALL, replaced::ALL, silent::ALL];
     all.into_iter().flatten()
 }
 
