@@ -23,7 +23,7 @@ const UNRELATED: [&str; 5] = [
     // Ten times after each boot.
     "percpu: allocation failed, ",
 ];
-/// What it says of a livepatch that it takes.
+/// What it says of a livepatch that it takes, or takes back.
 const USUAL: [&str; 4] =
     ["enabling patch", "starting patching transition", "patching complete", "applying patch"];
 /// Where a trace of the stack begins and ends.
@@ -182,11 +182,11 @@ impl Refusal {
             Some(_) => lines.iter().map(|line| without_addresses(line)).collect(),
             None => lines,
         };
-        let mut said = related(&log);
+        let mut said = unusual(&log);
         if said.len() < twice.len() {
             // A message without an end of line is not there before the next one comes.
             session.write("/dev/kmsg", MARK)?;
-            said.extend(related(&session.listen()?));
+            said.extend(unusual(&session.listen()?));
         }
         same("log", &comparable(said), &comparable(twice))
     }
@@ -205,12 +205,7 @@ impl Refusal {
         session.insmod(&self.file())?;
         session.enabled(self.0.of)?;
         session.listen()?;
-        let said: Vec<_> = related(session.said());
-        let unusual: Vec<_> = said
-            .into_iter()
-            .filter(|line| !USUAL.iter().any(|usual| line.contains(usual)))
-            .collect();
-        same("log", &unusual, &Vec::new())?;
+        same("log", &unusual(session.said()), &Vec::new())?;
         let shown = session.read(SHOWS_A)?;
         let mut words = shown.split_whitespace().skip(1);
         let mut pointer = || -> Result<u64, Failure> {
@@ -258,6 +253,13 @@ fn related(log: &str) -> Vec<String> {
         traced &= !line.contains(TRACE.1);
     }
     related
+}
+
+/// The lines that say what is wrong.
+fn unusual(log: &str) -> Vec<String> {
+    let mut lines = related(log);
+    lines.retain(|line| !USUAL.iter().any(|usual| line.contains(usual)));
+    lines
 }
 
 /// A line without the numbers that depend on where a module is.

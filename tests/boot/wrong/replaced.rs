@@ -24,7 +24,7 @@ const fn refused(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
 }
 
 const fn at_gate(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
-    Wrong::new(name, OF_GATED, Then::RefusedAtGate, spoil)
+    Wrong::new(name, OF_GATED, Then::RefusedAtGate, spoil).behind_others()
 }
 
 pub(super) const ALL: &[Wrong] = &[
