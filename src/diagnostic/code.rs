@@ -146,6 +146,12 @@ pub enum Code {
     /// Two maps contradict each other.
     #[strum(serialize = "KLP-E0502")]
     ConflictingMaps,
+    /// Several modules of one name, and nothing says which is loaded.
+    #[strum(serialize = "KLP-E0520")]
+    NoModuleOrder,
+    /// A boot image has several kernels.
+    #[strum(serialize = "KLP-E0521")]
+    SeveralKernels,
     /// A file cannot be read.
     #[strum(serialize = "KLP-E0601")]
     Read,

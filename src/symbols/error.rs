@@ -134,6 +134,19 @@ pub enum SymbolErrorKind {
     /// A symbolic link leads back to a folder that it is in.
     #[error("a symbolic link that leads back to {path}", path = .0.display())]
     Loop(PathBuf),
+    /// A symbolic link whose target is not there.
+    #[error("a symbolic link to {path}, which is not there", path = .0.display())]
+    Dangling(PathBuf),
+    /// Several modules of one name, of which nothing says which is loaded.
+    #[error(
+        "nothing says whether modprobe loads this or {others}: depmod ranks them alike, and there is \
+         no modules.dep that names one",
+        others = .others.join(" or ")
+    )]
+    NoOrder {
+        /// The others, below the tree.
+        others: Vec<String>,
+    },
     /// A line of `System.map` or `/proc/kallsyms` has another form.
     #[error("not a row 'address letter name': {0}")]
     Row(&'static str),

@@ -1,5 +1,6 @@
 //! Codes of what is wrong with sources of symbols.
 
+use super::image::ImageError;
 use super::{SymbolError, SymbolErrorKind};
 use crate::diagnostic::{Code, Diagnostic, Explained};
 
@@ -15,14 +16,16 @@ impl SymbolError {
     /// Whether a file could not be read, rather than its contents refused.
     #[must_use]
     pub fn is_io(&self) -> bool {
-        matches!(self.kind, SymbolErrorKind::Io(_))
+        matches!(self.kind, SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_))
     }
 }
 
 impl Explained for SymbolError {
     fn code(&self) -> Code {
         match self.kind {
-            SymbolErrorKind::Io(_) => Code::Read,
+            SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_) => Code::Read,
+            SymbolErrorKind::NoOrder { .. } => Code::NoModuleOrder,
+            SymbolErrorKind::Image(ImageError::Several(_)) => Code::SeveralKernels,
             SymbolErrorKind::ObjectTwice { .. }
             | SymbolErrorKind::Disagree { .. }
             | SymbolErrorKind::Contradiction { .. }

@@ -66,7 +66,7 @@ pub use near::{Near, NearName};
 pub use proc_kallsyms::ProcKallsyms;
 pub use reach::Reach;
 pub use siblings::{Dissent, Fact, Siblings, Witness};
-pub use source::{Sources, SymbolSource};
+pub use source::{Note, Sources, SymbolSource};
 pub use symvers::Symvers;
 pub use system_map::SystemMap;
 pub use told::{BuildId, Kernel, KnownObjects, Object, Scope, Span, Symbol, Told};

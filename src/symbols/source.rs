@@ -3,10 +3,11 @@
 //! Between the options of a command and what is made of the sources. They are asked side by side, each
 //! once. Invariant: neither the answer nor the error depends on which of them is done first.
 
-use std::fmt::Debug;
-use std::path::Path;
+use std::fmt::{self, Debug};
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::told::{Scope, Told};
 use super::{Answer, Merged, Near, SymbolError, Wanted};
@@ -45,6 +46,22 @@ pub trait SymbolSource: Debug + Send + Sync {
 #[derive(Debug, Default)]
 pub struct Sources {
     sources: Vec<Box<dyn SymbolSource>>,
+    notes: Vec<Note>,
+}
+
+/// Something that was found beside the sources and is none of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// The file.
+    pub path: PathBuf,
+    /// What became of it, and why.
+    pub text: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.text)
+    }
 }
 
 impl Sources {
@@ -57,6 +74,16 @@ impl Sources {
     /// Adds a source; the order of adding does not matter to the answer.
     pub fn push(&mut self, source: impl SymbolSource + 'static) {
         self.sources.push(Box::new(source));
+    }
+
+    pub(super) fn note(&mut self, path: &Path, text: String) {
+        self.notes.push(Note { path: path.into(), text });
+    }
+
+    /// What was passed over, in the order in which it was met.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Whether there is nothing to ask.

@@ -2,18 +2,22 @@
 //!
 //! Makes one source of each file. A build tree lists its modules in `modules.order`
 //! (`scripts/Makefile.modpost`); an installed one, `/lib/modules/RELEASE`, has them below it, with
-//! symbolic links to the build tree that are not followed. Invariant: modules come in the order of
-//! their paths, behind the kernel.
+//! symbolic links to the build tree that are not followed, and may have several of one name, of which
+//! modprobe loads one ([`depmod`]). Invariant: modules come in the order of their paths, after the
+//! kernel.
 
-use std::collections::BTreeSet;
+mod depmod;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::rows::STAND_IN;
+use depmod::{Choice, Depmod};
+
 use super::{
     BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, SystemMap, Vmlinux,
 };
@@ -21,9 +25,12 @@ use super::{
 /// What a module's file is called behind its name.
 const MODULE_ENDS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
 /// What boot images are called before `-RELEASE`.
-const BOOT_IMAGES: [&str; 4] = ["vmlinuz", "vmlinux", "Image", "image"];
-/// Bytes in which a stand-in shows that it is one.
-const STAND_IN_MAX: u64 = 128;
+const BOOT_IMAGES: [&str; 5] = ["vmlinuz", "vmlinux", "Image", "image", "bzImage"];
+/// What boot images in an installed tree are called; the last is Fedora's unified one.
+const IMAGES: [&str; 7] =
+    ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz", "Image", "bzImage", "vmlinuz-virt.efi"];
+/// Bytes in which a table of symbols shows a row.
+const ROW_MAX: u64 = 1024;
 /// The folder of links to modules of other releases, which RHEL and SUSE make of what fits.
 const WEAK: &str = "weak-updates";
 /// Links in an installed tree that lead to the build tree.
@@ -51,7 +58,7 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }
     let vmlinux = at("vmlinux");
-    let image = ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz"].into_iter().find_map(at);
+    let image = IMAGES.into_iter().find_map(at);
     let image = image.or_else(|| boot_image(folder).filter(|_| vmlinux.is_none()));
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
@@ -62,13 +69,60 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     // Where another file tells the kernel, a stand-in is not missed.
     let told = vmlinux_is_told || image.is_some();
     image.into_iter().for_each(|path| sources.push(BootImage::new(path)));
-    let map = at("System.map").filter(|path| !(told && is_stand_in(path)));
-    map.into_iter().for_each(|path| sources.push(SystemMap::new(path)));
+    match at("System.map") {
+        Some(path) if told && is_stand_in(&path) => {
+            sources.note(&path, "passed over: a stand-in without symbols".into());
+        }
+        map => map.into_iter().for_each(|path| sources.push(SystemMap::new(path))),
+    }
     for exports in ["Module.symvers", "symvers.gz", "symvers.xz", "symvers.zst"] {
         at(exports).into_iter().for_each(|path| sources.push(Symvers::new(path)));
     }
-    errors.extend(add_modules(folder, sources));
+    errors.extend(add_installed(folder, sources));
     errors
+}
+
+/// Adds the modules of an installed tree; of several of one name that which modprobe loads.
+fn add_installed(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
+    let depmod = Depmod::read(folder);
+    let (modules, mut errors) = walk(folder, |name| depmod.passes_over(name));
+    if modules.is_empty() && errors.is_empty() {
+        errors.push(SymbolError::new(folder, SymbolErrorKind::NoModules));
+    }
+    let mut named: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
+    for path in &modules {
+        let below = path.strip_prefix(folder).unwrap_or(path);
+        named.entry(depmod::module_name(below)).or_default().push(below);
+    }
+    let mut left_out = BTreeSet::new();
+    for same in named.values().filter(|same| same.len() > 1) {
+        let choice = depmod.choose(same).or_else(|| are_equal(folder, same));
+        let Some((choice, chosen)) = choice.and_then(|c| Some((same.get(c.index)?, c.reason)))
+        else {
+            let [first, others @ ..] = same.as_slice() else { continue };
+            let others = others.iter().map(|path| path.display().to_string()).collect();
+            let kind = SymbolErrorKind::NoOrder { others };
+            errors.push(SymbolError::new(&folder.join(first), kind));
+            left_out.extend(same.iter().map(|path| folder.join(path)));
+            continue;
+        };
+        for other in same.iter().filter(|other| *other != choice) {
+            let path = folder.join(other);
+            let text = format!("passed over: modprobe loads {}, {chosen}", choice.display());
+            sources.note(&path, text);
+            left_out.insert(path);
+        }
+    }
+    modules.iter().filter(|path| !left_out.contains(*path)).for_each(|path| push(path, sources));
+    errors
+}
+
+/// Files of the same bytes are one module, whichever is loaded.
+fn are_equal(folder: &Path, modules: &[&Path]) -> Option<Choice> {
+    let mut contents = modules.iter().map(|path| super::read_module(&folder.join(path)).ok());
+    let first = contents.next()??;
+    let equal = contents.all(|other| other.as_ref() == Some(&first));
+    equal.then(|| Choice { index: 0, reason: "or its equal".into() })
 }
 
 /// The boot image that was installed with the modules in `/lib/modules/RELEASE`, also where all of it
@@ -82,11 +136,17 @@ fn boot_image(folder: &Path) -> Option<PathBuf> {
     images.find(|path| path.is_file())
 }
 
-/// Whether a file is the one line that some packages install instead of `System.map`.
+/// Whether a file is what some packages install instead of `System.map`: a line or two without a row
+/// of the table, which has an address, a letter and a name without blanks.
 fn is_stand_in(path: &Path) -> bool {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(STAND_IN_MAX).read_to_end(&mut start));
-    read.is_ok() && memchr::memmem::find(&start, STAND_IN).is_some()
+    let read = File::open(path).and_then(|file| file.take(ROW_MAX).read_to_end(&mut start));
+    let is_row = |line: &[u8]| {
+        let fields: Vec<_> = line.split(|byte| *byte == b' ').collect();
+        matches!(fields[..], [address, [_], name]
+            if !name.is_empty() && !address.is_empty() && address.iter().all(u8::is_ascii_hexdigit))
+    };
+    read.is_ok() && !start.split(|byte| *byte == b'\n').any(is_row)
 }
 
 /// Adds a module, or all modules below a folder.
@@ -94,41 +154,63 @@ fn is_stand_in(path: &Path) -> bool {
 /// Gives what went wrong: [`SymbolErrorKind::NoModules`] and what cannot be read, links that lead
 /// back among it.
 pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
+    let (modules, mut errors) = walk(path, |_| false);
+    if modules.is_empty() && errors.is_empty() {
+        errors.push(SymbolError::new(path, SymbolErrorKind::NoModules));
+    }
+    modules.iter().for_each(|path| push(path, sources));
+    errors
+}
+
+/// Adds one module, which in a folder of links to other releases may be of any.
+fn push(path: &Path, sources: &mut Sources) {
+    let module = ModuleFile::new(path);
+    let weak = path.iter().any(|name| name == WEAK);
+    sources.push(if weak { module.of_any_release() } else { module });
+}
+
+/// The modules below a folder, in the order of their paths, and what cannot be read.
+fn walk(path: &Path, passes_over: impl Fn(&OsStr) -> bool) -> (Vec<PathBuf>, Vec<SymbolError>) {
+    let mut modules = Vec::new();
     let mut errors = Vec::new();
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name();
     let walk = walk.into_iter().filter_entry(|entry| {
         let link = entry.depth() == 1 && entry.path_is_symlink();
-        !(link && leads_to_build_tree(entry.path()))
+        let below = entry.depth() > 0;
+        !(link && leads_to_build_tree(entry.path()) || below && passes_over(entry.file_name()))
     });
-    let mut found = false;
     for entry in walk {
         match entry {
             Ok(entry) if !entry.file_type().is_file() => {}
             // A file that is named is meant, whatever it is called.
             Ok(entry) if entry.depth() == 0 || is_module(entry.file_name()) => {
-                found = true;
-                let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
-                let weak = below.iter().any(|name| name == WEAK);
-                let module = ModuleFile::new(entry.path());
-                sources.push(if weak { module.of_any_release() } else { module });
+                modules.push(entry.into_path());
             }
             Ok(_) => {}
-            // A link to a build tree that is not installed.
-            Err(error) if error.depth() == 1 && error.path().is_some_and(leads_to_build_tree) => {}
-            Err(error) => {
-                let at = error.path().unwrap_or(path).to_path_buf();
-                let kind = match error.loop_ancestor() {
-                    Some(ancestor) => SymbolErrorKind::Loop(ancestor.into()),
-                    None => SymbolErrorKind::Io(error.into()),
-                };
-                errors.push(SymbolError::new(&at, kind));
-            }
+            Err(error) => errors.extend(unread(path, &error)),
         }
     }
-    if !found && errors.is_empty() {
-        errors.push(SymbolError::new(path, SymbolErrorKind::NoModules));
+    (modules, errors)
+}
+
+/// What is wrong with a place that cannot be walked; nothing where no module can be missing.
+fn unread(folder: &Path, error: &walkdir::Error) -> Option<SymbolError> {
+    let at = error.path().unwrap_or(folder);
+    if let Some(ancestor) = error.loop_ancestor() {
+        return Some(SymbolError::new(at, SymbolErrorKind::Loop(ancestor.into())));
     }
-    errors
+    let kind = match std::fs::read_link(at) {
+        // No folder and no module: nothing is lost with it.
+        Ok(_) if !at.file_name().is_some_and(is_module) => return None,
+        Ok(target) if error.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound) => {
+            SymbolErrorKind::Dangling(target)
+        }
+        _ => SymbolErrorKind::Io(error.io_error().map_or_else(
+            || ErrorKind::Other.into(),
+            |e| e.raw_os_error().map_or_else(|| e.kind().into(), std::io::Error::from_raw_os_error),
+        )),
+    };
+    Some(SymbolError::new(at, kind))
 }
 
 fn leads_to_build_tree(link: &Path) -> bool {

@@ -11,13 +11,15 @@ use super::info::Summary;
 use super::odd::odd;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::symbols::map::build;
-use crate::symbols::{Map, Scope, SymbolError, SymbolErrorKind};
+use crate::symbols::{Map, Note, Scope, SymbolError, SymbolErrorKind};
 
 /// What `--format json` prints.
 #[derive(Serialize)]
 struct Document<'a> {
     output: String,
     map: Summary,
+    /// What was found and is not in the map.
+    notes: &'a [Note],
     /// What was left out, and which modules are not like the others.
     diagnostics: &'a [Diagnostic],
 }
@@ -27,6 +29,7 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         return reporter.failure(&[diagnostic], Outcome::Trouble);
     }
     let (sources, mut errors) = args.maps.gather();
+    sources.notes().iter().for_each(|note| reporter.remark(&note.to_string()));
     if !errors.is_empty() && !args.keep_going {
         return reporter.symbols(&errors);
     }
@@ -67,7 +70,12 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
     };
     if reporter.is_json() {
         let output = args.output.display().to_string();
-        return reporter.json(&Document { output, map: summary, diagnostics: &warnings });
+        return reporter.json(&Document {
+            output,
+            map: summary,
+            notes: sources.notes(),
+            diagnostics: &warnings,
+        });
     }
     reporter.remark(&format!("{}: {summary}", args.output.display()));
     Outcome::Done

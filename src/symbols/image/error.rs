@@ -43,6 +43,12 @@ pub enum ImageError {
         "the kernel has no table of its symbols (truncated, or built without CONFIG_KALLSYMS?)"
     )]
     NoTables,
+    /// More than one kernel, of which nothing says that it is the one that starts.
+    #[error("the image has several kernels ({0}); give the one that starts alone")]
+    Several(&'static str),
+    /// A wrapper holds something else than a kernel.
+    #[error("the image has no kernel: {0}")]
+    NotKernel(String),
     /// The tables of symbols contradict each other.
     #[error("the kernel's table of symbols contradicts itself: {0}")]
     Lies(&'static str),

@@ -1,6 +1,7 @@
 //! What a kernel says about itself: its release, and its build-id.
 //!
-//! The release is in `linux_banner`, beside which a kernel has the format of the same text. The
+//! The release is in `linux_banner`, beside which a kernel has the format of the same text, and may have
+//! texts that look like it. The
 //! build-id is an ELF note; a kernel also has those of its vDSOs, each in an ELF file of its own.
 //! Invariant: a build-id is told only where no other note could be meant. Sources: `init/version.c`;
 //! gABI, "Note Section".
@@ -22,15 +23,25 @@ const SIZES: [u32; 3] = [20, 16, 32];
 /// Embedded ELF files, and notes, that are looked at.
 const TRIES: usize = 4096;
 
-/// `uname -r`.
-pub(super) fn release(kernel: &[u8]) -> Option<String> {
-    Finder::new(BANNER).find_iter(kernel).find_map(|at| {
-        let rest = kernel.get(at + BANNER.len()..)?;
-        let rest = rest.get(..=RELEASE_MAX).unwrap_or(rest);
-        let release = rest.get(..memchr::memchr(b' ', rest)?)?;
-        let real = release.first()?.is_ascii_digit() && release.iter().all(u8::is_ascii_graphic);
-        real.then(|| String::from_utf8_lossy(release).into_owned())
-    })
+/// `uname -r`. `banner`: where `linux_banner` is, if the kernel's symbols say it. Without it every text
+/// of this form must say the same.
+pub(super) fn release(kernel: &[u8], banner: Option<usize>) -> Option<String> {
+    if let Some(said) = banner.and_then(|at| release_at(kernel, at)) {
+        return Some(said.to_owned());
+    }
+    let finder = Finder::new(BANNER);
+    let mut all = finder.find_iter(kernel).filter_map(|at| release_at(kernel, at));
+    let only = all.next()?;
+    all.all(|other| other == only).then(|| only.to_owned())
+}
+
+/// The release in the banner that starts here.
+fn release_at(kernel: &[u8], at: usize) -> Option<&str> {
+    let rest = kernel.get(at..)?.strip_prefix(BANNER)?;
+    let rest = rest.get(..=RELEASE_MAX).unwrap_or(rest);
+    let release = rest.get(..memchr::memchr(b' ', rest)?)?;
+    let real = release.first()?.is_ascii_digit() && release.iter().all(u8::is_ascii_graphic);
+    std::str::from_utf8(release).ok().filter(|_| real)
 }
 
 /// The build-id. `notes`: where the kernel's own notes are, if the kernel's symbols say it.

@@ -26,6 +26,9 @@ mod tokens;
 mod unpack;
 #[cfg(test)]
 mod unpack_tests;
+mod wrapper;
+#[cfg(test)]
+mod wrapper_tests;
 
 use scroll::Endian;
 
@@ -116,17 +119,13 @@ impl Kallsyms {
 /// count from an address that cannot be told.
 pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
     let kernel = unpack::unpack(image, &|bytes| Tokens::find_all(bytes).next().is_some())?;
-    let mut error = ImageError::NoTables;
-    for (tries, tokens) in Tokens::find_all(&kernel.bytes).enumerate() {
-        match decode(&kernel, &tokens) {
-            Ok(symbols) => return Ok(symbols),
-            // The first is usually the only one.
-            Err(first) if tries == 0 => error = first,
-            Err(_) if tries == 2 => break,
-            Err(_) => {}
-        }
+    let mut tables = Tokens::find_all(&kernel.bytes);
+    let tokens = tables.next().ok_or(ImageError::NoTables)?;
+    // Nothing says which of two tables the kernel that starts would count in.
+    if tables.next().is_some() {
+        return Err(ImageError::Several("two tables of symbols"));
     }
-    Err(error)
+    decode(&kernel, &tokens)
 }
 
 /// Reads the tables that belong to these tokens.
@@ -150,10 +149,11 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
     let list = symbol(b"__start_mcount_loc").zip(symbol(b"__stop_mcount_loc"));
     let list = list.and_then(|(start, end)| memory.range(start, end));
     let call_sites = list.unwrap_or_default().step_by(8).filter_map(|at| blob.u64(at)).collect();
+    let banner = symbol(b"linux_banner").and_then(|address| memory.offset_of(address));
     let marked = names.all.iter().zip(&addresses);
     let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
     Ok(Kallsyms {
-        release: identity::release(blob.bytes),
+        release: identity::release(blob.bytes, banner),
         machine: kernel.backend.and_then(|backend| backend.machines().first().copied()),
         endian: tokens.endian,
         build_id: identity::build_id(&blob, notes),

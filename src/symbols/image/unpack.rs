@@ -1,9 +1,9 @@
 //! The kernel in a boot image: unwrapped and decompressed until its tables can be seen.
 //!
-//! An image is a raw kernel, an ELF file, a compressed one of these, EFI's wrapper of these, or a
-//! machine's own wrapper, which its back end describes. Invariant: at most [`DEPTH`] layers and
-//! [`TRIES`] places are looked at. Sources: `drivers/firmware/efi/libstub/zboot-header.S` and
-//! [`klp_arch::BootImage`].
+//! An image is a raw kernel, an ELF file, a compressed one of these, EFI's wrapper of these, a boot
+//! loader's wrapper ([`super::wrapper`]), or a machine's own, which its back end describes. Invariant:
+//! at most [`DEPTH`] layers and [`TRIES`] places are looked at, and of several kernels none is taken.
+//! Sources: `drivers/firmware/efi/libstub/zboot-header.S` and [`klp_arch::BootImage`].
 
 use std::borrow::Cow;
 
@@ -16,9 +16,11 @@ use super::ImageError;
 use super::blob::Blob;
 use super::compression::{Compression, KERNEL_MAX};
 use super::program::Program;
+use super::wrapper;
 
-/// Layers inside of each other: EFI's wrapper, a compressed stream, a machine's wrapper, the kernel.
-const DEPTH: usize = 4;
+/// Layers inside of each other: a boot loader's wrapper, EFI's, a compressed stream, a machine's
+/// wrapper, the kernel; the file itself may be compressed, too.
+const DEPTH: usize = 6;
 /// Places inside of an image that look like the start of a compressed kernel.
 const TRIES: usize = 256;
 /// A stream that gives more than this and then fails was the kernel.
@@ -64,9 +66,15 @@ fn inner(
     if image.slice(EFI.0, EFI.1.len()) == Some(EFI.1) {
         return efi(&image).map(Some);
     }
+    if let Some(kernel) = wrapper::uimage(image.bytes)? {
+        return Ok(Some(kernel.to_vec()));
+    }
     let program = Program::parse(image.bytes);
-    if program.as_ref().is_some_and(|program| program.is_cut) || efi_is_cut(&image) == Some(true) {
+    if program.as_ref().is_some_and(|program| program.is_cut) || wrapper::is_cut(&image) {
         return Err(ImageError::Truncated("the file's headers tell of more than it has"));
+    }
+    if let Some(kernel) = wrapper::unified(&image)? {
+        return Ok(Some(kernel.to_vec()));
     }
     let elf = program.is_some();
     let told = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image().payload);
@@ -108,26 +116,6 @@ fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
     stream_in(stream, &format!(", called '{}'", name.escape_ascii()))
 }
 
-/// Whether a section that the header for EFI tells of lies behind the end of the file. `None`: the
-/// image has no such header. Layout: "PE Format" by Microsoft.
-fn efi_is_cut(image: &Blob<'_>) -> Option<bool> {
-    if !image.bytes.starts_with(b"MZ") {
-        return None;
-    }
-    let header = image.size(0x3c)?;
-    if image.slice(header, 4)? != b"PE\0\0" {
-        return None;
-    }
-    let sections = usize::from(image.u16(header + 6)?);
-    let first = header + 24 + usize::from(image.u16(header + 20)?);
-    let mut ends = (first..).step_by(40).take(sections).map(|section| {
-        let end = image.size(section + 20)?.checked_add(image.size(section + 16)?)?;
-        Some(end > image.bytes.len())
-    });
-    // A section header that is itself behind the end.
-    Some(ends.any(|cut| cut.unwrap_or(true)))
-}
-
 /// The kernel behind a machine's setup code.
 fn setup(
     image: &Blob<'_>,
@@ -156,7 +144,7 @@ fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
     compression.decompress(stream)
 }
 
-/// The kernel somewhere in an image: the first stream that has a kernel's tables.
+/// The kernel somewhere in an image: the only stream that has a kernel's tables.
 fn search(image: &[u8], is_kernel: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, ImageError> {
     let mut starts = Vec::new();
     for compression in Compression::iter() {
@@ -166,21 +154,29 @@ fn search(image: &[u8], is_kernel: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, Im
     starts.sort_by_key(|&(at, _)| at);
     let mut error = ImageError::NoKernel;
     let mut left = KERNEL_MAX;
+    let mut found: Option<Vec<u8>> = None;
     for (at, compression) in starts.into_iter().take(TRIES) {
         let stream = image.get(at..).unwrap_or_default();
         let mut kernel = Vec::new();
         match compression.decompress_into(stream, &mut kernel, left) {
-            Ok(()) if is_kernel(&kernel) => return Ok(kernel),
+            Ok(()) if is_kernel(&kernel) => {
+                if found.as_ref().is_some_and(|other| *other != kernel) {
+                    return Err(ImageError::Several("two compressed ones"));
+                }
+                left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
+                found = Some(kernel);
+                continue;
+            }
             Ok(()) if kernel.len() > LIKELY => error = ImageError::NoTables,
             Ok(()) => {}
-            Err(large @ ImageError::TooLarge(_)) => return Err(large),
+            Err(large @ ImageError::TooLarge(_)) if found.is_none() => return Err(large),
             // Of all that look like streams, only the kernel takes the rest of the file.
             Err(cut @ ImageError::CutStream(_)) if kernel.len() > LIKELY => error = cut,
             Err(_) => {}
         }
         left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
     }
-    Err(error)
+    found.ok_or(error)
 }
 
 /// The first bytes, for a message.
