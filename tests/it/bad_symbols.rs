@@ -71,13 +71,13 @@ fn folder(bench: &Bench, machine: &Machine) -> PathBuf {
     folder
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap()
 }
 
-fn xz(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     liblzma::read::XzEncoder::new(bytes, 1).read_to_end(&mut out).unwrap();
     out

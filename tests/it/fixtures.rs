@@ -86,6 +86,7 @@ pub(crate) fn installed(tool: &str) -> bool {
     if !there {
         let package = match tool.strip_suffix("-gcc") {
             Some(target) => format!("gcc-{target}"),
+            None if ["depmod", "modprobe"].contains(&tool) => "kmod".to_owned(),
             None if tool.starts_with("llvm") => "llvm".to_owned(),
             None => "binutils".to_owned(),
         };

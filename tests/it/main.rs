@@ -30,6 +30,9 @@ mod header;
 mod historical;
 mod image;
 mod inspect;
+#[path = "../../src/symbols/image/fixture.rs"]
+#[allow(dead_code, unused_imports, reason = "the library's own tests use all of it")]
+mod kernel_image;
 mod load;
 mod load_besides;
 mod load_refusals;
@@ -49,4 +52,5 @@ mod tables;
 mod tidy;
 mod told_apart;
 mod tool;
+mod trees;
 mod unchanged;
