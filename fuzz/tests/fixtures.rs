@@ -117,7 +117,7 @@ fn seeds_of_maps_are_what_the_fixtures_give() {
         sources.push(ModuleFile::new(folder.join("klp_target_a.ko")));
         sources.push(ModuleFile::new(folder.join("klp_target_b.ko")));
         sources.push(Symvers::new(folder.join("Module.symvers")));
-        let (merged, errors) = sources.gather(Scope::All, |_| ());
+        let (merged, errors) = sources.gather(Scope::All, |_, _| ());
         assert!(errors.is_empty(), "{errors:?}");
         same(&root.join("seeds/map").join(machine), &build(&merged).unwrap());
     }

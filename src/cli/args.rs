@@ -84,6 +84,7 @@ impl Command {
             Self::Check(check) => check.verbose,
             Self::Load(load) => load.verbose,
             Self::Symbols(Symbols { command: SymbolsCommand::Info(info) }) => info.verbose,
+            Self::Symbols(Symbols { command: SymbolsCommand::Build(build) }) => build.verbose,
             _ => false,
         }
     }
@@ -269,6 +270,9 @@ pub(super) struct Build {
     /// Leave out files that cannot be used, and say so, instead of giving up
     #[arg(long)]
     pub(super) keep_going: bool,
+    /// Print which sources were read, and what each gave
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -88,6 +88,7 @@ impl ObjectName {
     /// [`NameError`] when what remains is no object name.
     pub fn from_file_name(path: &str) -> Result<Self, NameError> {
         let file = path.rsplit('/').next().unwrap_or(path);
+        let file = file.strip_suffix(".ko.debug").unwrap_or(file);
         let stem = [".xz", ".gz", ".zst"].iter().find_map(|s| file.strip_suffix(s)).unwrap_or(file);
         let stem = [".ko", ".o"].iter().find_map(|s| stem.strip_suffix(s)).unwrap_or(stem);
         stem.parse()

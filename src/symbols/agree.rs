@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::told::{Object, Symbol};
-use super::{BuildId, Order, SymbolErrorKind};
+use super::{BuildId, Kind, Order, SymbolErrorKind};
 
 /// What two tellers of one object do not agree about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub(super) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
     if is_better_alone(&one, &other) {
         return if one.order > other.order { one } else { other };
     }
+    let (stripped, full) = if names_files(&one) { (&other, &one) } else { (&one, &other) };
+    let drops_files = is_twin(stripped, full);
     let (mut best, rest, flip) = if prefer(&one, &other) == Ordering::Greater {
         (one, other, true)
     } else {
@@ -99,10 +101,30 @@ pub(super) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
             }
         }
     }
+    if drops_files {
+        best.symbols.retain(|symbol| !is_file(symbol));
+    }
     best.build_id = best.build_id.or(rest.build_id);
     best.depends = best.depends.or(rest.depends);
     best.evidence = best.evidence.or(rest.evidence);
     best
+}
+
+/// Whether a symbol is the name of a source file, which the kernel counts like any other in a module.
+fn is_file(symbol: &Symbol) -> bool {
+    symbol.kind == Some(Kind::Marker)
+}
+
+fn names_files(object: &Object) -> bool {
+    object.symbols.iter().any(is_file)
+}
+
+/// Whether one file is what `strip --strip-debug` made of the build that the other, such as a file of
+/// debug information, is of: it has the same symbols without the names of source files. The kernel
+/// loads it, and counts what it has.
+fn is_twin(stripped: &Object, full: &Object) -> bool {
+    let same = stripped.build_id.is_some() && stripped.build_id == full.build_id;
+    same && !full.name.is_vmlinux() && !names_files(stripped) && names_files(full)
 }
 
 /// Which of two tellers knows more about each symbol; the path decides where they know the same.
@@ -135,10 +157,13 @@ fn fill(to: &mut Object, symbol: Symbol, from: &Object, known: &Symbol) -> Symbo
 fn pair(this: &Object, that: &Object) -> Result<Pairs, Contradiction> {
     // A loaded module shows what stays.
     let loaded = this.order == Order::Loaded || that.order == Order::Loaded;
+    let twins = is_twin(this, that) || is_twin(that, this);
     let counted = |object: &Object| {
         let kept = object.symbols.iter().enumerate();
-        let mut kept: Vec<usize> =
-            kept.filter(|(_, s)| s.stays || !loaded).map(|(index, _)| index).collect();
+        let mut kept: Vec<usize> = kept
+            .filter(|(_, s)| (s.stays || !loaded) && !(twins && is_file(s)))
+            .map(|(index, _)| index)
+            .collect();
         kept.sort_by(|a, b| name_at(object, *a).cmp(name_at(object, *b)));
         kept
     };

@@ -62,17 +62,23 @@ pub struct Evidence {
 
 /// The `.modinfo` of a module.
 #[derive(Debug)]
-pub(super) struct Modinfo(Vec<u8>);
+pub(super) struct Modinfo {
+    bytes: Vec<u8>,
+    /// Whether the file has a header for it and not its contents (`objcopy --only-keep-debug`).
+    pub(super) is_left_out: bool,
+}
 
 impl Modinfo {
     pub(super) fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Result<Self, SymbolErrorKind> {
         let section = find(table, b".modinfo");
-        Ok(Self(section.map_or(Ok(Vec::new()), |section| table.contents(&section))?))
+        let is_left_out = section.as_ref().is_some_and(|s| s.sh_type == elf::SHT_NOBITS.0);
+        let bytes = section.map_or(Ok(Vec::new()), |section| table.contents(&section))?;
+        Ok(Self { bytes, is_left_out })
     }
 
     /// The first value of a key, with its `=`.
     pub(super) fn value(&self, key: &str) -> Option<String> {
-        let mut entries = self.0.split(|byte| *byte == 0);
+        let mut entries = self.bytes.split(|byte| *byte == 0);
         let value = entries.find_map(|entry| entry.strip_prefix(key.as_bytes()));
         value.map(|value| String::from_utf8_lossy(value).into_owned())
     }

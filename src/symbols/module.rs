@@ -121,7 +121,9 @@ impl ModuleFile {
         }
         object.build_id = table.build_id()?;
         object.depends = modinfo.depends();
-        object.evidence = Some(Evidence::read(table, &modinfo, strings.symbols()));
+        // A file of debug information has the headers of what the kernel reads, without contents.
+        object.evidence =
+            (!modinfo.is_left_out).then(|| Evidence::read(table, &modinfo, strings.symbols()));
         object.text = strings.into_text();
         let exports = exports.tell(&object.name, table)?;
         Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })

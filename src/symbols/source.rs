@@ -103,19 +103,19 @@ impl Sources {
         self.sources.iter().map(|source| source.path())
     }
 
-    /// Asks every source, on all processors, and says `done` for each. Sources that cannot be used
+    /// Asks every source, on all processors, and gives `done` what each told. Sources that cannot be used
     /// or do not fit to the others are told beside the result, which is without them.
     pub fn gather(
         &self,
         scope: Scope<'_>,
-        done: impl Fn(&Path) + Sync,
+        done: impl Fn(&Path, Option<&Told>) + Sync,
     ) -> (Merged, Vec<SymbolError>) {
         let told: Vec<_> = self
             .sources
             .par_iter()
             .map(|source| {
                 let told = source.tell(scope);
-                done(source.path());
+                done(source.path(), told.as_ref().ok());
                 told
             })
             .collect();

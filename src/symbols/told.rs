@@ -225,6 +225,24 @@ pub struct Told {
     pub witnesses: Vec<Witness>,
 }
 
+impl Told {
+    /// What there is, in a few words: `ext4, 2041 symbols, 3 exports`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let symbols: usize = self.objects.iter().map(|object| object.symbols.len()).sum();
+        let files = self.objects.iter().any(|object| !object.units.is_empty());
+        let objects = match self.objects.as_slice() {
+            [] => String::new(),
+            [one] => format!("{}, ", one.name),
+            many => format!("{} objects, ", many.len()),
+        };
+        let symbols =
+            if objects.is_empty() { String::new() } else { format!("{symbols} symbols, ") };
+        let files = if files { ", source files" } else { "" };
+        format!("{objects}{symbols}{} exports{files}", self.exports.len())
+    }
+}
+
 /// The objects that a source of thousands of them has.
 pub trait KnownObjects: fmt::Debug + Send + Sync {
     /// The object of this name, without symbols.

@@ -23,7 +23,9 @@ use super::{
 };
 
 /// What a module's file is called behind its name.
-const MODULE_ENDS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
+const MODULE_ENDS: [&str; 5] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst", DEBUG_END];
+/// What Fedora calls a module's debug information, which no depmod takes for a module.
+const DEBUG_END: &str = ".ko.debug";
 /// What boot images are called before `-RELEASE`.
 const BOOT_IMAGES: [&str; 5] = ["vmlinuz", "vmlinux", "Image", "image", "bzImage"];
 /// What boot images in an installed tree are called; the last is Fedora's unified one.
@@ -85,7 +87,9 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
 /// Adds the modules of an installed tree; of several of one name that which modprobe loads.
 fn add_installed(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     let depmod = Depmod::read(folder);
-    let (modules, mut errors) = walk(folder, |name| depmod.passes_over(name));
+    let (modules, mut errors) = walk(folder, |name| {
+        depmod.passes_over(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
+    });
     if modules.is_empty() && errors.is_empty() {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoModules));
     }

@@ -117,7 +117,7 @@ impl Workshop {
         let map = match self.map.get() {
             Some(map) => map,
             None => {
-                let (merged, errors) = self.sources().gather(Scope::All, |_| ());
+                let (merged, errors) = self.sources().gather(Scope::All, |_, _| ());
                 if let Some(error) = errors.first() {
                     return Err(error.into());
                 }

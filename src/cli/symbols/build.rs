@@ -1,5 +1,8 @@
 //! `klp-convert symbols build`.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use serde::Serialize;
 
 use super::super::args::Build;
@@ -40,8 +43,17 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         return reporter.failure(&[diagnostic], Outcome::Trouble);
     }
     let progress = Progress::new("reading", sources.len());
-    let (merged, refused) = sources.gather(Scope::All, |_| progress.step());
+    let read = Mutex::new(BTreeMap::new());
+    let (merged, refused) = sources.gather(Scope::All, |path, told| {
+        if let (true, Some(told), Ok(mut read)) = (reporter.is_verbose(), told, read.lock()) {
+            read.insert(path.to_owned(), told.summary());
+        }
+        progress.step();
+    });
     progress.finish();
+    for (path, gave) in read.into_inner().unwrap_or_default() {
+        reporter.remark(&format!("{}: {gave}", path.display()));
+    }
     errors.extend(refused);
     if !errors.is_empty() && !args.keep_going {
         return reporter.symbols(&errors);

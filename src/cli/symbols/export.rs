@@ -19,7 +19,7 @@ pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
         return reporter.failure(&[diagnostic], Outcome::Trouble);
     }
     let progress = Progress::new("reading", sources.len());
-    let (merged, refused) = sources.gather(Scope::All, |_| progress.step());
+    let (merged, refused) = sources.gather(Scope::All, |_, _| progress.step());
     progress.finish();
     errors.extend(refused);
     if !errors.is_empty() {
