@@ -43,7 +43,8 @@ fn replace(path: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let directory = target.parent().filter(|p| !p.as_os_str().is_empty());
-    let mut file = temporary(directory.unwrap_or_else(|| Path::new(".")))?;
+    let temporary = temporary(directory.unwrap_or_else(|| Path::new(".")));
+    let mut file = temporary.map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(bytes)?;
     if let Some(mode) = mode {
         file.as_file().set_permissions(mode)?;

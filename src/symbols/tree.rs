@@ -56,6 +56,9 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
             Err(error) => vec![SymbolError::new(&order, error)],
         };
     }
+    if let Err(error) = std::fs::metadata(folder) {
+        return vec![SymbolError::new(folder, error)];
+    }
     if !folder.join("kernel").is_dir() {
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }

@@ -58,7 +58,10 @@ impl Map {
     /// [`SymbolErrorKind::Io`] and [`SymbolErrorKind::Map`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, SymbolError> {
         let path = path.into();
-        let mapped = File::open(&path).and_then(|file| Bytes::map(&file));
+        let mapped = File::open(&path).and_then(|file| match file.metadata()?.is_dir() {
+            true => Err(std::io::ErrorKind::IsADirectory.into()),
+            false => Bytes::map(&file),
+        });
         let bytes = mapped.map_err(|error| SymbolError::new(&path, error))?;
         Self::read(&path, bytes)
     }
