@@ -43,8 +43,10 @@ fn replace(path: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let directory = target.parent().filter(|p| !p.as_os_str().is_empty());
-    let temporary = temporary(directory.unwrap_or_else(|| Path::new(".")));
-    let mut file = temporary.map_err(|error| io::Error::from(error.kind()))?;
+    let directory = directory.unwrap_or_else(|| Path::new("."));
+    // The operating system's word, without the name of a temporary file that nobody knows.
+    std::fs::metadata(directory)?;
+    let mut file = temporary(directory).map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(bytes)?;
     if let Some(mode) = mode {
         file.as_file().set_permissions(mode)?;
