@@ -267,9 +267,13 @@ impl Backend for Arm64 {
     }
 
     fn features(&self, version: (u32, u32)) -> Features {
-        let old = Features::OLD_SORT | Features::DYNAMIC_FTRACE_WITH_REGS;
-        let old = if version < (6, 2) { old } else { Features::empty() };
-        Features::DYNAMIC_FTRACE | old
+        // The release before each bound was read, too; before 6.17 that is 6.14.
+        let mut features = Features::DYNAMIC_FTRACE;
+        features.set(Features::DYNAMIC_FTRACE_WITH_REGS, version < (6, 2));
+        features.set(Features::OLD_SORT, version < (6, 9));
+        features.set(Features::MIDDLE_SORT, ((6, 9)..(6, 11)).contains(&version));
+        features.set(Features::INIT_TRAMPOLINE, version >= (6, 17));
+        features
     }
 
     // `FTRACE_ADDR` and `FTRACE_REGS_ADDR`.

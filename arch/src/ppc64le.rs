@@ -275,9 +275,11 @@ impl Backend for Ppc64le {
         let ftrace = Features::DYNAMIC_FTRACE | Features::DYNAMIC_FTRACE_WITH_REGS;
         let out_of_line = Features::FTRACE_OUT_OF_LINE | Features::DYNAMIC_FTRACE_WITH_CALL_OPS;
         let mut features = ftrace;
+        // The release before each bound was read, too; before 6.18 that is 6.14.
         features.set(Features::OLD_SORT, before((6, 9)));
+        features.set(Features::MIDDLE_SORT, !before((6, 9)) && before((6, 11)));
         features.set(Features::RESTORES_R2_ONCE, before((6, 3)));
-        features.set(Features::STUB_TERMINATOR, before((6, 13)));
+        features.set(Features::STUB_TERMINATOR, before((6, 18)));
         features.set(out_of_line, !before((6, 13)));
         features
     }

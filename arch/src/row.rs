@@ -16,8 +16,8 @@ bitflags::bitflags! {
         const PCREL = 1;
         /// arm64: the Cortex-A53 erratum 843419 is worked around (`ARM64_WORKAROUND_843419`).
         const ERRATUM_843419 = 1 << 1;
-        /// Tables are sorted by the older heapsort: see [`Generation`](crate::sort::Generation).
-        /// Linux 6.1 has it, 6.12 and later have not.
+        /// Tables are sorted by the oldest heapsort: see [`Generation`](crate::sort::Generation). Linux 6.8
+        /// has it, 6.9 has not.
         const OLD_SORT = 1 << 2;
         /// ppc64le: neither `CONFIG_MPROFILE_KERNEL` nor
         /// `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY`: calls to ftrace's entries are like others.
@@ -25,7 +25,7 @@ bitflags::bitflags! {
         /// ppc64le, arm64: `CONFIG_DYNAMIC_FTRACE`: each module has a stub for `ftrace_caller`.
         const DYNAMIC_FTRACE = 1 << 4;
         /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`. arm64, which has
-        /// it in Linux 6.1 and not in 6.12 or 7.2: the same, and none for init.
+        /// it in Linux 6.1 and not in 6.2: the same.
         const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
         /// `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs of ppc64le start with a pointer, and
         /// functions of arm64 have one in front.
@@ -34,17 +34,17 @@ bitflags::bitflags! {
         /// others, in `.stubs`.
         const FTRACE_OUT_OF_LINE = 1 << 7;
         /// ppc64le: the used stubs are not counted, they end with the first whose target is 0, and
-        /// one more is reserved for that. Linux 6.1 and 6.12 have it, 7.2 has not.
+        /// one more is reserved for that. Linux 6.14 has it, 6.18 has not.
         const STUB_TERMINATOR = 1 << 8;
         /// ppc64le: a call whose r2 is restored already is refused, so that a gate object cannot
-        /// come back. Linux 6.1 has it, 6.12 and 7.2 have not.
+        /// come back. Linux 6.2 has it, 6.3 has not.
         const RESTORES_R2_ONCE = 1 << 9;
         /// s390x: PLT entries jump through a thunk (`CONFIG_EXPOLINE` and not `nospec_disable`).
         const EXPOLINE = 1 << 10;
-        /// x86_64: places are looked at before values. Linux 6.1 has it, 6.12 and 7.2 have not.
+        /// x86_64: places are looked at before values. Linux 6.2 has it, 6.3 has not.
         const CHECKS_PLACE_FIRST = 1 << 11;
-        /// x86_64: messages name neither section nor entry, and hash the place. Linux 6.1 and 6.12
-        /// have it, 7.2 has not.
+        /// x86_64: messages name neither section nor entry, and hash the place. Linux 6.18
+        /// has it, 6.19 has not.
         const TERSE_MESSAGES = 1 << 12;
         /// x86_64 before Linux 6.3, s390x before Linux 6.11: entries of `.altinstructions` are two
         /// bytes shorter.
@@ -52,6 +52,12 @@ bitflags::bitflags! {
         /// Modules stay for good (without `CONFIG_MODULE_UNLOAD`): what is called `.exit…` is init,
         /// too.
         const EXIT_IS_INIT = 1 << 14;
+        /// Tables are sorted by the heapsort of Linux 6.9 and 6.10.
+        const MIDDLE_SORT = 1 << 15;
+        /// arm64: a module must have room for a stub to `ftrace_caller` in init, too
+        /// (`module_init_ftrace_plt`). Linux 6.14 does not ask for it, 6.18 does; 6.12.117 has it
+        /// backported. Where a module has that room, its kernel fills it.
+        const INIT_TRAMPOLINE = 1 << 16;
     }
 }
 

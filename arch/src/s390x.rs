@@ -34,7 +34,7 @@ use crate::linkage::{Configuration, Linkage};
 use crate::object::Object;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
-use crate::row::{Calc, Check, Row};
+use crate::row::{Calc, Check, Features, Row};
 
 mod log;
 mod patched;
@@ -254,6 +254,11 @@ impl Backend for S390x {
             Branch::new(at + 2, at, halfwords * 2)
         })
         .collect()
+    }
+
+    fn features(&self, version: (u32, u32)) -> Features {
+        // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
+        if version < (6, 11) { Features::SHORT_ALTERNATIVES } else { Features::empty() }
     }
 
     fn kernel_image(&self) -> Range<u64> {

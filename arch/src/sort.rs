@@ -3,7 +3,7 @@
 //! ppc64le and arm64 sort relocation tables in place before they apply them. Heapsort is not
 //! stable, so that which of two equal entries comes first (and with that the order of stubs and
 //! the bytes of a table in memory) depends on the algorithm, step by step. Invariant: every
-//! comparison and every exchange is that of the kernel's, in its order. There are two generations:
+//! comparison and every exchange is that of the kernel's, in its order. There are three generations:
 //! see [`Generation`].
 //! Source: `lib/sort.c:sort_r`, in later kernels `__sort_r`.
 
@@ -14,21 +14,30 @@ use crate::row::Features;
 
 /// Which of the kernel's heapsorts.
 ///
-/// Linux 6.1 has the one, 6.12 to 7.2 have the other. Where in between it changed, and whether in
-/// one step, was not read, so that neither is claimed for those kernels.
+/// Read in 6.1 to 6.8, in 6.9 and 6.10, and in 6.11 to 7.3. They differ in where equal keys end up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Generation {
-    /// One element is taken from the heap at a time, and of equal children the left one goes up.
+    /// Until Linux 6.8: one element is taken from the heap at a time, and of equal children the left one
+    /// goes up.
     Single,
-    /// The two largest elements are taken at a time, and of equal children the right one goes up.
+    /// Linux 6.9 and 6.10: as [`Self::Double`], but the last three are taken one at a time.
+    DoubleThenSingle,
+    /// Since Linux 6.11: the two largest elements are taken at a time, and of equal children the right one
+    /// goes up; of the last three, two are only exchanged if they are in the wrong order.
     Double,
 }
 
 impl Generation {
-    /// The one of a kernel with these features ([`Features::OLD_SORT`]).
+    /// The one of a kernel with these features ([`Features::OLD_SORT`], [`Features::MIDDLE_SORT`]).
     #[must_use]
     pub fn of(features: Features) -> Self {
-        if features.contains(Features::OLD_SORT) { Self::Single } else { Self::Double }
+        if features.contains(Features::OLD_SORT) {
+            Self::Single
+        } else if features.contains(Features::MIDDLE_SORT) {
+            Self::DoubleThenSingle
+        } else {
+            Self::Double
+        }
     }
 }
 
@@ -44,6 +53,7 @@ pub fn sort<T: Copy>(
     let mut heap = Heap { length: items.len(), items, compare: &mut compare };
     match generation {
         Generation::Single => heap.sort_single(),
+        Generation::DoubleThenSingle => heap.sort_double_then_single(),
         Generation::Double => heap.sort_double(),
     }
 }
@@ -151,10 +161,27 @@ impl<T: Copy, F: FnMut(&T, &T) -> Ordering> Heap<'_, T, F> {
         }
     }
 
+    fn sort_double_then_single(&mut self) {
+        self.take_pairs();
+        while self.length > 1 {
+            self.take(0);
+            self.sift(0, false);
+        }
+    }
+
     fn sort_double(&mut self) {
         if self.length < 2 {
             return;
         }
+        self.take_pairs();
+        self.take(0);
+        if self.length == 2 && self.order(0, 1).is_gt() {
+            self.items.swap(0, 1);
+        }
+    }
+
+    /// Makes the heap and takes the two largest, until three or fewer are left.
+    fn take_pairs(&mut self) {
         self.build(false);
         while self.length > 3 {
             self.take(0);
@@ -164,10 +191,6 @@ impl<T: Copy, F: FnMut(&T, &T) -> Ordering> Heap<'_, T, F> {
             self.sift(second, false);
             // ... and then that of the root.
             self.sift(0, false);
-        }
-        self.take(0);
-        if self.length == 2 && self.order(0, 1).is_gt() {
-            self.items.swap(0, 1);
         }
     }
 }

@@ -188,7 +188,7 @@ impl Backend for X86_64 {
     }
 
     fn features(&self, version: (u32, u32)) -> Features {
-        // Read were 6.1, 6.12 and 7.2; 6.17 is known to be terse.
+        // Read without in 6.3 and 6.19, with in the release before.
         let first = Features::CHECKS_PLACE_FIRST;
         let first = if version < (6, 3) { first } else { Features::empty() };
         let terse = Features::TERSE_MESSAGES;

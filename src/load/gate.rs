@@ -24,7 +24,7 @@ pub struct Livepatching {
     /// Whether the message about a symbol that is not marked says which relocation it is.
     pub says_where: bool,
     /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
-    /// left of it: in Linux 7.2, and not in 6.1 (`_parse_integer_limit`).
+    /// left of it: in Linux 7.2, and not in 7.1 (`_parse_integer_limit`).
     pub saturates: bool,
 }
 

@@ -14,7 +14,7 @@ use crate::klp::{ObjectName, Target};
 use crate::symbols::{Answer, Siblings};
 
 /// The newest version whose loader was read.
-const NEWEST: (u32, u32) = (7, 2);
+const NEWEST: (u32, u32) = (7, 3);
 
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,14 +52,17 @@ pub struct Kernel {
     pub page_size: u64,
     /// `sizeof(struct module)`, where it is known; otherwise the module is believed.
     pub module_size: Option<u64>,
-    /// Whether the loader looks at the section of `struct module` and, for the machine, at the flags of
-    /// the file (`module_elf_check_arch`): 6.1 does not, 6.12 does.
-    pub looks_closely: bool,
+    /// Whether the machine looks at the flags of the file (`module_elf_check_arch`): 6.1 does not, 6.2 does.
+    pub checks_machine_flags: bool,
+    /// Whether the loader looks at the section of `struct module`: 6.3 does not, 6.4 does.
+    pub checks_this_module: bool,
     /// What modules must say of it (`vermagic`), where that is known; otherwise the module is believed.
     pub vermagic: Option<String>,
-    /// Whether a second `.modinfo` is refused: since Linux 6.13, whose checks of the file are
-    /// `elf_validity_cache_*`.
+    /// Whether a second `.modinfo` is refused: 6.3 does not, 6.4 does.
     pub one_modinfo: bool,
+    /// Whether section headers are checked before the names of sections (`elf_validity_cache_sechdrs`):
+    /// 6.12 does, 6.11 has one function that looks at names first (`elf_validity_cache_copy`).
+    pub checks_headers_first: bool,
     /// Whether signatures are looked at (`CONFIG_MODULE_SIG`).
     pub checks_signatures: bool,
     /// Whether the kernel itself can decompress modules (`CONFIG_MODULE_DECOMPRESS`), where that is
@@ -69,8 +72,8 @@ pub struct Kernel {
     pub livepatches: bool,
     /// Whether constructors are called (`CONFIG_CONSTRUCTORS`): only kernels with gcov or KASAN do so.
     pub constructors: bool,
-    /// Whether two loaded sections of one name are refused: 6.1 and 6.6 pass over the error of
-    /// `add_sect_attrs`, 6.12 does not; the kernels between them are taken to be like the latter.
+    /// Whether two loaded sections of one name are refused: 6.11 passes over the error of
+    /// `add_sect_attrs`, 6.12 does not.
     pub refuses_section_twins: bool,
     /// Bytes that all modules share for their per-CPU variables, where they are set aside.
     pub percpu_reserve: Option<u64>,
@@ -81,22 +84,23 @@ pub struct Kernel {
     /// Whether memory is write-protected (`CONFIG_STRICT_MODULE_RWX`): what is writable and
     /// executable is refused, and groups of a block start on pages.
     pub strict_module_rwx: bool,
-    /// Whether all sections of a name are read-only after init (since Linux 6.16), or the first.
+    /// Whether all sections of a name are read-only after init (`module_mark_ro_after_init`), or the first:
+    /// 6.14 looks for the first, 6.18 marks all.
     pub marks_all_ro_after_init: bool,
-    /// Whether relocations of the percpu template are applied (since Linux 6.15).
+    /// Whether relocations of the percpu template are applied: 6.14 does not, 6.18 does.
     pub relocates_percpu: bool,
-    /// Whether `.static_call_sites` are read-only after init (since Linux 6.16). Only kernels with
+    /// Whether `.static_call_sites` are read-only after init: 6.14 does not, 6.18 does. Only kernels with
     /// `CONFIG_HAVE_STATIC_CALL_INLINE` do so, and modules of others have no such section.
     pub static_call_sites_read_only: bool,
     /// Whether the tags of memory allocation profiling go to an area of their own
-    /// (since Linux 6.13, with `CONFIG_MEM_ALLOC_PROFILING`, unless it is switched off for good at
+    /// (6.12 has none, 6.13 has one, with `CONFIG_MEM_ALLOC_PROFILING`, unless it is switched off for good at
     /// boot, which nothing tells).
     pub codetags_apart: bool,
     /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`): kernels that can be patched
     /// do so.
     pub kallsyms_all: bool,
-    /// Whether exports must have flags in a section of their own (`check_export_symbol_sections`):
-    /// since Linux 7.2.
+    /// Whether exports must have flags in a section of their own (`check_export_symbol_sections`): 7.0
+    /// does not know it, 7.1 does.
     pub flags_apart: bool,
     /// Whether the BTF of modules is read (`CONFIG_DEBUG_INFO_BTF_MODULES`, `btf_module_notify`).
     pub reads_btf: bool,
@@ -128,6 +132,9 @@ impl Kernel {
     }
 
     /// A kernel of a version (major, minor), as distributions configure it.
+    ///
+    /// Each bound is the first release that was read with what it says; the one before it was read without.
+    /// 6.15 and 6.16 were not read: a bound there lies between 6.14 and 6.18, which were (`docs/kernels.md`).
     #[must_use]
     pub fn of_version(backend: &dyn Backend, version: (u32, u32)) -> Self {
         let since = |major, minor| version >= (major, minor);
@@ -144,19 +151,21 @@ impl Kernel {
             decompresses: None,
             livepatches: true,
             constructors: false,
-            refuses_section_twins: since(6, 7),
+            refuses_section_twins: since(6, 12),
             percpu_reserve: backend.percpu_reserve(),
             percpu_static: None,
             smp: true,
             strict_module_rwx: true,
             marks_all_ro_after_init: since(6, 16),
-            looks_closely: since(6, 4),
-            one_modinfo: since(6, 13),
+            checks_machine_flags: since(6, 2),
+            checks_this_module: since(6, 4),
+            one_modinfo: since(6, 4),
+            checks_headers_first: since(6, 12),
             relocates_percpu: since(6, 15),
             static_call_sites_read_only: since(6, 16),
             codetags_apart: since(6, 13),
             kallsyms_all: true,
-            flags_apart: since(7, 2),
+            flags_apart: since(7, 1),
             reads_btf: false,
             siblings: Arc::default(),
             imports: Imports { quoted_namespaces: since(6, 13), ..Imports::default() },

@@ -224,12 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_exports_are_wanted_since_7_2_or_where_modules_have_them() {
+    fn flags_of_exports_are_wanted_since_7_1_or_where_modules_have_them() {
         let wanted = |has_flags, version| {
             believing(Siblings { has_flags, ..Siblings::default() }, None, version).flags_apart
         };
         assert_eq!(
-            [(6, 1), (6, 12), (7, 1), (7, 2)].map(|v| wanted(None, v)),
+            [(6, 1), (6, 12), (7, 0), (7, 1)].map(|v| wanted(None, v)),
             [false, false, false, true]
         );
         assert!(wanted(fact(true), (6, 12)), "a vendor's kernel");

@@ -42,15 +42,14 @@ fn header(module: &Module<'_>, backend: &dyn Backend, kernel: &Kernel) -> Result
     if !backend.machines().contains(&machine) || backend.endian() != module.endian() {
         return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
     }
-    if kernel.looks_closely && backend.check_header(module.flags()).is_err() {
+    if kernel.checks_machine_flags && backend.check_header(module.flags()).is_err() {
         let error = refuse(format!("Invalid module architecture in ELF header: {machine}"));
         return Err(error.breaks(Rule::MachineFlags));
     }
     if module.sections().len() >= SHN_LORESERVE {
         let index = shstrndx(module);
-        // The number stands in section 0 then, whose size must be 0; this is looked at first since
-        // Linux 6.13.
-        if kernel.one_modinfo {
+        // The number stands in section 0 then, whose size must be 0.
+        if kernel.checks_headers_first {
             let what = "section 0 type(0)!=SH_NULL or non-zero len or addr";
             return Err(refuse(format!("ELF Spec violation: {what}")));
         }
@@ -87,8 +86,7 @@ fn sections(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
         let (index, kind) = (section.index, section.sh_type.0);
         Err(refuse(format!("Invalid ELF section in module (section {index} type {kind})")))
     };
-    // Kernels of the older kind look at names first.
-    if kernel.one_modinfo {
+    if kernel.checks_headers_first {
         zero()?;
         outside()?;
         names()
@@ -120,7 +118,7 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
     let name = name.unwrap_or(b"(missing .modinfo section or name field)");
     let name = String::from_utf8_lossy(name);
-    if !kernel.looks_closely {
+    if !kernel.checks_this_module {
         let loaded = |section: &Section<'_>| section.sh_flags.bits() & SHF_ALLOC != 0;
         let found = module.sections_named(THIS_MODULE).any(loaded);
         let none =
@@ -131,8 +129,10 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     let breaks = |error: LoadError| error.breaks(Rule::ModuleSections);
     let mut found = module.sections_named(THIS_MODULE);
     let (Some(section), None) = (found.next(), found.next()) else {
+        // 6.11 says the one, 6.12 the other.
+        let number = if kernel.checks_headers_first { "Exactly" } else { "Only" };
         let message =
-            format!("module {name}: Exactly one .gnu.linkonce.this_module section must exist.");
+            format!("module {name}: {number} one .gnu.linkonce.this_module section must exist.");
         return Err(refuse(message).breaks(Rule::ModuleSections));
     };
     if section.sh_type.0 == SHT_NOBITS {

@@ -53,7 +53,7 @@ pub struct Evidence {
     pub exit: Option<u64>,
     /// Whether it has CRCs of what it imports.
     pub has_versions: bool,
-    /// Whether its exports have flags in a section of their own (`__kflagstab`, since Linux 7.2);
+    /// Whether its exports have flags in a section of their own (`__kflagstab`, since Linux 7.1);
     /// `None`: it exports nothing.
     pub has_flags: Option<bool>,
     /// Its BTF.

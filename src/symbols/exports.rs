@@ -18,7 +18,7 @@ use super::told::Scope;
 use super::{Export, SymbolErrorKind};
 use crate::klp::ObjectName;
 
-/// Section that holds a GPL export's entry until Linux 7.1; newer kernels keep flags elsewhere.
+/// Section that holds a GPL export's entry until Linux 7.0; newer kernels keep flags elsewhere.
 const GPL_SECTION: &[u8] = b"__ksymtab_gpl";
 /// Sections that hold what is told of exports; what stands elsewhere is not looked at.
 const CONTENTS: [&[u8]; 3] = [b"__ksymtab_strings", b"__kcrctab", b"__kcrctab_gpl"];

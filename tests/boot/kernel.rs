@@ -79,10 +79,18 @@ impl Machine {
 /// A release, and who built it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display)]
 pub(crate) enum Release {
+    /// A small 7.3, built here
+    #[value(name = "7.3")]
+    #[strum(serialize = "7.3")]
+    Small73,
     /// A small 7.2, built here
     #[value(name = "7.2")]
     #[strum(serialize = "7.2")]
     Small72,
+    /// A small 6.12, built here
+    #[value(name = "6.12")]
+    #[strum(serialize = "6.12")]
+    Small612,
     /// A small 6.1, built here
     #[value(name = "6.1")]
     #[strum(serialize = "6.1")]
@@ -97,6 +105,7 @@ impl Release {
     pub(crate) fn unfit(self, machine: Machine) -> Option<&'static str> {
         match (self, machine) {
             (Self::Small61, Machine::Arm64) => Some("Linux 6.1 has no livepatches on arm64"),
+            (Self::Small612, Machine::Arm64) => Some("Linux 6.12 has no livepatches on arm64"),
             (Self::Debian, Machine::Ppc64le | Machine::S390x | Machine::Arm64) => {
                 Some("Debian builds its kernel with support for livepatches on amd64 only")
             }
@@ -129,7 +138,9 @@ impl TestKernel {
     /// Builds the kernel, or fetches it, or finds it done.
     pub(crate) fn obtain(machine: Machine, release: Release) -> Result<Self, Failure> {
         match release {
+            Release::Small73 => Self::built(machine, release, "7.3", (7, 3)),
             Release::Small72 => Self::built(machine, release, "7.2", (7, 2)),
+            Release::Small612 => Self::built(machine, release, "6.12", (6, 12)),
             Release::Small61 => Self::built(machine, release, "6.1", (6, 1)),
             Release::Debian => Self::distributed(machine, release),
         }

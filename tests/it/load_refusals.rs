@@ -71,13 +71,54 @@ fn a_module_of_another_machine_or_abi_is_refused() {
 }
 
 #[test]
-fn a_second_modinfo_is_refused_since_6_13() {
+fn a_second_modinfo_is_refused_since_6_4() {
     let change = |patched: Patched| patched.rename_section(".comment", ".modinfo");
     refused(change, "Only one .modinfo section must exist.");
     for machine in machines() {
         let wrong = change(Patched::new(converted(&machine, NAME)));
-        assert!(at_version(&machine, &wrong, (6, 13)).is_err());
-        assert_eq!(at_version(&machine, &wrong, (6, 12)), Ok(()), "{}", machine.name);
+        assert!(at_version(&machine, &wrong, (6, 4)).is_err());
+        assert_eq!(at_version(&machine, &wrong, (6, 3)), Ok(()), "{}", machine.name);
+    }
+}
+
+#[test]
+fn the_flags_of_the_file_are_looked_at_since_6_2() {
+    for machine in machines() {
+        let flags = object::elf::FileFlags(1);
+        let wrong = Patched::new(converted(&machine, NAME)).header(|h, e| h.e_flags.set(e, flags));
+        let looked = backend(&machine).check_header(1).is_err();
+        let at = |version| at_version(&machine, &wrong, version).is_err();
+        assert_eq!([(6, 1), (6, 2)].map(at), [false, looked], "{}", machine.name);
+    }
+}
+
+#[test]
+fn a_second_struct_module_is_refused_since_6_4_in_the_words_of_its_time() {
+    for machine in machines() {
+        let wrong = Patched::new(converted(&machine, NAME)).rename_section(".comment", THIS_MODULE);
+        let says = |version| at_version(&machine, &wrong, version).map_err(|e| e.to_string());
+        assert_eq!(says((6, 3)), Ok(()), "{}", machine.name);
+        for (version, number) in [((6, 4), "Only"), ((6, 11), "Only"), ((6, 12), "Exactly")] {
+            let what = "one .gnu.linkonce.this_module section must exist. -ENOEXEC";
+            let message = format!("module lp_module_symbols: {number} {what}");
+            assert_eq!(says(version), Err(message), "{}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn room_for_a_stub_in_init_is_wanted_by_newer_kernels_only() {
+    let machines: Vec<_> = machines().into_iter().filter(|m| m.name == "arm64").collect();
+    assert_eq!(machines.len(), 1);
+    for machine in machines {
+        let name = ".init.text.ftrace_trampoline";
+        let wrong = Patched::new(converted(&machine, NAME)).rename_section(name, ".init.text.f");
+        for version in [(6, 6), (6, 12), (6, 14)] {
+            assert_eq!(at_version(&machine, &wrong, version), Ok(()), "{version:?}");
+        }
+        for version in [(6, 18), (7, 3)] {
+            assert!(at_version(&machine, &wrong, version).is_err(), "{version:?}");
+        }
     }
 }
 

@@ -22,6 +22,9 @@ use crate::memory::{Extent, Memory};
 use crate::object::{Object, SHF_ALLOC};
 use crate::row::{Calc, Check, Features};
 
+/// Where the stubs to ftrace are that init uses.
+pub(super) const INIT_TRAMPOLINE: &str = ".init.text.ftrace_trampoline";
+
 /// The entries of one section (`struct mod_plt_sec`).
 #[derive(Debug, Clone)]
 pub(super) struct List {
@@ -199,10 +202,12 @@ impl Linkage for Plts {
             return Ok(());
         }
         self.trampoline(object, ".text.ftrace_trampoline", memory)?;
-        if self.has(Features::DYNAMIC_FTRACE_WITH_REGS) {
-            return Ok(());
+        let name = INIT_TRAMPOLINE.as_bytes();
+        let has = object.sections.iter().skip(1).any(|s| s.name == name && s.has(SHF_ALLOC));
+        if has || self.has(Features::INIT_TRAMPOLINE) {
+            self.trampoline(object, INIT_TRAMPOLINE, memory)?;
         }
-        self.trampoline(object, ".init.text.ftrace_trampoline", memory)
+        Ok(())
     }
 
     fn usage(&self) -> (u64, u64) {

@@ -44,7 +44,7 @@ pub(super) fn reserve(
     }
     let regs = configuration.features.contains(Features::DYNAMIC_FTRACE_WITH_REGS);
     let trampoline = find(b".text.ftrace_trampoline");
-    let init_trampoline = find(b".init.text.ftrace_trampoline").filter(|_| !regs);
+    let init_trampoline = find(super::plts::INIT_TRAMPOLINE.as_bytes());
 
     let (mut core_plts, mut init_plts) = (0, 0);
     for table in 0..object.sections.len() {

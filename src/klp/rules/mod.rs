@@ -76,7 +76,7 @@ pub enum Rule {
     MachineFlags,
     /// No section is both writable and executable.
     WriteExecute,
-    /// No two loaded sections have one name, since Linux 6.7.
+    /// No two loaded sections have one name, since Linux 6.12.
     SectionTwins,
     /// No symbol is common.
     CommonSymbol,

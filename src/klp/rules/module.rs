@@ -80,7 +80,7 @@ fn section_twins(checker: &mut Checker<'_, '_>) {
         b"__version_ext_names",
         b".data..percpu",
     ];
-    if checker.version().is_some_and(|version| version < (6, 7)) {
+    if checker.version().is_some_and(|version| version < (6, 12)) {
         return;
     }
     let module = checker.module;

@@ -167,3 +167,68 @@ fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
         assert!(functions_only.codetags_apart);
     }
 }
+
+/// What differs between kernels, in a line: the generic part of the loader.
+fn decisions(version: (u32, u32)) -> Vec<&'static str> {
+    let kernel = Kernel::of_version(klp_arch::backends()[0], version);
+    let decided = [
+        (kernel.layouts == Layouts::Regions, "regions"),
+        (kernel.checks_machine_flags, "machine flags"),
+        (kernel.checks_this_module, "struct module"),
+        (kernel.one_modinfo, "one .modinfo"),
+        (kernel.checks_headers_first, "headers first"),
+        (kernel.refuses_section_twins, "section twins"),
+        (kernel.codetags_apart, "codetags"),
+        (kernel.imports.quoted_namespaces, "namespaces"),
+        (kernel.relocates_percpu, "percpu"),
+        (kernel.marks_all_ro_after_init && kernel.static_call_sites_read_only, "ro after init"),
+        (kernel.flags_apart, "flags"),
+        (kernel.livepatching.clears, "clears"),
+        (kernel.livepatching.says_where, "says where"),
+        (kernel.livepatching.saturates, "saturates"),
+    ];
+    decided.into_iter().filter_map(|(is, what)| is.then_some(what)).collect()
+}
+
+#[test]
+fn every_long_term_kernel_and_the_newest_decide_as_their_sources_were_read() {
+    let added = |old: (u32, u32), new: (u32, u32)| -> Vec<&str> {
+        let before = decisions(old);
+        assert!(before.iter().all(|what| decisions(new).contains(what)), "nothing goes: {new:?}");
+        decisions(new).into_iter().filter(|what| !before.contains(what)).collect()
+    };
+    assert_eq!(decisions((6, 1)), [""; 0]);
+    let closer = ["regions", "machine flags", "struct module", "one .modinfo", "clears"];
+    assert_eq!(added((6, 1), (6, 6)), closer);
+    assert_eq!(added((6, 6), (6, 12)), ["headers first", "section twins"]);
+    let newer = ["codetags", "namespaces", "percpu", "ro after init"];
+    assert_eq!(added((6, 12), (6, 18)), newer);
+    assert_eq!(added((6, 18), (7, 2)), ["flags", "says where", "saturates"]);
+    assert_eq!(added((7, 2), (7, 3)), [""; 0]);
+}
+
+#[test]
+fn each_bound_lies_between_the_two_releases_that_were_read() {
+    let first = |what: &str, old, new| {
+        assert!(!decisions(old).contains(&what), "{what} in {old:?}");
+        assert!(decisions(new).contains(&what), "{what} not in {new:?}");
+    };
+    first("machine flags", (6, 1), (6, 2));
+    first("clears", (6, 2), (6, 3));
+    for what in ["regions", "struct module", "one .modinfo"] {
+        first(what, (6, 3), (6, 4));
+    }
+    for what in ["headers first", "section twins"] {
+        first(what, (6, 11), (6, 12));
+    }
+    for what in ["codetags", "namespaces"] {
+        first(what, (6, 12), (6, 13));
+    }
+    // 6.15 to 6.17 were not read.
+    for what in ["percpu", "ro after init"] {
+        first(what, (6, 14), (6, 18));
+    }
+    first("says where", (6, 18), (6, 19));
+    first("flags", (7, 0), (7, 1));
+    first("saturates", (7, 1), (7, 2));
+}

@@ -1,6 +1,6 @@
 //! What a kernel's own tables of exports say: for GPL modules only, namespace, CRC.
 //!
-//! Each export is an entry of `__ksymtab` (of `__ksymtab_gpl` until Linux 7.1), which the symbol
+//! Each export is an entry of `__ksymtab` (of `__ksymtab_gpl` until Linux 7.0), which the symbol
 //! `__ksymtab_NAME` marks; CRCs and flags are tables in the same order, which is that of names.
 //! Invariant: a table is believed whole or not at all: each entry has its mark and points to the
 //! name in it, and other tables have one element for each entry. Pointers that are written only

@@ -40,7 +40,9 @@ impl Case for KlpBuild {
 
     fn unfit(&self, kernel: &TestKernel) -> Option<String> {
         let here = kernel.machine == Machine::X86 && kernel.release == Release::Small72;
-        (!here).then(|| "objtool has 'klp' for x86_64 only, and since Linux 6.19".into())
+        (!here).then(|| {
+            "objtool has 'klp' for x86_64 only, and since Linux 6.19; that of 7.2 is built".into()
+        })
     }
 
     fn files(&self, workshop: &Workshop) -> Result<Vec<GuestFile>, Failure> {

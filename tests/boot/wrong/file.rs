@@ -23,7 +23,7 @@ pub(super) const ALL: &[Wrong] = &[
     .unsaid("check says that the map is of another machine"),
     refused("file/other-abi", |good| good.copy().header(|h, e| h.e_flags.set(e, FileFlags(1))))
         .on(&[Machine::Ppc64le], "e_flags are not looked at")
-        .since((6, 4)),
+        .since((6, 2)),
     refused("file/too-many-sections", |good| {
         let (mut patched, count) = (good.copy(), good.image.sections.len());
         let (start, mut at) = (patched.bytes.len(), 0);
@@ -50,7 +50,10 @@ pub(super) const ALL: &[Wrong] = &[
         let other = format!("vermagic=8{}", &good.vermagic()[1..]);
         good.copy().replace(magic.as_bytes(), other.as_bytes())
     })
-    .of_release(&[Release::Small72, Release::Small61], "with versions the release may differ")
+    .of_release(
+        &[Release::Small73, Release::Small72, Release::Small612, Release::Small61],
+        "with versions the release may differ",
+    )
     .unsaid("check says that the map is of another release"),
     refused("modinfo/other-configuration", |good| {
         good.copy().replace(b" mod_unload ", b" mod_onload ")
@@ -63,8 +66,7 @@ pub(super) const ALL: &[Wrong] = &[
         less.resize(magic.len(), 0);
         good.copy().replace(magic.as_bytes(), &less)
     }),
-    refused("modinfo/two", |good| good.copy().rename_section(".comment", ".modinfo"))
-        .since((6, 13)),
+    refused("modinfo/two", |good| good.copy().rename_section(".comment", ".modinfo")).since((6, 4)),
     refused("struct-module/none", |good| {
         good.copy().rename_section(THIS_MODULE, ".gnu.linkonce.that_module")
     }),
@@ -82,7 +84,7 @@ pub(super) const ALL: &[Wrong] = &[
     Wrong::new("exports/without-flags", "klp_target_a", Then::Refused, |good| {
         good.copy().rename_section("__kflagstab", "__kflagsta_")
     })
-    .since((7, 2)),
+    .since((7, 1)),
     refused("versions/crcs-without-names", |good| {
         let patched = good.copy().rename_section(".comment", "__version_ext_crcs");
         flags(patched, "__version_ext_crcs", |flags| flags | 2)
@@ -129,11 +131,11 @@ pub(super) const ALL: &[Wrong] = &[
     })
     .on(&[Machine::X86, Machine::S390x, Machine::Arm64], "nothing is set aside for modules"),
     refused("sections/twins", |good| good.copy().rename_section(".exit.data", ".data"))
-        .since((6, 7)),
+        .since((6, 12)),
     refused("sections/note-twins", |good| {
         good.copy().rename_section(".note.gnu.build-id", ".note.Linux")
     })
-    .since((6, 7)),
+    .since((6, 12)),
     refused("section-zero/address", |good| {
         let (mut patched, mut at) = (good.copy(), 0);
         patched = patched.header(|h, e| at = usize::try_from(h.e_shoff.get(e)).unwrap());
