@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::report::Reporter;
 use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
-use crate::klp::{Failure, Options, Patched};
+use crate::klp::{Failure, Options, Patched, built_for};
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
 use crate::verdict::{Assumed, Conclusion, Judge, Tried, Verdict, suggest};
 
@@ -134,8 +134,11 @@ fn judged(
         None
     } else {
         let modules = modules.iter().flatten().flatten();
+        // Modules of several kernels are no question for sources that do not say which theirs is.
+        let release = modules.clone().find_map(built_for);
         let wanted: Vec<_> = modules.filter_map(|module| Judge::wanted(module).ok()).collect();
-        Some(sources.answer(&Wanted::new(wanted.into_iter().flatten()))?)
+        let wanted = Wanted::new(wanted.into_iter().flatten());
+        Some(sources.answer(&wanted.of_release(release))?)
     };
     let judge = Judge { answer: answer.as_ref(), options };
     let assumed = |module: &Module<'_>| {

@@ -13,7 +13,7 @@ use super::report::{Reporter, trouble};
 use super::{Outcome, memory_image};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
-use crate::klp::{Failure, Options, Sites, backend, same_kernel};
+use crate::klp::{Failure, Options, Sites, backend, built_for, same_kernel};
 use crate::load::{Kernel, Known, Loaded, Loader, Placement, Record, Refused, RegionKind};
 use crate::symbols::{Sources, Wanted, read_module};
 use crate::verdict::{Assumed, Judge, Occasion, Problem, Trouble};
@@ -165,7 +165,8 @@ fn load(
 ) -> Result<(Report, Images), Stopped> {
     let module = Module::parse_as_kernel(data)?;
     let backend = backend(&module)?;
-    let answer = sources.answer(&Wanted::new(Judge::wanted(&module)?))?;
+    let wanted = Wanted::new(Judge::wanted(&module)?).of_release(built_for(&module));
+    let answer = sources.answer(&wanted)?;
     let target = args.target.unwrap_or_default();
     let options =
         Options { target, allow_stale_map: args.maps.allow_stale_map, ..Options::default() };

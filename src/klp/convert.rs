@@ -9,7 +9,7 @@ use super::verify::{self, Unfaithful};
 use super::{Patched, Plan, Refusal, Target, Warning, passed_over, planner, rewrite, rules};
 use crate::elf::{ElfError, Module};
 use crate::resolve::{self, Resolver};
-use crate::symbols::{Answer, Kernel, Sources, SymbolError};
+use crate::symbols::{Answer, Kernel, Sources, SymbolError, Wanted};
 
 /// How to convert.
 #[derive(Debug, Default, Clone)]
@@ -100,6 +100,12 @@ pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Failure> {
     backend.ok_or(Failure::Machine(machine))
 }
 
+/// The release that the module is built for, as its vermagic says.
+pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
+    let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
+    vermagic.and_then(|(_, value)| value.fields().next()?.to_str().ok())
+}
+
 /// Whether the sources, as far as they tell, speak of the kernel that the module is for.
 ///
 /// # Errors
@@ -123,11 +129,9 @@ pub(crate) fn same_kernel(
         let kernel = known.map_or("an unknown machine", |b| b.name()).to_owned();
         return Err(Failure::OtherMachine { module: backend.name(), kernel });
     }
-    let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
-    let built_for = vermagic.and_then(|(_, value)| value.fields().next());
-    match (built_for, release) {
-        (Some(module), Some(kernel)) if module != kernel.as_bytes() && !options.allow_stale_map => {
-            let module = module.to_str_lossy().into_owned();
+    match (built_for(module), release) {
+        (Some(module), Some(kernel)) if module != kernel && !options.allow_stale_map => {
+            let module = module.to_owned();
             Err(Failure::OtherRelease { module, kernel: kernel.clone() })
         }
         _ => Ok(()),
@@ -187,7 +191,8 @@ pub fn convert<'data>(
 /// [`SymbolError`] when a source cannot be read.
 pub fn ask(module: &Module<'_>, sources: &Sources) -> Result<Answer, SymbolError> {
     let names = super::wanted::names(module);
-    sources.answer(&names.iter().map(String::as_str).collect())
+    let wanted = Wanted::new(names.iter().map(String::as_str));
+    sources.answer(&wanted.of_release(built_for(module)))
 }
 
 /// Adds near names to what was not found; they cost another pass over the sources.

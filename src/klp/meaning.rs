@@ -8,7 +8,7 @@ use std::fmt;
 use bstr::ByteSlice;
 use serde::Serialize;
 
-use super::convert::{Failure, backend, same_kernel};
+use super::convert::{Failure, backend, built_for, same_kernel};
 use super::{KlpSymbol, ObjectName, Options, Refusal};
 use crate::annotation::Annotations;
 use crate::diagnostic::{Code, Diagnostic};
@@ -76,7 +76,8 @@ pub fn meanings(
     let livepatch = || module.symbols_in(SymbolSection::Livepatch);
     let mut wanted = super::wanted::names(&module);
     wanted.extend(livepatch().filter_map(|s| Some(klp(s.name)?.symbol.as_str().to_owned())));
-    let answer = sources.answer(&Wanted::new(wanted.iter().map(String::as_str)))?;
+    let wanted = Wanted::new(wanted.iter().map(String::as_str));
+    let answer = sources.answer(&wanted.of_release(built_for(&module)))?;
     same_kernel(&module, backend, &answer, options)?;
     let resolver = Resolver::new(&answer);
 

@@ -32,7 +32,7 @@ mod wanted;
 mod warning;
 
 pub(crate) use convert::same_kernel;
-pub use convert::{Conversion, Failure, Options, ask, backend, convert};
+pub use convert::{Conversion, Failure, Options, ask, backend, built_for, convert};
 pub(crate) use dependencies::recorded;
 pub use inspect::{InspectedSection, Inspection, OtherToolsSection, inspect};
 pub use meaning::{Meaning, Means, meanings};

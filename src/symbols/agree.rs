@@ -104,6 +104,7 @@ pub(super) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
     if drops_files {
         best.symbols.retain(|symbol| !is_file(symbol));
     }
+    best.promoted |= rest.promoted;
     best.build_id = best.build_id.or(rest.build_id);
     best.depends = best.depends.or(rest.depends);
     best.evidence = best.evidence.or(rest.evidence);

@@ -11,6 +11,7 @@ use super::image;
 use super::image::KallsymsSymbol;
 use super::init_memory::InitMemory;
 use super::input::Input;
+use super::promoted::is_promoted;
 use super::rows::Row;
 use super::told::{Object, Scope, Told};
 use super::traceable::VmlinuxFunctions;
@@ -46,6 +47,7 @@ impl BootImage {
         for symbol in table.iter() {
             init_memory.see(symbol.name, symbol.address);
             functions.see(symbol.name, symbol.address);
+            object.promoted |= is_promoted(symbol.name);
             let KallsymsSymbol { address, letter, name } = symbol;
             let row = Row { address, letter, name, module: None };
             if scope.wants(name) {

@@ -29,7 +29,7 @@ impl<'a> Homonyms<'a> {
         name: &[u8],
     ) -> Result<bool, SymbolErrorKind> {
         let Scope::Names(names) = scope else { return Ok(true) };
-        names.find(name).map_or(Ok(false), |name| self.count(object, name))
+        names.admit(name).map_or(Ok(false), |name| self.count(object, name))
     }
 
     fn count(&mut self, object: &ObjectName, name: &'a str) -> Result<bool, SymbolErrorKind> {

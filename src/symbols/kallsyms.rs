@@ -5,10 +5,8 @@
 //! that is wrongly thought to be shifts all that follow. What is dropped changed with the versions,
 //! and the version is known only when all symbols were seen: [`visible`] says what every kernel
 //! keeps, [`Release`] what this one drops of it. Invariant: both together leave exactly the symbols
-//! of `System.map` less the absolute ones. The two scripts were read in Linux 6.1, 6.12 and 7.2.
-//! Livepatch needs `CONFIG_KALLSYMS_ALL`, so no address range limits the table. Not known here: from
-//! 6.2 to 6.9 a kernel that was linked with Clang's LTO compared names without what follows `.llvm.`
-//! (`cleanup_symbol_name` in `kernel/kallsyms.c`).
+//! of `System.map` less the absolute ones. The two scripts were read in Linux 6.1 to 7.3
+//! (`docs/kernels.md`). Livepatch needs `CONFIG_KALLSYMS_ALL`, so no address range limits the table.
 
 use object::elf;
 
@@ -64,25 +62,27 @@ const HIDDEN: &[Hides] = &[
 enum Kernels {
     Since(u16, u16),
     Before(u16, u16),
+    /// From the first on, and before the second.
+    Between((u16, u16), (u16, u16)),
 }
 
-use Kernels::{Before, Since};
+use Kernels::{Before, Between, Since};
 
 /// What hides a name in some kernels only.
 const HIDDEN_IN: &[(Kernels, Hides)] = &[
-    // arm64, position-independent start: not in `mksysmap` and `kallsyms.c` of 6.1, in `mksysmap` of
-    // 6.12. The version between them is that of the change that moved all of these rules there, as
-    // its title says; it was not read.
-    (Since(6, 4), Prefix("__pi_$")),
-    (Since(6, 4), Prefix("__pi_.L")),
-    (Since(6, 4), Prefix("__kvm_nvhe___kcfi_typeid_")),
-    (Since(6, 4), Prefix("__pi___kcfi_typeid_")),
-    // Device tables and module information of what is built in: in `mksysmap` of 7.2, not of 6.12,
-    // whose kernels have no such names.
-    (Since(6, 13), Prefix("__mod_device_table__")),
-    (Since(6, 13), Numbered("__UNIQUE_ID_modinfo_")),
+    // arm64, position-independent start: not in `mksysmap` of 6.4, in that of 6.5.
+    (Since(6, 5), Prefix("__pi_$")),
+    (Since(6, 5), Prefix("__pi_.L")),
+    (Since(6, 5), Prefix("__kvm_nvhe___kcfi_typeid_")),
+    (Since(6, 5), Prefix("__pi___kcfi_typeid_")),
+    // Device tables and module information of what is built in: not in `mksysmap` of 6.17, in that of
+    // 6.18. 6.19 put `_` before the number, which 7.1 did not drop yet, and 7.2 does.
+    (Since(6, 18), Prefix("__mod_device_table__")),
+    (Between((6, 18), (7, 2)), Numbered("__UNIQUE_ID_modinfo")),
+    (Since(7, 2), Numbered("__UNIQUE_ID_modinfo_")),
     // The tables themselves, which differed between the passes of linking: `ignored_symbols` in
-    // `kallsyms.c` of 6.1, nowhere in 6.12. Which version between them dropped the rule was not read.
+    // `kallsyms.c` until 6.3, from 6.4 to 6.9 whatever the object of the pass before has
+    // (`link-vmlinux.sh`), nothing since 6.10.
     (Before(6, 10), Exact("kallsyms_addresses")),
     (Before(6, 10), Exact("kallsyms_offsets")),
     (Before(6, 10), Exact("kallsyms_relative_base")),
@@ -118,11 +118,11 @@ const DEBUGGING: [&str; 7] = [
 
 /// The version of a kernel, as far as it matters here. One that is not known is taken for the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Release(Option<(u16, u16)>);
+pub(super) struct Release(pub(super) Option<(u16, u16)>);
 
 impl Release {
     /// The version at the start of `uname -r`.
-    fn of(release: Option<&str>) -> Self {
+    pub(super) fn of(release: Option<&str>) -> Self {
         let version = |release: &str| {
             let mut numbers = release.split(|c: char| !c.is_ascii_digit());
             Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
@@ -139,6 +139,7 @@ impl Release {
                 let concerned = match *kernels {
                     Since(major, minor) => !before((major, minor)),
                     Before(major, minor) => before((major, minor)),
+                    Between(first, end) => self.0.is_some() && !before(first) && before(end),
                 };
                 concerned && rule.hides(name)
             })
@@ -293,6 +294,7 @@ mod tests {
         for (release, early) in [
             (Some("5.14.0-503.el9"), true),
             (Some("6.1.0-50-amd64"), true),
+            (Some("6.4.6"), true),
             (Some("6.12.117"), false),
             (Some("7.2.13"), false),
             (Some("next"), false),
@@ -309,6 +311,17 @@ mod tests {
                 assert_eq!(hidden(release, name), new, "{release:?} {name}");
             }
             assert!(!hidden(release, "__pi_memcpy"));
+        }
+        assert!(hidden(Some("6.9.0"), "kallsyms_names") && hidden(Some("6.9.0"), "__pi_$x"));
+        assert!(!hidden(Some("6.10.0"), "kallsyms_names"));
+        let unique = ["__UNIQUE_ID_modinfo12", "__UNIQUE_ID_modinfo_12"];
+        for (release, expected) in [
+            ("6.17.0", [false, false]),
+            ("6.18.2", [true, false]),
+            ("7.1.5", [true, false]),
+            ("7.2.13", [false, true]),
+        ] {
+            assert_eq!(unique.map(|name| hidden(Some(release), name)), expected, "{release}");
         }
     }
 

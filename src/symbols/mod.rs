@@ -36,6 +36,7 @@ mod module;
 mod near;
 mod note;
 mod proc_kallsyms;
+mod promoted;
 mod reach;
 mod rows;
 mod siblings;

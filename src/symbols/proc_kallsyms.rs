@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 use super::homonyms::Homonyms;
 use super::init_memory::InitMemory;
 use super::input::Input;
+use super::promoted::is_promoted;
 use super::rows::{Row, each_row};
 use super::told::{Object, Scope, Told};
 use super::{Export, Order, SymbolError, SymbolErrorKind, SymbolSource};
@@ -96,6 +97,7 @@ impl Reading<'_> {
         let Some(object) = self.told.objects.last_mut() else { return Ok(()) };
         if row.module.is_none() {
             self.init.see(row.name, row.address);
+            object.promoted |= is_promoted(row.name);
         }
         self.told.exports.extend(row.export(object, self.scope));
         if !self.homonyms.admit(self.scope, &object.name, row.name)? {

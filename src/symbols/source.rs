@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::told::{Scope, Told};
-use super::{Answer, Merged, Near, SymbolError, Wanted};
+use super::{Answer, Merged, Near, SymbolError, Wanted, promoted};
 
 /// Something that knows what some objects of a kernel define or export.
 pub trait SymbolSource: Debug + Send + Sync {
@@ -110,7 +110,7 @@ impl Sources {
         scope: Scope<'_>,
         done: impl Fn(&Path, Option<&Told>) + Sync,
     ) -> (Merged, Vec<SymbolError>) {
-        let told: Vec<_> = self
+        let mut told: Vec<_> = self
             .sources
             .par_iter()
             .map(|source| {
@@ -119,6 +119,7 @@ impl Sources {
                 told
             })
             .collect();
+        promoted::settle(told.iter_mut().flatten(), scope);
         let (mut merged, mut errors) = (Merged::default(), Vec::new());
         for (source, told) in self.sources.iter().zip(told) {
             let added = told.and_then(|told| merged.add(told, source.path()));
@@ -135,10 +136,11 @@ impl Sources {
         let scope = Scope::Names(wanted);
         let mut merged = Merged::default();
         // One source needs no threads, which cost more than a map's answer.
-        let told: Vec<_> = match self.sources.as_slice() {
+        let mut told: Vec<_> = match self.sources.as_slice() {
             [one] => vec![one.tell(scope)],
             many => many.par_iter().map(|source| source.tell(scope)).collect(),
         };
+        promoted::settle(told.iter_mut().flatten(), scope);
         for (source, told) in self.sources.iter().zip(told) {
             merged.add(told?, source.path())?;
         }

@@ -12,6 +12,7 @@ use super::homonyms::Homonyms;
 use super::init_memory::InitMemory;
 use super::input::Input;
 use super::kallsyms;
+use super::promoted::is_promoted;
 use super::rows::each_row;
 use super::told::{Object, Scope, Told};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
@@ -66,6 +67,7 @@ impl SymbolSource for SystemMap {
             }
             last = row.address;
             init.see(row.name, row.address);
+            object.promoted |= is_promoted(row.name);
             exports.extend(row.export(&object, scope));
             if kallsyms::lists(row.letter, row.name)
                 && homonyms.admit(scope, &object.name, row.name)?

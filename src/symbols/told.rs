@@ -27,13 +27,13 @@ pub enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Whether the name is asked about.
+    /// Whether the name is asked about, or what some kernel compares of it ([`super::promoted`]).
     #[must_use]
     #[inline]
     pub fn wants(self, name: &[u8]) -> bool {
         match self {
             Self::All => true,
-            Self::Names(wanted) => wanted.contains(name),
+            Self::Names(wanted) => wanted.admit(name).is_some(),
         }
     }
 }
@@ -86,6 +86,12 @@ impl Span {
     #[must_use]
     pub fn new(start: usize, length: usize) -> Option<Self> {
         Some(Self { start: start.try_into().ok()?, length: length.try_into().ok()? })
+    }
+
+    /// The start of the piece, of so many bytes at most.
+    pub(super) fn first(self, length: usize) -> Self {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        Self { length: self.length.min(length), ..self }
     }
 
     pub(super) fn of(self, text: &[u8]) -> &[u8] {
@@ -156,6 +162,9 @@ pub struct Object {
     pub order: Order,
     /// Whether its addresses are those of a running kernel, which may all be shifted by one constant.
     pub moved: bool,
+    /// Whether Clang's LTO has made a name of it, asked about or not: such kernels may compare less than
+    /// the whole name.
+    pub promoted: bool,
     /// The build-id of the object's file.
     pub build_id: Option<BuildId>,
     /// The modules that it needs, as its `.modinfo` says (`depends`); `None` where no file tells.
@@ -180,6 +189,7 @@ impl Object {
             by: by.into(),
             order,
             moved: false,
+            promoted: false,
             build_id: None,
             depends: None,
             evidence: None,

@@ -14,6 +14,7 @@ use super::elf_object::Strings;
 use super::exports::Exports;
 use super::init_memory::InitMemory;
 use super::input::Input;
+use super::promoted::is_promoted;
 use super::source_files::SourceFiles;
 use super::table::ElfTable;
 use super::told::{Object, Scope, Told};
@@ -76,6 +77,7 @@ impl Vmlinux {
             if visible {
                 functions.see(symbol.name, symbol.value);
             }
+            object.promoted |= is_promoted(symbol.name);
             if symbol.st_type() == elf::STT_FILE {
                 object.units.push(strings.name(&symbol));
                 files.enter(symbol.name);

@@ -6,6 +6,8 @@
 
 use rustc_hash::FxHashSet;
 
+use super::promoted::stems;
+
 /// Bits in the filter: 8 KiB, a quarter of a usual first-level cache.
 const FILTER_BITS: usize = 1 << 16;
 
@@ -14,12 +16,24 @@ const FILTER_BITS: usize = 1 << 16;
 pub struct Wanted<'a> {
     names: FxHashSet<&'a str>,
     filter: Box<[u64]>,
+    release: Option<&'a str>,
 }
 
 impl<'a> Wanted<'a> {
     /// The set of these names; repeated names count once.
     pub fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().collect()
+    }
+
+    /// Asks about a kernel of this release, where no source tells which one it is.
+    #[must_use]
+    pub fn of_release(self, release: Option<&'a str>) -> Self {
+        Self { release, ..self }
+    }
+
+    /// The release that is asked about.
+    pub(super) fn release(&self) -> Option<&'a str> {
+        self.release
     }
 
     /// The name as it was asked for, when it is one of the set.
@@ -31,6 +45,14 @@ impl<'a> Wanted<'a> {
             return None;
         }
         self.names.get(std::str::from_utf8(name).ok()?).copied()
+    }
+
+    /// The name as it was asked for, when it, or what some kernel compares of it, is one of the set.
+    #[must_use]
+    #[inline]
+    pub(super) fn admit(&self, name: &[u8]) -> Option<&'a str> {
+        let stem = || stems(name)?.into_iter().find_map(|stem| self.find(stem));
+        self.find(name).or_else(stem)
     }
 
     /// Whether the name is one of the set.
@@ -67,7 +89,7 @@ impl<'a> FromIterator<&'a str> for Wanted<'a> {
                 *bits |= bit;
             }
         }
-        Self { names, filter }
+        Self { names, filter, release: None }
     }
 }
 

@@ -188,7 +188,8 @@ pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdic
     let answer = if sources.is_empty() {
         None
     } else {
-        Some(sources.answer(&Wanted::new(Judge::wanted(&module)?))?)
+        let wanted = Wanted::new(Judge::wanted(&module)?);
+        Some(sources.answer(&wanted.of_release(klp::built_for(&module)))?)
     };
     let mut verdict = Judge { answer: answer.as_ref(), options }.judge(&module)?;
     suggest([&mut verdict], sources)?;

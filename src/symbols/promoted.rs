@@ -1,0 +1,97 @@
+//! Names that Clang's LTO makes, and what some kernels compare instead of them.
+//!
+//! ThinLTO makes a static function `f` global and calls it `f.llvm.HASH`. Kernels that are built with it
+//! look in vmlinux for a name that is cut off: the symbols of one cut name are sorted by address, and
+//! positions count them together. Modules' names are compared whole. Sources: `cleanup_symbol_name` and
+//! `compare_symbol_name` in `kernel/kallsyms.c`, `compare_names` in `scripts/kallsyms.c`, and
+//! `klp_find_object_symbol`; `docs/kernels.md` says which releases were read. That a kernel was built so,
+//! a name with `.llvm.` in its table tells. Invariant: cutting twice is cutting once.
+
+use super::kallsyms::Release;
+use super::told::{Object, Scope, Told};
+
+/// What is between the name in the source and the hash.
+const MARK: &[u8] = b".llvm.";
+
+/// What a kernel with Clang's LTO compares of a name in vmlinux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compares {
+    /// All of it: 6.1, whose livepatch core goes through the whole table itself, and since 6.11.
+    Whole,
+    /// What is before the first dot: 6.2 to 6.4.
+    BeforeDot,
+    /// What is before `.llvm.`: 6.5 to 6.10.
+    BeforeMark,
+}
+
+impl Compares {
+    /// What the kernel of this release does.
+    pub(super) fn of(release: Release) -> Self {
+        match release {
+            Release(Some(version)) if version < (6, 2) => Self::Whole,
+            Release(Some(version)) if version < (6, 5) => Self::BeforeDot,
+            Release(Some(version)) if version < (6, 11) => Self::BeforeMark,
+            Release(_) => Self::Whole,
+        }
+    }
+
+    /// How many bytes of the name are compared.
+    fn length(self, name: &[u8]) -> usize {
+        let end = match self {
+            Self::Whole => None,
+            Self::BeforeDot => memchr::memchr(b'.', name),
+            Self::BeforeMark => memchr::memmem::find(name, MARK),
+        };
+        // No name is looked up that is empty.
+        end.filter(|end| *end > 0).unwrap_or(name.len())
+    }
+
+    /// Cuts the names of vmlinux, and drops those that are told only because they might have been cut to
+    /// what is asked about.
+    fn cut(self, vmlinux: &mut Object, scope: Scope<'_>) {
+        let text = std::mem::take(&mut vmlinux.text);
+        for symbol in &mut vmlinux.symbols {
+            symbol.name = symbol.name.first(self.length(symbol.name.of(&text)));
+        }
+        if let Scope::Names(wanted) = scope {
+            let asked = |name: &[u8]| stems(name).is_none() || wanted.contains(name);
+            vmlinux.symbols.retain(|symbol| asked(symbol.name.of(&text)));
+        }
+        vmlinux.text = text;
+    }
+}
+
+/// Makes of the names in vmlinux, as the sources of one kernel tell them, those that the kernel compares.
+pub(super) fn settle<'a>(told: impl Iterator<Item = &'a mut Told>, scope: Scope<'_>) {
+    let (mut release, mut promoted, mut all) = (None, false, Vec::new());
+    for told in told {
+        release = release.or(told.kernel.release.as_deref());
+        let vmlinux = told.objects.iter_mut().filter(|object| object.name.is_vmlinux());
+        all.extend(vmlinux.inspect(|object| promoted |= object.promoted));
+    }
+    if let Scope::Names(wanted) = scope {
+        release = release.or(wanted.release());
+    }
+    let compares = if promoted { Compares::of(Release::of(release)) } else { Compares::Whole };
+    if promoted || matches!(scope, Scope::Names(_)) {
+        all.into_iter().for_each(|object| compares.cut(object, scope));
+    }
+}
+
+/// Whether Clang's LTO has made the name.
+#[inline]
+pub(super) fn is_promoted(name: &[u8]) -> bool {
+    let dot = memchr::memchr(b'.', name).and_then(|dot| name.get(dot..));
+    dot.is_some_and(|rest| memchr::memmem::find(rest, MARK).is_some())
+}
+
+/// The names that some kernel compares instead of this one; twice the same where they do not differ.
+#[inline]
+pub(super) fn stems(name: &[u8]) -> Option<[&[u8]; 2]> {
+    let dot = memchr::memchr(b'.', name).filter(|dot| *dot > 0)?;
+    let mark = Compares::BeforeMark.length(name);
+    Some([name.get(..dot)?, name.get(..mark)?])
+}
+
+#[cfg(test)]
+mod tests;
