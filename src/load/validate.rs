@@ -130,9 +130,11 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     let mut found = module.sections_named(THIS_MODULE);
     let (Some(section), None) = (found.next(), found.next()) else {
         // 6.11 says the one, 6.12 the other.
-        let number = if kernel.checks_headers_first { "Exactly" } else { "Only" };
-        let message =
-            format!("module {name}: {number} one .gnu.linkonce.this_module section must exist.");
+        let message = if kernel.checks_headers_first {
+            format!("module {name}: Exactly one .gnu.linkonce.this_module section must exist.")
+        } else {
+            format!("module {name}: Only one .gnu.linkonce.this_module section must exist.")
+        };
         return Err(refuse(message).breaks(Rule::ModuleSections));
     };
     if section.sh_type.0 == SHT_NOBITS {
