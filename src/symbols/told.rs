@@ -27,7 +27,7 @@ pub enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Whether the name is asked about, or what some kernel compares of it ([`super::promoted`]).
+    /// Whether the name is asked about, or what some kernel compares of it (Clang's LTO).
     #[must_use]
     #[inline]
     pub fn wants(self, name: &[u8]) -> bool {
