@@ -109,6 +109,7 @@ fn source(number: usize, shared: &[u8], own: &[u8]) -> Told {
             kind: None,
             letter: Some(b't'),
             init,
+            untraceable: high % 5 == 1,
             stays: !init,
         });
     }

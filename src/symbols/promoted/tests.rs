@@ -88,7 +88,7 @@ fn a_promoted_name_that_nobody_asks_about_tells_of_the_others() {
 fn a_map_says_the_same_as_its_sources() {
     let mut sources = Sources::new();
     sources.push(SystemMap::from_bytes("System.map-6.6.30", TABLE));
-    let (merged, errors) = sources.gather(Scope::All, |_| ());
+    let (merged, errors) = sources.gather(Scope::All, |_, _| ());
     assert!(errors.is_empty());
     let map = || Map::from_bytes("a.map", crate::symbols::map::build(&merged).unwrap()).unwrap();
     let names = ["promoted", "promoted.llvm.76", "twin", "plain"];
