@@ -39,6 +39,7 @@ use crate::object::Object;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row};
+use crate::uses::{AddressUse, FunctionCode};
 
 mod entry;
 mod log;
@@ -47,6 +48,7 @@ mod plts;
 mod reserve;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 /// The arm64 back end.
 #[derive(Debug)]
@@ -264,6 +266,10 @@ impl Backend for Arm64 {
                 _ => return None,
             })
         })
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 
     fn features(&self, version: (u32, u32)) -> Features {

@@ -29,6 +29,7 @@ use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::relocate::{Stopped, Table, Turn, Watch, relocate};
 use crate::row::{Features, Row};
+use crate::uses::{AddressUse, FunctionCode};
 use crate::witness::Witness;
 
 /// What a machine's loader makes of a symbol name.
@@ -368,6 +369,9 @@ pub trait Backend: Debug + Sync {
 
     /// The references in code that the assembler has filled in, and perhaps bytes that look like one.
     fn branches(&self, code: &[u8]) -> Vec<Branch>;
+
+    /// What a function does with the addresses that its relocations name.
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse>;
 
     /// The value that the bytes from the place on hold: see [`apply::read_back`].
     ///

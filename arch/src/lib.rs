@@ -54,6 +54,7 @@ mod relocate;
 mod row;
 mod s390x;
 pub mod sort;
+mod uses;
 mod witness;
 mod x86_64;
 
@@ -76,6 +77,7 @@ pub use refusal::{At, Errno, KernelError};
 pub use relocate::{Applied, Stopped, Table, Turn, Watch, Watcher};
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390x;
+pub use uses::{Address, AddressUse, FunctionCode, Named, UseKind};
 pub use witness::Witness;
 pub use x86_64::X86_64;
 

@@ -37,6 +37,7 @@ use crate::object::Object;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row, When};
+use crate::uses::{AddressUse, FunctionCode};
 use crate::witness::Witness;
 use call::{is_ftrace_entry, plan_call, restores_r2, word};
 
@@ -50,6 +51,7 @@ mod reserve;
 mod stubs;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 /// The ppc64le back end.
 #[derive(Debug)]
@@ -268,6 +270,10 @@ impl Backend for Ppc64le {
             (16, 0) => Some(signed(word & !3, 16)),
             _ => None,
         })
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 
     fn features(&self, (major, minor): (u32, u32)) -> Features {

@@ -35,12 +35,14 @@ use crate::object::Object;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row};
+use crate::uses::{AddressUse, FunctionCode};
 
 mod log;
 mod patched;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 /// The s390x back end.
 #[derive(Debug)]
@@ -259,6 +261,10 @@ impl Backend for S390x {
     fn features(&self, version: (u32, u32)) -> Features {
         // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
         if version < (6, 11) { Features::SHORT_ALTERNATIVES } else { Features::empty() }
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 
     fn kernel_image(&self) -> Range<u64> {

@@ -16,6 +16,7 @@
 
 mod branches;
 mod patched;
+mod uses;
 
 use alloc::format;
 use alloc::string::String;
@@ -35,6 +36,7 @@ use crate::landing::LandingPad;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Features, Row};
+use crate::uses::{AddressUse, FunctionCode};
 
 /// The x86_64 back end.
 #[derive(Debug)]
@@ -131,6 +133,10 @@ impl Backend for X86_64 {
 
     fn branches(&self, code: &[u8]) -> Vec<Branch> {
         branches::scan(code)
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 
     fn needs_untouched_place(&self) -> bool {
