@@ -17,6 +17,7 @@ mod bad_module;
 mod bad_place;
 mod bad_selector;
 mod bad_symbols;
+mod changed;
 mod check_load;
 mod commands;
 mod compiled;

@@ -6,6 +6,7 @@
 //! `registered` finds the patch, `structures` reads what it points to, `external` reads the tables of
 //! objtool, of which its modules make the others. Source: `include/linux/livepatch.h`.
 
+mod changed;
 mod external;
 mod pointers;
 mod registered;
@@ -97,7 +98,9 @@ impl<'data> Tables<'data> {
         } else {
             enables.and_then(|enables| {
                 let patch = registered::patch(&pointers, backend, enables.index)?;
-                structures::objects(&pointers, patch)
+                let (objects, tables) = structures::objects(&pointers, patch)?;
+                let changed = changed::are_changed(&pointers, backend, &tables);
+                (!changed).then_some(objects)
             })
         };
         objects.filter(|objects| !objects.is_empty()).map_or(Self::AtRunTime, Self::Static)

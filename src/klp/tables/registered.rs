@@ -103,10 +103,19 @@ pub(in crate::klp) fn place(
     backend: &dyn Backend,
     rela: Rela,
 ) -> Option<Place> {
+    let (section, offset) = distance(module, backend, rela)?;
+    Some(Place { section, offset: u64::try_from(offset).ok()? })
+}
+
+/// The same as a section and an offset in it: the addend alone may lead to before the section.
+pub(super) fn distance(
+    module: &Module<'_>,
+    backend: &dyn Backend,
+    rela: Rela,
+) -> Option<(SectionIndex, i64)> {
     let row = backend.row(rela.kind)?;
     let symbol = module.symbol(rela.symbol)?;
     let SymbolSection::Defined(section) = symbol.section else { return None };
-    // The addend alone may lead to before the section.
     let addend = rela.addend.checked_add(backend.code_bias(row))?;
-    Some(Place { section, offset: symbol.st_value.checked_add_signed(addend)? })
+    Some((section, i64::try_from(symbol.st_value).ok()?.checked_add(addend)?))
 }

@@ -5,6 +5,8 @@
 //! `CONFIG_DEBUG_KOBJECT_RELEASE` have longer: then the table's own symbol tells them. Source:
 //! `include/linux/livepatch.h`, `klp_for_each_object_static`, `klp_for_each_func_static`.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 
 use super::pointers::{Pointer, Pointers, WORD};
@@ -35,24 +37,75 @@ const SIZE_MAX: u64 = 2048;
 /// Most bytes of a name that are read (`KSYM_NAME_LEN`): what is longer is refused.
 const NAME_MAX: usize = 512;
 
-/// The objects of a patch; `None` where they cannot be read.
+/// Bytes of a `struct klp_patch` where no symbol tells.
+const PATCH_SIZE: u64 = 200;
+
+/// Where a table is, and what authors fill in of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Extent {
+    pub(super) start: Place,
+    /// Offset of its end in its section.
+    end: u64,
+    /// What the kernel reads of it.
+    read: (u64, u64),
+}
+
+impl Extent {
+    fn of_table(start: Place, entries: usize, size: u64) -> Self {
+        let entries = u64::try_from(entries).unwrap_or(u64::MAX).saturating_add(1);
+        let end = start.plus(entries.saturating_mul(size)).offset;
+        Self { start, end, read: (start.offset, end) }
+    }
+
+    /// Of a patch only `objs` says what is patched; `mod` is the module itself, whoever fills it in.
+    fn of_patch(pointers: &Pointers<'_, '_>, start: Place) -> Self {
+        let end = start.plus(pointers.size(start).unwrap_or(PATCH_SIZE)).offset;
+        let objs = start.plus(OBJS).offset;
+        Self { start, end, read: (objs, objs.saturating_add(WORD)) }
+    }
+
+    /// Whether a place is in it.
+    pub(super) fn whole(&self, place: Place) -> bool {
+        place.section == self.start.section && (self.start.offset..self.end).contains(&place.offset)
+    }
+
+    /// Whether so many bytes that are written here are part of what the kernel reads.
+    pub(super) fn is_written(&self, place: Place, size: u64) -> bool {
+        let end = place.offset.saturating_add(size);
+        place.section == self.start.section && place.offset < self.read.1 && self.read.0 < end
+    }
+
+    /// Whether who has this address has that of what the kernel reads.
+    pub(super) fn leads_to(&self, place: Place) -> bool {
+        place.section == self.start.section
+            && (self.start.offset..self.read.1).contains(&place.offset)
+    }
+}
+
+/// The objects of a patch, and where its tables are; `None` where they cannot be read.
 pub(super) fn objects<'data>(
     pointers: &Pointers<'_, 'data>,
     patch: Place,
-) -> Option<Vec<TableObject<'data>>> {
+) -> Option<(Vec<TableObject<'data>>, Vec<Extent>)> {
     let table = pointers.to(patch.plus(OBJS))?;
     let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
     let (mut objects, mut at) = (Vec::new(), table);
     // Objects may share a table, whose size is looked for once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
+    let mut extents = BTreeSet::from([Extent::of_patch(pointers, patch)]);
     while !is_end_of_objects(pointers, at)? {
         let mut object = object(pointers, at, &mut sizes, room)?;
         object.written.extend([patch.section, table.section]);
         room = room.checked_sub(object.functions.len())?.checked_sub(1)?;
+        if let Some(funcs) = pointers.to(at.plus(FUNCS)) {
+            let size = sizes.get(&funcs).copied().unwrap_or(FUNC_SIZE);
+            extents.insert(Extent::of_table(funcs, object.functions.len(), size));
+        }
         objects.push(object);
         at = at.plus(size);
     }
-    Some(objects)
+    extents.insert(Extent::of_table(table, objects.len(), size));
+    Some((objects, extents.into_iter().collect()))
 }
 
 /// Whether a table of objects may be here: its first entry has functions to replace.
