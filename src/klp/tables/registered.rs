@@ -72,29 +72,37 @@ fn taken(
         if !code || relocations().all(|rela| rela.symbol != enable) {
             continue;
         }
+        let functions = functions(module, section);
         let calls = relocations().filter(|rela| rela.symbol == enable);
-        let functions: BTreeSet<_> =
-            calls.map(|call| function(module, section, call.offset)).collect();
-        for (start, end) in functions {
-            let inside = relocations().filter(|rela| (start..end).contains(&rela.offset));
-            for place in inside.filter_map(|rela| place(module, backend, rela)) {
-                taken.insert(place);
-                // Through a slot with the address.
-                taken.extend(pointers.to(place));
-            }
+        let calling: BTreeSet<_> = calls.map(|call| function(&functions, call.offset)).collect();
+        // Code without a symbol may be any function's.
+        let all = calling.contains(&None);
+        let inside = relocations()
+            .filter(|rela| all || calling.contains(&function(&functions, rela.offset)));
+        for place in inside.filter_map(|rela| place(module, backend, rela)) {
+            taken.insert(place);
+            // Through a slot with the address.
+            taken.extend(pointers.to(place));
         }
     }
     taken
 }
 
-/// Start and end of the function around a place, as far as symbols tell.
-fn function(module: &Module<'_>, section: SectionIndex, offset: u64) -> (u64, u64) {
+/// Start and end of each function of a section, sorted.
+fn functions(module: &Module<'_>, section: SectionIndex) -> Vec<(u64, u64)> {
     let symbols = module.symbols_in(SymbolSection::Defined(section));
-    let around = symbols.filter(Symbol::is_function_or_object).find_map(|symbol| {
-        let end = symbol.st_value.saturating_add(symbol.st_size);
-        (symbol.st_value..end).contains(&offset).then_some((symbol.st_value, end))
-    });
-    around.unwrap_or((0, u64::MAX))
+    let functions = symbols.filter(Symbol::is_function_or_object);
+    let functions = functions.map(|s| (s.st_value, s.st_value.saturating_add(s.st_size)));
+    let mut functions: Vec<_> = functions.collect();
+    functions.sort_unstable();
+    functions
+}
+
+/// The function around a place, as far as symbols tell.
+fn function(functions: &[(u64, u64)], offset: u64) -> Option<(u64, u64)> {
+    let after = functions.partition_point(|(start, _)| *start <= offset);
+    let last = after.checked_sub(1).and_then(|last| functions.get(last));
+    last.copied().filter(|(_, end)| offset < *end)
 }
 
 /// The place in the module that a relocation of code means.
