@@ -23,6 +23,7 @@ use crate::fault::Fault;
 use crate::field::outside;
 use crate::landing::LandingPad;
 use crate::linkage::{Configuration, Direct, Linkage};
+use crate::loader_symbol::LoaderSymbol;
 use crate::memory::Memory;
 use crate::object::Object;
 use crate::patched::PatchedSection;
@@ -31,35 +32,6 @@ use crate::relocate::{Stopped, Table, Turn, Watch, relocate};
 use crate::row::{Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
 use crate::witness::Witness;
-
-/// What a machine's loader makes of a symbol name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameRule {
-    /// The loader defines the symbol itself: it needs no export.
-    Defined,
-    /// The loader knows the symbol by name and treats calls to it specially: the name must stay,
-    /// and the symbol must be exported.
-    KnownByName,
-    /// The loader lets the symbol stay undefined (its value is zero then), without an export.
-    Ignored,
-}
-
-/// A name that must remain an ordinary undefined symbol, never become a klp symbol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoaderSymbol {
-    /// What the loader makes of it.
-    pub rule: NameRule,
-    /// The kernel function that says so, as `file:function`.
-    pub source: &'static str,
-}
-
-impl LoaderSymbol {
-    /// Whether the module loads although nothing exports the symbol.
-    #[must_use]
-    pub fn needs_no_export(&self) -> bool {
-        matches!(self.rule, NameRule::Defined | NameRule::Ignored)
-    }
-}
 
 /// One machine's module loader.
 pub trait Backend: Debug + Sync {

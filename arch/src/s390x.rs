@@ -24,13 +24,14 @@ use core::ops::Range;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::{Backend, LoaderSymbol, NameRule};
+use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::linkage::{Configuration, Linkage};
+use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::object::Object;
 use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};

@@ -26,13 +26,14 @@ use core::ops::Range;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::{Backend, LoaderSymbol, NameRule};
+use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
 use crate::landing::LandingPad;
+use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::patched::PatchedSection;
 use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Features, Row};

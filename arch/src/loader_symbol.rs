@@ -1,0 +1,30 @@
+//! Names that a machine's module loader treats specially.
+
+/// What a machine's loader makes of a symbol name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameRule {
+    /// The loader defines the symbol itself: it needs no export.
+    Defined,
+    /// The loader knows the symbol by name and treats calls to it specially: the name must stay,
+    /// and the symbol must be exported.
+    KnownByName,
+    /// The loader lets the symbol stay undefined (its value is zero then), without an export.
+    Ignored,
+}
+
+/// A name that must remain an ordinary undefined symbol, never become a klp symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderSymbol {
+    /// What the loader makes of it.
+    pub rule: NameRule,
+    /// The kernel function that says so, as `file:function`.
+    pub source: &'static str,
+}
+
+impl LoaderSymbol {
+    /// Whether the module loads although nothing exports the symbol.
+    #[must_use]
+    pub fn needs_no_export(&self) -> bool {
+        matches!(self.rule, NameRule::Defined | NameRule::Ignored)
+    }
+}
