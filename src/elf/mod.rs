@@ -38,4 +38,5 @@ pub use rela::{Rela, Relocations};
 pub use rewrite::rewrite;
 pub use section::Section;
 pub use signature::{SIGNATURE_INFO_LEN, SIGNATURE_MARKER, SIGNATURE_PKCS7};
+pub(crate) use symbol::is_mapping_symbol;
 pub use symbol::{SHN_LIVEPATCH, Symbol, SymbolSection};

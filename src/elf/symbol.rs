@@ -15,6 +15,13 @@ use super::{SectionIndex, SymbolIndex, SymbolPlace};
 
 /// Section index of symbols that the livepatch core resolves.
 pub const SHN_LIVEPATCH: u16 = 0xff20;
+/// Whether the kernel passes over a symbol where it looks for one by its address: linkers need it, nobody
+/// else does. Source: `include/linux/module_symbol.h:is_mapping_symbol`.
+#[must_use]
+pub(crate) fn is_mapping_symbol(name: &[u8]) -> bool {
+    [&b".L"[..], b"L0", b"$"].iter().any(|start| name.starts_with(start))
+}
+
 /// Size of an entry in bytes.
 pub(super) const SYMBOL_LEN: u64 = 24;
 

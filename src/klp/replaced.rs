@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::tables::{Place, TableFunction, TableObject, Tables};
 use super::{KlpSymbol, ObjectName, Position, Refusal, Warning, placement};
-use crate::elf::{Module, Section, SectionIndex, SymbolSection};
+use crate::elf::{Module, Section, SectionIndex, SymbolSection, is_mapping_symbol};
 use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
 use crate::symbols::{Candidate, Kind};
 
@@ -110,8 +110,7 @@ pub(crate) fn check(
 /// Where named symbols start: the kernel finds the sizes of replacements by them
 /// (`find_kallsyms_symbol`).
 fn named(module: &Module<'_>) -> BTreeSet<Place> {
-    let mapping = |name: &[u8]| [&b"$"[..], b".L", b"L0"].iter().any(|s| name.starts_with(s));
-    let symbols = module.symbols().filter(|s| !s.name.is_empty() && !mapping(s.name));
+    let symbols = module.symbols().filter(|s| !s.name.is_empty() && !is_mapping_symbol(s.name));
     let places = symbols.filter_map(|symbol| match symbol.section {
         SymbolSection::Defined(section) => Some(Place { section, offset: symbol.st_value }),
         _ => None,

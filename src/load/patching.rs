@@ -15,6 +15,7 @@ use klp_arch::{Errno, KernelError};
 use super::error::{About, LoadError, Stage};
 use super::resolve::not_looked_up;
 use super::{Bind, Layouts, Loaded, Refused};
+use crate::elf::is_mapping_symbol;
 use crate::klp::{
     KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, Replaced, Rule, SYMBOL_NAME_MAX,
     TableFunction,
@@ -203,9 +204,4 @@ fn exists(parent: &str, name: &str) -> LoadError {
          same directory."
     );
     refuse(Errno::EEXIST, message, format!("'{name}' is there twice"))
-}
-
-/// Names that are passed over (`is_mapping_symbol`).
-fn is_mapping_symbol(name: &[u8]) -> bool {
-    [&b".L"[..], b"L0", b"$"].iter().any(|start| name.starts_with(start))
 }

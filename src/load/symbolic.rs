@@ -6,6 +6,7 @@
 use klp_arch::object::{SHN_UNDEF, Symbol};
 
 use super::Loaded;
+use crate::elf::is_mapping_symbol;
 
 impl Loaded<'_> {
     /// The symbol before an address in the module and the distance from it, with the distance between
@@ -33,11 +34,7 @@ impl Loaded<'_> {
     }
 }
 
-/// Whether the kernel names places by a symbol: not by one that only a linker needs
-/// (`is_mapping_symbol`).
+/// Whether the kernel names places by a symbol.
 fn is_shown(symbol: &Symbol<'_>) -> bool {
-    let for_linkers = [&b"$"[..], b".L", b"L0"];
-    symbol.st_shndx != SHN_UNDEF
-        && !symbol.name.is_empty()
-        && !for_linkers.iter().any(|start| symbol.name.starts_with(start))
+    symbol.st_shndx != SHN_UNDEF && !symbol.name.is_empty() && !is_mapping_symbol(symbol.name)
 }

@@ -16,6 +16,7 @@ use scroll::Pread;
 
 use super::table::{ElfTable, Place, Section, Symbol};
 use super::told::Symbol as ToldSymbol;
+use crate::elf::is_mapping_symbol;
 
 /// Index of a section, and an offset in it; in vmlinux 0 and an address.
 type Start = (usize, u64);
@@ -125,11 +126,6 @@ impl ModuleFunctions {
 
 fn is_code(section: &Section) -> bool {
     section.has(elf::SHF_ALLOC) && section.has(elf::SHF_EXECINSTR)
-}
-
-/// Names that the kernel passes over (`is_mapping_symbol`).
-fn is_mapping_symbol(name: &[u8]) -> bool {
-    [&b".L"[..], b"L0", b"$"].iter().any(|start| name.starts_with(start))
 }
 
 /// The functions of vmlinux, as its symbols show them.

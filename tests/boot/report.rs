@@ -209,7 +209,8 @@ fn relocations(total: &Tally, text: &mut String) -> Result<(), Failure> {
 const HEAD: &str = "\
 # Proof on real kernels
 
-Written by `cargo test --release --test boot -- --ignored --every-kernel --report docs/proof.md`, which
+Written by `cargo test --release --test boot -- --ignored --report docs/proof.md` with the kernels of the
+first table (`--every-kernel` takes all that there are), which
 builds the kernels, converts the livepatches of `tests/fixtures/src` and `tests/boot/src` with the
 library, boots each kernel under QEMU, loads them, and looks: at what patched functions say, at what the
 kernel refuses and in which words, and at every byte of every module in memory.

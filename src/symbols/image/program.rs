@@ -11,7 +11,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 #[derive(Debug)]
 pub(super) struct Program<'a> {
     pub(super) machine: u16,
-    /// Whether something that the headers tell of lies behind the end of the file.
+    /// Whether something that the headers tell of lies past the end of the file.
     pub(super) is_cut: bool,
     order: Endianness,
     headers: &'a [ProgramHeader64<Endianness>],

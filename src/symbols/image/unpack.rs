@@ -107,7 +107,7 @@ fn told(image: &[u8]) -> Option<&'static dyn Backend> {
 
 /// EFI's wrapper says where the kernel is, and how it is compressed.
 fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
-    let cut = || ImageError::Truncated("EFI's wrapper has its kernel behind the end of the file");
+    let cut = || ImageError::Truncated("EFI's wrapper has its kernel past the end of the file");
     let offset = image.size(EFI_PAYLOAD.0).ok_or_else(cut)?;
     let size = image.size(EFI_PAYLOAD.1).ok_or_else(cut)?;
     let stream = image.slice(offset, size).ok_or_else(cut)?;
@@ -123,7 +123,7 @@ fn setup(
     offset: usize,
     size: usize,
 ) -> Result<Vec<u8>, ImageError> {
-    let cut = || ImageError::Truncated("the kernel lies behind the end of the file");
+    let cut = || ImageError::Truncated("the kernel lies past the end of the file");
     let sectors = image.u8(sectors).ok_or_else(cut)?;
     let sectors = if sectors == 0 { 4 } else { usize::from(sectors) };
     let offset = image.size(offset).ok_or_else(cut)?;

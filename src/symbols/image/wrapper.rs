@@ -32,20 +32,20 @@ pub(super) fn unified<'a>(image: &Blob<'a>) -> Result<Option<&'a [u8]>, ImageErr
     if kernels.next().is_some() {
         return Err(ImageError::Several("two sections '.linux'"));
     }
-    let cut = || ImageError::Truncated("the section '.linux' lies behind the end of the file");
+    let cut = || ImageError::Truncated("the section '.linux' lies past the end of the file");
     let size = |at: usize| image.size(section + at).ok_or_else(cut);
     // In the file it is padded to a multiple of the file's alignment.
     let length = size(8)?.min(size(16)?);
     image.slice(size(20)?, length).ok_or_else(cut).map(Some)
 }
 
-/// Whether a section that the header of a PE file tells of lies behind the end of the file.
+/// Whether a section that the header of a PE file tells of lies past the end of the file.
 pub(super) fn is_cut(image: &Blob<'_>) -> bool {
     let Some(mut sections) = sections(image) else { return false };
     sections.any(|section| {
         let end = image.size(section + 20).zip(image.size(section + 16));
         let end = end.and_then(|(start, size)| start.checked_add(size));
-        // A section header that is itself behind the end.
+        // A section header that is itself past the end.
         end.is_none_or(|end| end > image.bytes.len())
     })
 }
