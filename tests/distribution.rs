@@ -9,7 +9,9 @@
 use std::path::{Path, PathBuf};
 
 use klp_convert::elf::{Edits, Module, rewrite};
-use klp_convert::klp::{self, KlpSymbol, ObjectName, Options, Position, Target, rules, verify};
+use klp_convert::klp::{
+    self, KlpSymbol, ObjectName, Options, Position, Tables, Target, rules, verify,
+};
 use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
 use klp_convert::symbols::Export;
 
@@ -66,7 +68,8 @@ fn holds(data: &[u8]) -> Result<usize, String> {
     let module = Module::parse(data).map_err(|e| text(&e))?;
     let backend = klp::backend(&module).map_err(|e| text(&e))?;
     let plan = |module: &Module<'_>, converted| {
-        klp::plan(module, backend, &Share { converted }, &Options::default())
+        let tables = Tables::of(module, backend);
+        klp::plan(module, backend, &tables, &Share { converted }, &Options::default())
             .map_err(|refusals| refusals.first().map_or_else(String::new, ToString::to_string))
     };
     if *rewrite(&module, &Edits::default()).map_err(|e| text(&e))? != *data {

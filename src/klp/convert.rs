@@ -6,7 +6,9 @@ use bstr::ByteSlice;
 use klp_arch::Backend;
 
 use super::verify::{self, Unfaithful};
-use super::{Patched, Plan, Refusal, Target, Warning, passed_over, planner, rewrite, rules};
+use super::{
+    Patched, Plan, Refusal, Tables, Target, Warning, passed_over, planner, rewrite, rules,
+};
 use crate::elf::{ElfError, Module};
 use crate::resolve::{self, Resolver};
 use crate::symbols::{Answer, Kernel, Sources, SymbolError, Wanted};
@@ -156,11 +158,12 @@ pub fn convert<'data>(
         return Err(fault.clone().into());
     }
     let backend = backend(&module)?;
-    let answer = ask(&module, sources)?;
+    let tables = Tables::of(&module, backend);
+    let answer = ask(&module, &tables, sources)?;
     same_kernel(&module, backend, &answer, options)?;
     let resolver =
         Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
-    let planned = planner::plan(&module, backend, &resolver, options)
+    let planned = planner::plan(&module, backend, &tables, &resolver, options)
         .or_else(|refusals| Err(advise(refusals, sources)?))?;
     let bytes = if planned.plan.is_empty() {
         Cow::Borrowed(data)
@@ -185,12 +188,17 @@ pub fn convert<'data>(
     Ok(Conversion { plan: planned.plan, warnings: planned.warnings, bytes })
 }
 
-/// Asks the sources about every name that the module leaves undefined, and about every neighbour.
+/// Asks the sources about every name that the module leaves undefined, about every neighbour, and about
+/// what it replaces.
 ///
 /// # Errors
 /// [`SymbolError`] when a source cannot be read.
-pub fn ask(module: &Module<'_>, sources: &Sources) -> Result<Answer, SymbolError> {
-    let names = super::wanted::names(module);
+pub fn ask(
+    module: &Module<'_>,
+    tables: &Tables<'_>,
+    sources: &Sources,
+) -> Result<Answer, SymbolError> {
+    let names = super::wanted::names(module, tables);
     let wanted = Wanted::new(names.iter().map(String::as_str));
     sources.answer(&wanted.of_release(built_for(module)))
 }

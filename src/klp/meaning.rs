@@ -9,7 +9,7 @@ use bstr::ByteSlice;
 use serde::Serialize;
 
 use super::convert::{Failure, backend, built_for, same_kernel};
-use super::{KlpSymbol, ObjectName, Options, Refusal};
+use super::{KlpSymbol, ObjectName, Options, Refusal, Tables};
 use crate::annotation::Annotations;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, SymbolIndex, SymbolSection};
@@ -74,7 +74,7 @@ pub fn meanings(
     let annotations = Annotations::read(&module).unwrap_or_default();
     let klp = |name: &[u8]| name.to_str().ok()?.parse::<KlpSymbol>().ok();
     let livepatch = || module.symbols_in(SymbolSection::Livepatch);
-    let mut wanted = super::wanted::names(&module);
+    let mut wanted = super::wanted::names(&module, &Tables::None);
     wanted.extend(livepatch().filter_map(|s| Some(klp(s.name)?.symbol.as_str().to_owned())));
     let wanted = Wanted::new(wanted.iter().map(String::as_str));
     let answer = sources.answer(&wanted.of_release(built_for(&module)))?;

@@ -46,14 +46,14 @@ pub struct Planned {
 pub fn plan(
     module: &Module<'_>,
     backend: &'static dyn Backend,
+    tables: &Tables<'_>,
     resolve: &dyn Resolve,
     options: &Options,
 ) -> Result<Planned, Vec<Refusal>> {
     if let Some(unfinished) = Unfinished::of(module) {
         return Err(vec![Refusal::Unfinished(unfinished)]);
     }
-    let tables = Tables::of(module, backend);
-    let patched = Patched::by(&tables, &options.patched);
+    let patched = Patched::by(tables, &options.patched);
     let annotations = Annotations::read(module)
         .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
     let mut planner = Planner {
@@ -61,8 +61,8 @@ pub fn plan(
         backend,
         resolve,
         allow_undeclared: options.allow_undeclared_dependency,
-        gates: Gates::new(module, backend, &tables, &patched),
-        tables: &tables,
+        gates: Gates::new(module, backend, tables, &patched),
+        tables,
         patched: &patched,
         sites: Sites::new(module, backend),
         annotations,

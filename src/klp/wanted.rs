@@ -11,16 +11,14 @@ use crate::symbols::{Sources, SymbolError};
 
 /// Every name that the module leaves undefined, as its annotation calls it where it has one, every
 /// neighbour by which an annotation tells homonyms apart, and every function that it replaces.
-pub(super) fn names(module: &Module<'_>) -> Vec<String> {
+pub(super) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
     let annotations = Annotations::read(module).unwrap_or_default();
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let names = undefined.filter_map(|symbol| match annotations.get(symbol.index) {
         Some(annotation) => Some(annotation.name.as_str()),
         None => std::str::from_utf8(symbol.name).ok(),
     });
-    let tables = super::convert::backend(module).map(|backend| Tables::of(module, backend));
-    let tables = tables.unwrap_or_default();
-    let replaced = super::replaced::names(&tables);
+    let replaced = super::replaced::names(tables);
     let selectors = annotations.functions.iter().map(|selector| &selector.which);
     let which = annotations.iter().map(|annotation| &annotation.which).chain(selectors);
     let neighbours = which.filter_map(|which| match which {
@@ -35,7 +33,9 @@ pub(super) fn names(module: &Module<'_>) -> Vec<String> {
 /// # Errors
 /// [`Failure::Elf`].
 pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Failure> {
-    Ok(names(&Module::parse(data)?))
+    let module = Module::parse(data)?;
+    let tables = super::convert::backend(&module).map(|backend| Tables::of(&module, backend));
+    Ok(names(&module, &tables.unwrap_or_default()))
 }
 
 /// What to say of names that no source has: probable causes and near names. Reads every source once
