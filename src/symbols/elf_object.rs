@@ -5,9 +5,9 @@
 
 use std::io::{Read, Seek};
 
+use super::SymbolErrorKind;
 use super::table::{ElfTable, Place, Symbol};
 use super::told::{Span, Symbol as ToldSymbol};
-use super::{Binding, SymbolErrorKind};
 
 /// The text, and where each section's name is in it.
 #[derive(Debug)]
@@ -52,14 +52,12 @@ impl Strings {
             Place::Section(index) => self.sections.get(index).copied().flatten(),
             _ => None,
         };
-        // The linker puts all globals behind the last file.
-        let local = symbol.binding() == Binding::Local;
         ToldSymbol {
             name: self.name(symbol),
             address: Some(symbol.value),
             size: Some(symbol.size),
             section,
-            unit: symbol.files.checked_sub(1).filter(|_| local),
+            unit: symbol.unit(),
             binding: Some(symbol.binding()),
             kind: Some(symbol.kind()),
             letter: Some(letter),

@@ -86,6 +86,12 @@ impl Image {
         self.indexed_symbol(name, info, section, value, 0);
     }
 
+    /// Sets `st_other` of the last symbol.
+    pub(super) fn other(&mut self, other: u8) {
+        let entry = self.symbols.len() - 24;
+        self.symbols[entry + 5] = other;
+    }
+
     /// Adds a symbol with an entry in `SHT_SYMTAB_SHNDX`.
     pub(super) fn indexed_symbol(
         &mut self,

@@ -17,7 +17,7 @@ use std::io::{Read, Seek};
 use super::dwarf::SourceMap;
 use super::table::{ElfTable, Place, Symbol};
 use super::told::Object;
-use super::{Binding, Kind, SymbolErrorKind};
+use super::{Kind, SymbolErrorKind};
 
 /// What the functions of one unit of the symbol table say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl SourceFiles {
         // Labels of the linker script have the address of what follows them.
         let code = symbol.kind() == Kind::Function && matches!(symbol.place, Place::Section(_));
         let file = self.map.file_at(symbol.value).filter(|_| code)?;
-        if symbol.binding() == Binding::Local
+        if symbol.unit().is_some()
             && base(self.map.path(file)) == self.name
             && let Some(vote) = self.votes.last_mut()
         {

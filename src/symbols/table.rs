@@ -349,6 +349,7 @@ impl<R: Read + Seek> ElfTable<R> {
             name: text(strings, u64::from(name_offset)),
             name_offset,
             info: field(entry, 4, endian)?,
+            other: field(entry, 5, endian)?,
             place,
             section,
             value: field(entry, 8, endian)?,

@@ -28,13 +28,15 @@ pub(in crate::symbols) struct Symbol<'a> {
     /// `st_name`: where the name starts in the string table.
     pub(in crate::symbols) name_offset: u32,
     pub(super) info: u8,
+    /// `st_other`
+    pub(super) other: u8,
     pub(in crate::symbols) place: Place,
     /// The section and its name, where `place` is one.
     pub(in crate::symbols) section: Option<(&'a Section, &'a [u8])>,
     pub(in crate::symbols) value: u64,
     pub(in crate::symbols) size: u64,
     /// How many `STT_FILE` symbols stand before it.
-    pub(in crate::symbols) files: u32,
+    pub(super) files: u32,
 }
 
 impl<'a> Symbol<'a> {
@@ -50,6 +52,15 @@ impl<'a> Symbol<'a> {
             elf::STB_WEAK => Binding::Weak,
             _ => Binding::Other,
         }
+    }
+
+    /// The number of the `STT_FILE` symbol that names its source file, from 0. Only symbols that were
+    /// local when the file was compiled have one: globals come after the last file, also hidden ones,
+    /// which lld makes local (`computeBinding`), and which Clang's LTO makes of static functions.
+    pub(in crate::symbols) fn unit(&self) -> Option<u32> {
+        let visibility = elf::SymbolOther(self.other).visibility();
+        let local = self.binding() == Binding::Local && visibility == elf::STV_DEFAULT;
+        self.files.checked_sub(1).filter(|_| local)
     }
 
     /// `STB_GNU_UNIQUE`, of which `nm` makes type `u`.

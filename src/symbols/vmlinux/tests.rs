@@ -136,6 +136,24 @@ fn only_local_symbols_have_a_source_file() {
 }
 
 #[test]
+fn globals_that_the_linker_made_local_have_no_source_file() {
+    let (mut image, text) = kernel(Endian::Little);
+    image.symbol("last.c", FILE, ABS, 0);
+    for (at, visibility) in
+        [elf::STV_DEFAULT, elf::STV_HIDDEN, elf::STV_INTERNAL, elf::STV_PROTECTED]
+            .iter()
+            .enumerate()
+    {
+        image.symbol("f", LOCAL, text, BASE + at as u64);
+        image.other(visibility.0);
+    }
+    let answer = ask(&image, &["f"]).unwrap();
+    let found = answer.candidates("f").iter();
+    let files: Vec<_> = found.map(|c| (c.file.as_deref(), c.unit)).collect();
+    assert_eq!(files, [(Some("last.c"), Some(0)), (None, None), (None, None), (None, None)]);
+}
+
+#[test]
 fn local_symbols_are_of_the_unit_whose_file_symbol_they_stand_behind() {
     for endian in [Endian::Little, Endian::Big] {
         let (mut image, text) = kernel(endian);
