@@ -6,6 +6,8 @@ use std::str::FromStr;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     version: Option<(u32, u32)>,
+    /// The third number: which stable release of the version it is.
+    stable: Option<u32>,
 }
 
 /// The text is not a kernel version.
@@ -18,6 +20,13 @@ impl Target {
     #[must_use]
     pub fn version(self) -> Option<(u32, u32)> {
         self.version
+    }
+
+    /// Whether it is a stable release of the version from `number` on, as far as the text tells; what
+    /// stable releases take over from later versions begins somewhere among them.
+    #[must_use]
+    pub fn is_stable(self, version: (u32, u32), number: u32) -> bool {
+        self.version == Some(version) && self.stable.is_some_and(|stable| stable >= number)
     }
 
     /// Longest symbol name in bytes that the kernel scans from a klp symbol: `KSYM_NAME_LEN` was
@@ -38,10 +47,15 @@ impl FromStr for Target {
     /// Reads `6.12`, or a release that starts so (`6.12.117-1-amd64`).
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let mut numbers = text.splitn(3, ['.', '-']).map(str::parse);
-        match (numbers.next(), numbers.next()) {
-            (Some(Ok(major)), Some(Ok(minor))) => Ok(Self { version: Some((major, minor)) }),
-            _ => Err(NotAVersion(text.into())),
-        }
+        let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+            return Err(NotAVersion(text.into()));
+        };
+        let version = Some((major, minor));
+        // `6.12-rc7` has two numbers, `6.12.117+deb13-amd64` has three.
+        let third = text.splitn(3, '.').nth(2).unwrap_or_default();
+        let digits = third.find(|c: char| !c.is_ascii_digit()).unwrap_or(third.len());
+        let stable = third.get(..digits).and_then(|digits| digits.parse().ok());
+        Ok(Self { version, stable })
     }
 }
 
@@ -54,6 +68,18 @@ mod tests {
         let max = |text: &str| text.parse::<Target>().unwrap().symbol_name_max();
         assert_eq!((max("5.14.21-150500"), max("6.0"), max("6.1.0-38-amd64")), (127, 127, 511));
         assert_eq!(Target::default().symbol_name_max(), 511);
+    }
+
+    #[test]
+    fn stable_releases_of_a_version_are_told_apart() {
+        let stable = |text: &str| text.parse::<Target>().unwrap().is_stable((6, 12), 117);
+        for text in ["6.12.117", "6.12.117+deb13-amd64", "6.12.118-1", "6.12.1000"] {
+            assert!(stable(text), "{text}");
+        }
+        for text in ["6.12.116", "6.12.95+deb12-amd64", "6.12", "6.12-rc7", "6.12-117", "6.13.117"]
+        {
+            assert!(!stable(text), "{text}");
+        }
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub struct Kernel {
     /// Whether a second `.modinfo` is refused: 6.3 does not, 6.4 does.
     pub one_modinfo: bool,
     /// Whether section headers are checked before the names of sections (`elf_validity_cache_sechdrs`):
-    /// 6.12 does, 6.11 has one function that looks at names first (`elf_validity_cache_copy`).
+    /// 6.13 does and stable releases of 6.12 since 6.12.117, 6.12.95 has one function that looks at names
+    /// first (`elf_validity_cache_copy`).
     pub checks_headers_first: bool,
     /// Whether signatures are looked at (`CONFIG_MODULE_SIG`).
     pub checks_signatures: bool,
@@ -160,7 +161,7 @@ impl Kernel {
             checks_machine_flags: since(6, 2),
             checks_this_module: since(6, 4),
             one_modinfo: since(6, 4),
-            checks_headers_first: since(6, 12),
+            checks_headers_first: since(6, 13),
             relocates_percpu: since(6, 15),
             static_call_sites_read_only: since(6, 16),
             codetags_apart: since(6, 13),
@@ -190,8 +191,10 @@ impl Kernel {
         let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
         let vermagic = vermagic.map(|(_, value)| String::from_utf8_lossy(value));
         let built_for = vermagic.as_ref().and_then(|text| text.parse::<Target>().ok());
-        let version = target.version().or_else(|| built_for.and_then(Target::version));
-        let mut kernel = Self::of_version(backend, version.unwrap_or(NEWEST));
+        let target =
+            if target.version().is_some() { target } else { built_for.unwrap_or_default() };
+        let mut kernel = Self::of_version(backend, target.version().unwrap_or(NEWEST));
+        kernel.checks_headers_first |= target.is_stable((6, 12), 117);
         if let Some(vermagic) = &vermagic {
             kernel.configure(vermagic);
         }
