@@ -25,7 +25,9 @@ impl Explained for SymbolError {
         match self.kind {
             SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_) => Code::Read,
             SymbolErrorKind::NoOrder { .. } => Code::NoModuleOrder,
-            SymbolErrorKind::Image(ImageError::Several(_)) => Code::SeveralKernels,
+            SymbolErrorKind::Image(ImageError::Several(_) | ImageError::Banners(_)) => {
+                Code::SeveralKernels
+            }
             SymbolErrorKind::ObjectTwice { .. }
             | SymbolErrorKind::Disagree { .. }
             | SymbolErrorKind::Contradiction { .. }

@@ -11,6 +11,7 @@ use liblzma::read::XzDecoder;
 use liblzma::stream::Stream;
 
 use super::ImageError;
+use super::blob::Blob;
 use super::{lz4, lzo};
 
 /// The largest kernel. Those of distributions have less than 100 MB.
@@ -51,6 +52,29 @@ impl Compression {
             Self::Lzo => b"\x89LZO\0\r\n\x1a\n",
             Self::Lz4 => b"\x02\x21\x4c\x18",
             Self::Zstd => b"\x28\xb5\x2f\xfd",
+        }
+    }
+
+    /// Whether more than the magic number says that a stream starts here, where that is short.
+    pub(super) fn may_start(self, stream: &[u8]) -> bool {
+        let header = Blob::little(stream);
+        match self {
+            // No reserved flag.
+            Self::Gzip => header.u8(3).is_some_and(|flags| flags & 0xe0 == 0),
+            // The level, and the number π that a block starts with.
+            Self::Bzip2 => {
+                header.u8(3).is_some_and(|level| (b'1'..=b'9').contains(&level))
+                    && header.slice(4, 6) == Some(b"1AY&SY")
+            }
+            // A dictionary of 2ⁿ or 3 · 2ⁿ bytes, an unknown size or that of a kernel, and the zero that
+            // a range coder starts with.
+            Self::Lzma => {
+                let dictionary =
+                    header.u32(1).map_or(0, |size| size >> size.trailing_zeros().min(31));
+                let size = header.u64(5).is_some_and(|size| size == u64::MAX || size <= KERNEL_MAX);
+                matches!(dictionary, 1 | 3) && size && header.u8(13) == Some(0)
+            }
+            Self::Xz | Self::Lzo | Self::Lz4 | Self::Zstd => true,
         }
     }
 

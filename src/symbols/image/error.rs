@@ -12,6 +12,9 @@ pub enum ImageError {
         /// The first bytes, in hexadecimal.
         seen: String,
     },
+    /// Something else, which is known.
+    #[error("no kernel is read from this: {0}")]
+    Foreign(&'static str),
     /// The kernel in the image is compressed in a way that no kernel's `make` does.
     #[error("the kernel in the image has an unknown compression: it starts with {seen}")]
     UnknownCompression {
@@ -46,6 +49,14 @@ pub enum ImageError {
     /// More than one kernel, of which nothing says that it is the one that starts.
     #[error("the image has several kernels ({0}); give the one that starts alone")]
     Several(&'static str),
+    /// Texts in the kernel name several releases, and no symbol says which of them is its banner.
+    #[error(
+        "the kernel has two banners, 'Linux version {}' and 'Linux version {}', and no symbol that \
+         says which is its own",
+        .0[0],
+        .0[1]
+    )]
+    Banners([String; 2]),
     /// A wrapper holds something else than a kernel.
     #[error("the image has no kernel: {0}")]
     NotKernel(String),

@@ -234,7 +234,7 @@ impl Sample {
             out.u16(half);
         }
         out.u32(1);
-        [0, 64, 0].iter().for_each(|&word| out.u64(word));
+        [BASE, 64, 0].iter().for_each(|&word| out.u64(word));
         out.u32(0);
         [64, 56, 1, 64, 0, 0].iter().for_each(|&half| out.u16(half));
         out.u32(1);

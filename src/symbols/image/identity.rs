@@ -10,6 +10,7 @@ use memchr::memmem::Finder;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 
+use super::ImageError;
 use super::blob::Blob;
 use super::program::Program;
 
@@ -25,18 +26,21 @@ const TRIES: usize = 4096;
 
 /// `uname -r`. `banner`: where `linux_banner` is, if the kernel's symbols say it. Without it every text
 /// of this form must say the same.
-pub(super) fn release(kernel: &[u8], banner: Option<usize>) -> Option<String> {
+pub(super) fn release(kernel: &[u8], banner: Option<usize>) -> Result<Option<String>, ImageError> {
     if let Some(said) = banner.and_then(|at| release_at(kernel, at)) {
-        return Some(said.to_owned());
+        return Ok(Some(said.to_owned()));
     }
     let finder = Finder::new(BANNER);
     let mut all = finder.find_iter(kernel).filter_map(|at| release_at(kernel, at));
-    let only = all.next()?;
-    all.all(|other| other == only).then(|| only.to_owned())
+    let Some(first) = all.next() else { return Ok(None) };
+    match all.find(|other| *other != first) {
+        Some(other) => Err(ImageError::Banners([first.to_owned(), other.to_owned()])),
+        None => Ok(Some(first.to_owned())),
+    }
 }
 
 /// The release in the banner that starts here.
-fn release_at(kernel: &[u8], at: usize) -> Option<&str> {
+pub(super) fn release_at(kernel: &[u8], at: usize) -> Option<&str> {
     let rest = kernel.get(at..)?.strip_prefix(BANNER)?;
     let rest = rest.get(..=RELEASE_MAX).unwrap_or(rest);
     let release = rest.get(..memchr::memchr(b' ', rest)?)?;

@@ -13,8 +13,10 @@ use super::program::Program;
 #[derive(Debug)]
 pub(super) struct Memory<'a> {
     pub(super) blob: Blob<'a>,
-    program: Option<Program<'a>>,
-    /// The address of the first byte of a raw kernel.
+    pub(super) program: Option<Program<'a>>,
+    /// The address of the first byte of a raw kernel, where the table counts from there.
+    pub(super) counted: Option<u64>,
+    /// The same, or where `_text` is, which a raw kernel starts with.
     first: Option<u64>,
 }
 
@@ -22,7 +24,7 @@ impl<'a> Memory<'a> {
     /// `base`: what addresses count from, and its address; `text`: the address of `_text`.
     pub(super) fn new(blob: Blob<'a>, base: (Base, u64), text: Option<u64>) -> Self {
         let counted = matches!(base.0, Base::File { .. }).then_some(base.1);
-        Self { blob, program: Program::parse(blob.bytes), first: counted.or(text) }
+        Self { blob, program: Program::parse(blob.bytes), counted, first: counted.or(text) }
     }
 
     /// The offset of an address in the kernel's bytes.

@@ -9,10 +9,14 @@
 mod base;
 mod blob;
 mod compression;
+mod entry;
+#[cfg(test)]
+mod entry_tests;
 mod error;
 mod exports;
 #[cfg(test)]
 mod fixture;
+mod foreign;
 mod identity;
 mod layout;
 mod lz4;
@@ -118,7 +122,7 @@ impl Kallsyms {
 /// [`ImageError`] when the image cannot be unpacked, or its tables are missing, damaged, or
 /// count from an address that cannot be told.
 pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
-    let kernel = unpack::unpack(image, &|bytes| Tokens::find_all(bytes).next().is_some())?;
+    let kernel = unpack::unpack(image, &is_kernel)?;
     let mut tables = Tokens::find_all(&kernel.bytes);
     let tokens = tables.next().ok_or(ImageError::NoTables)?;
     // Nothing says which of two tables the kernel that starts would count in.
@@ -126,6 +130,11 @@ pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
         return Err(ImageError::Several("two tables of symbols"));
     }
     decode(&kernel, &tokens)
+}
+
+/// Whether bytes hold a kernel's tables.
+fn is_kernel(bytes: &[u8]) -> bool {
+    Tokens::find_all(bytes).next().is_some()
 }
 
 /// Reads the tables that belong to these tokens.
@@ -143,17 +152,21 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
         addresses.get(index).copied()
     };
     let memory = Memory::new(blob, (found.base, base), symbol(b"_text"));
+    let banner = symbol(b"linux_banner");
+    let end = addresses.last().copied().unwrap_or(base);
+    let text = symbol(b"_text").map(|text| text..=end);
+    entry::check(kernel, &memory, text.as_ref(), banner)?;
     let notes = symbol(b"__start_notes").zip(symbol(b"__stop_notes"));
     let notes = notes.and_then(|(start, end)| memory.range(start, end));
     let notes = notes.map(|range| (range.start, range.end));
     let list = symbol(b"__start_mcount_loc").zip(symbol(b"__stop_mcount_loc"));
     let list = list.and_then(|(start, end)| memory.range(start, end));
     let call_sites = list.unwrap_or_default().step_by(8).filter_map(|at| blob.u64(at)).collect();
-    let banner = symbol(b"linux_banner").and_then(|address| memory.offset_of(address));
+    let banner = banner.and_then(|address| memory.offset_of(address));
     let marked = names.all.iter().zip(&addresses);
     let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
     Ok(Kallsyms {
-        release: identity::release(blob.bytes, banner),
+        release: identity::release(blob.bytes, banner)?,
         machine: kernel.backend.and_then(|backend| backend.machines().first().copied()),
         endian: tokens.endian,
         build_id: identity::build_id(&blob, notes),

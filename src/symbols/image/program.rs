@@ -11,6 +11,8 @@ use object::read::elf::{FileHeader, ProgramHeader};
 #[derive(Debug)]
 pub(super) struct Program<'a> {
     pub(super) machine: u16,
+    /// Where execution starts: an address, on some machines a physical one; 0 stands for none.
+    entry: u64,
     /// Whether something that the headers tell of lies past the end of the file.
     pub(super) is_cut: bool,
     order: Endianness,
@@ -24,6 +26,7 @@ impl<'a> Program<'a> {
         let order = header.endian().ok()?;
         let mut program = Self {
             machine: header.e_machine(order).0,
+            entry: header.e_entry(order),
             is_cut: false,
             order,
             headers: header.program_headers(order, bytes).ok()?,
@@ -60,6 +63,18 @@ impl<'a> Program<'a> {
             let distance = address.checked_sub(at).filter(|&distance| distance < size)?;
             start.checked_add(distance)
         })
+    }
+
+    /// The virtual address at which execution starts.
+    pub(super) fn entry(&self) -> Option<u64> {
+        let entry = Some(self.entry).filter(|&entry| entry != 0)?;
+        let loads = self.headers.iter().filter(|p| p.p_type(self.order) == elf::PT_LOAD);
+        let mut physical = loads.filter_map(|p| {
+            let distance = entry.checked_sub(p.p_paddr(self.order))?;
+            let inside = distance < p.p_filesz(self.order);
+            inside.then(|| p.p_vaddr(self.order).wrapping_add(distance))
+        });
+        self.offset_of(entry).map(|_| entry).or_else(|| physical.next())
     }
 
     fn loads(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {

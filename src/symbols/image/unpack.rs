@@ -16,7 +16,7 @@ use super::ImageError;
 use super::blob::Blob;
 use super::compression::{Compression, KERNEL_MAX};
 use super::program::Program;
-use super::wrapper;
+use super::{foreign, wrapper};
 
 /// Layers inside of each other: a boot loader's wrapper, EFI's, a compressed stream, a machine's
 /// wrapper, the kernel; the file itself may be compressed, too.
@@ -89,7 +89,10 @@ fn inner(
             error => Err(error),
         }),
         Some(Payload::Whole) => Ok(None),
-        None => Err(ImageError::Unknown { seen: first_bytes(image.bytes) }),
+        None => Err(foreign::kind(&image).map_or_else(
+            || ImageError::Unknown { seen: first_bytes(image.bytes) },
+            ImageError::Foreign,
+        )),
     }
 }
 
@@ -103,6 +106,11 @@ fn told(image: &[u8]) -> Option<&'static dyn Backend> {
         let magic = backend.boot_image().magic;
         magic.is_some_and(|m| blob.slice(m.offset, m.bytes.len()) == Some(m.bytes))
     })
+}
+
+/// Whether a kernel that is not an ELF file may be anywhere in the image.
+pub(super) fn is_wrapper(kernel: &Kernel<'_>) -> bool {
+    told(&kernel.bytes).is_some_and(|backend| backend.boot_image().payload == Payload::Behind)
 }
 
 /// EFI's wrapper says where the kernel is, and how it is compressed.
@@ -144,14 +152,22 @@ fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
     compression.decompress(stream)
 }
 
-/// The kernel somewhere in an image: the only stream that has a kernel's tables.
-fn search(image: &[u8], is_kernel: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, ImageError> {
+/// The kernel somewhere in an image: the only stream that has a kernel's tables. Where not everything was
+/// looked at, there may be another.
+pub(super) fn search(
+    image: &[u8],
+    is_kernel: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<u8>, ImageError> {
     let mut starts = Vec::new();
     for compression in Compression::iter() {
         let finder = Finder::new(compression.magic());
-        starts.extend(finder.find_iter(image).take(TRIES).map(|at| (at, compression)));
+        let starts_one = |at: &usize| image.get(*at..).is_some_and(|s| compression.may_start(s));
+        let places = finder.find_iter(image).filter(starts_one).take(TRIES);
+        starts.extend(places.map(|at| (at, compression)));
     }
     starts.sort_by_key(|&(at, _)| at);
+    let all = starts.len() < TRIES;
+    let unlooked = || ImageError::Several("too much looks like a compressed one");
     let mut error = ImageError::NoKernel;
     let mut left = KERNEL_MAX;
     let mut found: Option<Vec<u8>> = None;
@@ -169,14 +185,15 @@ fn search(image: &[u8], is_kernel: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, Im
             }
             Ok(()) if kernel.len() > LIKELY => error = ImageError::NoTables,
             Ok(()) => {}
-            Err(large @ ImageError::TooLarge(_)) if found.is_none() => return Err(large),
+            Err(ImageError::TooLarge(_)) if found.is_some() => return Err(unlooked()),
+            Err(large @ ImageError::TooLarge(_)) => return Err(large),
             // Of all that look like streams, only the kernel takes the rest of the file.
             Err(cut @ ImageError::CutStream(_)) if kernel.len() > LIKELY => error = cut,
             Err(_) => {}
         }
         left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
     }
-    found.ok_or(error)
+    if all { found.ok_or(error) } else { Err(unlooked()) }
 }
 
 /// The first bytes, for a message.

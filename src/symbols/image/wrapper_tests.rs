@@ -107,7 +107,23 @@ fn a_unified_image_that_is_cut_or_has_two_kernels_is_refused() {
     let two = said(&unified(&[(".linux", &kernel), (".linux", &other)])).unwrap_err();
     assert!(two.contains("several kernels (two sections '.linux')"), "{two}");
     let none = said(&unified(&[(".text", b"stub"), (".initrd", &gzip(&kernel))])).unwrap_err();
-    assert!(none.starts_with("not a boot image"), "{none}");
+    assert!(none.contains("an EFI program without a section '.linux'"), "{none}");
+}
+
+#[test]
+fn a_file_of_a_kind_that_is_not_read_is_called_by_its_name() {
+    let [kernel, _] = kernels();
+    for (start, name) in [
+        (&b"\xd0\x0d\xfe\xed\0\x01\0\0"[..], "FIT image"),
+        (b"ANDROID!", "Android boot image"),
+        (b"070701", "cpio archive"),
+        (b"MZ", "EFI program"),
+    ] {
+        for image in [[start, &gzip(&kernel)].concat(), gzip(&[start, &[0; 64]].concat())] {
+            let error = said(&image).unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -174,7 +190,9 @@ fn the_release_is_that_of_the_banner_and_of_no_text_that_looks_like_it() {
     // Another text of the same form, behind the kernel's own.
     let mut false_one = plain.bytes.clone();
     false_one.extend(b"Linux version 9.9.9 (nobody@nowhere) #1\n\0");
-    assert_eq!(read(&false_one).unwrap().release, None, "nothing says which is the banner");
+    let told = said(&false_one).unwrap_err();
+    let both = "'Linux version 6.1.0-test' and 'Linux version 9.9.9'";
+    assert!(told.contains(both), "nothing says which is the banner: {told}");
     // A symbol says it.
     let mut sample = Sample::new(Layout::Behind, false);
     let last = u64::from(24 * u32::try_from(sample.symbols.len()).unwrap());

@@ -1,0 +1,42 @@
+//! Whether tables are those of the kernel that an image starts.
+//!
+//! An image may have a second kernel in it: before its own, or in a built-in initramfs. An ELF file
+//! starts the kernel that its entry is in; bytes that are a kernel's memory start with `_text`.
+//! Invariant: where neither is known, there is no other kernel in the image.
+
+use std::ops::RangeInclusive;
+
+use super::memory::Memory;
+use super::unpack::{self, Kernel};
+use super::{ImageError, identity, is_kernel};
+
+/// Refuses the tables of a kernel that is in the image and not at its entry. `text`: from `_text` to
+/// the last symbol; `banner`: `linux_banner`.
+pub(super) fn check(
+    kernel: &Kernel<'_>,
+    memory: &Memory<'_>,
+    text: Option<&RangeInclusive<u64>>,
+    banner: Option<u64>,
+) -> Result<(), ImageError> {
+    let bytes = memory.blob.bytes;
+    let is_banner = |at: usize| identity::release_at(bytes, at).is_some();
+    let has_banner = banner.map(|banner| memory.offset_of(banner).is_some_and(is_banner));
+    let starts = match &memory.program {
+        Some(program) => program.entry().zip(text).map(|(entry, text)| text.contains(&entry)),
+        // The kernel may be anywhere in it.
+        None if unpack::is_wrapper(kernel) => None,
+        None => memory.counted.zip(text).map(|(first, text)| first == *text.start()).or(has_banner),
+    };
+    if starts == Some(false) || has_banner == Some(false) {
+        return Err(ImageError::Several("the one with a table of symbols is not at the entry"));
+    }
+    if starts.is_some() {
+        return Ok(());
+    }
+    match unpack::search(bytes, &is_kernel) {
+        Ok(_) | Err(ImageError::Several(_)) => {
+            Err(ImageError::Several("one as it is, another compressed"))
+        }
+        Err(_) => Ok(()),
+    }
+}
