@@ -7,27 +7,26 @@
 //! kernel.
 
 mod depmod;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
 use depmod::{Choice, Depmod};
+use walk::{Modules, called, resolve, walk};
 
 use super::{
     BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, SystemMap, Vmlinux,
 };
 
-/// What a module's file is called behind its name.
-const MODULE_ENDS: [&str; 5] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst", DEBUG_END];
 /// What Fedora calls a module's debug information, which no depmod takes for a module.
 const DEBUG_END: &str = ".ko.debug";
 /// What boot images are called before `-RELEASE`.
 const BOOT_IMAGES: [&str; 5] = ["vmlinuz", "vmlinux", "Image", "image", "bzImage"];
+/// What they are called after it.
+const PACKED_ENDS: [&str; 4] = ["", ".gz", ".xz", ".zst"];
 /// What boot images in an installed tree are called; the last is Fedora's unified one.
 const IMAGES: [&str; 7] =
     ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz", "Image", "bzImage", "vmlinuz-virt.efi"];
@@ -35,9 +34,6 @@ const IMAGES: [&str; 7] =
 const ROW_MAX: u64 = 1024;
 /// The folder of links to modules of other releases, which RHEL and SUSE make of what fits.
 const WEAK: &str = "weak-updates";
-/// Links in an installed tree that lead to the build tree.
-const LINKS: [&str; 2] = ["build", "source"];
-
 /// Adds the kernel of a build tree or of an installed tree. Where an installed one has no vmlinux and
 /// none is given `elsewhere`, the boot image of its release is looked for in the `boot` beside it.
 ///
@@ -59,12 +55,14 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     if let Err(error) = std::fs::metadata(folder) {
         return vec![SymbolError::new(folder, error)];
     }
-    if !folder.join("kernel").is_dir() {
+    let root = root_of(folder);
+    let at = |name: &str| existing(&root, &folder.join(name)).filter(|path| path.is_file());
+    if !existing(&root, &folder.join("kernel")).is_some_and(|kernel| kernel.is_dir()) {
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }
     let vmlinux = at("vmlinux");
     let image = IMAGES.into_iter().find_map(at);
-    let image = image.or_else(|| boot_image(folder).filter(|_| vmlinux.is_none()));
+    let image = image.or_else(|| boot_image(folder, &root).filter(|_| vmlinux.is_none()));
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoVmlinux));
@@ -83,27 +81,40 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     for exports in ["Module.symvers", "symvers.gz", "symvers.xz", "symvers.zst"] {
         at(exports).into_iter().for_each(|path| sources.push(Symvers::new(path)));
     }
-    errors.extend(add_installed(folder, sources));
+    errors.extend(add_installed(folder, &root, sources));
     errors
 }
 
+/// The root that the links of an installed tree count from.
+fn root_of(folder: &Path) -> PathBuf {
+    depmod::root_of(folder).map_or_else(|| PathBuf::from("/"), |(root, _)| root)
+}
+
+/// A file or folder of a root, also behind a link. What the operating system finds itself is called as
+/// it was.
+fn existing(root: &Path, path: &Path) -> Option<PathBuf> {
+    let folder = path.parent()?.canonicalize().ok()?;
+    let found = resolve(root, &folder.join(path.file_name()?)).ok()?;
+    Some(called(path, found))
+}
+
 /// Adds the modules of an installed tree; of several of one name that which modprobe loads.
-fn add_installed(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
+fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     let depmod = Depmod::read(folder);
-    let (modules, mut errors) = walk(folder, |name| {
+    let (mut modules, mut errors) = walk(folder, root, &|name| {
         depmod.passes_over(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
     });
     if modules.is_empty() && errors.is_empty() {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoModules));
     }
     let mut named: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
-    for path in &modules {
+    for path in modules.keys() {
         let below = path.strip_prefix(folder).unwrap_or(path);
         named.entry(depmod::module_name(below)).or_default().push(below);
     }
     let mut left_out = BTreeSet::new();
     for same in named.values().filter(|same| same.len() > 1) {
-        let choice = depmod.choose(same).or_else(|| are_equal(folder, same));
+        let choice = depmod.choose(same).or_else(|| are_equal(folder, &modules, same));
         let Some((choice, chosen)) = choice.and_then(|c| Some((same.get(c.index)?, c.reason)))
         else {
             let [first, others @ ..] = same.as_slice() else { continue };
@@ -120,13 +131,15 @@ fn add_installed(folder: &Path, sources: &mut Sources) -> Vec<SymbolError> {
             left_out.insert(path);
         }
     }
-    modules.iter().filter(|path| !left_out.contains(*path)).for_each(|path| push(path, sources));
+    modules.retain(|path, _| !left_out.contains(path));
+    modules.iter().for_each(|(path, file)| push(path, file, sources));
     errors
 }
 
 /// Files of the same bytes are one module, whichever is loaded.
-fn are_equal(folder: &Path, modules: &[&Path]) -> Option<Choice> {
-    let mut contents = modules.iter().map(|path| super::read_module(&folder.join(path)).ok());
+fn are_equal(folder: &Path, modules: &Modules, same: &[&Path]) -> Option<Choice> {
+    let files = same.iter().map(|path| modules.get(&folder.join(path)));
+    let mut contents = files.map(|file| super::read_module(file?).ok());
     let first = contents.next()??;
     let equal = contents.all(|other| other.as_ref() == Some(&first));
     equal.then(|| Choice { index: 0, reason: "or its equal".into() })
@@ -134,13 +147,14 @@ fn are_equal(folder: &Path, modules: &[&Path]) -> Option<Choice> {
 
 /// The boot image that was installed with the modules in `/lib/modules/RELEASE`, also where all of it
 /// lies below another folder than the root.
-fn boot_image(folder: &Path) -> Option<PathBuf> {
+fn boot_image(folder: &Path, root: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let release = folder.file_name()?.to_str()?;
     let boots = folder.ancestors().skip(1).take(4).map(|root| root.join("boot"));
-    let mut images =
-        boots.flat_map(|boot| BOOT_IMAGES.map(|name| boot.join(format!("{name}-{release}"))));
-    images.find(|path| path.is_file())
+    let names = |end: &str| BOOT_IMAGES.map(|name| format!("{name}-{release}{end}"));
+    let names: Vec<_> = PACKED_ENDS.iter().flat_map(|end| names(end)).collect();
+    let mut images = boots.flat_map(|boot| names.iter().map(move |name| boot.join(name)));
+    images.find_map(|path| existing(root, &path).filter(|path| path.is_file()))
 }
 
 /// Whether a file is what some packages install instead of `System.map`: a line or two without a row
@@ -161,72 +175,19 @@ fn is_stand_in(path: &Path) -> bool {
 /// Gives what went wrong: [`SymbolErrorKind::NoModules`] and what cannot be read, links that lead
 /// back among it.
 pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
-    let (modules, mut errors) = walk(path, |_| false);
+    let (modules, mut errors) = walk(path, Path::new("/"), &|_| false);
     if modules.is_empty() && errors.is_empty() {
         errors.push(SymbolError::new(path, SymbolErrorKind::NoModules));
     }
-    modules.iter().for_each(|path| push(path, sources));
+    modules.iter().for_each(|(path, file)| push(path, file, sources));
     errors
 }
 
 /// Adds one module, which in a folder of links to other releases may be of any.
-fn push(path: &Path, sources: &mut Sources) {
-    let module = ModuleFile::new(path);
+fn push(path: &Path, file: &Path, sources: &mut Sources) {
+    let module = ModuleFile::new(file);
     let weak = path.iter().any(|name| name == WEAK);
     sources.push(if weak { module.of_any_release() } else { module });
-}
-
-/// The modules below a folder, in the order of their paths, and what cannot be read.
-fn walk(path: &Path, passes_over: impl Fn(&OsStr) -> bool) -> (Vec<PathBuf>, Vec<SymbolError>) {
-    let mut modules = Vec::new();
-    let mut errors = Vec::new();
-    let walk = WalkDir::new(path).follow_links(true).sort_by_file_name();
-    let walk = walk.into_iter().filter_entry(|entry| {
-        let link = entry.depth() == 1 && entry.path_is_symlink();
-        let below = entry.depth() > 0;
-        !(link && leads_to_build_tree(entry.path()) || below && passes_over(entry.file_name()))
-    });
-    for entry in walk {
-        match entry {
-            Ok(entry) if !entry.file_type().is_file() => {}
-            // A file that is named is meant, whatever it is called.
-            Ok(entry) if entry.depth() == 0 || is_module(entry.file_name()) => {
-                modules.push(entry.into_path());
-            }
-            Ok(_) => {}
-            Err(error) => errors.extend(unread(path, &error)),
-        }
-    }
-    (modules, errors)
-}
-
-/// What is wrong with a place that cannot be walked; nothing where no module can be missing.
-fn unread(folder: &Path, error: &walkdir::Error) -> Option<SymbolError> {
-    let at = error.path().unwrap_or(folder);
-    if let Some(ancestor) = error.loop_ancestor() {
-        return Some(SymbolError::new(at, SymbolErrorKind::Loop(ancestor.into())));
-    }
-    let kind = match std::fs::read_link(at) {
-        // No folder and no module: nothing is lost with it.
-        Ok(_) if !at.file_name().is_some_and(is_module) => return None,
-        Ok(target) if error.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound) => {
-            SymbolErrorKind::Dangling(target)
-        }
-        _ => SymbolErrorKind::Io(error.io_error().map_or_else(
-            || ErrorKind::Other.into(),
-            |e| e.raw_os_error().map_or_else(|| e.kind().into(), std::io::Error::from_raw_os_error),
-        )),
-    };
-    Some(SymbolError::new(at, kind))
-}
-
-fn leads_to_build_tree(link: &Path) -> bool {
-    LINKS.iter().any(|name| link.file_name() == Some(OsStr::new(name)))
-}
-
-fn is_module(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes();
-    MODULE_ENDS.iter().any(|end| name.ends_with(end.as_bytes()))
 }
 
 /// The modules of a build tree. Since Linux 6.2 the file names their objects, `a/b.o`; before that

@@ -190,15 +190,22 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
     root.put("/lib/modules/7.2.12/extra/b/klp_target_b.ko", &old("b"));
     root.link("weak-updates/b/klp_target_b.ko", "/lib/modules/7.2.12/extra/b/klp_target_b.ko");
-    // The link is absolute, as weak-modules makes it: in this root it leads nowhere.
-    root.build(&[]).trouble(&["KLP-E0601", "klp_target_b.ko", "which is not there"]);
+    // The link is absolute, as weak-modules makes it, or not: it means a module of this root.
+    for target in
+        ["/lib/modules/7.2.12/extra/b/klp_target_b.ko", "../../../7.2.12/extra/b/klp_target_b.ko"]
+    {
+        root.remove("weak-updates/b/klp_target_b.ko");
+        root.link("weak-updates/b/klp_target_b.ko", target);
+        let said = root.said();
+        assert!(said[0].starts_with("warning[KLP-W0731]"), "{said:?}");
+        assert!(said[0].contains("klp_target_b.ko: built for '7.2.12'"), "{said:?}");
+    }
+    // A link to a module that is gone.
+    root.link("weak-updates/c/klp_target_c.ko", "/lib/modules/7.2.12/extra/klp_target_c.ko");
+    root.build(&[]).trouble(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
     let kept = root.build(&["--keep-going"]).done().stderr.clone();
-    assert!(kept.contains("warning[KLP-E0601]") && kept.contains("1 modules"), "{kept}");
-    root.remove("weak-updates/b/klp_target_b.ko");
-    root.link("weak-updates/b/klp_target_b.ko", "../../../7.2.12/extra/b/klp_target_b.ko");
-    let said = root.said();
-    assert!(said[0].starts_with("warning[KLP-W0731]"), "{said:?}");
-    assert!(said[0].contains("klp_target_b.ko: built for '7.2.12'"), "{said:?}");
+    assert!(kept.contains("warning[KLP-E0601]") && kept.contains("2 modules"), "{kept}");
+    root.remove("weak-updates/c/klp_target_c.ko");
     // One that the kernel brings along itself goes first.
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
     assert_eq!(
@@ -222,6 +229,62 @@ fn an_opensuse_like_tree_gives_a_map() {
     root.build(&[]).refused(&["weak-updates/loop", "leads back"]);
     root.remove("weak-updates/loop");
     assert_eq!(root.said(), [""; 0]);
+}
+
+#[test]
+fn absolute_links_of_an_unpacked_image_stay_in_its_root() {
+    // The image, a folder of modules and the whole kernel/ may be behind such links.
+    let root = Root::new("usr/lib/modules");
+    symlink("/usr/lib", root.path("/lib")).unwrap();
+    root.put("/usr/lib/kernels/7.2.13", &gzip(&kernel().0));
+    root.link("vmlinuz", "/lib/kernels/7.2.13");
+    root.put("/opt/tree/drivers/klp_target_a.ko.xz", &xz(&module("a")));
+    root.link("kernel", "/opt/tree");
+    root.put("/srv/b/klp_target_b.ko", &module("b"));
+    root.link("updates", "../../../../../../../../../srv/b");
+    assert_eq!(root.said(), [""; 0]);
+    // Links that say where the root lies now, and a boot image beside the tree.
+    root.remove("updates");
+    root.remove("vmlinuz");
+    root.link("updates", root.path("/srv/b").to_str().unwrap());
+    root.link("/boot/vmlinuz-7.2.13", "/usr/lib/kernels/7.2.13");
+    assert_eq!(root.said(), [""; 0]);
+    // A file of the host is no file of the root.
+    let host = root.bench.path("klp_target_b.ko");
+    fs::write(&host, module("b")).unwrap();
+    root.remove("updates");
+    root.link("updates/klp_target_b.ko", host.to_str().unwrap());
+    root.build(&[]).trouble(&["KLP-E0601", "updates/klp_target_b.ko", "which is not there"]);
+    // Links that lead in circles.
+    root.remove("updates/klp_target_b.ko");
+    root.link("updates/klp_target_b.ko", "/lib/modules/7.2.13/updates/klp_target_b.ko");
+    root.build(&[]).trouble(&["KLP-E0601", "updates/klp_target_b.ko", "symbolic links"]);
+    root.remove("updates/klp_target_b.ko");
+    root.link("updates/back", "/usr/lib/modules/7.2.13");
+    root.build(&[]).refused(&["updates/back", "leads back"]);
+}
+
+#[test]
+fn a_boot_image_is_found_under_each_of_its_names() {
+    let image = kernel().0;
+    for (name, bytes) in [
+        ("/boot/vmlinuz-7.2.13", gzip(&image)),
+        ("/boot/Image-7.2.13", image.clone()),
+        ("/boot/vmlinux-7.2.13", image.clone()),
+        ("/boot/vmlinux-7.2.13.gz", gzip(&image)),
+        ("/boot/vmlinux-7.2.13.xz", xz(&image)),
+        ("vmlinuz", image.clone()),
+        ("vmlinux.xz", xz(&image)),
+        ("Image", gzip(&image)),
+    ] {
+        for modules in ["lib/modules", "usr/lib/modules"] {
+            let root = Root::new(modules);
+            root.put(name, &bytes);
+            root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
+            root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
+            assert_eq!(root.said(), [""; 0], "{name}");
+        }
+    }
 }
 
 #[test]

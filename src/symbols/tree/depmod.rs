@@ -144,7 +144,7 @@ fn without_ending(module: &Path) -> PathBuf {
 }
 
 /// The root that `lib/modules/RELEASE` or `usr/lib/modules/RELEASE` is in, and the release.
-fn root_of(tree: &Path) -> Option<(PathBuf, String)> {
+pub(super) fn root_of(tree: &Path) -> Option<(PathBuf, String)> {
     let tree = tree.canonicalize().ok()?;
     let release = tree.file_name()?.to_str()?.to_owned();
     let modules = tree.parent().filter(|path| path.ends_with("lib/modules"))?;
