@@ -37,7 +37,7 @@ struct Line {
 }
 
 pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
-    let sources = match args.maps.sources() {
+    let sources = match args.maps.sources(reporter) {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };

@@ -68,7 +68,7 @@ fn attempt(
         allow_undeclared_dependency: args.allow_undeclared_dependency,
         no_check: args.no_check,
     };
-    let sources = args.maps.sources().map_err(Failure::from);
+    let sources = args.maps.sources(reporter).map_err(Failure::from);
     let conversion = match sources.and_then(|sources| convert(&data, &sources, &options)) {
         Ok(conversion) => conversion,
         Err(failure) => {

@@ -15,7 +15,7 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
             return reporter.failure(&[diagnostic], Outcome::Trouble);
         }
     };
-    let sources = match args.maps.sources() {
+    let sources = match args.maps.sources(reporter) {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };

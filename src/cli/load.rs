@@ -99,7 +99,7 @@ struct Changed {
 }
 
 pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
-    let sources = match args.maps.sources() {
+    let sources = match args.maps.sources(reporter) {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };

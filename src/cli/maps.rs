@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::args::Maps;
+use super::report::Reporter;
 use crate::symbols::{
     BootImage, Map, ModuleFile, ProcKallsyms, Sources, SymbolError, SymbolErrorKind, Symvers,
     SystemMap, TextList, Vmlinux, add_kernel, add_modules,
@@ -52,12 +53,13 @@ impl Maps {
         (sources, errors)
     }
 
-    /// All of them as one.
+    /// All of them as one. What was passed over is said.
     ///
     /// # Errors
     /// The first that cannot be found or opened.
-    pub(super) fn sources(&self) -> Result<Sources, SymbolError> {
+    pub(super) fn sources(&self, reporter: &Reporter) -> Result<Sources, SymbolError> {
         let (sources, errors) = self.gather();
+        sources.notes().iter().for_each(|note| reporter.remark(&note.to_string()));
         errors.into_iter().next().map_or(Ok(sources), Err)
     }
 

@@ -12,7 +12,7 @@ use crate::fixtures::installed;
 use crate::kernel_image::{Layout, Sample};
 use crate::machine::machines;
 use crate::symbols::{given, symbols};
-use crate::tool::{Bench, Run};
+use crate::tool::{Bench, Run, run};
 
 const RELEASE: &str = "7.2.13";
 const OLD: &str = "7.2.12";
@@ -283,6 +283,33 @@ fn a_boot_image_is_found_under_each_of_its_names() {
             root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
             root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
             assert_eq!(root.said(), [""; 0], "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_was_passed_over_is_said_once_by_every_command_that_reads_the_tree() {
+    let root = Root::new("lib/modules");
+    root.put("vmlinuz", &gzip(&kernel().0));
+    root.put("System.map", STAND_IN.as_bytes());
+    root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
+    root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
+    root.put("updates/klp_target_b.ko", &rebuilt("b", 0xee));
+    let (tree, livepatch) = (root.tree.to_str().unwrap(), root.path("updates/klp_target_b.ko"));
+    let livepatch = livepatch.to_str().unwrap();
+    let out = root.out();
+    let out = out.to_str().unwrap();
+    for words in [
+        &["symbols", "lookup", "--kernel", tree, "_text"][..],
+        &["symbols", "export", "--kernel", tree, "-o", out],
+        &["check", "--kernel", tree, livepatch],
+        &["inspect", "--kernel", tree, livepatch],
+        &["convert", "--dry-run", "--kernel", tree, livepatch],
+        &["load", "--kernel", tree, livepatch],
+    ] {
+        let said = run(words.iter().copied()).stderr;
+        for note in ["System.map: passed over: a stand-in", "klp_target_b.ko.xz: passed over"] {
+            assert_eq!(said.matches(note).count(), 1, "{words:?}: {said}");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::symbols::{Merged, Scope, write_kallsyms, write_list};
 
 pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
     let (sources, mut errors) = args.maps.gather();
+    sources.notes().iter().for_each(|note| reporter.remark(&note.to_string()));
     // A module in a folder is an input, too.
     let inputs = args.maps.files().chain(sources.paths().map(|path| ("the source", path)));
     let clash = args.output.as_deref().and_then(|output| overwritten(output, inputs));

@@ -26,7 +26,7 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
-    let sources = match args.maps.sources() {
+    let sources = match args.maps.sources(reporter) {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };

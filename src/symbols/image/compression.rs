@@ -99,7 +99,7 @@ impl Compression {
     ) -> Result<(), ImageError> {
         let failed = |error: &io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => ImageError::CutStream(self),
-            _ => ImageError::Corrupt { compression: self, reason: error.to_string() },
+            _ => ImageError::Corrupt { compression: self, reason: self.reason(error) },
         };
         let mut take = |reader: &mut dyn Read| reader.take(limit + 1).read_to_end(out);
         let lzma = |stream: Result<Stream, _>| stream.map_err(io::Error::from);
@@ -118,5 +118,23 @@ impl Compression {
         read.map_err(|error| failed(&error))?;
         let size = u64::try_from(out.len()).unwrap_or(u64::MAX);
         if size > limit { Err(ImageError::TooLarge(limit)) } else { Ok(()) }
+    }
+
+    /// Why a stream cannot be decompressed, in words of no library.
+    fn reason(self, error: &io::Error) -> &'static str {
+        let inner = error.get_ref();
+        if let Some(lzma) = inner.and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>()) {
+            return match lzma {
+                liblzma::stream::Error::MemLimit => "its dictionary is larger than 256 MiB",
+                liblzma::stream::Error::Options => "it has a filter or an option that is not known",
+                _ => "damaged",
+            };
+        }
+        match inner.and_then(|inner| inner.downcast_ref::<lzo::Malformed>()) {
+            Some(lzo::Malformed(what)) => what,
+            // Its decoder has no error that others can tell apart.
+            None if self == Self::Zstd => "damaged, or its window is larger than 128 MiB",
+            None => "damaged",
+        }
     }
 }

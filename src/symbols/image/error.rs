@@ -32,8 +32,8 @@ pub enum ImageError {
     Corrupt {
         /// How it is compressed.
         compression: Compression,
-        /// What the decompressor says.
-        reason: String,
+        /// Why.
+        reason: &'static str,
     },
     /// The kernel in the image is larger than any kernel.
     #[error("the kernel in the image has more than {0} bytes")]

@@ -20,10 +20,15 @@ const SUMS_IN: [u32; 2] = [1 << 1, 1 << 9];
 /// The largest block that the kernel reads.
 const BLOCK_MAX: usize = 256 << 10;
 
+/// What is wrong with a container.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Malformed(pub(super) &'static str);
+
 /// Appends what the blocks hold, to no more than one block over `limit`; gives the size.
 pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Result<usize> {
     let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let bad = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let bad = |what| io::Error::new(io::ErrorKind::InvalidData, Malformed(what));
     let stream = Blob::big(stream);
     let (flags, mut at) = header(&stream).ok_or_else(cut)?;
     let word = |at: usize| stream.u32(at).and_then(|n| usize::try_from(n).ok()).ok_or_else(cut);
@@ -47,7 +52,7 @@ pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Re
             out.extend_from_slice(body);
         } else {
             let made = lzokay::decompress::decompress(body, room)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+                .map_err(|_| bad("a block is damaged"))?;
             if made != size {
                 return Err(bad("a block has another size"));
             }
