@@ -55,3 +55,4 @@ mod told_apart;
 mod tool;
 mod trees;
 mod unchanged;
+mod unpacked;

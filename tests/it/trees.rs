@@ -12,22 +12,22 @@ use crate::fixtures::installed;
 use crate::kernel_image::{Layout, Sample};
 use crate::machine::machines;
 use crate::symbols::{given, symbols};
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Bench, Run};
 
 const RELEASE: &str = "7.2.13";
 const OLD: &str = "7.2.12";
-const STAND_IN: &str =
+pub(crate) const STAND_IN: &str =
     "ffffffffffffffff B The real System.map is in the linux-image-7.2.13-amd64-dbg package\n";
 
 /// A root folder.
-struct Root {
-    bench: Bench,
+pub(crate) struct Root {
+    pub(crate) bench: Bench,
     /// `lib/modules/RELEASE`, or that below `usr`.
-    tree: PathBuf,
+    pub(crate) tree: PathBuf,
 }
 
 impl Root {
-    fn new(modules: &str) -> Self {
+    pub(crate) fn new(modules: &str) -> Self {
         let bench = Bench::new();
         let tree = bench.path("root").join(modules).join(RELEASE);
         fs::create_dir_all(&tree).unwrap();
@@ -42,34 +42,34 @@ impl Root {
     }
 
     /// Writes a file below the tree, or below the root where the path starts with `/`.
-    fn put(&self, path: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    fn link(&self, path: &str, target: &str) {
+    pub(crate) fn link(&self, path: &str, target: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         symlink(target, path).unwrap();
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         match path.strip_prefix('/') {
             Some(below) => self.bench.path("root").join(below),
             None => self.tree.join(path),
         }
     }
 
-    fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         fs::remove_file(self.path(path)).unwrap();
     }
 
-    fn out(&self) -> PathBuf {
+    pub(crate) fn out(&self) -> PathBuf {
         self.bench.path("out.klpmap")
     }
 
-    fn build(&self, further: &[&str]) -> Run {
+    pub(crate) fn build(&self, further: &[&str]) -> Run {
         let words = ["build", "--kernel", self.tree.to_str().unwrap(), "-o"];
         let out = self.out();
         let words = [&words[..], &[out.to_str().unwrap()], further].concat();
@@ -78,7 +78,7 @@ impl Root {
 
     /// Builds the map of vmlinux and two modules, and gives what was said beside its summary.
     #[track_caller]
-    fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         let run = self.build(&[]);
         let mut said: Vec<_> = run.done().stderr.lines().map(str::to_owned).collect();
         let summary = said.pop().unwrap();
@@ -90,7 +90,7 @@ impl Root {
     }
 
     /// The build-id of a module in the map.
-    fn build_id(&self, module: &str) -> String {
+    pub(crate) fn build_id(&self, module: &str) -> String {
         let info = symbols(&["info", "-v"], given(&self.out()));
         let mut lines = info.done().stdout.lines();
         let line = lines.find(|line| line.starts_with(&format!("{module} "))).unwrap();
@@ -98,12 +98,12 @@ impl Root {
     }
 }
 
-fn module(name: &str) -> Vec<u8> {
+pub(crate) fn module(name: &str) -> Vec<u8> {
     machines().remove(0).read(&format!("klp_target_{name}.ko"))
 }
 
 /// The same module of another build, whose build-id starts with `id`.
-fn rebuilt(name: &str, id: u8) -> Vec<u8> {
+pub(crate) fn rebuilt(name: &str, id: u8) -> Vec<u8> {
     let mut bytes = module(name);
     let at = bytes.windows(4).position(|window| window == b"GNU\0").unwrap() + 4;
     bytes[at] = id;
@@ -120,7 +120,7 @@ fn old(name: &str) -> Vec<u8> {
 }
 
 /// A boot image of the modules' release, and its System.map.
-fn kernel() -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn kernel() -> (Vec<u8>, Vec<u8>) {
     let built = Sample::new(Layout::Behind, false).build();
     let mut bytes = built.bytes;
     let from = b"6.1.0-test (me@here) #1\n";
@@ -229,89 +229,6 @@ fn an_opensuse_like_tree_gives_a_map() {
     root.build(&[]).refused(&["weak-updates/loop", "leads back"]);
     root.remove("weak-updates/loop");
     assert_eq!(root.said(), [""; 0]);
-}
-
-#[test]
-fn absolute_links_of_an_unpacked_image_stay_in_its_root() {
-    // The image, a folder of modules and the whole kernel/ may be behind such links.
-    let root = Root::new("usr/lib/modules");
-    symlink("/usr/lib", root.path("/lib")).unwrap();
-    root.put("/usr/lib/kernels/7.2.13", &gzip(&kernel().0));
-    root.link("vmlinuz", "/lib/kernels/7.2.13");
-    root.put("/opt/tree/drivers/klp_target_a.ko.xz", &xz(&module("a")));
-    root.link("kernel", "/opt/tree");
-    root.put("/srv/b/klp_target_b.ko", &module("b"));
-    root.link("updates", "../../../../../../../../../srv/b");
-    assert_eq!(root.said(), [""; 0]);
-    // Links that say where the root lies now, and a boot image beside the tree.
-    root.remove("updates");
-    root.remove("vmlinuz");
-    root.link("updates", root.path("/srv/b").to_str().unwrap());
-    root.link("/boot/vmlinuz-7.2.13", "/usr/lib/kernels/7.2.13");
-    assert_eq!(root.said(), [""; 0]);
-    // A file of the host is no file of the root.
-    let host = root.bench.path("klp_target_b.ko");
-    fs::write(&host, module("b")).unwrap();
-    root.remove("updates");
-    root.link("updates/klp_target_b.ko", host.to_str().unwrap());
-    root.build(&[]).trouble(&["KLP-E0601", "updates/klp_target_b.ko", "which is not there"]);
-    // Links that lead in circles.
-    root.remove("updates/klp_target_b.ko");
-    root.link("updates/klp_target_b.ko", "/lib/modules/7.2.13/updates/klp_target_b.ko");
-    root.build(&[]).trouble(&["KLP-E0601", "updates/klp_target_b.ko", "symbolic links"]);
-    root.remove("updates/klp_target_b.ko");
-    root.link("updates/back", "/usr/lib/modules/7.2.13");
-    root.build(&[]).refused(&["updates/back", "leads back"]);
-}
-
-#[test]
-fn a_boot_image_is_found_under_each_of_its_names() {
-    let image = kernel().0;
-    for (name, bytes) in [
-        ("/boot/vmlinuz-7.2.13", gzip(&image)),
-        ("/boot/Image-7.2.13", image.clone()),
-        ("/boot/vmlinux-7.2.13", image.clone()),
-        ("/boot/vmlinux-7.2.13.gz", gzip(&image)),
-        ("/boot/vmlinux-7.2.13.xz", xz(&image)),
-        ("vmlinuz", image.clone()),
-        ("vmlinux.xz", xz(&image)),
-        ("Image", gzip(&image)),
-    ] {
-        for modules in ["lib/modules", "usr/lib/modules"] {
-            let root = Root::new(modules);
-            root.put(name, &bytes);
-            root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
-            root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
-            assert_eq!(root.said(), [""; 0], "{name}");
-        }
-    }
-}
-
-#[test]
-fn what_was_passed_over_is_said_once_by_every_command_that_reads_the_tree() {
-    let root = Root::new("lib/modules");
-    root.put("vmlinuz", &gzip(&kernel().0));
-    root.put("System.map", STAND_IN.as_bytes());
-    root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
-    root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
-    root.put("updates/klp_target_b.ko", &rebuilt("b", 0xee));
-    let (tree, livepatch) = (root.tree.to_str().unwrap(), root.path("updates/klp_target_b.ko"));
-    let livepatch = livepatch.to_str().unwrap();
-    let out = root.out();
-    let out = out.to_str().unwrap();
-    for words in [
-        &["symbols", "lookup", "--kernel", tree, "_text"][..],
-        &["symbols", "export", "--kernel", tree, "-o", out],
-        &["check", "--kernel", tree, livepatch],
-        &["inspect", "--kernel", tree, livepatch],
-        &["convert", "--dry-run", "--kernel", tree, livepatch],
-        &["load", "--kernel", tree, livepatch],
-    ] {
-        let said = run(words.iter().copied()).stderr;
-        for note in ["System.map: passed over: a stand-in", "klp_target_b.ko.xz: passed over"] {
-            assert_eq!(said.matches(note).count(), 1, "{words:?}: {said}");
-        }
-    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Walk<'_> {
             // A file that is named is meant, whatever it is called.
             let meant = top && entry.depth() == 0;
             if entry.path_is_symlink() {
-                self.link(path, entry.path(), meant, above);
+                self.link(&path, entry.path(), meant, above);
             } else if entry.file_type().is_file() && (meant || is_module(entry.file_name())) {
                 let found = if top { path.clone() } else { called(&path, entry.into_path()) };
                 self.modules.insert(path, found);
@@ -81,7 +81,7 @@ impl Walk<'_> {
     }
 
     /// Adds what the link `real` leads to.
-    fn link(&mut self, named: PathBuf, real: &Path, meant: bool, above: &mut Vec<PathBuf>) {
+    fn link(&mut self, named: &Path, real: &Path, meant: bool, above: &mut Vec<PathBuf>) {
         let is_module = meant || named.file_name().is_some_and(is_module);
         match resolve(self.root, real) {
             Ok(target) if target.is_dir() => {
@@ -89,15 +89,15 @@ impl Walk<'_> {
                 let folder = target.canonicalize().unwrap_or_else(|_| target.clone());
                 let mut before = above.iter().chain(&parent);
                 if !meant && before.any(|from| from.starts_with(&folder)) {
-                    self.errors.push(SymbolError::new(&named, SymbolErrorKind::Loop(folder)));
+                    self.errors.push(SymbolError::new(named, SymbolErrorKind::Loop(folder)));
                     return;
                 }
                 above.push(parent.unwrap_or_default());
-                self.below(&named, &target, above);
+                self.below(named, &target, above);
                 above.pop();
             }
             Ok(target) if is_module => {
-                self.modules.insert(named.clone(), called(&named, target));
+                self.modules.insert(named.to_owned(), called(named, target));
             }
             // No folder and no module: nothing is lost with it.
             Ok(_) => {}
@@ -106,7 +106,7 @@ impl Walk<'_> {
                 let gone = error.kind() == ErrorKind::NotFound;
                 let target = std::fs::read_link(real).ok().filter(|_| gone);
                 let kind = target.map_or_else(|| os(&error), SymbolErrorKind::Dangling);
-                self.errors.push(SymbolError::new(&named, kind));
+                self.errors.push(SymbolError::new(named, kind));
             }
         }
     }
