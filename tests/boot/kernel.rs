@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// Where the scripts of the repository are.
 pub(crate) const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
+/// Which Clang builds kernels and modules with link-time optimisation, as `tests/kernel/build` has it.
+const CLANG: &str = "-19";
+
 /// A machine and what QEMU and kbuild call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display, strum::EnumIter)]
 #[value(rename_all = "snake_case")]
@@ -91,13 +94,20 @@ pub(crate) enum Release {
     #[value(name = "6.12")]
     #[strum(serialize = "6.12")]
     Small612,
+    /// A small 6.12, built here by Clang with ThinLTO; KLP_LTO_KERNEL names another version or a tree
+    #[strum(serialize = "lto")]
+    Lto,
     /// A small 6.1, built here
     #[value(name = "6.1")]
     #[strum(serialize = "6.1")]
     Small61,
-    /// Debian's own, as shipped
+    /// Debian's own 6.1, as shipped
     #[strum(serialize = "debian")]
     Debian,
+    /// Debian's own 6.12, as shipped
+    #[value(name = "debian-6.12")]
+    #[strum(serialize = "debian-6.12")]
+    Debian612,
 }
 
 impl Release {
@@ -106,9 +116,14 @@ impl Release {
         match (self, machine) {
             (Self::Small61, Machine::Arm64) => Some("Linux 6.1 has no livepatches on arm64"),
             (Self::Small612, Machine::Arm64) => Some("Linux 6.12 has no livepatches on arm64"),
-            (Self::Debian, Machine::Ppc64le | Machine::S390x | Machine::Arm64) => {
-                Some("Debian builds its kernel with support for livepatches on amd64 only")
+            (
+                Self::Debian | Self::Debian612,
+                Machine::Ppc64le | Machine::S390x | Machine::Arm64,
+            ) => Some("Debian builds its kernel with support for livepatches on amd64 only"),
+            (Self::Lto, Machine::Ppc64le | Machine::S390x) => {
+                Some("Linux has no link-time optimisation there")
             }
+            (Self::Lto, Machine::Arm64) => Some("it is built for x86_64"),
             _ => None,
         }
     }
@@ -141,8 +156,15 @@ impl TestKernel {
             Release::Small73 => Self::built(machine, release, "7.3", (7, 3)),
             Release::Small72 => Self::built(machine, release, "7.2", (7, 2)),
             Release::Small612 => Self::built(machine, release, "6.12", (6, 12)),
+            Release::Lto => {
+                let kernel = std::env::var("KLP_LTO_KERNEL").unwrap_or_else(|_| "6.12".into());
+                let mut lto = Self::built(machine, release, &kernel, (6, 12))?;
+                lto.version = version_of(&lto.build)?;
+                Ok(lto)
+            }
             Release::Small61 => Self::built(machine, release, "6.1", (6, 1)),
-            Release::Debian => Self::distributed(machine, release),
+            Release::Debian => Self::distributed(machine, release, "6.1", (6, 1)),
+            Release::Debian612 => Self::distributed(machine, release, "6.12", (6, 12)),
         }
     }
 
@@ -153,7 +175,12 @@ impl TestKernel {
         version: (u32, u32),
     ) -> Result<Self, Failure> {
         let build = Path::new(REPOSITORY).join("tests/kernel/build");
-        let build = said(Command::new(build).env("KERNEL", series).arg(machine.to_string()))?;
+        let mut build = Command::new(build);
+        build.env("KERNEL", series).arg(machine.to_string());
+        if release == Release::Lto {
+            build.env("LTO", "thin");
+        }
+        let build = said(&mut build)?;
         let build = PathBuf::from(build);
         let (image, vmlinux) = (build.join(machine.image()), Some(build.join("vmlinux")));
         let memory = if machine == Machine::Ppc64le { 1024 } else { 512 };
@@ -162,15 +189,20 @@ impl TestKernel {
     }
 
     /// A kernel that lies where it likes.
-    fn distributed(machine: Machine, release: Release) -> Result<Self, Failure> {
+    fn distributed(
+        machine: Machine,
+        release: Release,
+        series: &str,
+        version: (u32, u32),
+    ) -> Result<Self, Failure> {
         let script = Path::new(REPOSITORY).join("tests/kernel/distribution");
-        let said = said(Command::new(script).arg(machine.to_string()))?;
+        let said = said(Command::new(script).env("SERIES", series).arg(machine.to_string()))?;
         let path = |key: &str| {
             let path = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             path.map(PathBuf::from).ok_or_else(|| Failure(format!("no {key} in {said:?}")))
         };
         let (build, image) = (path("build")?, path("image")?);
-        let (version, vmlinux, modules) = ((6, 1), None, Some(path("modules")?));
+        let (vmlinux, modules) = (None, Some(path("modules")?));
         let (memory, arguments) = (1024, "");
         Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
@@ -203,13 +235,28 @@ impl TestKernel {
         let (arch, cross) = self.machine.kbuild();
         let mut make = Command::new("make");
         make.arg("-s").arg("-C").arg(&self.build);
-        make.arg(format!("ARCH={arch}")).arg(format!("CROSS_COMPILE={cross}"));
+        make.arg(format!("ARCH={arch}"));
+        match self.release {
+            Release::Lto => make.arg(format!("LLVM={CLANG}")),
+            _ => make.arg(format!("CROSS_COMPILE={cross}")),
+        };
         make.arg(format!("M={}", directory.display()));
         make.arg(format!("KLP_KBUILD={REPOSITORY}/kbuild"));
         make.arg(format!("KLP_MACHINE={}", self.machine));
         make.args(["KBUILD_MODPOST_WARN=1", "modules"]);
         make
     }
+}
+
+/// Major and minor of the kernel in a build tree.
+fn version_of(build: &Path) -> Result<(u32, u32), Failure> {
+    let file = build.join("include/config/kernel.release");
+    let release = std::fs::read_to_string(&file)?;
+    let mut numbers = release.split('.').map_while(|number| number.parse().ok());
+    numbers
+        .next()
+        .zip(numbers.next())
+        .ok_or_else(|| format!("{}: {release}", file.display()).into())
 }
 
 /// The one line that a command says on its stdout.

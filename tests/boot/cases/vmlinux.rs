@@ -33,12 +33,17 @@ fn files(kernel: &TestKernel) -> Option<String> {
     (kernel.version < (6, 13)).then(|| why.into())
 }
 
-fn homonyms(kernel: &TestKernel) -> Option<String> {
-    (kernel.release == Release::Small612).then(|| "vmlinux has set_is_seen once only".into())
+fn key_off(kernel: &TestKernel) -> Option<String> {
+    if kernel.version < (6, 3) {
+        return Some("vmlinux has no key check_pages_enabled".into());
+    }
+    (kernel.release == Release::Debian612)
+        .then(|| "check_pages_enabled is on: init_on_alloc".into())
 }
 
-fn check_pages(kernel: &TestKernel) -> Option<String> {
-    (kernel.version < (6, 3)).then(|| "vmlinux has no key check_pages_enabled".into())
+fn key_on(kernel: &TestKernel) -> Option<String> {
+    let here = kernel.release == Release::Debian612;
+    (!here).then(|| "no such key, or check_pages_enabled is off".into())
 }
 
 fn toc(kernel: &TestKernel) -> Option<String> {
@@ -46,7 +51,18 @@ fn toc(kernel: &TestKernel) -> Option<String> {
         .then(|| "modules of ppc64le only have .toc sections".into())
 }
 
-static VALUES: [Value; 12] = [
+/// Linux 6.2 to 6.10 look for names without what Clang's LTO has added.
+fn promoted(kernel: &TestKernel) -> Option<String> {
+    match kernel.release {
+        Release::Lto if kernel.version < (6, 11) => None,
+        Release::Lto => {
+            Some("names that Clang's LTO makes are compared whole in this kernel".into())
+        }
+        _ => Some("it is not built with Clang's LTO".into()),
+    }
+}
+
+static VALUES: [Value; 14] = [
     Value {
         name: "vmlinux/inferred",
         shows: "symbols that vmlinux has once need no annotation",
@@ -89,7 +105,7 @@ static VALUES: [Value; 12] = [
         livepatch: "lp_two_positions",
         says: "lp_two_positions: {vmlinux.set_is_seen,1} 0 {vmlinux.set_is_seen,2} 1\n",
         said: Some("lp_two_positions: {vmlinux.set_is_seen,1} 1 {vmlinux.set_is_seen,2} 0\n"),
-        unfit: homonyms,
+        unfit: fits,
     },
     Value {
         name: "vmlinux/selector-file",
@@ -137,7 +153,7 @@ static VALUES: [Value; 12] = [
              lp_many_objects 2: {/proc/cmdline} {vmlinux.set_root,2}\n\
              lp_many_objects 3: {/proc/cmdline} 0\n",
         ),
-        unfit: homonyms,
+        unfit: fits,
     },
     Value {
         name: "vmlinux/static-key",
@@ -145,7 +161,15 @@ static VALUES: [Value; 12] = [
         livepatch: "lp_static_key_vmlinux",
         says: "lp_static_key_vmlinux: off\n",
         said: None,
-        unfit: check_pages,
+        unfit: key_off,
+    },
+    Value {
+        name: "vmlinux/static-key-on",
+        shows: "a static branch on a key of vmlinux that is on",
+        livepatch: "lp_static_key_vmlinux",
+        says: "lp_static_key_vmlinux: on\n",
+        said: None,
+        unfit: key_on,
     },
     Value {
         name: "vmlinux/without-toc",
@@ -154,6 +178,14 @@ static VALUES: [Value; 12] = [
         says: "lp_without_toc: 1\n",
         said: None,
         unfit: toc,
+    },
+    Value {
+        name: "vmlinux/promoted",
+        shows: "static functions that Clang's LTO has renamed, by the names in the source",
+        livepatch: "lp_promoted",
+        says: "lp_promoted: {vmlinux.show_trace_log_lvl,1} {vmlinux.m_show,1} {vmlinux.m_show,2}\n",
+        said: None,
+        unfit: promoted,
     },
 ];
 

@@ -20,12 +20,17 @@ struct Lines(HashMap<String, Vec<Line>>);
 
 impl Lines {
     fn of(text: &str) -> Self {
+        Self::cut(text, |name| name)
+    }
+
+    /// The lines under the names that `cut` makes of theirs.
+    fn cut(text: &str, cut: impl Fn(&str) -> &str) -> Self {
         let mut lines: HashMap<_, Vec<_>> = HashMap::new();
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
             let address = u64::from_str_radix(words.next().unwrap(), 16).unwrap();
             let letter = words.next().unwrap().chars().next().unwrap();
-            let name = words.next().unwrap().to_owned();
+            let name = cut(words.next().unwrap()).to_owned();
             let object = words.next().map(|module| module.trim_matches(['[', ']']).to_owned());
             lines.entry(name).or_default().push(Line { object, letter, address });
         }
@@ -43,12 +48,24 @@ pub(crate) struct Symbols {
     version: (u32, u32),
     vmlinux: Lines,
     modules: Lines,
+    /// Globals are listed as local symbols are: Clang's LTO hides them, and lld makes what is hidden local.
+    hides_globals: bool,
 }
 
 impl Symbols {
     /// `vmlinux`: the lines of vmlinux.
     pub(crate) fn new(version: (u32, u32), vmlinux: &str) -> Self {
-        Self { version, vmlinux: Lines::of(vmlinux), modules: Lines::default() }
+        // cleanup_symbol_name() of kernels that are built with Clang's LTO, when a name is looked for.
+        let lto = vmlinux.contains(".llvm.");
+        let mark = if version < (6, 5) { "." } else { ".llvm." };
+        let cuts = lto && ((6, 2)..(6, 11)).contains(&version);
+        let vmlinux = Lines::cut(vmlinux, |name| match name.split(mark).next() {
+            Some(cut) if cuts && !cut.is_empty() => cut,
+            _ => name,
+        });
+        let modules = Lines::default();
+        let hides_globals = vmlinux.get("_printk").iter().all(|line| line.letter == 't');
+        Self { version, vmlinux, modules, hides_globals }
     }
 
     /// Takes over the lines of the modules that are there now.
@@ -100,8 +117,14 @@ impl Symbols {
 
 impl Bind for Symbols {
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
-        // What is exported is not local, and modules list everything in lower case letters.
-        let vmlinux = self.vmlinux.get(name).iter().find(|line| line.letter.is_ascii_uppercase());
+        // What is exported is not local, unless lld has made it so; modules list everything in lower
+        // case letters.
+        let mut vmlinux = self.vmlinux.get(name).iter();
+        let vmlinux = if self.hides_globals {
+            vmlinux.next().filter(|_| self.vmlinux(&format!("__ksymtab_{name}")).is_some())
+        } else {
+            vmlinux.find(|line| line.letter.is_ascii_uppercase())
+        };
         let found = vmlinux.or_else(|| self.modules.get(name).first())?;
         let owner = found.object.as_deref().unwrap_or("vmlinux");
         let owner: ObjectName = owner.parse().unwrap();

@@ -51,7 +51,7 @@ pub(super) const ALL: &[Wrong] = &[
         good.copy().replace(magic.as_bytes(), other.as_bytes())
     })
     .of_release(
-        &[Release::Small73, Release::Small72, Release::Small612, Release::Small61],
+        &[Release::Small73, Release::Small72, Release::Small612, Release::Lto, Release::Small61],
         "with versions the release may differ",
     )
     .unsaid("check says that the map is of another release"),
@@ -161,5 +161,5 @@ pub(super) const ALL: &[Wrong] = &[
         patched.bytes.extend(crate::patch::signature());
         patched
     })
-    .of_release(&[Release::Debian], "it is built without CONFIG_MODULE_SIG"),
+    .of_release(&[Release::Debian, Release::Debian612], "it is built without CONFIG_MODULE_SIG"),
 ];
