@@ -55,7 +55,7 @@ pub(crate) fn boots(options: &Options) -> Vec<Arc<Boot>> {
     let cases: Vec<Arc<dyn Case + Send>> =
         cases::all().into_iter().filter(|case| options.wants_case(&case.name())).collect();
     let mut boots = Vec::new();
-    for &release in options.kernels() {
+    for release in options.kernels() {
         for &machine in options.machines() {
             if release.unfit(machine).is_none() {
                 let (mistake, cases) = (options.mistake, cases.clone());
