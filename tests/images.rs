@@ -95,8 +95,7 @@ fn exports_of_images_are_those_of_their_build() {
             .map(|columns| {
                 let crc = u32::from_str_radix(&columns[0][2..], 16).unwrap();
                 let gpl = Some(columns[3].ends_with("_GPL"));
-                let namespace = Some(columns[4]).filter(|text| !text.is_empty());
-                (columns[1], (gpl, namespace, Some(crc).filter(|&crc| crc != 0)))
+                (columns[1], (gpl, Some(columns[4]), Some(crc).filter(|&crc| crc != 0)))
             })
             .collect();
         let ours: BTreeMap<_, _> = kernel

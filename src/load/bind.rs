@@ -25,7 +25,7 @@ pub struct ExportedSymbol {
     pub owner: ObjectName,
     /// Whether to GPL modules only, where that is known.
     pub gpl: Option<bool>,
-    /// The namespace; `None` for none.
+    /// The namespace, empty for none; `None` where that is not known.
     pub namespace: Option<String>,
     /// The CRC of its type, where that is known.
     pub crc: Option<u32>,

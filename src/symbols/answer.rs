@@ -138,7 +138,7 @@ pub struct Export {
     pub owner: ObjectName,
     /// Whether to GPL modules only; `None` where the source does not tell.
     pub gpl: Option<bool>,
-    /// The namespace, without quotes; `None` for none.
+    /// The namespace, without quotes, empty for none; `None` where the source does not tell.
     pub namespace: Option<String>,
     /// The CRC of its type (`CONFIG_MODVERSIONS`).
     pub crc: Option<u32>,

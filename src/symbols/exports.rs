@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use scroll::{Endian, Pread};
 
 use super::answer::{CRC_PREFIX, EXPORT_PREFIX, KSYMTAB_PREFIX, NAMESPACE_PREFIX};
-use super::table::{ElfTable, Place, Symbol, text};
+use super::table::{ElfTable, Place, Symbol};
 use super::told::Scope;
 use super::{Export, SymbolErrorKind};
 use crate::klp::ObjectName;
@@ -77,8 +77,9 @@ impl Exports {
             for (name, is_namespace, value) in marks {
                 let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
                 if is_namespace {
-                    let text = String::from_utf8_lossy(text(&bytes, offset)).into_owned();
-                    namespaces.insert(name, text);
+                    // A file of debug information has the symbol, and not the text.
+                    let Some(text) = terminated(&bytes, offset) else { continue };
+                    namespaces.insert(name, String::from_utf8_lossy(text).into_owned());
                 } else if let Ok(offset) = usize::try_from(offset)
                     && let Ok(crc) = bytes.pread_with(offset, endian)
                 {
@@ -90,11 +91,17 @@ impl Exports {
             let export = Export {
                 owner: owner.clone(),
                 gpl: has_gpl_section.then_some(in_gpl_section),
-                namespace: namespaces.remove(&name).filter(|text| !text.is_empty()),
+                namespace: namespaces.remove(&name),
                 crc: crcs.remove(&name),
             };
             (name, export)
         };
         Ok(self.entries.into_iter().map(tell).collect())
     }
+}
+
+/// The text at an offset, if all of it is there.
+fn terminated(bytes: &[u8], offset: u64) -> Option<&[u8]> {
+    let rest = bytes.get(usize::try_from(offset).ok()?..)?;
+    rest.get(..memchr::memchr(0, rest)?)
 }

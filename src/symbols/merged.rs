@@ -182,12 +182,15 @@ impl Merged {
 }
 
 impl Export {
-    /// Whether two sources tell one export alike, as far as both know it. No namespace is told like
-    /// one that is not known.
+    /// Whether two sources tell one export alike, as far as both know it.
     fn agree(&self, other: &Self, name: &str) -> Result<(), SymbolErrorKind> {
         let kind =
             |gpl: bool| if gpl { "for GPL modules only" } else { "for all modules" }.to_owned();
         let crc = |crc: u32| format!("with CRC {crc:#010x}");
+        let within = |namespace: &str| match namespace {
+            "" => "in no namespace".to_owned(),
+            _ => format!("in namespace '{namespace}'"),
+        };
         let differ = |this, that| {
             let (name, owner) = (name.to_owned(), self.owner.clone());
             let told = ExportContradiction { name, owner, this, that };
@@ -201,7 +204,7 @@ impl Export {
         if let (Some(that), Some(this)) = (&self.namespace, &other.namespace)
             && this != that
         {
-            return differ(format!("in namespace '{this}'"), format!("in namespace '{that}'"));
+            return differ(within(this), within(that));
         }
         match (self.crc, other.crc) {
             (Some(that), Some(this)) if this != that => differ(crc(this), crc(that)),

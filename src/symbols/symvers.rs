@@ -36,7 +36,8 @@ struct Entry<'a> {
     symbol: &'a str,
     module: &'a str,
     gpl: bool,
-    namespace: &'a str,
+    /// Empty for none; `None` where the layout has no column for it.
+    namespace: Option<&'a str>,
     /// Zero stands for a kernel without `CONFIG_MODVERSIONS`.
     crc: Option<u32>,
 }
@@ -59,7 +60,7 @@ impl Symvers {
         each_entry(self.input.path(), reader, |entry| {
             if scope.wants(entry.symbol.as_bytes()) {
                 let owner = ObjectName::from_file_name(entry.module)?;
-                let namespace = Some(entry.namespace.to_owned()).filter(|ns| !ns.is_empty());
+                let namespace = entry.namespace.map(str::to_owned);
                 let (gpl, crc) = (Some(entry.gpl), entry.crc);
                 told.exports.push((entry.symbol.into(), Export { owner, gpl, namespace, crc }));
             }
@@ -101,8 +102,8 @@ fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
     }
     // The newest layout first: a namespace could be called like a kind.
     let (module, gpl, namespace) = match (kind(fourth), fifth.and_then(kind), fifth) {
-        (Some(gpl), _, namespace) => (third, gpl, namespace.unwrap_or("")),
-        (None, Some(gpl), _) => (fourth, gpl, third),
+        (Some(gpl), _, namespace) => (third, gpl, namespace),
+        (None, Some(gpl), _) => (fourth, gpl, Some(third)),
         (None, None, _) => {
             return malformed("neither the fourth nor the fifth column is a kind of export");
         }
@@ -157,12 +158,12 @@ mod tests {
         let module = "drivers/net/a-b";
         let gpl = "EXPORT_SYMBOL_GPL";
         let plain = ("a_b".to_owned(), Some(true), None);
-        let spaced = ("a_b".to_owned(), Some(true), Some("NS".to_owned()));
+        let with = |namespace: &str| ("a_b".to_owned(), Some(true), Some(namespace.to_owned()));
         assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\n")), plain);
-        assert_eq!(line(&format!("0x12ab34cd\tf\tNS\t{module}\t{gpl}\n")), spaced);
-        assert_eq!(line(&format!("0x12ab34cd\tf\t\t{module}\t{gpl}\n")), plain);
-        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\tNS\n")), spaced);
-        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\t\n")), plain);
+        assert_eq!(line(&format!("0x12ab34cd\tf\tNS\t{module}\t{gpl}\n")), with("NS"));
+        assert_eq!(line(&format!("0x12ab34cd\tf\t\t{module}\t{gpl}\n")), with(""));
+        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\tNS\n")), with("NS"));
+        assert_eq!(line(&format!("0x12ab34cd\tf\t{module}\t{gpl}\t\n")), with(""));
         let vmlinux = line("0x00000000\tf\tvmlinux\tEXPORT_SYMBOL");
         assert_eq!(vmlinux, ("vmlinux".to_owned(), Some(false), None));
     }

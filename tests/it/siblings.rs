@@ -298,7 +298,17 @@ fn a_symvers_that_tells_one_export_in_two_ways_contradicts_itself() {
         line("0x00000001", "EXPORT_SYMBOL", "A") + &line("0x00000001", "EXPORT_SYMBOL", "B");
     build(spaces)
         .refused(&["error[KLP-E0502]", "in namespace 'B' here, in namespace 'A' elsewhere"]);
-    // The same twice, and one without a CRC or a namespace, say nothing against it.
-    let known = line("0x00000000", "EXPORT_SYMBOL", "") + &line("0x00000001", "EXPORT_SYMBOL", "A");
-    build(usual.clone() + &usual + &known).done();
+    let spaced = line("0x00000001", "EXPORT_SYMBOL", "A");
+    for (text, says) in [
+        (spaced.clone() + &usual, "in no namespace here, in namespace 'A' elsewhere"),
+        (usual.clone() + &spaced, "in namespace 'A' here, in no namespace elsewhere"),
+    ] {
+        build(text).refused(&["error[KLP-E0502]", says]);
+    }
+    // The same twice, and one without a CRC or a column for namespaces, say nothing against it.
+    let unknown = "0x00000000\tiput\tvmlinux\tEXPORT_SYMBOL\n";
+    for known in [&usual, &spaced] {
+        build(known.clone() + unknown + known).done();
+        build(unknown.to_owned() + known).done();
+    }
 }

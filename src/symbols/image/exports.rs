@@ -42,7 +42,7 @@ pub struct KallsymsExport<'a> {
     pub name: &'a [u8],
     /// Whether to GPL modules only; `None` where the image does not tell.
     pub gpl: Option<bool>,
-    /// The namespace; `None` for none, and where the image does not tell.
+    /// The namespace, empty for none; `None` where the image does not tell.
     pub namespace: Option<&'a str>,
     /// The CRC of its type; `None` where the image does not tell, and without
     /// `CONFIG_MODVERSIONS`.
@@ -148,7 +148,7 @@ pub(super) fn read<'n>(
         let mut flags = flags.iter();
         let mut crcs = crcs.into_iter().flatten();
         for (export, namespace) in inside.iter_mut().zip(namespaces) {
-            export.namespace = namespace;
+            export.namespace = Some(namespace);
             // Zero stands for a symbol without one.
             export.crc = crcs.next().filter(|&crc| crc != 0);
             if let Some(flags) = flags.next() {
@@ -159,14 +159,14 @@ pub(super) fn read<'n>(
     exports
 }
 
-/// The namespaces in a table of entries, if it is one of this form and of these exports.
+/// The namespaces in a table of entries, empty for none, if it is one of this form and of these exports.
 fn namespaces(
     memory: &Memory<'_>,
     entries: Entries,
     table: &Range<u64>,
     exports: &[Export],
     names: &[&[u8]],
-) -> Option<Vec<Option<String>>> {
+) -> Option<Vec<String>> {
     let count = u64::try_from(exports.len()).ok()?;
     if exports.is_empty() || table.end.checked_sub(table.start) != count.checked_mul(entries.size())
     {
@@ -182,7 +182,7 @@ fn namespaces(
             return None;
         }
         match field(2)? {
-            None => Some(None),
+            None => Some(String::new()),
             Some(address) => namespace(memory, address),
         }
     };
@@ -190,12 +190,12 @@ fn namespaces(
 }
 
 /// The text of a namespace; empty for none.
-fn namespace(memory: &Memory<'_>, address: u64) -> Option<Option<String>> {
+fn namespace(memory: &Memory<'_>, address: u64) -> Option<String> {
     let rest = memory.blob.bytes.get(memory.offset_of(address)?..)?;
     let rest = rest.get(..NAMESPACE_MAX).unwrap_or(rest);
     let text = rest.get(..memchr::memchr(0, rest)?)?;
     let text = std::str::from_utf8(text).ok().filter(|text| !text.contains(char::is_control))?;
-    Some(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    Some(text.to_owned())
 }
 
 /// Where a table is that has one element for each entry.

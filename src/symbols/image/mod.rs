@@ -15,7 +15,7 @@ mod entry_tests;
 mod error;
 mod exports;
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod foreign;
 mod identity;
 mod layout;

@@ -56,7 +56,9 @@ fn told(objects: Vec<Object>) -> Told {
         crc: Some(0x1234_5678),
     };
     let other = Export::by("only_exports".parse().unwrap());
-    let exports = vec![("foo".into(), export), ("gone".into(), other)];
+    let no_namespace = Export { namespace: Some(String::new()), ..other.clone() };
+    let exports =
+        vec![("foo".into(), export), ("gone".into(), other), ("all".into(), no_namespace)];
     Told { kernel, objects, exports, ..Told::default() }
 }
 
@@ -176,7 +178,7 @@ fn two_maps_and_a_source_that_agree_answer_together() {
 #[test]
 fn what_the_map_says_of_itself_is_what_it_has() {
     let map = map(two());
-    assert_eq!((map.symbols(), map.exports()), (6, 2));
+    assert_eq!((map.symbols(), map.exports()), (6, 3));
     let objects = map.objects().unwrap();
     let names: Vec<_> = objects.iter().map(|o| (o.name.as_str(), o.order, o.units)).collect();
     let proven = Some(Order::Proven);

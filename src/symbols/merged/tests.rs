@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use scroll::Endian;
 use std::path::PathBuf;
 
+mod namespaces;
+
 fn export(owner: &str, gpl: Option<bool>, namespace: Option<&str>) -> Export {
     let namespace = namespace.map(str::to_owned);
     Export { gpl, namespace, ..Export::by(owner.parse().unwrap()) }
@@ -37,6 +39,11 @@ fn what_two_sources_tell_differently_about_one_export_is_a_contradiction() {
     let pairs = [
         (export("m", Some(true), None), export("m", Some(false), None), "for all modules here"),
         (export("m", None, Some("A")), export("m", None, Some("B")), "in namespace 'B' here"),
+        (
+            export("m", None, Some("A")),
+            export("m", None, Some("")),
+            "in no namespace here, in namespace 'A'",
+        ),
         (crc(1), crc(2), "with CRC 0x00000002 here, with CRC 0x00000001 elsewhere"),
     ];
     for (one, other, says) in pairs {
