@@ -61,7 +61,7 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             let source = if owner.is_vmlinux() {
                 "--vmlinux vmlinux".to_owned()
             } else {
-                format!("--module {owner}.ko")
+                format!("--module {owner}.ko as it was before it was stripped (Debian: -dbg)")
             };
             let mut lines = vec![format!("add a source that tells them: {source}")];
             lines.extend(list(candidates, gate));

@@ -61,7 +61,11 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
         return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
     }
     let vmlinux = at("vmlinux");
-    let image = IMAGES.into_iter().find_map(at);
+    let mut images = IMAGES.into_iter().filter_map(|name| Some((name, at(name)?)));
+    let (name, image) = images.next().unzip();
+    for ((_, other), name) in images.zip(name.into_iter().cycle()) {
+        sources.note(&other, format!("passed over: {name} tells the kernel"));
+    }
     let image = image.or_else(|| boot_image(folder, &root).filter(|_| vmlinux.is_none()));
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
@@ -101,9 +105,18 @@ fn existing(root: &Path, path: &Path) -> Option<PathBuf> {
 /// Adds the modules of an installed tree; of several of one name that which modprobe loads.
 fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     let depmod = Depmod::read(folder);
-    let (mut modules, mut errors) = walk(folder, root, &|name| {
+    let (mut modules, missed) = walk(folder, root, &|name| {
         depmod.passes_over(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
     });
+    let mut errors = Vec::new();
+    for error in missed {
+        let below = error.path.strip_prefix(folder).unwrap_or(&error.path);
+        if matches!(error.kind, SymbolErrorKind::Dangling(_)) && depmod.does_not_list(below) {
+            sources.note(&error.path, format!("passed over: {}, nor in modules.dep", error.kind));
+        } else {
+            errors.push(error);
+        }
+    }
     if modules.is_empty() && errors.is_empty() {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoModules));
     }

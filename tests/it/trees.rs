@@ -205,6 +205,19 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     root.build(&[]).trouble(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
     let kept = root.build(&["--keep-going"]).done().stderr.clone();
     assert!(kept.contains("warning[KLP-E0601]") && kept.contains("2 modules"), "{kept}");
+    // depmod met no file there, and modprobe will not look for one.
+    let listed = "kernel/drivers/klp_target_a.ko.xz:\nweak-updates/b/klp_target_b.ko:\n";
+    root.put("modules.dep", listed.as_bytes());
+    let said = root.said();
+    assert_eq!(
+        said[0],
+        "lib/modules/7.2.13/weak-updates/c/klp_target_c.ko: passed over: a symbolic link to \
+         /lib/modules/7.2.12/extra/klp_target_c.ko, which is not there, nor in modules.dep"
+    );
+    let listed = format!("{listed}weak-updates/c/klp_target_c.ko:\n");
+    root.put("modules.dep", listed.as_bytes());
+    root.build(&[]).trouble(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
+    root.remove("modules.dep");
     root.remove("weak-updates/c/klp_target_c.ko");
     // One that the kernel brings along itself goes first.
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
@@ -229,6 +242,12 @@ fn an_opensuse_like_tree_gives_a_map() {
     root.build(&[]).refused(&["weak-updates/loop", "leads back"]);
     root.remove("weak-updates/loop");
     assert_eq!(root.said(), [""; 0]);
+    root.remove("vmlinuz");
+    root.put("vmlinuz", &gzip(&image));
+    assert_eq!(
+        root.said(),
+        ["usr/lib/modules/7.2.13/vmlinux.xz: passed over: vmlinuz tells the kernel"]
+    );
 }
 
 #[test]

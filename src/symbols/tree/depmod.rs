@@ -87,6 +87,13 @@ impl Depmod {
         name == "build" || name == "source" || self.excludes.iter().any(|other| other == name)
     }
 
+    /// Whether `modules.dep` is there without this path, that of a file below the tree: depmod met no
+    /// file, and modprobe knows none.
+    pub(super) fn does_not_list(&self, module: &Path) -> bool {
+        let listed = self.loaded.get(&module_name(module));
+        !self.loaded.is_empty() && listed.is_none_or(|path| path != module)
+    }
+
     /// Which of several modules of one name is loaded; `None` where nothing decides. Paths are those
     /// below the tree.
     pub(super) fn choose(&self, modules: &[&Path]) -> Option<Choice> {
