@@ -12,7 +12,7 @@ use liblzma::stream::Stream;
 
 use super::ImageError;
 use super::blob::Blob;
-use super::{lz4, lzo};
+use super::{lz4, lz4_frame, lzo};
 
 /// The largest kernel. Those of distributions have less than 100 MB.
 pub(super) const KERNEL_MAX: u64 = 1 << 30;
@@ -33,8 +33,11 @@ pub enum Compression {
     Xz,
     /// The container of `lzop`.
     Lzo,
-    /// The legacy frame of `lz4 -l`.
+    /// The legacy frame of `lz4 -l`, which the kernel's `make` writes.
     Lz4,
+    /// The frame of `lz4`, in which newer tools wrap a kernel.
+    #[strum(serialize = "lz4")]
+    Lz4Frame,
     /// RFC 8878.
     Zstd,
 }
@@ -51,6 +54,7 @@ impl Compression {
             Self::Xz => b"\xfd7zXZ\0",
             Self::Lzo => b"\x89LZO\0\r\n\x1a\n",
             Self::Lz4 => b"\x02\x21\x4c\x18",
+            Self::Lz4Frame => b"\x04\x22\x4d\x18",
             Self::Zstd => b"\x28\xb5\x2f\xfd",
         }
     }
@@ -74,6 +78,7 @@ impl Compression {
                 let size = header.u64(5).is_some_and(|size| size == u64::MAX || size <= KERNEL_MAX);
                 matches!(dictionary, 1 | 3) && size && header.u8(13) == Some(0)
             }
+            Self::Lz4Frame => header.u8(4).is_some_and(lz4_frame::is_known),
             Self::Xz | Self::Lzo | Self::Lz4 | Self::Zstd => true,
         }
     }
@@ -113,6 +118,7 @@ impl Compression {
             Self::Zstd => zstd::Decoder::with_buffer(stream)
                 .and_then(|decoder| take(&mut decoder.single_frame())),
             Self::Lz4 => lz4::decompress(stream, out, limit),
+            Self::Lz4Frame => lz4_frame::decompress(stream, out, limit),
             Self::Lzo => lzo::decompress(stream, out, limit),
         };
         read.map_err(|error| failed(&error))?;

@@ -20,6 +20,7 @@ mod foreign;
 mod identity;
 mod layout;
 mod lz4;
+mod lz4_frame;
 mod lzo;
 mod memory;
 mod names;

@@ -48,8 +48,17 @@ fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
             }
             out
         }
+        Compression::Lz4Frame => lz4_frame(bytes, lz4_flex::frame::BlockMode::Linked),
         Compression::Lzo => lzop(bytes),
     }
+}
+
+/// What `lz4` writes, which checks its contents and, with `-BD`, links its blocks.
+fn lz4_frame(bytes: &[u8], mode: lz4_flex::frame::BlockMode) -> Vec<u8> {
+    let info = lz4_flex::frame::FrameInfo::new().block_mode(mode).content_checksum(true);
+    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// What `lzop -9` writes; a block that does not get smaller is stored.
@@ -156,6 +165,40 @@ fn a_kernel_of_several_blocks_is_whole() {
         let bytes: Vec<u8> = (0..size).map(noise).collect();
         let stream = appended(packed(compression, &bytes), bytes.len());
         assert!(compression.decompress(&stream).unwrap() == bytes, "{compression}");
+    }
+}
+
+#[test]
+fn every_form_of_a_frame_is_read_whole() {
+    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+    let noise = |n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56).to_le_bytes()[0];
+    let bytes: Vec<u8> = (0..300_000).map(|n| if n < 200_000 { 7 } else { noise(n) }).collect();
+    for mode in [BlockMode::Linked, BlockMode::Independent] {
+        for size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max4MB] {
+            for content_size in [None, Some(300_000)] {
+                let info = FrameInfo::new().block_mode(mode).block_size(size);
+                let info = info.block_checksums(content_size.is_none());
+                let info = info.content_size(content_size);
+                let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+                encoder.write_all(&bytes).unwrap();
+                let stream = encoder.finish().unwrap();
+                let read = Compression::Lz4Frame.decompress(&appended(stream, 300_000)).unwrap();
+                assert!(read == bytes, "{mode:?} {size:?} {content_size:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_which_a_bit_is_wrong_gives_no_other_kernel() {
+    let [kernel, _] = kernels();
+    let stream = packed(Compression::Lz4Frame, &kernel);
+    for at in Compression::Lz4Frame.magic().len()..stream.len() {
+        let mut damaged = stream.clone();
+        damaged[at] ^= 0x01;
+        // A run of equal bytes is the same from any distance.
+        let read = Compression::Lz4Frame.decompress(&damaged);
+        assert!(read.is_err() || read.is_ok_and(|bytes| bytes == kernel), "{at}");
     }
 }
 

@@ -73,6 +73,13 @@ fn parts(parts: &[&[u8]]) -> Vec<u8> {
     sizes.into_iter().chain(padded).collect()
 }
 
+/// What `lz4` writes.
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// How many symbols are read, or what is said.
 fn said(image: &[u8]) -> Result<usize, String> {
     read(image).map(|kernel| kernel.len()).map_err(|error| error.to_string())
@@ -132,6 +139,7 @@ fn the_kernel_of_a_legacy_image_is_what_its_header_says() {
         for image in [
             uimage(5, 2, &kernel),
             uimage(5, 2, &gzip(&kernel)),
+            uimage(5, 2, &lz4(&kernel)),
             uimage(5, 14, &kernel),
             uimage(5, 4, &parts(&[&kernel, b"an initramfs", b"a device tree"])),
             uimage(5, 4, &parts(&[&gzip(&kernel)])),
