@@ -22,6 +22,7 @@ mod check_load;
 mod commands;
 mod compiled;
 mod debug_info;
+mod debug_twins;
 mod dependencies;
 mod dialects;
 mod fixtures;
