@@ -41,6 +41,7 @@ impl BootImage {
         let table = image::read(bytes)?;
         let mut object = Object::new(ObjectName::vmlinux(), self.input.path(), Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
+        object.compares = table.compares;
         let mut init_memory = InitMemory::default();
         let mut functions = VmlinuxFunctions::default();
         let mut exports = Vec::new();

@@ -7,7 +7,8 @@
 //! `klp_find_object_symbol`; `docs/kernels.md` says which releases were read. That a kernel was built so,
 //! a name with `.llvm.` in its table tells. Invariant: cutting twice is cutting once.
 
-use super::kallsyms::Release;
+use crate::klp::Target;
+
 use super::told::{Object, Scope, Told};
 
 /// What is between the name in the source and the hash.
@@ -25,25 +26,32 @@ pub(super) enum Compares {
 }
 
 impl Compares {
-    /// What the kernel of this release does.
-    pub(super) fn of(release: Release) -> Self {
-        match release {
-            Release(Some(version)) if version < (6, 2) => Self::Whole,
-            Release(Some(version)) if version < (6, 5) => Self::BeforeDot,
-            Release(Some(version)) if version < (6, 11) => Self::BeforeMark,
-            Release(_) => Self::Whole,
+    /// What the kernel of this release does, as far as the release says: series that are older than 6.11
+    /// have taken over its change, 6.10 with 6.10.7.
+    pub(super) fn of(release: Option<&str>) -> Self {
+        let target = release.and_then(|release| release.parse::<Target>().ok());
+        match target.map(|target| (target.version(), target.is_stable((6, 10), 7))) {
+            Some((Some(version), _)) if version < (6, 2) => Self::Whole,
+            Some((Some(version), _)) if version < (6, 5) => Self::BeforeDot,
+            Some((Some(version), false)) if version < (6, 11) => Self::BeforeMark,
+            _ => Self::Whole,
         }
     }
 
-    /// How many bytes of the name are compared.
-    fn length(self, name: &[u8]) -> usize {
+    /// What a kernel sorts by.
+    pub(super) fn key(self, name: &[u8]) -> &[u8] {
         let end = match self {
             Self::Whole => None,
             Self::BeforeDot => memchr::memchr(b'.', name),
             Self::BeforeMark => memchr::memmem::find(name, MARK),
         };
+        end.and_then(|end| name.get(..end)).unwrap_or(name)
+    }
+
+    /// How many bytes of the name are compared.
+    fn length(self, name: &[u8]) -> usize {
         // No name is looked up that is empty.
-        end.filter(|end| *end > 0).unwrap_or(name.len())
+        Some(self.key(name).len()).filter(|length| *length > 0).unwrap_or(name.len())
     }
 
     /// Cuts the names of vmlinux, and drops those that are told only because they might have been cut to
@@ -63,16 +71,24 @@ impl Compares {
 
 /// Makes of the names in vmlinux, as the sources of one kernel tell them, those that the kernel compares.
 pub(super) fn settle<'a>(told: impl Iterator<Item = &'a mut Told>, scope: Scope<'_>) {
-    let (mut release, mut promoted, mut all) = (None, false, Vec::new());
+    let (mut release, mut promoted, mut shown, mut all) = (None, false, None, Vec::new());
     for told in told {
         release = release.or(told.kernel.release.as_deref());
         let vmlinux = told.objects.iter_mut().filter(|object| object.name.is_vmlinux());
-        all.extend(vmlinux.inspect(|object| promoted |= object.promoted));
+        all.extend(vmlinux.inspect(|object| {
+            promoted |= object.promoted;
+            shown = shown.or(object.compares);
+        }));
     }
     if let Scope::Names(wanted) = scope {
         release = release.or(wanted.release());
     }
-    let compares = if promoted { Compares::of(Release::of(release)) } else { Compares::Whole };
+    let compares = match Compares::of(release) {
+        _ if !promoted => Compares::Whole,
+        // The order of names is not what 6.1 looks at.
+        Compares::Whole if release.is_some() => Compares::Whole,
+        by_release => shown.unwrap_or(by_release),
+    };
     if promoted || matches!(scope, Scope::Names(_)) {
         all.into_iter().for_each(|object| compares.cut(object, scope));
     }

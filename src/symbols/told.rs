@@ -13,6 +13,7 @@ use scroll::Endian;
 use serde::{Serialize, Serializer};
 
 use super::evidence::Evidence;
+use super::promoted::Compares;
 use super::siblings::Witness;
 use super::{Binding, Export, Kind, Order, Wanted};
 use crate::klp::ObjectName;
@@ -165,6 +166,8 @@ pub struct Object {
     /// Whether Clang's LTO has made a name of it, asked about or not: such kernels may compare less than
     /// the whole name.
     pub promoted: bool,
+    /// What its kernel compares of a name, where its boot image shows it.
+    pub(super) compares: Option<Compares>,
     /// The build-id of the object's file.
     pub build_id: Option<BuildId>,
     /// The modules that it needs, as its `.modinfo` says (`depends`); `None` where no file tells.
@@ -190,6 +193,7 @@ impl Object {
             order,
             moved: false,
             promoted: false,
+            compares: None,
             build_id: None,
             depends: None,
             evidence: None,

@@ -14,13 +14,13 @@ use super::elf_object::Strings;
 use super::exports::Exports;
 use super::init_memory::InitMemory;
 use super::input::Input;
-use super::promoted::is_promoted;
+use super::promoted::{Compares, is_promoted};
 use super::source_files::SourceFiles;
 use super::table::ElfTable;
 use super::told::{Object, Scope, Told};
 use super::traceable::{self, VmlinuxFunctions};
 use super::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
-use super::{kallsyms, letter};
+use super::{image, kallsyms, letter};
 use crate::klp::ObjectName;
 
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
@@ -152,8 +152,20 @@ impl SymbolSource for Vmlinux {
     }
 
     fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+        let failed = |kind| SymbolError::new(self.input.path(), kind);
         let mut table = self.open()?;
-        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
+        let mut told = self.tell_from(&mut table, scope).map_err(failed)?;
+        let release = told.kernel.release.as_deref();
+        for object in told.objects.iter_mut().filter(|object| object.promoted) {
+            if Compares::of(release) != Compares::Whole {
+                // The kernel's own table is in it.
+                let mut bytes = Vec::new();
+                let read = self.input.open()?.read_to_end(&mut bytes);
+                read.map_err(|error| SymbolError::new(self.input.path(), error))?;
+                object.compares = image::read(&bytes).ok().and_then(|kernel| kernel.compares);
+            }
+        }
+        Ok(told)
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Sample {
     /// Distance from the symbol before, type, name.
     pub(crate) symbols: Vec<(u32, u8, String)>,
     pub(crate) exports: Option<Tables>,
+    /// What of a name the order of names goes by.
+    pub(crate) sorted_by: fn(&str) -> &str,
 }
 
 /// A kernel, and what there is to find in it.
@@ -81,7 +83,16 @@ impl Sample {
         let names = ["a", "start_kernel", "__do_restart", "a", &long, "z.isra.0", "T", "Tktk"];
         let symbols = names.iter().zip(b"tTWddrbB").map(|(name, &kind)| (24, kind, (*name).into()));
         let symbols = symbols.collect();
-        Self { layout, big, raw: false, percpu: false, lists: b'd', symbols, exports: None }
+        Self {
+            layout,
+            big,
+            raw: false,
+            percpu: false,
+            lists: b'd',
+            symbols,
+            exports: None,
+            sorted_by: |name| name,
+        }
     }
 
     /// Writes the kernel.
@@ -124,7 +135,7 @@ impl Sample {
         let wide = |out: &mut Out| offsets.iter().for_each(|symbol| out.u64(address(symbol)));
         let seqs = |out: &mut Out| {
             let mut order: Vec<_> = (0..offsets.len()).collect();
-            order.sort_by_key(|&index| (&offsets[index].2, index));
+            order.sort_by_key(|&index| ((self.sorted_by)(&offsets[index].2), index));
             for index in order {
                 out.bytes.extend(&u32::try_from(index).unwrap().to_be_bytes()[1..]);
             }

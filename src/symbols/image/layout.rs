@@ -13,6 +13,7 @@
 //! ascend, and the order by name is a permutation in which names ascend. Sources:
 //! `scripts/kallsyms.c` and `kallsyms_sym_address` in `kernel/kallsyms.c` of these kernels.
 
+use super::super::promoted::Compares;
 use super::ImageError;
 use super::blob::Blob;
 use super::names::{Name, Names, Place, SEQ};
@@ -20,10 +21,6 @@ use super::tokens::{INDEX_SIZE, Tokens};
 
 /// Size of `kallsyms_relative_base`.
 const BASE: usize = 8;
-/// What clang's link-time optimisation appends to names, and kernels before 6.6 leave out when they
-/// sort by name.
-const LTO_SUFFIX: &[u8] = b".llvm.";
-
 /// What addresses count from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base {
@@ -48,6 +45,8 @@ pub(super) struct Addresses {
     pub(super) absolute: usize,
     /// In the order of the table.
     pub(super) offsets: Vec<i64>,
+    /// What the kernel compares of a name, where the order of the names shows it.
+    pub(super) compares: Option<Compares>,
 }
 
 /// Finds the layout, and reads the addresses.
@@ -60,21 +59,27 @@ pub(super) fn read(
     let behind = (tokens.index + INDEX_SIZE).next_multiple_of(place.align);
     if place.align == 4 {
         let seqs = behind + 4 * place.count;
-        check_seqs(kernel, seqs, names)?;
-        return from_own_place(kernel, behind, place.count);
+        let compares = check_seqs(kernel, seqs, names)?;
+        let found = from_own_place(kernel, behind, place.count)?;
+        return Ok(Addresses { compares, ..found });
     }
     let seqs = place.markers_end.next_multiple_of(place.align);
     if seqs + SEQ * place.count <= tokens.table {
-        check_seqs(kernel, seqs, names)?;
-        return in_front(kernel, place);
+        let compares = check_seqs(kernel, seqs, names)?;
+        return Ok(Addresses { compares, ..in_front(kernel, place)? });
     }
     let base = (behind + 4 * place.count).next_multiple_of(BASE);
     let wide = behind + BASE * place.count;
     let mut error = ImageError::Lies("");
     for (seqs, is_wide) in [(base + BASE, false), (wide, true)] {
         match check_seqs(kernel, seqs, names) {
-            Ok(()) if is_wide => return addresses(kernel, behind, place.count),
-            Ok(()) => return from_base(kernel, behind, base, place.count),
+            Ok(compares) => {
+                let found = match is_wide {
+                    true => addresses(kernel, behind, place.count)?,
+                    false => from_base(kernel, behind, base, place.count)?,
+                };
+                return Ok(Addresses { compares, ..found });
+            }
             Err(lie) if !is_wide => error = lie,
             Err(_) => {}
         }
@@ -101,7 +106,7 @@ fn from_own_place(kernel: &Blob<'_>, table: usize, count: usize) -> Result<Addre
     let offsets: Option<Vec<_>> = places.map(offset).collect();
     let offsets = offsets.ok_or(ImageError::Truncated("kallsyms_offsets"))?;
     ascending(&offsets)?;
-    Ok(Addresses { base: Base::File { table }, absolute: 0, offsets })
+    Ok(Addresses { base: Base::File { table }, absolute: 0, offsets, compares: None })
 }
 
 /// Offsets from one base.
@@ -135,7 +140,7 @@ fn from_base(
     if relative.first().is_some_and(|&first| first < 0) || (!plain && relative.is_empty()) {
         return Err(ImageError::Lies("kallsyms_offsets do not ascend"));
     }
-    Ok(Addresses { base, absolute, offsets })
+    Ok(Addresses { base, absolute, offsets, compares: None })
 }
 
 /// Addresses of 64 bits.
@@ -150,7 +155,7 @@ fn addresses(kernel: &Blob<'_>, table: usize, count: usize) -> Result<Addresses,
         return Err(ImageError::NoBase);
     }
     let offsets = stored.into_iter().map(u64::cast_signed).collect();
-    Ok(Addresses { base: Base::Zero, absolute: 0, offsets })
+    Ok(Addresses { base: Base::Zero, absolute: 0, offsets, compares: None })
 }
 
 fn ascending(offsets: &[i64]) -> Result<(), ImageError> {
@@ -159,12 +164,14 @@ fn ascending(offsets: &[i64]) -> Result<(), ImageError> {
 }
 
 /// Whether `kallsyms_seqs_of_names` has every symbol once, in the order of their names, and of the
-/// table where these are equal.
-fn check_seqs(kernel: &Blob<'_>, at: usize, names: &Names) -> Result<(), ImageError> {
+/// table where these are equal. Some kernels leave out what Clang's link-time optimisation appends
+/// (`compare_names` in `scripts/kallsyms.c`): says which, where only one order fits.
+fn check_seqs(kernel: &Blob<'_>, at: usize, names: &Names) -> Result<Option<Compares>, ImageError> {
     let lie = ImageError::Lies("kallsyms_seqs_of_names is not the order of the names");
     let table = kernel.slice(at, SEQ * names.all.len()).unwrap_or_default();
     let mut seen = vec![false; names.all.len()];
     let mut last: Option<(&[u8], usize)> = None;
+    let mut orders = vec![Compares::Whole, Compares::BeforeMark, Compares::BeforeDot];
     // Most significant byte first, on all machines.
     for entry in table.as_chunks::<SEQ>().0 {
         let [high, middle, low] = entry.map(usize::from);
@@ -174,21 +181,17 @@ fn check_seqs(kernel: &Blob<'_>, at: usize, names: &Names) -> Result<(), ImageEr
             return Err(lie);
         };
         *unseen = true;
-        if last.is_some_and(|last| last > (name, index) && !equal_but_for_lto(last, (name, index)))
-        {
-            return Err(lie);
+        if let Some(last) = last {
+            let sorted = |order: &Compares| (order.key(last.0), last.1) <= (order.key(name), index);
+            orders.retain(sorted);
         }
         last = Some((name, index));
     }
     // As many entries as symbols, none of them twice.
-    if table.len() == SEQ * names.all.len() { Ok(()) } else { Err(lie) }
-}
-
-/// Whether two neighbours are in order when what clang appends is left out.
-fn equal_but_for_lto(first: (&[u8], usize), second: (&[u8], usize)) -> bool {
-    let short = |name| {
-        let end = memchr::memmem::find(name, LTO_SUFFIX);
-        end.and_then(|end| name.get(..end)).unwrap_or(name)
-    };
-    (short(first.0), first.1) <= (short(second.0), second.1)
+    match &orders[..] {
+        _ if table.len() != SEQ * names.all.len() => Err(lie),
+        [] => Err(lie),
+        [only] => Ok(Some(*only)),
+        _ => Ok(None),
+    }
 }

@@ -41,6 +41,7 @@ pub use compression::Compression;
 pub use error::ImageError;
 pub use exports::KallsymsExport;
 
+use super::promoted::Compares;
 use blob::Blob;
 use layout::Addresses;
 use memory::Memory;
@@ -61,6 +62,8 @@ pub struct Kallsyms {
     pub build_id: Option<Vec<u8>>,
     /// Whether the table has data, too (`CONFIG_KALLSYMS_ALL`), not functions only.
     pub all: bool,
+    /// What the kernel compares of a name, where the order of its names shows it.
+    pub(super) compares: Option<Compares>,
     names: Names,
     addresses: Vec<u64>,
     exports: Vec<exports::Export>,
@@ -172,6 +175,7 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
         endian: tokens.endian,
         build_id: identity::build_id(&blob, notes),
         all: names.all.iter().any(|name| matches!(name.letter, b'b' | b'd' | b'r')),
+        compares: found.compares,
         names,
         addresses,
         exports,

@@ -161,7 +161,7 @@ proptest! {
         ),
     ) {
         let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
-        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols, exports: None };
+        let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols, exports: None, sorted_by: |name| name };
         let built = sample.build();
         let kernel = read(&built.bytes).unwrap();
         prop_assert_eq!(found(&kernel), built.symbols);
@@ -172,7 +172,7 @@ proptest! {
         layout in prop::sample::select(&[Layout::Before, Layout::Behind, Layout::OwnPlace][..]),
         symbols in prop::collection::vec((0_u32..0x800, Just(b't'), "[a-z_]{1,20}"), 0..300),
     ) {
-        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols, exports: None }.build();
+        let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols, exports: None, sorted_by: |name| name }.build();
         let kernel = read(&built.bytes).unwrap();
         prop_assert_eq!(kernel.iter().map(|symbol| symbol.address).min(), Some(BASE));
         prop_assert_eq!(found(&kernel), built.symbols);
@@ -192,4 +192,25 @@ proptest! {
             prop_assert!(kernel.iter().is_sorted_by_key(|symbol| symbol.address));
         }
     }
+}
+
+#[test]
+fn the_order_of_names_shows_what_a_kernel_compares_of_them() {
+    let read = |names: &[&str], sorted_by: fn(&str) -> &str| {
+        let symbols = names.iter().map(|name| (24, b't', (*name).to_owned())).collect();
+        let sample = Sample { symbols, sorted_by, ..Sample::new(Layout::Behind, false) };
+        read(&sample.build().bytes).unwrap().compares
+    };
+    let whole: fn(&str) -> &str = |name| name;
+    let before_mark: fn(&str) -> &str = |name| name.split(".llvm.").next().unwrap();
+    let before_dot: fn(&str) -> &str = |name| name.split('.').next().unwrap();
+    let names = ["f.llvm.1", "f.cold", "f", "g", "f.0"];
+    assert_eq!(read(&names, whole), Some(Compares::Whole));
+    assert_eq!(read(&names, before_mark), Some(Compares::BeforeMark));
+    assert_eq!(read(&names, before_dot), Some(Compares::BeforeDot));
+    // An order that several have shows nothing.
+    for sorted_by in [whole, before_mark, before_dot] {
+        assert_eq!(read(&["f", "g"], sorted_by), None);
+    }
+    assert_eq!(read(&["f", "f.llvm.1", "f.n"], whole), None);
 }

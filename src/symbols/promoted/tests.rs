@@ -1,4 +1,5 @@
 use super::*;
+use crate::symbols::SymbolSource as _;
 use crate::symbols::{Answer, Map, ProcKallsyms, Sources, SystemMap, Wanted};
 
 const TABLE: &str = "10 T _text\n20 t promoted.llvm.76\n30 t twin\n40 t twin.llvm.119\n\
@@ -17,7 +18,7 @@ fn at(answer: &Answer, name: &str) -> Vec<u64> {
 
 #[test]
 fn what_a_kernel_compares_follows_its_release() {
-    let of = |release: &str| Compares::of(Release::of(Some(release)));
+    let of = |release: &str| Compares::of(Some(release));
     for (release, compares) in [
         ("5.15.0", Compares::Whole),
         ("6.1.176", Compares::Whole),
@@ -25,14 +26,16 @@ fn what_a_kernel_compares_follows_its_release() {
         ("6.4.6", Compares::BeforeDot),
         ("6.5.0", Compares::BeforeMark),
         ("6.6.30", Compares::BeforeMark),
-        ("6.10.14", Compares::BeforeMark),
+        ("6.10.6", Compares::BeforeMark),
+        ("6.10.7-1-amd64", Compares::Whole),
+        ("6.10.14", Compares::Whole),
         ("6.11.0", Compares::Whole),
         ("6.12.117", Compares::Whole),
         ("7.3.4", Compares::Whole),
     ] {
         assert_eq!(of(release), compares, "{release}");
     }
-    assert_eq!(Compares::of(Release::of(None)), Compares::Whole);
+    assert_eq!(Compares::of(None), Compares::Whole);
 }
 
 #[test]
@@ -145,5 +148,26 @@ fn where_no_source_tells_the_release_it_is_that_of_the_module() {
         let wanted = Wanted::new(["promoted", "promoted.llvm.76"]).of_release(release);
         let told = sources.answer(&wanted).unwrap();
         assert_eq!((at(&told, "promoted"), at(&told, "promoted.llvm.76")), (promoted, whole));
+    }
+}
+
+#[test]
+fn what_the_boot_image_shows_goes_before_the_release() {
+    for (release, shown, cut) in [
+        ("6.8.12", None, true),
+        // A vendor that has taken over what 6.11 changed.
+        ("6.8.12", Some(Compares::Whole), false),
+        ("6.8.12", Some(Compares::BeforeMark), true),
+        // Livepatches of 6.1 go through the table, whatever its order by name is.
+        ("6.1.176", Some(Compares::BeforeDot), false),
+        ("6.12.117", Some(Compares::BeforeMark), false),
+    ] {
+        let map = SystemMap::from_bytes(format!("System.map-{release}"), TABLE);
+        let mut told = map.tell(Scope::All).unwrap();
+        told.objects[0].compares = shown;
+        settle([&mut told].into_iter(), Scope::All);
+        let object = &told.objects[0];
+        let whole = object.symbols.iter().any(|s| s.name.of(&object.text) == b"promoted.llvm.76");
+        assert_eq!(whole, !cut, "{release} {shown:?}");
     }
 }

@@ -53,12 +53,10 @@ pub(crate) struct Symbols {
 }
 
 impl Symbols {
-    /// `vmlinux`: the lines of vmlinux.
-    pub(crate) fn new(version: (u32, u32), vmlinux: &str) -> Self {
+    /// `vmlinux`: the lines of vmlinux; `cuts`: whether names are cut when they are looked for.
+    pub(crate) fn new(version: (u32, u32), cuts: bool, vmlinux: &str) -> Self {
         // cleanup_symbol_name() of kernels that are built with Clang's LTO, when a name is looked for.
-        let lto = vmlinux.contains(".llvm.");
         let mark = if version < (6, 5) { "." } else { ".llvm." };
-        let cuts = lto && ((6, 2)..(6, 11)).contains(&version);
         let vmlinux = Lines::cut(vmlinux, |name| match name.split(mark).next() {
             Some(cut) if cuts && !cut.is_empty() => cut,
             _ => name,
