@@ -130,7 +130,8 @@ pub(super) const ALL: &[Wrong] = &[
         })
     })
     .on(&[Machine::X86, Machine::S390x, Machine::Arm64], "nothing is set aside for modules"),
-    refused("sections/twins", |good| good.copy().rename_section(".exit.data", ".data"))
+    // Not .data, which may be empty and is not loaded then.
+    refused("sections/twins", |good| good.copy().rename_section(".exit.data", ".init.data"))
         .since((6, 12)),
     refused("sections/note-twins", |good| {
         good.copy().rename_section(".note.gnu.build-id", ".note.Linux")
