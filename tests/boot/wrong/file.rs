@@ -130,9 +130,12 @@ pub(super) const ALL: &[Wrong] = &[
         })
     })
     .on(&[Machine::X86, Machine::S390x, Machine::Arm64], "nothing is set aside for modules"),
-    // Not .data, which may be empty and is not loaded then.
-    refused("sections/twins", |good| good.copy().rename_section(".exit.data", ".init.data"))
-        .since((6, 12)),
+    refused("sections/twins", |good| {
+        // An empty section is not loaded.
+        let is_empty = good.image.section(".data").size == 0;
+        good.copy().rename_section(".exit.data", if is_empty { ".init.data" } else { ".data" })
+    })
+    .since((6, 12)),
     refused("sections/note-twins", |good| {
         good.copy().rename_section(".note.gnu.build-id", ".note.Linux")
     })
