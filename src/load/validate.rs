@@ -111,7 +111,12 @@ const SHT_NULL: u32 = 0;
 
 /// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`; before, `setup_load_info`.
 fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
-    if module.sections_named(b".modinfo").nth(1).is_some() && kernel.one_modinfo {
+    // Before 6.13 the loop that looks for them passes over sections without contents.
+    let counted = |section: &&Section<'_>| {
+        kernel.checks_headers_first || !matches!(section.sh_type.0, SHT_NULL | SHT_NOBITS)
+    };
+    let mut modinfo = module.sections_named(b".modinfo").filter(counted);
+    if modinfo.nth(1).is_some() && kernel.one_modinfo {
         let error = refuse("Only one .modinfo section must exist.".to_owned());
         return Err(error.breaks(Rule::ModuleSections));
     }
@@ -127,9 +132,8 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
     }
     let fault = |fault| Err(refuse(format!("module {name}: .gnu.linkonce.this_module {fault}")));
     let breaks = |error: LoadError| error.breaks(Rule::ModuleSections);
-    let mut found = module.sections_named(THIS_MODULE);
+    let mut found = module.sections_named(THIS_MODULE).filter(counted);
     let (Some(section), None) = (found.next(), found.next()) else {
-        // 6.11 says the one, 6.12 the other.
         let message = if kernel.checks_headers_first {
             format!("module {name}: Exactly one .gnu.linkonce.this_module section must exist.")
         } else {

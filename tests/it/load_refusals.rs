@@ -161,6 +161,12 @@ fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
         &says("must occupy memory during process execution"),
     );
     for machine in machines() {
+        // Before 6.13 it is not found then.
+        let wrong = Patched::new(converted(&machine, NAME))
+            .section(THIS_MODULE, |s, e| s.sh_type.set(e, SectionType(8)));
+        let only = "module lp_module_symbols: Only one .gnu.linkonce.this_module section must exist. -ENOEXEC";
+        let said = at_version(&machine, &wrong, (6, 12)).unwrap_err().to_string();
+        assert_eq!(said, only, "{}", machine.name);
         let right = converted(&machine, NAME);
         let module = Module::parse(&right).unwrap();
         let size = module.sections_named(THIS_MODULE.as_bytes()).next().unwrap().sh_size;
