@@ -147,8 +147,6 @@ pub(crate) struct TestKernel {
     pub(crate) memory: u32,
     /// What is added to the kernel's command line.
     pub(crate) arguments: &'static str,
-    /// Whether names that Clang's LTO has made are cut when they are looked for, as its source says.
-    pub(crate) cuts_names: bool,
 }
 
 impl TestKernel {
@@ -162,7 +160,6 @@ impl TestKernel {
                 let kernel = std::env::var("KLP_LTO_KERNEL").unwrap_or_else(|_| "6.12".into());
                 let mut lto = Self::built(machine, release, &kernel, (6, 12))?;
                 lto.version = version_of(&lto.build)?;
-                lto.cuts_names = lto.version >= (6, 2) && cuts_names(&lto.build)?;
                 Ok(lto)
             }
             Release::Small61 => Self::built(machine, release, "6.1", (6, 1)),
@@ -188,19 +185,7 @@ impl TestKernel {
         let (image, vmlinux) = (build.join(machine.image()), Some(build.join("vmlinux")));
         let memory = if machine == Machine::Ppc64le { 1024 } else { 512 };
         let (arguments, modules) = ("nokaslr", None);
-        let cuts_names = false;
-        Ok(Self {
-            machine,
-            release,
-            version,
-            build,
-            image,
-            vmlinux,
-            modules,
-            memory,
-            arguments,
-            cuts_names,
-        })
+        Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
 
     /// A kernel that lies where it likes.
@@ -219,25 +204,22 @@ impl TestKernel {
         let (build, image) = (path("build")?, path("image")?);
         let (vmlinux, modules) = (None, Some(path("modules")?));
         let (memory, arguments) = (1024, "");
-        let cuts_names = false;
-        Ok(Self {
-            machine,
-            release,
-            version,
-            build,
-            image,
-            vmlinux,
-            modules,
-            memory,
-            arguments,
-            cuts_names,
-        })
+        Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
 
     /// Whether a patched module may come again while its livepatch stays: x86_64 and ppc64le refuse to
     /// write a place twice, and take nothing back before Linux 6.3 (`clear_relocate_add`).
     pub(crate) fn writes_again(&self) -> bool {
         self.version >= (6, 3) || matches!(self.machine, Machine::S390x | Machine::Arm64)
+    }
+
+    /// Whether names that Clang's LTO has made are cut when they are looked for, as its source says;
+    /// livepatches of 6.1 go through the whole table.
+    pub(crate) fn cuts_names(&self) -> bool {
+        let source = || std::fs::read_to_string(self.build.join("source/kernel/kallsyms.c"));
+        self.release == Release::Lto
+            && self.version >= (6, 2)
+            && source().unwrap().contains("cleanup_symbol_name")
     }
 
     /// `machine/release`, as reports and trials say.
@@ -273,12 +255,6 @@ impl TestKernel {
         make.args(["KBUILD_MODPOST_WARN=1", "modules"]);
         make
     }
-}
-
-/// Whether the kernel in a build tree leaves out what Clang's LTO appends when a name is looked for.
-fn cuts_names(build: &Path) -> Result<bool, Failure> {
-    let source = std::fs::read_to_string(build.join("source/kernel/kallsyms.c"))?;
-    Ok(source.contains("cleanup_symbol_name"))
 }
 
 /// Major and minor of the kernel in a build tree.

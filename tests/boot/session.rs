@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
         guest.done(&format!("insmod /modules/{WITNESS}.ko"))?;
         let vmlinux = guest.bytes("grep -v '\\[' /proc/kallsyms")?;
         let version = workshop.kernel.version;
-        let cuts = workshop.kernel.cuts_names;
+        let cuts = workshop.kernel.cuts_names();
         let symbols = Symbols::new(version, cuts, std::str::from_utf8(&vmlinux)?);
         let memory = Memory::new(workshop.kernel.machine.backend(), symbols, workshop.mistake);
         let (log, expected) = Default::default();

@@ -13,11 +13,11 @@
 //! ascend, and the order by name is a permutation in which names ascend. Sources:
 //! `scripts/kallsyms.c` and `kallsyms_sym_address` in `kernel/kallsyms.c` of these kernels.
 
-use super::super::promoted::Compares;
 use super::ImageError;
 use super::blob::Blob;
 use super::names::{Name, Names, Place, SEQ};
 use super::tokens::{INDEX_SIZE, Tokens};
+use crate::symbols::promoted::Compares;
 
 /// Size of `kallsyms_relative_base`.
 const BASE: usize = 8;

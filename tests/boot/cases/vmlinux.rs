@@ -54,7 +54,7 @@ fn toc(kernel: &TestKernel) -> Option<String> {
 /// Some of Linux 6.2 to 6.10 look for names without what Clang's LTO has added.
 fn promoted(kernel: &TestKernel) -> Option<String> {
     match kernel.release {
-        Release::Lto if kernel.cuts_names => None,
+        Release::Lto if kernel.cuts_names() => None,
         Release::Lto => {
             Some("names that Clang's LTO makes are compared whole in this kernel".into())
         }
