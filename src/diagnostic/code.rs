@@ -236,6 +236,9 @@ pub enum Code {
     /// The kernel's own decompressor refuses the file.
     #[strum(serialize = "KLP-W0823")]
     Incompressible,
+    /// What the kernel checks of exports is not known.
+    #[strum(serialize = "KLP-W0824")]
+    ExportsUntold,
     /// modinfo names a module that is not needed any more.
     #[strum(serialize = "KLP-W0706")]
     DependsOnOwner,

@@ -127,6 +127,12 @@ pub(super) fn plan_versions(module: &Module<'_>, gone: &BTreeSet<&[u8]>) -> Vec<
     planned.collect()
 }
 
+/// The names that a module has a version of.
+pub(crate) fn versions<'data>(module: &Module<'data>) -> BTreeSet<&'data [u8]> {
+    let tables = VersionTable::all(module);
+    tables.iter().flat_map(|table| table.entries.iter().map(|(_, name)| *name)).collect()
+}
+
 /// The modules that `depends=` names.
 pub(super) fn depends(module: &Module<'_>) -> impl Iterator<Item = ObjectName> {
     let depends = module.modinfo().filter(|(key, _)| *key == b"depends");

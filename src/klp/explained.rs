@@ -238,6 +238,7 @@ impl Explained for Warning {
             Self::UnusedKlpSymbol { .. } => Code::UnusedKlpSymbol,
             Self::Irregular(_) => Code::Irregular,
             Self::ExportedTwice { .. } => Code::ExportedTwice,
+            Self::ExportsUntold { .. } => Code::ExportsUntold,
             Self::Incompressible(_) => Code::Incompressible,
         }
     }
@@ -305,6 +306,11 @@ impl Explained for Warning {
             }
             Self::Irregular(_) => vec!["link it again; convert refuses such a file".into()],
             Self::ExportedTwice { .. } => vec!["load one of the two only".into()],
+            Self::ExportsUntold { .. } => vec![
+                "add a source that has it: --symvers Module.symvers of this kernel, --image vmlinuz, \
+                 or --vmlinux vmlinux"
+                    .into(),
+            ],
             Self::Incompressible(_) => vec![
                 "compress as the kernel's make does (xz --check=crc32, zstd, gzip), or not at all; \
                  where the kernel does not decompress modules itself, kmod does, and takes it"

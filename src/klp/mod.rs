@@ -33,7 +33,7 @@ mod warning;
 
 pub(crate) use convert::same_kernel;
 pub use convert::{Conversion, Failure, Options, ask, backend, built_for, convert};
-pub(crate) use dependencies::recorded;
+pub(crate) use dependencies::{recorded, versions};
 pub use inspect::{InspectedSection, Inspection, OtherToolsSection, inspect};
 pub use meaning::{Meaning, Means, meanings};
 pub use name::{
@@ -56,4 +56,4 @@ pub use site::{Site, Sites};
 pub use tables::{Place, TableFunction, TableObject, Tables};
 pub use target::{NotAVersion, Target};
 pub use wanted::{explain_not_found, wanted_names};
-pub use warning::{StillNamed, Warning};
+pub use warning::{StillNamed, UntoldOfExports, Warning};

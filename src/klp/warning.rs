@@ -123,9 +123,41 @@ pub enum Warning {
         /// The other module.
         owner: ObjectName,
     },
+    /// What the kernel checks of exports is not known.
+    #[error("no source tells {what} of {names}: {}", .what.check())]
+    ExportsUntold {
+        /// What is not known.
+        what: UntoldOfExports,
+        /// The names, the first of them where there are many.
+        names: String,
+    },
     /// The file is compressed in a way that the kernel's own decompressor does not take.
     #[error("the kernel's own decompressor refuses it: {0}")]
     Incompressible(String),
+}
+
+/// What the kernel checks of an export (`resolve_symbol`), and sources may not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub enum UntoldOfExports {
+    /// The namespace that a module must import.
+    #[strum(serialize = "the namespace")]
+    Namespace,
+    /// Whether it is for GPL modules only.
+    #[strum(serialize = "the licence")]
+    Gpl,
+    /// The CRC of its type.
+    #[strum(serialize = "the CRC")]
+    Crc,
+}
+
+impl UntoldOfExports {
+    fn check(self) -> &'static str {
+        match self {
+            Self::Namespace => "the kernel refuses a module that does not import it",
+            Self::Gpl => "the kernel hides GPL-only exports from this module",
+            Self::Crc => "the kernel refuses a module that was built with another one",
+        }
+    }
 }
 
 /// What asks for a module of which a livepatch has klp symbols.

@@ -127,10 +127,9 @@ impl<'o> Importer<'o> {
     ) -> Self {
         let values =
             |key: &'static [u8]| module.modinfo().filter(move |(k, _)| *k == key).map(|(_, v)| v);
-        let license = values(b"license").next().unwrap_or(b"unspecified");
         Self {
             name,
-            gpl: GPL_COMPATIBLE.contains(&license) && !OFFENDERS.contains(&name),
+            gpl: has_gpl_license(module) && !OFFENDERS.contains(&name),
             namespaces: values(b"import_ns").collect(),
             versions: Versions::of(object),
             imports,
@@ -233,6 +232,17 @@ impl<'o> Importer<'o> {
             None => !pattern.is_empty() && name == spelled(pattern),
         })
     }
+}
+
+/// Whether a module may use GPL-only exports (`license_is_gpl_compatible`, `module_license_offenders`).
+pub(crate) fn is_gpl(module: &Module<'_>) -> bool {
+    let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, name)| name);
+    has_gpl_license(module) && !OFFENDERS.iter().any(|offender| name == Some(offender.as_bytes()))
+}
+
+fn has_gpl_license(module: &Module<'_>) -> bool {
+    let license = module.modinfo().find(|(key, _)| *key == b"license").map(|(_, license)| license);
+    GPL_COMPATIBLE.contains(&license.unwrap_or(b"unspecified"))
 }
 
 /// How a namespace of `EXPORT_SYMBOL_FOR_MODULES` starts.

@@ -77,6 +77,7 @@ pub use bind::{Bind, ExportedSymbol, Lookup};
 pub use error::{About, LoadError, Refused, Stage};
 pub(crate) use exports::names as exported;
 pub use gate::Livepatching;
+pub(crate) use importer::is_gpl;
 pub use importer::{Imports, MissingImport};
 pub use kernel::{Kernel, Layouts};
 pub use known::{Known, ObjectState};

@@ -97,6 +97,7 @@ impl Judge<'_> {
             let Found { problems, reloads, placements } = trial.run();
             (verdict.problems, verdict.reloads, *count) = (problems, reloads, placements);
             unite(&mut verdict, &objects);
+            verdict.warnings.extend(audit::untold(module, answer));
         }
         verdict.warnings.extend(audit::audit(module, backend, self.answer));
         Ok(verdict)

@@ -20,7 +20,7 @@ const NAME: &str = "lp_module_symbols.ko";
 const EXPORTS: [&str; 2] = ["klp_target_a_exported", "klp_target_a_exported_value"];
 
 /// Gives a module other sections besides its own.
-fn with_sections(bytes: &[u8], sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn with_sections(bytes: &[u8], sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let module = Module::parse(bytes).unwrap();
     let mut edits = Edits::new();
     for (name, body) in sections {
@@ -39,7 +39,7 @@ fn with_sections(bytes: &[u8], sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// The tables of versions as modpost writes them; one name is too long for the first.
-fn versions(machine: &Machine, names: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn versions(machine: &Machine, names: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
     let (mut plain, mut crcs, mut strings) = (Vec::new(), Vec::new(), Vec::new());
     for (crc, name) in (0x0102_0304_u32..).zip(names) {
         let big = machine.name == "s390x";

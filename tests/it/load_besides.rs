@@ -23,7 +23,7 @@ fn judged(machine: &Machine, wrong: &Patched) -> Verdict {
         .unwrap_or_else(|failure| panic!("{}: {failure}", machine.name))
 }
 
-fn says(verdict: &Verdict) -> String {
+pub(crate) fn says(verdict: &Verdict) -> String {
     let diagnostics = verdict.diagnostics("m.ko");
     let lines = diagnostics.iter().flat_map(|d| {
         std::iter::once(format!("{} {}", d.code, d.message)).chain(d.help.iter().cloned())

@@ -57,3 +57,4 @@ mod tool;
 mod trees;
 mod unchanged;
 mod unpacked;
+mod untold_exports;

@@ -8,13 +8,11 @@ use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
+use super::told;
 use crate::elf::Module;
 use crate::klp::{ObjectName, Warning};
 use crate::load;
 use crate::symbols::Answer;
-
-/// How many names are told.
-const MOST: usize = 3;
 
 /// Warns of each other module once.
 pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning> {
@@ -28,13 +26,8 @@ pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning
             twice.entry(owner).or_default().push(exported);
         }
     }
-    let told = twice.into_iter().map(|(owner, exported)| {
-        let mut names =
-            exported.iter().take(MOST).map(|name| format!("'{name}'")).collect::<Vec<_>>();
-        if let Some(more) = exported.len().checked_sub(MOST).filter(|more| *more != 0) {
-            names.push(format!("{more} more"));
-        }
-        Warning::ExportedTwice { names: names.join(", "), owner: owner.clone() }
+    let warnings = twice.into_iter().filter_map(|(owner, exported)| {
+        Some(Warning::ExportedTwice { names: told(&exported)?, owner: owner.clone() })
     });
-    told.collect()
+    warnings.collect()
 }

@@ -1,11 +1,14 @@
 //! What is allowed, but probably not meant: one file for each thing that nobody else looks at.
 //!
-//! Invariant: no module that a distribution ships is warned of; what cannot be told for certain is
-//! not told.
+//! Invariant: no module that a distribution ships is warned of where the sources tell everything; what
+//! cannot be told for certain is not told.
 
 mod exports;
 mod imports;
 mod landing;
+mod untold;
+
+pub(super) use untold::audit as untold;
 
 use klp_arch::Backend;
 
@@ -24,4 +27,16 @@ pub(super) fn audit(
     warnings.extend(landing::audit(module, backend));
     warnings.extend(module.irregularities().iter().cloned().map(Warning::Irregular));
     warnings
+}
+
+/// How many names are told.
+const MOST: usize = 3;
+
+/// The first of some names, and how many more there are; `None`: there are none.
+fn told(names: &[&str]) -> Option<String> {
+    let mut told: Vec<_> = names.iter().take(MOST).map(|name| format!("'{name}'")).collect();
+    if let Some(more) = names.len().checked_sub(MOST).filter(|more| *more != 0) {
+        told.push(format!("{more} more"));
+    }
+    (!told.is_empty()).then(|| told.join(", "))
 }

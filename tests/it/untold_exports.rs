@@ -1,0 +1,118 @@
+//! What the kernel checks of imports, where the sources do not tell it: said, and not taken for granted.
+
+use klp_convert::klp::Options;
+use klp_convert::symbols::{Sources, Symvers, SystemMap, Vmlinux};
+use klp_convert::verdict::{Conclusion, Verdict, check};
+
+use crate::dependencies::{versions, with_sections};
+use crate::load_besides::says;
+use crate::machine::{Machine, machines};
+use crate::patch::Patched;
+use crate::tool::Bench;
+
+const NAME: &str = "klp_target_a.ko";
+const IMPORT: &str = "proc_create_single_data";
+
+/// The verdict on a module, by a `Module.symvers` whose lines were changed.
+fn judged(machine: &Machine, module: &[u8], change: impl Fn(&mut Vec<&str>)) -> Verdict {
+    let exports = String::from_utf8(machine.read("Module.symvers")).unwrap();
+    let lines = exports.lines().map(|line| {
+        let mut fields: Vec<_> = line.split('\t').collect();
+        change(&mut fields);
+        fields.join("\t") + "\n"
+    });
+    let bench = Bench::new();
+    let symvers = bench.file("Module.symvers", lines.collect::<String>().as_bytes());
+    let mut sources = Sources::new();
+    sources.push(Vmlinux::new(machine.path("vmlinux.cut")));
+    sources.push(Symvers::new(symvers));
+    check(module, &sources, &Options::default()).unwrap()
+}
+
+/// Claims that a module loads, and that these words are said of each of some things; none: nothing.
+#[track_caller]
+fn loads(machine: &Machine, verdict: &Verdict, words: &[&str]) {
+    let said = says(verdict);
+    assert_eq!(verdict.conclusion(), Conclusion::Loads, "{}: {said}", machine.name);
+    assert_eq!(said.matches("KLP-W0824").count(), words.len(), "{}: {said}", machine.name);
+    assert!(words.iter().all(|word| said.contains(word)), "{}: {said}", machine.name);
+}
+
+#[test]
+fn a_namespace_that_no_source_tells_is_said_to_be_unknown() {
+    for machine in machines() {
+        let module = machine.read(NAME);
+        loads(&machine, &judged(&machine, &module, |_| {}), &[]);
+        // The fifth column is the namespace.
+        let four = judged(&machine, &module, |fields| fields.truncate(4));
+        loads(&machine, &four, &["no source tells the namespace of '"]);
+        let one = judged(&machine, &module, |fields| {
+            fields.truncate(if fields[1] == IMPORT { 4 } else { 5 });
+        });
+        let words =
+            format!("the namespace of '{IMPORT}': the kernel refuses a module that does not");
+        loads(&machine, &one, &[&words]);
+        let unused = judged(&machine, &module, |fields| {
+            fields.truncate(if fields[1] == "klp_target_b_exported" { 4 } else { 5 });
+        });
+        loads(&machine, &unused, &[]);
+    }
+}
+
+#[test]
+fn a_crc_that_no_source_tells_is_said_to_be_unknown_where_the_module_has_one() {
+    for machine in machines() {
+        let crc = |fields: &mut Vec<&str>| {
+            if fields[1] == IMPORT {
+                fields[0] = "0x01020304";
+            }
+        };
+        let tables = versions(&machine, &[IMPORT]);
+        for tables in [&tables[..1], &tables[1..]] {
+            let module = with_sections(&machine.read(NAME), tables);
+            let words = format!("no source tells the CRC of '{IMPORT}': the kernel refuses");
+            loads(&machine, &judged(&machine, &module, |_| {}), &[&words]);
+            loads(&machine, &judged(&machine, &module, crc), &[]);
+        }
+        // Without versions nothing is compared, and told or not is the same.
+        loads(&machine, &judged(&machine, &machine.read(NAME), |_| {}), &[]);
+    }
+}
+
+#[test]
+fn a_system_map_alone_does_not_tell_what_is_gpl_only() {
+    for machine in machines() {
+        let list = system_map(&machine);
+        let bench = Bench::new();
+        let mut sources = Sources::new();
+        sources.push(SystemMap::new(bench.file("System.map", list.as_bytes())));
+        let gpl = machine.read(NAME);
+        let other =
+            Patched::new(gpl.clone()).replace(b"license=Dual MIT/GPL", b"license=Dual MIT/XPL");
+        let namespace = "the namespace of '";
+        let verdict = check(&gpl, &sources, &Options::default()).unwrap();
+        loads(&machine, &verdict, &[namespace]);
+        let verdict = check(&other.bytes, &sources, &Options::default()).unwrap();
+        loads(&machine, &verdict, &[namespace, "no source tells the licence of '"]);
+    }
+}
+
+/// A `System.map` of what vmlinux exports.
+fn system_map(machine: &Machine) -> String {
+    let exports = String::from_utf8(machine.read("Module.symvers")).unwrap();
+    let lines = exports.lines().filter(|line| line.contains("\tvmlinux\t"));
+    let names = lines.filter_map(|line| line.split('\t').nth(1));
+    let base: u64 = match &*machine.name {
+        "x86_64" => 0xffff_ffff_8100_0000,
+        "arm64" => 0xffff_8000_8001_0000,
+        "ppc64le" => 0xc000_0000_0000_0000,
+        _ => 0x10_0000,
+    };
+    let mut list = vec![(base, "T", "_stext".to_owned()), (base, "T", "_text".to_owned())];
+    for (at, name) in (base + 0x1000..).step_by(16).zip(names) {
+        list.push((at, "T", name.to_owned()));
+        list.push((at + 0x80_0000, "r", format!("__ksymtab_{name}")));
+    }
+    list.sort();
+    list.iter().map(|(address, letter, name)| format!("{address:016x} {letter} {name}\n")).collect()
+}
