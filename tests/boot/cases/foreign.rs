@@ -1,9 +1,12 @@
 //! Modules of a distribution, which use what small ones do not: alternatives, paravirtual calls,
 //! retpolines, return thunks, static calls, tracepoints, percpu data.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
+
+use liblzma::read::XzDecoder;
 
 use crate::case::Case;
 use crate::failure::{Failure, same};
@@ -17,10 +20,10 @@ const MODULES: [&str; 18] = [
     "kvm",
     "drm",
     "dccp",
-    "9pnet",
-    "iavf",
-    "nbd",
     "netfs",
+    "9pnet",
+    "ena",
+    "nbd",
     "qrtr",
     "libphy",
     "sunrpc",
@@ -56,7 +59,7 @@ impl Case for Foreign {
     fn files(&self, workshop: &Workshop) -> Result<Vec<GuestFile>, Failure> {
         let modules = workshop.kernel.modules.as_deref().ok_or("no modules")?;
         let file = |name: &&str| {
-            let found = find(modules, &format!("{name}.ko"))?;
+            let found = find(modules, &[format!("{name}.ko"), format!("{name}.ko.xz")])?;
             let bytes = found.ok_or_else(|| format!("{} has no {name}", modules.display()))?;
             Ok(GuestFile { name: (*name).into(), bytes })
         };
@@ -72,16 +75,22 @@ impl Case for Foreign {
     }
 }
 
-/// The contents of a file somewhere in a folder.
-fn find(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+/// The contents of a file of one of these names somewhere in a folder; those of `.xz` decompressed.
+fn find(folder: &Path, names: &[String]) -> io::Result<Option<Vec<u8>>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            if let Some(found) = find(&path, name)? {
+            if let Some(found) = find(&path, names)? {
                 return Ok(Some(found));
             }
-        } else if path.file_name().is_some_and(|file| file == name) {
-            return fs::read(path).map(Some);
+        } else if path.file_name().is_some_and(|file| names.iter().any(|name| file == &**name)) {
+            let mut bytes = Vec::new();
+            if path.extension().is_some_and(|extension| extension == "xz") {
+                XzDecoder::new(fs::File::open(path)?).read_to_end(&mut bytes)?;
+            } else {
+                fs::File::open(path)?.read_to_end(&mut bytes)?;
+            }
+            return Ok(Some(bytes));
         }
     }
     Ok(None)
