@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use generate::{Shape, module, sources, text_list};
-use klp_convert::klp::{Options, convert};
+use klp_convert::convert::convert;
+use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
 
 const DOUBLINGS: [u64; 4] = [1, 2, 4, 8];

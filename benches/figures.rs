@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use generate::{Shape, module, sources, text_list};
-use klp_convert::klp::{Options, convert};
+use klp_convert::convert::convert;
+use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
 use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table, timed};
 

@@ -25,8 +25,8 @@ use klp_arch::{
     Backend, Configuration, Extent, Facts, Memory, Object, Region, Table, Turn, backends,
 };
 use klp_convert::elf::Module;
-use klp_convert::klp::KlpSymbol;
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement, Record};
+use klp_convert::name::KlpSymbol;
 use measure::{compare, ms, ratio, table, timed};
 use relocations::relocations;
 
@@ -45,7 +45,7 @@ impl Bind for Everything {
     fn export(&self, _: &str) -> Option<ExportedSymbol> {
         Some(ExportedSymbol {
             address: KERNEL,
-            owner: klp_convert::klp::ObjectName::vmlinux(),
+            owner: klp_convert::name::ObjectName::vmlinux(),
             gpl: Some(false),
             namespace: None,
             crc: None,

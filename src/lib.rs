@@ -3,17 +3,27 @@
 //! Code in a livepatch uses kernel symbols that are not exported; their relocations must become
 //! *klp relocations*, which the kernel's livepatch core resolves. The flow, whose arrows never turn
 //! back: [`elf`] reads a module, [`annotation`] what its author wrote, [`symbols`] what the kernel
-//! has, [`resolve`] brings them together, [`klp`] plans, rewrites and proves, [`load`] does
-//! what the kernel's loader would do, and [`verdict`] says what comes of it. What a relocation
+//! has, [`resolve`] brings them together, [`mod@convert`] plans, rewrites and proves, [`load`] does
+//! what the kernel's loader would do, and [`mod@check`] says what comes of it. What a relocation
 //! type means on a machine is the business of `klp_arch`.
 
 pub mod annotation;
 mod btf;
+pub mod check;
+#[cfg(feature = "cli")]
 pub mod cli;
+pub mod convert;
 pub mod diagnostic;
 pub mod elf;
-pub mod klp;
+pub mod finding;
+pub mod inspect;
 pub mod load;
+pub mod name;
+pub mod options;
+pub mod patch;
 pub mod resolve;
+pub mod rules;
+pub mod site;
 pub mod symbols;
-pub mod verdict;
+pub mod target;
+pub mod version;

@@ -9,11 +9,14 @@
 use std::path::{Path, PathBuf};
 
 use klp_convert::elf::{Edits, Module, rewrite};
-use klp_convert::klp::{
-    self, KlpSymbol, ObjectName, Options, Position, Tables, Target, rules, verify,
-};
+use klp_convert::name::{KlpSymbol, ObjectName, Position};
+use klp_convert::options::Options;
+use klp_convert::patch::Tables;
 use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
+use klp_convert::rules::{self, Rule};
 use klp_convert::symbols::Export;
+use klp_convert::version::Target;
+use klp_convert::{convert, target};
 
 /// Fewer modules than this are no proof.
 const LEAST: usize = 1000;
@@ -66,10 +69,10 @@ fn modules_below(directory: &Path) -> Vec<PathBuf> {
 fn holds(data: &[u8]) -> Result<usize, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let module = Module::parse(data).map_err(|e| text(&e))?;
-    let backend = klp::backend(&module).map_err(|e| text(&e))?;
+    let backend = target::backend(&module).map_err(|e| text(&e))?;
     let plan = |module: &Module<'_>, converted| {
         let tables = Tables::of(module, backend);
-        klp::plan(module, backend, &tables, &Share { converted }, &Options::default())
+        convert::plan(module, backend, &tables, &Share { converted }, &Options::default())
             .map_err(|refusals| refusals.first().map_or_else(String::new, ToString::to_string))
     };
     if *rewrite(&module, &Edits::default()).map_err(|e| text(&e))? != *data {
@@ -79,9 +82,9 @@ fn holds(data: &[u8]) -> Result<usize, String> {
         return Err("everything is exported, but something is converted".into());
     }
     let planned = plan(&module, 64)?.plan;
-    let bytes = klp::rewrite::rewrite(&module, &planned).map_err(|e| text(&e))?;
+    let bytes = convert::rewrite(&module, &planned).map_err(|e| text(&e))?;
     let written = Module::parse(&bytes).map_err(|e| text(&e))?;
-    verify::verify(&module, &planned, &written).map_err(|e| text(&e))?;
+    convert::verify(&module, &planned, &written).map_err(|e| text(&e))?;
     if !plan(&written, 0)?.plan.is_empty() || !plan(&written, 64)?.plan.is_empty() {
         return Err("a second conversion would change something".into());
     }
@@ -91,7 +94,7 @@ fn holds(data: &[u8]) -> Result<usize, String> {
     }
     // The modules are no livepatches, so that one rule is broken as soon as something is converted.
     let mut broken = rules::check(&written, backend, Target::default());
-    broken.retain(|violation| violation.rule != klp::Rule::LivepatchMarker);
+    broken.retain(|violation| violation.rule != Rule::LivepatchMarker);
     broken.first().map_or(Ok(planned.relocations()), |violation| Err(violation.to_string()))
 }
 

@@ -24,11 +24,12 @@ use std::time::{Duration, Instant};
 
 use klp_arch::Backend;
 use klp_convert::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
-use klp_convert::klp::{KlpSymbol, ObjectName, Target};
 use klp_convert::load::{
     Bind, ExportedSymbol, Kernel, Known, Loaded, Loader, Lookup, Placement, Record,
 };
+use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::symbols::{Answer, Sources, Wanted, add_kernel};
+use klp_convert::version::Target;
 
 /// Modules that are refused by their kernel, too, and why: release, module, what the message says.
 const REFUSED: [(&str, &str, &str); 0] = [];

@@ -13,7 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-use klp_convert::klp::{ObjectName, Position};
+use klp_convert::name::{ObjectName, Position};
 use klp_convert::resolve::{Annotation, Query, Resolution, Resolve, Resolver, Unresolved};
 use klp_convert::symbols::{
     Answer, ModuleFile, Order, Sources, SymbolErrorKind, Symvers, TextList, Vmlinux, Wanted,

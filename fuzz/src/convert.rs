@@ -1,10 +1,15 @@
 //! Any module with any list: an error, or a conversion that holds what conversions promise.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
+use klp_convert::check::check;
+use klp_convert::convert::convert;
 use klp_convert::elf::Module;
-use klp_convert::klp::{Options, Target, backend, convert, inspect, meanings, rules};
+use klp_convert::inspect::{inspect, meanings};
+use klp_convert::options::Options;
+use klp_convert::rules;
 use klp_convert::symbols::{Sources, TextList};
-use klp_convert::verdict::check;
+use klp_convert::target::backend;
+use klp_convert::version::Target;
 
 /// How a list starts; what stands before the last one of these is the module.
 const LIST: &[u8] = b"klp-convert-symbol-data.";

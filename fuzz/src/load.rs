@@ -3,10 +3,11 @@
 
 use klp_arch::Fault;
 use klp_convert::elf::Module;
-use klp_convert::klp::{KlpSymbol, ObjectName, backend};
 use klp_convert::load::{
     Bind, ExportedSymbol, Kernel, LoadError, Loaded, Loader, Lookup, Placement, Record,
 };
+use klp_convert::name::{KlpSymbol, ObjectName};
+use klp_convert::target::backend;
 
 /// No region of a real module is that large; a refusal is due long before.
 const MEMORY_MAX: usize = 1 << 32;

@@ -1,7 +1,7 @@
 //! Any bytes as `System.map`, as `/proc/kallsyms` and as the body of a list 0.2: an error, or the
 //! symbols that a plain reading of the lines finds, in its order.
 
-use klp_convert::klp::ObjectName;
+use klp_convert::name::ObjectName;
 use klp_convert::symbols::{
     Answer, Candidate, ProcKallsyms, Sources, SymbolError, SymbolSource, SystemMap, TextList,
     Wanted,

@@ -11,9 +11,10 @@
 use std::fs;
 use std::path::Path;
 
+use klp_convert::convert::convert;
 use klp_convert::diagnostic::Code;
 use klp_convert::elf::{Module, SymbolSection};
-use klp_convert::klp::{Options, convert};
+use klp_convert::options::Options;
 use klp_convert::symbols::map::build;
 use klp_convert::symbols::{ModuleFile, Scope, Sources, Symvers, TextList, Wanted};
 

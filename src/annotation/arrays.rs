@@ -13,7 +13,7 @@ use scroll::Pread;
 
 use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Which, pointer};
 use crate::elf::{Module, Rela, Section};
-use crate::klp::{ObjectName, Position};
+use crate::name::{ObjectName, Position};
 
 /// Start of the name of an array section; the object's name follows.
 const SECTION_PREFIX: &[u8] = b".klp.module_relocs.";

@@ -1,8 +1,7 @@
 //! Why an annotation cannot be read.
 
-use super::selectors::SelectorFault;
-use super::{Annotation, AnnotationPlace, NAME_PREFIX, Which};
-use crate::klp::NameError;
+use super::{Annotation, AnnotationPlace, NAME_PREFIX, SourceFileError, Which};
+use crate::name::NameError;
 
 /// Why an annotation cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,4 +101,49 @@ impl std::fmt::Display for Meaning<'_> {
             selector => write!(f, "{owner}, {selector}"),
         }
     }
+}
+
+/// The version that is read, and the size that its records have, in bytes.
+pub(super) const VERSION: u8 = 1;
+pub(super) const SIZE: u32 = 1152;
+
+/// Why a record is no selector that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectorFault {
+    /// The section ends within a record, or the record's size cannot be one.
+    #[error("no selector has {size} bytes where {left} are left")]
+    Cut {
+        /// The size that it gives, or 0 if not even that is there.
+        size: u32,
+        /// Bytes from its start to the end of the section.
+        left: usize,
+    },
+    /// The record is of another version.
+    #[error("a selector of version {0}: its klp-convert.h is of another version than klp-convert")]
+    Version(u8),
+    /// The record has another size than its version.
+    #[error("a selector of version {VERSION} has {SIZE} bytes, not {0}")]
+    Size(u32),
+    /// The kind is none of those that are known.
+    #[error("there is no selector of kind {0}")]
+    Kind(u8),
+    /// Bytes that have no meaning are not 0.
+    #[error("reserved bytes are not 0")]
+    Reserved,
+    /// A text fills its field, without a NUL.
+    #[error("the field '{0}' has no end")]
+    Endless(&'static str),
+    /// There is something behind a text's NUL.
+    #[error("there is something behind the end of the field '{0}'")]
+    Behind(&'static str),
+    /// A text is not UTF-8.
+    #[error("the field '{0}' is not UTF-8")]
+    NotUtf8(&'static str),
+    /// The selector of a function that is replaced says what is patched; the function's object is.
+    #[error("the field 'patched' means nothing for a function that is replaced")]
+    Patched,
+    /// The text of [`Which::InFile`] is no path.
+    #[error(transparent)]
+    File(#[from] SourceFileError),
 }

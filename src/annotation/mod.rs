@@ -16,12 +16,12 @@ mod which;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
-use crate::klp::{ObjectName, Place, SymbolName};
+use crate::elf::{Location, Module, SectionIndex, SymbolIndex, SymbolSection};
+use crate::name::{ObjectName, SymbolName};
 
-pub use error::AnnotationError;
+pub use error::{AnnotationError, SelectorFault};
 pub use names::NAME_PREFIX;
-pub use selectors::{SELECTORS, SelectorFault};
+pub use selectors::SELECTORS;
 pub use which::{SourceFile, SourceFileError, Which};
 
 /// What one undefined symbol of the module stands for.
@@ -56,7 +56,7 @@ pub struct FunctionSelector {
     /// The function's name (`old_name`).
     pub name: SymbolName,
     /// The function that replaces it.
-    pub new_func: Place,
+    pub new_func: Location,
     /// Which symbol of that name.
     pub which: Which,
     /// Where the author wrote it, for messages.

@@ -9,7 +9,7 @@ use bstr::ByteSlice;
 
 use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Which};
 use crate::elf::{Module, Symbol, SymbolSection};
-use crate::klp::{NameError, ObjectName, Position, SymbolName};
+use crate::name::{NameError, ObjectName, Position, SymbolName};
 
 /// Start of an annotated symbol name.
 pub const NAME_PREFIX: &str = ".klp.sym.rela.";

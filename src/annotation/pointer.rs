@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use bstr::ByteSlice;
 
 use super::{AnnotationError, AnnotationPlace};
-use crate::elf::{Module, Rela, Section, SectionIndex, SymbolIndex, SymbolSection};
-use crate::klp::Place;
+use crate::elf::{Location, Module, Rela, Section, SectionIndex, SymbolIndex, SymbolSection};
 
 /// The sections of some names, each with the sections of its relocations.
 pub(super) fn sections(
@@ -52,12 +51,12 @@ pub(super) fn place(
     module: &Module<'_>,
     rela: Rela,
     at: &AnnotationPlace,
-) -> Result<Place, AnnotationError> {
+) -> Result<Location, AnnotationError> {
     let found = module.symbol(rela.symbol);
     let name = found.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
     let place = found.and_then(|symbol| match symbol.section {
         SymbolSection::Defined(section) => {
-            Some(Place { section, offset: symbol.st_value.checked_add_signed(rela.addend)? })
+            Some(Location { section, offset: symbol.st_value.checked_add_signed(rela.addend)? })
         }
         _ => None,
     });

@@ -7,22 +7,19 @@
 //! size says where the next one is. Invariant: nothing that a later version may give a meaning is
 //! passed over. Layout: `docs/formats.md`.
 
+use super::error::{SIZE, SelectorFault, VERSION};
 use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 use scroll::Pread;
 
 use super::{
-    Annotation, AnnotationError, AnnotationPlace, Annotations, FunctionSelector, SourceFileError,
-    Which, pointer,
+    Annotation, AnnotationError, AnnotationPlace, Annotations, FunctionSelector, Which, pointer,
 };
 use crate::elf::{Module, Rela, SectionIndex};
 
 /// The section of all selectors.
 pub const SELECTORS: &str = ".klp.selectors";
-/// The version that is read, and the size that its records have, in bytes.
-const VERSION: u8 = 1;
-const SIZE: u32 = 1152;
 /// What every version starts with: pointer, size, version and three bytes more.
 const HEAD: u32 = 16;
 /// Kinds: the text is a path, or a name; of a symbol that is used, or of a function that is replaced.
@@ -30,47 +27,6 @@ const IN_FILE: u8 = 1;
 const NEXT_TO: u8 = 2;
 const FUNC_IN_FILE: u8 = 3;
 const FUNC_NEXT_TO: u8 = 4;
-
-/// Why a record is no selector that can be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SelectorFault {
-    /// The section ends within a record, or the record's size cannot be one.
-    #[error("no selector has {size} bytes where {left} are left")]
-    Cut {
-        /// The size that it gives, or 0 if not even that is there.
-        size: u32,
-        /// Bytes from its start to the end of the section.
-        left: usize,
-    },
-    /// The record is of another version.
-    #[error("a selector of version {0}: its klp-convert.h is of another version than klp-convert")]
-    Version(u8),
-    /// The record has another size than its version.
-    #[error("a selector of version {VERSION} has {SIZE} bytes, not {0}")]
-    Size(u32),
-    /// The kind is none of those that are known.
-    #[error("there is no selector of kind {0}")]
-    Kind(u8),
-    /// Bytes that have no meaning are not 0.
-    #[error("reserved bytes are not 0")]
-    Reserved,
-    /// A text fills its field, without a NUL.
-    #[error("the field '{0}' has no end")]
-    Endless(&'static str),
-    /// There is something behind a text's NUL.
-    #[error("there is something behind the end of the field '{0}'")]
-    Behind(&'static str),
-    /// A text is not UTF-8.
-    #[error("the field '{0}' is not UTF-8")]
-    NotUtf8(&'static str),
-    /// The selector of a function that is replaced says what is patched; the function's object is.
-    #[error("the field 'patched' means nothing for a function that is replaced")]
-    Patched,
-    /// The text of [`Which::InFile`] is no path.
-    #[error(transparent)]
-    File(#[from] SourceFileError),
-}
 
 /// Adds the annotations of every selector.
 pub(super) fn read(

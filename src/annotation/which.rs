@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::klp::{Position, SymbolName};
+use crate::name::{Position, SymbolName};
 
 /// Which of the symbols of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]

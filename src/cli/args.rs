@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::place::Place;
-use crate::klp::{ObjectName, Target};
+use crate::name::ObjectName;
+use crate::version::Target;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///

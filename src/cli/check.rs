@@ -13,11 +13,14 @@ use super::Outcome;
 use super::args::Check;
 use super::progress::Progress;
 use super::report::Reporter;
+use crate::check::{Assumed, Conclusion, Judge, Tried, Verdict, suggest};
 use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
-use crate::klp::{Failure, Options, Patched, built_for};
+use crate::finding::Error;
+use crate::options::Options;
+use crate::patch::Patched;
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
-use crate::verdict::{Assumed, Conclusion, Judge, Tried, Verdict, suggest};
+use crate::target::built_for;
 
 /// Bytes of modules that are held at a time, give or take the last one.
 const ROOM: u64 = 32 << 20;
@@ -159,20 +162,20 @@ fn judged(
         progress.step();
         verdict
     });
-    let mut verdicts: Vec<Option<Result<Verdict, Failure>>> = verdicts.collect();
+    let mut verdicts: Vec<Option<Result<Verdict, Error>>> = verdicts.collect();
     suggest(verdicts.iter_mut().flatten().flatten(), sources)?;
     let judged = batch.iter().zip(read.into_iter().zip(verdicts)).zip(assumed);
     let judged = judged.filter_map(|((path, (read, verdict)), assumed)| {
         let judged = match read {
             Ok(_) => line(path, verdict?),
-            Err(error) => line(path, Err(Failure::Symbols(error))),
+            Err(error) => line(path, Err(Error::Symbols(error))),
         };
         Some(Judged { assumed, ..judged })
     });
     Ok(judged.collect())
 }
 
-fn line(path: &Path, verdict: Result<Verdict, Failure>) -> Judged {
+fn line(path: &Path, verdict: Result<Verdict, Error>) -> Judged {
     let module = path.display().to_string();
     match verdict {
         Ok(verdict) => {

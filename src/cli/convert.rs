@@ -8,8 +8,11 @@ use super::args::Convert;
 use super::overwrite::overwritten;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
+use crate::convert::{Conversion, Plan, convert};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::{Conversion, Failure, Options, Patched, Plan, convert};
+use crate::finding::Error;
+use crate::options::Options;
+use crate::patch::Patched;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -68,7 +71,7 @@ fn attempt(
         allow_undeclared_dependency: args.allow_undeclared_dependency,
         no_check: args.no_check,
     };
-    let sources = args.maps.sources(reporter).map_err(Failure::from);
+    let sources = args.maps.sources(reporter).map_err(Error::from);
     let conversion = match sources.and_then(|sources| convert(&data, &sources, &options)) {
         Ok(conversion) => conversion,
         Err(failure) => {

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
+use crate::check::{Conclusion, Tried, Verdict, check};
+use crate::convert::{Plan, convert};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::klp::{Options, Plan, convert};
+use crate::options::Options;
 use crate::symbols::{Sources, Symvers, Vmlinux};
-use crate::verdict::{Conclusion, Tried, Verdict, check};
 
 /// A livepatch for one machine, with the symbols of the kernel that it is for.
 struct Bundle {
@@ -100,7 +101,7 @@ fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     std::fs::write(path("vmlinux"), bundle.vmlinux).map_err(io)?;
     std::fs::write(path("Module.symvers"), bundle.symvers).map_err(io)?;
     let sources = sources(directory.path());
-    let refused = |failure: crate::klp::Failure| {
+    let refused = |failure: crate::finding::Error| {
         (failure.diagnostics(&format!("{} demo", bundle.machine)), Outcome::of(&failure))
     };
     let conversion = convert(bundle.module, &sources, &Options::default()).map_err(refused)?;

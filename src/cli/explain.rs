@@ -7,7 +7,7 @@ use super::Outcome;
 use super::args::Explain;
 use super::report::Reporter;
 use crate::diagnostic::Code;
-use crate::klp::Rule;
+use crate::rules::Rule;
 
 /// What `--format json` prints.
 #[derive(Serialize)]

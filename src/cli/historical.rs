@@ -17,11 +17,14 @@ use super::overwrite::overwritten;
 use super::report::{Reporter, trouble};
 use super::{Outcome, output};
 use crate::annotation::{AnnotationError, Which};
+use crate::convert::convert;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::ElfError;
-use crate::klp::passed_over::{PassedOver, Reason};
-use crate::klp::{Failure, NameError, ObjectName, Options, Refusal, Unfinished, convert};
+use crate::finding::{Error, Refusal};
+use crate::name::{NameError, ObjectName};
+use crate::options::Options;
 use crate::resolve::Unresolved;
+use crate::rules::{PassedOver, Reason, Unfinished};
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
 
 /// What the C tool says of a list whose first line is not the header it knows.
@@ -125,27 +128,27 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
 }
 
 /// What the C tool would have said.
-fn historical(failure: &Failure, input: &str, symbols: Option<&Path>) -> Vec<String> {
+fn historical(failure: &Error, input: &str, symbols: Option<&Path>) -> Vec<String> {
     let list = symbols.map_or_else(String::new, |path| path.display().to_string());
     match failure {
-        Failure::Elf(ElfError::NoSymbolTable) => {
+        Error::Elf(ElfError::NoSymbolTable) => {
             vec![format!("{input}: missing symbol table")]
         }
-        Failure::Elf(
+        Error::Elf(
             ElfError::RelocationTarget { section, .. }
             | ElfError::Link { section, field: "sh_info", .. },
         ) => {
             vec![format!("can't find base section for rela section {}", section.name)]
         }
-        Failure::Elf(_) | Failure::Machine(_) => vec![format!("Unable to read elf file {input}")],
-        Failure::Symbols(error) => vec![match error.kind {
+        Error::Elf(_) | Error::Machine(_) => vec![format!("Unable to read elf file {input}")],
+        Error::Symbols(error) => vec![match error.kind {
             SymbolErrorKind::Io(_) => format!("Unable to open Symbol list: {list}"),
             // The first line is the header, whatever is wrong with it; an empty file has none.
             SymbolErrorKind::NoHeader | SymbolErrorKind::Image(_) => UNKNOWN_FORMAT.to_owned(),
             _ if error.line == Some(1) => UNKNOWN_FORMAT.to_owned(),
             _ => format!("Unable to read Symbol list: {list}: File format error"),
         }],
-        Failure::Refused(refusals) => refusals.iter().map(refusal).collect(),
+        Error::Refused(refusals) => refusals.iter().map(refusal).collect(),
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,8 @@ use super::Outcome;
 use super::args::Inspect;
 use super::report::{Reporter, trouble};
 use crate::diagnostic::Code;
-use crate::klp::{Options, inspect, meanings};
+use crate::inspect::{inspect, meanings};
+use crate::options::Options;
 
 pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
     let name = args.module.display().to_string();

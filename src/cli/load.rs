@@ -11,12 +11,15 @@ use super::args::Load;
 use super::place::overlap;
 use super::report::{Reporter, trouble};
 use super::{Outcome, memory_image};
+use crate::check::{Assumed, Judge, Occasion, Problem, Trouble};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
-use crate::klp::{Failure, Options, Sites, backend, built_for, same_kernel};
+use crate::finding::Error;
 use crate::load::{Kernel, Known, Loaded, Loader, Placement, Record, Refused, RegionKind};
+use crate::options::Options;
+use crate::site::Sites;
 use crate::symbols::{Sources, Wanted, read_module};
-use crate::verdict::{Assumed, Judge, Occasion, Problem, Trouble};
+use crate::target::{backend, built_for, same_kernel};
 
 /// What `--format json` prints, and what stands beside an image.
 #[derive(Debug, Serialize)]
@@ -142,13 +145,13 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
 
 /// Why there is no image.
 enum Stopped {
-    Failed(Failure),
-    NoGate { gate: crate::klp::ObjectName, gates: BTreeSet<crate::klp::ObjectName> },
+    Failed(Error),
+    NoGate { gate: crate::name::ObjectName, gates: BTreeSet<crate::name::ObjectName> },
     Overlap(RegionKind, RegionKind),
     Refused(Refused, Occasion),
 }
 
-impl<E: Into<Failure>> From<E> for Stopped {
+impl<E: Into<Error>> From<E> for Stopped {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -171,7 +174,7 @@ fn load(
     let options =
         Options { target, allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
     match same_kernel(&module, backend, &answer, &options) {
-        Err(Failure::NoLivepatching) => {}
+        Err(Error::NoLivepatching) => {}
         other => other?,
     }
     let kernel = Kernel::of(backend, target, &module, Some(&answer));
@@ -207,7 +210,7 @@ fn report(
     module: &Module<'_>,
     kernel: &Kernel,
     loaded: &Loaded<'_>,
-    gates: &BTreeSet<crate::klp::ObjectName>,
+    gates: &BTreeSet<crate::name::ObjectName>,
 ) -> Report {
     let name = args.module.display().to_string();
     let regions = loaded.regions().map(|(kind, address, bytes)| Region {

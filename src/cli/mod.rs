@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::klp::Failure;
+use crate::finding::Error;
 use args::{Args, Command};
 use report::Reporter;
 
@@ -40,7 +40,7 @@ enum Outcome {
 
 impl Outcome {
     /// How a command ends that failed for this.
-    fn of(failure: &Failure) -> Self {
+    fn of(failure: &Error) -> Self {
         if failure.is_io() { Self::Trouble } else { Self::Refused }
     }
 }

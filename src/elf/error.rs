@@ -4,7 +4,7 @@
 
 use bstr::BString;
 
-use super::{SectionIndex, SectionPlace, StringTableFault, SymbolIndex, SymbolPlace};
+use super::{SectionIndex, SectionRef, StringTableFault, SymbolIndex, SymbolRef};
 
 /// Why bytes are not a module, or why edits do not fit it. Offsets and sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum ElfError {
     #[error("{section} {fault}")]
     StringTable {
         /// The string table.
-        section: SectionPlace,
+        section: SectionRef,
         /// What is wrong with it.
         fault: StringTableFault,
     },
@@ -89,7 +89,7 @@ pub enum ElfError {
     )]
     Body {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_offset`.
         offset: u64,
         /// `sh_size`.
@@ -101,7 +101,7 @@ pub enum ElfError {
     #[error("{section}: body at {offset:#x} overlaps the file's headers")]
     OverlapsHeaders {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_offset`.
         offset: u64,
     },
@@ -109,17 +109,17 @@ pub enum ElfError {
     #[error("{section}: body at {offset:#x} overlaps {other}")]
     Overlap {
         /// The section that starts later in the file.
-        section: SectionPlace,
+        section: SectionRef,
         /// Its `sh_offset`.
         offset: u64,
         /// The section that it overlaps.
-        other: SectionPlace,
+        other: SectionRef,
     },
     /// `sh_addralign` is not a power of two.
     #[error("{section}: alignment {align} is not a power of two")]
     Alignment {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_addralign`.
         align: u64,
     },
@@ -127,7 +127,7 @@ pub enum ElfError {
     #[error("{section}: {field} names section {value} of {count}")]
     Link {
         /// The section with the field.
-        section: SectionPlace,
+        section: SectionRef,
         /// The header field.
         field: &'static str,
         /// Its value.
@@ -139,13 +139,13 @@ pub enum ElfError {
     #[error("{section}: sh_link leads back to itself")]
     LinkCycle {
         /// A section on the cycle.
-        section: SectionPlace,
+        section: SectionRef,
     },
     /// `sh_entsize` is not the size of the entries of this type of section.
     #[error("{section}: sh_entsize is {entsize}, its entries have {expected} bytes")]
     EntrySize {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_entsize`.
         entsize: u64,
         /// What it must be.
@@ -155,7 +155,7 @@ pub enum ElfError {
     #[error("{section}: size {size:#x} is not a whole number of entries of {entsize} bytes")]
     Entries {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_size`.
         size: u64,
         /// Size of an entry.
@@ -163,7 +163,7 @@ pub enum ElfError {
     },
     /// The file has relocations without addends.
     #[error("{0}: relocations without addends (SHT_REL) are not supported")]
-    Rel(SectionPlace),
+    Rel(SectionRef),
     /// The file has no symbol table.
     #[error("file has no symbol table")]
     NoSymbolTable,
@@ -171,15 +171,15 @@ pub enum ElfError {
     #[error("{second} is another symbol table beside {first}")]
     TwoSymbolTables {
         /// The first one.
-        first: SectionPlace,
+        first: SectionRef,
         /// The next one.
-        second: SectionPlace,
+        second: SectionRef,
     },
     /// `sh_info` of the symbol table is beyond its end.
     #[error("{section}: sh_info puts the first global symbol at {value} of {count}")]
     FirstGlobal {
         /// The symbol table.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_info`.
         value: u32,
         /// Number of symbols.
@@ -199,7 +199,7 @@ pub enum ElfError {
     #[error("{symbol} is in section {section} of {count}")]
     SymbolSection {
         /// The symbol.
-        symbol: SymbolPlace,
+        symbol: SymbolRef,
         /// `st_shndx`, or its extended value.
         section: u32,
         /// Number of sections.
@@ -209,16 +209,16 @@ pub enum ElfError {
     #[error("{symbol} is SHN_XINDEX, but there is no SHT_SYMTAB_SHNDX section")]
     NoExtendedTable {
         /// The symbol.
-        symbol: SymbolPlace,
+        symbol: SymbolRef,
     },
     /// There is more than one `SHT_SYMTAB_SHNDX` section for the symbol table.
     #[error("{0} is another SHT_SYMTAB_SHNDX section")]
-    TwoExtendedTables(SectionPlace),
+    TwoExtendedTables(SectionRef),
     /// The `SHT_SYMTAB_SHNDX` section has not one entry for each symbol.
     #[error("{section} has {entries} entries for {symbols} symbols")]
     ExtendedCount {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// Its entries.
         entries: u64,
         /// The symbols.
@@ -228,7 +228,7 @@ pub enum ElfError {
     #[error("{section}: sh_link is {link}, the symbol table is section {symtab}")]
     NotLinkedToSymbols {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_link`.
         link: u32,
         /// The symbol table.
@@ -238,7 +238,7 @@ pub enum ElfError {
     #[error("{section}: sh_info names section {target}, which cannot be relocated")]
     RelocationTarget {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_info`.
         target: u32,
     },
@@ -246,7 +246,7 @@ pub enum ElfError {
     #[error("{section}: relocation {entry} names symbol {symbol} of {count}")]
     RelocationSymbol {
         /// The relocation section.
-        section: SectionPlace,
+        section: SectionRef,
         /// Index of the relocation in it.
         entry: usize,
         /// The symbol.
@@ -258,7 +258,7 @@ pub enum ElfError {
     #[error("{section}: size {size:#x} is not that of a section group")]
     GroupSize {
         /// The group.
-        section: SectionPlace,
+        section: SectionRef,
         /// `sh_size`.
         size: u64,
     },
@@ -266,7 +266,7 @@ pub enum ElfError {
     #[error("{section}: the group's name is symbol {symbol} of {count}")]
     GroupSymbol {
         /// The group.
-        section: SectionPlace,
+        section: SectionRef,
         /// The symbol.
         symbol: SymbolIndex,
         /// Number of symbols.
@@ -276,7 +276,7 @@ pub enum ElfError {
     #[error("{section}: member {member} is section {value}, which no group can hold")]
     GroupMember {
         /// The group.
-        section: SectionPlace,
+        section: SectionRef,
         /// Position in the group, counted from 0.
         member: usize,
         /// The section index found there.
@@ -302,7 +302,7 @@ pub enum ElfError {
     #[error("{section}: symbol list is malformed at {offset:#x}")]
     AddressSignificance {
         /// The section.
-        section: SectionPlace,
+        section: SectionRef,
         /// Where in its body.
         offset: usize,
     },
@@ -324,13 +324,13 @@ pub enum ElfError {
     },
     /// Edits replace the body of a section that has none or that the rewriter itself writes.
     #[error("{0}: the body cannot be replaced")]
-    EditBody(SectionPlace),
+    EditBody(SectionRef),
     /// Edits replace the relocations of a section that has none.
     #[error("{0} has no relocations to replace")]
-    EditRelocations(SectionPlace),
+    EditRelocations(SectionRef),
     /// Edits remove a section that no module is without.
     #[error("{0} cannot be removed")]
-    EditRequired(SectionPlace),
+    EditRequired(SectionRef),
     /// An added section has a type or an alignment that cannot be added.
     #[error(
         "new section '{name}' has type {sh_type:#x} and alignment {align}, which cannot be added"
@@ -350,7 +350,7 @@ pub enum ElfError {
     #[error("{symbol}: {value:#x} is not a reserved section index")]
     EditReserved {
         /// The symbol.
-        symbol: SymbolPlace,
+        symbol: SymbolRef,
         /// The section index.
         value: u16,
     },
@@ -358,37 +358,37 @@ pub enum ElfError {
     #[error("{section}: {field} names {removed}, which is removed")]
     NamesRemovedSection {
         /// The section that stays.
-        section: SectionPlace,
+        section: SectionRef,
         /// The header field.
         field: &'static str,
         /// The section that goes.
-        removed: SectionPlace,
+        removed: SectionRef,
     },
     /// A symbol that stays is defined in a section that is removed.
     #[error("{symbol} is in {removed}, which is removed")]
     InRemovedSection {
         /// The symbol that stays.
-        symbol: SymbolPlace,
+        symbol: SymbolRef,
         /// The section that goes.
-        removed: SectionPlace,
+        removed: SectionRef,
     },
     /// A relocation that stays names a symbol that is removed.
     #[error("{section}: relocation {entry} names {removed}, which is removed")]
     NamesRemovedSymbol {
         /// The relocation section.
-        section: SectionPlace,
+        section: SectionRef,
         /// Index of the relocation in it.
         entry: usize,
         /// The symbol that goes.
-        removed: SymbolPlace,
+        removed: SymbolRef,
     },
     /// A group that stays is named by a symbol that is removed.
     #[error("{section}: the group's name is {removed}, which is removed")]
     GroupOfRemovedSymbol {
         /// The group.
-        section: SectionPlace,
+        section: SectionRef,
         /// The symbol that goes.
-        removed: SymbolPlace,
+        removed: SymbolRef,
     },
     /// The result does not fit the fields of the format.
     #[error("{0} of the rewritten file is too large for its field")]

@@ -5,6 +5,7 @@
 //! that was not edited is as it was. Nothing here knows a machine; numbers of relocation types pass
 //! through. Invariants: no edits, the input's own bytes; any input, a result or an error.
 
+mod bytes;
 mod edits;
 mod emit;
 mod error;
@@ -12,10 +13,11 @@ mod flags;
 mod header;
 mod index;
 mod irregular;
+mod location;
 mod modinfo;
 mod module;
 mod names;
-mod place;
+mod numbered;
 mod rela;
 mod renumber;
 mod rewrite;
@@ -32,8 +34,9 @@ pub use edits::{Edits, NewBody, NewSection};
 pub use error::ElfError;
 pub use flags::SectionFlags;
 pub use index::{SectionIndex, SymbolIndex};
+pub use location::Location;
 pub use module::Module;
-pub use place::{SectionPlace, StringTableFault, SymbolPlace};
+pub use numbered::{SectionRef, StringTableFault, SymbolRef};
 pub use rela::{Rela, Relocations};
 pub use rewrite::rewrite;
 pub use section::Section;

@@ -4,10 +4,11 @@
 //! so that everything behind may follow indices and offsets without looking twice. The view copies
 //! no body, and it allocates per section, never per symbol or relocation.
 
+use super::bytes::{body, entries};
 use std::ops::Range;
 
-use object::elf::{SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_RELA};
-use object::{Endianness, U32, pod};
+use object::elf::{SHT_GROUP, SHT_RELA};
+use object::{Endianness, U32};
 use scroll::Endian;
 
 use super::header::Header;
@@ -15,7 +16,7 @@ use super::irregular::Tolerance;
 use super::rela::Relocations;
 use super::section::Section;
 use super::symbol::{Symbol, SymbolSection, SymbolTable};
-use super::{ElfError, SectionIndex, SymbolIndex, SymbolPlace, modinfo, signature, validate};
+use super::{ElfError, SectionIndex, SymbolIndex, SymbolRef, modinfo, signature, validate};
 
 /// A parsed and validated 64-bit ELF file of either byte order.
 #[derive(Debug, Clone)]
@@ -146,8 +147,8 @@ impl<'data> Module<'data> {
     }
 
     /// How errors name a symbol.
-    pub(super) fn symbol_place(&self, index: SymbolIndex) -> SymbolPlace {
-        SymbolPlace::new(index, self.symbol(index).map_or(&[], |symbol| symbol.name))
+    pub(super) fn symbol_place(&self, index: SymbolIndex) -> SymbolRef {
+        SymbolRef::new(index, self.symbol(index).map_or(&[], |symbol| symbol.name))
     }
 
     /// The symbol table, of which there is exactly one.
@@ -192,20 +193,4 @@ impl<'data> Module<'data> {
     pub fn signature(&self) -> Option<Range<usize>> {
         self.signature.clone()
     }
-}
-
-/// The whole entries of a table, as the kernel counts them: what is left over is no entry.
-pub(super) fn entries<T: pod::Pod>(bytes: &[u8]) -> &[T] {
-    let count = bytes.len().checked_div(size_of::<T>()).unwrap_or(0);
-    pod::slice_from_bytes(bytes, count).map_or(&[], |(entries, _)| entries)
-}
-
-/// The bytes of a section in the file; none where it has none or they are out of range.
-pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
-    if section.sh_type == SHT_NULL || section.sh_type == SHT_NOBITS {
-        return &[];
-    }
-    let range = usize::try_from(section.sh_offset).ok().zip(usize::try_from(section.sh_size).ok());
-    let tail = range.and_then(|(offset, size)| data.get(offset..)?.get(..size));
-    tail.unwrap_or_default()
 }

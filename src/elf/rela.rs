@@ -9,7 +9,7 @@ use object::elf::{Rela64, RelocationType};
 use object::{I64, U64, pod};
 
 use super::SymbolIndex;
-use super::module::entries;
+use super::bytes::entries;
 
 /// Size of an entry in bytes.
 pub(super) const RELA_LEN: u64 = 24;

@@ -109,7 +109,7 @@ impl Renumbering {
     pub(super) fn check_entries(
         &self,
         module: &Module<'_>,
-        place: impl Fn() -> super::SectionPlace,
+        place: impl Fn() -> super::SectionRef,
         relocations: impl Iterator<Item = Rela>,
     ) -> Result<(), ElfError> {
         let count = module.symbol_count();

@@ -18,9 +18,7 @@ use super::names::Names;
 use super::renumber::Renumbering;
 use super::section::Section;
 use super::tables::{self, NewSymbols, SHT_LLVM_ADDRSIG};
-use super::{
-    Edits, ElfError, Module, NewBody, NewSection, SectionFlags, SectionIndex, SectionPlace,
-};
+use super::{Edits, ElfError, Module, NewBody, NewSection, SectionFlags, SectionIndex, SectionRef};
 
 /// Name of the extended section indices where the rewriter has to add them.
 const EXTENDED_NAME: &[u8] = b".symtab_shndx";
@@ -167,7 +165,7 @@ impl<'a> Rewriter<'a, '_> {
 
     fn added(&self, section: &'a NewSection) -> Result<Output<'a>, ElfError> {
         let (module, renumbering) = (self.module, self.renumbering);
-        let place = || SectionPlace::new(SectionIndex::NULL, &section.name);
+        let place = || SectionRef::new(SectionIndex::NULL, &section.name);
         let body = match &section.body {
             NewBody::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
             NewBody::Relocations(entries) => {

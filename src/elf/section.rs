@@ -4,7 +4,7 @@
 
 use object::elf::{SHT_NOBITS, SHT_NULL, SectionType};
 
-use super::{SectionFlags, SectionIndex, SectionPlace};
+use super::{SectionFlags, SectionIndex, SectionRef};
 
 /// A section header. Sizes, offsets and alignments are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Section<'_> {
     }
 
     /// How errors name the section.
-    pub(super) fn place(&self) -> SectionPlace {
-        SectionPlace::new(self.index, self.name)
+    pub(super) fn place(&self) -> SectionRef {
+        SectionRef::new(self.index, self.name)
     }
 }

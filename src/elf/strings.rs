@@ -5,13 +5,11 @@
 //! (linkers merge suffixes) keeps doing so. A table that sections of other kinds read by offset is
 //! never renumbered: there new names are appended.
 
+use super::numbered::STRING_MAX;
 use memchr::{memchr, memchr_iter};
 use rustc_hash::FxHashMap;
 
 use super::{ElfError, SectionIndex};
-
-/// Longest string that a table may have, in bytes without its NUL.
-pub(super) const STRING_MAX: usize = 0xffff;
 
 /// A string table: starts and ends with NUL, and no string is longer than [`STRING_MAX`].
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use object::elf::{
 use object::{Endianness, elf};
 
 use super::strings::StringTable;
-use super::{SectionIndex, SymbolIndex, SymbolPlace};
+use super::{SectionIndex, SymbolIndex, SymbolRef};
 
 /// Section index of symbols that the livepatch core resolves.
 pub const SHN_LIVEPATCH: u16 = 0xff20;
@@ -77,8 +77,8 @@ impl Symbol<'_> {
     }
 
     /// How errors name the symbol.
-    pub(super) fn place(&self) -> SymbolPlace {
-        SymbolPlace::new(self.index, self.name)
+    pub(super) fn place(&self) -> SymbolRef {
+        SymbolRef::new(self.index, self.name)
     }
 }
 

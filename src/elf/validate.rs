@@ -15,8 +15,8 @@ pub(super) use symbols::symbols;
 
 use object::elf::SHT_STRTAB;
 
+use super::bytes::body;
 use super::irregular::Tolerance;
-use super::module::body;
 use super::section::Section;
 use super::strings::StringTable;
 use super::{ElfError, StringTableFault};

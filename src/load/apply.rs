@@ -14,7 +14,8 @@ use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
-use crate::klp::{Rule, Site, Sites};
+use crate::rules::Rule;
+use crate::site::{Site, Sites};
 
 /// `SHT_REL`.
 const SHT_REL: u32 = 9;

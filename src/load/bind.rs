@@ -11,7 +11,8 @@ use super::error::{About, LoadError, Stage};
 use super::importer::{Importer, Imports};
 use super::object::Temporary;
 use crate::elf::{Module, SymbolIndex};
-use crate::klp::{KlpSymbol, ObjectName, Rule};
+use crate::name::{KlpSymbol, ObjectName};
+use crate::rules::Rule;
 
 /// `STB_WEAK`.
 const STB_WEAK: u8 = 2;

@@ -3,10 +3,14 @@
 //! Invariant: asked is only of a vmlinux whose symbols are known, so that what is not there is off.
 
 use super::Kernel;
-use super::kernel::PROFILING;
-use super::per_cpu::PER_CPU;
-use crate::klp::ObjectName;
+use crate::name::ObjectName;
 use crate::symbols::Answer;
+
+/// The first byte of vmlinux's per-CPU variables, and the one after the last.
+pub(super) const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
+
+/// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
+pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
 /// What follows from whether something is on.
 type Switch = fn(&mut Kernel, bool);

@@ -4,12 +4,14 @@
 //! [`Consequence`] says which. Invariant: `kernel` is there exactly where the kernel refuses or warns;
 //! where it does not, `explanation` says what happens.
 
+use std::fmt;
+
 use klp_arch::{Errno, Fault, KernelError};
 
-use super::importer::MissingImport;
 use crate::elf::SymbolIndex;
-use crate::klp::rules::Consequence;
-use crate::klp::{Replaced, Rule, Site};
+use crate::patch::Replaced;
+use crate::rules::{Consequence, Rule};
+use crate::site::Site;
 use crate::symbols::Fact;
 
 /// What the loader was doing.
@@ -62,7 +64,7 @@ pub struct LoadError {
     pub about: Option<Box<About>>,
     /// The symbol, where it is about one.
     pub symbol: Option<SymbolIndex>,
-    /// The rule that is broken, where [`rules`](crate::klp::rules) has it, too.
+    /// The rule that is broken, where [`rules`](crate::rules) has it, too.
     pub rule: Option<Rule>,
 }
 
@@ -75,6 +77,29 @@ pub enum About {
     Replaced(Replaced),
     /// The namespace that is not imported.
     Import(MissingImport),
+}
+
+/// How a namespace of `EXPORT_SYMBOL_FOR_MODULES` starts.
+pub(super) const MODULES: &[u8] = b"module:";
+
+/// A namespace that a module uses and does not import. Its text is what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingImport {
+    /// The namespace.
+    pub namespace: String,
+    /// Whether `MODULE_IMPORT_NS` takes it as a string.
+    pub quoted: bool,
+}
+
+impl fmt::Display for MissingImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, quoted } = self;
+        if namespace.as_bytes().starts_with(MODULES) {
+            return f.write_str("it is for the modules named there only: use it by a klp symbol");
+        }
+        let quote = if *quoted { "\"" } else { "" };
+        write!(f, "add to the module's source: MODULE_IMPORT_NS({quote}{namespace}{quote});")
+    }
 }
 
 impl LoadError {

@@ -12,7 +12,7 @@ use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::{Bind, Kernel};
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
-use crate::klp::ObjectName;
+use crate::name::ObjectName;
 
 /// The tables; since Linux 7.1 the kernel passes over the second.
 const TABLES: [&[u8]; 2] = [b"__ksymtab", b"__ksymtab_gpl"];

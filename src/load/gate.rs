@@ -11,29 +11,10 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
 use klp_arch::{At, Fault, KernelError, Turn};
 
 use super::error::{LoadError, Stage};
-use super::layout::SHF_RO_AFTER_INIT;
+use super::region::SHF_RO_AFTER_INIT;
 use super::{Bind, Loaded, Refused, Relocated, scan};
-use crate::klp::{Consequence, ObjectName};
-
-/// What differs between kernels in livepatching.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Livepatching {
-    /// Whether relocations are taken back when their object goes, on machines that do so
-    /// (`clear_relocate_add`, in Linux since 6.3).
-    pub clears: bool,
-    /// Whether the message about a symbol that is not marked says which relocation it is.
-    pub says_where: bool,
-    /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
-    /// left of it: in Linux 7.2, and not in 7.1 (`_parse_integer_limit`).
-    pub saturates: bool,
-}
-
-impl Default for Livepatching {
-    /// The newest known kernel.
-    fn default() -> Self {
-        Self { clears: true, says_where: true, saturates: true }
-    }
-}
+use crate::name::ObjectName;
+use crate::rules::Consequence;
 
 impl Loaded<'_> {
     /// The objects that klp relocations of this module wait for, and those that it patches, vmlinux not

@@ -9,7 +9,8 @@ use klp_arch::object::{SHF_ALLOC, SHT_RELA};
 use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Loaded, scan};
-use crate::klp::{Consequence, KLP_RELA_PREFIX, OBJECT_NAME_MAX, passed_over};
+use crate::name::{KLP_RELA_PREFIX, OBJECT_NAME_MAX};
+use crate::rules::{Consequence, passed_over};
 
 impl Loaded<'_> {
     /// What the kernel will never apply although the module says so.

@@ -6,12 +6,12 @@
 //! (`check_version`), `include/linux/license.h`.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use klp_arch::{Errno, KernelError, Object};
 use rustc_hash::FxHashMap;
 use scroll::Endian;
 
+use super::error::{MODULES, MissingImport};
 use super::{Bind, ExportedSymbol};
 use crate::elf::Module;
 
@@ -31,26 +31,6 @@ impl Default for Imports {
     /// As distributions configure it.
     fn default() -> Self {
         Self { force_load: true, missing_namespaces: false, quoted_namespaces: true }
-    }
-}
-
-/// A namespace that a module uses and does not import. Its text is what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingImport {
-    /// The namespace.
-    pub namespace: String,
-    /// Whether `MODULE_IMPORT_NS` takes it as a string.
-    pub quoted: bool,
-}
-
-impl fmt::Display for MissingImport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespace, quoted } = self;
-        if namespace.as_bytes().starts_with(MODULES) {
-            return f.write_str("it is for the modules named there only: use it by a klp symbol");
-        }
-        let quote = if *quoted { "\"" } else { "" };
-        write!(f, "add to the module's source: MODULE_IMPORT_NS({quote}{namespace}{quote});")
     }
 }
 
@@ -245,9 +225,6 @@ fn has_gpl_license(module: &Module<'_>) -> bool {
     GPL_COMPATIBLE.contains(&license.unwrap_or(b"unspecified"))
 }
 
-/// How a namespace of `EXPORT_SYMBOL_FOR_MODULES` starts.
-const MODULES: &[u8] = b"module:";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,7 +243,7 @@ mod tests {
     fn export(namespace: Option<&str>) -> ExportedSymbol {
         ExportedSymbol {
             address: 0x1000,
-            owner: crate::klp::ObjectName::vmlinux(),
+            owner: crate::name::ObjectName::vmlinux(),
             gpl: None,
             namespace: namespace.map(str::to_owned),
             crc: None,

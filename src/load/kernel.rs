@@ -7,14 +7,35 @@ use std::sync::Arc;
 
 use klp_arch::{Backend, Configuration, Witness};
 
-use super::per_cpu::PER_CPU;
-use super::{Imports, Livepatching, RegionKind, configured};
+use super::configured::{self, PER_CPU, PROFILING};
+use super::{Imports, RegionKind};
 use crate::elf::Module;
-use crate::klp::{ObjectName, Target};
+use crate::name::ObjectName;
 use crate::symbols::{Answer, Siblings};
+use crate::version::Target;
 
 /// The newest version whose loader was read.
 const NEWEST: (u32, u32) = (7, 3);
+
+/// What differs between kernels in livepatching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Livepatching {
+    /// Whether relocations are taken back when their object goes, on machines that do so
+    /// (`clear_relocate_add`, in Linux since 6.3).
+    pub clears: bool,
+    /// Whether the message about a symbol that is not marked says which relocation it is.
+    pub says_where: bool,
+    /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
+    /// left of it: in Linux 7.2, and not in 7.1 (`_parse_integer_limit`).
+    pub saturates: bool,
+}
+
+impl Default for Livepatching {
+    /// The newest known kernel.
+    fn default() -> Self {
+        Self { clears: true, says_where: true, saturates: true }
+    }
+}
 
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,9 +142,6 @@ const IMAGE: [&str; 2] = ["_text", "_end"];
 /// A function of every kernel with livepatching that can take relocations back, and one of every kernel
 /// with livepatching since Linux 5.8: where neither is known, not all of vmlinux's symbols are.
 const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
-
-/// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
-pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
 impl Kernel {
     /// The newest known kernel of a machine, as distributions configure it.

@@ -15,7 +15,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use super::object::PERCPU;
 use super::{Bind, ExportedSymbol, Kernel, Lookup, Placement};
-use crate::klp::{KlpSymbol, ObjectName, Position};
+use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 
 /// What a running kernel has of a module.
@@ -231,7 +231,7 @@ impl Bind for Known<'_> {
     fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
         let (found, _) =
             self.count(symbol, symbol.position.number().max(1), self.state(&symbol.owner));
-        crate::klp::unpatchable(found?).map(|_| false)
+        crate::patch::unpatchable(found?).map(|_| false)
     }
 }
 

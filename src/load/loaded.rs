@@ -9,7 +9,8 @@ use super::{Kernel, Layout, RegionKind};
 use crate::elf::Module;
 use rustc_hash::FxHashMap;
 
-use crate::klp::{ObjectName, Tables};
+use crate::name::ObjectName;
+use crate::patch::Tables;
 
 /// Which relocations a loader records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

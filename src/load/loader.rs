@@ -11,7 +11,8 @@ use super::{
     layout, signature, sysfs, validate,
 };
 use crate::elf::Module;
-use crate::klp::{ObjectName, Tables};
+use crate::name::ObjectName;
+use crate::patch::Tables;
 
 /// Loads modules into the memory of one kernel.
 #[derive(Debug)]

@@ -16,10 +16,9 @@ use super::error::{About, LoadError, Stage};
 use super::resolve::not_looked_up;
 use super::{Bind, Layouts, Loaded, Refused};
 use crate::elf::is_mapping_symbol;
-use crate::klp::{
-    KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, Replaced, Rule, SYMBOL_NAME_MAX,
-    TableFunction,
-};
+use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, SYMBOL_NAME_MAX};
+use crate::patch::{Replaced, TableFunction};
+use crate::rules::Rule;
 
 fn refuse(errno: Errno, message: String, why: String) -> LoadError {
     let error = LoadError::new(Stage::Enable, KernelError { errno, message });

@@ -13,9 +13,6 @@ use std::ops::Range;
 
 use super::Kernel;
 
-/// The first byte of vmlinux's per-CPU variables, and the one after the last.
-pub(super) const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
-
 /// Bytes of per-CPU memory for the variables of all modules (`PERCPU_MODULE_RESERVE`).
 const PERCPU_MODULE_RESERVE: u64 = 8 << 10;
 

@@ -16,7 +16,7 @@ use super::validate::THIS_MODULE;
 use super::{Kernel, Refused};
 use crate::btf::Btf;
 use crate::elf::{Module, Section};
-use crate::klp::Consequence;
+use crate::rules::Consequence;
 use crate::symbols::{Fact, Siblings};
 
 /// The functions whose pointers are in `struct module`.

@@ -6,12 +6,12 @@
 use klp_arch::object::SHN_LIVEPATCH;
 use klp_arch::{Errno, Fault, KernelError, Rela};
 
+use super::Livepatching;
 use super::error::{LoadError, Stage};
-use super::gate::Livepatching;
 use super::scan::Scanned;
 use super::{Bind, Loaded, Lookup};
 use crate::elf::SymbolIndex;
-use crate::klp::Rule;
+use crate::rules::Rule;
 
 /// The kernel's own message, without the prefix.
 fn refuse(stage: Stage, message: &str) -> LoadError {
@@ -32,12 +32,12 @@ impl Loaded<'_> {
         for (entry, rela) in relas.into_iter().enumerate() {
             self.resolve_one(stage, entry, rela, gate, known).map_err(|failure| {
                 let error = match failure {
-                    Failure::Says(message) => refuse(stage, &message),
-                    Failure::Breaks(rule, message) => refuse(stage, &message).breaks(rule),
-                    Failure::Unknown(message, why) => {
+                    ResolveError::Says(message) => refuse(stage, &message),
+                    ResolveError::Breaks(rule, message) => refuse(stage, &message).breaks(rule),
+                    ResolveError::Unknown(message, why) => {
                         LoadError { explanation: Some(why), ..refuse(stage, &message) }
                     }
-                    Failure::NoSymbol => {
+                    ResolveError::NoSymbol => {
                         let fault = Fault::NoSymbol { index: rela.symbol };
                         let silent = KernelError { errno: Errno::EINVAL, message: String::new() };
                         LoadError::stopped(stage, silent, fault).breaks(Rule::SymbolMarked)
@@ -57,11 +57,11 @@ impl Loaded<'_> {
         rela: Rela,
         gate: &[u8],
         known: &dyn Bind,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ResolveError> {
         let slot = usize::try_from(rela.symbol).unwrap_or(usize::MAX);
         let symtab = self.temporary.symtab;
         let Livepatching { says_where, saturates, .. } = self.kernel.livepatching;
-        let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(Failure::NoSymbol)?;
+        let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(ResolveError::NoSymbol)?;
         let name = String::from_utf8_lossy(symbol.name);
         if symbol.st_shndx != SHN_LIVEPATCH {
             let place = if says_where {
@@ -71,11 +71,11 @@ impl Loaded<'_> {
                 String::new()
             };
             let message = format!("symbol {name}{place} is not marked as a livepatch symbol");
-            return Err(Failure::Breaks(Rule::SymbolMarked, message));
+            return Err(ResolveError::Breaks(Rule::SymbolMarked, message));
         }
         let Some(scanned) = Scanned::symbol(symbol.name) else {
             let message = format!("symbol {name} has an incorrectly formatted name");
-            return Err(Failure::Breaks(Rule::SymbolName, message));
+            return Err(ResolveError::Breaks(Rule::SymbolName, message));
         };
         let scanned = if saturates { scanned.saturated() } else { scanned };
         let (owner, position) = (String::from_utf8_lossy(scanned.owner), scanned.position);
@@ -86,7 +86,7 @@ impl Loaded<'_> {
                 "invalid access to vmlinux symbol '{name}' from module-specific livepatch relocation \
                  section"
             );
-            return Err(Failure::Breaks(Rule::VmlinuxSymbol, message));
+            return Err(ResolveError::Breaks(Rule::VmlinuxSymbol, message));
         }
         let found = scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp));
         if let Lookup::Found(address) = found {
@@ -101,9 +101,9 @@ impl Loaded<'_> {
         let message = message.unwrap_or_else(|| not_found(&name));
         if found == Lookup::Unknown {
             let why = format!("nothing is known about '{name}' in {owner}");
-            return Err(Failure::Unknown(message, why));
+            return Err(ResolveError::Unknown(message, why));
         }
-        Err(Failure::Says(message))
+        Err(ResolveError::Says(message))
     }
 }
 
@@ -134,10 +134,10 @@ fn not_found(name: &str) -> String {
 }
 
 /// What the kernel compares with.
-pub(super) const VMLINUX: &[u8] = crate::klp::VMLINUX.as_bytes();
+pub(super) const VMLINUX: &[u8] = crate::name::VMLINUX.as_bytes();
 
 /// Why a symbol gets no value.
-enum Failure {
+enum ResolveError {
     /// The kernel says so.
     Says(String),
     /// The kernel says so, because a rule is broken.

@@ -1,11 +1,11 @@
 //! Names of klp sections and symbols as the kernel's `sscanf` reads them.
 //!
-//! [`crate::klp::KlpSymbol`] is what such a name should be; this is what the kernel makes of any
+//! [`crate::name::KlpSymbol`] is what such a name should be; this is what the kernel makes of any
 //! bytes: it cuts long object names, passes over white space before a position and garbage behind
 //! it, and lets numbers wrap or saturate. Sources: `lib/vsprintf.c:vsscanf`, and the formats in
 //! `kernel/livepatch/core.c` (`klp_write_section_relocs`, `klp_resolve_symbols`).
 
-use crate::klp::{
+use crate::name::{
     KLP_RELA_PREFIX, KLP_SYM_PREFIX, KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position,
     SYMBOL_NAME_MAX,
 };

@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use super::Kernel;
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
-use crate::klp::Rule;
+use crate::rules::Rule;
 
 /// Shows the sections that are loaded and not empty, those of the symbol table among them.
 pub(super) fn setup(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {

@@ -14,7 +14,8 @@ use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::proven::words;
 use crate::elf::{Module, Section};
-use crate::klp::{Rule, VMLINUX};
+use crate::name::VMLINUX;
+use crate::rules::Rule;
 
 /// The module itself.
 pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";

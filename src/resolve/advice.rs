@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::annotation::SourceFile;
-use crate::klp::{ObjectName, Position};
+use crate::name::{ObjectName, Position};
 use crate::symbols::{Candidate, Kind};
 
 /// The annotation of klp-convert v2 to v7: an array in `.klp.module_relocs.<object>`. The array's

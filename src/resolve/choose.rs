@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{Cause, Unresolved, not_found};
 use crate::annotation::{SourceFile, Which};
-use crate::klp::{ObjectName, Position, SymbolName};
+use crate::name::{ObjectName, Position, SymbolName};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 
 /// A name in an object, and what is known of it.

@@ -13,7 +13,7 @@ mod resolver;
 mod unresolved;
 
 use crate::annotation::{self, Which};
-use crate::klp::{KlpSymbol, ObjectName, Position};
+use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Candidate, Export, Order};
 
 pub use advice::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};

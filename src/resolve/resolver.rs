@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::choose::Choice;
 use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved, not_found};
 use crate::annotation::Which;
-use crate::klp::{KlpSymbol, ObjectName, Position, SymbolName};
+use crate::name::{KlpSymbol, ObjectName, Position, SymbolName};
 use crate::symbols::{Answer, Binding, Candidate, Export, Near, Order, Sources, SymbolError};
 
 /// Resolves names by what the sources answered.

@@ -1,7 +1,7 @@
 //! Why a name has no meaning, or more than one.
 
 use crate::annotation::Which;
-use crate::klp::{NameError, ObjectName, Position};
+use crate::name::{NameError, ObjectName, Position};
 use crate::symbols::{Candidate, NearName};
 
 /// Why a name cannot be resolved. Its text is one line; the candidates and causes are for the lines

@@ -1,10 +1,12 @@
 //! Why a source of symbols cannot be used, with the file and, for text, the line.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::MapError;
+use super::data::BuildId;
 use super::image::ImageError;
-use super::{Contradiction, MapError};
-use crate::klp::{NameError, ObjectName};
+use crate::name::{NameError, ObjectName};
 
 /// What is wrong, and in which file.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +37,8 @@ impl SymbolError {
 /// Prints `:12`, or nothing.
 struct Line(Option<u64>);
 
-impl std::fmt::Display for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
@@ -213,4 +215,42 @@ pub struct ExportContradiction {
     pub this: String,
     /// What it, or an earlier file, said before.
     pub that: String,
+}
+
+/// What two tellers of one object do not agree about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// The object's files are of different builds.
+    BuildId(BuildId, BuildId),
+    /// A name occurs a different number of times.
+    Homonyms {
+        /// The name.
+        name: String,
+        /// How often each teller has it.
+        counts: (usize, usize),
+    },
+    /// The same symbol is at different addresses.
+    Address {
+        /// The name.
+        name: String,
+        /// Its position among the symbols of this name, from 1.
+        position: usize,
+        /// Where each teller has it.
+        addresses: (u64, u64),
+    },
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuildId(this, that) => write!(f, "build-id {this} here, {that} there"),
+            Self::Homonyms { name, counts: (this, that) } => {
+                write!(f, "'{name}' occurs {this} times here, {that} times there")
+            }
+            Self::Address { name, position, addresses: (this, that) } => {
+                write!(f, "'{name}', position {position}, is at {this:#x} here, at {that:#x} there")
+            }
+        }
+    }
 }

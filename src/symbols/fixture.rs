@@ -8,7 +8,7 @@ use std::io::Cursor;
 use object::elf;
 use scroll::{Endian, Pwrite};
 
-use super::table::ElfTable;
+use super::elf::table::ElfTable;
 
 /// A section: name, `sh_type`, `sh_flags`, `sh_addr`, contents.
 type Section = (&'static str, elf::SectionType, u64, u64, Vec<u8>);

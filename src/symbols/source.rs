@@ -3,14 +3,15 @@
 //! Between the options of a command and what is made of the sources. They are asked side by side, each
 //! once. Invariant: neither the answer nor the error depends on which of them is done first.
 
+use super::merge::settle;
 use std::fmt::{self, Debug};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::told::{Scope, Told};
-use super::{Answer, Merged, Near, SymbolError, Wanted, promoted};
+use super::data::{Scope, Told};
+use super::{Answer, Merged, Near, SymbolError, Wanted};
 
 /// Something that knows what some objects of a kernel define or export.
 pub trait SymbolSource: Debug + Send + Sync {
@@ -119,7 +120,7 @@ impl Sources {
                 told
             })
             .collect();
-        promoted::settle(told.iter_mut().flatten(), scope);
+        settle(told.iter_mut().flatten(), scope);
         let (mut merged, mut errors) = (Merged::default(), Vec::new());
         for (source, told) in self.sources.iter().zip(told) {
             let added = told.and_then(|told| merged.add(told, source.path()));
@@ -140,7 +141,7 @@ impl Sources {
             [one] => vec![one.tell(scope)],
             many => many.par_iter().map(|source| source.tell(scope)).collect(),
         };
-        promoted::settle(told.iter_mut().flatten(), scope);
+        settle(told.iter_mut().flatten(), scope);
         for (source, told) in self.sources.iter().zip(told) {
             merged.add(told?, source.path())?;
         }

@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 use klp_arch::Features;
-use klp_convert::klp::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
 use klp_convert::load::Kernel;
+use klp_convert::name::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
 use object::elf::{SectionFlags, SymbolSection};
 
 use crate::image::{Image, RELA_LIVEPATCH, SHN_LIVEPATCH};

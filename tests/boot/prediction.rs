@@ -4,11 +4,13 @@
 //! what the kernel is like. A module of another release they are not believed of: its `Kernel::vermagic`
 //! is that of a module that loads.
 
+use klp_convert::check::{self, Conclusion, Judge, Reload};
 use klp_convert::elf::Module;
-use klp_convert::klp::{ObjectName, Options, Patched};
 use klp_convert::load::{Kernel, Known, Loader, ObjectState, Placement, Record, Refused};
+use klp_convert::name::ObjectName;
+use klp_convert::options::Options;
+use klp_convert::patch::Patched;
 use klp_convert::symbols::Wanted;
-use klp_convert::verdict::{self, Conclusion, Judge, Reload};
 
 use crate::failure::Failure;
 use crate::workshop::Workshop;
@@ -96,7 +98,7 @@ fn in_words(refused: &Refused) -> Result<Words, Failure> {
 pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failure> {
     let patched = Patched { objects: [object("klp_target_a")].into() };
     let options = Options { patched, ..Options::default() };
-    Ok(match verdict::check(bytes, &workshop.map()?, &options) {
+    Ok(match check::check(bytes, &workshop.map()?, &options) {
         Err(why) => Checked { conclusion: None, says: why.to_string() },
         Ok(verdict) => {
             let helps = verdict.diagnostics("").into_iter().flat_map(|diagnostic| diagnostic.help);
@@ -109,7 +111,7 @@ pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failur
 /// What `check` says of reloads of the modules that a livepatch patches; it says that it loads.
 pub(crate) fn reloads(workshop: &Workshop, livepatch: &str) -> Result<Vec<Reload>, Failure> {
     let bytes = workshop.file(livepatch)?;
-    let verdict = verdict::check(bytes, &workshop.map()?, &Options::default())
+    let verdict = check::check(bytes, &workshop.map()?, &Options::default())
         .map_err(|why| format!("{livepatch}: {why}"))?;
     match verdict.conclusion() {
         Conclusion::Loads => Ok(verdict.reloads),

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
 
+use klp_convert::convert::convert;
 use klp_convert::elf::Module;
-use klp_convert::klp::{self, Options};
+use klp_convert::finding::Error;
+use klp_convert::options::Options;
 use klp_convert::symbols::{Map, Scope, Sources, map};
 
 use crate::build;
@@ -32,7 +34,7 @@ pub(crate) struct Workshop {
     /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
     guest: BTreeMap<String, &'static [u8]>,
     /// Why livepatches were not converted.
-    refused: BTreeMap<String, klp::Failure>,
+    refused: BTreeMap<String, Error>,
     /// What `symbols build` makes of the kernel and the modules that are patched.
     map: OnceLock<Map>,
 }
@@ -58,7 +60,7 @@ impl Workshop {
                 allow_undeclared_dependency: name == "lp_cross_module",
                 ..Options::default()
             };
-            match is_livepatch.then(|| klp::convert(&bytes, &sources, &options)) {
+            match is_livepatch.then(|| convert(&bytes, &sources, &options)) {
                 None => workshop.put(GuestFile { name, bytes }),
                 Some(Ok(converted)) => {
                     let right = converted.bytes.into_owned();
@@ -98,7 +100,7 @@ impl Workshop {
 
     fn missing(&self, name: &str) -> Failure {
         match self.refused.get(name) {
-            Some(klp::Failure::Refused(refusals)) => {
+            Some(Error::Refused(refusals)) => {
                 let refusals: Vec<_> = refusals.iter().map(|r| format!("{r:?}")).collect();
                 format!("{name} was not converted: {}", refusals.join("\n")).into()
             }

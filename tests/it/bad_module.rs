@@ -1,6 +1,8 @@
 //! Malformed modules are refused with the place of the fault, and leave nothing behind.
 
-use klp_convert::klp::{self, Options};
+use klp_convert::convert::convert;
+use klp_convert::finding::Error;
+use klp_convert::options::Options;
 use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux};
 use object::elf::{
     ET_EXEC, Machine as ElfMachine, Rela64, SHT_PROGBITS, SHT_REL, SHT_SYMTAB, SectionType,
@@ -59,21 +61,21 @@ fn a_module_with_flipped_bits_is_converted_or_refused_and_never_stops_the_progra
                 let from = if random.below(2) == 0 { 0 } else { bytes.len() - 64 * 30 };
                 flipped[from + random.below(bytes.len() - from)] ^= 1 << random.below(8);
             }
-            match klp::convert(&flipped, &sources, &Options::default()) {
+            match convert(&flipped, &sources, &Options::default()) {
                 Ok(conversion) => {
                     // What is written is at least a file that can be read again.
                     assert!(!matches!(
-                        klp_convert::verdict::check(
+                        klp_convert::check::check(
                             &conversion.bytes,
                             &Sources::new(),
                             &Options::default()
                         ),
-                        Err(klp::Failure::Elf(_))
+                        Err(Error::Elf(_))
                     ));
                     converted += 1;
                 }
                 Err(failure) => {
-                    assert!(!matches!(failure, klp::Failure::Unfaithful(_)), "{failure}");
+                    assert!(!matches!(failure, Error::Verify(_)), "{failure}");
                     assert!(!failure.diagnostics("in.ko").is_empty());
                     refused += 1;
                 }

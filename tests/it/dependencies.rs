@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use klp_convert::convert::convert;
 use klp_convert::elf::{
     Edits, Module, NewBody, NewSection, SectionFlags, SectionIndex, SymbolSection, rewrite,
 };
-use klp_convert::klp::{Options, StillNamed, Warning, convert};
+use klp_convert::finding::{StillNamed, Warning};
+use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
 use object::elf::SHT_PROGBITS;
 

@@ -1,8 +1,9 @@
 //! Converted livepatches made wrong: what the kernel says, and what it does not notice.
 
 use klp_convert::elf::Module;
-use klp_convert::klp::{Consequence, ObjectName};
 use klp_convert::load::{Known, Record, Refused};
+use klp_convert::name::ObjectName;
+use klp_convert::rules::Consequence;
 
 use object::elf;
 

@@ -6,13 +6,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use klp_arch::Backend;
+use klp_convert::check::Judge;
+use klp_convert::convert::convert;
 use klp_convert::elf::Module;
-use klp_convert::klp::{ObjectName, Options, convert};
 use klp_convert::load::{
     Kernel, Known, Loaded, Loader, ObjectState, Placement, Record, Refused, RegionKind,
 };
+use klp_convert::name::ObjectName;
+use klp_convert::options::Options;
 use klp_convert::symbols::{Answer, ModuleFile, Sources, Symvers, Vmlinux, Wanted};
-use klp_convert::verdict::Judge;
 
 use crate::machine::{Machine, machines};
 

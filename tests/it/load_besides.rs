@@ -1,10 +1,11 @@
 //! What a loader refuses besides relocation, and header fields that it does not look at.
 
+use klp_convert::check::{Conclusion, Verdict, check};
+use klp_convert::convert::convert;
 use klp_convert::elf::Module;
-use klp_convert::klp::{Options, convert};
 use klp_convert::load::Kernel;
+use klp_convert::options::Options;
 use klp_convert::symbols::{Sources, Symvers, Vmlinux};
-use klp_convert::verdict::{Conclusion, Verdict, check};
 use object::elf::{SectionFlags, SectionType};
 
 use crate::gates::{backend, converted, sources};

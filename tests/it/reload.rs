@@ -1,10 +1,11 @@
 //! What comes of it when an object that a livepatch patches is unloaded and loaded again: the livepatch
 //! loads, and one warning says what happens on which reload.
 
+use klp_convert::check::{self, Aftermath, Conclusion, Reload, Verdict};
 use klp_convert::elf::Module;
-use klp_convert::klp::{ObjectName, Options};
 use klp_convert::load::{Kernel, Known, Loader, Placement, Record};
-use klp_convert::verdict::{self, Aftermath, Conclusion, Reload, Verdict};
+use klp_convert::name::ObjectName;
+use klp_convert::options::Options;
 use serde_json::Value;
 
 use crate::gates::{answer, backend, converted, sources};
@@ -39,7 +40,7 @@ fn check(machine: &Machine, module: &[u8], version: &str, format: &str) -> Run {
 
 fn verdict(machine: &Machine, module: &[u8]) -> Verdict {
     let options = Options { allow_undeclared_dependency: true, ..Options::default() };
-    verdict::check(module, &sources(machine), &options).unwrap()
+    check::check(module, &sources(machine), &options).unwrap()
 }
 
 /// The livepatch loads, and one warning about reloads says all of this.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use klp_convert::elf::{Module, SymbolSection};
-use klp_convert::klp::{Tables, backend};
+use klp_convert::patch::Tables;
+use klp_convert::target::backend;
 
 use crate::compiled::compile;
 use crate::image::Image;

@@ -1,8 +1,8 @@
 //! What the kernel checks of imports, where the sources do not tell it: said, and not taken for granted.
 
-use klp_convert::klp::Options;
+use klp_convert::check::{Conclusion, Verdict, check};
+use klp_convert::options::Options;
 use klp_convert::symbols::{Sources, Symvers, SystemMap, Vmlinux};
-use klp_convert::verdict::{Conclusion, Verdict, check};
 
 use crate::dependencies::{versions, with_sections};
 use crate::load_besides::says;
@@ -102,7 +102,7 @@ fn system_map(machine: &Machine) -> String {
     let exports = String::from_utf8(machine.read("Module.symvers")).unwrap();
     let lines = exports.lines().filter(|line| line.contains("\tvmlinux\t"));
     let names = lines.filter_map(|line| line.split('\t').nth(1));
-    let base: u64 = match &*machine.name {
+    let base: u64 = match machine.name {
         "x86_64" => 0xffff_ffff_8100_0000,
         "arm64" => 0xffff_8000_8001_0000,
         "ppc64le" => 0xc000_0000_0000_0000,

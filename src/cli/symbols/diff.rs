@@ -5,8 +5,8 @@ use std::path::Path;
 use super::super::Outcome;
 use super::super::args::Diff;
 use super::super::report::{Reporter, trouble};
+use crate::convert::wanted_names;
 use crate::diagnostic::Code;
-use crate::klp::wanted_names;
 use crate::symbols::{Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff};
 
 pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {

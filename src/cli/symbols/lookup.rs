@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::super::Outcome;
 use super::super::args::Lookup;
 use super::super::report::Reporter;
-use crate::klp::explain_not_found;
+use crate::convert::explain_not_found;
 use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
 
 /// What `--format json` prints, one for each name.

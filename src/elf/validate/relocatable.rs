@@ -6,7 +6,7 @@ use super::super::header::HEADER_LEN;
 use super::super::irregular::Tolerance;
 use super::super::rela::RELA_LEN;
 use super::super::section::Section;
-use super::super::{ElfError, Module, SectionIndex, SectionPlace, SymbolIndex};
+use super::super::{ElfError, Module, SectionIndex, SectionRef, SymbolIndex};
 use super::{WORD_LEN, whole_entries};
 
 /// How often the bytes of a file may be in bodies, on average: a file in which thousands of tables are the
@@ -75,7 +75,7 @@ fn linked_to_symbols(
     module: &Module<'_>,
     section: &Section<'_>,
     tolerance: &mut Tolerance,
-) -> Result<SectionPlace, ElfError> {
+) -> Result<SectionRef, ElfError> {
     let symtab = module.symtab();
     if section.sh_link != symtab {
         let link = section.sh_link.get();

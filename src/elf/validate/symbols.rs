@@ -3,12 +3,12 @@
 use object::elf::{SHN_XINDEX, SHT_SYMTAB, SHT_SYMTAB_SHNDX};
 use object::{Endianness, U32};
 
+use super::super::bytes::{body, entries};
 use super::super::header::Header;
 use super::super::irregular::Tolerance;
-use super::super::module::{body, entries};
 use super::super::section::Section;
 use super::super::symbol::{ExtendedIndices, SYMBOL_LEN, SymbolSection, SymbolTable};
-use super::super::{ElfError, SectionIndex, SymbolIndex, SymbolPlace};
+use super::super::{ElfError, SectionIndex, SymbolIndex, SymbolRef};
 use super::{WORD_LEN, string_table, whole_entries};
 
 /// Finds the symbol table and checks every symbol.
@@ -84,7 +84,7 @@ fn each_symbol(
         if usize::try_from(offset).map_or(true, |offset| offset >= size) {
             return Err(ElfError::SymbolName { symbol: index, offset, size });
         }
-        let place = || SymbolPlace::new(index, table.strings.get(offset).unwrap_or_default());
+        let place = || SymbolRef::new(index, table.strings.get(offset).unwrap_or_default());
         match table.section_of(slot, raw) {
             SymbolSection::Defined(section)
                 if section == SectionIndex::NULL || section.slot() >= sections =>

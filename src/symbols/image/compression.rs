@@ -10,9 +10,8 @@ use std::io::{self, Read};
 use liblzma::read::XzDecoder;
 use liblzma::stream::Stream;
 
-use super::ImageError;
 use super::blob::Blob;
-use super::{lz4, lz4_frame, lzo};
+use super::{ImageError, lz4, lz4_frame, lzo};
 
 /// The largest kernel. Those of distributions have less than 100 MB.
 pub(super) const KERNEL_MAX: u64 = 1 << 30;
@@ -84,13 +83,13 @@ impl Compression {
     }
 
     /// The compression of a stream.
-    pub(in crate::symbols) fn of(stream: &[u8]) -> Option<Self> {
+    pub(crate) fn of(stream: &[u8]) -> Option<Self> {
         use strum::IntoEnumIterator;
         Self::iter().find(|compression| stream.starts_with(compression.magic()))
     }
 
     /// Decompresses the stream at the start of `stream`.
-    pub(in crate::symbols) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
+    pub(crate) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
         let mut out = Vec::new();
         self.decompress_into(stream, &mut out, KERNEL_MAX).map(|()| out)
     }

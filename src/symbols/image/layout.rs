@@ -17,7 +17,7 @@ use super::ImageError;
 use super::blob::Blob;
 use super::names::{Name, Names, Place, SEQ};
 use super::tokens::{INDEX_SIZE, Tokens};
-use crate::symbols::promoted::Compares;
+use crate::symbols::data::promoted::Compares;
 
 /// Size of `kallsyms_relative_base`.
 const BASE: usize = 8;

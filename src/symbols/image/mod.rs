@@ -41,7 +41,7 @@ pub use compression::Compression;
 pub use error::ImageError;
 pub use exports::KallsymsExport;
 
-use super::promoted::Compares;
+use super::data::promoted::Compares;
 use blob::Blob;
 use layout::Addresses;
 use memory::Memory;

@@ -13,7 +13,7 @@ use scroll::{LE, Pread};
 use super::MapError;
 use super::layout::checksum;
 use super::varint::{Reader, put, put_bytes};
-use crate::klp::SYMBOL_NAME_MAX;
+use crate::name::SYMBOL_NAME_MAX;
 
 /// Stems in a block.
 pub(super) const NAMES: usize = 128;

@@ -6,17 +6,16 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::MapError;
 use super::block::{self, NAMES};
-use super::evidence;
 use super::item::{Classes, Item, Seen, Which, fill, is_kept};
 use super::layout::assemble;
 use super::prefix::split;
 use super::record::{Class, Encoder, Flags, Record, Start};
 use super::tables::{ObjectEntry, Summary, TEXT_MAX, table};
 use super::varint::put;
-use crate::klp::{ObjectName, VMLINUX};
-use crate::symbols::told::{Object, Span, Symbol};
+use super::{MapError, evidence};
+use crate::name::{ObjectName, VMLINUX};
+use crate::symbols::data::{Object, Span, Symbol};
 use crate::symbols::{Export, Merged};
 
 /// Writes a map of all that the sources tell.

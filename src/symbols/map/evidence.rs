@@ -10,8 +10,8 @@ use super::layout::Section;
 use super::tables::{ObjectEntry, Table, table};
 use super::varint::{Reader, put, put_bytes};
 use super::{MapError, Opened};
-use crate::klp::ObjectName;
-use crate::symbols::evidence::VERMAGIC_MAX;
+use crate::name::ObjectName;
+use crate::symbols::data::evidence::VERMAGIC_MAX;
 use crate::symbols::{Evidence, Merged, ModuleBtf, Witness};
 
 /// The most modules that one is kept to need.

@@ -12,8 +12,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::MapError;
 use super::prefix::split;
 use super::record::{Class, Flags, binding_code, kind_code};
-use crate::klp::SYMBOL_NAME_MAX;
-use crate::symbols::told::{Object, Span, Symbol};
+use crate::name::SYMBOL_NAME_MAX;
+use crate::symbols::data::{Object, Span, Symbol};
 
 /// Bytes of a stem in its key.
 const KEY: usize = 16;

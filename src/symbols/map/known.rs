@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::record::{Flags, Record};
 use super::tables::{ObjectEntry, Table};
 use super::{Map, MapError, Opened, Section};
-use crate::klp::ObjectName;
-use crate::symbols::told::{KnownObjects, Object, Scope, Span, Symbol, Told};
+use crate::name::ObjectName;
+use crate::symbols::data::{KnownObjects, Object, Scope, Span, Symbol, Told};
 use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Witness};
 
 /// One object of a map.

@@ -24,9 +24,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::told::{Scope, Told};
+use super::data::{Scope, Told};
 use super::{Kernel, Near, SymbolError, SymbolErrorKind, SymbolSource};
-use crate::klp::{ObjectName, VMLINUX};
+use crate::name::{ObjectName, VMLINUX};
 use block::Block;
 use layout::{MAGIC, Section, Sections};
 use mapped::Bytes;

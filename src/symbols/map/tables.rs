@@ -7,7 +7,7 @@ use scroll::{Endian, LE, Pread};
 
 use super::MapError;
 use super::varint::{Reader, put, put_bytes};
-use crate::klp::ObjectName;
+use crate::name::ObjectName;
 use crate::symbols::{BuildId, Kernel, Order};
 
 /// The longest text of a map: no path is longer (`PATH_MAX`). Many objects may have one text, so that

@@ -1,7 +1,7 @@
 //! What is written is read back, and any other bytes are an error.
 
 use super::*;
-use crate::symbols::told::{Object, Symbol};
+use crate::symbols::data::{Object, Symbol};
 use crate::symbols::{
     Answer, Binding, BuildId, Evidence, Export, Kind, Merged, ModuleBtf, Order, Wanted,
 };

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use klp_convert::check::{self, Conclusion};
+use klp_convert::convert::convert;
 use klp_convert::diagnostic::{Code, Diagnostic};
-use klp_convert::klp::{self, Options};
-use klp_convert::verdict::{self, Conclusion};
+use klp_convert::options::Options;
 
 use super::{A, B, SHOWS_B};
 use crate::case::Case;
@@ -56,14 +57,14 @@ impl Case for KlpBuild {
         let read = |name: &str| std::fs::read(made.path().join(format!("{name}.ko")));
         let (finished, unfinished) = (read(FINISHED)?, read(UNFINISHED)?);
         let sources = workshop.map()?;
-        let check = |bytes: &[u8]| verdict::check(bytes, &sources, &Options::default());
+        let check = |bytes: &[u8]| check::check(bytes, &sources, &Options::default());
         same("check of a finished one", &check(&finished)?.conclusion(), &Conclusion::Loads)?;
         let verdict = check(&unfinished)?;
         same("check of an unfinished one", &verdict.conclusion(), &Conclusion::LoadsWrong)?;
         let code = |diagnostics: Vec<Diagnostic>| diagnostics.first().map(|first| first.code);
         let expected = Some(Code::UnfinishedKlpBuild);
         same("its code", &code(verdict.diagnostics(UNFINISHED)), &expected)?;
-        let converted = klp::convert(&unfinished, &sources, &Options::default());
+        let converted = convert(&unfinished, &sources, &Options::default());
         let refused = converted.err().map(|failure| failure.diagnostics(UNFINISHED));
         same("its conversion", &refused.and_then(code), &expected)?;
         Ok(vec![GuestFile { name: FINISHED.into(), bytes: finished }])

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use klp_convert::klp::ObjectName;
+use klp_convert::name::ObjectName;
 use klp_convert::symbols::{Answer, BootImage, Candidate, Sources};
 
 use super::{A, B, Story, fits};

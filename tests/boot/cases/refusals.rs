@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use klp_convert::verdict::Conclusion;
+use klp_convert::check::Conclusion;
 
 use super::{A, B, SHOWS_A};
 use crate::case::Case;

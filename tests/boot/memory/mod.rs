@@ -17,8 +17,9 @@ use klp_arch::Backend;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
-use klp_convert::klp::{Consequence, ObjectName};
 use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, Refused, RegionKind};
+use klp_convert::name::ObjectName;
+use klp_convert::rules::Consequence;
 
 use crate::failure::Failure;
 use crate::mistake::Mistake;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use klp_arch::{Backend, Witness};
-use klp_convert::klp::{KlpSymbol, ObjectName, Position};
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Lookup};
+use klp_convert::name::{KlpSymbol, ObjectName, Position};
 
 /// A line of `/proc/kallsyms`.
 #[derive(Debug)]

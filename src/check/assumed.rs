@@ -1,0 +1,74 @@
+//! What a verdict takes for granted: the kernel, where that is known from, and the placements.
+//!
+//! For people who ask why a verdict is what it is; nothing here decides anything.
+
+use std::fmt;
+
+use klp_arch::Backend;
+
+use crate::elf::Module;
+use crate::finding::Error;
+use crate::load::{Kernel, Part, Placement};
+use crate::name::ObjectName;
+use crate::symbols::Answer;
+use crate::target;
+use crate::version::Target;
+
+/// The kernel that a module is taken to be for, and where it is put there.
+#[derive(Debug)]
+pub struct Assumed {
+    kernel: Kernel,
+    /// What tells the version.
+    version_from: &'static str,
+    /// What tells the features.
+    features_from: &'static str,
+    backend: &'static dyn Backend,
+}
+
+impl Assumed {
+    /// What is assumed of the kernel that a module is for; `target`: the version that is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Machine`].
+    pub fn of(module: &Module<'_>, target: Target, answer: Option<&Answer>) -> Result<Self, Error> {
+        let backend = target::backend(module)?;
+        let kernel = Kernel::of(backend, target, module, answer);
+        let magic = module.modinfo().find(|(key, _)| *key == b"vermagic").map(|(_, value)| value);
+        let built_for = magic.and_then(|magic| std::str::from_utf8(magic).ok()?.parse().ok());
+        let version_from = match (target.version(), built_for.and_then(Target::version)) {
+            (Some(_), _) => "asked for",
+            (None, Some(_)) => "vermagic",
+            (None, None) => "the newest known",
+        };
+        let vmlinux = answer.is_some_and(|answer| answer.knows_object(&ObjectName::vmlinux()));
+        let features_from = if vmlinux { "symbols of vmlinux" } else { "usual for its version" };
+        Ok(Self { kernel, version_from, features_from, backend })
+    }
+}
+
+impl fmt::Display for Assumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kernel, version_from, features_from, backend } = self;
+        let (major, minor) = kernel.version;
+        let machine = backend.name();
+        writeln!(f, "kernel: {machine}, Linux {major}.{minor} ({version_from})")?;
+        let on = kernel.configuration.features.iter_names().map(|(name, _)| name.to_lowercase());
+        let processors = if kernel.smp { "smp" } else { "no smp" }.to_owned();
+        let pages = format!("pages of {} bytes", kernel.page_size);
+        let all: Vec<_> = [pages, processors].into_iter().chain(on).collect();
+        writeln!(f, "features: {} ({features_from})", all.join(", "))?;
+        let usual = Placement::usual(*backend, kernel);
+        write!(f, "placements: usually from {:#x}", usual.start)?;
+        for placement in Placement::extremes(*backend, kernel).iter().filter(|p| **p != usual) {
+            match placement.below {
+                None => write!(f, "; from {:#x}", placement.start)?,
+                Some((Part::All, end)) => write!(f, "; below {end:#x}")?,
+                Some((part, end)) => {
+                    let below = if part == Part::Text { "text" } else { "data" };
+                    write!(f, "; from {:#x} with {below} below {end:#x}", placement.start)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

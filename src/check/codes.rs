@@ -1,0 +1,94 @@
+//! Codes of what a simulated load met, and what to do about it.
+
+use klp_arch::{Fault, KernelError};
+
+use super::problem::{Occasion, Problem, Trouble};
+use crate::diagnostic::{Code, Explained};
+use crate::load::{About, Stage};
+use crate::rules::Consequence;
+
+/// The kernel's own words, and what it returns.
+pub(super) fn says(error: &KernelError) -> String {
+    let (errno, number) = (error.errno, error.errno.number());
+    if error.message.is_empty() {
+        format!("the kernel says nothing, and returns -{errno} ({number})")
+    } else {
+        format!("the kernel says: {} (-{errno}, {number})", error.message)
+    }
+}
+
+impl Explained for Problem {
+    fn code(&self) -> Code {
+        if !self.usual {
+            return Code::SomePlacements;
+        }
+        match (&self.trouble, &self.occasion) {
+            (Trouble::Load(error), occasion) => match (error.consequence, occasion) {
+                (Consequence::Ignored, _) => Code::NeverWritten,
+                (Consequence::Corrupted, _) => Code::Damages,
+                (Consequence::Refused, Occasion::Load) => Code::KernelRefuses,
+                (Consequence::Refused, Occasion::Departure(_)) => Code::NotTakenBack,
+                (Consequence::Refused, _) => Code::KernelRefusesObject,
+            },
+            (Trouble::Cut { .. }, _) => Code::CutOff,
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match &self.trouble {
+            Trouble::Load(error) => {
+                lines.extend(error.kernel.iter().map(says));
+                match error.about.as_deref() {
+                    Some(About::Proof(proof)) => lines.extend(proof.iter().cloned()),
+                    Some(About::Import(import)) => lines.push(import.to_string()),
+                    Some(About::Replaced(_)) | None => {
+                        let usual = remedy(error.fault.as_ref(), error.stage);
+                        lines.extend(usual.map(str::to_owned));
+                    }
+                }
+            }
+            Trouble::Cut { .. } => lines.push(
+                "the code will use another address: compile with kbuild's flags, so that the \
+                 reference reaches as far as modules lie"
+                    .into(),
+            ),
+        }
+        lines
+            .extend(self.text.map(|text| format!("first met with the module's text at {text:#x}")));
+        lines
+    }
+}
+
+/// What to do about a refusal.
+fn remedy(fault: Option<&Fault>, stage: Stage) -> Option<&'static str> {
+    Some(match fault {
+        Some(Fault::NoNopAfterCall { .. }) => {
+            "a call to a function that was static has no nop behind it: declare the function so \
+             that the compiler takes it for external, and keep the call from being a tail call"
+        }
+        Some(Fault::Overflow { .. } | Fault::MisalignedValue { .. }) => {
+            "compile with kbuild's flags, so that the reference reaches as far as modules lie"
+        }
+        Some(Fault::ReadOnly) => "keep the reference in writable data: a pointer that is not const",
+        Some(Fault::MisalignedPlace { .. }) => "keep the reference aligned: no packed structure",
+        Some(Fault::SiteNotZero { .. } | Fault::SiteChanged { .. }) => {
+            "the loader writes once only: link from the original objects again"
+        }
+        Some(Fault::NoRoom { .. }) => {
+            "the kernel reserves too little for what comes late: use fewer symbols behind this \
+             object, or load the object before the livepatch"
+        }
+        Some(Fault::UnknownType { .. } | Fault::NotOnThisKernel { .. }) => {
+            "compile with kbuild's flags: no -fPIC, no other code model"
+        }
+        _ if stage == Stage::Signature => "sign it again, or strip what stands after the module",
+        _ if stage == Stage::Sysfs => {
+            "link without ld's --unique, or rename one of the sections: the kernel shows each by its name"
+        }
+        _ if stage == Stage::Bind => {
+            "convert the module, or give the symbols of all modules that it needs"
+        }
+        _ => return None,
+    })
+}

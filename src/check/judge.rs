@@ -1,0 +1,302 @@
+//! Modules held against one kernel.
+
+use std::collections::BTreeSet;
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+use rustc_hash::FxHashMap;
+
+use super::problem::Trouble;
+use super::replaced::replaced;
+use super::simulation::{Found, Trial};
+use super::{Objection, Tried, Verdict, audit, same};
+use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
+use crate::finding::{Error, Refusal, Warning};
+use crate::load::{self, Kernel, Known};
+use crate::name::{KlpSection, KlpSymbol};
+use crate::options::Options;
+use crate::patch::{self, Patched, Tables};
+use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
+use crate::rules::{self, Unfinished, passed_over};
+use crate::site::Sites;
+use crate::symbols::{Answer, Sources, SymbolError, Wanted};
+use crate::target;
+
+/// The symbol whose CRC says what `struct module` is (`check_modstruct_version`).
+const MODULE_LAYOUT: &str = "module_layout";
+
+/// One kernel, that modules are held against.
+///
+/// It is asked about many modules at once: [`Judge::wanted`] gives the names of each, the sources
+/// are asked for all of them together, and any thread may judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// What the sources know about the names; `None`: there are no sources.
+    pub answer: Option<&'a Answer>,
+    /// How modules are judged: `target`, `patched` and `allow_stale_map` matter.
+    pub options: &'a Options,
+}
+
+impl Judge<'_> {
+    /// The names that the sources must be asked about before a module can be judged.
+    ///
+    /// # Errors
+    /// [`Error::Machine`].
+    pub fn wanted<'m>(module: &Module<'m>) -> Result<Vec<&'m str>, Error> {
+        let backend = target::backend(module)?;
+        let mut wanted: Vec<&str> = Kernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
+        wanted.extend(patch::names(&Tables::of(module, backend)));
+        for symbol in module.symbols().skip(1) {
+            match symbol.section {
+                SymbolSection::Undefined => wanted.extend(std::str::from_utf8(symbol.name)),
+                SymbolSection::Livepatch => wanted.extend(load::looked_for(symbol.name)),
+                _ => {}
+            }
+        }
+        wanted.extend(load::exported(module));
+        Ok(wanted)
+    }
+
+    /// The verdict on a module.
+    ///
+    /// # Errors
+    /// [`Error`]: the module is of another kernel, or there is no back end for it.
+    pub fn judge(&self, module: &Module<'_>) -> Result<Verdict, Error> {
+        let backend = target::backend(module)?;
+        let broken = rules::check(module, backend, self.options.target);
+        let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
+        refusals.extend(passed_over::tables(module).map(Refusal::PassedOver));
+        refusals.extend(Unfinished::of(module).map(Refusal::Unfinished));
+        let tables = Tables::of(module, backend);
+        let patched = Patched::by(&tables, &self.options.patched);
+        refusals.extend(unopened(module, backend, &patched));
+        let (mut verdict, mut by_symbol) = <(Verdict, Vec<_>)>::default();
+        if let Some(answer) = self.answer {
+            match target::same_kernel(module, backend, answer, self.options) {
+                // Other modules do not need it.
+                Err(Error::NoLivepatching) if !is_livepatch(module) => {}
+                other => other?,
+            }
+            let (found, warnings) =
+                replaced(module, backend, &tables, &patched, answer, self.options);
+            refusals.extend(found);
+            verdict.warnings = warnings;
+            let names = Names::of(module);
+            let unplaced = if let Some(name) = names.unexported_all(answer) {
+                Some(name)
+            } else {
+                by_symbol = names.unresolved(backend, answer);
+                names.unplaced(backend, answer)
+            };
+            verdict.tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
+        }
+        let objects = by_symbol.iter().map(|(symbol, _)| *symbol).zip(refusals.len()..).collect();
+        let found = refusals.into_iter().chain(by_symbol.into_iter().map(|(_, refusal)| refusal));
+        verdict.objections = found.map(|refusal| Objection { refusal, kernel: None }).collect();
+        if let (Some(answer), Tried::At(count)) = (self.answer, &mut verdict.tried) {
+            let kernel = Kernel::of(backend, self.options.target, module, Some(answer));
+            let known = Known::new(answer);
+            let trial = Trial { module, backend, kernel: &kernel, known: &known };
+            let Found { problems, reloads, placements } = trial.run();
+            (verdict.problems, verdict.reloads, *count) = (problems, reloads, placements);
+            unite(&mut verdict, &objects);
+            verdict.warnings.extend(audit::untold(module, answer));
+        }
+        verdict.warnings.extend(audit::audit(module, backend, self.answer));
+        Ok(verdict)
+    }
+}
+
+impl Judge<'_> {
+    /// A warning about a file that is compressed as the kernel's own decompressor does not take it, unless
+    /// the kernel is known to have none.
+    #[must_use]
+    pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Warning> {
+        let backend = target::backend(module).ok()?;
+        let kernel = Kernel::of(backend, self.options.target, module, self.answer);
+        let may = kernel.decompresses != Some(false);
+        may.then(|| Warning::Incompressible(objection.to_owned()))
+    }
+}
+
+/// Gates that the kernel never opens for this livepatch, each at its first relocation.
+fn unopened(module: &Module<'_>, backend: &'static dyn Backend, patched: &Patched) -> Vec<Refusal> {
+    let sites = Sites::new(module, backend);
+    let mut gates = BTreeSet::new();
+    let tables = module.relocation_sections();
+    let klp = tables.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH));
+    let refusals = klp.filter_map(|table| {
+        let KlpSection { gate, .. } = table.name.to_str_lossy().parse().ok()?;
+        let first = module.relocations(table.index).next()?;
+        if patched.opens(&gate) || !gates.insert(gate.clone()) {
+            return None;
+        }
+        let site = Box::new(sites.describe(table.index, 0, first));
+        Some(Refusal::GateNotPatched { site, gate })
+    });
+    refusals.collect()
+}
+
+/// Gives what was found the kernel's words, and drops what was met for the second time. `by_symbol`:
+/// the objections to symbols. A module may have many thousands of them.
+fn unite(verdict: &mut Verdict, by_symbol: &FxHashMap<SymbolIndex, usize>) {
+    let Verdict { objections, problems, .. } = verdict;
+    problems.retain(|problem| {
+        let Trouble::Load(error) = &problem.trouble else { return true };
+        let symbol = error.symbol.filter(|_| error.rule.is_none());
+        let mut known = false;
+        let mut met = |objection: &mut Objection| {
+            objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
+            known = true;
+        };
+        match symbol {
+            Some(symbol) => {
+                let found = by_symbol.get(&symbol).and_then(|&index| objections.get_mut(index));
+                found.into_iter().for_each(&mut met);
+            }
+            None => {
+                let same = |o: &&mut Objection| same::is_same(&o.refusal, error);
+                objections.iter_mut().filter(same).for_each(&mut met);
+            }
+        }
+        !known
+    });
+}
+
+/// Whether the kernel takes a module for a livepatch.
+pub(super) fn is_livepatch(module: &Module<'_>) -> bool {
+    module.modinfo().any(|(key, _)| key == b"livepatch")
+}
+
+/// Adds near names to what verdicts say is not found; takes another pass over the sources, where
+/// there is any such name.
+///
+/// # Errors
+/// The first [`SymbolError`] of a source.
+pub fn suggest<'v>(
+    verdicts: impl IntoIterator<Item = &'v mut Verdict>,
+    sources: &Sources,
+) -> Result<(), SymbolError> {
+    let objections = verdicts.into_iter().flat_map(|verdict| &mut verdict.objections);
+    let mut unresolved: Vec<_> =
+        objections.filter_map(|objection| objection.refusal.unresolved_mut()).collect();
+    resolve::suggest(sources, &mut unresolved)
+}
+
+/// Judges one module: its bytes, and everything that can tell its kernel's symbols.
+///
+/// # Errors
+/// [`Error`]: the file is no module, or of another kernel, or a source cannot be read.
+pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdict, Error> {
+    let module = Module::parse_as_kernel(data)?;
+    let answer = if sources.is_empty() {
+        None
+    } else {
+        let wanted = Wanted::new(Judge::wanted(&module)?);
+        Some(sources.answer(&wanted.of_release(target::built_for(&module)))?)
+    };
+    let mut verdict = Judge { answer: answer.as_ref(), options }.judge(&module)?;
+    suggest([&mut verdict], sources)?;
+    Ok(verdict)
+}
+
+/// The names that the kernel will look for.
+struct Names<'data> {
+    klp: Vec<(SymbolIndex, KlpSymbol)>,
+    undefined: Vec<(SymbolIndex, &'data str, bool)>,
+}
+
+impl<'data> Names<'data> {
+    fn of(module: &Module<'data>) -> Self {
+        let mut names = Self { klp: Vec::new(), undefined: Vec::new() };
+        for symbol in module.symbols().skip(1) {
+            match symbol.section {
+                SymbolSection::Livepatch => {
+                    let klp = symbol.name.to_str_lossy().parse();
+                    names.klp.extend(klp.map(|klp| (symbol.index, klp)));
+                }
+                // What is to be said of it does not depend on the kernel.
+                SymbolSection::Undefined if rules::awaits_post_link(&symbol) => {}
+                SymbolSection::Undefined => {
+                    let name = std::str::from_utf8(symbol.name);
+                    names.undefined.extend(name.map(|name| (symbol.index, name, symbol.is_weak())));
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+
+    /// A name, where the sources do not tell what vmlinux exports: a boot image without data symbols.
+    fn unexported_all(&self, answer: &Answer) -> Option<String> {
+        if answer.kernel().kallsyms_all != Some(false) {
+            return None;
+        }
+        let exports = |name| answer.export(name).is_some_and(|export| export.owner.is_vmlinux());
+        let none = !self.undefined.iter().any(|(_, name, _)| exports(name));
+        self.undefined.first().filter(|_| none).map(|(_, name, _)| (*name).to_owned())
+    }
+
+    /// What the kernel would not find, and what no ordinary relocation can bind.
+    fn unresolved(&self, backend: &dyn Backend, answer: &Answer) -> Vec<(SymbolIndex, Refusal)> {
+        let resolver = Resolver::new(answer);
+        let klp = self.klp.iter();
+        let mut refusals: Vec<_> =
+            klp.filter_map(|(index, klp)| Some((*index, klp_symbol(klp, &resolver)?))).collect();
+        // Whether an export is for this module is what loading it tells.
+        let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
+        for &(index, name, weak) in unexported {
+            let query = Query { name, weak, loader: is_loaders(backend, name), annotation: None };
+            let refusal = undefined_symbol(&query, &resolver);
+            refusals.extend(refusal.map(|refusal| (index, refusal)));
+        }
+        refusals
+    }
+
+    /// A symbol that is there, but nobody tells where.
+    fn unplaced(&self, backend: &dyn Backend, answer: &Answer) -> Option<String> {
+        let placed = |name: &str, object| {
+            let mut candidates = answer.candidates_in(name, object);
+            candidates.any(|candidate| candidate.address.is_some())
+        };
+        let klp = self.klp.iter().find_map(|(_, klp)| {
+            let name = klp.symbol.as_str();
+            let known = answer.candidates_in(name, &klp.owner).next().is_some();
+            (known && !placed(name, &klp.owner)).then(|| klp.to_string())
+        });
+        klp.or_else(|| {
+            let unplaced = self.undefined.iter().find(|(_, name, _)| {
+                let export = answer.export(name).filter(|_| !is_loaders(backend, name));
+                export.is_some_and(|export| !placed(name, &export.owner))
+            });
+            unplaced.map(|(_, name, _)| (*name).to_owned())
+        })
+    }
+}
+
+/// Whether the loader needs no export of this name.
+fn is_loaders(backend: &dyn Backend, name: &str) -> bool {
+    backend.loader_symbol(name.as_bytes()).is_some_and(|symbol| symbol.needs_no_export())
+}
+
+fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
+    let annotation =
+        Annotation { owner: klp.owner.clone(), gate: None, which: klp.position.into() };
+    let name = klp.symbol.as_str();
+    let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
+    let reason = resolve.resolve(&query).err()?;
+    Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
+}
+
+fn undefined_symbol(query: &Query<'_>, resolve: &dyn Resolve) -> Option<Refusal> {
+    match resolve.resolve(query) {
+        // The kernel leaves a weak one 0.
+        Ok(Resolution::Klp(_)) if query.weak => None,
+        Ok(Resolution::Klp(_)) => Some(Refusal::NotConverted { name: query.name.to_owned() }),
+        Ok(_) => None,
+        Err(_) if query.weak => None,
+        Err(reason) => {
+            Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a livepatch replaces, and what it needs while its objects come, held against the kernel.
+
+use std::collections::BTreeSet;
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+use rustc_hash::FxHashMap;
+
+use crate::convert;
+use crate::elf::{Module, SectionFlags, SymbolSection};
+use crate::finding::{Refusal, Warning};
+use crate::name::{KlpSection, KlpSymbol, ObjectName};
+use crate::options::Options;
+use crate::patch::{Patched, TableFunction, Tables};
+use crate::resolve::{Resolve, Resolver};
+use crate::site::{Site, Sites};
+use crate::symbols::Answer;
+
+/// What is wrong with what a module replaces, and with what it needs for that.
+pub(super) fn replaced(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+    tables: &Tables<'_>,
+    patched: &Patched,
+    answer: &Answer,
+    options: &Options,
+) -> (Vec<Refusal>, Vec<Warning>) {
+    let resolver = Resolver::new(answer);
+    let position = |function: &TableFunction<'_>| Some(function.old_sympos);
+    let (mut refusals, mut warnings) =
+        convert::check_replaced(module, backend, tables, &position, &resolver);
+    if options.allow_undeclared_dependency {
+        return (refusals, warnings);
+    }
+    let needs = needs(module, backend);
+    if needs.is_empty() {
+        return (refusals, warnings);
+    }
+    let undefined = module.symbols_in(SymbolSection::Undefined);
+    let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
+    let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
+    for (site, gate, owner) in needs {
+        // What waits for ever refuses nobody.
+        if needed.contains(&owner) || !patched.opens(&gate) {
+            continue;
+        }
+        match resolver.depends(&gate, &owner) {
+            Some(true) => {}
+            Some(false) => refusals.push(Refusal::UndeclaredDependency { site, gate, owner }),
+            None => warnings.push(Warning::DependencyUntold { gate, owner }),
+        }
+    }
+    (refusals, warnings)
+}
+
+/// Modules that klp relocations need while they are written for another one, each with the first such
+/// relocation.
+fn needs(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+) -> Vec<(Box<Site>, ObjectName, ObjectName)> {
+    let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
+    if !module.relocation_sections().any(|table| is_klp(table.sh_flags)) {
+        return Vec::new();
+    }
+    let owners: FxHashMap<_, ObjectName> = module
+        .symbols_in(SymbolSection::Livepatch)
+        .filter_map(|s| Some((s.index, s.name.to_str().ok()?.parse::<KlpSymbol>().ok()?.owner)))
+        .collect();
+    let sites = Sites::new(module, backend);
+    let (mut seen, mut needs) = (BTreeSet::new(), Vec::new());
+    let tables = module.relocation_sections();
+    for table in tables.filter(|table| is_klp(table.sh_flags)) {
+        let Ok(KlpSection { gate, .. }) = table.name.to_str_lossy().parse() else { continue };
+        for (entry, rela) in module.relocations(table.index).enumerate() {
+            let Some(owner) = owners.get(&rela.symbol).filter(|owner| **owner != gate) else {
+                continue;
+            };
+            if owner.is_vmlinux() || gate.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
+                continue;
+            }
+            let site = Box::new(sites.describe(table.index, entry, rela));
+            needs.push((site, gate.clone(), owner.clone()));
+        }
+    }
+    needs
+}

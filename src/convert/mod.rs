@@ -1,0 +1,114 @@
+//! The conversion from bytes to bytes: parse, ask, plan, rewrite, prove.
+
+mod dependencies;
+mod plan;
+mod planner;
+mod positions;
+mod replaced;
+mod rewrite;
+mod verify;
+mod wanted;
+
+pub(crate) use dependencies::{recorded, versions};
+pub use plan::{
+    Exported, Named, Plan, PlannedDepends, PlannedEntry, PlannedPosition, PlannedSection,
+    PlannedSymbol, PlannedVersions,
+};
+pub use planner::{Planned, plan};
+pub(crate) use replaced::check as check_replaced;
+pub use rewrite::rewrite;
+pub use verify::verify;
+pub(crate) use wanted::names;
+pub use wanted::{explain_not_found, wanted_names};
+
+use std::borrow::Cow;
+
+use crate::elf::Module;
+use crate::finding::{Error, Refusal, Warning};
+use crate::options::Options;
+use crate::patch::Tables;
+use crate::resolve::{self, Resolver};
+use crate::rules::{self, passed_over};
+use crate::symbols::{Answer, Sources, SymbolError, Wanted};
+use crate::target::{backend, built_for, same_kernel};
+
+/// A converted module.
+#[derive(Debug)]
+pub struct Conversion<'data> {
+    /// What was done.
+    pub plan: Plan,
+    /// What its reader should know.
+    pub warnings: Vec<Warning>,
+    /// The module's new bytes; the input's own where nothing was to be done.
+    pub bytes: Cow<'data, [u8]>,
+}
+
+/// Converts a module with what the sources know of its kernel.
+///
+/// # Errors
+/// [`Error`]: nothing is half done, there is no output.
+pub fn convert<'data>(
+    data: &'data [u8],
+    sources: &Sources,
+    options: &Options,
+) -> Result<Conversion<'data>, Error> {
+    let module = Module::parse_as_kernel(data)?;
+    let passed_over: Vec<_> = passed_over::tables(&module).map(Refusal::PassedOver).collect();
+    if !passed_over.is_empty() {
+        return Err(Error::Refused(passed_over));
+    }
+    if let Some(fault) = module.irregularities().first() {
+        return Err(fault.clone().into());
+    }
+    let backend = backend(&module)?;
+    let tables = Tables::of(&module, backend);
+    let answer = ask(&module, &tables, sources)?;
+    same_kernel(&module, backend, &answer, options)?;
+    let resolver =
+        Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
+    let planned = planner::plan(&module, backend, &tables, &resolver, options)
+        .or_else(|refusals| Err(advise(refusals, sources)?))?;
+    let bytes = if planned.plan.is_empty() {
+        Cow::Borrowed(data)
+    } else {
+        if let Some(signature) = module.signature()
+            && !options.strip_signature
+        {
+            return Err(Error::Signed(signature.len()));
+        }
+        let bytes = rewrite::rewrite(&module, &planned.plan)?;
+        let written = Module::parse(&bytes)?;
+        verify::verify(&module, &planned.plan, &written)?;
+        if !options.no_check {
+            let violations = rules::check(&written, backend, options.target);
+            if !violations.is_empty() {
+                let refusals = violations.into_iter().map(Refusal::Rule).collect();
+                return Err(Error::Refused(refusals));
+            }
+        }
+        Cow::Owned(bytes)
+    };
+    Ok(Conversion { plan: planned.plan, warnings: planned.warnings, bytes })
+}
+
+/// Asks the sources about every name that the module leaves undefined, about every neighbour, and about
+/// what it replaces.
+///
+/// # Errors
+/// [`SymbolError`] when a source cannot be read.
+pub fn ask(
+    module: &Module<'_>,
+    tables: &Tables<'_>,
+    sources: &Sources,
+) -> Result<Answer, SymbolError> {
+    let names = wanted::names(module, tables);
+    let wanted = Wanted::new(names.iter().map(String::as_str));
+    sources.answer(&wanted.of_release(built_for(module)))
+}
+
+/// Adds near names to what was not found; they cost another pass over the sources.
+pub(super) fn advise(mut refusals: Vec<Refusal>, sources: &Sources) -> Result<Error, SymbolError> {
+    let mut unresolved: Vec<_> = refusals.iter_mut().filter_map(Refusal::unresolved_mut).collect();
+    resolve::suggest(sources, &mut unresolved)?;
+    Ok(Error::Refused(refusals))
+}

@@ -1,0 +1,210 @@
+//! The plan of a conversion: what changes in the module, as a value.
+//!
+//! Everything is decided here; carrying it out ([`super::rewrite`]) asks nobody. A plan prints
+//! (`--dry-run`) and serialises (`--format json`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::elf::{SectionIndex, SymbolIndex};
+use crate::name::{KlpSection, KlpSymbol, ObjectName};
+use crate::patch::Replaced;
+use crate::resolve::Basis;
+
+/// What a conversion does to a module.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// Undefined symbols that become klp symbols, by symbol index.
+    pub symbols: Vec<PlannedSymbol>,
+    /// Relocations that move into klp sections, by section and entry.
+    pub sections: Vec<PlannedSection>,
+    /// Annotation sections that leave the module, in file order.
+    pub removed_sections: Vec<Named<SectionIndex>>,
+    /// Symbols that leave with them, in file order.
+    pub removed_symbols: Vec<Named<SymbolIndex>>,
+    /// Relocations that go with them: section and entry. They are of sections that are not loaded,
+    /// debug information that describes the annotations.
+    pub removed_relocations: Vec<(SectionIndex, usize)>,
+    /// Positions of functions that are replaced, in the order of their selectors.
+    pub positions: Vec<PlannedPosition>,
+    /// Undefined symbols that stay ordinary, because something exports them.
+    pub exported: Vec<Exported>,
+    /// Tables of versions that lose the entries of symbols that become klp symbols, in file order.
+    pub versions: Vec<PlannedVersions>,
+    /// What `.modinfo` says of the modules that are needed, where it changes.
+    pub depends: Option<PlannedDepends>,
+}
+
+/// An index and the name that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Named<I> {
+    /// Index in the input file, or in the table there.
+    pub index: I,
+    /// Name in the input file.
+    pub name: String,
+}
+
+/// An undefined symbol that becomes a klp symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedSymbol {
+    /// Index in the input file.
+    pub index: SymbolIndex,
+    /// Name in the input file.
+    pub name: String,
+    /// What it becomes.
+    pub klp: KlpSymbol,
+    /// The klp symbol's index in the input file, when another symbol already stands for the same
+    /// thing: this one is removed and its relocations name the other.
+    pub same_as: Option<SymbolIndex>,
+    /// How it was found.
+    pub basis: Basis,
+}
+
+/// Relocations of one plain section that move into one klp section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedSection {
+    /// The plain relocation section.
+    pub from: Named<SectionIndex>,
+    /// The section that is patched.
+    pub target: SectionIndex,
+    /// The klp section.
+    pub to: KlpSection,
+    /// An existing klp section of that name and target, which takes the relocations.
+    pub existing: Option<SectionIndex>,
+    /// The entries that move, ascending.
+    pub entries: Vec<PlannedEntry>,
+}
+
+/// One relocation that moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedEntry {
+    /// Its index in the plain section.
+    pub entry: usize,
+    /// Location in the patched section, in bytes.
+    pub offset: u64,
+    /// ABI name of the relocation.
+    pub relocation: String,
+    /// The symbol it names.
+    pub symbol: SymbolIndex,
+}
+
+/// A position of a function that is replaced, to be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPosition {
+    /// The section that has the function's entry.
+    pub section: Named<SectionIndex>,
+    /// Where `old_sympos` stands in it, in bytes.
+    pub offset: u64,
+    /// The function, with the position that is written.
+    pub function: Replaced,
+    /// The position as the author wrote it.
+    pub written: u64,
+}
+
+/// An undefined symbol that stays ordinary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// The symbol's name.
+    pub name: String,
+    /// The object that exports it.
+    pub owner: ObjectName,
+}
+
+/// A table of versions that becomes shorter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedVersions {
+    /// The section that holds it.
+    pub section: Named<SectionIndex>,
+    /// Number of entries in the input file.
+    pub of: usize,
+    /// The entries that leave, ascending.
+    pub removed: Vec<Named<usize>>,
+}
+
+/// A `depends=` that becomes shorter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedDepends {
+    /// The section `.modinfo`.
+    pub section: SectionIndex,
+    /// The list in the input file.
+    pub from: String,
+    /// The list in the output.
+    pub to: String,
+    /// The modules that are needed no more.
+    pub removed: BTreeSet<ObjectName>,
+}
+
+impl Plan {
+    /// Whether the module stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+            && self.sections.is_empty()
+            && self.removed_sections.is_empty()
+            && self.removed_symbols.is_empty()
+            && self.positions.is_empty()
+    }
+
+    /// Number of relocations that move.
+    #[must_use]
+    pub fn relocations(&self) -> usize {
+        self.sections.iter().map(|s| s.entries.len()).sum()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for symbol in &self.symbols {
+            write!(
+                f,
+                "symbol {}: '{}' → {} ({})",
+                symbol.index, symbol.name, symbol.klp, symbol.basis
+            )?;
+            match symbol.same_as {
+                Some(other) => writeln!(f, ", the same as symbol {other}")?,
+                None => writeln!(f)?,
+            }
+        }
+        let names: BTreeMap<_, _> =
+            self.symbols.iter().map(|s| (s.index, s.name.as_str())).collect();
+        for section in &self.sections {
+            writeln!(f, "section {} → {}", section.from.name, section.to)?;
+            for entry in &section.entries {
+                let name = names.get(&entry.symbol).copied().unwrap_or_default();
+                let PlannedEntry { entry, offset, relocation, .. } = entry;
+                let target = &section.to.section;
+                writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
+            }
+        }
+        for PlannedPosition { function, .. } in &self.positions {
+            writeln!(f, "replace {function}: position {}", function.position)?;
+        }
+        let mut forgotten: BTreeMap<SectionIndex, usize> = BTreeMap::new();
+        for (section, _) in &self.removed_relocations {
+            *forgotten.entry(*section).or_default() += 1;
+        }
+        for (section, count) in forgotten {
+            writeln!(f, "remove {count} relocations of section {section}, not loaded")?;
+        }
+        for PlannedVersions { section, of, removed } in &self.versions {
+            let names: Vec<_> = removed.iter().map(|entry| format!("'{}'", entry.name)).collect();
+            let (name, count, names) = (&section.name, removed.len(), names.join(", "));
+            writeln!(f, "section {name}: remove {count} of {of} entries: {names}")?;
+        }
+        if let Some(PlannedDepends { from, to, .. }) = &self.depends {
+            writeln!(f, "section .modinfo: depends '{from}' → '{to}'")?;
+        }
+        for section in &self.removed_sections {
+            writeln!(f, "remove section {} '{}'", section.index, section.name)?;
+        }
+        for symbol in &self.removed_symbols {
+            writeln!(f, "remove symbol {} '{}'", symbol.index, symbol.name)?;
+        }
+        if self.is_empty() {
+            writeln!(f, "nothing to convert")?;
+        }
+        Ok(())
+    }
+}

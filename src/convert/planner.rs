@@ -1,0 +1,389 @@
+//! Conversion: a module and an answerer of names give a [`Plan`], or everything that stands
+//! against it.
+//!
+//! Every undefined symbol is asked about once; every relocation against one that must become a klp
+//! symbol is placed under its gate. Errors are collected, never reported one by one. The rules are
+//! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
+//! What a relocation waits for is in `patched`.
+
+mod dependencies;
+mod patched;
+
+use std::cell::{Cell, OnceCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+use rustc_hash::FxHashMap;
+
+use super::plan::{Exported, Named, Plan, PlannedEntry, PlannedSection, PlannedSymbol};
+use crate::annotation::{Annotations, Which};
+use crate::elf::{
+    Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
+};
+use crate::finding::{Refusal, Warning};
+use crate::name::{KlpSection, KlpSymbol, ObjectName};
+use crate::options::Options;
+use crate::patch::{Gates, Patched, Tables};
+use crate::resolve::{self, Basis, Query, Resolution, Resolve};
+use crate::rules::{Unfinished, gate_timing};
+use crate::site::Sites;
+
+/// A plan, and what its reader should know.
+#[derive(Debug)]
+pub struct Planned {
+    /// What changes.
+    pub plan: Plan,
+    /// What is allowed but may not be what was meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Plans the conversion of a module.
+///
+/// # Errors
+/// Everything that stands against the conversion: an unfinished module of another tool or unreadable
+/// annotations alone, else every unresolved symbol and every relocation that cannot be placed.
+pub fn plan(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+    tables: &Tables<'_>,
+    resolve: &dyn Resolve,
+    options: &Options,
+) -> Result<Planned, Vec<Refusal>> {
+    if let Some(unfinished) = Unfinished::of(module) {
+        return Err(vec![Refusal::Unfinished(unfinished)]);
+    }
+    let patched = Patched::by(tables, &options.patched);
+    let annotations = Annotations::read(module)
+        .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
+    let mut planner = Planner {
+        module,
+        backend,
+        resolve,
+        allow_undeclared: options.allow_undeclared_dependency,
+        gates: Gates::new(module, backend, tables, &patched),
+        tables,
+        patched: &patched,
+        sites: Sites::new(module, backend),
+        annotations,
+        uses: OnceCell::new(),
+        klp: FxHashMap::default(),
+        untold: false,
+        plan: Plan::default(),
+        refusals: Vec::new(),
+        warnings: Vec::new(),
+    };
+    planner.look_at_tables();
+    planner.resolve_symbols();
+    planner.move_relocations();
+    planner.look_at_uses();
+    planner.remove_annotations();
+    planner.forget_dependencies();
+    if planner.refusals.is_empty() {
+        Ok(Planned { plan: planner.plan, warnings: planner.warnings })
+    } else {
+        Err(planner.refusals)
+    }
+}
+
+/// A symbol that becomes a klp symbol, and the gate of its relocations where the author says it.
+struct Klp {
+    symbol: KlpSymbol,
+    gate: Option<ObjectName>,
+    used: Cell<bool>,
+}
+
+struct Planner<'m, 'data> {
+    module: &'m Module<'data>,
+    backend: &'static dyn Backend,
+    resolve: &'m dyn Resolve,
+    allow_undeclared: bool,
+    tables: &'m Tables<'data>,
+    patched: &'m Patched,
+    gates: Gates<'m, 'data>,
+    sites: Sites<'m, 'data>,
+    annotations: Annotations,
+    /// Each symbol's first relocation; made when the first error asks.
+    uses: OnceCell<BTreeMap<SymbolIndex, (SectionIndex, usize, Rela)>>,
+    klp: FxHashMap<SymbolIndex, Klp>,
+    /// Whether there is no source to ask what is exported.
+    untold: bool,
+    plan: Plan,
+    refusals: Vec<Refusal>,
+    warnings: Vec<Warning>,
+}
+
+impl Planner<'_, '_> {
+    /// Asks about every undefined symbol.
+    fn resolve_symbols(&mut self) {
+        let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
+        let livepatch = self.module.symbols_in(SymbolSection::Livepatch);
+        for symbol in livepatch {
+            if let Ok(klp) = symbol.name.to_str_lossy().parse() {
+                first.entry(klp).or_insert(symbol.index);
+            }
+        }
+        // The first one is the null symbol.
+        for symbol in self.module.symbols_in(SymbolSection::Undefined).skip(1) {
+            match self.resolve_symbol(&symbol) {
+                Ok(Some((klp, basis))) => {
+                    let same_as = first.get(&klp).copied();
+                    first.entry(klp.clone()).or_insert(symbol.index);
+                    let name = symbol.name.to_str_lossy().into_owned();
+                    let index = symbol.index;
+                    self.plan.symbols.push(PlannedSymbol { index, name, klp, same_as, basis });
+                }
+                Ok(None) => {}
+                Err(refusal) => self.refusals.push(refusal),
+            }
+        }
+    }
+
+    /// The klp symbol that one undefined symbol becomes; `None`: it stays.
+    fn resolve_symbol(
+        &mut self,
+        symbol: &Symbol<'_>,
+    ) -> Result<Option<(KlpSymbol, Basis)>, Refusal> {
+        let text = symbol.name.to_str().map_err(|_| Refusal::NotUtf8 {
+            symbol: symbol.index,
+            name: symbol.name.to_str_lossy().into_owned(),
+        })?;
+        let annotation = self.annotations.get(symbol.index);
+        let written = annotation.map(resolve::Annotation::from);
+        let query = Query {
+            name: annotation.map_or(text, |a| a.name.as_str()),
+            weak: symbol.is_weak(),
+            // Under another name the loader would not know it any more.
+            loader: self.backend.loader_symbol(symbol.name).is_some(),
+            annotation: written.as_ref(),
+        };
+        let resolution = self.resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {
+            first_use: self.first_use(symbol.index).map(Box::new),
+            gate: annotation.and_then(|a| a.gate.clone()),
+            reason: Box::new(reason),
+        })?;
+        match resolution {
+            Resolution::Klp(klp) => {
+                if klp.order_unproven() {
+                    self.warnings.push(Warning::PositionUnproven { klp: klp.symbol.clone() });
+                }
+                match &klp.candidate {
+                    Some(candidate) if candidate.init => {
+                        self.warnings.push(Warning::InitMemory { klp: klp.symbol.clone() });
+                    }
+                    Some(candidate) if candidate.drifts() => {
+                        self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
+                    }
+                    _ => {}
+                }
+                if let (Some(Which::InFile(said)), Some(candidate)) =
+                    (annotation.map(|a| &a.which), &klp.candidate)
+                    && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
+                {
+                    let (klp, said, known) = (klp.symbol.clone(), said.to_string(), known.clone());
+                    self.warnings.push(Warning::FileUnproven { klp, said, known });
+                }
+                if klp.candidate.is_none() && klp.basis == Basis::Exported {
+                    self.warnings.push(Warning::OwnerUntold { klp: klp.symbol.clone() });
+                }
+                let gate = klp.gate.as_ref();
+                if gate.is_some_and(ObjectName::is_vmlinux) && !klp.symbol.owner.is_vmlinux() {
+                    self.warnings.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() });
+                }
+                let (name, gate, used) = (klp.symbol.clone(), klp.gate, Cell::new(false));
+                self.klp.insert(symbol.index, Klp { symbol: name, gate, used });
+                Ok(Some((klp.symbol, klp.basis)))
+            }
+            Resolution::Export(export) => {
+                let name = text.to_owned();
+                self.plan.exported.push(Exported { name, owner: export.owner });
+                Ok(None)
+            }
+            Resolution::NoSource => {
+                self.untold = true;
+                Ok(None)
+            }
+            Resolution::Loader | Resolution::WeakMissing => Ok(None),
+        }
+    }
+
+    /// Moves every relocation against a klp symbol that the kernel would apply.
+    fn move_relocations(&mut self) {
+        let module = self.module;
+        let existing: BTreeMap<_, _> = module
+            .relocation_sections()
+            .filter(|s| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH))
+            .map(|s| ((s.name, s.sh_info), s.index))
+            .collect();
+        for section in module.relocation_sections() {
+            let klp = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+            if klp || self.annotations.sections.contains(&section.index) {
+                continue;
+            }
+            for (gate, entries) in self.entries_by_gate(section) {
+                let target = SectionIndex::new(section.sh_info);
+                let name = module.section(target).map(|t| t.name.to_str_lossy().into_owned());
+                let to = KlpSection { gate, section: name.unwrap_or_default() };
+                let key = to.to_string();
+                self.plan.sections.push(PlannedSection {
+                    from: Named { index: section.index, name: section.name.to_str_lossy().into() },
+                    target,
+                    existing: existing.get(&(key.as_bytes(), section.sh_info)).copied(),
+                    to,
+                    entries,
+                });
+            }
+        }
+    }
+
+    /// What moves out of one plain section, in its order.
+    fn entries_by_gate(
+        &mut self,
+        section: &Section<'_>,
+    ) -> BTreeMap<ObjectName, Vec<PlannedEntry>> {
+        let mut by_gate: BTreeMap<ObjectName, Vec<PlannedEntry>> = BTreeMap::new();
+        let (mut refusals, mut needs) = (Vec::new(), BTreeMap::new());
+        for (entry, rela) in self.module.relocations(section.index).enumerate() {
+            let Some(klp) = self.klp.get(&rela.symbol) else { continue };
+            klp.used.set(true);
+            let Some(target) = self.loaded_target(section) else { continue };
+            let placed = self.gate(section, target, entry, rela, klp).and_then(|gate| {
+                self.place(section, target, entry, rela, klp, &gate)?;
+                Ok(gate)
+            });
+            let gate = match placed {
+                Ok(gate) => {
+                    needs.insert((gate.clone(), klp.symbol.owner.clone()), (entry, rela));
+                    gate
+                }
+                Err(refusal) => {
+                    refusals.push(refusal);
+                    continue;
+                }
+            };
+            let planned = PlannedEntry {
+                entry,
+                offset: rela.offset,
+                relocation: self.sites.relocation_name(rela.kind),
+                symbol: rela.symbol,
+            };
+            by_gate.entry(gate).or_default().push(planned);
+        }
+        self.refusals.append(&mut refusals);
+        for ((gate, owner), (entry, rela)) in needs {
+            self.look_at_dependency(gate, owner, &|sites| {
+                sites.describe(section.index, entry, rela)
+            });
+        }
+        by_gate
+    }
+
+    /// The section that a relocation section patches, where the kernel loads it.
+    ///
+    /// Relocations of sections that are not loaded (debug information) stay where they are: the
+    /// kernel's `apply_relocations` passes them over.
+    fn loaded_target(&self, section: &Section<'_>) -> Option<&Section<'_>> {
+        let target = self.module.section(SectionIndex::new(section.sh_info))?;
+        target.sh_flags.contains(SectionFlags::ALLOC).then_some(target)
+    }
+
+    /// Whether the kernel would write this relocation, when and where its gate says.
+    fn place(
+        &self,
+        section: &Section<'_>,
+        target: &Section<'_>,
+        entry: usize,
+        rela: Rela,
+        klp: &Klp,
+        gate: &ObjectName,
+    ) -> Result<(), Refusal> {
+        let site = || Box::new(self.sites.describe(section.index, entry, rela));
+        if klp.symbol.owner.is_vmlinux() && !gate.is_vmlinux() {
+            return Err(Refusal::VmlinuxSymbolBehindModule { site: site(), gate: gate.clone() });
+        }
+        if !self.patched.opens(gate) {
+            return Err(Refusal::GateNotPatched { site: site(), gate: gate.clone() });
+        }
+        gate_timing::check(target, gate, self.backend).map_err(|reason| Refusal::Misplaced {
+            site: site(),
+            name: klp.symbol.symbol.clone(),
+            gate: gate.clone(),
+            reason,
+        })?;
+        let Some(row) = self.backend.row(rela.kind) else {
+            return Err(Refusal::UnknownRelocation { site: site() });
+        };
+        let facts = gate_timing::facts(target, Some(gate), b"");
+        let body = self.module.body(target.index);
+        self.backend
+            .check_site(row, &facts, body, rela.offset)
+            .map_err(|fault| Refusal::Place { site: site(), fault })
+    }
+
+    /// Plans that no annotation is left, and refuses annotations that nothing uses.
+    fn remove_annotations(&mut self) {
+        let module = self.module;
+        for annotation in self.annotations.iter() {
+            let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used.get());
+            if unused {
+                let place = annotation.place.clone();
+                self.refusals
+                    .push(Refusal::AnnotationUnused { name: annotation.name.clone(), place });
+            }
+        }
+        let name = |name: &[u8]| name.to_str_lossy().into_owned();
+        for &index in &self.annotations.sections {
+            let name = module.section(index).map_or_else(String::new, |s| name(s.name));
+            self.plan.removed_sections.push(Named { index, name });
+        }
+        for &index in &self.annotations.symbols {
+            let name = module.symbol(index).map_or_else(String::new, |s| name(s.name));
+            self.plan.removed_symbols.push(Named { index, name });
+        }
+        self.forget_annotations();
+    }
+
+    /// Takes away what debug information says of the annotations, and refuses other uses of them.
+    fn forget_annotations(&mut self) {
+        if self.annotations.symbols.is_empty() {
+            return;
+        }
+        let module = self.module;
+        let gone: BTreeSet<_> = self.annotations.symbols.iter().copied().collect();
+        for section in module.relocation_sections() {
+            if self.annotations.sections.contains(&section.index) {
+                continue;
+            }
+            let loaded = self.loaded_target(section).is_some();
+            for (entry, rela) in module.relocations(section.index).enumerate() {
+                if !gone.contains(&rela.symbol) {
+                    continue;
+                }
+                if loaded {
+                    let site = Box::new(self.sites.describe(section.index, entry, rela));
+                    self.refusals.push(Refusal::AnnotationNeeded { site });
+                } else {
+                    self.plan.removed_relocations.push((section.index, entry));
+                }
+            }
+        }
+    }
+
+    /// The first relocation that uses a symbol, outside annotations.
+    fn first_use(&self, symbol: SymbolIndex) -> Option<crate::site::Site> {
+        let uses = self.uses.get_or_init(|| {
+            let mut uses = BTreeMap::new();
+            for section in self.module.relocation_sections() {
+                if self.annotations.sections.contains(&section.index) {
+                    continue;
+                }
+                for (entry, rela) in self.module.relocations(section.index).enumerate() {
+                    uses.entry(rela.symbol).or_insert((section.index, entry, rela));
+                }
+            }
+            uses
+        });
+        let &(section, entry, rela) = uses.get(&symbol)?;
+        Some(self.sites.describe(section, entry, rela))
+    }
+}

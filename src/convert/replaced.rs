@@ -1,0 +1,191 @@
+//! The functions that a livepatch replaces, held against the kernel.
+//!
+//! The kernel looks each up when its object is there, as it does klp symbols, and then wants to trace
+//! it. What it would not find, or not patch, stands against the livepatch; what cannot be known is a
+//! warning. Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_func`,
+//! `klp_init_object_loaded`, `kernel/livepatch/patch.c:klp_patch_func`.
+
+use std::collections::BTreeSet;
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+
+use crate::elf::{Location, Module, Section, SectionIndex, SymbolSection, is_mapping_symbol};
+use crate::finding::{Refusal, Warning};
+use crate::name::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX};
+use crate::patch::{Replaced, TableFunction, TableObject, Tables, Unpatchable, unpatchable};
+use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
+use crate::rules::gate_timing;
+
+/// Holds what a module replaces against the kernel. `position`: the `old_sympos` that a function will
+/// have; `None` for one that is not to be looked up.
+pub(crate) fn check(
+    module: &Module<'_>,
+    backend: &'static dyn Backend,
+    tables: &Tables<'_>,
+    position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
+    resolve: &dyn Resolve,
+) -> (Vec<Refusal>, Vec<Warning>) {
+    let mut checker = Checker {
+        module,
+        backend,
+        twice: BTreeSet::new(),
+        unwritable: BTreeSet::new(),
+        position,
+        resolve,
+        named: None,
+        untold: BTreeSet::new(),
+        refusals: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let mut seen = BTreeSet::new();
+    for object in tables.objects() {
+        checker.object(object, &mut seen);
+    }
+    if *tables == Tables::AtRunTime {
+        checker.warnings.push(Warning::TablesAtRunTime);
+    }
+    (checker.refusals, checker.warnings)
+}
+
+/// Where named symbols start: the kernel finds the sizes of replacements by them
+/// (`find_kallsyms_symbol`).
+fn named(module: &Module<'_>) -> BTreeSet<Location> {
+    let symbols = module.symbols().filter(|s| !s.name.is_empty() && !is_mapping_symbol(s.name));
+    let places = symbols.filter_map(|symbol| match symbol.section {
+        SymbolSection::Defined(section) => Some(Location { section, offset: symbol.st_value }),
+        _ => None,
+    });
+    places.collect()
+}
+
+struct Checker<'c, 'data> {
+    module: &'c Module<'data>,
+    backend: &'static dyn Backend,
+    /// Objects that were told to be there twice.
+    twice: BTreeSet<String>,
+    /// Sections that were told to be no place for tables.
+    unwritable: BTreeSet<SectionIndex>,
+    position: &'c dyn Fn(&TableFunction<'_>) -> Option<u64>,
+    resolve: &'c dyn Resolve,
+    /// See [`named`]; looked for when the first function is there.
+    named: Option<BTreeSet<Location>>,
+    /// Objects whose symbols no source tells.
+    untold: BTreeSet<ObjectName>,
+    refusals: Vec<Refusal>,
+    warnings: Vec<Warning>,
+}
+
+impl Checker<'_, '_> {
+    /// Whether a section is gone when the patch is used.
+    fn is_init(&self, section: &Section<'_>) -> bool {
+        self.backend.frees_init_sections() && section.name.starts_with(b".init")
+    }
+
+    fn object<'t>(&mut self, table: &TableObject<'t>, seen: &mut BTreeSet<Option<&'t [u8]>>) {
+        let shown = || table.name.unwrap_or_default().to_str_lossy().into_owned();
+        if !seen.insert(table.name) {
+            let name = table.object().map_or_else(shown, |object| object.to_string());
+            if self.twice.insert(name.clone()) {
+                self.refusals.push(Refusal::ObjectTwice { name });
+            }
+            return;
+        }
+        let Some(object) = table.object() else {
+            self.refusals.push(Refusal::NoSuchObject { name: shown() });
+            return;
+        };
+        if !table.has_funcs {
+            self.refusals.push(Refusal::NoFunctions { object });
+            return;
+        }
+        for section in &table.written {
+            if let Some(section) = self.module.section(*section)
+                && (!gate_timing::stays_writable(section) || self.is_init(section))
+                && self.unwritable.insert(section.index)
+            {
+                let section = section.name.to_str_lossy().into_owned();
+                self.refusals.push(Refusal::TablesUnwritable { section });
+            }
+        }
+        let mut functions = BTreeSet::new();
+        for function in &table.functions {
+            let Some(position) = (self.position)(function) else { continue };
+            let replaced = Replaced { position, ..Replaced::of(&object, function) };
+            // The kernel's directory of a function is called by name and position, 0 being 1.
+            let twice = !functions.insert((function.old_name, position.max(1)));
+            if twice {
+                let why = Unpatchable::Twice;
+                self.refusals.push(Refusal::Unpatchable { function: replaced, why });
+            } else {
+                self.function(function, replaced);
+            }
+        }
+    }
+
+    fn function(&mut self, table: &TableFunction<'_>, function: Replaced) {
+        let refusal = match table.old_name {
+            None => Some(Refusal::NoOldName { object: function.object.clone() }),
+            Some(_) if !table.has_new_func => {
+                let (function, why) = (function.clone(), Unpatchable::NoReplacement);
+                Some(Refusal::Unpatchable { function, why })
+            }
+            Some(_) if function.name.len() > SYMBOL_NAME_MAX => {
+                let (function, why) = (function.clone(), Unpatchable::LongName);
+                Some(Refusal::Unpatchable { function, why })
+            }
+            Some(_) => self.look_up(&function).or_else(|| {
+                let section = self.module.section(table.new_func?.section)?;
+                let why = Unpatchable::InitReplacement;
+                let function = function.clone();
+                self.is_init(section).then_some(Refusal::Unpatchable { function, why })
+            }),
+        };
+        let named = self.named.get_or_insert_with(|| named(self.module));
+        if table.new_func.is_some_and(|place| !named.contains(&place)) {
+            self.warnings.push(Warning::ReplacementNameless { function });
+        }
+        self.refusals.extend(refusal);
+    }
+
+    /// What the kernel would find.
+    fn look_up(&mut self, function: &Replaced) -> Option<Refusal> {
+        // What no klp symbol can be called, the kernel finds all the same; nothing is known of it.
+        let name: &str = &function.name;
+        let position = u32::try_from(function.position).unwrap_or(u32::MAX);
+        let position = Position::from(position);
+        let annotation =
+            Annotation { owner: function.object.clone(), gate: None, which: position.into() };
+        let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
+        match self.resolve.resolve(&query) {
+            Ok(Resolution::Klp(klp)) => self.found(function, *klp),
+            Err(Unresolved::ObjectUnknown { .. }) => {
+                if self.untold.insert(function.object.clone()) {
+                    let object = function.object.clone();
+                    self.warnings.push(Warning::ObjectUntold { object });
+                }
+                None
+            }
+            Err(Unresolved::Name(_)) | Ok(_) => None,
+            Err(reason) => {
+                let function = function.clone();
+                Some(Refusal::NotReplaced { function, reason: Box::new(reason) })
+            }
+        }
+    }
+
+    fn found(&mut self, function: &Replaced, klp: Klp) -> Option<Refusal> {
+        if klp.order_unproven() {
+            let klp: KlpSymbol = klp.symbol.clone();
+            self.warnings.push(Warning::PositionUnproven { klp });
+        }
+        let candidate = klp.candidate?;
+        if let Some(why) = unpatchable(&candidate) {
+            return Some(Refusal::Unpatchable { function: function.clone(), why });
+        }
+        if candidate.drifts() {
+            self.warnings.push(Warning::ReplacedDrifts { function: function.clone() });
+        }
+        None
+    }
+}

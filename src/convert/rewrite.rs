@@ -1,0 +1,128 @@
+//! A plan carried out: the edits that make a module what its [`Plan`] says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scroll::Pwrite;
+
+use super::dependencies;
+use super::plan::Plan;
+use crate::elf::{
+    Edits, ElfError, Module, NewBody, NewSection, Rela, SHT_RELA, SectionFlags, SectionIndex,
+    SymbolIndex, SymbolSection,
+};
+
+/// Alignment of a klp section, in bytes (`elf_addr_size` in objtool's `klp-post-link.c`).
+const KLP_SECTION_ALIGN: u64 = 8;
+/// Size of an `Elf64_Rela`, in bytes.
+const RELA_SIZE: u64 = 24;
+
+/// Carries out a plan that was made for this module.
+///
+/// # Errors
+/// [`ElfError`] when the edited module cannot be expressed in ELF.
+pub fn rewrite(module: &Module<'_>, plan: &Plan) -> Result<Vec<u8>, ElfError> {
+    let mut edits = Edits::default();
+    let mut same = BTreeMap::new();
+    for symbol in &plan.symbols {
+        if let Some(other) = symbol.same_as {
+            same.insert(symbol.index, other);
+            edits.remove_symbol(symbol.index);
+        } else {
+            edits.rename_symbol(symbol.index, symbol.klp.to_string().into_bytes());
+            edits.set_symbol_section(symbol.index, SymbolSection::Livepatch);
+        }
+    }
+    for section in &plan.removed_sections {
+        edits.remove_section(section.index);
+    }
+    for symbol in &plan.removed_symbols {
+        edits.remove_symbol(symbol.index);
+    }
+    for (section, body) in positions(module, plan) {
+        edits.set_body(section, body);
+    }
+    for (section, body) in dependencies::bodies(module, plan) {
+        edits.set_body(section, body);
+    }
+    for (symbol, size) in dependencies::sizes(module, plan) {
+        edits.resize_symbol(symbol, size);
+    }
+    move_relocations(module, plan, &same, &mut edits);
+    Ok(crate::elf::rewrite(module, &edits)?.into_owned())
+}
+
+/// The bodies of the sections in which positions are filled in.
+pub(super) fn positions(module: &Module<'_>, plan: &Plan) -> BTreeMap<SectionIndex, Vec<u8>> {
+    let mut bodies = BTreeMap::new();
+    for planned in &plan.positions {
+        let section = planned.section.index;
+        let body: &mut Vec<u8> =
+            bodies.entry(section).or_insert_with(|| module.body(section).to_vec());
+        // The place was read from there, so that it is inside.
+        if let Ok(offset) = usize::try_from(planned.offset) {
+            let written = body.pwrite_with(planned.function.position, offset, module.endian());
+            debug_assert!(written.is_ok(), "{planned:?}");
+        }
+    }
+    bodies
+}
+
+fn move_relocations(
+    module: &Module<'_>,
+    plan: &Plan,
+    same: &BTreeMap<SymbolIndex, SymbolIndex>,
+    edits: &mut Edits,
+) {
+    let rename = |rela: Rela| match same.get(&rela.symbol) {
+        Some(&symbol) => Rela { symbol, ..rela },
+        None => rela,
+    };
+    let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
+    let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
+    for section in &plan.sections {
+        let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
+        let relocations = module.relocations(section.from.index).enumerate();
+        let taken = relocations.filter(|(i, _)| entries.contains(i)).map(|(_, rela)| rename(rela));
+        match section.existing {
+            Some(existing) => {
+                let all = appended
+                    .entry(existing)
+                    .or_insert_with(|| module.relocations(existing).map(rename).collect());
+                all.extend(taken);
+            }
+            None => edits.add_section(NewSection {
+                name: section.to.to_string().into_bytes(),
+                sh_type: SHT_RELA,
+                sh_flags: SectionFlags::ALLOC
+                    | SectionFlags::INFO_LINK
+                    | SectionFlags::RELA_LIVEPATCH,
+                link: module.symtab(),
+                info: section.target,
+                sh_addralign: KLP_SECTION_ALIGN,
+                sh_entsize: RELA_SIZE,
+                body: NewBody::Relocations(taken.collect()),
+            }),
+        }
+        moved.entry(section.from.index).or_default().extend(entries);
+    }
+    for &(section, entry) in &plan.removed_relocations {
+        moved.entry(section).or_default().insert(entry);
+    }
+    let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
+    for section in module.relocation_sections() {
+        let gone = moved.remove(&section.index).unwrap_or_default();
+        if removed.contains(&section.index) || appended.contains_key(&section.index) {
+            continue;
+        }
+        let renamed = || module.relocations(section.index).any(|r| same.contains_key(&r.symbol));
+        if gone.is_empty() && (same.is_empty() || !renamed()) {
+            continue;
+        }
+        let relocations = module.relocations(section.index).enumerate();
+        let kept = relocations.filter(|(i, _)| !gone.contains(i)).map(|(_, rela)| rename(rela));
+        edits.set_relocations(section.index, kept.collect());
+    }
+    for (section, relocations) in appended {
+        edits.set_relocations(section, relocations);
+    }
+}

@@ -1,0 +1,196 @@
+//! The proof that what was written is what was planned.
+//!
+//! The written module is read back, knowing nothing of the rewriter: every symbol must stand at its
+//! place with its name, every moved relocation in its klp section with its own offset, type and
+//! 64-bit addend, and every other relocation where and what it was, in the same order.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::ByteSlice;
+use scroll::Pread;
+
+use super::dependencies::{self, VersionTable};
+use super::plan::{Plan, PlannedPosition};
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+use crate::finding::VerifyError;
+
+/// Compares the written module with its plan and the module it was made from.
+///
+/// # Errors
+/// [`VerifyError`] names the first difference.
+pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
+    let renumbering = Renumbering::new(plan);
+    symbols(module, plan, &renumbering, written)?;
+    positions(plan, written)?;
+    versions(module, plan, written)?;
+    modinfo(module, plan, written)?;
+    let expected = expected(module, plan, &renumbering);
+    let found: Vec<_> = written.relocation_sections().collect();
+    if found.len() != expected.len() {
+        return Err(VerifyError::Sections { written: found.len(), planned: expected.len() });
+    }
+    for (section, expected) in found.into_iter().zip(expected) {
+        let same = section.name == expected.name.as_slice()
+            && section.sh_flags.contains(expected.flags)
+            && written.relocations(section.index).eq(expected.relocations);
+        if !same {
+            let name = expected.name.to_str_lossy().into_owned();
+            return Err(VerifyError::Relocations(name));
+        }
+    }
+    Ok(())
+}
+
+/// Every position must stand where the plan has it.
+fn positions(plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
+    for PlannedPosition { section, offset, function, .. } in &plan.positions {
+        let removed = plan.removed_sections.iter().filter(|gone| gone.index < section.index);
+        let below = u32::try_from(removed.count()).unwrap_or(u32::MAX);
+        let index = SectionIndex::new(section.index.get().saturating_sub(below));
+        let at = usize::try_from(*offset).ok();
+        let body = written.body(index);
+        let found = at.and_then(|at| body.pread_with::<u64>(at, written.endian()).ok());
+        let named = written.section(index).is_some_and(|s| s.name == section.name.as_bytes());
+        if found != Some(function.position) || !named {
+            return Err(VerifyError::Position(function.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Where symbols go when others are removed.
+struct Renumbering {
+    removed: BTreeSet<SymbolIndex>,
+    same: BTreeMap<SymbolIndex, SymbolIndex>,
+    /// The removed indices, ascending.
+    below: Vec<SymbolIndex>,
+}
+
+impl Renumbering {
+    fn new(plan: &Plan) -> Self {
+        let same: BTreeMap<_, _> =
+            plan.symbols.iter().filter_map(|s| Some((s.index, s.same_as?))).collect();
+        let mut removed: BTreeSet<_> = plan.removed_symbols.iter().map(|s| s.index).collect();
+        removed.extend(same.keys());
+        let below = removed.iter().copied().collect();
+        Self { removed, same, below }
+    }
+
+    fn after(&self, symbol: SymbolIndex) -> SymbolIndex {
+        let symbol = self.same.get(&symbol).copied().unwrap_or(symbol);
+        let below = self.below.partition_point(|&removed| removed < symbol);
+        let below = u32::try_from(below).unwrap_or(u32::MAX);
+        SymbolIndex::new(symbol.get().saturating_sub(below))
+    }
+}
+
+fn symbols(
+    module: &Module<'_>,
+    plan: &Plan,
+    renumbering: &Renumbering,
+    written: &Module<'_>,
+) -> Result<(), VerifyError> {
+    let klp: BTreeMap<_, _> = plan.symbols.iter().map(|s| (s.index, s.klp.to_string())).collect();
+    let sizes: BTreeMap<_, _> = dependencies::sizes(module, plan).into_iter().collect();
+    for symbol in module.symbols().filter(|s| !renumbering.removed.contains(&s.index)) {
+        let index = renumbering.after(symbol.index);
+        let found = written.symbol(index);
+        let same = match klp.get(&symbol.index) {
+            Some(name) => found.is_some_and(|found| {
+                found.name == name.as_bytes() && found.section == SymbolSection::Livepatch
+            }),
+            None => found.is_some_and(|found| {
+                let defined = |s| matches!(s, SymbolSection::Defined(_));
+                let size = sizes.get(&symbol.index).copied().unwrap_or(symbol.st_size);
+                found.name == symbol.name
+                    && (found.st_value, found.st_size) == (symbol.st_value, size)
+                    && (found.section == symbol.section
+                        || defined(found.section) && defined(symbol.section))
+            }),
+        };
+        if !same {
+            let planned = klp.get(&symbol.index).map_or(symbol.name, |name| name.as_bytes());
+            let name = planned.to_str_lossy().into_owned();
+            return Err(VerifyError::Symbol { index, name });
+        }
+    }
+    Ok(())
+}
+
+/// The entries of each table of versions: what is not planned to leave, byte for byte.
+fn versions(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
+    let (old, new) = (VersionTable::all(module), VersionTable::all(written));
+    if old.len() != new.len() {
+        return Err(VerifyError::Contents("__versions".into()));
+    }
+    for (old, new) in old.iter().zip(&new) {
+        let planned = plan.versions.iter().find(|p| p.section.index == old.section.index);
+        let removed = planned.map_or(&[][..], |planned| &planned.removed);
+        let removed: BTreeSet<_> = removed.iter().map(|entry| entry.index).collect();
+        let kept = old.entries.iter().enumerate().filter(|(index, _)| !removed.contains(index));
+        let kept = kept.map(|(_, (range, _))| old.body(module, range));
+        let found = new.entries.iter().map(|(range, _)| new.body(written, range));
+        if !kept.eq(found) || old.section.sh_flags != new.section.sh_flags {
+            return Err(VerifyError::Contents(old.section.name.to_str_lossy().into_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The pairs of `.modinfo`: as they were, but for `depends=`.
+fn modinfo(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
+    let none = BTreeSet::new();
+    let removed = plan.depends.as_ref().map_or(&none, |depends| &depends.removed);
+    let pairs = module.modinfo().map(|(key, value)| match key {
+        b"depends" => (key, Cow::Owned(dependencies::without(value, removed))),
+        _ => (key, Cow::Borrowed(value)),
+    });
+    let written = written.modinfo().map(|(key, value)| (key, Cow::Borrowed(value)));
+    if pairs.eq(written) { Ok(()) } else { Err(VerifyError::Contents(".modinfo".into())) }
+}
+
+/// A relocation section as it should be written.
+struct Expected {
+    name: Vec<u8>,
+    flags: SectionFlags,
+    relocations: Vec<Rela>,
+}
+
+fn expected(module: &Module<'_>, plan: &Plan, renumbering: &Renumbering) -> Vec<Expected> {
+    let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
+    let rename = |rela: Rela| Rela { symbol: renumbering.after(rela.symbol), ..rela };
+    let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
+    let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
+    let mut added = Vec::new();
+    for section in &plan.sections {
+        let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
+        let all = module.relocations(section.from.index).enumerate();
+        let relocations = all.filter(|(i, _)| entries.contains(i)).map(|(_, r)| rename(r));
+        match section.existing {
+            Some(existing) => appended.entry(existing).or_default().extend(relocations),
+            None => added.push(Expected {
+                name: section.to.to_string().into_bytes(),
+                flags: SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH,
+                relocations: relocations.collect(),
+            }),
+        }
+        moved.entry(section.from.index).or_default().extend(entries);
+    }
+    for &(section, entry) in &plan.removed_relocations {
+        moved.entry(section).or_default().insert(entry);
+    }
+    let kept = module.relocation_sections().filter(|s| !removed.contains(&s.index));
+    let mut expected: Vec<_> = kept
+        .map(|section| {
+            let gone = moved.get(&section.index);
+            let all = module.relocations(section.index).enumerate();
+            let stays = all.filter(|(i, _)| gone.is_none_or(|gone| !gone.contains(i)));
+            let mut relocations: Vec<_> = stays.map(|(_, rela)| rename(rela)).collect();
+            relocations.extend(appended.remove(&section.index).unwrap_or_default());
+            Expected { name: section.name.to_vec(), flags: section.sh_flags, relocations }
+        })
+        .collect();
+    expected.extend(added);
+    expected
+}

@@ -1,0 +1,64 @@
+//! The names that a module wants of its kernel, and what to say of names that it does not have.
+
+use crate::annotation::{Annotations, Which};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::elf::{Module, SymbolSection};
+use crate::finding::{Error, remedy};
+use crate::patch::{self, Tables};
+use crate::resolve::{self, Unresolved};
+use crate::symbols::{Sources, SymbolError};
+
+/// Every name that the module leaves undefined, as its annotation calls it where it has one, every
+/// neighbour by which an annotation tells homonyms apart, and every function that it replaces.
+pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
+    let annotations = Annotations::read(module).unwrap_or_default();
+    let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
+    let names = undefined.filter_map(|symbol| match annotations.get(symbol.index) {
+        Some(annotation) => Some(annotation.name.as_str()),
+        None => std::str::from_utf8(symbol.name).ok(),
+    });
+    let replaced = patch::names(tables);
+    let selectors = annotations.functions.iter().map(|selector| &selector.which);
+    let which = annotations.iter().map(|annotation| &annotation.which).chain(selectors);
+    let neighbours = which.filter_map(|which| match which {
+        Which::NextTo(neighbour) => Some(neighbour.as_str()),
+        Which::Position(_) | Which::InFile(_) => None,
+    });
+    names.chain(neighbours).chain(replaced).map(str::to_owned).collect()
+}
+
+/// The names that the module in these bytes wants of its kernel, to use or to replace them.
+///
+/// # Errors
+/// [`Error::Elf`].
+pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Error> {
+    let module = Module::parse(data)?;
+    let tables = crate::target::backend(&module).map(|backend| Tables::of(&module, backend));
+    Ok(names(&module, &tables.unwrap_or_default()))
+}
+
+/// What to say of names that no source has: probable causes and near names. Reads every source once
+/// more.
+///
+/// # Errors
+/// The first [`SymbolError`] of a source.
+pub fn explain_not_found(
+    names: &[&str],
+    sources: &Sources,
+) -> Result<Vec<Diagnostic>, SymbolError> {
+    let not_found = |name: &&str| {
+        let (causes, similar) = (Vec::new(), Vec::new());
+        Unresolved::NotFound { name: (*name).into(), owner: None, causes, similar }
+    };
+    let mut unresolved: Vec<_> = names.iter().map(not_found).collect();
+    resolve::suggest(sources, &mut unresolved.iter_mut().collect::<Vec<_>>())?;
+    let explain = |(name, reason): (&&str, &Unresolved)| Diagnostic {
+        severity: Severity::Error,
+        code: Code::NotFound,
+        file: (*name).into(),
+        message: reason.to_string(),
+        help: remedy::unresolved(reason, None),
+        also: Vec::new(),
+    };
+    Ok(names.iter().zip(&unresolved).map(explain).collect())
+}

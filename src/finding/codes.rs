@@ -1,0 +1,326 @@
+//! Codes and remedies of everything that can stand against a conversion.
+
+use klp_arch::Fault;
+
+use super::refusal::Refusal;
+use super::warning::{StillNamed, Warning};
+use super::{Error, remedy};
+use crate::annotation::AnnotationError;
+use crate::diagnostic::{Cause, Code, Diagnostic, Explained};
+use crate::patch::Unpatchable;
+use crate::resolve::Unresolved;
+use crate::rules::{Misplaced, PassedOver, Reason, Rule, Unfinished};
+
+impl Error {
+    /// Everything it says, as diagnostics about the module named `file`.
+    #[must_use]
+    pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
+        match self {
+            Self::Refused(refusals) => Diagnostic::grouped(
+                refusals.iter().map(|refusal| (Diagnostic::error(file, refusal), refusal.cause())),
+            ),
+            // What is wrong with a map is not the module's fault.
+            Self::Symbols(error) => vec![error.diagnostic()],
+            _ => vec![Diagnostic::error(file, self)],
+        }
+    }
+
+    /// Whether a file could not be read, rather than its contents refused.
+    #[must_use]
+    pub fn is_io(&self) -> bool {
+        matches!(self, Self::Symbols(error) if error.is_io())
+    }
+}
+
+impl Explained for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Elf(_) => Code::MalformedElf,
+            Self::Machine(_) => Code::UnknownMachine,
+            Self::OtherMachine { .. } => Code::OtherMachine,
+            Self::OtherRelease { .. } => Code::OtherRelease,
+            Self::NoLivepatching => Code::NoLivepatching,
+            Self::Signed(_) => Code::Signed,
+            Self::Symbols(error) => error.code(),
+            Self::Refused(_) => Code::KernelRule,
+            Self::Verify(_) => Code::Unfaithful,
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Self::Signed(_) => {
+                vec!["convert before signing, or pass --strip-signature and sign again".into()]
+            }
+            Self::OtherRelease { .. } => vec![
+                "give the files of the kernel that the module was built for, or pass \
+                 --allow-stale-map if both are the same kernel"
+                    .into(),
+            ],
+            Self::Verify(_) => vec!["please report this with the module".into()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Explained for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Self::Annotation(AnnotationError::Conflict { .. }) => Code::ConflictingAnnotations,
+            Self::Annotation(_) => Code::MalformedAnnotation,
+            Self::AnnotationNeeded { .. } => Code::AnnotationNeeded,
+            Self::AnnotationUnused { .. } => Code::UnusedAnnotation,
+            Self::NotUtf8 { .. } => Code::BadName,
+            Self::Unfinished(Unfinished::KlpBuild { .. }) => Code::UnfinishedKlpBuild,
+            Self::Unfinished(Unfinished::Kpatch { .. }) => Code::UnfinishedKpatch,
+            Self::Unresolved { reason, .. } => match **reason {
+                Unresolved::Name(_) => Code::BadName,
+                Unresolved::Ambiguous { .. } => Code::Ambiguous,
+                Unresolved::AnnotatedNotUnique { .. } => Code::NotUnique,
+                Unresolved::AnnotatedNoSuchPosition { .. } => Code::NoSuchPosition,
+                Unresolved::ObjectUnknown { .. } | Unresolved::VmlinuxUntold { .. } => {
+                    Code::UnknownObject
+                }
+                Unresolved::SelectedNone { .. } | Unresolved::SelectedSeveral { .. } => {
+                    Code::NotSingledOut
+                }
+                Unresolved::FilesUntold { .. } => Code::FilesUntold,
+                Unresolved::NeighbourUntold { .. } => Code::NeighbourUntold,
+                Unresolved::InitMemory { .. } => Code::InitMemory,
+                Unresolved::NotFound { .. } => Code::NotFound,
+            },
+            Self::NotConverted { .. } | Self::Rule(_) => Code::KernelRule,
+            Self::VmlinuxSymbolBehindModule { .. } => Code::VmlinuxBehindModule,
+            Self::GateNotPatched { .. } => Code::GateNotPatched,
+            Self::Misplaced { reason: Misplaced::Consumed(_), .. } => Code::ConsumedSection,
+            Self::Misplaced { .. } => Code::UnwritableSection,
+            Self::UnknownRelocation { .. } => Code::UnknownRelocation,
+            Self::Place { .. } => Code::Place,
+            Self::GateUndecided { .. } => Code::GateUndecided,
+            Self::ModuleSymbolInVmlinux { .. } => Code::ModuleSymbolInVmlinux,
+            Self::UndeclaredDependency { .. } => Code::UndeclaredDependency,
+            Self::NotReplaced { reason, .. } => match **reason {
+                Unresolved::AnnotatedNotUnique { .. } => Code::ReplacedAmbiguous,
+                Unresolved::AnnotatedNoSuchPosition { .. } => Code::ReplacedNoSuchPosition,
+                _ => Code::ReplacedNotFound,
+            },
+            Self::Unpatchable { .. } => Code::Unpatchable,
+            Self::NoOldName { .. }
+            | Self::NoFunctions { .. }
+            | Self::ObjectTwice { .. }
+            | Self::TablesUnwritable { .. }
+            | Self::NoSuchObject { .. } => Code::MalformedTables,
+            Self::SelectedNotReplaced { .. } | Self::SelectedElsewhere { .. } => {
+                Code::SelectorNotInTables
+            }
+            Self::PassedOver(_) => Code::PassedOver,
+        }
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        let (what, place) = match self {
+            Self::VmlinuxSymbolBehindModule { site, gate }
+            | Self::GateNotPatched { site, gate } => (gate.to_string(), site.to_string()),
+            Self::GateUndecided { site, klp, .. } | Self::ModuleSymbolInVmlinux { site, klp } => {
+                (klp.to_string(), site.to_string())
+            }
+            Self::UndeclaredDependency { site, gate, owner } => {
+                (format!("{gate} {owner}"), site.to_string())
+            }
+            Self::Misplaced { site, name, gate, .. } => {
+                (format!("{gate} {} {name}", site.section), site.to_string())
+            }
+            Self::Unresolved { reason, first_use, .. } => match &**reason {
+                Unresolved::ObjectUnknown { name, owner, .. } => {
+                    let site = first_use.as_ref().map(ToString::to_string);
+                    (owner.to_string(), site.unwrap_or_else(|| format!("'{name}'")))
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Cause { what, place })
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Self::Annotation(AnnotationError::Conflict { first, second }) => {
+                remedy::conflict(first, second)
+            }
+            Self::AnnotationUnused { .. } => vec!["remove the annotation".into()],
+            Self::Unfinished(Unfinished::KlpBuild { .. }) => {
+                vec!["finish it with the tool that made it: objtool klp post-link".into()]
+            }
+            Self::Unfinished(Unfinished::Kpatch { .. }) => {
+                vec!["finish it with the tool that made it: kpatch's create-klp-module".into()]
+            }
+            Self::NotConverted { name } => {
+                vec![format!("convert the module: '{name}' must become a klp symbol")]
+            }
+            Self::Unresolved { reason, gate, .. } => remedy::unresolved(reason, gate.as_ref()),
+            Self::VmlinuxSymbolBehindModule { .. } => {
+                vec!["give vmlinux as the gate: its symbols are always there".into()]
+            }
+            Self::GateNotPatched { gate, .. } => {
+                vec![format!("add a klp_object for '{gate}' to the patch; its funcs may be empty")]
+            }
+            Self::GateUndecided { klp, users, .. } => remedy::undecided(klp, users),
+            Self::ModuleSymbolInVmlinux { klp, .. } => remedy::in_vmlinux(klp),
+            Self::UndeclaredDependency { gate, owner, .. } => remedy::undeclared(gate, owner),
+            Self::NotReplaced { function, reason } => remedy::replaced(function, reason),
+            Self::Unpatchable { why: Unpatchable::Untraceable, .. } => {
+                vec!["it is assembly, or notrace as inline functions are: patch what calls it".into()]
+            }
+            Self::NoFunctions { .. } => {
+                vec!["give it a table, which may be empty: static struct klp_func none[] = { { } };"
+                    .into()]
+            }
+            Self::TablesUnwritable { .. } => {
+                vec!["neither const, nor __ro_after_init, nor __initdata: plain static data".into()]
+            }
+            Self::NoSuchObject { name } => remedy::object_name(name),
+            Self::SelectedElsewhere { .. } => {
+                vec!["leave .old_sympos out: the selector fills it in".into()]
+            }
+            Self::PassedOver(PassedOver { reason: Reason::Target(_), .. }) => {
+                vec!["link again: sh_info of a relocation section is the section that it is for".into()]
+            }
+            Self::PassedOver(_) => {
+                vec!["make tables with addends (SHT_RELA): no --crel, and no tool that rewrites them".into()]
+            }
+            Self::Misplaced { reason, site, name, gate } => {
+                remedy::misplaced(*reason, &site.section, name.as_str(), gate)
+            }
+            Self::UnknownRelocation { .. } => {
+                vec!["compile with kbuild's flags: no -fPIC, no other code model".into()]
+            }
+            Self::Place { fault: Fault::ReadOnly, .. } => {
+                vec!["keep the reference in writable data: a pointer that is not const".into()]
+            }
+            Self::Place { fault: Fault::MisalignedPlace { .. }, .. } => {
+                vec!["keep the reference aligned: no packed structure".into()]
+            }
+            Self::Place { fault: Fault::SiteNotZero { .. }, .. } => {
+                vec!["the loader writes once only: link from the original objects again".into()]
+            }
+            Self::Rule(violation) if violation.rule == Rule::LivepatchMarker => {
+                vec!["add to the module's source: MODULE_INFO(livepatch, \"Y\");".into()]
+            }
+            Self::Rule(violation) if violation.rule == Rule::Annotation => {
+                vec!["this is a module before conversion: klp-convert convert".into()]
+            }
+            Self::Rule(violation) => vec![format!("klp-convert explain {}", violation.rule)],
+            Self::Place { fault: Fault::NoNopAfterCall { .. }, .. } => vec![
+                "a call to a function that was static has no nop behind it: declare the function so \
+                 that the compiler takes it for external, and keep the call from being a tail call"
+                    .into(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Explained for Warning {
+    fn code(&self) -> Code {
+        match self {
+            Self::PositionUnproven { .. } => Code::PositionUnproven,
+            Self::PositionDrifts { .. } => Code::PositionDrifts,
+            Self::OwnerNotAwaited { .. } => Code::OwnerNotAwaited,
+            Self::InitMemory { .. } => Code::AnnotatedInitMemory,
+            Self::FileUnproven { .. } => Code::FileUnproven,
+            Self::OwnerUntold { .. } => Code::OwnerUntold,
+            Self::DependsOnOwner { .. } => Code::DependsOnOwner,
+            Self::UnusedImport { .. } => Code::UnusedImport,
+            Self::NoLandingPad { .. } => Code::NoLandingPad,
+            Self::TablesAtRunTime => Code::TablesAtRunTime,
+            Self::ObjectUntold { .. } => Code::ObjectUntold,
+            Self::DependencyUntold { .. } => Code::DependencyUntold,
+            Self::ReplacedDrifts { .. } => Code::ReplacedDrifts,
+            Self::ReplacementNameless { .. } => Code::ReplacementNameless,
+            Self::UnusedKlpSymbol { .. } => Code::UnusedKlpSymbol,
+            Self::Irregular(_) => Code::Irregular,
+            Self::ExportedTwice { .. } => Code::ExportedTwice,
+            Self::ExportsUntold { .. } => Code::ExportsUntold,
+            Self::Incompressible(_) => Code::Incompressible,
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Self::PositionUnproven { klp } => {
+                let owner = &klp.owner;
+                let source = if owner.is_vmlinux() {
+                    "--image vmlinuz, or --vmlinux vmlinux".to_owned()
+                } else {
+                    format!("--module {owner}.ko")
+                };
+                vec![format!("a source with addresses can prove it: {source}")]
+            }
+            Self::FileUnproven { known, .. } => vec![format!(
+                "if no other '{known}' can be meant, select by what is known: \"{known}\""
+            )],
+            Self::OwnerUntold { klp } => {
+                vec![format!("a source that has it can prove it: --module {}.ko", klp.owner)]
+            }
+            Self::DependsOnOwner { why, .. } => vec![
+                match why {
+                    StillNamed::Import(_) => "convert without --keep-module-exports",
+                    StillNamed::Untold => "give the exports: a map, or --symvers Module.symvers",
+                    StillNamed::Depends | StillNamed::Version(_) => {
+                        "convert the module as kbuild left it once more: the conversion removes this"
+                    }
+                }
+                .into(),
+            ],
+            Self::UnusedImport { .. } => {
+                vec!["link without the code that used it, or strip the symbol".into()]
+            }
+            Self::NoLandingPad { .. } => vec![
+                "compile it with kbuild's flags (-fcf-protection=branch), and let objtool see the \
+                 address being taken"
+                    .into(),
+            ],
+            Self::OwnerNotAwaited { klp } => {
+                let owner = &klp.owner;
+                vec![format!("give the object that is patched as the gate, '{owner}' or another")]
+            }
+            Self::TablesAtRunTime => {
+                vec!["make them static, or say what is patched: --object NAME".into()]
+            }
+            Self::ObjectUntold { object } => {
+                vec![format!("add a source that has it: --module {object}.ko")]
+            }
+            Self::DependencyUntold { gate, .. } => vec![format!(
+                "add the module's file, which says what it depends on: --module {gate}.ko"
+            )],
+            Self::ReplacedDrifts { function } => vec![format!(
+                "load the livepatch before '{}', or patch another function",
+                function.object
+            )],
+            Self::ReplacementNameless { .. } => {
+                vec!["strip nothing but debug information: strip --strip-debug".into()]
+            }
+            Self::InitMemory { .. } => {
+                vec!["use it only for its address, or choose another symbol".into()]
+            }
+            Self::UnusedKlpSymbol { .. } => {
+                vec!["drop the declaration, or look where the relocations have gone".into()]
+            }
+            Self::Irregular(_) => vec!["link it again; convert refuses such a file".into()],
+            Self::ExportedTwice { .. } => vec!["load one of the two only".into()],
+            Self::ExportsUntold { .. } => vec![
+                "add a source that has it: --symvers Module.symvers of this kernel, --image vmlinuz, \
+                 or --vmlinux vmlinux"
+                    .into(),
+            ],
+            Self::Incompressible(_) => vec![
+                "compress as the kernel's make does (xz --check=crc32, zstd, gzip), or not at all; \
+                 where the kernel does not decompress modules itself, kmod does, and takes it"
+                    .into(),
+            ],
+            Self::PositionDrifts { .. } => {
+                vec!["load the livepatch before the module, or choose another symbol".into()]
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Why there is no result at all.
+
+use super::Refusal;
+use crate::elf::{ElfError, SymbolIndex};
+use crate::symbols::SymbolError;
+
+/// Why a module was not converted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is no well-formed module.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// There is no back end for the machine.
+    #[error("e_machine {0} is none of {list}", list = machine_names())]
+    Machine(u16),
+    /// The module is for another machine than the kernel.
+    #[error("the module is for {module}, its kernel's symbols are of {kernel}")]
+    OtherMachine {
+        /// The module's machine.
+        module: &'static str,
+        /// The machine of the sources.
+        kernel: String,
+    },
+    /// The module was built for another release than the sources are of.
+    #[error("the module is built for '{module}', the symbols are of '{kernel}'")]
+    OtherRelease {
+        /// The release in the module's vermagic.
+        module: String,
+        /// The release of the sources.
+        kernel: String,
+    },
+    /// The kernel cannot load livepatches.
+    #[error("the kernel is built without CONFIG_KALLSYMS_ALL, so it cannot have CONFIG_LIVEPATCH")]
+    NoLivepatching,
+    /// The module is signed.
+    #[error(
+        "the module carries an appended signature of {0} bytes, which a conversion invalidates"
+    )]
+    Signed(usize),
+    /// A symbol map cannot be read.
+    #[error(transparent)]
+    Symbols(#[from] SymbolError),
+    /// Symbols or places stand against it.
+    #[error("{} refusals", .0.len())]
+    Refused(Vec<Refusal>),
+    /// The result is not what was planned.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+}
+
+fn machine_names() -> String {
+    klp_arch::backends().iter().map(|b| b.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// The written module is not the planned one: a fault of this program, never of the input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A symbol is not what and where it should be.
+    #[error("symbol {index} should be '{name}' in the written module")]
+    Symbol {
+        /// Index in the written file.
+        index: SymbolIndex,
+        /// The name that was planned.
+        name: String,
+    },
+    /// A position is not where it should be.
+    #[error("the position of {0} is not written as it was planned")]
+    Position(String),
+    /// The relocations of a section are not the planned ones.
+    #[error("the relocations written to '{0}' are not those that were planned")]
+    Relocations(String),
+    /// A table of versions or `.modinfo` is not the planned one.
+    #[error("what is written to '{0}' is not what was planned")]
+    Contents(String),
+    /// The relocation sections are not the planned ones.
+    #[error("{written} relocation sections are written, {planned} were planned")]
+    Sections {
+        /// Relocation sections in the written file.
+        written: usize,
+        /// Relocation sections that it should have.
+        planned: usize,
+    },
+}

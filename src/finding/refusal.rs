@@ -1,0 +1,271 @@
+//! What stands against a conversion: the input's faults, each with its place.
+
+use std::fmt;
+
+use klp_arch::Fault;
+
+use crate::annotation::{AnnotationError, AnnotationPlace};
+use crate::elf::SymbolIndex;
+use crate::name::{KlpSymbol, ObjectName, SymbolName};
+use crate::patch::{Replaced, Unpatchable};
+use crate::resolve::Unresolved;
+use crate::rules::{Misplaced, PassedOver, Unfinished, Violation};
+use crate::site::Site;
+
+/// One reason why a module cannot be converted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// An annotation is malformed or contradicts another.
+    #[error(transparent)]
+    Annotation(AnnotationError),
+    /// An annotated symbol has no relocation.
+    #[error("{place}: '{name}' is annotated, but nothing in this module uses it")]
+    AnnotationUnused {
+        /// The symbol's name.
+        name: SymbolName,
+        /// Where the annotation stands.
+        place: AnnotationPlace,
+    },
+    /// An undefined symbol's name is not UTF-8, so no map can have it.
+    #[error("symbol {symbol} '{name}' has a name that is not UTF-8")]
+    NotUtf8 {
+        /// Index of the symbol.
+        symbol: SymbolIndex,
+        /// Its name, as far as it can be printed.
+        name: String,
+    },
+    /// Another tool made the module, and has not finished it.
+    #[error(transparent)]
+    Unfinished(Unfinished),
+    /// No symbol of the kernel, or not just one, is meant.
+    #[error("{}{reason}", .first_use.as_ref().map_or_else(String::new, |site| format!("{site}: ")))]
+    Unresolved {
+        /// The first relocation that uses it.
+        first_use: Option<Box<Site>>,
+        /// The gate that the author gave it, with a name.
+        gate: Option<ObjectName>,
+        /// What is known about it.
+        reason: Box<Unresolved>,
+    },
+    /// A vmlinux symbol in a section that a module gates.
+    #[error("{site}: a vmlinux symbol cannot wait for module '{gate}'")]
+    VmlinuxSymbolBehindModule {
+        /// The relocation.
+        site: Box<Site>,
+        /// The gate.
+        gate: ObjectName,
+    },
+    /// The gate is none of the objects that the livepatch patches.
+    #[error("{site}: waits for '{gate}', which this livepatch does not patch")]
+    GateNotPatched {
+        /// The relocation.
+        site: Box<Site>,
+        /// The gate.
+        gate: ObjectName,
+    },
+    /// Something that is loaded uses an annotation.
+    #[error("{site}: an annotation is no data, it leaves the module")]
+    AnnotationNeeded {
+        /// The relocation.
+        site: Box<Site>,
+    },
+    /// The section cannot take this relocation.
+    #[error("{site}: {}", describe(*.reason, .gate))]
+    Misplaced {
+        /// The relocation.
+        site: Box<Site>,
+        /// The symbol's name in its owner.
+        name: SymbolName,
+        /// The gate.
+        gate: ObjectName,
+        /// Why.
+        reason: Misplaced,
+    },
+    /// The machine's loader does not know the relocation type.
+    #[error("{site}: the kernel's module loader does not know this relocation")]
+    UnknownRelocation {
+        /// The relocation.
+        site: Box<Site>,
+    },
+    /// A symbol is undefined, and no export that an ordinary relocation could use has it.
+    #[error("'{name}' is undefined, and only a klp relocation could bind it")]
+    NotConverted {
+        /// The symbol's name.
+        name: String,
+    },
+    /// The module breaks a rule of the kernel.
+    #[error("{0}")]
+    Rule(Violation),
+    /// Code of several objects uses a symbol, and nothing says which of them its relocation waits for.
+    #[error("{site}: code for {} uses '{}' of '{}', and what it waits for is not clear",
+        Names(.users), .klp.symbol, .klp.owner)]
+    GateUndecided {
+        /// The relocation.
+        site: Box<Site>,
+        /// The symbol.
+        klp: KlpSymbol,
+        /// The objects whose replaced functions use it.
+        users: Vec<ObjectName>,
+    },
+    /// Functions of vmlinux are replaced by code that uses a symbol of a module.
+    #[error("{site}: replaces code of vmlinux and uses '{}' of '{}', a module that may not be there",
+        .klp.symbol, .klp.owner)]
+    ModuleSymbolInVmlinux {
+        /// The relocation.
+        site: Box<Site>,
+        /// The symbol.
+        klp: KlpSymbol,
+    },
+    /// The kernel refuses the patched object while the owner of a symbol is not there.
+    #[error("{site}: waits for '{gate}' and needs '{owner}', which '{gate}' does not depend on")]
+    UndeclaredDependency {
+        /// The relocation.
+        site: Box<Site>,
+        /// The object that is waited for.
+        gate: ObjectName,
+        /// The module that has the symbol.
+        owner: ObjectName,
+    },
+    /// A function that is replaced is not found, or not just one.
+    #[error("{}", describe_lookup(.function, .reason))]
+    NotReplaced {
+        /// The function.
+        function: Replaced,
+        /// What is known about it.
+        reason: Box<Unresolved>,
+    },
+    /// A function that is replaced is there, and the kernel cannot patch it.
+    #[error("{function} is to be replaced, but {why}")]
+    Unpatchable {
+        /// The function.
+        function: Replaced,
+        /// Why.
+        why: Unpatchable,
+    },
+    /// An entry of a table has no name of the function to replace.
+    #[error("an entry of the functions to replace in '{object}' has no old_name")]
+    NoOldName {
+        /// The object.
+        object: ObjectName,
+    },
+    /// An object of the patch has no table of functions.
+    #[error("the klp_object of '{object}' has no funcs")]
+    NoFunctions {
+        /// The object.
+        object: ObjectName,
+    },
+    /// The kernel writes to the tables of a patch, as long as it is loaded.
+    #[error("the tables of the patch are in section '{section}', and the kernel writes to them")]
+    TablesUnwritable {
+        /// The section.
+        section: String,
+    },
+    /// Two objects of the patch are the same.
+    #[error("the patch has two klp_objects of '{name}'")]
+    ObjectTwice {
+        /// The object.
+        name: String,
+    },
+    /// The name of an object is no module's.
+    #[error("the patch has a klp_object called \"{name}\", and no module is called so")]
+    NoSuchObject {
+        /// The name.
+        name: String,
+    },
+    /// A selector speaks of a function that the tables do not have.
+    #[error("{place}: the patch does not replace '{name}' of '{object}' by this function")]
+    SelectedNotReplaced {
+        /// Where the selector stands.
+        place: AnnotationPlace,
+        /// The object.
+        object: ObjectName,
+        /// The function's name.
+        name: SymbolName,
+    },
+    /// A selector finds another position than the author has written.
+    #[error("{place}: {function} has position {found} there, but old_sympos says {written}",
+        written = .function.position)]
+    SelectedElsewhere {
+        /// Where the selector stands.
+        place: AnnotationPlace,
+        /// The function, with what is written.
+        function: Replaced,
+        /// The position that the selector finds.
+        found: u64,
+    },
+    /// The kernel applies nothing of a relocation table.
+    #[error("{0}")]
+    PassedOver(PassedOver),
+    /// The bytes at the place are not what the loader demands.
+    #[error("{site}: {fault}")]
+    Place {
+        /// The relocation.
+        site: Box<Site>,
+        /// What the back end found.
+        fault: Fault,
+    },
+}
+
+impl Refusal {
+    /// What is known about a name that is not found, where this is about one.
+    pub fn unresolved_mut(&mut self) -> Option<&mut Unresolved> {
+        match self {
+            Self::Unresolved { reason, .. } | Self::NotReplaced { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Prints names, each in quotes.
+struct Names<'a>(&'a [ObjectName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, name) in self.0.iter().enumerate() {
+            let before = match n {
+                0 => "",
+                _ if n + 1 == self.0.len() => " and ",
+                _ => ", ",
+            };
+            write!(f, "{before}'{name}'")?;
+        }
+        Ok(())
+    }
+}
+
+fn describe_lookup(function: &Replaced, reason: &Unresolved) -> String {
+    let Replaced { object, name, position } = function;
+    match reason {
+        Unresolved::NotFound { .. } => {
+            format!("'{name}' is to be replaced, but '{object}' has no symbol of this name")
+        }
+        Unresolved::AnnotatedNotUnique { candidates, .. } => {
+            let count = candidates.len();
+            format!("'{name}' is to be replaced, but '{object}' has {count} of them")
+        }
+        Unresolved::AnnotatedNoSuchPosition { candidates, .. } => {
+            let count = candidates.len();
+            format!("'{name}' at position {position} is to be replaced, but '{object}' has {count}")
+        }
+        other => format!("'{name}' of '{object}' is to be replaced: {other}"),
+    }
+}
+
+fn describe(reason: Misplaced, gate: &ObjectName) -> String {
+    match reason {
+        Misplaced::Consumed(consumed) => {
+            let by = consumed.by;
+            format!(
+                "the kernel ({by}) reads this section before relocations for '{gate}' are written"
+            )
+        }
+        Misplaced::Init => {
+            format!("init memory is freed before relocations for '{gate}' are written")
+        }
+        Misplaced::Percpu => {
+            "the percpu template is copied before or without klp relocations".to_owned()
+        }
+        Misplaced::NotLoaded => "the section is not loaded, the kernel would skip this".to_owned(),
+    }
+}

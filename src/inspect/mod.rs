@@ -1,0 +1,160 @@
+//! What a module holds of livepatching, for people who look at one.
+
+mod name_use;
+
+pub use name_use::{Meaning, Means, meanings};
+
+use std::fmt;
+
+use bstr::ByteSlice;
+use serde::Serialize;
+
+use crate::annotation::Annotations;
+use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
+use crate::finding::Error;
+use crate::rules::{self, Unfinished};
+use crate::site::{Site, Sites};
+use crate::target::backend;
+
+/// The livepatch view of a module.
+#[derive(Debug, Serialize)]
+pub struct Inspection {
+    /// The machine's name.
+    pub machine: &'static str,
+    /// The module's name, where `.modinfo` has it.
+    pub name: Option<String>,
+    /// Whether `.modinfo` marks it as a livepatch.
+    pub livepatch: bool,
+    /// Length of an appended signature, in bytes.
+    pub signature: Option<usize>,
+    /// klp sections, in file order.
+    pub klp_sections: Vec<InspectedSection>,
+    /// klp symbols, by symbol index.
+    pub klp_symbols: Vec<String>,
+    /// What objtool has the original relocations name until it disables them: nothing resolves these.
+    pub tombstones: Vec<String>,
+    /// Sections that other tools made, in file order.
+    pub other_tools: Vec<OtherToolsSection>,
+    /// What another tool has still to do to the module.
+    pub unfinished: Option<String>,
+    /// Annotations as the author wrote them.
+    pub annotations: Vec<String>,
+    /// What is wrong with annotations.
+    pub annotation_errors: Vec<String>,
+    /// Symbols that are still undefined, by symbol index.
+    pub undefined: Vec<String>,
+    /// What its names mean in a kernel, where one was asked ([`super::meanings`]).
+    pub meanings: Option<Vec<Meaning>>,
+}
+
+/// A klp section and its relocations.
+#[derive(Debug, Serialize)]
+pub struct InspectedSection {
+    /// Name of the klp section.
+    pub name: String,
+    /// Its relocations.
+    pub relocations: Vec<Site>,
+}
+
+/// A section that another maker of livepatches has put into the module.
+#[derive(Debug, Serialize)]
+pub struct OtherToolsSection {
+    /// Name of the section.
+    pub name: String,
+    /// Which tool has it, and what for.
+    pub purpose: &'static str,
+}
+
+impl fmt::Display for OtherToolsSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.purpose)
+    }
+}
+
+/// Looks at a module.
+///
+/// # Errors
+/// [`Error`] when the file is no module of a known machine.
+pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
+    let module = Module::parse(data)?;
+    let backend = backend(&module)?;
+    let sites = Sites::new(&module, backend);
+    let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
+    let named = |wanted: SymbolSection, tombstones: bool| {
+        let symbols = module.symbols_in(wanted).filter(|s| s.index != SymbolIndex::NULL);
+        let symbols = symbols.filter(|s| rules::is_tombstone(s) == tombstones);
+        symbols.map(|s| text(s.name)).collect::<Vec<_>>()
+    };
+    let (livepatch, undefined) = (SymbolSection::Livepatch, SymbolSection::Undefined);
+    let other_tools = module.sections().filter_map(|section| {
+        let purpose = rules::purpose(section)?;
+        Some(OtherToolsSection { name: text(section.name), purpose })
+    });
+    let klp = |s: &&Section<'_>| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+    let (annotations, annotation_errors) = match Annotations::read(&module) {
+        Ok(annotations) => (annotations, Vec::new()),
+        Err(errors) => (Annotations::default(), errors.iter().map(ToString::to_string).collect()),
+    };
+    let described = annotations.iter().map(|a| {
+        let gate = a.gate.as_ref().map_or_else(String::new, |gate| format!(", gate {gate}"));
+        format!("{}: '{}' of {}, {}{gate}", a.place, a.name, a.owner, a.which)
+    });
+    Ok(Inspection {
+        machine: backend.name(),
+        name: module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| text(value)),
+        livepatch: module.modinfo().any(|(key, _)| key == b"livepatch"),
+        signature: module.signature().map(|signature| signature.len()),
+        klp_sections: module
+            .relocation_sections()
+            .filter(klp)
+            .map(|section| InspectedSection {
+                name: text(section.name),
+                relocations: module
+                    .relocations(section.index)
+                    .enumerate()
+                    .map(|(entry, rela)| sites.describe(section.index, entry, rela))
+                    .collect(),
+            })
+            .collect(),
+        klp_symbols: named(livepatch, false),
+        tombstones: [named(livepatch, true), named(undefined, true)].concat(),
+        other_tools: other_tools.collect(),
+        unfinished: Unfinished::of(&module).map(|unfinished| unfinished.to_string()),
+        annotations: described.collect(),
+        annotation_errors,
+        undefined: named(undefined, false),
+        meanings: None,
+    })
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().unwrap_or("(no name in .modinfo)");
+        let marked = if self.livepatch { "marked livepatch" } else { "not marked livepatch" };
+        writeln!(f, "module {name}, {}, {marked}", self.machine)?;
+        if let Some(length) = self.signature {
+            writeln!(f, "appended signature of {length} bytes")?;
+        }
+        for section in &self.klp_sections {
+            writeln!(f, "klp section {} ({})", section.name, section.relocations.len())?;
+            for site in &section.relocations {
+                writeln!(f, "  {site}")?;
+            }
+        }
+        list(f, "klp symbols", &self.klp_symbols)?;
+        list(f, "tombstones of objtool", &self.tombstones)?;
+        list(f, "sections of other tools", &self.other_tools)?;
+        self.unfinished.iter().try_for_each(|what| writeln!(f, "not finished: {what}"))?;
+        list(f, "annotations", &self.annotations)?;
+        list(f, "malformed annotations", &self.annotation_errors)?;
+        list(f, "undefined symbols", &self.undefined)?;
+        list(f, "in the kernel", self.meanings.as_deref().unwrap_or(&[]))
+    }
+}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, lines: &[T]) -> fmt::Result {
+    if !lines.is_empty() {
+        writeln!(f, "{title} ({})", lines.len())?;
+    }
+    lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
+}

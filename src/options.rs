@@ -1,0 +1,23 @@
+//! How modules are converted and checked.
+
+use crate::patch::Patched;
+use crate::version::Target;
+
+/// How to convert.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// The objects that the livepatch patches.
+    pub patched: Patched,
+    /// Leave symbols that modules export as ordinary relocations.
+    pub keep_module_exports: bool,
+    /// Drop an appended module signature, which a conversion invalidates.
+    pub strip_signature: bool,
+    /// The kernel that the livepatch is for.
+    pub target: Target,
+    /// Take the sources although they are of another release than the module's vermagic.
+    pub allow_stale_map: bool,
+    /// Let relocations need a module that the object which they wait for does not depend on.
+    pub allow_undeclared_dependency: bool,
+    /// Do not check the result against the kernel's rules.
+    pub no_check: bool,
+}

@@ -1,0 +1,268 @@
+//! `struct klp_object` and `struct klp_func`, read as the kernel walks them.
+//!
+//! Tables end with an empty entry. The offsets of what authors fill in are the same on every machine
+//! and since Linux 5.1; the sizes depend on `struct kobject`, which kernels with
+//! `CONFIG_DEBUG_KOBJECT_RELEASE` have longer: then the table's own symbol tells them. Source:
+//! `include/linux/livepatch.h`, `klp_for_each_object_static`, `klp_for_each_func_static`.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use super::pointers::{Pointer, Pointers, WORD};
+use super::{FUNCTIONS_MAX, TableFunction, TableObject};
+use crate::elf::Location;
+
+/// Offsets of `mod` and `objs` in `struct klp_patch`.
+pub(super) const MOD: u64 = 0;
+pub(super) const OBJS: u64 = 8;
+
+/// Offsets in `struct klp_object`.
+pub(super) const NAME: u64 = 0;
+pub(super) const FUNCS: u64 = 8;
+const CALLBACKS: u64 = 16;
+/// The functions in `struct klp_callbacks`.
+const CALLBACK_COUNT: u64 = 4;
+
+/// Offsets in `struct klp_func`.
+const OLD_NAME: u64 = 0;
+const NEW_FUNC: u64 = 8;
+const OLD_SYMPOS: u64 = 16;
+
+/// Bytes of a `struct klp_object` and of a `struct klp_func`, as distributions configure the kernel.
+const OBJECT_SIZE: u64 = 168;
+const FUNC_SIZE: u64 = 152;
+/// More than either has with any configuration.
+const SIZE_MAX: u64 = 2048;
+
+/// Most bytes of a name that are read (`KSYM_NAME_LEN`): what is longer is refused.
+const NAME_MAX: usize = 512;
+
+/// Bytes of a `struct klp_patch` where no symbol tells.
+const PATCH_SIZE: u64 = 200;
+
+/// Where a table is, and what authors fill in of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Extent {
+    pub(super) start: Location,
+    /// Offset of its end in its section.
+    end: u64,
+    /// What the kernel reads of it.
+    read: (u64, u64),
+}
+
+impl Extent {
+    fn of_table(start: Location, entries: usize, size: u64) -> Self {
+        let entries = u64::try_from(entries).unwrap_or(u64::MAX).saturating_add(1);
+        let end = start.plus(entries.saturating_mul(size)).offset;
+        Self { start, end, read: (start.offset, end) }
+    }
+
+    /// Of a patch only `objs` says what is patched; `mod` is the module itself, whoever fills it in.
+    fn of_patch(pointers: &Pointers<'_, '_>, start: Location) -> Self {
+        let end = start.plus(pointers.size(start).unwrap_or(PATCH_SIZE)).offset;
+        let objs = start.plus(OBJS).offset;
+        Self { start, end, read: (objs, objs.saturating_add(WORD)) }
+    }
+
+    /// Whether a place is in it.
+    pub(super) fn whole(&self, place: Location) -> bool {
+        place.section == self.start.section && (self.start.offset..self.end).contains(&place.offset)
+    }
+
+    /// Whether so many bytes that are written here are part of what the kernel reads.
+    pub(super) fn is_written(&self, place: Location, size: u64) -> bool {
+        let end = place.offset.saturating_add(size);
+        place.section == self.start.section && place.offset < self.read.1 && self.read.0 < end
+    }
+
+    /// Whether who has this address has that of what the kernel reads.
+    pub(super) fn leads_to(&self, place: Location) -> bool {
+        place.section == self.start.section
+            && (self.start.offset..self.read.1).contains(&place.offset)
+    }
+}
+
+/// The objects of a patch, and where its tables are; `None` where they cannot be read.
+pub(super) fn objects<'data>(
+    pointers: &Pointers<'_, 'data>,
+    patch: Location,
+) -> Option<(Vec<TableObject<'data>>, Vec<Extent>)> {
+    let table = pointers.to(patch.plus(OBJS))?;
+    let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
+    let (mut objects, mut at) = (Vec::new(), table);
+    // Objects may share a table, whose size is looked for once.
+    let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
+    let mut extents = BTreeSet::from([Extent::of_patch(pointers, patch)]);
+    while !is_end_of_objects(pointers, at)? {
+        let mut object = object(pointers, at, &mut sizes, room)?;
+        object.written.extend([patch.section, table.section]);
+        room = room.checked_sub(object.functions.len())?.checked_sub(1)?;
+        if let Some(funcs) = pointers.to(at.plus(FUNCS)) {
+            let size = sizes.get(&funcs).copied().unwrap_or(FUNC_SIZE);
+            extents.insert(Extent::of_table(funcs, object.functions.len(), size));
+        }
+        objects.push(object);
+        at = at.plus(size);
+    }
+    extents.insert(Extent::of_table(table, objects.len(), size));
+    Some((objects, extents.into_iter().collect()))
+}
+
+/// Whether a table of objects may be here: its first entry has functions to replace.
+pub(super) fn is_table_of_objects(pointers: &Pointers<'_, '_>, table: Location) -> bool {
+    pointers.is_data(table) && is_whole_object(pointers, table)
+}
+
+/// The same for a table that the kernel refuses: its first entry has a name, or functions that are not
+/// whole.
+pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Location) -> bool {
+    let named = pointers.text(table.plus(NAME), 1).is_some();
+    let funcs = match pointers.at(table.plus(FUNCS)) {
+        Some(Pointer::To(place)) => pointers.is_data(place),
+        Some(Pointer::Outside) => false,
+        None => named,
+    };
+    funcs && pointers.is_data(table) && (named || pointers.at(table.plus(NAME)).is_none())
+}
+
+fn object<'data>(
+    pointers: &Pointers<'_, 'data>,
+    at: Location,
+    sizes: &mut FxHashMap<Location, u64>,
+    room: usize,
+) -> Option<TableObject<'data>> {
+    let funcs = pointers.to(at.plus(FUNCS));
+    let functions = match funcs {
+        Some(table) => functions(pointers, table, sizes, room)?,
+        // It may be another object's table, which nobody can read here.
+        None if pointers.at(at.plus(FUNCS)).is_some() => return None,
+        None => Vec::new(),
+    };
+    Some(TableObject {
+        name: name(pointers, at.plus(NAME))?,
+        written: funcs.iter().map(|table| table.section).collect(),
+        has_funcs: funcs.is_some(),
+        functions,
+        callbacks: callbacks(pointers, at),
+    })
+}
+
+/// The functions of `struct klp_callbacks`, which stands at the same place in `struct klp_object_ext`.
+pub(super) fn callbacks(pointers: &Pointers<'_, '_>, object: Location) -> Vec<Location> {
+    let places = (0..CALLBACK_COUNT).map(|n| object.plus(CALLBACKS + n * WORD));
+    places.filter_map(|place| pointers.to(place)).collect()
+}
+
+fn functions<'data>(
+    pointers: &Pointers<'_, 'data>,
+    table: Location,
+    sizes: &mut FxHashMap<Location, u64>,
+    room: usize,
+) -> Option<Vec<TableFunction<'data>>> {
+    let size = *sizes.entry(table).or_insert_with(|| size(pointers, table, FUNC_SIZE, &FUNCTIONS));
+    let (mut functions, mut at) = (Vec::new(), table);
+    while !is_end_of_functions(pointers, at)? {
+        if functions.len() == room {
+            return None;
+        }
+        functions.push(function(pointers, at)?);
+        at = at.plus(size);
+    }
+    Some(functions)
+}
+
+/// What authors fill in of a `struct klp_func`, which is all of a `struct klp_func_ext`.
+pub(super) fn function<'data>(
+    pointers: &Pointers<'_, 'data>,
+    at: Location,
+) -> Option<TableFunction<'data>> {
+    let sympos_at = at.plus(OLD_SYMPOS);
+    Some(TableFunction {
+        old_name: name(pointers, at.plus(OLD_NAME))?,
+        new_func: pointers.to(at.plus(NEW_FUNC)),
+        has_new_func: pointers.at(at.plus(NEW_FUNC)).is_some(),
+        old_sympos: pointers.word(sympos_at)?,
+        sympos_at,
+    })
+}
+
+/// The name that the pointer here points to; `Some(None)` for NULL, `None` where it cannot be read.
+pub(super) fn name<'data>(
+    pointers: &Pointers<'_, 'data>,
+    at: Location,
+) -> Option<Option<&'data [u8]>> {
+    match pointers.at(at) {
+        Some(_) => pointers.text(at, NAME_MAX).map(Some),
+        None => Some(None),
+    }
+}
+
+/// `obj->funcs || obj->name`; `None` where the section ends.
+fn is_end_of_objects(pointers: &Pointers<'_, '_>, at: Location) -> Option<bool> {
+    pointers.word(at.plus(FUNCS))?;
+    Some(pointers.at(at.plus(NAME)).is_none() && pointers.at(at.plus(FUNCS)).is_none())
+}
+
+/// `func->old_name || func->new_func || func->old_sympos`; `None` where the section ends.
+fn is_end_of_functions(pointers: &Pointers<'_, '_>, at: Location) -> Option<bool> {
+    let old_sympos = pointers.word(at.plus(OLD_SYMPOS))?;
+    let [name, new] = [OLD_NAME, NEW_FUNC].map(|offset| pointers.at(at.plus(offset)));
+    Some(name.is_none() && new.is_none() && old_sympos == 0)
+}
+
+/// Whether an entry has what an object needs: a table of functions, which may be empty.
+fn is_whole_object(pointers: &Pointers<'_, '_>, at: Location) -> bool {
+    let name = pointers.at(at.plus(NAME)).is_none() || pointers.text(at.plus(NAME), 1).is_some();
+    let funcs = pointers.to(at.plus(FUNCS)).filter(|table| pointers.is_data(*table));
+    name && funcs.is_some_and(|table| {
+        is_end_of_functions(pointers, table) == Some(true) || is_whole_function(pointers, table)
+    })
+}
+
+/// Whether an entry has what a function needs: a name, and code to replace it.
+fn is_whole_function(pointers: &Pointers<'_, '_>, at: Location) -> bool {
+    let code = match pointers.at(at.plus(NEW_FUNC)) {
+        Some(Pointer::To(place)) => pointers.is_code(place),
+        Some(Pointer::Outside) => true,
+        None => false,
+    };
+    code && pointers.text(at.plus(OLD_NAME), 1).is_some()
+}
+
+/// Bytes from one entry of a table to the next: as usual, unless the symbol of the table says that its
+/// entries are longer.
+fn size(pointers: &Pointers<'_, '_>, table: Location, usual: u64, is: &Entry) -> u64 {
+    let Some(whole) = pointers.size(table) else { return usual };
+    // Whole entries, then an empty one.
+    let fits = |size: &u64| {
+        let entries = (0..whole / size).map(|n| table.plus(n * size));
+        let mut rest = entries.skip_while(|at| (is.whole)(pointers, *at));
+        rest.next().is_some_and(|at| at != table && (is.end)(pointers, at) == Some(true))
+    };
+    let sizes = (usual..=SIZE_MAX).step_by(8).filter(|size| whole.is_multiple_of(*size));
+    let fitting: Vec<u64> = sizes.filter(fits).collect();
+    // Of several, the one that leaves no pointer between what authors fill in.
+    let strays = |size: &&u64| {
+        let inside = pointers.between(table, table.plus(whole));
+        inside.filter(|place| (place.offset - table.offset) % **size >= is.filled).count()
+    };
+    match fitting.as_slice() {
+        [] => usual,
+        [only] => *only,
+        several => several.iter().min_by_key(strays).copied().unwrap_or(usual),
+    }
+}
+
+/// How entries of a table are told.
+struct Entry {
+    /// Whether it has what the kernel demands.
+    whole: fn(&Pointers<'_, '_>, Location) -> bool,
+    /// Bytes that authors fill in.
+    filled: u64,
+    /// Whether the kernel stops here; `None` where the section ends.
+    end: fn(&Pointers<'_, '_>, Location) -> Option<bool>,
+}
+
+const OBJECTS: Entry = Entry { whole: is_whole_object, filled: 56, end: is_end_of_objects };
+const FUNCTIONS: Entry = Entry { whole: is_whole_function, filled: 24, end: is_end_of_functions };

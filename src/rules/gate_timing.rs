@@ -1,0 +1,99 @@
+//! Which sections a klp relocation may be written into, and when that is too late.
+//!
+//! Relocations gated on vmlinux are written while the livepatch itself is loaded, before anything
+//! reads the sections. Those gated on a module are written when that module is there, after the
+//! kernel has consumed every special section of the livepatch (`post_relocation`,
+//! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
+
+use klp_arch::{Backend, ConsumedSection, Facts};
+
+use crate::elf::{Section, SectionFlags};
+use crate::name::ObjectName;
+
+/// Sections that every machine's kernel consumes early; back ends add their own.
+const CONSUMED: &[ConsumedSection] = &[
+    ConsumedSection::exact("__jump_table", "jump_label_add_module"),
+    ConsumedSection::exact(".static_call_sites", "static_call_add_module"),
+    ConsumedSection::exact("__ex_table", "sort_extable"),
+    ConsumedSection::exact("__mcount_loc", "ftrace_process_locs"),
+    ConsumedSection::exact("__patchable_function_entries", "ftrace_process_locs"),
+    ConsumedSection::prefix("__ksymtab", "simplify_symbols of other modules"),
+    ConsumedSection::prefix(".init_array", "do_mod_ctors"),
+    ConsumedSection::prefix(".ctors", "do_mod_ctors"),
+    ConsumedSection::exact("__param", "parse_args"),
+    ConsumedSection::exact("_ftrace_events", "trace_module_add_events"),
+    ConsumedSection::exact("__tracepoints_ptrs", "tracepoint_module_coming"),
+    ConsumedSection::exact(".gnu.linkonce.this_module", "layout_and_allocate"),
+];
+
+/// Why a place cannot take a klp relocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misplaced {
+    /// The section is consumed before module-gated relocations are written.
+    Consumed(ConsumedSection),
+    /// The section's memory is freed after the livepatch's init function.
+    Init,
+    /// The section is the percpu template, which is copied before.
+    Percpu,
+    /// The section is not loaded, so the kernel skips the relocations without a word.
+    NotLoaded,
+}
+
+/// Whether a klp relocation gated on `gate` may be written into `section`.
+///
+/// # Errors
+/// [`Misplaced`] says why not.
+pub(crate) fn check(
+    section: &Section<'_>,
+    gate: &ObjectName,
+    backend: &dyn Backend,
+) -> Result<(), Misplaced> {
+    if is_percpu(section) {
+        return Err(Misplaced::Percpu);
+    }
+    if !section.sh_flags.contains(SectionFlags::ALLOC) {
+        return Err(Misplaced::NotLoaded);
+    }
+    if gate.is_vmlinux() {
+        return Ok(());
+    }
+    if backend.frees_init_sections() && section.name.starts_with(b".init") {
+        return Err(Misplaced::Init);
+    }
+    consumed(section, backend).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
+}
+
+/// Who consumes a section early, if anybody does.
+#[must_use]
+pub(crate) fn consumed(section: &Section<'_>, backend: &dyn Backend) -> Option<ConsumedSection> {
+    let consumed = CONSUMED.iter().chain(backend.consumed_sections());
+    consumed.copied().find(|consumed| consumed.matches(section.name))
+}
+
+/// Whether a section is the percpu template (`find_pcpusec`).
+fn is_percpu(section: &Section<'_>) -> bool {
+    section.name == b".data..percpu"
+}
+
+/// Whether a section is still writable once the livepatch has been loaded
+/// (`module_mark_ro_after_init`).
+#[must_use]
+pub(crate) fn stays_writable(section: &Section<'_>) -> bool {
+    let frozen = [&b".data..ro_after_init"[..], b"__jump_table", b".static_call_sites"];
+    section.sh_flags.contains(SectionFlags::WRITE) && !frozen.contains(&section.name)
+}
+
+/// What the back end may know about a relocation that `gate` triggers; `None`: a plain one.
+pub(crate) fn facts<'a>(
+    target: &Section<'_>,
+    gate: Option<&ObjectName>,
+    symbol: &'a [u8],
+) -> Facts<'a> {
+    Facts {
+        symbol,
+        external: true,
+        late: gate.is_some_and(|gate| !gate.is_vmlinux()),
+        writable: stays_writable(target),
+        ..Facts::default()
+    }
+}

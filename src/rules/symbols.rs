@@ -1,0 +1,30 @@
+//! Rules about klp symbols.
+
+use bstr::ByteSlice;
+
+use super::other_tools::is_tombstone;
+use super::{Checker, Rule};
+use crate::elf::{SymbolIndex, SymbolSection};
+use crate::name::KlpSymbol;
+
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    let module = checker.module;
+    let marked = module.symbols_in(SymbolSection::Livepatch);
+    for symbol in marked.filter(|symbol| !is_tombstone(symbol)) {
+        match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
+            Ok(klp) => length(checker, symbol.index, &klp),
+            Err(error) => {
+                let detail = format!("symbol {}: {error}", symbol.index);
+                checker.broken_by(Rule::SymbolName, symbol.index, detail);
+            }
+        }
+    }
+}
+
+fn length(checker: &mut Checker<'_, '_>, index: SymbolIndex, klp: &KlpSymbol) {
+    let (length, max) = (klp.symbol.as_str().len(), checker.target.symbol_name_max());
+    if length > max {
+        let detail = format!("'{klp}': {length} bytes of name, the target kernel scans {max}");
+        checker.broken_by(Rule::SymbolLength, index, detail);
+    }
+}

@@ -1,0 +1,89 @@
+//! What kinds of symbols and exports there are, and how well their order is known.
+
+use serde::Serialize;
+
+use crate::name::ObjectName;
+
+/// Start of the name of a symbol that marks an export: in objects before Linux 6.4, in linked files
+/// still.
+pub(crate) const KSYMTAB_PREFIX: &str = "__ksymtab_";
+/// The same in an object file of a newer kernel, from which modpost makes the former.
+pub(crate) const EXPORT_PREFIX: &str = "__export_symbol_";
+/// Start of the name of the symbol at an export's namespace.
+pub(crate) const NAMESPACE_PREFIX: &str = "__kstrtabns_";
+/// Start of the name of the symbol at an export's CRC.
+pub(crate) const CRC_PREFIX: &str = "__crc_";
+/// The most symbols of one name in one object. Kernels have some thousands (`__key`).
+pub(crate) const HOMONYMS_MAX: u32 = 1 << 16;
+
+/// How well the order of symbols of one name is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// From a list sorted by name: it proves how often a name occurs, not which one is first. Such
+    /// lists also name what a module leaves undefined as if the module defined it.
+    Alphabetical,
+    /// As a running kernel shows a module that is loaded. While one is being loaded, the kernel
+    /// counts the symbols of its init part, too.
+    Loaded,
+    /// In the order in which the kernel counts: positions are right.
+    Proven,
+}
+
+/// ELF symbol binding (`STB_*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Binding {
+    /// `STB_LOCAL`.
+    Local,
+    /// `STB_GLOBAL`.
+    Global,
+    /// `STB_WEAK`.
+    Weak,
+    /// Any other number.
+    Other,
+}
+
+/// ELF symbol type (`STT_*`), as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// `STT_FUNC`, or `STT_GNU_IFUNC`.
+    Function,
+    /// `STT_OBJECT`, or `STT_COMMON`.
+    Object,
+    /// `STT_NOTYPE`: labels of assembly and of linker scripts.
+    Label,
+    /// `STT_FILE` or `STT_SECTION`: counted by the kernel in modules, but has no address to use.
+    Marker,
+    /// Any other number.
+    Other,
+}
+
+/// An exported symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Export {
+    /// The object that exports it.
+    pub owner: ObjectName,
+    /// Whether to GPL modules only; `None` where the source does not tell.
+    pub gpl: Option<bool>,
+    /// The namespace, without quotes, empty for none; `None` where the source does not tell.
+    pub namespace: Option<String>,
+    /// The CRC of its type (`CONFIG_MODVERSIONS`).
+    pub crc: Option<u32>,
+}
+
+impl Export {
+    /// An export of which only the owner is known.
+    #[must_use]
+    pub fn by(owner: ObjectName) -> Self {
+        Self { owner, gpl: None, namespace: None, crc: None }
+    }
+
+    /// Whether only the modules that it names may use it (`EXPORT_SYMBOL_FOR_MODULES`): the
+    /// namespace starts with `module:` (`verify_module_namespace` in `kernel/module/main.c`).
+    #[must_use]
+    pub fn for_modules_only(&self) -> bool {
+        self.namespace.as_ref().is_some_and(|ns| ns.starts_with("module:"))
+    }
+}

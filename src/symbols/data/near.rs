@@ -1,0 +1,202 @@
+//! Names near to one that was not found, for advice only.
+//!
+//! Offered every name of every source, it keeps the few best: the compiler's own variants of the
+//! name first, then those at a small edit distance. Invariant: what is kept does not depend on the
+//! order of offers.
+
+use crate::name::ObjectName;
+
+/// How many near names are kept for one name.
+const KEPT: usize = 5;
+/// How many names are searched for in one pass; the rest get no advice.
+const ASKED: usize = 32;
+/// Largest edit distance that still looks like the same name mistyped.
+const DISTANCE: usize = 2;
+
+/// A name that some object has, near to one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NearName {
+    /// Edit distance, 0 for a variant that the compiler made.
+    pub distance: usize,
+    /// The name as the object has it.
+    pub name: String,
+    /// The object.
+    pub object: ObjectName,
+}
+
+impl NearName {
+    /// Whether it is the asked name with another suffix of the compiler's (`.isra.0`, `.cold`).
+    #[must_use]
+    pub fn is_variant(&self) -> bool {
+        self.distance == 0
+    }
+}
+
+/// The names that were not found, and what is near to each.
+#[derive(Debug, Default)]
+pub struct Near {
+    asked: Vec<Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    stem: String,
+    letters: u64,
+    found: Vec<NearName>,
+}
+
+impl Near {
+    /// Starts a search for these names; only the first 32 different ones are searched for.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut asked: Vec<Asked> = Vec::new();
+        for name in names {
+            if asked.len() == ASKED {
+                break;
+            }
+            if asked.iter().all(|a| a.name != name) {
+                let letters = letters(name.as_bytes());
+                let (name, stem) = (name.into(), stem(name).into());
+                asked.push(Asked { name, stem, letters, found: Vec::new() });
+            }
+        }
+        Self { asked }
+    }
+
+    /// Whether there is nothing to search for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// Whether a name is near to one that is searched for.
+    #[must_use]
+    pub fn considers(&self, name: &[u8]) -> bool {
+        let Ok(name) = std::str::from_utf8(name) else {
+            return false;
+        };
+        let letters = letters(name.as_bytes());
+        self.asked.iter().any(|asked| asked.distance(name, letters).is_some())
+    }
+
+    /// Considers a name that an object has.
+    pub fn offer(&mut self, object: &ObjectName, name: &[u8]) {
+        let Ok(name) = std::str::from_utf8(name) else {
+            return;
+        };
+        let letters = letters(name.as_bytes());
+        for asked in &mut self.asked {
+            if let Some(distance) = asked.distance(name, letters) {
+                asked.keep(NearName { distance, name: name.into(), object: object.clone() });
+            }
+        }
+    }
+
+    /// The nearest names found, best first, at most five.
+    #[must_use]
+    pub fn found(&self, name: &str) -> &[NearName] {
+        self.asked.iter().find(|a| a.name == name).map_or(&[], |a| a.found.as_slice())
+    }
+}
+
+impl Asked {
+    /// How far a name is from the asked one; `None` when it is another name.
+    fn distance(&self, name: &str, letters: u64) -> Option<usize> {
+        if name == self.name {
+            return None;
+        }
+        if name.starts_with(&self.stem) && stem(name) == self.stem {
+            return Some(0);
+        }
+        // One edit changes at most two letters of the set, so this spares nearly every comparison.
+        let limit = DISTANCE.min(self.name.len() / 3);
+        let differing =
+            usize::try_from((letters ^ self.letters).count_ones()).unwrap_or(usize::MAX);
+        if name.len().abs_diff(self.name.len()) > limit || differing > 2 * limit {
+            return None;
+        }
+        let distance = strsim::levenshtein(name, &self.name);
+        (distance <= limit).then_some(distance)
+    }
+
+    fn keep(&mut self, near: NearName) {
+        if let Err(place) = self.found.binary_search(&near) {
+            self.found.insert(place, near);
+            self.found.truncate(KEPT);
+        }
+    }
+}
+
+/// The set of letters of a name, folded into 64 bits.
+fn letters(name: &[u8]) -> u64 {
+    name.iter().fold(0, |set, byte| set | 1 << (byte & 63))
+}
+
+/// The name as it is in the source: without what GCC and Clang append to copies, parts and static
+/// locals (`.isra.0`, `.constprop.0`, `.part.0`, `.cold`, `.llvm.123`, `.45`).
+pub(crate) fn stem(name: &str) -> &str {
+    let mut dots = name.match_indices('.').filter(|(at, _)| *at > 0);
+    let suffix = dots.find(|(at, _)| {
+        let rest = name.get(at + 1..).unwrap_or("");
+        let word = rest.split('.').next().unwrap_or(rest);
+        matches!(word, "isra" | "constprop" | "part" | "cold" | "llvm")
+            || !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())
+    });
+    suffix.and_then(|(at, _)| name.get(..at)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nearest(asked: &str, offers: &[&str]) -> Vec<String> {
+        let mut near = Near::new([asked]);
+        for name in offers {
+            near.offer(&ObjectName::vmlinux(), name.as_bytes());
+        }
+        near.found(asked).iter().map(|n| n.name.clone()).collect()
+    }
+
+    #[test]
+    fn variants_of_the_compiler_come_before_mistyped_names() {
+        let offers = ["cmdline_proc_shew", "cmdline_proc_show.isra.0", "cmdline_proc_show.cold"];
+        let found = nearest("cmdline_proc_show", &offers);
+        assert_eq!(found, ["cmdline_proc_show.cold", "cmdline_proc_show.isra.0", offers[0]]);
+    }
+
+    #[test]
+    fn a_variant_leads_back_to_the_plain_name_and_to_other_variants() {
+        assert_eq!(nearest("foo_bar.isra.0", &["foo_bar", "foo_bar.isra.1"]).len(), 2);
+        assert_eq!(nearest("__key.1234", &["__key.77", "__keyring"]), ["__key.77"]);
+    }
+
+    #[test]
+    fn the_order_of_offers_does_not_matter() {
+        let mut offers = vec!["abcdef1", "abcdef2", "abcdef3", "abcdef4", "abcdef5", "abcdef6"];
+        let found = nearest("abcdef0", &offers);
+        offers.reverse();
+        assert_eq!(found, nearest("abcdef0", &offers));
+        assert_eq!(found, ["abcdef1", "abcdef2", "abcdef3", "abcdef4", "abcdef5"]);
+    }
+
+    #[test]
+    fn far_names_and_the_name_itself_are_not_near() {
+        assert!(nearest("schedule", &["schedule", "reschedule_all", "printk"]).is_empty());
+        assert!(nearest("ab", &["cd", "ac"]).is_empty(), "two letters are no name to mistype");
+    }
+
+    #[test]
+    fn stems_are_cut_at_the_first_suffix_of_the_compiler() {
+        for (name, expected) in [
+            ("foo.isra.0.cold", "foo"),
+            ("foo.llvm.123", "foo"),
+            ("foo.bar", "foo.bar"),
+            ("foo.bar.part.2", "foo.bar"),
+            (".TOC.", ".TOC."),
+            ("x.5", "x"),
+            ("", ""),
+        ] {
+            assert_eq!(stem(name), expected);
+        }
+    }
+}

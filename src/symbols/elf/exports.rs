@@ -1,0 +1,107 @@
+//! What the symbol table of an ELF file tells of exports.
+//!
+//! Between the visit of the symbols and what a source tells: each export has a symbol `__ksymtab_X`
+//! and, at its namespace's text, a symbol `__kstrtabns_X`; with `CONFIG_MODVERSIONS` a symbol
+//! `__crc_X` at the CRC (`include/linux/export-internal.h`). Invariant: contents are read after the
+//! visit, and of each section once, one at a time.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use object::elf;
+use rustc_hash::FxHashMap;
+use scroll::{Endian, Pread};
+
+use super::table::{ElfTable, Place, Symbol};
+use crate::name::ObjectName;
+use crate::symbols::data::Scope;
+use crate::symbols::data::kind::{CRC_PREFIX, EXPORT_PREFIX, KSYMTAB_PREFIX, NAMESPACE_PREFIX};
+use crate::symbols::{Export, SymbolErrorKind};
+
+/// Section that holds a GPL export's entry until Linux 7.0; newer kernels keep flags elsewhere.
+const GPL_SECTION: &[u8] = b"__ksymtab_gpl";
+/// Sections that hold what is told of exports; what stands elsewhere is not looked at.
+const CONTENTS: [&[u8]; 3] = [b"__ksymtab_strings", b"__kcrctab", b"__kcrctab_gpl"];
+
+/// The exports in question that a visit met.
+#[derive(Debug, Default)]
+pub(crate) struct Exports {
+    /// By name, whether it is in the section for GPL exports.
+    entries: FxHashMap<String, bool>,
+    /// By section index: names, whether it is a namespace, and `st_value`.
+    contents: BTreeMap<usize, Vec<(String, bool, u64)>>,
+}
+
+impl Exports {
+    /// Takes note of a symbol that marks an export.
+    pub(crate) fn see(&mut self, symbol: &Symbol<'_>, scope: Scope<'_>) {
+        if !symbol.name.starts_with(b"__") || symbol.is_undefined() {
+            return;
+        }
+        let named = |prefix: &str| {
+            let name = symbol.name.strip_prefix(prefix.as_bytes())?;
+            let name = std::str::from_utf8(name).ok()?;
+            scope.wants(name.as_bytes()).then(|| name.to_owned())
+        };
+        if let Some(name) = named(KSYMTAB_PREFIX).or_else(|| named(EXPORT_PREFIX)) {
+            self.entries.insert(name, symbol.section_name() == GPL_SECTION);
+            return;
+        }
+        let Place::Section(section) = symbol.place else { return };
+        if !CONTENTS.contains(&symbol.section_name()) {
+            return;
+        }
+        let namespace = named(NAMESPACE_PREFIX);
+        let is_namespace = namespace.is_some();
+        if let Some(name) = namespace.or_else(|| named(CRC_PREFIX)) {
+            let known = self.contents.entry(section).or_default();
+            known.push((name, is_namespace, symbol.value));
+        }
+    }
+
+    /// Reads namespaces and CRCs, and tells the exports.
+    pub(crate) fn tell<R: Read + Seek>(
+        self,
+        owner: &ObjectName,
+        table: &mut ElfTable<R>,
+    ) -> Result<Vec<(String, Export)>, SymbolErrorKind> {
+        let has_gpl_section = table.sections().iter().any(|s| table.name(s) == GPL_SECTION);
+        let relocatable = table.file_type == elf::ET_REL;
+        let endian: Endian = table.endian;
+        let mut namespaces: FxHashMap<String, String> = FxHashMap::default();
+        let mut crcs: FxHashMap<String, u32> = FxHashMap::default();
+        // A file has each of these sections once; more of them are not worth reading.
+        for (index, marks) in self.contents.into_iter().take(CONTENTS.len()) {
+            let Some(section) = table.sections().get(index).cloned() else { continue };
+            let bytes = table.contents(&section)?;
+            for (name, is_namespace, value) in marks {
+                let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
+                if is_namespace {
+                    // A file of debug information has the symbol, and not the text.
+                    let Some(text) = terminated(&bytes, offset) else { continue };
+                    namespaces.insert(name, String::from_utf8_lossy(text).into_owned());
+                } else if let Ok(offset) = usize::try_from(offset)
+                    && let Ok(crc) = bytes.pread_with(offset, endian)
+                {
+                    crcs.insert(name, crc);
+                }
+            }
+        }
+        let tell = |(name, in_gpl_section): (String, bool)| {
+            let export = Export {
+                owner: owner.clone(),
+                gpl: has_gpl_section.then_some(in_gpl_section),
+                namespace: namespaces.remove(&name),
+                crc: crcs.remove(&name),
+            };
+            (name, export)
+        };
+        Ok(self.entries.into_iter().map(tell).collect())
+    }
+}
+
+/// The text at an offset, if all of it is there.
+fn terminated(bytes: &[u8], offset: u64) -> Option<&[u8]> {
+    let rest = bytes.get(usize::try_from(offset).ok()?..)?;
+    rest.get(..memchr::memchr(0, rest)?)
+}

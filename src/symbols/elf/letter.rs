@@ -1,0 +1,71 @@
+//! The type letters of `/proc/kallsyms`.
+//!
+//! For the linked kernel they are those of `nm` (`bfd_decode_symclass`), of which
+//! `scripts/link-vmlinux.sh` makes its table; for a module the kernel computes its own
+//! (`elf_type` in `kernel/module/kallsyms.c`), which it shows in capitals where the symbol is
+//! exported. Used by the two ELF sources, for symbols that are defined.
+
+use object::elf;
+
+use super::table::{Place, Section, Symbol};
+use crate::symbols::{Binding, Kind};
+
+/// Template of the per-CPU variables of a module.
+pub(crate) const PER_CPU: &[u8] = b".data..percpu";
+
+/// The letter that `nm` prints for a symbol of the linked kernel.
+pub(crate) fn of_vmlinux(symbol: &Symbol<'_>) -> u8 {
+    let object = symbol.kind() == Kind::Object;
+    let letter = match (symbol.binding(), symbol.place) {
+        (Binding::Weak, _) => return if object { b'V' } else { b'W' },
+        (_, Place::Common) => return b'C',
+        _ if symbol.is_gnu_unique() => return b'u',
+        _ if symbol.st_type() == elf::STT_GNU_IFUNC => return b'i',
+        (_, Place::Absolute) => b'a',
+        (_, Place::Reserved | Place::Undefined) => b'?',
+        (_, Place::Section(_)) => symbol.section.map_or(b'?', |(section, _)| of_section(section)),
+    };
+    if symbol.binding() == Binding::Global { letter.to_ascii_uppercase() } else { letter }
+}
+
+/// What the flags of a section make of the symbols in it (`decode_section_type` of BFD).
+fn of_section(section: &Section) -> u8 {
+    if section.has(elf::SHF_EXECINSTR) {
+        b't'
+    } else if section.sh_type == elf::SHT_NOBITS.0 {
+        b'b'
+    } else if section.has(elf::SHF_ALLOC) {
+        if section.has(elf::SHF_WRITE) { b'd' } else { b'r' }
+    } else if section.has(elf::SHF_WRITE) {
+        b'?'
+    } else {
+        b'n'
+    }
+}
+
+/// The letter that the kernel shows for a symbol of a module that nobody may use.
+pub(crate) fn of_module(symbol: &Symbol<'_>) -> u8 {
+    let object = symbol.kind() == Kind::Object;
+    if symbol.binding() == Binding::Weak {
+        return if object { b'v' } else { b'w' };
+    }
+    match (symbol.place, symbol.section) {
+        (Place::Absolute, _) => b'a',
+        (_, Some((_, name))) if name == PER_CPU => b'a',
+        (_, Some((section, name))) => {
+            let bare = section.sh_type == elf::SHT_NOBITS.0;
+            if section.has(elf::SHF_EXECINSTR) {
+                b't'
+            } else if section.has(elf::SHF_ALLOC) && !bare {
+                if section.has(elf::SHF_WRITE) { b'd' } else { b'r' }
+            } else if bare {
+                b'b'
+            } else if name.starts_with(b".debug") {
+                b'n'
+            } else {
+                b'?'
+            }
+        }
+        _ => b'?',
+    }
+}

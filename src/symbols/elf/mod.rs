@@ -1,0 +1,13 @@
+//! What ELF files tell: symbol tables, exports, source files, call sites, what proves the kernel.
+
+pub(crate) mod dwarf;
+pub(crate) mod elf_object;
+pub(crate) mod evidence;
+pub(crate) mod exports;
+pub(crate) mod init_memory;
+pub(crate) mod kallsyms;
+pub(crate) mod letter;
+pub(crate) mod note;
+pub(crate) mod source_files;
+pub(crate) mod table;
+pub(crate) mod traceable;

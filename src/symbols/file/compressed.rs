@@ -1,0 +1,118 @@
+//! Files that may be compressed, as distributions install modules.
+//!
+//! Told by their first bytes, never by their names. Invariant: what comes out is bounded, whatever
+//! the file says.
+
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::in_kernel;
+use crate::symbols::SymbolError;
+use crate::symbols::image::Compression;
+
+/// A file that is read at any place.
+pub(crate) trait Contents: Read + Seek {}
+
+impl<T: Read + Seek> Contents for T {}
+
+/// Opens a file; one that is compressed is decompressed into memory.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
+    let fail = |error: std::io::Error| SymbolError::new(path, error);
+    let mut file = File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(16).read_to_end(&mut bytes).map_err(fail)?;
+    let Some(compression) = Compression::of(&bytes) else {
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        return Ok(Box::new(file));
+    };
+    file.read_to_end(&mut bytes).map_err(fail)?;
+    decompressed(compression, &bytes, path)
+}
+
+/// The same for what is in memory already.
+pub(crate) fn contents<'a>(
+    bytes: &'a [u8],
+    path: &Path,
+) -> Result<Box<dyn Contents + 'a>, SymbolError> {
+    match Compression::of(bytes) {
+        Some(compression) => decompressed(compression, bytes, path),
+        None => Ok(Box::new(Cursor::new(bytes))),
+    }
+}
+
+/// A module's bytes, and what stands against its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleBytes {
+    /// The bytes, decompressed.
+    pub bytes: Vec<u8>,
+    /// Why the kernel's own decompressor would refuse the file, where it would.
+    pub objection: Option<String>,
+}
+
+/// Reads a module as distributions install them: plain, or compressed with xz, gzip or zstd.
+///
+/// # Errors
+/// [`SymbolError`] when the file cannot be read, or its stream is damaged or too long.
+pub fn read_module(path: &Path) -> Result<Vec<u8>, SymbolError> {
+    read_module_file(path).map(|module| module.bytes)
+}
+
+/// The same, with what the kernel's own decompressor would say.
+///
+/// # Errors
+/// As [`read_module`].
+pub fn read_module_file(path: &Path) -> Result<ModuleBytes, SymbolError> {
+    let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
+    let Some(compression) = Compression::of(&bytes) else {
+        return Ok(ModuleBytes { bytes, objection: None });
+    };
+    let objection = in_kernel::objection(&bytes);
+    let bytes = compression.decompress(&bytes).map_err(|error| SymbolError::new(path, error))?;
+    Ok(ModuleBytes { bytes, objection })
+}
+
+fn decompressed(
+    compression: Compression,
+    bytes: &[u8],
+    path: &Path,
+) -> Result<Box<dyn Contents>, SymbolError> {
+    let whole = compression.decompress(bytes).map_err(|e| SymbolError::new(path, e))?;
+    Ok(Box::new(Cursor::new(whole)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn contents(bytes: &[u8]) -> Result<Vec<u8>, SymbolError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let mut read = Vec::new();
+        open(file.path())?.read_to_end(&mut read).unwrap();
+        Ok(read)
+    }
+
+    #[test]
+    fn files_are_read_whether_compressed_or_not() {
+        assert_eq!(contents(b"\x7fELF").unwrap(), b"\x7fELF");
+        assert_eq!(contents(b"").unwrap(), b"");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"\x7fELF").unwrap();
+        assert_eq!(contents(&gzip.finish().unwrap()).unwrap(), b"\x7fELF");
+        let zstd = zstd::encode_all(&b"\x7fELF"[..], 1).unwrap();
+        assert_eq!(contents(&zstd).unwrap(), b"\x7fELF");
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(b"\x7fELF").unwrap();
+        assert_eq!(contents(&xz.finish().unwrap()).unwrap(), b"\x7fELF");
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_cut_off_is_refused() {
+        let zstd = zstd::encode_all(&[7; 4096][..], 1).unwrap();
+        for length in 5..zstd.len() {
+            assert!(contents(&zstd[..length]).is_err(), "{length}");
+        }
+    }
+}

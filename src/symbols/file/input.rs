@@ -1,0 +1,39 @@
+//! Where a source comes from: a file, or memory.
+//!
+//! Below every source. Invariant: a source is read through [`Input::open`] only, so that bytes in
+//! memory take the way that a file takes.
+
+use std::path::{Path, PathBuf};
+
+use super::compressed::{self, Contents};
+use crate::symbols::SymbolError;
+
+/// Bytes, and the file that messages call them.
+#[derive(Debug)]
+pub(crate) struct Input {
+    path: PathBuf,
+    /// The bytes themselves; `None`: they are in the file.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Input {
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Self { path, bytes: None }
+    }
+
+    pub(crate) fn memory(path: PathBuf, bytes: Vec<u8>) -> Self {
+        Self { path, bytes: Some(bytes) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it; what is compressed is decompressed into memory.
+    pub(crate) fn open(&self) -> Result<Box<dyn Contents + '_>, SymbolError> {
+        match &self.bytes {
+            Some(bytes) => compressed::contents(bytes, &self.path),
+            None => compressed::open(&self.path),
+        }
+    }
+}

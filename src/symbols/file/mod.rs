@@ -1,0 +1,11 @@
+//! Files as they are: compressed or not, whole or line by line.
+
+mod compressed;
+mod in_kernel;
+mod input;
+mod lines;
+
+pub(crate) use compressed::Contents;
+pub use compressed::{ModuleBytes, read_module, read_module_file};
+pub(crate) use input::Input;
+pub(crate) use lines::each_line;

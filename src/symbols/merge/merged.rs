@@ -1,0 +1,257 @@
+//! Several sources of one kernel as one.
+//!
+//! Between what each source tells and what is made of it: an answer about some names, or a map of
+//! all. Where two tell one object, an alphabetical list gives way to a better order
+//! ([`super::Order`]); all others must agree ([`super::agree`]), and each fills in what the other does
+//! not know. Invariant: the result does not depend on the order of adding.
+
+use std::borrow::Cow;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, hash_map};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::agree::{agree, join};
+use crate::name::ObjectName;
+use crate::symbols::data::KnownObjects;
+use crate::symbols::error::ExportContradiction;
+use crate::symbols::{
+    Evidence, Export, Kernel, Object, Siblings, SymbolError, SymbolErrorKind, Told, Witness,
+};
+
+/// What several sources of one kernel tell.
+#[derive(Debug, Default)]
+pub struct Merged {
+    pub(crate) kernel: Kernel,
+    pub(crate) objects: BTreeMap<ObjectName, Object>,
+    pub(crate) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
+    pub(crate) known: Vec<Known>,
+    /// What modules show that are known and not told.
+    pub(crate) witnesses: Vec<Witness>,
+    pub(crate) any: bool,
+}
+
+/// What one source has beside what it told, and the objects that it told.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) objects: Arc<dyn KnownObjects>,
+    told: FxHashSet<ObjectName>,
+}
+
+impl Merged {
+    /// Adds what the source `by` tells: all of it or, where it does not fit, nothing.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::Disagree`], [`SymbolErrorKind::Contradiction`] and
+    /// [`SymbolErrorKind::ExportContradiction`] where it does not fit to what another source told.
+    pub fn add(&mut self, told: Told, by: &Path) -> Result<(), SymbolError> {
+        self.any = true;
+        let fail = |kind| SymbolError::new(by, kind);
+        let mut kernel = self.kernel.clone();
+        kernel.join(told.kernel).map_err(fail)?;
+        let common = |object: &Object| match self.objects.get(&object.name) {
+            Some(known) => agree(known, object).map(Some),
+            None => Ok(None),
+        };
+        let common: Result<Vec<_>, _> = told.objects.iter().map(common).collect();
+        let common = common.map_err(fail)?;
+        self.check_exports(&told.exports).map_err(fail)?;
+        self.kernel = kernel;
+        self.witnesses.extend(told.witnesses);
+        if let Some(objects) = told.known {
+            let told = told.objects.iter().map(|object| object.name.clone()).collect();
+            self.known.push(Known { objects, told });
+        }
+        for (object, pairs) in told.objects.into_iter().zip(common) {
+            let name = object.name.clone();
+            let object = match (self.objects.remove(&name), pairs) {
+                (Some(known), Some(pairs)) => join(known, object, pairs),
+                _ => object,
+            };
+            self.objects.insert(name, object);
+        }
+        told.exports.into_iter().for_each(|(name, export)| self.export(name, export));
+        Ok(())
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The objects, sorted by name.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// One object.
+    #[must_use]
+    pub fn object(&self, name: &ObjectName) -> Option<&Object> {
+        self.objects.get(name)
+    }
+
+    /// Every export with its name, in no particular order.
+    pub fn exports(&self) -> impl Iterator<Item = (&str, &Export)> {
+        let all = self.exports.iter();
+        all.flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
+    }
+
+    /// What the modules' files show of the kernel: those that show the same together, in order.
+    #[must_use]
+    pub fn witnesses(&self) -> Vec<Witness> {
+        let mut all: BTreeMap<&Evidence, (u64, &ObjectName)> = BTreeMap::new();
+        let told = self.objects.values().filter_map(|o| Some((o.evidence.as_ref()?, 1, &o.name)));
+        let known = self.witnesses.iter().map(|w| (&w.evidence, w.modules, &w.first));
+        for (evidence, modules, name) in told.chain(known) {
+            let (count, first) = all.entry(evidence).or_insert((0, name));
+            *count = count.saturating_add(modules);
+            *first = (*first).min(name);
+        }
+        let witness = |(evidence, (modules, first)): (&Evidence, (u64, &ObjectName))| Witness {
+            evidence: evidence.clone(),
+            modules,
+            first: first.clone(),
+        };
+        all.into_iter().map(witness).collect()
+    }
+
+    /// What the modules prove of the kernel.
+    #[must_use]
+    pub fn siblings(&self) -> Siblings {
+        Siblings::of(&self.witnesses(), self.kernel.release.as_deref())
+    }
+
+    /// Whether an object exports a name.
+    #[must_use]
+    pub fn is_exported(&self, name: &str, owner: &ObjectName) -> bool {
+        self.exports.get(name).is_some_and(|owners| owners.contains_key(owner))
+    }
+
+    /// Holds what was told of an object against the sources that have it without any of the names.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(crate) fn settle(&mut self) -> Result<(), SymbolError> {
+        for known in &self.known {
+            for object in self.objects.values_mut() {
+                if !known.told.contains(&object.name)
+                    && let Some(empty) = known.objects.find(&object.name)
+                {
+                    let pairs = agree(object, &empty);
+                    let pairs = pairs.map_err(|kind| SymbolError::new(&empty.by, kind))?;
+                    *object = join(object.clone(), empty, pairs);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether these exports fit to each other and to those that are known.
+    fn check_exports(&self, told: &[(String, Export)]) -> Result<(), SymbolErrorKind> {
+        let mut seen: FxHashMap<(&str, &ObjectName), Cow<'_, Export>> = FxHashMap::default();
+        for (name, export) in told {
+            if let Some(known) = self.exports.get(name).and_then(|o| o.get(&export.owner)) {
+                known.agree(export, name)?;
+            }
+            match seen.entry((name, &export.owner)) {
+                hash_map::Entry::Vacant(entry) => {
+                    entry.insert(Cow::Borrowed(export));
+                }
+                // What is not told is no contradiction, but the next one may contradict either.
+                hash_map::Entry::Occupied(mut entry) => {
+                    entry.get().agree(export, name)?;
+                    entry.get_mut().to_mut().join(export.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an export; what two sources tell about the same one is joined.
+    fn export(&mut self, name: String, export: Export) {
+        match self.exports.entry(name).or_default().entry(export.owner.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(export);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().join(export),
+        }
+    }
+}
+
+impl Export {
+    /// Whether two sources tell one export alike, as far as both know it.
+    fn agree(&self, other: &Self, name: &str) -> Result<(), SymbolErrorKind> {
+        let kind =
+            |gpl: bool| if gpl { "for GPL modules only" } else { "for all modules" }.to_owned();
+        let crc = |crc: u32| format!("with CRC {crc:#010x}");
+        let within = |namespace: &str| match namespace {
+            "" => "in no namespace".to_owned(),
+            _ => format!("in namespace '{namespace}'"),
+        };
+        let differ = |this, that| {
+            let (name, owner) = (name.to_owned(), self.owner.clone());
+            let told = ExportContradiction { name, owner, this, that };
+            Err(SymbolErrorKind::ExportContradiction(Box::new(told)))
+        };
+        if let (Some(that), Some(this)) = (self.gpl, other.gpl)
+            && this != that
+        {
+            return differ(kind(this), kind(that));
+        }
+        if let (Some(that), Some(this)) = (&self.namespace, &other.namespace)
+            && this != that
+        {
+            return differ(within(this), within(that));
+        }
+        match (self.crc, other.crc) {
+            (Some(that), Some(this)) if this != that => differ(crc(this), crc(that)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills in what another source that [agrees](Self::agree) knows.
+    fn join(&mut self, other: Self) {
+        self.gpl = self.gpl.or(other.gpl);
+        self.namespace = self.namespace.take().or(other.namespace);
+        self.crc = self.crc.or(other.crc);
+    }
+}
+
+impl Kernel {
+    /// Adds what another source says about the kernel.
+    fn join(&mut self, other: Self) -> Result<(), SymbolErrorKind> {
+        let differ = |what, this, that| Err(SymbolErrorKind::Disagree { what, this, that });
+        match (other.machine, self.machine) {
+            (Some(this), Some(that)) if this != that => {
+                return differ("machine", format!("{this:#x}"), format!("{that:#x}"));
+            }
+            (this, that) => self.machine = that.or(this),
+        }
+        match (other.endian, self.endian) {
+            (Some(this), Some(that)) if this != that => {
+                return differ("byte order", format!("{this:?}"), format!("{that:?}"));
+            }
+            (this, that) => self.endian = that.or(this),
+        }
+        match (other.kallsyms_all, self.kallsyms_all) {
+            (Some(this), Some(that)) if this != that => {
+                return differ("CONFIG_KALLSYMS_ALL", this.to_string(), that.to_string());
+            }
+            (this, that) => self.kallsyms_all = that.or(this),
+        }
+        match (other.release, &self.release) {
+            (Some(this), Some(that)) if this != *that => {
+                return differ("release", this, that.clone());
+            }
+            (this, None) => self.release = this,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

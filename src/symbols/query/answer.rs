@@ -1,0 +1,259 @@
+//! What the sources know about the wanted names: candidates with their positions, and exports.
+//!
+//! Made of the merged sources; resolution reads. Invariant: the candidates of a name in one object
+//! stand in the order of their positions.
+
+use crate::symbols::data::kind::HOMONYMS_MAX;
+use crate::symbols::{Binding, Export, Kind, Order};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::{Serialize, Serializer};
+
+use crate::name::{ObjectName, Position};
+use crate::symbols::data::{KnownObjects, Object, Symbol};
+use crate::symbols::{Kernel, Merged, Siblings, SymbolError, SymbolErrorKind};
+
+/// Longest name of a file or section to show (`NAME_MAX` of Linux).
+const SHOWN_MAX: usize = 255;
+
+/// One symbol that the kernel would count when it looks for a name in an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// The object that has it.
+    pub object: ObjectName,
+    /// Its name.
+    pub name: String,
+    /// Its rank among the symbols of this name in this object, from 1.
+    pub position: NonZeroU32,
+    /// How many symbols of this name the object has.
+    pub homonyms: u32,
+    /// For a module: its rank once the module's init part is gone (`core_kallsyms`), `None` when it
+    /// goes with that part. Elsewhere equal to `position`.
+    pub live_position: Option<NonZeroU32>,
+    /// Address in the linked kernel, or offset in the module's section.
+    pub address: Option<u64>,
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// The source file as the source of symbols names it; often known for local symbols only.
+    pub file: Option<String>,
+    /// Number of its translation unit in its object, from 0; for local symbols that of the `STT_FILE`
+    /// symbol that they stand behind. Units compare only among symbols that one source told.
+    pub unit: Option<u32>,
+    /// Name of the section that holds it.
+    pub section: Option<String>,
+    /// Binding, when the source tells.
+    pub binding: Option<Binding>,
+    /// Type, when the source tells.
+    pub kind: Option<Kind>,
+    /// The type letter that `/proc/kallsyms` shows while nobody exports it.
+    #[serde(serialize_with = "letter")]
+    pub letter: Option<u8>,
+    /// Whether it lies in memory that is freed after initialisation.
+    pub init: bool,
+    /// Whether it is a function that ftrace is known to have no call site in, so that it cannot be
+    /// patched (`ftrace_location`).
+    pub untraceable: bool,
+    /// Whether `position` is proven.
+    pub order: Order,
+}
+
+impl Candidate {
+    /// The position to write: 0 where the name is unique in its object.
+    #[must_use]
+    pub fn klp_position(&self) -> Position {
+        if self.homonyms == 1 { Position::Unique } else { Position::Nth(self.position) }
+    }
+
+    /// Whether the position means another symbol, or none, once the module's init part is gone.
+    #[must_use]
+    pub fn drifts(&self) -> bool {
+        self.live_position != Some(self.position)
+    }
+}
+
+fn letter<S: Serializer>(letter: &Option<u8>, serializer: S) -> Result<S::Ok, S::Error> {
+    letter.map(char::from).serialize(serializer)
+}
+
+/// All that the sources know about the wanted names.
+#[derive(Debug, Default)]
+pub struct Answer {
+    kernel: Kernel,
+    objects: BTreeSet<ObjectName>,
+    known: Vec<Arc<dyn KnownObjects>>,
+    candidates: FxHashMap<String, Vec<Candidate>>,
+    exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
+    depends: BTreeMap<ObjectName, Vec<ObjectName>>,
+    siblings: Arc<Siblings>,
+    any: bool,
+}
+
+impl Answer {
+    /// What the merged sources say about the names that they were asked for.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::TooMany`] where an object has more symbols of one name than any kernel.
+    pub fn new(mut merged: Merged) -> Result<Self, SymbolError> {
+        merged.settle()?;
+        let siblings = Arc::new(merged.siblings());
+        let Merged { kernel, objects, exports, known, any, .. } = merged;
+        let known = known.into_iter().map(|known| known.objects).collect();
+        let mut answer = Self { kernel, exports, known, siblings, any, ..Self::default() };
+        // vmlinux first, as the kernel does.
+        let (vmlinux, modules): (Vec<_>, Vec<_>) =
+            objects.values().partition(|object| object.name.is_vmlinux());
+        vmlinux.into_iter().chain(modules).try_for_each(|object| answer.tell(object))?;
+        for (name, object) in objects {
+            answer.depends.extend(object.depends.map(|depends| (name.clone(), depends)));
+            answer.objects.insert(name);
+        }
+        Ok(answer)
+    }
+
+    fn tell(&mut self, object: &Object) -> Result<(), SymbolError> {
+        let mut homonyms: FxHashMap<&[u8], Vec<&Symbol>> = FxHashMap::default();
+        for symbol in &object.symbols {
+            homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
+        }
+        for (name, symbols) in homonyms {
+            // Only names that were asked for are here, and those are text.
+            let Ok(name) = std::str::from_utf8(name) else { continue };
+            let count = u32::try_from(symbols.len()).ok().filter(|count| *count <= HOMONYMS_MAX);
+            let Some(count) = count else {
+                let (name, by, object) = (name.into(), &object.by, object.name.clone());
+                let limit = HOMONYMS_MAX;
+                return Err(SymbolError::new(by, SymbolErrorKind::TooMany { name, object, limit }));
+            };
+            let mut live = 0;
+            let candidates = self.candidates.entry(name.into()).or_default();
+            for (position, symbol) in (1..=count).filter_map(NonZeroU32::new).zip(symbols) {
+                live += u32::from(symbol.stays);
+                candidates.push(Candidate {
+                    object: object.name.clone(),
+                    name: name.into(),
+                    position,
+                    homonyms: count,
+                    live_position: NonZeroU32::new(live).filter(|_| symbol.stays),
+                    address: symbol.address,
+                    size: symbol.size,
+                    file: object.file(symbol).map(shown),
+                    section: symbol.section.map(|section| shown(object.text(section))),
+                    binding: symbol.binding,
+                    kind: symbol.kind,
+                    // A unit without a name is the linker's own, for what is of no file.
+                    unit: symbol.unit.filter(|_| object.file(symbol).is_some()),
+                    letter: symbol.letter,
+                    init: symbol.init,
+                    untraceable: symbol.untraceable,
+                    order: object.order,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every symbol of this name, grouped by object (vmlinux first), in the order of positions.
+    #[must_use]
+    pub fn candidates(&self, name: &str) -> &[Candidate] {
+        self.candidates.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The symbols of this name in one object, in the order of positions.
+    pub fn candidates_in<'a>(
+        &'a self,
+        name: &str,
+        object: &'a ObjectName,
+    ) -> impl Iterator<Item = &'a Candidate> {
+        self.candidates(name).iter().filter(move |c| c.object == *object)
+    }
+
+    /// Who exports this name. A vmlinux export stands first.
+    #[must_use]
+    pub fn export(&self, name: &str) -> Option<&Export> {
+        let owners = self.exports.get(name)?;
+        owners.get(&ObjectName::vmlinux()).or_else(|| owners.values().next())
+    }
+
+    /// Everybody who exports this name, vmlinux first.
+    pub fn exports(&self, name: &str) -> impl Iterator<Item = &Export> {
+        let owners = self.exports.get(name);
+        let vmlinux = owners.and_then(|owners| owners.get(&ObjectName::vmlinux()));
+        let modules = owners.into_iter().flat_map(BTreeMap::values);
+        vmlinux.into_iter().chain(modules.filter(|export| !export.owner.is_vmlinux()))
+    }
+
+    /// Whether a source tells the symbols of this object.
+    #[must_use]
+    pub fn knows_object(&self, object: &ObjectName) -> bool {
+        self.objects.contains(object) || self.known.iter().any(|k| k.find(object).is_some())
+    }
+
+    /// The objects whose symbols are told, in alphabetical order.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectName> {
+        let known = self.known.iter().flat_map(|known| known.names());
+        self.objects.iter().cloned().chain(known).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The modules that a module needs itself, as the `depends=` of its file says: those whose exports
+    /// it used when it was built. `None` where no source has read the file.
+    #[must_use]
+    pub fn depends(&self, module: &ObjectName) -> Option<Vec<ObjectName>> {
+        let told = self.depends.get(module).cloned();
+        told.or_else(|| self.known.iter().find_map(|known| known.depends(module)))
+    }
+
+    /// What the modules of the kernel prove of it.
+    #[must_use]
+    pub fn siblings(&self) -> &Siblings {
+        &self.siblings
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_siblings(&self) -> &Arc<Siblings> {
+        &self.siblings
+    }
+
+    /// Whether any source answered at all.
+    #[must_use]
+    pub fn has_sources(&self) -> bool {
+        self.any
+    }
+
+    /// What the sources say about the kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+}
+
+/// A name to show. It is cut, because a file of ten megabytes may say it a million times.
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(name.get(..SHOWN_MAX).unwrap_or(name)).into_owned()
+}
+
+/// What tests of resolution say that the sources answered.
+#[cfg(test)]
+impl Answer {
+    pub(crate) fn note(&mut self) {
+        self.any = true;
+    }
+
+    pub(crate) fn machine(&mut self, machine: u16) {
+        self.kernel.machine = Some(machine);
+    }
+
+    pub(crate) fn object(&mut self, object: &ObjectName) {
+        self.objects.insert(object.clone());
+    }
+
+    pub(crate) fn candidate(&mut self, candidate: Candidate) {
+        self.candidates.entry(candidate.name.clone()).or_default().push(candidate);
+    }
+
+    pub(crate) fn exported(&mut self, name: &str, export: Export) {
+        self.exports.entry(name.into()).or_default().insert(export.owner.clone(), export);
+    }
+}

@@ -1,0 +1,321 @@
+//! Which names changed their meaning between two kernels.
+//!
+//! For whoever carries a livepatch from one kernel to the next. A symbol among several of one name is
+//! known again by its source file; where the sources know none, positions cannot be compared, and that
+//! is said ([`Change::Homonyms`]), too. New names are no change: nothing used them.
+
+use std::fmt;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use crate::name::ObjectName;
+use crate::symbols::{Merged, Object, Symbol};
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// The object does not have it any more.
+    Vanished,
+    /// It was unique in the whole kernel and is not any more.
+    Ambiguous {
+        /// How many symbols have the name now.
+        candidates: usize,
+    },
+    /// It is unique in the whole kernel now.
+    Unique,
+    /// The same symbol has another position.
+    Moved {
+        /// The source file by which it is known again.
+        file: String,
+        /// Its position before.
+        before: usize,
+        /// Its position now.
+        now: usize,
+    },
+    /// The object has more or fewer of them, or as many, of which nobody can say which is which.
+    Homonyms {
+        /// How many there were.
+        before: usize,
+        /// How many there are.
+        now: usize,
+    },
+    /// It is exported now.
+    Exported,
+    /// It is not exported any more.
+    Unexported,
+}
+
+/// One name that changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Changed {
+    /// The name.
+    pub name: String,
+    /// The object that has it.
+    pub object: ObjectName,
+    /// What changed.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, object, change } = self;
+        write!(f, "{object}: {name}: ")?;
+        match change {
+            Change::Vanished => f.write_str("vanished"),
+            Change::Ambiguous { candidates } => {
+                write!(f, "became ambiguous: {candidates} symbols have the name")
+            }
+            Change::Unique => f.write_str("became unique"),
+            Change::Moved { file, before, now } => {
+                write!(f, "position {before} is position {now} now ({file})")
+            }
+            Change::Homonyms { before, now } if before == now => {
+                write!(f, "{now} symbols, which cannot be told apart without source files")
+            }
+            Change::Homonyms { before, now } => write!(f, "{before} symbols before, {now} now"),
+            Change::Exported => f.write_str("became exported"),
+            Change::Unexported => f.write_str("is not exported any more"),
+        }
+    }
+}
+
+/// The symbols of each name, per object.
+type Names<'a> = FxHashMap<&'a [u8], Vec<(&'a Object, Vec<&'a Symbol>)>>;
+
+/// All changes, sorted by name.
+#[must_use]
+pub fn diff(old: &Merged, new: &Merged) -> Vec<Changed> {
+    let (before, now) = (names(old), names(new));
+    let mut changes = Vec::new();
+    for (name, olds) in &before {
+        let news = now.get(name).map_or(&[][..], Vec::as_slice);
+        let shown = String::from_utf8_lossy(name);
+        let mut add = |object: &Object, change| {
+            let (name, object) = (shown.clone().into_owned(), object.name.clone());
+            changes.push(Changed { name, object, change });
+        };
+        let count = |all: &[(&Object, Vec<&Symbol>)]| all.iter().map(|(_, s)| s.len()).sum();
+        let counts: (usize, usize) = (count(olds), count(news));
+        for (object, symbols) in olds {
+            match news.iter().find(|(n, _)| n.name == object.name) {
+                None => add(object, Change::Vanished),
+                Some((other, others)) if counts.0 > 1 && counts.1 > 1 => {
+                    compare((object, symbols), (other, others), &mut |change| add(object, change));
+                }
+                Some(_) if counts.0 > 1 => add(object, Change::Unique),
+                Some(_) if counts.1 > 1 => {
+                    add(object, Change::Ambiguous { candidates: counts.1 });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let exported =
+        |merged: &Merged, changed: &Changed| merged.is_exported(&changed.name, &changed.object);
+    for (from, to, change) in [(new, old, Change::Exported), (old, new, Change::Unexported)] {
+        for (name, export) in from.exports() {
+            let known = [&before, &now].map(|names| has(names, name, &export.owner));
+            let (name, object) = (name.to_owned(), export.owner.clone());
+            let changed = Changed { name, object, change: change.clone() };
+            // What came or went altogether is another change.
+            if known == [true, true] && !exported(to, &changed) {
+                changes.push(changed);
+            }
+        }
+    }
+    changes.sort_unstable();
+    changes
+}
+
+fn has(names: &Names<'_>, name: &str, owner: &ObjectName) -> bool {
+    names.get(name.as_bytes()).is_some_and(|all| all.iter().any(|(o, _)| o.name == *owner))
+}
+
+fn names(merged: &Merged) -> Names<'_> {
+    let mut names = Names::default();
+    for object in merged.objects() {
+        for symbol in &object.symbols {
+            let objects = names.entry(object.text(symbol.name)).or_default();
+            match objects.last_mut() {
+                Some((last, symbols)) if last.name == object.name => symbols.push(symbol),
+                _ => objects.push((object, vec![symbol])),
+            }
+        }
+    }
+    names
+}
+
+/// What changed among the symbols of one name in one object.
+fn compare(
+    (object, symbols): (&Object, &[&Symbol]),
+    (other, others): (&Object, &[&Symbol]),
+    add: &mut dyn FnMut(Change),
+) {
+    let (before, now) = (symbols.len(), others.len());
+    if before == 1 && now == 1 {
+        return;
+    }
+    if before != now {
+        add(Change::Homonyms { before, now });
+    }
+    let mut unknown = false;
+    for (position, symbol) in (1..).zip(symbols) {
+        let file = object.file(symbol);
+        let same = |object: &Object, all: &[&Symbol]| {
+            let mut found = (1..).zip(all).filter(|(_, s)| object.file(s) == file);
+            found.next().filter(|_| found.next().is_none()).map(|(position, _)| position)
+        };
+        match (file, same(object, symbols), same(other, others)) {
+            (Some(file), Some(_), Some(now)) if now != position => add(Change::Moved {
+                file: String::from_utf8_lossy(file).into_owned(),
+                before: position,
+                now,
+            }),
+            (Some(_), Some(_), _) => {}
+            _ => unknown = true,
+        }
+    }
+    if unknown && before == now && !is_one_build((object, symbols), (other, others)) {
+        add(Change::Homonyms { before, now });
+    }
+}
+
+/// Whether the symbols are those of one build, so that each is itself.
+fn is_one_build(
+    (object, symbols): (&Object, &[&Symbol]),
+    (other, others): (&Object, &[&Symbol]),
+) -> bool {
+    if let (Some(one), Some(two)) = (&object.build_id, &other.build_id) {
+        return one == two;
+    }
+    let same = |(a, b): (&&Symbol, &&Symbol)| {
+        a.address.is_some() && (a.address, a.size) == (b.address, b.size)
+    };
+    object.name.is_vmlinux() && symbols.iter().zip(others).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::{BuildId, Export, Order, Told};
+    use std::path::Path;
+
+    /// Name, source file, address.
+    type Row = (&'static str, &'static str, u64);
+
+    fn object(name: &str, rows: &[Row]) -> Object {
+        let mut object = Object::new(name.parse().unwrap(), Path::new("told"), Order::Proven);
+        for (name, file, address) in rows {
+            let name = object.keep(name.as_bytes()).unwrap();
+            let unit = (!file.is_empty()).then(|| {
+                let file = object.keep(file.as_bytes()).unwrap();
+                object.units.push(file);
+                u32::try_from(object.units.len() - 1).unwrap()
+            });
+            let address = Some(*address);
+            object.symbols.push(Symbol { unit, address, ..Symbol::named(name) });
+        }
+        object
+    }
+
+    fn kernel(objects: Vec<Object>, exports: &[(&str, &str)]) -> Merged {
+        let export =
+            |(name, owner): &(&str, &str)| ((*name).to_owned(), Export::by(owner.parse().unwrap()));
+        let exports = exports.iter().map(export).collect();
+        let mut merged = Merged::default();
+        merged.add(Told { objects, exports, ..Told::default() }, Path::new("told")).unwrap();
+        merged
+    }
+
+    fn changes(old: &[Row], new: &[Row]) -> Vec<String> {
+        let [old, new] = [old, new].map(|rows| kernel(vec![object("vmlinux", rows)], &[]));
+        diff(&old, &new).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_gone_has_vanished_and_what_is_new_is_no_change() {
+        let found = changes(&[("f", "a.c", 1), ("g", "a.c", 2)], &[("g", "a.c", 1), ("h", "", 2)]);
+        assert_eq!(found, ["vmlinux: f: vanished"]);
+        let old = kernel(vec![object("vmlinux", &[]), object("m", &[("f", "", 1)])], &[]);
+        let new = kernel(vec![object("vmlinux", &[("f", "", 1)])], &[]);
+        let found = diff(&old, &new);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].to_string(), "m: f: vanished");
+    }
+
+    #[test]
+    fn a_unique_name_becomes_ambiguous_by_a_symbol_of_any_object_and_back() {
+        let one = [("f", "a.c", 1)];
+        let two = [("f", "a.c", 1), ("f", "b.c", 2)];
+        assert_eq!(changes(&one, &two), ["vmlinux: f: became ambiguous: 2 symbols have the name"]);
+        assert_eq!(changes(&two, &one), ["vmlinux: f: became unique"]);
+        let alone = kernel(vec![object("vmlinux", &one)], &[]);
+        let beside = kernel(vec![object("vmlinux", &one), object("m", &one)], &[]);
+        assert_eq!(diff(&alone, &beside)[0].change, Change::Ambiguous { candidates: 2 });
+        let found = diff(&beside, &alone);
+        let found: Vec<_> = found.iter().map(|c| (c.object.as_str(), &c.change)).collect();
+        assert_eq!(found, [("m", &Change::Vanished), ("vmlinux", &Change::Unique)]);
+        assert_eq!(diff(&beside, &beside), []);
+    }
+
+    #[test]
+    fn a_symbol_among_homonyms_is_known_again_by_its_file() {
+        let old = [("f", "a.c", 1), ("f", "b.c", 2)];
+        let turned = changes(&old, &[("f", "b.c", 1), ("f", "a.c", 2)]);
+        assert_eq!(
+            turned,
+            [
+                "vmlinux: f: position 1 is position 2 now (a.c)",
+                "vmlinux: f: position 2 is position 1 now (b.c)"
+            ]
+        );
+        let more = changes(&old, &[("f", "0.c", 1), ("f", "a.c", 2), ("f", "b.c", 3)]);
+        assert_eq!(
+            more,
+            [
+                "vmlinux: f: position 1 is position 2 now (a.c)",
+                "vmlinux: f: position 2 is position 3 now (b.c)",
+                "vmlinux: f: 2 symbols before, 3 now"
+            ]
+        );
+        assert!(changes(&old, &[("f", "a.c", 5), ("f", "b.c", 6)]).is_empty());
+    }
+
+    #[test]
+    fn homonyms_without_files_cannot_be_told_apart_but_in_one_build() {
+        let old = [("f", "", 1), ("f", "", 2)];
+        let said = "vmlinux: f: 2 symbols, which cannot be told apart without source files";
+        assert_eq!(changes(&old, &[("f", "", 1), ("f", "", 3)]), [said]);
+        assert!(changes(&old, &old).is_empty(), "nothing moved");
+        let built = |id, rows: &[Row]| {
+            let mut object = object("m", rows);
+            object.build_id = Some(BuildId(vec![id]));
+            kernel(vec![object], &[])
+        };
+        assert_eq!(diff(&built(1, &old), &built(1, &old)), []);
+        let found = diff(&built(1, &old), &built(2, &old));
+        assert_eq!(found[0].change, Change::Homonyms { before: 2, now: 2 });
+    }
+
+    #[test]
+    fn homonyms_of_one_file_cannot_be_told_apart() {
+        let old = [("f", "a.c", 1), ("f", "a.c", 2)];
+        let found = changes(&old, &[("f", "a.c", 1), ("f", "a.c", 9)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("cannot be told apart"));
+    }
+
+    #[test]
+    fn what_became_exported_or_is_not_any_more_is_said_of_names_that_stay() {
+        let objects = || vec![object("vmlinux", &[("f", "", 1), ("g", "", 2)])];
+        let old = kernel(objects(), &[("f", "vmlinux"), ("gone", "vmlinux")]);
+        let new = kernel(objects(), &[("g", "vmlinux"), ("came", "vmlinux"), ("f", "m")]);
+        let found: Vec<_> = diff(&old, &new).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["vmlinux: f: is not exported any more", "vmlinux: g: became exported"]);
+        let document = serde_json::to_value(diff(&old, &new)).unwrap();
+        assert_eq!(document[1]["change"], "exported");
+    }
+}

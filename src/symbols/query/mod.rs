@@ -1,0 +1,11 @@
+//! What is asked of the merged sources: names, lists, differences.
+
+mod answer;
+mod diff;
+mod export;
+mod reach;
+
+pub use answer::{Answer, Candidate};
+pub use diff::{Change, Changed, diff};
+pub use export::{write_kallsyms, write_list};
+pub use reach::Reach;

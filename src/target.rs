@@ -1,0 +1,57 @@
+//! The kernel that a module is for: its machine, its release, and whether the sources are of it.
+
+use bstr::ByteSlice;
+use klp_arch::Backend;
+
+use crate::elf::Module;
+use crate::finding::Error;
+use crate::options::Options;
+use crate::symbols::{Answer, Kernel};
+
+/// The back end for a module's machine.
+///
+/// # Errors
+/// [`Error::Machine`] where there is none.
+pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Error> {
+    let machine = module.machine();
+    let backend = klp_arch::for_machine(machine).filter(|b| b.endian() == module.endian());
+    backend.ok_or(Error::Machine(machine))
+}
+
+/// The release that the module is built for, as its vermagic says.
+pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
+    let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
+    vermagic.and_then(|(_, value)| value.fields().next()?.to_str().ok())
+}
+
+/// Whether the sources, as far as they tell, speak of the kernel that the module is for.
+///
+/// # Errors
+/// [`Error::OtherMachine`] and [`Error::OtherRelease`] where they do not, and
+/// [`Error::NoLivepatching`].
+pub(crate) fn same_kernel(
+    module: &Module<'_>,
+    backend: &dyn Backend,
+    answer: &Answer,
+    options: &Options,
+) -> Result<(), Error> {
+    let Kernel { machine, endian, release, kallsyms_all } = answer.kernel();
+    if *kallsyms_all == Some(false) {
+        return Err(Error::NoLivepatching);
+    }
+    let differs = machine.is_some_and(|machine| machine != module.machine())
+        || endian.is_some_and(|endian| endian != module.endian());
+    if differs {
+        let known = machine.and_then(klp_arch::for_machine);
+        let known = known.filter(|b| endian.is_none_or(|endian| b.endian() == endian));
+        let kernel = known.map_or("an unknown machine", |b| b.name()).to_owned();
+        return Err(Error::OtherMachine { module: backend.name(), kernel });
+    }
+    match (built_for(module), release) {
+        (Some(module), Some(kernel)) if module != kernel && !options.allow_stale_map => {
+            let module = module.to_owned();
+            Err(Error::OtherRelease { module, kernel: kernel.clone() })
+        }
+        _ => Ok(()),
+    }
+}
