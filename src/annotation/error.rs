@@ -107,7 +107,7 @@ impl std::fmt::Display for Meaning<'_> {
 pub(super) const VERSION: u8 = 1;
 pub(super) const SIZE: u32 = 1152;
 
-/// Why a record is no selector that can be read.
+/// Why a record is not a selector that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectorFault {
@@ -126,7 +126,7 @@ pub enum SelectorFault {
     #[error("a selector of version {VERSION} has {SIZE} bytes, not {0}")]
     Size(u32),
     /// The kind is none of those that are known.
-    #[error("there is no selector of kind {0}")]
+    #[error("selector of unknown kind {0}")]
     Kind(u8),
     /// Bytes that have no meaning are not 0.
     #[error("reserved bytes are not 0")]
@@ -143,7 +143,7 @@ pub enum SelectorFault {
     /// The selector of a function that is replaced says what is patched; the function's object is.
     #[error("the field 'patched' means nothing for a function that is replaced")]
     Patched,
-    /// The text of [`Which::InFile`] is no path.
+    /// The text of [`Which::InFile`] is not a path.
     #[error(transparent)]
     File(#[from] SourceFileError),
 }

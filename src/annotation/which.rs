@@ -77,7 +77,7 @@ impl fmt::Display for SourceFile {
     }
 }
 
-/// Why text is no path of a source file.
+/// Why text is not the path of a source file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceFileError {

@@ -186,7 +186,7 @@ pub fn suggest<'v>(
 /// Judges one module: its bytes, and everything that can tell its kernel's symbols.
 ///
 /// # Errors
-/// [`Error`]: the file is no module, or of another kernel, or a source cannot be read.
+/// [`Error`]: the file is not a module, or of another kernel, or a source cannot be read.
 pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdict, Error> {
     let module = Module::parse_as_kernel(data)?;
     let answer = if sources.is_empty() {

@@ -1,4 +1,4 @@
-//! What may be typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub(super) struct Global {
     /// Form of reports: text for people, JSON for programs
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// Say errors only
+    /// Print only errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(super) enum Command {
     Load(Load),
     /// Show klp sections, symbols, annotations; with a map, what names mean
     Inspect(Inspect),
-    /// Make, ask and compare maps of a kernel's symbols
+    /// Build, query and compare maps of a kernel's symbols
     Symbols(Symbols),
     /// Explain an error code or a rule
     Explain(Explain),

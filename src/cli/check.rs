@@ -32,7 +32,7 @@ const EXPANSION: u64 = 5;
 struct Line {
     module: String,
     accepted: bool,
-    /// `null` where the file is no module.
+    /// `null` where the file is not a module.
     conclusion: Option<Conclusion>,
     /// At how many placements it was loaded in simulation.
     simulated_loads: usize,
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     for batch in batches(&args.files) {
         let judged = match judged(batch, &sources, &options, args.verbose, &progress) {
             Ok(judged) => judged,
-            // What is wrong with a map is no module's fault.
+            // What is wrong with a map is not the fault of a module.
             Err(error) => {
                 progress.finish();
                 return reporter.symbols(&[error]);

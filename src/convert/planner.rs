@@ -1,5 +1,4 @@
-//! Conversion: a module and an answerer of names give a [`Plan`], or everything that stands
-//! against it.
+//! Turns a module and a resolver into a [`Plan`], or lists every reason why it cannot.
 //!
 //! Every undefined symbol is asked about once; every relocation against one that must become a klp
 //! symbol is placed under its gate. Errors are collected, never reported one by one. The rules are

@@ -1,4 +1,4 @@
-//! The names that a module wants of its kernel, and what to say of names that it does not have.
+//! The names that a module needs from its kernel, and diagnostics for those that are missing.
 
 use crate::annotation::{Annotations, Which};
 use crate::diagnostic::{Code, Diagnostic, Severity};

@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("../../docs/errors.md");
 #[strum(ascii_case_insensitive)]
 #[non_exhaustive]
 pub enum Code {
-    /// The file is no well-formed ELF module.
+    /// The file is not a well-formed ELF module.
     #[strum(serialize = "KLP-E0001")]
     MalformedElf,
     /// No back end for the file's machine.

@@ -8,7 +8,7 @@ use crate::symbols::SymbolError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file is no well-formed module.
+    /// The file is not a well-formed module.
     #[error(transparent)]
     Elf(#[from] ElfError),
     /// There is no back end for the machine.

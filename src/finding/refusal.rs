@@ -167,7 +167,7 @@ pub enum Refusal {
         /// The object.
         name: String,
     },
-    /// The name of an object is no module's.
+    /// No module can have the name of an object.
     #[error("the patch has a klp_object called \"{name}\", and no module is called so")]
     NoSuchObject {
         /// The name.

@@ -74,7 +74,7 @@ impl fmt::Display for OtherToolsSection {
 /// Looks at a module.
 ///
 /// # Errors
-/// [`Error`] when the file is no module of a known machine.
+/// [`Error`] when the file is not a module of a known machine.
 pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
     let module = Module::parse(data)?;
     let backend = backend(&module)?;

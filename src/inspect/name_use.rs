@@ -66,7 +66,7 @@ pub enum Means {
 /// sources, by symbol index.
 ///
 /// # Errors
-/// [`Error`] when the file is no module, a source cannot be read, or the sources are of another
+/// [`Error`] when the file is not a module, a source cannot be read, or the sources are of another
 /// kernel. What is wrong with annotations is told by [`super::inspect()`].
 pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec<Meaning>, Error> {
     let module = Module::parse(data)?;

@@ -88,7 +88,7 @@ pub enum Unresolved {
     },
     /// The sources do not tell source files, or there are no sources.
     #[error(
-        "'{name}' is selected {which}, but no source tells from which files those of '{owner}' are"
+        "'{name}' is selected {which}, but no symbol source records source files for '{owner}'"
     )]
     FilesUntold {
         /// The name.
@@ -115,7 +115,7 @@ pub enum Unresolved {
         neighbours: Vec<Candidate>,
     },
     /// The author names an object that no source tells.
-    #[error("'{name}' is annotated as of '{owner}', an object that no source of symbols has")]
+    #[error("'{name}' is annotated as belonging to '{owner}', which no symbol source describes")]
     ObjectUnknown {
         /// The name.
         name: String,

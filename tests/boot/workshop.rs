@@ -105,7 +105,7 @@ impl Workshop {
                 format!("{name} was not converted: {}", refusals.join("\n")).into()
             }
             Some(why) => format!("{name} was not converted: {why}").into(),
-            None => format!("there is no module {name}").into(),
+            None => format!("no module is called {name}").into(),
         }
     }
 

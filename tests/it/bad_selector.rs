@@ -111,8 +111,8 @@ fn another_version_is_refused_and_the_records_behind_it_are_read() {
 
 #[test]
 fn what_a_later_version_may_mean_is_not_passed_over() {
-    malformed(KIND, &[0], "there is no selector of kind 0");
-    malformed(KIND, &[5], "there is no selector of kind 5");
+    malformed(KIND, &[0], "selector of unknown kind 0");
+    malformed(KIND, &[5], "selector of unknown kind 5");
     malformed(RESERVED, &[1, 0], "reserved bytes are not 0");
     malformed(RESERVED, &[0, 1], "reserved bytes are not 0");
 }
@@ -243,7 +243,7 @@ fn what_singles_out_nothing_is_refused_with_the_candidates_and_lines_to_paste() 
         "KLP_SYMPOS(set_root, 2)",
     ];
     refused(MODULE, &words, |patched, _| write(patched, 0, TEXT, b"ucounx.c"));
-    let words = ["error[KLP-E0105]", "'set_root' is annotated as of 'vmlinuz'"];
+    let words = ["error[KLP-E0105]", "'set_root' is annotated as belonging to 'vmlinuz'"];
     refused(MODULE, &words, |patched, _| write(patched, 0, OWNER, b"vmlinuz"));
 }
 

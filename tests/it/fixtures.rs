@@ -35,7 +35,7 @@ fn as_expected(machine: &Machine, map: Map) {
         let context = format!("{} {name} {map:?}: {}", machine.name, ended.stderr);
         match &expected[name] {
             Expected::Klp(_) if map != Map::Elf && machine.needs_files(name) => {
-                ended.refused(&["error[KLP-E0110]", "no source tells from which files"]);
+                ended.refused(&["error[KLP-E0110]", "no symbol source records source files"]);
                 assert_eq!(bench.files(), [""; 0], "{context}");
             }
             Expected::Klp(klp) => {

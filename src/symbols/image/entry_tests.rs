@@ -88,7 +88,7 @@ fn a_raw_kernel_before_or_after_a_compressed_one_is_refused() {
     several(&behind(&[&raw, &gzip(&other())]));
     several(&behind(&[&gzip(&other()), &raw]));
     several(&behind(&[&raw, &gzip(&other()), &gzip(&raw)]));
-    // Another stream is no kernel.
+    // Another stream is not a kernel.
     assert_eq!(said(&behind(&[&raw, &gzip(&[7; 4096])])), said(&raw));
 }
 

@@ -1,4 +1,4 @@
-//! Two tellers of one object: whether they agree, and what they know together.
+//! Two descriptions of one object: whether they agree, and both joined.
 //!
 //! Below [`super::merged`]. Both list the symbols in the order in which the kernel counts, so that
 //! the n-th of a name is the same symbol in both; a name that occurs more often here, or at another
