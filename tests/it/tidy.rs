@@ -19,13 +19,16 @@ const OURS: &[&str] = &[
     "benches",
     "docs",
     "kbuild",
+    ".cargo",
     ".ci",
+    ".editorconfig",
     "Cargo.toml",
     "README.md",
     "DESIGN.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "clippy.toml",
+    "rust-toolchain.toml",
     "rustfmt.toml",
 ];
 
