@@ -17,12 +17,12 @@ const MASKED: [(&str, &str); 28] = [
     ("alternatives_smp_module_add", "lock prefixes, on one processor"),
     ("apply_alternatives", "instructions for this processor"),
     ("apply_alternatives_module", "instructions for this processor"),
-    ("apply_fineibt", "hashes in front of functions, and who checks them"),
+    ("apply_fineibt", "hashes before functions, and the code that checks them"),
     ("apply_paravirt", "calls that depend on the hypervisor"),
-    ("apply_relocations", "fields that know where the temporary copy of the file was"),
+    ("apply_relocations", "fields that depend on the address of the temporary copy of the file"),
     ("apply_retpolines", "indirect branches, made for this processor"),
     ("apply_returns", "returns, made for this processor"),
-    ("apply_seal_endbr", "landing pads that nobody needs"),
+    ("apply_seal_endbr", "landing pads that are not needed"),
     ("callthunks_patch_module_calls", "calls that count their depth"),
     ("ddebug_add_module", "descriptors of debugging messages, which the kernel links and marks"),
     ("do_barrier_nospec_fixups_range", "barriers for this processor"),
@@ -34,11 +34,11 @@ const MASKED: [(&str, &str); 28] = [
     ("load_module", "`struct module` itself"),
     ("module_init_ftrace_plt", "the tracer's PLT entry"),
     ("nospec_revert", "indirect branches, made for this processor"),
-    ("parse_args", "parameters that have been given"),
-    ("report_bug", "warnings that have been given"),
-    ("simplify_symbols", "values of symbols that are in the temporary copy of the file only"),
+    ("parse_args", "parameters that were set"),
+    ("report_bug", "warnings that were issued"),
+    ("simplify_symbols", "values of symbols that are only in the temporary copy of the file"),
     ("sort_extable", "the table of faults, sorted"),
-    ("stack_protector_apply", "the stack's canary"),
+    ("stack_protector_apply", "the stack protector's canary"),
     ("static_call_add_module", "calls that follow their keys"),
     ("trace_module_notify", "trace events, which the kernel links and marks"),
     ("tracepoint_module_notify", "tracepoints, which the kernel links and marks"),
@@ -97,8 +97,8 @@ impl<'a> Report<'a> {
         }
         let missing: Vec<_> = missing.into_iter().collect();
         Err(format!(
-            "docs/proof.md is out of date; write it with `cargo test --release --test boot -- --ignored \
-             --every-kernel --report docs/proof.md`. It does not have:\n{}",
+            "docs/proof.md is out of date; write it with `cargo boot --every-kernel --report \
+             docs/proof.md`. It does not have:\n{}",
             missing.join("\n")
         )
         .into())
@@ -209,16 +209,15 @@ fn relocations(total: &Tally, text: &mut String) -> Result<(), Failure> {
 const HEAD: &str = "\
 # Proof on real kernels
 
-Written by `cargo test --release --test boot -- --ignored --report docs/proof.md` with the kernels of the
-first table (`--every-kernel` takes all that there are), which
-builds the kernels, converts the livepatches of `tests/fixtures/src` and `tests/boot/src` with the
-library, boots each kernel under QEMU, loads them, and looks: at what patched functions say, at what the
-kernel refuses and in which words, and at every byte of every module in memory.
+Written by `cargo boot --report docs/proof.md` with the kernels of the first table (`--every-kernel` takes all
+of them but Clang's). The suite builds the kernels, converts the livepatches in `tests/fixtures/src` and
+`tests/boot/src` with the library, boots each kernel under QEMU and loads them. It checks what the patched
+functions print, what the kernel refuses and with which message, and every byte of every module in memory.
 
-Memory is compared with our load at the same addresses when a module is coming (before init), when it
-is live, and again, for livepatches, after each coming and going of a module that they patch. When a
-module is live its data are its own; of them the places of relocations are compared only. Bytes are
-counted each time. The unwinder's tables, which x86_64 kernels sort, are compared sorted.
+Memory is compared with our load at the same addresses when a module is coming (before init), when it is
+live and, for livepatches, each time that a module that they patch has been loaded or unloaded. A live module
+changes its own data, so there only the relocated fields are compared. Bytes are counted each time. The
+unwinder's tables, which x86_64 kernels sort, are compared sorted.
 
-Five deliberate mistakes (`sabotage/…`) are made besides: with each of them the suite must fail.
+The suite is also run with five deliberate mistakes (`sabotage/…`), and must fail with each of them.
 ";

@@ -17,15 +17,15 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     Story::cases(vec![
         Story {
             name: "module/again",
-            shows: "kernels that take no relocation back refuse a patched module that comes again, as our \
-                    load of the livepatch does and as check says",
+            shows: "kernels that cannot clear relocations refuse a patched module that is \
+                    reloaded, as our load of the livepatch does and as check says",
             unfit,
             run,
         },
         Story {
             name: "module/stubs",
-            shows: "a patched module comes again at new addresses, as often as check says, and is refused \
-                    then, because no stubs are left",
+            shows: "a patched module is reloaded at new addresses as often as check says, and is \
+                    then refused because no stubs are left",
             unfit: without_stubs,
             run: stubs,
         },
@@ -39,7 +39,7 @@ fn is_warning(line: &str) -> bool {
 
 fn without_stubs(kernel: &TestKernel) -> Option<String> {
     if kernel.machine != Machine::Ppc64le {
-        return Some("relocations that are written late take no stubs".into());
+        return Some("relocations that are written late use no stubs".into());
     }
     (!kernel.writes_again()).then(|| "the first reload is refused: see module/again".into())
 }

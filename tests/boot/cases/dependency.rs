@@ -23,21 +23,22 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     Story::cases(vec![
         Story {
             name: "dependency/before",
-            shows: "exports of a module that the patched one depends on; both are there before the \
-                    livepatch",
+            shows: "exports of a module that the patched one depends on; both are loaded before \
+                    the livepatch",
             unfit: fits,
             run: before,
         },
         Story {
             name: "dependency/after",
-            shows: "exports of a module that the patched one depends on; both come after the livepatch, \
-                    in their order",
+            shows: "exports of a module that the patched one depends on; both are loaded after the \
+                    livepatch, in the order of their dependency",
             unfit: fits,
             run: after,
         },
         Story {
             name: "dependency/owner-first",
-            shows: "exports of a module that is there before the livepatch, which the patched one is not",
+            shows: "exports of a module that is loaded before the livepatch, while the patched one \
+                    is not",
             unfit: fits,
             run: owner_first,
         },

@@ -53,7 +53,7 @@ impl Case for Foreign {
     }
 
     fn unfit(&self, kernel: &TestKernel) -> Option<String> {
-        kernel.modules.is_none().then(|| "it is no kernel of a distribution".into())
+        kernel.modules.is_none().then(|| "it is not a distribution kernel".into())
     }
 
     fn files(&self, workshop: &Workshop) -> Result<Vec<GuestFile>, Failure> {

@@ -15,8 +15,7 @@ const FEATURES: &str = "/sys/kernel/debug/sched/features";
 pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     Story::cases(vec![Story {
         name: "keys/toggled",
-        shows: "static branches follow keys of vmlinux: when they are toggled while patched, and \
-                when they had been toggled before",
+        shows: "static branches follow keys of vmlinux: toggled while patched, and toggled before",
         unfit: fits,
         run,
     }])

@@ -16,7 +16,8 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         },
         Story {
             name: "memory/rows",
-            shows: "every relocation type that fits where modules lie, against symbols of each kind",
+            shows: "every relocation type that is in range at module addresses, against symbols of \
+                    each kind",
             unfit: fits,
             run: |session| session.insmod("klp_rows"),
         },

@@ -30,7 +30,7 @@ struct Value {
 }
 
 fn neighbours(kernel: &TestKernel) -> Option<String> {
-    let why = "two set_is_seen stand next to a set_root in this kernel";
+    let why = "two set_is_seen are next to a set_root in this kernel";
     (kernel.version < (6, 13)).then(|| why.into())
 }
 
@@ -46,8 +46,8 @@ fn dots(kernel: &TestKernel) -> Option<String> {
 
 /// klp-convert refuses it there.
 fn plain_stores(kernel: &TestKernel) -> Option<String> {
-    let why = "KLP-E0306: the loader's stores into data are plain ones, also after init, when this \
-               section is read-only";
+    let why = "KLP-E0306: the loader stores to data directly even after init, when this section is \
+               read-only";
     (kernel.machine == Machine::Ppc64le).then(|| why.into())
 }
 
@@ -153,7 +153,7 @@ impl Case for Late {
     }
 
     fn shows(&self) -> String {
-        format!("{}; the modules come after the livepatch, and come again", self.0.shows)
+        format!("{}; the modules are loaded after the livepatch, and reloaded", self.0.shows)
     }
 
     fn unfit(&self, kernel: &TestKernel) -> Option<String> {
@@ -214,20 +214,22 @@ fn stories() -> Vec<Story> {
     vec![
         Story {
             name: "module/two-targets",
-            shows: "vmlinux, module A and module B patched at once, A and B coming and going in turn",
+            shows: "vmlinux, module A and module B patched at once, A and B loaded and unloaded in \
+                    turn",
             unfit: fits,
             run: two_targets,
         },
         Story {
             name: "module/moved",
-            shows: "module A coming again at another address; slots of s390x keep the old one, as \
+            shows: "module A reloaded at another address; slots of s390x keep the old one, as \
                     KLP-W0814 warns, and are not followed here",
             unfit: returns_not,
             run: moved,
         },
         Story {
             name: "module/owner-missing",
-            shows: "module A is refused while module B is missing, whose symbols its patch needs",
+            shows: "module A is refused while module B, whose symbols its patch needs, is not \
+                    loaded",
             unfit: fits,
             run: owner_missing,
         },
@@ -279,7 +281,7 @@ fn two_targets(session: &mut Session<'_>) -> Result<(), Failure> {
 }
 
 fn returns_not(kernel: &TestKernel) -> Option<String> {
-    let why = "the kernel refuses a patched module that comes again: see module/again";
+    let why = "the kernel refuses a patched module that is reloaded: see module/again";
     (!kernel.writes_again()).then(|| why.into())
 }
 

@@ -18,14 +18,15 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     Story::cases(vec![
         Story {
             name: "order/stacked",
-            shows: "two livepatches of one function: the newer takes effect, in whatever order they go",
+            shows: "two livepatches of one function: the newer takes effect, in whichever order \
+                    they are removed",
             unfit: fits,
             run: stacked,
         },
         Story {
             name: "order/replaced",
-            shows: "a livepatch that replaces all others: what it does not patch is as it was, and the \
-                    replaced are neither written any more nor in the way",
+            shows: "a livepatch that replaces all others: what it does not patch is restored, and \
+                    the replaced ones are no longer written and do not interfere",
             unfit: fits,
             run: replaced,
         },

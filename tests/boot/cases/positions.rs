@@ -16,20 +16,20 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     Story::cases(vec![
         Story {
             name: "positions/vmlinux",
-            shows: "each name of vmlinux in /proc/kallsyms is as often, in the order and at the \
-                    addresses of the author's map",
+            shows: "each name of vmlinux occurs in /proc/kallsyms as often as in the author's map, \
+                    in the same order and at the same addresses",
             unfit: fits,
             run: |session| compare_vmlinux(session, &session.workshop.sources()),
         },
         Story {
             name: "positions/image",
-            shows: "the same, with a map made of the boot image alone",
+            shows: "the same, with a map built from the boot image alone",
             unfit: fits,
             run: image,
         },
         Story {
             name: "positions/modules",
-            shows: "each name of a live module is where the map of its file counts it",
+            shows: "each name of a live module has the position that the map of its file gives it",
             unfit: fits,
             run: modules,
         },

@@ -71,13 +71,11 @@ impl Case for Refusal {
 
     fn shows(&self) -> String {
         let mut shows = match self.0.then {
-            Then::Refused => {
-                "the kernel refuses it in the words and with the error that we predict"
-            }
+            Then::Refused => "the kernel refuses it with the message and the error that we predict",
             Then::RefusedAtGate => {
-                "the same, with its target there; and the target is so refused when it comes later"
+                "the same with its target loaded; a target loaded later is refused in the same way"
             }
-            Then::Silent(_) => "the kernel says nothing; its memory is what we predict",
+            Then::Silent(_) => "the kernel reports nothing; memory is as we predict",
         }
         .to_owned();
         if let Some(why) = self.0.placed {

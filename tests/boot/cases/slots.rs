@@ -18,8 +18,9 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     Story::cases(vec![
         Story {
             name: "slots/usual",
-            shows: "calls where modules usually are: through stubs on ppc64le, through PLT entries \
-                    where vmlinux is out of a branch's reach, else direct",
+            shows: "calls from the usual module addresses: through stubs on ppc64le, through PLT \
+                    entries \
+                    where vmlinux is out of a branch's range, otherwise direct",
             unfit: fits,
             run: usual,
         },

@@ -27,7 +27,7 @@ struct Value {
 
 /// Their files are those of the newest kernel, and boot images do not tell files.
 fn files(kernel: &TestKernel) -> Option<String> {
-    let image = "a boot image does not tell the files of symbols";
+    let image = "a boot image does not record source files";
     let others = "the homonyms are from other files in this kernel";
     let why = if kernel.modules.is_some() { image } else { others };
     (kernel.version < (6, 13)).then(|| why.into())
@@ -65,7 +65,7 @@ fn promoted(kernel: &TestKernel) -> Option<String> {
 static VALUES: [Value; 14] = [
     Value {
         name: "vmlinux/inferred",
-        shows: "symbols that vmlinux has once need no annotation",
+        shows: "symbols that occur once in vmlinux need no annotation",
         livepatch: "lp_vmlinux_inferred",
         says: "lp_vmlinux_inferred: 1 {/proc/cmdline}\n",
         said: None,
@@ -181,7 +181,7 @@ static VALUES: [Value; 14] = [
     },
     Value {
         name: "vmlinux/promoted",
-        shows: "static functions that Clang's LTO has renamed, by the names in the source",
+        shows: "static functions renamed by Clang's LTO, by their names in the source",
         livepatch: "lp_promoted",
         says: "lp_promoted: {vmlinux.show_trace_log_lvl,1} {vmlinux.m_show,1} {vmlinux.m_show,2}\n",
         said: None,

@@ -22,7 +22,7 @@ pub(super) const ALL: &[Wrong] = &[
     })
     .unsaid("check says that the map is of another machine"),
     refused("file/other-abi", |good| good.copy().header(|h, e| h.e_flags.set(e, FileFlags(1))))
-        .on(&[Machine::Ppc64le], "e_flags are not looked at")
+        .on(&[Machine::Ppc64le], "e_flags are not checked")
         .since((6, 2)),
     refused("file/too-many-sections", |good| {
         let (mut patched, count) = (good.copy(), good.image.sections.len());
@@ -98,17 +98,17 @@ pub(super) const ALL: &[Wrong] = &[
     })
     .since((6, 14)),
     refused("machine-sections/stubs", |good| good.copy().rename_section(".stubs", ".stubz"))
-        .on(&[Machine::Ppc64le], "the loader fills no such section"),
+        .on(&[Machine::Ppc64le], "the loader does not fill such a section"),
     refused("machine-sections/plt", |good| good.copy().rename_section(".plt", ".plx"))
-        .on(&[Machine::Arm64], "the loader fills no such section"),
+        .on(&[Machine::Arm64], "the loader does not fill such a section"),
     refused("machine-sections/init-plt", |good| {
         good.copy().rename_section(".init.plt", ".init.plx")
     })
-    .on(&[Machine::Arm64], "the loader fills no such section"),
+    .on(&[Machine::Arm64], "the loader does not fill such a section"),
     refused("machine-sections/ftrace", |good| {
         good.copy().rename_section(".text.ftrace_trampoline", ".text.ftrace_trampolinx")
     })
-    .on(&[Machine::Arm64], "the loader fills no such section"),
+    .on(&[Machine::Arm64], "the loader does not fill such a section"),
     refused("write-execute", |good| flags(good.copy(), ".text", |flags| flags | 1)),
     refused("memory/too-large", |good| {
         good.copy().section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000))
@@ -129,7 +129,7 @@ pub(super) const ALL: &[Wrong] = &[
             s.sh_size.set(e, 0x3000);
         })
     })
-    .on(&[Machine::X86, Machine::S390x, Machine::Arm64], "nothing is set aside for modules"),
+    .on(&[Machine::X86, Machine::S390x, Machine::Arm64], "nothing is reserved for modules"),
     refused("sections/twins", |good| {
         // An empty section is not loaded.
         let is_empty = good.image.section(".data").size == 0;

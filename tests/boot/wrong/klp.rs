@@ -84,7 +84,7 @@ pub(super) const ALL: &[Wrong] = &[
     refused("klp-symbol/of-absent-module", |good| {
         called(good, ".klp.sym.klp_target_a.klp_target_a_hidden,0")
     })
-    .unsaid("check takes every module of its map to be there"),
+    .unsaid("check takes every module of its map to be loaded"),
     at_gate("klp-symbol/of-vmlinux", |good| called(good, ".klp.sym.vmlinux.nr_processes,0")),
     refused("livepatch-marker", |good| good.copy().replace(b"\0livepatch=", b"\0livepatcx=")),
     Wrong::new("livepatch-marker/gated", OF_GATED, Then::Refused, |good| {

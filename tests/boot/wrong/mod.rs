@@ -134,11 +134,11 @@ impl Wrong {
             return Some("the data of its modules are in other sections there".into());
         }
         if self.behind_others && !kernel.writes_again() {
-            let why = "insmod tries twice, and the second time finds what the first has written";
+            let why = "insmod tries twice, and the second attempt finds what the first one wrote";
             return Some(why.into());
         }
         let (major, minor) = self.since.filter(|since| kernel.version < *since)?;
-        Some(format!("Linux has looked at it since {major}.{minor} only"))
+        Some(format!("Linux has checked it only since {major}.{minor}"))
     }
 }
 
@@ -151,19 +151,19 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Wrong> {
 /// Rules and faults of which no kernel is shown, and why.
 pub(crate) const UNTRIED: &[(&str, &str)] = &[
     ("section-loaded", "the kernel would read a table that it has freed"),
-    ("section-shape", "the kernel would read a table as entries that it has not"),
+    ("section-shape", "the kernel would read entries that the table does not have"),
     ("target-init, target-percpu", "the kernel would write to memory that it has freed"),
     ("target-loaded behind a module", "the kernel would write to memory that it has freed"),
-    ("target-consumed", "the kernel would patch code by a table that it has read too early"),
-    ("plain-relocation", "code of the kernel's callers would go to address 0"),
-    ("a place outside of its section", "the kernel would write behind the section"),
-    ("a symbol that is not there", "the kernel would read behind the symbol table"),
+    ("target-consumed", "the kernel would patch code from a table that it read too early"),
+    ("plain-relocation", "callers in the kernel would jump to address 0"),
+    ("a place outside of its section", "the kernel would write past the end of the section"),
+    ("a symbol that is not there", "the kernel would read past the end of the symbol table"),
     ("a late plain store into read-only memory", "the kernel would fault"),
-    ("a call without room for a stub or veneer", "the kernel warns with a trace of its stack"),
-    ("memory that changes before it is taken back", "somebody else would have to write there"),
+    ("a call without room for a stub or veneer", "the kernel warns with a stack trace"),
+    ("memory that changes before it is taken back", "something else would have to write there"),
     (
         "BTF of another vmlinux",
-        "these kernels have none: making it takes tools that are not asked for",
+        "these kernels have none: making it takes tools that the suite does not require",
     ),
     ("pointers elsewhere in struct module", "the kernel would write over what is there"),
     ("annotations in names of symbols", "symbol/unknown is the same to the kernel"),

@@ -56,26 +56,26 @@ pub(super) const ALL: &[Wrong] = &[
         let place = usize::try_from(place).unwrap();
         good.copy().contents(".data", |data| data[place] = 1)
     })
-    .on(&[Machine::X86], "places may hold anything")
-    .placed("the kernel says where the place is"),
+    .on(&[Machine::X86], "a location may contain anything")
+    .placed("the kernel reports the location"),
     refused("relocation/place-twice", |good| {
         let place = good.image.section(WORD.0).relocations[1].offset;
         relocate(good.copy(), WORD, 1, good.absolute(), 1)
             .relocation(WORD.0, WORD.1, |r, e| r.r_offset.set(e, place))
     })
-    .on(&[Machine::X86], "places may be written twice")
-    .placed("the kernel says where the place is"),
+    .on(&[Machine::X86], "a location may be written twice")
+    .placed("the kernel reports the location"),
     at_gate("relocation/place-not-zero-late", |good| {
         let place = usize::try_from(good.first_klp().relocations[0].offset).unwrap();
         good.copy().contents(".text", |text| text[place] = 1)
     })
-    .on(&[Machine::X86], "places may hold anything")
-    .placed("the kernel says where the place is"),
+    .on(&[Machine::X86], "a location may contain anything")
+    .placed("the kernel reports the location"),
     refused("relocation/no-nop", |good| no_nop(good, "vmlinux"))
-        .on(&[Machine::Ppc64le], "calls need no nop behind them")
-        .placed("the kernel says where the call is"),
+        .on(&[Machine::Ppc64le], "calls need not be followed by a nop")
+        .placed("the kernel reports the address of the call"),
     at_gate("relocation/no-nop-late", |good| no_nop(good, "klp_target_a"))
-        .on(&[Machine::Ppc64le], "calls need no nop behind them"),
+        .on(&[Machine::Ppc64le], "calls need not be followed by a nop"),
     refused("relocation/rel32", |good| near(good, 26, 1 << 32))
         .on(&[Machine::Ppc64le], "a type of ppc64le"),
     refused("relocation/rel24", |good| near(good, 10, 1 << 26))
@@ -104,7 +104,7 @@ pub(super) const ALL: &[Wrong] = &[
         relocate(good.copy(), (&section.name, at), 17, found.symbol, 0)
     })
     .on(&[Machine::S390x], "a type of s390x")
-    .placed("the kernel says how far the symbol is from the module"),
+    .placed("the kernel reports the distance between symbol and module"),
     refused("relocation/abs32", |good| absolute(good, 258, 1 << 32))
         .on(&[Machine::Arm64], "a type of arm64"),
     refused("relocation/abs16", |good| absolute(good, 259, 1 << 16))

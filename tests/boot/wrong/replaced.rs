@@ -27,7 +27,7 @@ const fn refused(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
 const fn at_gate(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
     Wrong::new(name, OF_GATED, Then::RefusedAtGate, spoil).behind_others().on(
         &[Machine::Ppc64le, Machine::S390x, Machine::Arm64],
-        "insmod tries twice, and the second time finds what the first has written",
+        "insmod tries twice, and the second attempt finds what the first one wrote",
     )
 }
 

@@ -51,5 +51,5 @@ pub(super) const ALL: &[Wrong] = &[
         // ADDR32, too.
         _ => retype(good.copy(), (TARGET, 0), 1),
     })
-    .on(&[Machine::X86, Machine::Ppc64le], "the loader looks whether values fit"),
+    .on(&[Machine::X86, Machine::Ppc64le], "the loader checks that values fit"),
 ];

@@ -44,7 +44,7 @@ pub(super) const ALL: &[Wrong] = &[
         let exported = in_section(good.copy(), good.klp_symbol(), 0);
         exported.rename(good.klp_symbol(), "klp_target_a_exported")
     })
-    .unsaid("check takes every module of its map to be there"),
+    .unsaid("check takes every module of its map to be loaded"),
     refused("symbol/common-and-unknown", |good| {
         let patched = good.copy().rename(good.symbol("klp_enable_patch"), "no_such_export");
         in_section(patched, good.symbol("seq_printf"), 0xfff2)
