@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section, Symbol};
 use klp_arch::{
-    Backend, Configuration, Extent, Facts, Memory, Object, Region, Table, Turn, backends,
+    Configuration, Extent, Facts, Machine, Memory, Object, Region, Table, Turn, machines,
 };
 use klp_convert::elf::Module;
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement, Record};
@@ -70,7 +70,7 @@ struct Placed<'data> {
 }
 
 impl<'data> Placed<'data> {
-    fn new(backend: &'static dyn Backend, module: &Module<'data>) -> Self {
+    fn new(backend: &'static Machine, module: &Module<'data>) -> Self {
         let sections = module.sections().map(|section| Section {
             name: section.name,
             sh_type: section.sh_type.0,
@@ -87,10 +87,10 @@ impl<'data> Placed<'data> {
             st_shndx: u16::from(symbol.name == b"function"),
             ..Symbol::default()
         });
-        let (big_endian, text_start) = (backend.endian() == scroll::Endian::Big, 0);
+        let (big_endian, text_start) = (backend.endian == scroll::Endian::Big, 0);
         let (sections, symbols) = (sections.collect(), symbols.collect());
         let mut object = Object { big_endian, sections, symbols, text_start, text_base: MODULE };
-        let mut linkage = backend.reserve(&mut object, &Configuration::default()).unwrap();
+        let mut linkage = backend.loader.reserve(&mut object, &Configuration::default()).unwrap();
         let mut size = object.text_start;
         // Instructions first: stubs must be near.
         let mut loaded: Vec<_> = object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)).collect();
@@ -122,7 +122,7 @@ impl<'data> Placed<'data> {
         }
     }
 
-    fn apply(&mut self, backend: &'static dyn Backend) -> Duration {
+    fn apply(&mut self, backend: &'static Machine) -> Duration {
         self.reset();
         let mut linkage = self.linkage.boxed_clone();
         timed(|| {
@@ -132,6 +132,7 @@ impl<'data> Placed<'data> {
                 let table =
                     Table { entries, symbols, target, init: false, facts: Facts::default() };
                 backend
+                    .loader
                     .relocate(&table, Turn::Apply, &mut *linkage, &mut self.memory, None)
                     .unwrap();
             }
@@ -139,7 +140,7 @@ impl<'data> Placed<'data> {
     }
 }
 
-fn one(backend: &'static dyn Backend, count: u64, rounds: usize) -> Vec<String> {
+fn one(backend: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     let data = relocations(backend, count);
     let module = Module::parse(&data).unwrap();
     let kernel = Kernel::newest(backend);
@@ -166,7 +167,7 @@ fn one(backend: &'static dyn Backend, count: u64, rounds: usize) -> Vec<String> 
     let least = copied + read;
     let per_second = count as f64 / apply.as_secs_f64() / 1e6;
     vec![
-        backend.name().into(),
+        backend.name.into(),
         ms(apply),
         format!("{per_second:.0} million/s"),
         ms(whole),
@@ -180,7 +181,7 @@ fn main() {
     // Without `--bench` this is a test that all of it runs.
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
-    let rows = backends().iter().map(|backend| one(*backend, count, rounds)).collect();
+    let rows = machines().iter().map(|backend| one(*backend, count, rounds)).collect();
     let titles = ["machine", "apply", "rate", "whole load", "copy", "read", "ratio"];
     println!("\n{count} relocations");
     table(&titles, rows);

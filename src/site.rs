@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::fmt;
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 use serde::Serialize;
 
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection};
@@ -51,7 +51,7 @@ impl fmt::Display for Site {
 #[derive(Debug)]
 pub struct Sites<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     /// (section, value, size, symbol) of every named function and object, sorted.
     covering: OnceCell<Vec<(SectionIndex, u64, u64, SymbolIndex)>>,
 }
@@ -59,7 +59,7 @@ pub struct Sites<'m, 'data> {
 impl<'m, 'data> Sites<'m, 'data> {
     /// A describer for this module.
     #[must_use]
-    pub fn new(module: &'m Module<'data>, backend: &'static dyn Backend) -> Self {
+    pub fn new(module: &'m Module<'data>, backend: &'static Machine) -> Self {
         Self { module, backend, covering: OnceCell::new() }
     }
 

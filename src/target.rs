@@ -1,7 +1,7 @@
 //! The kernel that a module is for: its machine, its release, and whether the sources are of it.
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use crate::elf::Module;
 use crate::finding::Error;
@@ -12,9 +12,9 @@ use crate::symbols::{Answer, Kernel};
 ///
 /// # Errors
 /// [`Error::Machine`] where there is none.
-pub fn backend(module: &Module<'_>) -> Result<&'static dyn Backend, Error> {
+pub fn backend(module: &Module<'_>) -> Result<&'static Machine, Error> {
     let machine = module.machine();
-    let backend = klp_arch::for_machine(machine).filter(|b| b.endian() == module.endian());
+    let backend = klp_arch::for_machine(machine).filter(|b| b.endian == module.endian());
     backend.ok_or(Error::Machine(machine))
 }
 
@@ -31,7 +31,7 @@ pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
 /// [`Error::NoLivepatching`].
 pub(crate) fn same_kernel(
     module: &Module<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     answer: &Answer,
     options: &Options,
 ) -> Result<(), Error> {
@@ -43,9 +43,9 @@ pub(crate) fn same_kernel(
         || endian.is_some_and(|endian| endian != module.endian());
     if differs {
         let known = machine.and_then(klp_arch::for_machine);
-        let known = known.filter(|b| endian.is_none_or(|endian| b.endian() == endian));
-        let kernel = known.map_or("an unknown machine", |b| b.name()).to_owned();
-        return Err(Error::OtherMachine { module: backend.name(), kernel });
+        let known = known.filter(|b| endian.is_none_or(|endian| b.endian == endian));
+        let kernel = known.map_or("an unknown machine", |b| b.name).to_owned();
+        return Err(Error::OtherMachine { module: backend.name, kernel });
     }
     match (built_for(module), release) {
         (Some(module), Some(kernel)) if module != kernel && !options.allow_stale_map => {

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 use klp_convert::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
 use klp_convert::load::{
     Bind, ExportedSymbol, Kernel, Known, Loaded, Loader, Lookup, Placement, Record,
@@ -67,7 +67,7 @@ fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
     let mut sources = Sources::new();
     let errors = add_kernel(tree, false, &mut sources);
     assert!(errors.is_empty(), "{errors:?}");
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         names.extend(Kernel::wanted(*backend).map(String::from));
     }
     sources.answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
@@ -78,7 +78,7 @@ fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
 struct Exporting<'a> {
     known: &'a Known<'a>,
     answer: &'a Answer,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
 }
 
 impl Bind for Exporting<'_> {
@@ -150,7 +150,7 @@ fn right_symbols(module: &Module<'_>, loaded: &Loaded<'_>, known: &dyn Bind) -> 
 
 fn load(
     answer: &Answer,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     known: &dyn Bind,
     tally: &mut Tally,
     data: &[u8],

@@ -1,11 +1,9 @@
-//! The one applier: compute, check, store; take back; read back.
+//! The one applier: compute, check, store.
 //!
-//! A back end turns a row and its inputs into a [`Patch`] — by [`plan`] unless the machine does
+//! A machine's loader turns a row and its inputs into a [`Patch`] — by [`plan`] unless the machine does
 //! something that no row can say — and a patch is a value in a field, nothing more. Invariant: a
 //! wrong or missing input gives a [`Fault`] and leaves the bytes as they were.
 //! Source: `apply_relocate_add` of `arch/*/kernel/module*.c`.
-
-use scroll::Endian;
 
 use crate::fault::{Anchor, Fault};
 use crate::field::Field;
@@ -157,15 +155,4 @@ pub fn plan(row: &Row, inputs: &Inputs) -> Result<Option<Patch>, Fault> {
         return Ok(None);
     }
     fit(row, compute(row, inputs)?).map(Some)
-}
-
-/// The value that the bytes hold, in the scale of the calculation.
-///
-/// Bits that the row shifts out are zero, and a bias is not taken off again.
-///
-/// # Errors
-/// [`Fault::PlaceOutside`] when `site` is shorter than the field.
-pub fn read_back(row: &Row, site: &[u8], endian: Endian) -> Result<i64, Fault> {
-    let value = row.field.load(site, row.check.is_signed(), endian)?;
-    Ok(value.unbounded_shl(u32::from(row.shift)))
 }

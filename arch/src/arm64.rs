@@ -27,19 +27,21 @@ use core::ops::Range;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, PATCHABLE};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
+use crate::instructions::InstructionSet;
 use crate::linkage::{Configuration, Linkage};
+use crate::loader::ModuleLoader;
+use crate::machine::Machine;
 use crate::object::Object;
-use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
+use crate::versions::FeatureRange;
 
 mod entry;
 mod log;
@@ -50,9 +52,9 @@ mod reserve;
 mod tests;
 mod uses;
 
-/// The arm64 back end.
+/// The code of the machine.
 #[derive(Debug)]
-pub struct Arm64;
+struct Loader;
 
 const fn immediate(parts: &'static [Part]) -> Field {
     Field::plain(4, 1, parts)
@@ -194,109 +196,57 @@ const CONSUMED: &[ConsumedSection] = &[
     ConsumedSection::exact(".init.eh_frame", "scs_patch"),
 ];
 
-impl Backend for Arm64 {
-    fn name(&self) -> &'static str {
-        "arm64"
-    }
-
-    fn machines(&self) -> &'static [u16] {
-        &[183]
-    }
-
-    fn endian(&self) -> Endian {
-        Endian::Little
-    }
-
-    fn call_sites(&self) -> CallSites {
-        // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
-        // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
-        CallSites { sections: &[PATCHABLE], before: 8 }
-    }
-
-    // `Documentation/arch/arm64/booting.rst`; `R_AARCH64_RELATIVE`.
-    fn boot_image(&self) -> BootImage {
-        BootImage {
-            magic: Some(Magic { offset: 0x38, bytes: b"ARM\x64" }),
-            payload: Payload::Whole,
-            relative: 1027,
-        }
-    }
-
-    fn rows(&self) -> &'static [Row] {
-        &ROWS
-    }
-
-    fn patched_sections(&self) -> &'static [PatchedSection] {
-        patched::PATCHED
-    }
-
-    fn consumed_sections(&self) -> &'static [ConsumedSection] {
-        CONSUMED
-    }
-
-    fn other_names(&self) -> &'static str {
-        include_str!("arm64.names")
-    }
-
-    fn required_sections(&self) -> &'static [&'static str] {
-        &[".plt", ".init.plt"]
-    }
-
-    fn late_alignment(&self) -> u64 {
-        4
-    }
-
-    // Erratum 843419 is up to the processor: distributions only have the code.
-    fn branches(&self, code: &[u8]) -> Vec<Branch> {
-        of_words(code, |word| {
-            let words = |field: u32, bits| signed(field, bits) * 4;
-            Some(match word {
-                // b, bl
-                _ if word & 0x7c00_0000 == 0x1400_0000 => words(word, 26),
-                // b.cond, cbz, cbnz
-                _ if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 => {
-                    words(word >> 5, 19)
-                }
-                // tbz, tbnz
-                _ if word & 0x7e00_0000 == 0x3600_0000 => words(word >> 5, 14),
-                // adr
-                _ if word & 0x9f00_0000 == 0x1000_0000 => {
-                    signed(word >> 5, 19) * 4 + i64::from(word >> 29 & 3)
-                }
-                _ => return None,
-            })
-        })
-    }
-
-    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
-        uses::uses(function)
-    }
-
-    fn features(&self, version: (u32, u32)) -> Features {
-        // The release before each bound was read, too; before 6.17 that is 6.14.
-        let mut features = Features::DYNAMIC_FTRACE;
-        features.set(Features::DYNAMIC_FTRACE_WITH_REGS, version < (6, 2));
-        features.set(Features::OLD_SORT, version < (6, 9));
-        features.set(Features::MIDDLE_SORT, ((6, 9)..(6, 11)).contains(&version));
-        features.set(Features::INIT_TRAMPOLINE, version >= (6, 17));
-        features
-    }
-
+/// The machine.
+pub static ARM64: Machine = Machine {
+    name: "arm64",
+    e_machines: &[183],
+    e_flags: (0, 0),
+    endian: Endian::Little,
+    rows: &ROWS,
+    other_names: include_str!("arm64.names"),
+    loader: &Loader,
+    instructions: &Loader,
+    loader_symbols: &[],
+    required_sections: &[".plt", ".init.plt"],
+    consumed_sections: CONSUMED,
+    patched_sections: patched::PATCHED,
+    // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
+    // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
+    call_sites: CallSites { sections: &[PATCHABLE], before: 8 },
+    landing_pad: None,
+    frees_init_sections: true,
+    needs_untouched_place: false,
+    late_alignment: 4,
+    clears_relocations: false,
     // `FTRACE_ADDR` and `FTRACE_REGS_ADDR`.
-    fn kernel_symbols(&self) -> &'static [&'static str] {
-        &["ftrace_caller", "ftrace_regs_caller"]
-    }
+    kernel_symbols: &["ftrace_caller", "ftrace_regs_caller"],
+    // The release before each bound was read, too; before 6.17 that is 6.14. Erratum 843419 is up
+    // to the processor: distributions only have the code.
+    features: &[
+        FeatureRange::always(Features::DYNAMIC_FTRACE),
+        FeatureRange::always(Features::DYNAMIC_FTRACE_WITH_REGS).until((6, 2)),
+        FeatureRange::always(Features::OLD_SORT).until((6, 9)),
+        FeatureRange::always(Features::MIDDLE_SORT).from((6, 9)).until((6, 11)),
+        FeatureRange::always(Features::INIT_TRAMPOLINE).from((6, 17)),
+    ],
+    witnesses: &[],
+    kernel_toc: None,
+    // `Documentation/arch/arm64/booting.rst`; `R_AARCH64_RELATIVE`.
+    boot_image: BootImage {
+        magic: Some(Magic { offset: 0x38, bytes: b"ARM\x64" }),
+        payload: Payload::Whole,
+        relative: 1027,
+    },
+    kernel_image: 0xffff_8000_8000_0000..0xffff_8000_8300_0000,
+    old_per_cpu: None,
+    percpu_reserve: Some(8 << 10),
+    page_size: 4096,
+    page_sizes: &[],
+};
 
-    fn reserve(
-        &self,
-        object: &mut Object<'_>,
-        configuration: &Configuration,
-    ) -> Result<Box<dyn Linkage>, KernelError> {
-        Ok(Box::new(reserve::reserve(object, configuration)?))
-    }
-
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
-        log::kernel_error(at, fault)
+impl ModuleLoader for Loader {
+    fn machine(&self) -> &'static Machine {
+        &ARM64
     }
 
     fn plan(
@@ -320,8 +270,16 @@ impl Backend for Arm64 {
         }
     }
 
-    fn kernel_image(&self) -> Range<u64> {
-        0xffff_8000_8000_0000..0xffff_8000_8300_0000
+    fn reserve(
+        &self,
+        object: &mut Object<'_>,
+        configuration: &Configuration,
+    ) -> Result<Box<dyn Linkage>, KernelError> {
+        Ok(Box::new(reserve::reserve(object, configuration)?))
+    }
+
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        log::kernel_error(at, fault)
     }
 
     /// 128 MiB that direct branches cross and hold the kernel, where that is smaller; then 2 GiB
@@ -337,5 +295,32 @@ impl Backend for Arm64 {
             [below, image.end..image.start.wrapping_add(window)]
         });
         around.collect()
+    }
+}
+
+impl InstructionSet for Loader {
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        of_words(code, |word| {
+            let words = |field: u32, bits| signed(field, bits) * 4;
+            Some(match word {
+                // b, bl
+                _ if word & 0x7c00_0000 == 0x1400_0000 => words(word, 26),
+                // b.cond, cbz, cbnz
+                _ if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 => {
+                    words(word >> 5, 19)
+                }
+                // tbz, tbnz
+                _ if word & 0x7e00_0000 == 0x3600_0000 => words(word >> 5, 14),
+                // adr
+                _ if word & 0x9f00_0000 == 0x1000_0000 => {
+                    signed(word >> 5, 19) * 4 + i64::from(word >> 29 & 3)
+                }
+                _ => return None,
+            })
+        })
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 }

@@ -1,6 +1,6 @@
 //! What tells a machine's boot image, and where the kernel is in it, as data.
 //!
-//! The reader of boot images asks every back end; it knows formats that all machines share (ELF,
+//! The reader of boot images asks every machine; it knows formats that all machines share (ELF,
 //! compressed streams, EFI's own wrapper) and nothing of a machine. Numbers are offsets in bytes
 //! from the start of the file. Sources: the `head.S` and `header.S` of `arch/*/boot` and
 //! `arch/*/kernel`, and each machine's boot protocol in `Documentation/arch`.

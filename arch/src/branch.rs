@@ -50,7 +50,7 @@ mod tests {
     use crate::by_name;
 
     fn targets(machine: &str, code: &[u8]) -> Vec<(usize, i64)> {
-        let branches = by_name(machine).unwrap().branches(code);
+        let branches = by_name(machine).unwrap().instructions.branches(code);
         branches.into_iter().map(|branch| (branch.field, branch.target)).collect()
     }
 
@@ -88,11 +88,17 @@ mod tests {
 
     #[test]
     fn any_bytes_are_scanned_to_their_end() {
-        for backend in crate::backends() {
+        for machine in crate::machines() {
             for length in 0..16 {
                 for byte in [0, 0x48, 0xc0, 0xe8, 0xeb, 0xff] {
                     let code = std::vec![byte; length];
-                    assert!(backend.branches(&code).iter().all(|branch| branch.field < length));
+                    assert!(
+                        machine
+                            .instructions
+                            .branches(&code)
+                            .iter()
+                            .all(|branch| branch.field < length)
+                    );
                 }
             }
         }

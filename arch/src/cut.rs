@@ -36,14 +36,15 @@ mod tests {
 
     /// Whether applying a row to a value loses bits.
     fn cut(machine: &str, number: u32, inputs: Inputs) -> bool {
-        let backend = by_name(machine).unwrap();
-        let row = backend.row(number).unwrap();
+        let machine = by_name(machine).unwrap();
+        let row = machine.row(number).unwrap();
         let mut site = [0; 8];
         let facts = crate::Facts::default();
-        let patch: Option<Patch> = backend.write(row, &facts, &inputs, &mut site).unwrap();
+        let patch: Option<Patch> =
+            crate::machine::write(machine.loader, row, &facts, &inputs, &mut site).unwrap();
         let after = &site[..row.field.size()];
         let rela = Rela { kind: number, ..Rela::default() };
-        Applied { entry: 0, rela, row, inputs, patch, before: &[], after }.is_cut(backend.endian())
+        Applied { entry: 0, rela, row, inputs, patch, before: &[], after }.is_cut(machine.endian)
     }
 
     #[test]

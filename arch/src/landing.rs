@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_lea_takes_an_address_and_a_call_does_not() {
-        let pad = by_name("x86_64").unwrap().landing_pad().unwrap();
+        let pad = by_name("x86_64").unwrap().landing_pad.unwrap();
         for lea in [[0x48, 0x8d, 0x05], [0x48, 0x8d, 0x3d], [0x4c, 0x8d, 0x25]] {
             assert!(pad.is_taken_by(&lea) && pad.is_taken_by(&[&[0x90][..], &lea].concat()));
         }

@@ -1,21 +1,21 @@
-//! Relocation back ends for the Linux module loader: x86_64, ppc64le, s390x, arm64.
+//! Relocations as the Linux module loader applies them: x86_64, ppc64le, s390x, arm64.
 //!
 //! What `apply_relocate_add` does in each of the kernel's `arch/*/kernel/module*.c`, as data where
 //! data can say it: a [`Row`] for every relocation type that the loader knows, a [`Field`] for
-//! where the bits go, and one applier in [`apply`]. A machine is a [`Backend`]: its table, and code
-//! only for what no row can say. The kernel decides what is accepted; where the ABI's processor
+//! where the bits go, and one applier in [`apply`]. A machine is a [`Machine`]: its table and other data,
+//! and code only for what no data can say. The kernel decides what is accepted; where the ABI's processor
 //! supplement says otherwise the row has a note.
 //!
 //! This crate knows neither files nor livepatch. It is given bytes and addresses and gives back
 //! bytes or a [`Fault`]; it sees a symbol's name only to say what the loader makes of it. All four
-//! machines work on any host, because byte order is a value that the back end hands down.
+//! machines work on any host, because byte order is a value that the machine hands down.
 //!
-//! To add a machine, write one file with rows and overrides, and name it in the list below.
+//! To add a machine, write one file with a `Machine` and its code, and name it in the list below.
 //!
 //! ```
 //! use klp_arch::{Facts, Inputs, by_name};
 //!
-//! let x86 = by_name("x86_64").ok_or("no back end")?;
+//! let x86 = by_name("x86_64").ok_or("no such machine")?;
 //! let row = x86.row(2).ok_or("no row")?;
 //! let inputs = Inputs { s: 0x1000, a: -4, p: 0x2000, ..Inputs::default() };
 //! let mut site = [0; 4];
@@ -33,7 +33,6 @@ extern crate std;
 
 pub mod apply;
 mod arm64;
-mod backend;
 mod boot;
 mod branch;
 mod call_sites;
@@ -41,9 +40,12 @@ mod consumed;
 mod cut;
 mod fault;
 mod field;
+mod instructions;
 mod landing;
 mod linkage;
+mod loader;
 mod loader_symbol;
+mod machine;
 mod memory;
 mod notation;
 pub mod object;
@@ -56,50 +58,54 @@ mod row;
 mod s390x;
 pub mod sort;
 mod uses;
+mod versions;
 mod witness;
 mod x86_64;
 
 pub use apply::{Facts, Inputs, Patch};
-pub use arm64::Arm64;
-pub use backend::Backend;
+pub use arm64::ARM64;
 pub use boot::{BootImage, Magic, Payload};
 pub use branch::Branch;
 pub use call_sites::CallSites;
 pub use consumed::ConsumedSection;
 pub use fault::{Anchor, Fault};
 pub use field::{Field, Form, Part};
+pub use instructions::InstructionSet;
 pub use landing::LandingPad;
 pub use linkage::{Anchors, Configuration, Direct, Linkage, Reference};
+pub use loader::ModuleLoader;
 pub use loader_symbol::{LoaderSymbol, NameRule};
+pub use machine::Machine;
 pub use memory::{Extent, Memory, Region};
 pub use notation::Calculation;
 pub use object::{Object, Rela};
-pub use ppc64le::Ppc64le;
+pub use ppc64le::PPC64LE;
 pub use refusal::{At, Errno, KernelError};
 pub use relocate::{Applied, Stopped, Table, Turn, Watch, Watcher};
 pub use row::{Calc, Check, Features, Row, When};
-pub use s390x::S390x;
+pub use s390x::S390X;
 pub use uses::{Address, AddressUse, FunctionCode, Named, UseKind};
+pub use versions::FeatureRange;
 pub use witness::Witness;
 pub use x86_64::X86_64;
 
 /// Every machine, in the order of their names.
-static BACKENDS: [&dyn Backend; 4] = [&Arm64, &Ppc64le, &S390x, &X86_64];
+static MACHINES: [&Machine; 4] = [&ARM64, &PPC64LE, &S390X, &X86_64];
 
-/// Every back end.
+/// Every machine.
 #[must_use]
-pub fn backends() -> &'static [&'static dyn Backend] {
-    &BACKENDS
+pub fn machines() -> &'static [&'static Machine] {
+    &MACHINES
 }
 
-/// The back end for a value of `e_machine`.
+/// The machine of a value of `e_machine`.
 #[must_use]
-pub fn for_machine(e_machine: u16) -> Option<&'static dyn Backend> {
-    backends().iter().copied().find(|backend| backend.machines().contains(&e_machine))
+pub fn for_machine(e_machine: u16) -> Option<&'static Machine> {
+    machines().iter().copied().find(|machine| machine.e_machines.contains(&e_machine))
 }
 
-/// The back end of a name, as [`Backend::name`] spells it.
+/// The machine of a name, as [`Machine::name`] spells it.
 #[must_use]
-pub fn by_name(name: &str) -> Option<&'static dyn Backend> {
-    backends().iter().copied().find(|backend| backend.name() == name)
+pub fn by_name(name: &str) -> Option<&'static Machine> {
+    machines().iter().copied().find(|machine| machine.name == name)
 }

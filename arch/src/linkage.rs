@@ -1,12 +1,12 @@
 //! What a machine's loader adds to a module so that its references reach: GOT, PLT, stubs, veneers.
 //!
-//! Three steps, those of the kernel. [`Backend::reserve`] looks at the file and sets room aside
+//! Three steps, those of the kernel. [`ModuleLoader::reserve`] looks at the file and sets room aside
 //! (`module_frob_arch_sections`). Once everything has an address, [`Linkage::settle`] is told where.
 //! While relocations are applied, [`Linkage::provide`] gives each the slot or stub that it goes
 //! through, and makes it where the relocation is the first. Invariant: a linkage never writes
 //! outside of what was reserved; where the kernel would, that is a [`Fault`].
 //!
-//! [`Backend::reserve`]: crate::Backend::reserve
+//! [`ModuleLoader::reserve`]: crate::ModuleLoader::reserve
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -25,9 +25,9 @@ use crate::row::{Features, Row};
 pub struct Configuration {
     /// What the kernel has.
     pub features: Features,
-    /// Addresses of the vmlinux symbols that [`Backend::kernel_symbols`] names, as far as known.
+    /// Addresses of the vmlinux symbols that [`Machine::kernel_symbols`] names, where known.
     ///
-    /// [`Backend::kernel_symbols`]: crate::Backend::kernel_symbols
+    /// [`Machine::kernel_symbols`]: crate::Machine::kernel_symbols
     pub symbols: BTreeMap<&'static str, u64>,
     /// Offset in per-processor data (`struct paca_struct`) of the address that stubs for ftrace
     /// reckon from, where a machine has that: of `kernel_toc`, in a kernel without a TOC of

@@ -15,6 +15,8 @@ pub enum NameRule {
 /// A name that must remain an ordinary undefined symbol, never become a klp symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderSymbol {
+    /// The name.
+    pub name: &'static str,
     /// What the loader makes of it.
     pub rule: NameRule,
     /// The kernel function that says so, as `file:function`.

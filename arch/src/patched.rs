@@ -2,11 +2,11 @@
 //!
 //! A row says how one kind of section is read, how its entries name the bytes that may change, and
 //! whether the section itself is rewritten. Invariant: a row covers every byte that the kernel may
-//! write there and, as far as the table tells, no other. The tables are those of [`Backend`]; the
+//! write there and, as far as the table tells, no other. The tables are those of [`Machine`]; the
 //! core reads them out of relocated memory. Sources: `module_finalize` of `arch/*/kernel/module*.c`,
 //! `kernel/trace/ftrace.c`, `kernel/jump_label.c`, `kernel/static_call_inline.c`.
 //!
-//! [`Backend`]: crate::Backend
+//! [`Machine`]: crate::Machine
 
 use crate::row::{Features, When};
 

@@ -2,11 +2,11 @@
 //!
 //! What a row says is brought into a form that has no cases, because tables mix their types and a
 //! processor cannot foresee which comes next. Whatever is not as it should be takes the long way,
-//! which knows why. Invariant: what is written here is what [`Backend::write`] would have written.
+//! which knows why. Invariant: what is written here is what the long way would have written.
 
 use crate::apply::Facts;
-use crate::backend::Backend;
 use crate::linkage::Anchors;
+use crate::loader::ModuleLoader;
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::row::{Calc, Check, Row};
@@ -29,7 +29,7 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// The row in this form, where it has one. Back ends plan such rows as
+    /// The row in this form, where it has one. Loaders plan such rows as
     /// [`apply::plan`](crate::apply::plan) does.
     ///
     /// With `whole`, values that would be cut off take the long way, so that somebody sees them.
@@ -58,9 +58,9 @@ impl Plain {
 
     /// Writes the relocation if nothing stands against it; says whether it did.
     #[inline]
-    pub(crate) fn apply<B: Backend + ?Sized>(
+    pub(crate) fn apply<L: ModuleLoader + ?Sized>(
         &self,
-        backend: &B,
+        loader: &L,
         rela: Rela,
         symbol: &Symbol<'_>,
         facts: &Facts<'_>,
@@ -70,7 +70,7 @@ impl Plain {
         let place = target.address.wrapping_add(rela.offset);
         let sum = symbol.st_value.wrapping_add_signed(rela.addend);
         let value = sum.wrapping_sub(place & self.relative).wrapping_sub(self.base).cast_signed();
-        let late = facts.late && place & (backend.late_alignment() - 1) != 0;
+        let late = facts.late && place & (loader.machine().late_alignment - 1) != 0;
         let misaligned = value.cast_unsigned() & self.low != 0;
         if value < self.min || value > self.max || misaligned || late {
             return false;
@@ -80,9 +80,9 @@ impl Plain {
         let site = section.get_mut(offset..).and_then(|rest| rest.get_mut(..self.size));
         let Some(site) = site else { return false };
         let facts = Facts { symbol: symbol.name, external: symbol.is_external(), ..*facts };
-        backend.check_bytes(self.row, &facts, site).is_ok() && {
+        loader.check_bytes(self.row, &facts, site).is_ok() && {
             let value = value.wrapping_add(self.bias).unbounded_shr(self.shift);
-            self.row.field.store(site, value, backend.endian()).is_ok()
+            self.row.field.store(site, value, loader.machine().endian).is_ok()
         }
     }
 }

@@ -25,22 +25,24 @@ use core::ops::Range;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::Backend;
 use crate::boot::{BootImage, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, MCOUNT, PATCHABLE};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
+use crate::instructions::InstructionSet;
 use crate::linkage::{Configuration, Linkage};
+use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
+use crate::machine::Machine;
 use crate::object::Object;
-use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row, When};
 use crate::uses::{AddressUse, FunctionCode};
+use crate::versions::FeatureRange;
 use crate::witness::Witness;
-use call::{is_ftrace_entry, plan_call, restores_r2, word};
+use call::{plan_call, restores_r2, word};
 
 mod call;
 mod entry;
@@ -54,9 +56,9 @@ mod stubs;
 mod tests;
 mod uses;
 
-/// The ppc64le back end.
+/// The code of the machine.
 #[derive(Debug)]
-pub struct Ppc64le;
+struct Loader;
 
 const REL24: u32 = 10;
 const REL24_NOTOC: u32 = 116;
@@ -183,130 +185,82 @@ const CONSUMED: &[ConsumedSection] = &[
     ConsumedSection::exact("__lwsync_fixup", "do_lwsync_fixups"),
 ];
 
-impl Backend for Ppc64le {
-    fn name(&self) -> &'static str {
-        "ppc64le"
-    }
-
-    fn machines(&self) -> &'static [u16] {
-        &[21]
-    }
-
-    fn endian(&self) -> Endian {
-        Endian::Little
-    }
-
+/// The machine.
+pub static PPC64LE: Machine = Machine {
+    name: "ppc64le",
+    e_machines: &[21],
+    // The ABI level must be that of the kernel, ELFv2.
+    e_flags: (0b11, 2),
+    endian: Endian::Little,
+    rows: &ROWS,
+    other_names: include_str!("ppc64le.names"),
+    loader: &Loader,
+    instructions: &Loader,
+    loader_symbols: &[
+        toc_symbol(".TOC."),
+        toc_symbol("TOC."),
+        ftrace_symbol("_mcount"),
+        ftrace_symbol("ftrace_caller"),
+        ftrace_symbol("ftrace_regs_caller"),
+    ],
+    required_sections: &[".stubs"],
+    consumed_sections: CONSUMED,
+    patched_sections: patched::PATCHED,
+    // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
+    // nothing before functions of 64 bits (`arch/powerpc/Makefile`).
+    call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0 },
+    landing_pad: None,
+    // `module_init_section` says no to every name.
+    frees_init_sections: false,
+    needs_untouched_place: false,
+    late_alignment: 1,
+    clears_relocations: false,
+    kernel_symbols: entry::KERNEL_SYMBOLS,
+    // The release before each bound was read, too; before 6.18 that is 6.14.
+    features: &[
+        FeatureRange::always(Features::DYNAMIC_FTRACE),
+        FeatureRange::always(Features::DYNAMIC_FTRACE_WITH_REGS),
+        FeatureRange::always(Features::RESTORES_R2_ONCE).until((6, 3)),
+        FeatureRange::always(Features::OLD_SORT).until((6, 9)),
+        FeatureRange::always(Features::MIDDLE_SORT).from((6, 9)).until((6, 11)),
+        FeatureRange::always(Features::FTRACE_OUT_OF_LINE).from((6, 13)),
+        FeatureRange::always(Features::DYNAMIC_FTRACE_WITH_CALL_OPS).from((6, 13)),
+        FeatureRange::always(Features::STUB_TERMINATOR).until((6, 18)),
+    ],
+    // `arch/powerpc/kernel/trace/ftrace_entry.S`.
+    witnesses: &[
+        Witness { symbol: "ftrace_caller", features: Features::DYNAMIC_FTRACE },
+        Witness { symbol: "ftrace_regs_caller", features: Features::DYNAMIC_FTRACE_WITH_REGS },
+        Witness { symbol: "ftrace_ool_stub_text", features: Features::FTRACE_OUT_OF_LINE },
+    ],
+    // After `lppaca_ptr` (`CONFIG_PPC_PSERIES`), `paca_index` and `lock_token`.
+    kernel_toc: Some(16),
     // The boot loader takes the linked kernel; `R_PPC64_RELATIVE`.
-    fn boot_image(&self) -> BootImage {
-        BootImage { magic: None, payload: Payload::Whole, relative: 22 }
-    }
+    boot_image: BootImage { magic: None, payload: Payload::Whole, relative: 22 },
+    kernel_image: 0xc000_0000_0000_0000..0xc000_0000_0300_0000,
+    old_per_cpu: None,
+    // `setup_per_cpu_areas` reserves nothing for modules.
+    percpu_reserve: None,
+    // `CONFIG_PAGE_SIZE_64KB`.
+    page_size: 64 << 10,
+    // `arch/powerpc/mm/book3s64/hash_64k.c` has both functions, `hash_4k.c` the other one.
+    page_sizes: &[("__hash_page_64K", 64 << 10), ("__hash_page_4K", 4 << 10)],
+};
 
-    fn rows(&self) -> &'static [Row] {
-        &ROWS
-    }
+const fn toc_symbol(name: &'static str) -> LoaderSymbol {
+    let source = "arch/powerpc/kernel/module_64.c:dedotify";
+    LoaderSymbol { name, rule: NameRule::Defined, source }
+}
 
-    fn other_names(&self) -> &'static str {
-        include_str!("ppc64le.names")
-    }
+/// An entry of ftrace: see [`call::is_ftrace_entry`].
+const fn ftrace_symbol(name: &'static str) -> LoaderSymbol {
+    let source = "arch/powerpc/kernel/module_64.c:is_mprofile_ftrace_call";
+    LoaderSymbol { name, rule: NameRule::KnownByName, source }
+}
 
-    fn patched_sections(&self) -> &'static [PatchedSection] {
-        patched::PATCHED
-    }
-
-    fn consumed_sections(&self) -> &'static [ConsumedSection] {
-        CONSUMED
-    }
-
-    fn percpu_reserve(&self) -> Option<u64> {
-        // `setup_per_cpu_areas` reserves nothing for modules.
-        None
-    }
-
-    fn call_sites(&self) -> CallSites {
-        // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
-        // nothing before functions of 64 bits (`arch/powerpc/Makefile`).
-        CallSites { sections: &[PATCHABLE, MCOUNT], before: 0 }
-    }
-
-    fn frees_init_sections(&self) -> bool {
-        // `module_init_section` says no to every name.
-        false
-    }
-
-    fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
-        let (rule, source) = match name {
-            b".TOC." | b"TOC." => (NameRule::Defined, "arch/powerpc/kernel/module_64.c:dedotify"),
-            _ if is_ftrace_entry(name) => {
-                let source = "arch/powerpc/kernel/module_64.c:is_mprofile_ftrace_call";
-                (NameRule::KnownByName, source)
-            }
-            _ => return None,
-        };
-        Some(LoaderSymbol { rule, source })
-    }
-
-    fn check_header(&self, e_flags: u32) -> Result<(), Fault> {
-        // `module_elf_check_arch`: the ABI level must be that of the kernel, ELFv2.
-        if e_flags & 0b11 == 2 { Ok(()) } else { Err(Fault::WrongAbi { flags: e_flags }) }
-    }
-
-    fn required_sections(&self) -> &'static [&'static str] {
-        &[".stubs"]
-    }
-
-    fn page_size(&self) -> u64 {
-        // `CONFIG_PAGE_SIZE_64KB`.
-        0x1_0000
-    }
-
-    fn kernel_symbols(&self) -> &'static [&'static str] {
-        entry::KERNEL_SYMBOLS
-    }
-
-    fn branches(&self, code: &[u8]) -> Vec<Branch> {
-        of_words(code, |word| match (word >> 26, word & 2) {
-            // b, bl
-            (18, 0) => Some(signed(word & !3, 26)),
-            // bc, bcl
-            (16, 0) => Some(signed(word & !3, 16)),
-            _ => None,
-        })
-    }
-
-    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
-        uses::uses(function)
-    }
-
-    fn features(&self, (major, minor): (u32, u32)) -> Features {
-        let before = |boundary: (u32, u32)| (major, minor) < boundary;
-        let ftrace = Features::DYNAMIC_FTRACE | Features::DYNAMIC_FTRACE_WITH_REGS;
-        let out_of_line = Features::FTRACE_OUT_OF_LINE | Features::DYNAMIC_FTRACE_WITH_CALL_OPS;
-        let mut features = ftrace;
-        // The release before each bound was read, too; before 6.18 that is 6.14.
-        features.set(Features::OLD_SORT, before((6, 9)));
-        features.set(Features::MIDDLE_SORT, !before((6, 9)) && before((6, 11)));
-        features.set(Features::RESTORES_R2_ONCE, before((6, 3)));
-        features.set(Features::STUB_TERMINATOR, before((6, 18)));
-        features.set(out_of_line, !before((6, 13)));
-        features
-    }
-
-    fn configuration(&self, version: (u32, u32)) -> Configuration {
-        // Behind `lppaca_ptr` (`CONFIG_PPC_PSERIES`), `paca_index` and `lock_token`.
-        let kernel_toc = Some(16);
-        Configuration { features: self.features(version), kernel_toc, ..Configuration::default() }
-    }
-
-    fn reserve(
-        &self,
-        object: &mut Object<'_>,
-        configuration: &Configuration,
-    ) -> Result<Box<dyn Linkage>, KernelError> {
-        Ok(Box::new(reserve::reserve(object, configuration)?))
-    }
-
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
-        log::kernel_error(at, fault)
+impl ModuleLoader for Loader {
+    fn machine(&self) -> &'static Machine {
+        &PPC64LE
     }
 
     fn check_bytes(&self, row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
@@ -333,13 +287,16 @@ impl Backend for Ppc64le {
         }
     }
 
-    // `arch/powerpc/mm/book3s64/hash_64k.c` has both functions, `hash_4k.c` the other one.
-    fn page_sizes(&self) -> &'static [(&'static str, u64)] {
-        &[("__hash_page_64K", 64 << 10), ("__hash_page_4K", 4 << 10)]
+    fn reserve(
+        &self,
+        object: &mut Object<'_>,
+        configuration: &Configuration,
+    ) -> Result<Box<dyn Linkage>, KernelError> {
+        Ok(Box::new(reserve::reserve(object, configuration)?))
     }
 
-    fn kernel_image(&self) -> Range<u64> {
-        0xc000_0000_0000_0000..0xc000_0000_0300_0000
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        log::kernel_error(at, fault)
     }
 
     /// `VMALLOC_START` to `VMALLOC_END`, of code and of data, with either kind of page table and
@@ -349,13 +306,20 @@ impl Backend for Ppc64le {
         const VMALLOC_START: u64 = 0xc008_0000_0000_0000;
         core::iter::once(VMALLOC_START..VMALLOC_START + (1 << 49)).collect()
     }
+}
 
-    fn witnesses(&self) -> &'static [Witness] {
-        // `arch/powerpc/kernel/trace/ftrace_entry.S`.
-        &[
-            Witness { symbol: "ftrace_caller", features: Features::DYNAMIC_FTRACE },
-            Witness { symbol: "ftrace_regs_caller", features: Features::DYNAMIC_FTRACE_WITH_REGS },
-            Witness { symbol: "ftrace_ool_stub_text", features: Features::FTRACE_OUT_OF_LINE },
-        ]
+impl InstructionSet for Loader {
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        of_words(code, |word| match (word >> 26, word & 2) {
+            // b, bl
+            (18, 0) => Some(signed(word & !3, 26)),
+            // bc, bcl
+            (16, 0) => Some(signed(word & !3, 16)),
+            _ => None,
+        })
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 }

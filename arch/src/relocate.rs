@@ -6,10 +6,11 @@
 use alloc::boxed::Box;
 
 use crate::apply::{Facts, Inputs, Patch};
-use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::field::outside;
 use crate::linkage::{Anchors, Linkage, Reference};
+use crate::loader::ModuleLoader;
+use crate::machine;
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::plain::Plain;
@@ -96,16 +97,16 @@ pub enum Turn {
     Clear,
 }
 
-/// Applies or clears a table. Part of [`Backend`], so that the loop is compiled for each machine.
-pub(crate) fn relocate<B: Backend + ?Sized>(
-    backend: &B,
+/// Applies or clears a table. A method of [`ModuleLoader`] calls it.
+pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
+    loader: &L,
     table: &Table<'_, '_>,
     turn: Turn,
     linkage: &mut dyn Linkage,
     memory: &mut Memory,
     mut watch: Watch<'_>,
 ) -> Result<(), Box<Stopped>> {
-    let rows = rows(backend, &table.facts);
+    let rows = rows(loader, &table.facts);
     let anchors = linkage.anchors();
     let only_cut = watch.as_ref().is_some_and(|watch| watch.only_cut);
     let quick = turn == Turn::Apply && (watch.is_none() || only_cut);
@@ -113,14 +114,14 @@ pub(crate) fn relocate<B: Backend + ?Sized>(
         rows.map(|row| row.filter(|_| quick).and_then(|row| Plain::of(row, anchors, only_cut)));
     for (entry, bytes) in table.entries.iter().enumerate() {
         if entry % AHEAD == 0 {
-            touch(backend, table, entry, memory);
+            touch(loader, table, entry, memory);
         }
-        let rela = Rela::read(bytes, backend.endian());
-        if written(backend, &plain, table, rela, memory) {
+        let rela = Rela::read(bytes, loader.machine().endian);
+        if written(loader, &plain, table, rela, memory) {
             continue;
         }
         let mut inputs = Inputs::default();
-        let mut relocation = Relocation { backend, table, rela, anchors, inputs: &mut inputs };
+        let mut relocation = Relocation { loader, table, rela, anchors, inputs: &mut inputs };
         let outcome = relocation.row(&rows).and_then(|row| match (turn, &mut watch) {
             (Turn::Apply, Some(watch)) if !only_cut || row.check == Check::Trusted => {
                 relocation.apply_watched(entry, row, linkage, memory, watch.tell)
@@ -138,20 +139,28 @@ pub(crate) fn relocate<B: Backend + ?Sized>(
 /// Reads a byte at each of the next places, one independent of the other, so that a processor waits
 /// for memory once and not each time. Places of sorted tables are anywhere in a section.
 #[inline]
-fn touch<B: Backend + ?Sized>(backend: &B, table: &Table<'_, '_>, entry: usize, memory: &Memory) {
+fn touch<L: ModuleLoader + ?Sized>(
+    loader: &L,
+    table: &Table<'_, '_>,
+    entry: usize,
+    memory: &Memory,
+) {
     let section = memory.bytes(&table.target);
     let next = table.entries.iter().skip(entry).take(AHEAD);
     let byte = |entry| {
-        let place = usize::try_from(Rela::read(entry, backend.endian()).offset).ok()?;
+        let place = usize::try_from(Rela::read(entry, loader.machine().endian).offset).ok()?;
         section.get(place).copied()
     };
     core::hint::black_box(next.filter_map(byte).fold(0, |sum: u8, byte| sum ^ byte));
 }
 
 /// The rows that the target kernel knows, by number.
-fn rows<B: Backend + ?Sized>(backend: &B, facts: &Facts<'_>) -> [Option<&'static Row>; NUMBERS] {
+fn rows<L: ModuleLoader + ?Sized>(
+    loader: &L,
+    facts: &Facts<'_>,
+) -> [Option<&'static Row>; NUMBERS] {
     let mut rows = [None; NUMBERS];
-    for row in backend.rows().iter().filter(|row| row.when.holds(facts.features)) {
+    for row in loader.machine().rows.iter().filter(|row| row.when.holds(facts.features)) {
         let slot = usize::try_from(row.number).ok().and_then(|number| rows.get_mut(number));
         if let Some(slot) = slot {
             *slot = Some(row);
@@ -162,8 +171,8 @@ fn rows<B: Backend + ?Sized>(backend: &B, facts: &Facts<'_>) -> [Option<&'static
 
 /// Takes the short way where that is possible.
 #[inline]
-fn written<B: Backend + ?Sized>(
-    backend: &B,
+fn written<L: ModuleLoader + ?Sized>(
+    loader: &L,
     plain: &[Option<Plain>; NUMBERS],
     table: &Table<'_, '_>,
     rela: Rela,
@@ -173,29 +182,29 @@ fn written<B: Backend + ?Sized>(
     let symbol = table.symbols.get(slot(rela.symbol));
     match (plain.get(slot(rela.kind)), symbol) {
         (Some(Some(plain)), Some(symbol)) => {
-            plain.apply(backend, rela, symbol, &table.facts, &table.target, memory)
+            plain.apply(loader, rela, symbol, &table.facts, &table.target, memory)
         }
         _ => false,
     }
 }
 
 /// One entry on its way.
-struct Relocation<'r, 't, 'a, 'o, B: ?Sized> {
-    backend: &'r B,
+struct Relocation<'r, 't, 'a, 'o, L: ?Sized> {
+    loader: &'r L,
     table: &'t Table<'a, 'o>,
     rela: Rela,
     anchors: Anchors,
     inputs: &'r mut Inputs,
 }
 
-impl<'o, B: Backend + ?Sized> Relocation<'_, '_, '_, 'o, B> {
+impl<'o, L: ModuleLoader + ?Sized> Relocation<'_, '_, '_, 'o, L> {
     #[inline]
     fn row(&self, rows: &[Option<&'static Row>; NUMBERS]) -> Result<&'static Row, Fault> {
         let number = usize::try_from(self.rela.kind).unwrap_or(usize::MAX);
         match rows.get(number) {
             Some(Some(row)) => Ok(row),
             // Says which of the reasons it is.
-            _ => self.backend.known_row(self.rela.kind, &self.table.facts),
+            _ => self.loader.machine().known_row(self.rela.kind, &self.table.facts),
         }
     }
 
@@ -245,7 +254,7 @@ impl<'o, B: Backend + ?Sized> Relocation<'_, '_, '_, 'o, B> {
         }
         let site = memory.bytes_mut(&self.table.target);
         let site = site.get_mut(offset..).ok_or_else(|| outside(1, 0))?;
-        self.backend.write(row, &facts, self.inputs, site)
+        machine::write(self.loader, row, &facts, self.inputs, site)
     }
 
     fn apply_watched(
@@ -291,6 +300,6 @@ impl<'o, B: Backend + ?Sized> Relocation<'_, '_, '_, 'o, B> {
         let facts = Facts { symbol: symbol.name, external, ..self.table.facts };
         let site = memory.bytes_mut(&self.table.target);
         let site = site.get_mut(offset..).ok_or_else(|| outside(1, 0))?;
-        self.backend.clear(row, &facts, self.inputs, site)
+        self.loader.clear(row, &facts, self.inputs, site)
     }
 }

@@ -24,19 +24,22 @@ use core::ops::Range;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
+use crate::call_sites::{CallSites, MCOUNT};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
+use crate::instructions::InstructionSet;
 use crate::linkage::{Configuration, Linkage};
+use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
+use crate::machine::Machine;
 use crate::object::Object;
-use crate::patched::PatchedSection;
 use crate::refusal::{At, KernelError};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
+use crate::versions::FeatureRange;
 
 mod log;
 mod patched;
@@ -45,9 +48,9 @@ mod slots;
 mod tests;
 mod uses;
 
-/// The s390x back end.
+/// The code of the machine.
 #[derive(Debug)]
-pub struct S390x;
+struct Loader;
 
 /// Low 12 bits of a half-word, behind a base register.
 const BITS12: Field = Field::plain(2, 1, &[Part { from: 0, width: 12, word: 0, to: 0 }]);
@@ -164,60 +167,52 @@ const CONSUMED: &[ConsumedSection] = &[
     ConsumedSection::prefix("__stack_protector_loc", "stack_protector_apply"),
 ];
 
-impl Backend for S390x {
-    fn name(&self) -> &'static str {
-        "s390x"
-    }
-
-    fn machines(&self) -> &'static [u16] {
-        &[22, 0xa390]
-    }
-
-    fn endian(&self) -> Endian {
-        Endian::Big
-    }
-
+/// The machine.
+pub static S390X: Machine = Machine {
+    name: "s390x",
+    e_machines: &[22, 0xa390],
+    e_flags: (0, 0),
+    endian: Endian::Big,
+    rows: &ROWS,
+    other_names: include_str!("s390x.names"),
+    loader: &Loader,
+    instructions: &Loader,
+    loader_symbols: &[LoaderSymbol {
+        name: "_GLOBAL_OFFSET_TABLE_",
+        rule: NameRule::Defined,
+        source: "arch/s390/kernel/module.c:module_frob_arch_sections",
+    }],
+    required_sections: &[],
+    consumed_sections: CONSUMED,
+    patched_sections: patched::PATCHED,
+    call_sites: CallSites { sections: &[MCOUNT], before: 0 },
+    landing_pad: None,
+    frees_init_sections: true,
+    needs_untouched_place: false,
+    late_alignment: 1,
+    clears_relocations: false,
+    kernel_symbols: &[],
+    // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
+    features: &[FeatureRange::always(Features::SHORT_ALTERNATIVES).until((6, 11))],
+    witnesses: &[],
+    kernel_toc: None,
     // `EP_STRING` in `arch/s390/boot/head.S`; `R_390_RELATIVE`.
-    fn boot_image(&self) -> BootImage {
-        BootImage {
-            magic: Some(Magic { offset: 0x10008, bytes: b"S390EP" }),
-            payload: Payload::Behind,
-            relative: 12,
-        }
-    }
+    boot_image: BootImage {
+        magic: Some(Magic { offset: 0x10008, bytes: b"S390EP" }),
+        payload: Payload::Behind,
+        relative: 12,
+    },
+    kernel_image: 0x3ff_e000_0000..0x3ff_e200_0000,
+    // The kernel lay where it lies in real memory, from the first MiB on.
+    old_per_cpu: Some(((6, 10), 1 << 20..1 << 25)),
+    percpu_reserve: Some(8 << 10),
+    page_size: 4096,
+    page_sizes: &[],
+};
 
-    fn rows(&self) -> &'static [Row] {
-        &ROWS
-    }
-
-    fn other_names(&self) -> &'static str {
-        include_str!("s390x.names")
-    }
-
-    fn patched_sections(&self) -> &'static [PatchedSection] {
-        patched::PATCHED
-    }
-
-    fn consumed_sections(&self) -> &'static [ConsumedSection] {
-        CONSUMED
-    }
-
-    fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
-        let source = "arch/s390/kernel/module.c:module_frob_arch_sections";
-        let defined = LoaderSymbol { rule: NameRule::Defined, source };
-        (name == b"_GLOBAL_OFFSET_TABLE_").then_some(defined)
-    }
-
-    fn reserve(
-        &self,
-        object: &mut Object<'_>,
-        configuration: &Configuration,
-    ) -> Result<Box<dyn Linkage>, KernelError> {
-        Ok(Box::new(slots::reserve(object, configuration)))
-    }
-
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
-        log::kernel_error(at, fault)
+impl ModuleLoader for Loader {
+    fn machine(&self) -> &'static Machine {
+        &S390X
     }
 
     fn plan(
@@ -235,6 +230,30 @@ impl Backend for S390x {
         apply::fit(row, value.cast_signed()).map(Some)
     }
 
+    fn reserve(
+        &self,
+        object: &mut Object<'_>,
+        configuration: &Configuration,
+    ) -> Result<Box<dyn Linkage>, KernelError> {
+        Ok(Box::new(slots::reserve(object, configuration)))
+    }
+
+    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+        log::kernel_error(at, fault)
+    }
+
+    /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
+    /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel lay where it lies in real memory,
+    /// and modules at the end of 4 TiB, where there is not more memory than that.
+    fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>> {
+        const MODULES_LEN: u64 = 1 << 31;
+        let segment = image.start & !0xf_ffff;
+        let end = if version < (6, 10) { 1 << 42 } else { segment };
+        core::iter::once(end.wrapping_sub(MODULES_LEN)..end).collect()
+    }
+}
+
+impl InstructionSet for Loader {
     fn code_bias(&self, row: &Row) -> i64 {
         // Distances are from the start of the instruction, whose field stands two bytes on.
         if row.calc.knows_place() { -2 } else { 0 }
@@ -259,31 +278,7 @@ impl Backend for S390x {
         .collect()
     }
 
-    fn features(&self, version: (u32, u32)) -> Features {
-        // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
-        if version < (6, 11) { Features::SHORT_ALTERNATIVES } else { Features::empty() }
-    }
-
     fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
         uses::uses(function)
-    }
-
-    fn kernel_image(&self) -> Range<u64> {
-        0x3ff_e000_0000..0x3ff_e200_0000
-    }
-
-    // Before Linux 6.10 the kernel lay where it lies in real memory, from the first MiB on.
-    fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
-        if version < (6, 10) { 1 << 20..1 << 25 } else { image.clone() }
-    }
-
-    /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
-    /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel lay where it lies in real memory,
-    /// and modules at the end of 4 TiB, where there is not more memory than that.
-    fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>> {
-        const MODULES_LEN: u64 = 1 << 31;
-        let segment = image.start & !0xf_ffff;
-        let end = if version < (6, 10) { 1 << 42 } else { segment };
-        core::iter::once(end.wrapping_sub(MODULES_LEN)..end).collect()
     }
 }

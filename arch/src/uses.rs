@@ -28,7 +28,7 @@ impl Address {
 /// What a relocation in code names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
-    /// Something of the module: `S + A` with [`Backend::code_bias`](crate::Backend::code_bias).
+    /// Something of the module: `S + A` with [`InstructionSet::code_bias`](crate::InstructionSet::code_bias).
     Inside(Address),
     /// The undefined symbol of this number.
     Outside(u32),

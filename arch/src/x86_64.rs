@@ -26,22 +26,25 @@ use core::ops::Range;
 use scroll::Endian;
 
 use crate::apply::{self, Facts, Inputs, Patch};
-use crate::backend::Backend;
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
+use crate::call_sites::{CallSites, MCOUNT};
 use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
+use crate::instructions::InstructionSet;
 use crate::landing::LandingPad;
+use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
-use crate::patched::PatchedSection;
+use crate::machine::Machine;
 use crate::refusal::{At, Errno, KernelError};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
+use crate::versions::FeatureRange;
 
-/// The x86_64 back end.
+/// The code of the machine.
 #[derive(Debug)]
-pub struct X86_64;
+struct Loader;
 
 const WRITE: &str = "arch/x86/kernel/module.c:__write_relocate_add";
 const UNCHECKED: &str = "the kernel cuts off high bits, the ABI demands a signed 32-bit value";
@@ -84,74 +87,93 @@ const CONSUMED: &[ConsumedSection] = &[
     ConsumedSection::prefix(".orc_unwind", "unwind_module_init"),
 ];
 
-impl Backend for X86_64 {
-    fn name(&self) -> &'static str {
-        "x86_64"
-    }
-
-    fn machines(&self) -> &'static [u16] {
-        &[62]
-    }
-
-    fn endian(&self) -> Endian {
-        Endian::Little
-    }
-
+/// The machine.
+pub static X86_64: Machine = Machine {
+    name: "x86_64",
+    e_machines: &[62],
+    e_flags: (0, 0),
+    endian: Endian::Little,
+    rows: &ROWS,
+    other_names: include_str!("x86_64.names"),
+    loader: &Loader,
+    instructions: &Loader,
+    loader_symbols: &[LoaderSymbol {
+        name: "_GLOBAL_OFFSET_TABLE_",
+        rule: NameRule::Ignored,
+        source: "kernel/module/main.c:ignore_undef_symbol",
+    }],
+    required_sections: &[],
+    consumed_sections: CONSUMED,
+    patched_sections: patched::PATCHED,
+    call_sites: CallSites { sections: &[MCOUNT], before: 0 },
+    landing_pad: Some(&LANDING_PAD),
+    frees_init_sections: true,
+    needs_untouched_place: true,
+    late_alignment: 1,
+    clears_relocations: true,
+    kernel_symbols: &[],
+    // Read without in 6.3 and 6.19, with in the release before.
+    features: &[
+        FeatureRange::always(Features::CHECKS_PLACE_FIRST).until((6, 3)),
+        FeatureRange::always(Features::SHORT_ALTERNATIVES).until((6, 3)),
+        FeatureRange::always(Features::TERSE_MESSAGES).until((6, 19)),
+    ],
+    witnesses: &[],
+    kernel_toc: None,
     // `Documentation/arch/x86/boot.rst`; `R_X86_64_RELATIVE`.
-    fn boot_image(&self) -> BootImage {
-        BootImage {
-            magic: Some(Magic { offset: 0x202, bytes: b"HdrS" }),
-            payload: Payload::Setup { sectors: 0x1f1, offset: 0x248, size: 0x24c },
-            relative: 8,
+    boot_image: BootImage {
+        magic: Some(Magic { offset: 0x202, bytes: b"HdrS" }),
+        payload: Payload::Setup { sectors: 0x1f1, offset: 0x248, size: 0x24c },
+        relative: 8,
+    },
+    kernel_image: 0xffff_ffff_8100_0000..0xffff_ffff_8500_0000,
+    // They were linked at 0, so that a per-CPU pointer is an offset from the GS base
+    // (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
+    old_per_cpu: Some(((6, 15), 0..0x4_0000)),
+    percpu_reserve: Some(8 << 10),
+    page_size: 4096,
+    page_sizes: &[],
+};
+
+impl ModuleLoader for Loader {
+    fn machine(&self) -> &'static Machine {
+        &X86_64
+    }
+
+    fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
+        let found = read_word(place(row, site)?, Endian::Little);
+        if found == 0 { Ok(()) } else { Err(Fault::SiteNotZero { found }) }
+    }
+
+    fn plan(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &[u8],
+    ) -> Result<Option<Patch>, Fault> {
+        if facts.features.contains(Features::CHECKS_PLACE_FIRST) {
+            self.check_bytes(row, facts, site)?;
         }
+        apply::plan(row, inputs)
     }
 
-    fn rows(&self) -> &'static [Row] {
-        &ROWS
-    }
-
-    fn other_names(&self) -> &'static str {
-        include_str!("x86_64.names")
-    }
-
-    fn patched_sections(&self) -> &'static [PatchedSection] {
-        patched::PATCHED
-    }
-
-    fn consumed_sections(&self) -> &'static [ConsumedSection] {
-        CONSUMED
-    }
-
-    fn landing_pad(&self) -> Option<&'static LandingPad> {
-        Some(&LANDING_PAD)
-    }
-
-    fn code_bias(&self, row: &Row) -> i64 {
-        // The field is the last of its instruction, in all that refer to functions.
-        let size = i64::try_from(row.field.size()).unwrap_or(0);
-        if row.calc.knows_place() { size } else { 0 }
-    }
-
-    fn branches(&self, code: &[u8]) -> Vec<Branch> {
-        branches::scan(code)
-    }
-
-    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
-        uses::uses(function)
-    }
-
-    fn needs_untouched_place(&self) -> bool {
-        true
-    }
-
-    fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
-        let source = "kernel/module/main.c:ignore_undef_symbol";
-        let ignored = LoaderSymbol { rule: NameRule::Ignored, source };
-        (name == b"_GLOBAL_OFFSET_TABLE_").then_some(ignored)
-    }
-
-    fn clears_relocations(&self) -> bool {
-        true
+    fn clear(
+        &self,
+        row: &Row,
+        _: &Facts<'_>,
+        inputs: &Inputs,
+        site: &mut [u8],
+    ) -> Result<(), Fault> {
+        let Some(Patch { field, value }) = apply::plan(row, inputs)? else {
+            return Ok(());
+        };
+        let found = read_word(place(row, site)?, Endian::Little);
+        let expected = value.cast_unsigned() & field.mask(0);
+        if found != expected {
+            return Err(Fault::SiteChanged { found, expected });
+        }
+        field.store(site, 0, Endian::Little)
     }
 
     fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
@@ -194,68 +216,27 @@ impl Backend for X86_64 {
         KernelError { errno: Errno::ENOEXEC, message }
     }
 
-    fn features(&self, version: (u32, u32)) -> Features {
-        // Read without in 6.3 and 6.19, with in the release before.
-        let first = Features::CHECKS_PLACE_FIRST;
-        let first = if version < (6, 3) { first } else { Features::empty() };
-        let terse = Features::TERSE_MESSAGES;
-        let terse = if version < (6, 19) { terse } else { Features::empty() };
-        let short = Features::SHORT_ALTERNATIVES;
-        let short = if version < (6, 3) { short } else { Features::empty() };
-        first | terse | short
-    }
-
-    fn plan(
-        &self,
-        row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
-        site: &[u8],
-    ) -> Result<Option<Patch>, Fault> {
-        if facts.features.contains(Features::CHECKS_PLACE_FIRST) {
-            self.check_bytes(row, facts, site)?;
-        }
-        apply::plan(row, inputs)
-    }
-
-    fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
-        let found = read_word(place(row, site)?, self.endian());
-        if found == 0 { Ok(()) } else { Err(Fault::SiteNotZero { found }) }
-    }
-
-    fn clear(
-        &self,
-        row: &Row,
-        _: &Facts<'_>,
-        inputs: &Inputs,
-        site: &mut [u8],
-    ) -> Result<(), Fault> {
-        let Some(Patch { field, value }) = apply::plan(row, inputs)? else {
-            return Ok(());
-        };
-        let found = read_word(place(row, site)?, self.endian());
-        let expected = value.cast_unsigned() & field.mask(0);
-        if found != expected {
-            return Err(Fault::SiteChanged { found, expected });
-        }
-        field.store(site, 0, self.endian())
-    }
-
-    fn kernel_image(&self) -> Range<u64> {
-        0xffff_ffff_8100_0000..0xffff_ffff_8500_0000
-    }
-
-    /// Before Linux 6.15 they were linked at 0, so that a per-CPU pointer is an offset from the GS base
-    /// (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
-    fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
-        if version < (6, 15) { 0..0x4_0000 } else { image.clone() }
-    }
-
     /// `MODULES_VADDR` to `MODULES_END` of `arch/x86/include/asm/pgtable_64_types.h`, with
     /// `CONFIG_RANDOMIZE_BASE` (half a gibibyte more without) and `CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP`
     /// not set; data lies there, too (`arch/x86/mm/init.c:execmem_arch_setup`).
     fn module_areas(&self, _: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
         core::iter::once(0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000).collect()
+    }
+}
+
+impl InstructionSet for Loader {
+    fn code_bias(&self, row: &Row) -> i64 {
+        // The field is the last of its instruction, in all that refer to functions.
+        let size = i64::try_from(row.field.size()).unwrap_or(0);
+        if row.calc.knows_place() { size } else { 0 }
+    }
+
+    fn branches(&self, code: &[u8]) -> Vec<Branch> {
+        branches::scan(code)
+    }
+
+    fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
+        uses::uses(function)
     }
 }
 
@@ -284,9 +265,9 @@ mod tests {
         X86_64.apply(row(2), &facts, &inputs, &mut site).unwrap();
         site[0] ^= 1;
         let fault = Fault::SiteChanged { found: 0x1235, expected: 0x1234 };
-        assert_eq!(X86_64.clear(row(2), &facts, &inputs, &mut site), Err(fault));
+        assert_eq!(X86_64.loader.clear(row(2), &facts, &inputs, &mut site), Err(fault));
         site[0] ^= 1;
-        X86_64.clear(row(2), &facts, &inputs, &mut site).unwrap();
+        X86_64.loader.clear(row(2), &facts, &inputs, &mut site).unwrap();
         assert_eq!(site, [0; 4]);
     }
 

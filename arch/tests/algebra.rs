@@ -10,7 +10,7 @@
 
 mod solve;
 
-use klp_arch::{Backend, Calc, Facts, Fault, Features, Inputs, Row, When, backends};
+use klp_arch::{Calc, Facts, Fault, Features, Inputs, Machine, Row, When, machines};
 use proptest::prelude::*;
 use solve::{grain, inputs_for, representable};
 
@@ -22,67 +22,74 @@ fn facts_for(row: &Row) -> Facts<'static> {
 
 /// Rows whose field takes what their calculation gives: all but R_PPC64_ENTRY, which writes
 /// instructions (its own tests are with its code).
-fn plain_rows() -> impl Iterator<Item = (&'static dyn Backend, &'static Row)> {
-    let rows = |&backend: &&'static dyn Backend| {
-        backend.rows().iter().map(move |row| (backend, row)).collect::<Vec<_>>()
+fn plain_rows() -> impl Iterator<Item = (&'static Machine, &'static Row)> {
+    let rows = |&machine: &&'static Machine| {
+        machine.rows.iter().map(move |row| (machine, row)).collect::<Vec<_>>()
     };
-    backends().iter().flat_map(rows).filter(|(_, row)| row.name != "R_PPC64_ENTRY")
+    machines().iter().flat_map(rows).filter(|(_, row)| row.name != "R_PPC64_ENTRY")
 }
 
 /// A place that the loader takes: zeros for x86_64, else whatever is there.
-fn prepared(backend: &dyn Backend, row: &Row, mut site: [u8; 16]) -> [u8; 16] {
-    if backend.name() == "x86_64" {
+fn prepared(machine: &Machine, row: &Row, mut site: [u8; 16]) -> [u8; 16] {
+    if machine.name == "x86_64" {
         site[..row.field.size()].fill(0);
     }
     site
 }
 
+/// The value that the bytes hold, in the scale of the calculation: bits that the row shifts out are
+/// zero, and a bias is not taken off again.
+fn read_back(machine: &Machine, row: &Row, site: &[u8]) -> i64 {
+    let value = row.field.load(site, row.check.is_signed(), machine.endian).unwrap();
+    value.unbounded_shl(u32::from(row.shift))
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_back(raw: i64, a: i64, p: u64, site: [u8; 16]) {
-        for (backend, row) in plain_rows() {
+        for (machine, row) in plain_rows() {
             let value = representable(row, raw);
             let inputs = inputs_for(row, value, &Inputs { a, p, ..Inputs::default() });
-            let mut site = prepared(backend, row, site);
-            let result = backend.apply(row, &facts_for(row), &inputs, &mut site);
+            let mut site = prepared(machine, row, site);
+            let result = machine.apply(row, &facts_for(row), &inputs, &mut site);
             prop_assert_eq!(result, Ok(()), "{}", row.name);
             let kept = value.wrapping_add(row.bias) >> row.shift << row.shift;
             let written = if row.field.size() == 0 { 0 } else { kept };
-            prop_assert_eq!(backend.read_back(row, &site), Ok(written), "{}", row.name);
+            prop_assert_eq!(read_back(machine, row, &site), written, "{}", row.name);
         }
     }
 
     #[test]
     fn apply_clear_apply_gives_what_apply_gave(raw: i64, a: i64, p: u64, site: [u8; 16]) {
-        for (backend, row) in plain_rows() {
+        for (machine, row) in plain_rows() {
             let (facts, value) = (facts_for(row), representable(row, raw));
             let inputs = inputs_for(row, value, &Inputs { a, p, ..Inputs::default() });
-            let before = prepared(backend, row, site);
+            let before = prepared(machine, row, site);
             let mut once = before;
-            backend.apply(row, &facts, &inputs, &mut once).unwrap();
+            machine.apply(row, &facts, &inputs, &mut once).unwrap();
             let mut again = once;
-            backend.clear(row, &facts, &inputs, &mut again).unwrap();
-            let cleared = if backend.name() == "x86_64" { before } else { once };
+            machine.loader.clear(row, &facts, &inputs, &mut again).unwrap();
+            let cleared = if machine.name == "x86_64" { before } else { once };
             prop_assert_eq!(again, cleared, "{}", row.name);
-            backend.apply(row, &facts, &inputs, &mut again).unwrap();
+            machine.apply(row, &facts, &inputs, &mut again).unwrap();
             prop_assert_eq!(again, once, "{}", row.name);
         }
     }
 
     #[test]
     fn bits_outside_of_the_mask_survive(raw: i64, p: u64, site: [u8; 16]) {
-        for (backend, row) in plain_rows() {
+        for (machine, row) in plain_rows() {
             let value = representable(row, raw);
             let inputs = inputs_for(row, value, &Inputs { p, ..Inputs::default() });
-            let before = prepared(backend, row, site);
+            let before = prepared(machine, row, site);
             let mut after = before;
-            backend.apply(row, &facts_for(row), &inputs, &mut after).unwrap();
+            machine.apply(row, &facts_for(row), &inputs, &mut after).unwrap();
             let word_size = usize::from(row.field.word);
             for (index, pair) in before.chunks(word_size).zip(after.chunks(word_size)).enumerate() {
                 let index = u8::try_from(index).unwrap();
                 let mask = if index < row.field.words { row.field.mask(index) } else { 0 };
                 let mut bytes = mask.to_le_bytes();
-                if backend.endian() == scroll::Endian::Big {
+                if machine.endian == scroll::Endian::Big {
                     bytes[..word_size].reverse();
                 }
                 for ((old, new), mask) in pair.0.iter().zip(pair.1).zip(bytes) {
@@ -120,17 +127,17 @@ proptest! {
             writable: flags[2],
             features: Features::from_bits_retain(features),
         };
-        for backend in backends() {
-            for row in backend.rows() {
+        for machine in machines() {
+            for row in machine.rows {
                 let mut site = bytes.clone();
-                if backend.apply(row, &facts, &inputs, &mut site).is_err() {
+                if machine.apply(row, &facts, &inputs, &mut site).is_err() {
                     prop_assert_eq!(&site, &bytes, "{}", row.name);
                 } else {
-                    prop_assert!(backend.check_site(row, &facts, &bytes, 0).is_ok());
+                    prop_assert!(machine.check_site(row, &facts, &bytes, 0).is_ok());
                 }
-                let cleared = backend.clear(row, &facts, &inputs, &mut site);
+                let cleared = machine.loader.clear(row, &facts, &inputs, &mut site);
                 prop_assert!(cleared.is_ok() || !cleared.unwrap_err().to_string().is_empty());
-                prop_assert!(backend.check_site(row, &facts, &bytes, u64::MAX).is_err()
+                prop_assert!(machine.check_site(row, &facts, &bytes, u64::MAX).is_err()
                     || row.field.size() == 0);
             }
         }
@@ -139,13 +146,13 @@ proptest! {
 
 #[test]
 fn a_check_admits_both_ends_and_refuses_what_lies_beyond() {
-    for (backend, row) in plain_rows() {
+    for (machine, row) in plain_rows() {
         let Some((min, max)) = row.check.range() else { continue };
         let step = grain(row);
         let apply = |value: i64| {
             let base = Inputs { p: 0x4_0000_0000, ..Inputs::default() };
             let inputs = inputs_for(row, value, &base);
-            backend.apply(row, &facts_for(row), &inputs, &mut [0; 16])
+            machine.apply(row, &facts_for(row), &inputs, &mut [0; 16])
         };
         let last = max & -step;
         assert_eq!(apply(min), Ok(()), "{}", row.name);
@@ -159,10 +166,10 @@ fn a_check_admits_both_ends_and_refuses_what_lies_beyond() {
 
 #[test]
 fn a_demanded_alignment_is_checked_and_no_other() {
-    for (backend, row) in plain_rows().filter(|(_, row)| row.field.size() != 0) {
+    for (machine, row) in plain_rows().filter(|(_, row)| row.field.size() != 0) {
         let align = i64::from(row.align);
         let inputs = inputs_for(row, 1, &Inputs { p: 0x1000, ..Inputs::default() });
-        let result = backend.apply(row, &facts_for(row), &inputs, &mut [0; 16]);
+        let result = machine.apply(row, &facts_for(row), &inputs, &mut [0; 16]);
         let misaligned = Fault::MisalignedValue { value: 1, align: align.cast_unsigned() };
         let expected = if align == 1 { Ok(()) } else { Err(misaligned) };
         assert_eq!(result, expected, "{}", row.name);
@@ -172,8 +179,8 @@ fn a_demanded_alignment_is_checked_and_no_other() {
 #[test]
 fn an_address_that_is_not_given_is_a_fault_and_no_value() {
     let mut missing = Vec::new();
-    for (backend, row) in plain_rows() {
-        let result = backend.apply(row, &facts_for(row), &Inputs::default(), &mut [0; 16]);
+    for (machine, row) in plain_rows() {
+        let result = machine.apply(row, &facts_for(row), &Inputs::default(), &mut [0; 16]);
         match result {
             Err(Fault::Missing(_)) => missing.push(row.name),
             other => assert_eq!(other, Ok(()), "{}", row.name),

@@ -30,12 +30,12 @@ fn bytes(text: &str) -> Vec<u8> {
 
 /// Applies every encoding of a machine, whose rows must have one each.
 fn check(machine: &str, anchors: &Inputs, encodings: &str) {
-    let backend = by_name(machine).unwrap();
+    let machine = by_name(machine).unwrap();
     let known = |name: &str| {
         let columns = encodings.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         columns.into_iter().find(|columns| columns[0] == name).expect("an encoding for the row")
     };
-    for row in backend.rows() {
+    for row in machine.rows {
         let columns = known(row.name);
         let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
         let facts = Facts { features, ..Facts::default() };
@@ -43,10 +43,10 @@ fn check(machine: &str, anchors: &Inputs, encodings: &str) {
         let inputs = Inputs { s, a, p, plt: Some(s), ..*anchors };
         let mut site = bytes(columns[4]);
         assert_eq!(site.len(), row.field.size(), "{}", row.name);
-        assert_eq!(backend.apply(row, &facts, &inputs, &mut site), Ok(()), "{}", row.name);
+        assert_eq!(machine.apply(row, &facts, &inputs, &mut site), Ok(()), "{}", row.name);
         assert_eq!(site, bytes(columns[5]), "{}", row.name);
     }
-    assert_eq!(backend.rows().len(), encodings.lines().count(), "an encoding has no row");
+    assert_eq!(machine.rows.len(), encodings.lines().count(), "an encoding has no row");
 }
 
 #[test]

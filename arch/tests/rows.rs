@@ -7,34 +7,34 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use klp_arch::{Backend, Calc, Features, Field, Row, backends, by_name, for_machine};
+use klp_arch::{Calc, Features, Field, Machine, Row, by_name, for_machine, machines};
 
-fn every_row() -> impl Iterator<Item = (&'static dyn Backend, &'static Row)> {
-    backends().iter().flat_map(|&backend| backend.rows().iter().map(move |row| (backend, row)))
+fn every_row() -> impl Iterator<Item = (&'static Machine, &'static Row)> {
+    machines().iter().flat_map(|&machine| machine.rows.iter().map(move |row| (machine, row)))
 }
 
-fn other_names(backend: &dyn Backend) -> Vec<(u32, &'static str)> {
+fn other_names(machine: &Machine) -> Vec<(u32, &'static str)> {
     let split = |line: &'static str| line.split_once(' ').expect("a number and a name");
     let named = |(digits, name): (&str, &'static str)| (digits.parse().expect("a number"), name);
-    backend.other_names().lines().map(split).map(named).collect()
+    machine.other_names.lines().map(split).map(named).collect()
 }
 
 #[test]
 fn rows_are_sorted_and_unique() {
-    for backend in backends() {
-        let rows = backend.rows();
-        assert!(rows.is_sorted_by(|a, b| a.number < b.number), "{}", backend.name());
+    for machine in machines() {
+        let rows = machine.rows;
+        assert!(rows.is_sorted_by(|a, b| a.number < b.number), "{}", machine.name);
         for row in rows {
-            assert_eq!(backend.row(row.number), Some(row));
-            assert_eq!(backend.relocation_name(row.number), Some(row.name));
+            assert_eq!(machine.row(row.number), Some(row));
+            assert_eq!(machine.relocation_name(row.number), Some(row.name));
         }
     }
 }
 
 #[test]
 fn every_row_cites_a_function_of_its_machines_loader() {
-    for (backend, row) in every_row() {
-        let tree = match backend.name() {
+    for (machine, row) in every_row() {
+        let tree = match machine.name {
             "x86_64" => "x86",
             "ppc64le" => "powerpc",
             "s390x" => "s390",
@@ -88,12 +88,12 @@ fn a_checked_value_fits_into_its_field() {
 
 #[test]
 fn names_of_refused_types_are_sorted_and_no_rows() {
-    for backend in backends() {
-        let names = other_names(*backend);
-        assert!(names.is_sorted_by(|a, b| a.0 < b.0), "{}", backend.name());
+    for machine in machines() {
+        let names = other_names(*machine);
+        assert!(names.is_sorted_by(|a, b| a.0 < b.0), "{}", machine.name);
         for (number, name) in names {
-            assert_eq!(backend.row(number), None, "{name}");
-            assert_eq!(backend.relocation_name(number), Some(name));
+            assert_eq!(machine.row(number), None, "{name}");
+            assert_eq!(machine.relocation_name(number), Some(name));
         }
     }
 }
@@ -114,8 +114,8 @@ fn a_machine_is_found_by_each_of_its_numbers_and_by_name() {
     for (number, name) in
         [(62, "x86_64"), (21, "ppc64le"), (22, "s390x"), (0xa390, "s390x"), (183, "arm64")]
     {
-        assert_eq!(for_machine(number).unwrap().name(), name);
-        assert_eq!(by_name(name).unwrap().name(), name);
+        assert_eq!(for_machine(number).unwrap().name, name);
+        assert_eq!(by_name(name).unwrap().name, name);
     }
     assert!(for_machine(243).is_none());
     assert!(by_name("riscv64").is_none());
@@ -123,10 +123,10 @@ fn a_machine_is_found_by_each_of_its_numbers_and_by_name() {
 
 #[test]
 fn only_ppc64le_depends_on_how_the_kernel_is_configured() {
-    for (backend, row) in every_row() {
+    for (machine, row) in every_row() {
         let both = [Features::empty(), Features::PCREL].map(|features| row.when.holds(features));
         assert!(both[0] || both[1], "{}: known nowhere", row.name);
-        assert!(both[0] == both[1] || backend.name() == "ppc64le", "{}", row.name);
+        assert!(both[0] == both[1] || machine.name == "ppc64le", "{}", row.name);
     }
 }
 

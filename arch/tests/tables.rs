@@ -9,8 +9,8 @@
 
 use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Symbol};
 use klp_arch::{
-    Anchors, Applied, Backend, Extent, Facts, Features, Linkage, Memory, Region, Rela, Stopped,
-    Table, Turn, backends,
+    Anchors, Applied, Extent, Facts, Features, Linkage, Machine, Memory, Region, Rela, Stopped,
+    Table, Turn, machines,
 };
 use proptest::prelude::*;
 
@@ -62,7 +62,7 @@ impl Linkage for Anchored {
 
 /// Applies the table to a copy of the memory, by the short way or by the long one.
 fn apply(
-    backend: &dyn Backend,
+    machine: &Machine,
     table: &Table<'_, '_>,
     memory: &Memory,
     watched: bool,
@@ -70,7 +70,7 @@ fn apply(
     let (mut memory, mut seen) = (memory.clone(), 0);
     let mut watch = |_: &Applied<'_>| seen += 1;
     let watch = watched.then_some(klp_arch::Watcher { only_cut: false, tell: &mut watch });
-    let end = backend.relocate(table, Turn::Apply, &mut Anchored, &mut memory, watch);
+    let end = machine.loader.relocate(table, Turn::Apply, &mut Anchored, &mut memory, watch);
     (memory, end.err(), seen)
 }
 
@@ -87,16 +87,16 @@ proptest! {
         (late, writable) in any::<(bool, bool)>(),
         features in 0u32..4,
     ) {
-        for backend in backends() {
+        for machine in machines() {
             let number = |row: usize| {
-                let rows = backend.rows();
+                let rows = machine.rows;
                 // Mostly data, which has the plain rows; sometimes a number that is none.
                 rows.get(row % (rows.len() + 1)).map_or(250, |row| row.number)
             };
             let entries: Vec<_> = entries.iter().map(|entry| {
                 let Entry { offset, symbol, row, addend } = *entry;
                 let rela = Rela { offset, symbol, kind: number(row), addend };
-                rela.write(backend.endian())
+                rela.write(machine.endian)
             }).collect();
             let features = Features::from_bits_retain(features);
             let table = Table {
@@ -108,11 +108,11 @@ proptest! {
             };
             let region = Region { base, bytes: bytes.clone() };
             let memory = Memory { regions: vec![region] };
-            let (short, short_end, _) = apply(*backend, &table, &memory, false);
-            let (long, long_end, seen) = apply(*backend, &table, &memory, true);
-            prop_assert_eq!(&short, &long, "{}", backend.name());
+            let (short, short_end, _) = apply(*machine, &table, &memory, false);
+            let (long, long_end, seen) = apply(*machine, &table, &memory, true);
+            prop_assert_eq!(&short, &long, "{}", machine.name);
             let place = |end: &Option<Box<Stopped>>| end.as_ref().map(|s| (s.entry, s.fault));
-            prop_assert_eq!(place(&short_end), place(&long_end), "{}", backend.name());
+            prop_assert_eq!(place(&short_end), place(&long_end), "{}", machine.name);
             let applied = long_end.map_or(entries.len(), |stopped| stopped.entry);
             prop_assert!(seen <= applied);
         }

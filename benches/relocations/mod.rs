@@ -4,7 +4,7 @@
 //! kernel's, and one table for each section, each with half of the relocations. Sites hold what the
 //! machine's loader demands. Ten million make 27 MB of instructions, which every branch reaches.
 
-use klp_arch::{Backend, Rela};
+use klp_arch::{Machine, Rela};
 use object::elf;
 use scroll::Endian;
 
@@ -80,8 +80,8 @@ impl File {
 }
 
 /// Sites and their relocations; the pattern of kinds and symbols has no short period.
-fn sites(backend: &dyn Backend, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>) {
-    let number = |name: &str| backend.rows().iter().find(|row| row.name == name).unwrap().number;
+fn sites(backend: &Machine, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>) {
+    let number = |name: &str| backend.rows.iter().find(|row| row.name == name).unwrap().number;
     let numbers: Vec<u32> = kinds.iter().map(|kind| number(kind.0)).collect();
     let (mut body, mut table) = (Vec::new(), Vec::new());
     let mut random = Random(count);
@@ -94,7 +94,7 @@ fn sites(backend: &dyn Backend, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>
         }
         let offset = body.len() as u64;
         let rela = Rela { offset, symbol: symbol + 1, kind: numbers[kind], addend };
-        table.extend(rela.write(backend.endian()));
+        table.extend(rela.write(backend.endian));
         // Instructions of 4 bytes are little-endian wherever there are any.
         words.iter().for_each(|word| body.extend(word.to_le_bytes()));
     }
@@ -102,13 +102,13 @@ fn sites(backend: &dyn Backend, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>
 }
 
 /// A module of this machine with so many relocations.
-pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
-    let (code, data) = kinds(backend.name());
+pub(crate) fn relocations(backend: &Machine, count: u64) -> Vec<u8> {
+    let (code, data) = kinds(backend.name);
     let (text, text_table) = sites(backend, code, count / 2);
     let (data, data_table) = sites(backend, data, count - count / 2);
     let (write, alloc, exec) = (1, elf::SHF_ALLOC.0, elf::SHF_EXECINSTR.0);
     let (progbits, nobits) = (elf::SHT_PROGBITS.0, elf::SHT_NOBITS.0);
-    let mut symbols = File { endian: backend.endian(), bytes: vec![0; 24] };
+    let mut symbols = File { endian: backend.endian, bytes: vec![0; 24] };
     let mut names = Strings::new();
     let functions = names.add("function");
     for symbol in 0..u64::from(SYMBOLS) {
@@ -133,11 +133,11 @@ pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
         (".modinfo", progbits, alloc, 0, 0, b"name=many\0license=GPL\0".to_vec()),
     ];
     // What tracing needs, where a machine's loader looks for it.
-    let traced: &[&str] = match backend.name() {
+    let traced: &[&str] = match backend.name {
         "arm64" => &[".text.ftrace_trampoline", ".init.text.ftrace_trampoline"],
         _ => &[],
     };
-    for name in backend.required_sections().iter().chain(traced) {
+    for name in backend.required_sections.iter().chain(traced) {
         sections.push((name, nobits, alloc | exec, 0, 0, Vec::new()));
     }
     let symtab = sections.len() as u32 + 1;
@@ -149,14 +149,14 @@ pub(crate) fn relocations(backend: &dyn Backend, count: u64) -> Vec<u8> {
     file(backend, sections)
 }
 
-fn file(backend: &dyn Backend, mut sections: Vec<Section<'_>>) -> Vec<u8> {
+fn file(backend: &Machine, mut sections: Vec<Section<'_>>) -> Vec<u8> {
     let mut names = Strings::new();
     let mut starts: Vec<u32> = sections.iter().map(|section| names.add(section.0)).collect();
     starts.push(names.add(".shstrtab"));
     sections.push((".shstrtab", elf::SHT_STRTAB.0, 0, 0, 0, names.section("").body));
     let count = sections.len() as u64 + 1;
-    let mut headers = File { endian: backend.endian(), bytes: vec![0; 64] };
-    let mut file = File { endian: backend.endian(), bytes: vec![0; 64] };
+    let mut headers = File { endian: backend.endian, bytes: vec![0; 64] };
+    let mut file = File { endian: backend.endian, bytes: vec![0; 64] };
     for ((_, kind, flags, link, info, body), name) in sections.into_iter().zip(starts) {
         file.bytes.resize(file.bytes.len().next_multiple_of(16), 0);
         let (offset, size) = (file.bytes.len() as u64, body.len() as u64);
@@ -181,12 +181,12 @@ fn file(backend: &dyn Backend, mut sections: Vec<Section<'_>>) -> Vec<u8> {
     file.bytes.resize(file.bytes.len().next_multiple_of(16), 0);
     let table = file.bytes.len() as u64;
     file.bytes.extend(headers.bytes);
-    let order = if backend.endian() == Endian::Big { 2 } else { 1 };
-    let mut header = File { endian: backend.endian(), bytes: b"\x7fELF\x02".to_vec() };
+    let order = if backend.endian == Endian::Big { 2 } else { 1 };
+    let mut header = File { endian: backend.endian, bytes: b"\x7fELF\x02".to_vec() };
     header.bytes.extend([order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     // ELFv2, where a machine looks at it.
     let flags = if backend.check_header(0).is_err() { 2 } else { 0 };
-    let machine = u64::from(backend.machines()[0]);
+    let machine = u64::from(backend.e_machines[0]);
     for (value, size) in [(1, 2), (machine, 2), (1, 4), (0, 8), (0, 8), (table, 8), (flags, 4)] {
         header.put(value, size);
     }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use crate::elf::Module;
 use crate::finding::Error;
@@ -22,7 +22,7 @@ pub struct Assumed {
     version_from: &'static str,
     /// What tells the features.
     features_from: &'static str,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
 }
 
 impl Assumed {
@@ -50,7 +50,7 @@ impl fmt::Display for Assumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kernel, version_from, features_from, backend } = self;
         let (major, minor) = kernel.version;
-        let machine = backend.name();
+        let machine = backend.name;
         writeln!(f, "kernel: {machine}, Linux {major}.{minor} ({version_from})")?;
         let on = kernel.configuration.features.iter_names().map(|(name, _)| name.to_lowercase());
         let processors = if kernel.smp { "smp" } else { "no smp" }.to_owned();

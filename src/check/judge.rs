@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
 use super::problem::Trouble;
@@ -120,7 +120,7 @@ impl Judge<'_> {
 }
 
 /// Gates that the kernel never opens for this livepatch, each at its first relocation.
-fn unopened(module: &Module<'_>, backend: &'static dyn Backend, patched: &Patched) -> Vec<Refusal> {
+fn unopened(module: &Module<'_>, backend: &'static Machine, patched: &Patched) -> Vec<Refusal> {
     let sites = Sites::new(module, backend);
     let mut gates = BTreeSet::new();
     let tables = module.relocation_sections();
@@ -238,7 +238,7 @@ impl<'data> Names<'data> {
     }
 
     /// What the kernel would not find, and what no ordinary relocation can bind.
-    fn unresolved(&self, backend: &dyn Backend, answer: &Answer) -> Vec<(SymbolIndex, Refusal)> {
+    fn unresolved(&self, backend: &Machine, answer: &Answer) -> Vec<(SymbolIndex, Refusal)> {
         let resolver = Resolver::new(answer);
         let klp = self.klp.iter();
         let mut refusals: Vec<_> =
@@ -254,7 +254,7 @@ impl<'data> Names<'data> {
     }
 
     /// A symbol that is there, but nobody tells where.
-    fn unplaced(&self, backend: &dyn Backend, answer: &Answer) -> Option<String> {
+    fn unplaced(&self, backend: &Machine, answer: &Answer) -> Option<String> {
         let placed = |name: &str, object| {
             let mut candidates = answer.candidates_in(name, object);
             candidates.any(|candidate| candidate.address.is_some())
@@ -275,7 +275,7 @@ impl<'data> Names<'data> {
 }
 
 /// Whether the loader needs no export of this name.
-fn is_loaders(backend: &dyn Backend, name: &str) -> bool {
+fn is_loaders(backend: &Machine, name: &str) -> bool {
     backend.loader_symbol(name.as_bytes()).is_some_and(|symbol| symbol.needs_no_export())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
 use crate::convert;
@@ -19,7 +19,7 @@ use crate::symbols::Answer;
 /// What is wrong with what a module replaces, and with what it needs for that.
 pub(super) fn replaced(
     module: &Module<'_>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     tables: &Tables<'_>,
     patched: &Patched,
     answer: &Answer,
@@ -57,7 +57,7 @@ pub(super) fn replaced(
 /// relocation.
 fn needs(
     module: &Module<'_>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
 ) -> Vec<(Box<Site>, ObjectName, ObjectName)> {
     let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
     if !module.relocation_sections().any(|table| is_klp(table.sh_flags)) {

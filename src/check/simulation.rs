@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bstr::ByteSlice;
-use klp_arch::{Backend, Fault};
+use klp_arch::{Fault, Machine};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::coming::Coming;
@@ -39,7 +39,7 @@ enum Order {
 /// One module, ready to be loaded.
 pub(super) struct Trial<'t, 'm> {
     pub(super) module: &'m Module<'m>,
-    pub(super) backend: &'static dyn Backend,
+    pub(super) backend: &'static Machine,
     pub(super) kernel: &'t Kernel,
     pub(super) known: &'t dyn Bind,
 }
@@ -221,10 +221,10 @@ impl<'t, 'm> Met<'t, 'm> {
 }
 
 /// What was to be written and what the field holds, where that is less.
-fn cut_off(relocated: &Relocated, backend: &dyn Backend) -> Option<(i64, i64)> {
-    let patch = relocated.patch.filter(|_| relocated.is_cut(backend.endian()))?;
+fn cut_off(relocated: &Relocated, backend: &Machine) -> Option<(i64, i64)> {
+    let patch = relocated.patch.filter(|_| relocated.is_cut(backend.endian))?;
     let signed = relocated.row.check.is_signed();
-    let reads = patch.field.load(&relocated.after, signed, backend.endian()).ok()?;
+    let reads = patch.field.load(&relocated.after, signed, backend.endian).ok()?;
     Some((patch.value, reads))
 }
 

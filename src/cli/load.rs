@@ -231,7 +231,7 @@ fn report(
     });
     let (major, minor) = kernel.version;
     Report {
-        machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name()),
+        machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),
         kernel: format!("{major}.{minor}"),
         regions: regions.collect(),
         sections: sections.collect(),

@@ -1,7 +1,7 @@
 //! `klp-convert relocs`.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use klp_arch::{Backend, Calculation, Row};
+use klp_arch::{Calculation, Machine, Row};
 use serde::Serialize;
 
 use super::Outcome;
@@ -23,14 +23,14 @@ struct Entry {
 }
 
 pub(super) fn run(args: &Relocs, reporter: &Reporter) -> Outcome {
-    let wanted = |b: &&&dyn Backend| args.machine.as_ref().is_none_or(|m| m == b.name());
-    let backends: Vec<_> = klp_arch::backends().iter().filter(wanted).collect();
+    let wanted = |b: &&&Machine| args.machine.as_ref().is_none_or(|m| m == b.name);
+    let backends: Vec<_> = klp_arch::machines().iter().filter(wanted).collect();
     if backends.is_empty() {
-        let names: Vec<_> = klp_arch::backends().iter().map(|b| b.name()).collect();
+        let names: Vec<_> = klp_arch::machines().iter().map(|b| b.name).collect();
         let machine = args.machine.as_deref().unwrap_or_default();
         return reporter.usage(&format!("'{machine}' is none of {}", names.join(", ")));
     }
-    let entries = backends.iter().flat_map(|b| b.rows().iter().map(|row| entry(b.name(), row)));
+    let entries = backends.iter().flat_map(|b| b.rows.iter().map(|row| entry(b.name, row)));
     if reporter.is_json() {
         return reporter.json(&entries.collect::<Vec<_>>());
     }

@@ -12,7 +12,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
 use super::plan::{Exported, Named, Plan, PlannedEntry, PlannedSection, PlannedSymbol};
@@ -44,7 +44,7 @@ pub struct Planned {
 /// annotations alone, else every unresolved symbol and every relocation that cannot be placed.
 pub fn plan(
     module: &Module<'_>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     tables: &Tables<'_>,
     resolve: &dyn Resolve,
     options: &Options,
@@ -94,7 +94,7 @@ struct Klp {
 
 struct Planner<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     resolve: &'m dyn Resolve,
     allow_undeclared: bool,
     tables: &'m Tables<'data>,

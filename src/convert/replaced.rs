@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use crate::elf::{Location, Module, Section, SectionIndex, SymbolSection, is_mapping_symbol};
 use crate::finding::{Refusal, Warning};
@@ -21,7 +21,7 @@ use crate::rules::gate_timing;
 /// have; `None` for one that is not to be looked up.
 pub(crate) fn check(
     module: &Module<'_>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     tables: &Tables<'_>,
     position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &dyn Resolve,
@@ -61,7 +61,7 @@ fn named(module: &Module<'_>) -> BTreeSet<Location> {
 
 struct Checker<'c, 'data> {
     module: &'c Module<'data>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     /// Objects that were told to be there twice.
     twice: BTreeSet<String>,
     /// Sections that were told to be no place for tables.
@@ -79,7 +79,7 @@ struct Checker<'c, 'data> {
 impl Checker<'_, '_> {
     /// Whether a section is gone when the patch is used.
     fn is_init(&self, section: &Section<'_>) -> bool {
-        self.backend.frees_init_sections() && section.name.starts_with(b".init")
+        self.backend.frees_init_sections && section.name.starts_with(b".init")
     }
 
     fn object<'t>(&mut self, table: &TableObject<'t>, seen: &mut BTreeSet<Option<&'t [u8]>>) {

@@ -50,7 +50,7 @@ pub enum Error {
 }
 
 fn machine_names() -> String {
-    klp_arch::backends().iter().map(|b| b.name()).collect::<Vec<_>>().join(", ")
+    klp_arch::machines().iter().map(|b| b.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The written module is not the planned one: a fault of this program, never of the input.

@@ -100,7 +100,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
         format!("{}: '{}' of {}, {}{gate}", a.place, a.name, a.owner, a.which)
     });
     Ok(Inspection {
-        machine: backend.name(),
+        machine: backend.name,
         name: module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| text(value)),
         livepatch: module.modinfo().any(|(key, _)| key == b"livepatch"),
         signature: module.signature().map(|signature| signature.len()),

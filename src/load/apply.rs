@@ -140,7 +140,7 @@ impl Loaded<'_> {
             facts: Facts { late, writable, features, ..Facts::default() },
         };
         let relocations = &mut self.relocations;
-        let (everything, endian) = (self.record == Record::Everything, self.backend.endian());
+        let (everything, endian) = (self.record == Record::Everything, self.backend.endian);
         let mut note = |applied: &Applied<'_>| {
             if everything || applied.is_cut(endian) {
                 relocations.push(Relocated::new(index, applied));
@@ -149,7 +149,7 @@ impl Loaded<'_> {
         let watch = (self.record != Record::Nothing)
             .then_some(Watcher { only_cut: !everything, tell: &mut note });
         let linkage = &mut *self.linkage;
-        let done = self.backend.relocate(&table, turn, linkage, &mut self.memory, watch);
+        let done = self.backend.loader.relocate(&table, turn, linkage, &mut self.memory, watch);
         done.map_err(|stopped| self.stopped(stage, index, &stopped).into())
     }
 
@@ -173,7 +173,7 @@ impl Loaded<'_> {
             inputs,
             features: self.kernel.configuration.features,
         };
-        let kernel = self.backend.kernel_error(&at, &fault);
+        let kernel = self.backend.loader.kernel_error(&at, &fault);
         let site = Some(Box::new(self.site(index, entry, rela)));
         LoadError { site, ..LoadError::stopped(stage, kernel, fault) }
     }

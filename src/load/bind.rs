@@ -5,7 +5,7 @@
 //! `init_module` returns. Source: `kernel/module/main.c`.
 
 use klp_arch::object::{SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF};
-use klp_arch::{Backend, Errno, KernelError};
+use klp_arch::{Errno, KernelError, Machine};
 
 use super::error::{About, LoadError, Stage};
 use super::importer::{Importer, Imports};
@@ -88,7 +88,7 @@ pub(super) fn check_layout(
 pub(super) fn bind(
     module: &Module<'_>,
     temporary: &mut Temporary<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     imports: Imports,
     percpu: u64,
     known: &dyn Bind,
@@ -137,7 +137,7 @@ pub(super) fn bind(
 struct Context<'c> {
     name: &'c str,
     importer: &'c Importer<'c>,
-    backend: &'c dyn Backend,
+    backend: &'c Machine,
     /// The address of each section.
     sections: &'c [u64],
     known: &'c dyn Bind,

@@ -90,7 +90,7 @@ mod tests {
                 order: Order::Proven,
             });
         }
-        let mut kernel = Kernel::of_version(klp_arch::backends()[0], version);
+        let mut kernel = Kernel::of_version(klp_arch::machines()[0], version);
         kernel.percpu_reserve = Some(8192);
         learn(&mut kernel, &answer);
         kernel
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn functions_of_vmlinux_tell_what_is_configured() {
-        let usual = Kernel::newest(klp_arch::backends()[0]);
+        let usual = Kernel::newest(klp_arch::machines()[0]);
         assert!(usual.checks_signatures && usual.livepatches && usual.decompresses.is_none());
         let on = learnt((7, 2), &SWITCHES.map(|(symbol, _)| symbol));
         assert!(on.checks_signatures && on.livepatches && on.decompresses == Some(true));

@@ -90,7 +90,7 @@ impl Loaded<'_> {
             inputs: like.inputs,
             features: self.kernel.configuration.features,
         };
-        let mut kernel = self.backend.kernel_error(&at, &Fault::NoRoom { reserved: 0 });
+        let mut kernel = self.backend.loader.kernel_error(&at, &Fault::NoRoom { reserved: 0 });
         let (patch, errno) = (&self.temporary.name, kernel.errno.number());
         let failed = format!("failed to initialize patch '{patch}' for module '{gate}' (-{errno})");
         kernel.message += &format!("\n{}", self.refusal(gate, &failed));
@@ -145,7 +145,7 @@ impl Loaded<'_> {
             if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
                 continue;
             }
-            if !self.kernel.livepatching.clears || !self.backend.clears_relocations() {
+            if !self.kernel.livepatching.clears || !self.backend.clears_relocations {
                 continue;
             }
             let target = self.check_table(index).and_then(|()| self.check_target(index));

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use klp_arch::{Backend, Configuration, Witness};
+use klp_arch::{Configuration, Machine, Witness};
 
 use super::configured::{self, PER_CPU, PROFILING};
 use super::{Imports, RegionKind};
@@ -146,7 +146,7 @@ const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
 impl Kernel {
     /// The newest known kernel of a machine, as distributions configure it.
     #[must_use]
-    pub fn newest(backend: &dyn Backend) -> Self {
+    pub fn newest(backend: &Machine) -> Self {
         Self::of_version(backend, NEWEST)
     }
 
@@ -155,15 +155,15 @@ impl Kernel {
     /// Each bound is the first release that was read with what it says; the one before it was read without.
     /// 6.15 and 6.16 were not read: a bound there lies between 6.14 and 6.18, which were (`docs/kernels.md`).
     #[must_use]
-    pub fn of_version(backend: &dyn Backend, version: (u32, u32)) -> Self {
+    pub fn of_version(backend: &Machine, version: (u32, u32)) -> Self {
         let since = |major, minor| version >= (major, minor);
-        let image = backend.kernel_image();
+        let image = backend.kernel_image.clone();
         Self {
             version,
             per_cpu: backend.per_cpu(&image, version),
             image,
             layouts: if since(6, 4) { Layouts::Regions } else { Layouts::Blocks },
-            page_size: backend.page_size(),
+            page_size: backend.page_size,
             module_size: None,
             vermagic: None,
             checks_signatures: true,
@@ -171,7 +171,7 @@ impl Kernel {
             livepatches: true,
             constructors: false,
             refuses_section_twins: since(6, 12),
-            percpu_reserve: backend.percpu_reserve(),
+            percpu_reserve: backend.percpu_reserve,
             percpu_static: None,
             smp: true,
             strict_module_rwx: true,
@@ -201,7 +201,7 @@ impl Kernel {
     /// `.modinfo`, and what can be told from the kernel's symbols, where they are known.
     #[must_use]
     pub fn of(
-        backend: &dyn Backend,
+        backend: &Machine,
         target: Target,
         module: &Module<'_>,
         answer: Option<&Answer>,
@@ -225,7 +225,7 @@ impl Kernel {
 
     /// The kernel that sources of symbols tell of: its version, and what its symbols tell.
     #[must_use]
-    pub fn told_by(backend: &dyn Backend, answer: &Answer) -> Self {
+    pub fn told_by(backend: &Machine, answer: &Answer) -> Self {
         let release = answer.kernel().release.as_ref();
         let target = release.and_then(|release| release.parse::<Target>().ok());
         let version = target.and_then(Target::version);
@@ -236,15 +236,15 @@ impl Kernel {
 
     /// Names of the vmlinux symbols that tell what a kernel is like, or whose addresses its module
     /// loader uses: what the sources are to be asked about for [`Self::of`].
-    pub fn wanted(backend: &dyn Backend) -> impl Iterator<Item = &'static str> + use<> {
-        let witnesses = backend.witnesses().iter().map(|witness| witness.symbol);
-        let pages = backend.page_sizes().iter().map(|(symbol, _)| *symbol);
-        let machine = backend.kernel_symbols().iter().copied().chain(witnesses).chain(pages);
+    pub fn wanted(backend: &Machine) -> impl Iterator<Item = &'static str> + use<> {
+        let witnesses = backend.witnesses.iter().map(|witness| witness.symbol);
+        let pages = backend.page_sizes.iter().map(|(symbol, _)| *symbol);
+        let machine = backend.kernel_symbols.iter().copied().chain(witnesses).chain(pages);
         machine.chain([PROFILING]).chain(IMAGE).chain(CLEARS).chain(configured::wanted())
     }
 
     /// Takes over what the symbols of vmlinux tell.
-    fn learn(&mut self, backend: &dyn Backend, answer: &Answer) {
+    fn learn(&mut self, backend: &Machine, answer: &Answer) {
         let vmlinux = ObjectName::vmlinux();
         if let Some(all) = answer.kernel().kallsyms_all {
             self.kallsyms_all = all;
@@ -253,7 +253,7 @@ impl Kernel {
             return;
         }
         let address = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
-        for name in backend.kernel_symbols() {
+        for name in backend.kernel_symbols {
             if let Some(address) = address(name) {
                 self.configuration.symbols.insert(name, address);
             }
@@ -266,9 +266,9 @@ impl Kernel {
             None => backend.per_cpu(&self.image, self.version),
         };
         let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
-        let pages = backend.page_sizes().iter().find(|(symbol, _)| has(symbol));
+        let pages = backend.page_sizes.iter().find(|(symbol, _)| has(symbol));
         self.page_size = pages.map_or(self.page_size, |(_, bytes)| *bytes);
-        for Witness { symbol, features } in backend.witnesses() {
+        for Witness { symbol, features } in backend.witnesses {
             self.configuration.features.set(*features, has(symbol));
         }
         configured::learn(self, answer);

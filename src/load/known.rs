@@ -350,7 +350,7 @@ mod tests {
             };
             told.push(of_m);
             let mut answer = answer(told);
-            let machine = klp_arch::by_name("x86_64").unwrap().machines()[0];
+            let machine = klp_arch::by_name("x86_64").unwrap().e_machines[0];
             answer.machine(machine);
             let known = Known::new(&answer);
             let Lookup::Found(variable) = known.find(&".klp.sym.m.g,0".parse().unwrap()) else {

@@ -10,7 +10,7 @@ use super::region::{RegionKind, SHF_RO_AFTER_INIT};
 use std::collections::BTreeMap;
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
-use klp_arch::{Backend, Errno, Features, KernelError, Object};
+use klp_arch::{Errno, Features, KernelError, Machine, Object};
 
 use super::error::{LoadError, Stage};
 use super::object::Temporary;
@@ -139,7 +139,7 @@ fn no_memory() -> LoadError {
 /// Lays out the sections; nothing is placed yet (`layout_and_allocate`).
 pub(super) fn layout(
     temporary: &mut Temporary<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     kernel: &Kernel,
 ) -> Result<Layout, LoadError> {
     let percpu = temporary.percpu.filter(|_| kernel.smp);
@@ -193,9 +193,9 @@ pub(super) fn layout(
 }
 
 /// Whether a section is freed after init (`module_init_layout_section`).
-fn is_init(name: &[u8], backend: &dyn Backend, kernel: &Kernel) -> bool {
+fn is_init(name: &[u8], backend: &Machine, kernel: &Kernel) -> bool {
     kernel.configuration.features.contains(Features::EXIT_IS_INIT) && name.starts_with(b".exit")
-        || backend.frees_init_sections() && name.starts_with(b".init")
+        || backend.frees_init_sections && name.starts_with(b".init")
 }
 
 /// Marks what is read-only after init (`module_mark_ro_after_init`).

@@ -1,6 +1,6 @@
 //! A module in memory.
 
-use klp_arch::{Applied, Backend, Inputs, Linkage, Memory, Patch, Rela, Row};
+use klp_arch::{Applied, Inputs, Linkage, Machine, Memory, Patch, Rela, Row};
 
 use scroll::Endian;
 
@@ -73,7 +73,7 @@ impl Relocated {
 #[derive(Debug)]
 pub struct Loaded<'m> {
     pub(super) module: &'m Module<'m>,
-    pub(super) backend: &'static dyn Backend,
+    pub(super) backend: &'static Machine,
     pub(super) kernel: Kernel,
     pub(super) temporary: Temporary<'m>,
     /// What the module hands to the livepatch core.

@@ -1,7 +1,7 @@
 //! From a file to memory: the steps of `load_module`.
 
 use klp_arch::object::SHT_NOBITS;
-use klp_arch::{Backend, Extent, Memory, Object, Region};
+use klp_arch::{Extent, Machine, Memory, Object, Region};
 use rustc_hash::FxHashMap;
 
 use super::error::{LoadError, Stage};
@@ -18,7 +18,7 @@ use crate::patch::Tables;
 #[derive(Debug)]
 pub struct Loader<'k> {
     /// The machine.
-    pub backend: &'static dyn Backend,
+    pub backend: &'static Machine,
     /// The kernel.
     pub kernel: &'k Kernel,
     /// Where regions go.
@@ -46,6 +46,7 @@ impl Loader<'_> {
         validate::livepatch(&temporary, self.kernel)?;
         let mut linkage = self
             .backend
+            .loader
             .reserve(&mut temporary.object, &self.kernel.configuration)
             .map_err(|kernel| LoadError::new(Stage::Reserve, kernel))?;
         validate::enforce_rwx(&temporary, self.kernel)?;

@@ -32,7 +32,7 @@ impl Loaded<'_> {
     pub fn patched_later(&self) -> Vec<Patched> {
         let object = &self.temporary.object;
         let features = self.kernel.configuration.features;
-        let rows = || COMMON.iter().chain(self.backend.patched_sections());
+        let rows = || COMMON.iter().chain(self.backend.patched_sections);
         let reader = Reader { memory: &self.memory, endian: object.endian() };
         let mut found = self.unknowable();
         for (index, section) in object.sections.iter().enumerate() {
@@ -143,7 +143,7 @@ mod tests {
 
     /// The row of a machine for a section.
     fn row(machine: &str, section: &str) -> &'static PatchedSection {
-        let rows = klp_arch::by_name(machine).unwrap().patched_sections();
+        let rows = klp_arch::by_name(machine).unwrap().patched_sections;
         rows.iter().find(|row| row.name == section).unwrap()
     }
 
@@ -209,7 +209,7 @@ mod tests {
             state.to_le_bytes()[7]
         };
         let mut found = 0;
-        for row in klp_arch::backends().iter().flat_map(|backend| backend.patched_sections()) {
+        for row in klp_arch::machines().iter().flat_map(|backend| backend.patched_sections) {
             for _ in 0..100 {
                 let mut table: Vec<u8> = (0..row.entry * 4 + 3).map(|_| random()).collect();
                 // Some name code.

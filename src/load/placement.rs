@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use super::{Kernel, Layout, RegionKind};
 
@@ -65,8 +65,8 @@ impl Placement {
     /// Where a kernel usually puts modules: the first area, and of a larger one the part that is
     /// taken first, the lowest.
     #[must_use]
-    pub fn area(backend: &dyn Backend, kernel: &Kernel) -> Range<u64> {
-        let area = backend.module_areas(&kernel.image, kernel.version).into_iter().next();
+    pub fn area(backend: &Machine, kernel: &Kernel) -> Range<u64> {
+        let area = backend.loader.module_areas(&kernel.image, kernel.version).into_iter().next();
         let area = area.unwrap_or(0..0);
         let end = if is_near(&area) { area.end } else { area.start.saturating_add(REACH) };
         area.start..end
@@ -74,7 +74,7 @@ impl Placement {
 
     /// From the start of the area where a kernel usually puts modules.
     #[must_use]
-    pub fn usual(backend: &dyn Backend, kernel: &Kernel) -> Self {
+    pub fn usual(backend: &Machine, kernel: &Kernel) -> Self {
         Self::from(Self::area(backend, kernel).start, kernel)
     }
 
@@ -132,7 +132,7 @@ impl Placement {
     /// where the machine's area lets text and data be within reach of each other wherever they lie,
     /// between those: what loads at all of them loads wherever the kernel's allocator may put it.
     #[must_use]
-    pub fn extremes(backend: &dyn Backend, kernel: &Kernel) -> Vec<Self> {
+    pub fn extremes(backend: &Machine, kernel: &Kernel) -> Vec<Self> {
         let placements = |area: Range<u64>| {
             let low = Self::from(area.start, kernel);
             let last = per_cpu(kernel.module_per_cpu().end, kernel.page_size);
@@ -145,7 +145,7 @@ impl Placement {
             }
             found
         };
-        let areas = backend.module_areas(&kernel.image, kernel.version);
+        let areas = backend.loader.module_areas(&kernel.image, kernel.version);
         areas.into_iter().flat_map(placements).collect()
     }
 }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn believing(siblings: Siblings, built_for: Option<&str>, version: (u32, u32)) -> Kernel {
-        let mut kernel = Kernel::of_version(klp_arch::backends()[0], version);
+        let mut kernel = Kernel::of_version(klp_arch::machines()[0], version);
         kernel.believe(&Arc::new(siblings), built_for);
         kernel
     }

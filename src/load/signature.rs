@@ -171,7 +171,7 @@ mod tests {
         file.extend([0, 0, kind, 0, 0, 0, 0, 0]);
         file.extend(u32::try_from(len).unwrap().to_be_bytes());
         file.extend(SIGNATURE_MARKER);
-        let kernel = Kernel::newest(klp_arch::backends()[0]);
+        let kernel = Kernel::newest(klp_arch::machines()[0]);
         check(&file, &kernel)?;
         check(&file, &Kernel { checks_signatures: false, ..kernel })
     }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_signatures_does_not_look() {
-        let kernel = Kernel::newest(klp_arch::backends()[0]);
+        let kernel = Kernel::newest(klp_arch::machines()[0]);
         let file = [&[0xa5; 200], SIGNATURE_MARKER].concat();
         assert!(check(&file, &kernel).is_err());
         assert_eq!(check(&file, &Kernel { checks_signatures: false, ..kernel.clone() }), Ok(()));

@@ -6,7 +6,7 @@
 //! `kernel/module/strict_rwx.c:module_enforce_rwx_sections`.
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
-use klp_arch::{Backend, Errno, KernelError};
+use klp_arch::{Errno, KernelError, Machine};
 use scroll::Endian;
 
 use super::Kernel;
@@ -30,7 +30,7 @@ fn refuse(message: String) -> LoadError {
 /// The checks of the file (`elf_validity_cache_copy`).
 pub(super) fn validate(
     module: &Module<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     kernel: &Kernel,
 ) -> Result<(), LoadError> {
     header(module, backend, kernel)?;
@@ -38,9 +38,9 @@ pub(super) fn validate(
     versions(module)
 }
 
-fn header(module: &Module<'_>, backend: &dyn Backend, kernel: &Kernel) -> Result<(), LoadError> {
+fn header(module: &Module<'_>, backend: &Machine, kernel: &Kernel) -> Result<(), LoadError> {
     let machine = module.machine();
-    if !backend.machines().contains(&machine) || backend.endian() != module.endian() {
+    if !backend.e_machines.contains(&machine) || backend.endian != module.endian() {
         return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
     }
     if kernel.checks_machine_flags && backend.check_header(module.flags()).is_err() {

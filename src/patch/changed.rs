@@ -7,7 +7,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use klp_arch::{Address, AddressUse, Backend, FunctionCode, Named, UseKind};
+use klp_arch::{Address, AddressUse, FunctionCode, Machine, Named, UseKind};
 use rustc_hash::FxHashMap;
 
 use super::pointers::Pointers;
@@ -22,7 +22,7 @@ const TRUSTED: [&[u8]; 2] = [super::ENABLE, b"klp_get_state"];
 /// Whether code writes to one of these tables, or may.
 pub(super) fn are_changed(
     pointers: &Pointers<'_, '_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     tables: &[Extent],
 ) -> bool {
     let module = pointers.module;
@@ -80,7 +80,7 @@ pub(super) fn are_changed(
                 inside.iter().map(|(field, named)| (field - start, *named)).collect();
             let pointer = |at: Address| to(pointers, at);
             let function = FunctionCode { code, relocations: &relocations, pointer: &pointer };
-            changes(&backend.uses(function), &trusted, tables)
+            changes(&backend.instructions.uses(function), &trusted, tables)
         })
     })
 }

@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use super::Tables;
 use super::patched::Patched;
@@ -29,7 +29,7 @@ pub(crate) enum Undecided {
 #[derive(Debug)]
 pub(crate) struct Gates<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     tables: &'m Tables<'data>,
     patched: &'m Patched,
     /// Made where several objects are patched and the first relocation asks.
@@ -39,7 +39,7 @@ pub(crate) struct Gates<'m, 'data> {
 impl<'m, 'data> Gates<'m, 'data> {
     pub(crate) fn new(
         module: &'m Module<'data>,
-        backend: &'static dyn Backend,
+        backend: &'static Machine,
         tables: &'m Tables<'data>,
         patched: &'m Patched,
     ) -> Self {

@@ -22,7 +22,7 @@ pub use replaced::{Replaced, Unpatchable};
 pub(crate) use replaced::{names, unpatchable};
 
 use bstr::ByteSlice;
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use crate::elf::{Location, Module, SectionIndex, SymbolSection};
 use crate::name::ObjectName;
@@ -93,7 +93,7 @@ pub struct TableFunction<'data> {
 impl<'data> Tables<'data> {
     /// Reads the tables of a module.
     #[must_use]
-    pub fn of(module: &Module<'data>, backend: &dyn Backend) -> Self {
+    pub fn of(module: &Module<'data>, backend: &Machine) -> Self {
         let enables = module.symbols_in(SymbolSection::Undefined).find(|s| s.name == ENABLE);
         let external = external::is_there(module);
         if enables.is_none() && !external {

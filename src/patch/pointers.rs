@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
-use klp_arch::{Backend, Calc};
+use klp_arch::{Calc, Machine};
 use rustc_hash::FxHashMap;
 use scroll::Pread;
 
@@ -32,7 +32,7 @@ pub(super) struct Pointers<'m, 'data> {
 pub(super) const WORD: u64 = 8;
 
 impl<'m, 'data> Pointers<'m, 'data> {
-    pub(super) fn of(module: &'m Module<'data>, backend: &dyn Backend) -> Self {
+    pub(super) fn of(module: &'m Module<'data>, backend: &Machine) -> Self {
         let mut by_place = BTreeMap::new();
         for table in module.relocation_sections() {
             let section = SectionIndex::new(table.sh_info);
@@ -140,7 +140,7 @@ impl<'m, 'data> Pointers<'m, 'data> {
     }
 }
 
-fn pointer(module: &Module<'_>, backend: &dyn Backend, rela: Rela) -> Option<Pointer> {
+fn pointer(module: &Module<'_>, backend: &Machine, rela: Rela) -> Option<Pointer> {
     let row = backend.row(rela.kind)?;
     if row.calc != Calc::Absolute || u64::try_from(row.field.size()) != Ok(WORD) {
         return None;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use super::pointers::Pointers;
 use super::structures::{MOD, OBJS, is_table_of_objects, may_be_table_of_objects};
@@ -21,7 +21,7 @@ const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 /// The patch; `None` where it is not static, or not just one.
 pub(crate) fn patch(
     pointers: &Pointers<'_, '_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     enable: SymbolIndex,
 ) -> Option<Location> {
     let is_this = |place| {
@@ -59,7 +59,7 @@ pub(crate) fn patch(
 /// The places whose addresses are taken in functions that call `klp_enable_patch`.
 fn taken(
     pointers: &Pointers<'_, '_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     enable: SymbolIndex,
 ) -> BTreeSet<Location> {
     let module = pointers.module;
@@ -107,7 +107,7 @@ fn function(functions: &[(u64, u64)], offset: u64) -> Option<(u64, u64)> {
 }
 
 /// The place in the module that a relocation of code means.
-pub(crate) fn place(module: &Module<'_>, backend: &dyn Backend, rela: Rela) -> Option<Location> {
+pub(crate) fn place(module: &Module<'_>, backend: &Machine, rela: Rela) -> Option<Location> {
     let (section, offset) = distance(module, backend, rela)?;
     Some(Location { section, offset: u64::try_from(offset).ok()? })
 }
@@ -115,12 +115,12 @@ pub(crate) fn place(module: &Module<'_>, backend: &dyn Backend, rela: Rela) -> O
 /// The same as a section and an offset in it: the addend alone may lead to before the section.
 pub(crate) fn distance(
     module: &Module<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     rela: Rela,
 ) -> Option<(SectionIndex, i64)> {
     let row = backend.row(rela.kind)?;
     let symbol = module.symbol(rela.symbol)?;
     let SymbolSection::Defined(section) = symbol.section else { return None };
-    let addend = rela.addend.checked_add(backend.code_bias(row))?;
+    let addend = rela.addend.checked_add(backend.instructions.code_bias(row))?;
     Some((section, i64::try_from(symbol.st_value).ok()?.checked_add(addend)?))
 }

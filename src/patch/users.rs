@@ -2,10 +2,10 @@
 //!
 //! Replaced functions and callbacks belong to an object; what they call, jump to or take the address
 //! of, in code and through data, is used by it. Relocations say so, and instructions where the
-//! assembler has resolved them ([`Backend::branches`]). More may be told to be used than is; nothing
-//! is told to be unused that a direct reference reaches.
+//! assembler has resolved them ([`branches`](klp_arch::InstructionSet::branches)).
+//! More may be told to be used than is; nothing is told to be unused that a direct reference reaches.
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Tables;
@@ -33,7 +33,7 @@ pub(crate) struct Users {
 impl Users {
     /// Follows the code of every object from its functions on. Numbers of objects are their places
     /// in the tables.
-    pub(crate) fn of(module: &Module<'_>, backend: &dyn Backend, tables: &Tables<'_>) -> Self {
+    pub(crate) fn of(module: &Module<'_>, backend: &Machine, tables: &Tables<'_>) -> Self {
         let units = Units::of(module);
         let mut masks: FxHashMap<Location, u64> = FxHashMap::default();
         let mut queue = Vec::new();
@@ -113,7 +113,7 @@ impl Units {
 /// What each unit refers to.
 fn references(
     module: &Module<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     units: &Units,
 ) -> FxHashMap<Location, Vec<Location>> {
     let mut references: FxHashMap<Location, Vec<Location>> = FxHashMap::default();
@@ -145,7 +145,7 @@ fn references(
             continue;
         }
         let fields = relocated.get(&section.index);
-        for branch in backend.branches(module.body(section.index)) {
+        for branch in backend.instructions.branches(module.body(section.index)) {
             let field = u64::try_from(branch.field).unwrap_or(u64::MAX);
             let target = u64::try_from(branch.target).ok();
             let Some(offset) = target.filter(|_| fields.is_none_or(|f| !f.contains(&field))) else {

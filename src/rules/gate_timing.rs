@@ -5,7 +5,7 @@
 //! kernel has consumed every special section of the livepatch (`post_relocation`,
 //! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
 
-use klp_arch::{Backend, ConsumedSection, Facts};
+use klp_arch::{ConsumedSection, Facts, Machine};
 
 use crate::elf::{Section, SectionFlags};
 use crate::name::ObjectName;
@@ -46,7 +46,7 @@ pub enum Misplaced {
 pub(crate) fn check(
     section: &Section<'_>,
     gate: &ObjectName,
-    backend: &dyn Backend,
+    backend: &Machine,
 ) -> Result<(), Misplaced> {
     if is_percpu(section) {
         return Err(Misplaced::Percpu);
@@ -57,7 +57,7 @@ pub(crate) fn check(
     if gate.is_vmlinux() {
         return Ok(());
     }
-    if backend.frees_init_sections() && section.name.starts_with(b".init") {
+    if backend.frees_init_sections && section.name.starts_with(b".init") {
         return Err(Misplaced::Init);
     }
     consumed(section, backend).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
@@ -65,8 +65,8 @@ pub(crate) fn check(
 
 /// Who consumes a section early, if anybody does.
 #[must_use]
-pub(crate) fn consumed(section: &Section<'_>, backend: &dyn Backend) -> Option<ConsumedSection> {
-    let consumed = CONSUMED.iter().chain(backend.consumed_sections());
+pub(crate) fn consumed(section: &Section<'_>, backend: &Machine) -> Option<ConsumedSection> {
+    let consumed = CONSUMED.iter().chain(backend.consumed_sections);
     consumed.copied().find(|consumed| consumed.matches(section.name))
 }
 

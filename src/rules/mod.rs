@@ -20,7 +20,7 @@ pub use passed_over::{PassedOver, Reason};
 
 use std::fmt;
 
-use klp_arch::{Backend, Fault};
+use klp_arch::{Fault, Machine};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use strum::EnumMessage;
@@ -198,7 +198,7 @@ impl fmt::Display for Violation {
 
 /// Checks a module against every rule of the target kernel.
 #[must_use]
-pub fn check(module: &Module<'_>, backend: &'static dyn Backend, target: Target) -> Vec<Violation> {
+pub fn check(module: &Module<'_>, backend: &'static Machine, target: Target) -> Vec<Violation> {
     let sites = Sites::new(module, backend);
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let outside = undefined.chain(module.symbols_in(SymbolSection::Livepatch));
@@ -215,7 +215,7 @@ pub fn check(module: &Module<'_>, backend: &'static dyn Backend, target: Target)
 /// What the checks share: the module, its machine, and what they have found.
 struct Checker<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     target: Target,
     sites: Sites<'m, 'data>,
     /// The symbols that others define. Few, so that they stay in the cache where the symbol table

@@ -12,7 +12,7 @@ use crate::elf::{Rela, SectionIndex};
 const WIDEST: u64 = 8;
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
-    if !checker.backend.needs_untouched_place() {
+    if !checker.backend.needs_untouched_place {
         return;
     }
     let mut targets: BTreeMap<u32, Vec<SectionIndex>> = BTreeMap::new();

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
-use klp_arch::Backend;
 use klp_convert::symbols::{BootImage, ModuleFile, Sources, Symvers, Vmlinux};
 
 use crate::failure::Failure;
@@ -33,7 +32,7 @@ pub(crate) enum Machine {
 }
 
 impl Machine {
-    pub(crate) fn backend(self) -> &'static dyn Backend {
+    pub(crate) fn backend(self) -> &'static klp_arch::Machine {
         klp_arch::by_name(&self.to_string()).unwrap()
     }
 

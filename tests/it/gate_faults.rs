@@ -188,7 +188,7 @@ fn a_target_that_was_freed_after_init_is_written_all_the_same() {
         |patched| patched,
         true,
         |machine, arrived| {
-            if crate::gates::backend(machine).frees_init_sections() {
+            if crate::gates::backend(machine).frees_init_sections {
                 corrupts(arrived, says);
             } else {
                 let freed = arrived.err().map(|refused| refused.to_string());

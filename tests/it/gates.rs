@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use klp_arch::Backend;
 use klp_convert::check::Judge;
 use klp_convert::convert::convert;
 use klp_convert::elf::Module;
@@ -41,7 +40,7 @@ pub(crate) fn answer(machine: &Machine, module: &Module<'_>) -> Answer {
     sources(machine).answer(&Wanted::new(Judge::wanted(module).unwrap())).unwrap()
 }
 
-pub(crate) fn backend(machine: &Machine) -> &'static dyn Backend {
+pub(crate) fn backend(machine: &Machine) -> &'static klp_arch::Machine {
     klp_arch::by_name(machine.name).unwrap()
 }
 
@@ -148,7 +147,7 @@ fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
             assert!(open != closed, "{context}: nothing was written");
             loaded.gate_leaves(&gate).unwrap();
             let left = written(&loaded);
-            let clears = backend(machine).clears_relocations();
+            let clears = backend(machine).clears_relocations;
             assert!(left == if clears { closed.clone() } else { open.clone() }, "{context}");
             loaded.free_init();
             loaded.gate_arrives(&gate, &known).unwrap_or_else(|e| panic!("{context}: {e}"));
@@ -185,7 +184,7 @@ fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_writ
 
 #[test]
 fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched() {
-    for machine in machines().into_iter().filter(|m| backend(m).needs_untouched_place()) {
+    for machine in machines().into_iter().filter(|m| backend(m).needs_untouched_place) {
         let bytes = converted(&machine, "lp_module_symbols.ko");
         let module = Module::parse(&bytes).unwrap();
         let answer = answer(&machine, &module);
@@ -242,7 +241,7 @@ fn a_gate_gives_the_symbol_table_that_stays_the_values_it_has_found() {
                 // All symbols of a livepatch stay, in their order; the value is 8 bytes into each.
                 let at = loaded.symbol_table().start + u64::from(relocated.rela.symbol) * 24 + 8;
                 let bytes: [u8; 8] = loaded.bytes_at(at).unwrap()[..8].try_into().unwrap();
-                let value = match backend(machine).endian() {
+                let value = match backend(machine).endian {
                     scroll::Endian::Little => u64::from_le_bytes(bytes),
                     scroll::Endian::Big => u64::from_be_bytes(bytes),
                 };

@@ -129,7 +129,7 @@ fn more_per_cpu_memory_than_modules_have_is_refused() {
             let loaded = load(&machine, &right.bytes, backend, &Kernel::newest(backend));
             loaded.err().map(|error| error.to_string())
         };
-        let reserve = backend(&machine).percpu_reserve();
+        let reserve = backend(&machine).percpu_reserve;
         let refused = |size| {
             format!("lp_module_symbols: Could not allocate {size} bytes percpu data -ENOMEM")
         };

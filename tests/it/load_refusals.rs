@@ -1,6 +1,5 @@
 //! What a loader refuses before it looks at relocations, each in the kernel's words.
 
-use klp_arch::Backend;
 use klp_convert::elf::Module;
 use klp_convert::load::{Kernel, Known, Loader, Placement, Record, Refused};
 use object::elf::{SectionFlags, SectionType};
@@ -16,7 +15,7 @@ const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 pub(crate) fn load(
     machine: &Machine,
     wrong: &[u8],
-    backend: &'static dyn Backend,
+    backend: &'static klp_arch::Machine,
     kernel: &Kernel,
 ) -> Result<(), Refused> {
     let right = converted(machine, NAME);

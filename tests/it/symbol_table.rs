@@ -1,7 +1,6 @@
 //! The copies of the symbol table that stay behind a load, made once more from the file alone: the
 //! rules are those of `kernel/module/kallsyms.c` (`layout_symtab`, `add_kallsyms`, `elf_type`).
 
-use klp_arch::Backend;
 use klp_convert::elf::Module;
 use klp_convert::load::{Bind, Known, Loaded, Record, RegionKind};
 use scroll::Endian;
@@ -16,7 +15,7 @@ const EXECINSTR: u64 = 4;
 /// Machines whose loader edits no symbol before the copies are made, with those of its bytes.
 fn each(
     names: &[&str],
-    claim: impl Fn(&str, &Image, &Loaded<'_>, &Known<'_>, &'static dyn Backend),
+    claim: impl Fn(&str, &Image, &Loaded<'_>, &Known<'_>, &'static klp_arch::Machine),
 ) {
     let plain = |machine: &Machine| machine.name != "ppc64le";
     for machine in machines().into_iter().filter(plain) {
@@ -39,8 +38,8 @@ fn place(loaded: &Loaded<'_>, name: &str) -> Option<(RegionKind, u64)> {
     sections.next().map(|(_, kind, address, _)| (kind, address))
 }
 
-fn is_init(section: &Section, backend: &dyn Backend) -> bool {
-    backend.frees_init_sections() && section.name.starts_with(".init")
+fn is_init(section: &Section, backend: &klp_arch::Machine) -> bool {
+    backend.frees_init_sections && section.name.starts_with(".init")
 }
 
 /// The flags of a section once `rewrite_section_headers` has seen it: what is read where the file is
@@ -131,7 +130,7 @@ const MODULES: [&str; 4] =
 #[test]
 fn the_whole_table_lies_in_init_memory_with_values_and_what_kallsyms_needs_to_read_it() {
     each(&MODULES, |context, image, loaded, known, backend| {
-        let endian = backend.endian();
+        let endian = backend.endian;
         let (kind, symtab) = place(loaded, ".symtab").unwrap();
         assert_eq!(kind, RegionKind::InitData, "{context}");
         let (_, strtab) = place(loaded, ".strtab").unwrap();
@@ -195,7 +194,7 @@ fn of_an_ordinary_module_what_is_loaded_and_not_freed_stays_and_of_a_livepatch_e
             strings.push(0);
             letters.push(letter(image, symbol));
             let Some(value) = value(image, loaded, known, symbol) else { continue };
-            let expected = entry(st_name, symbol, value, backend.endian());
+            let expected = entry(st_name, symbol, value, backend.endian);
             assert_eq!(at(loaded, address, 24), expected, "{context} {}", symbol.name);
         }
         assert_eq!(at(loaded, table.end, strings.len()), strings, "{context}");

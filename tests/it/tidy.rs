@@ -89,7 +89,7 @@ fn no_machine_is_named_in_the_core() {
     for (path, reason) in NAME_MACHINES {
         assert!(naming.remove(*path), "{path} is listed ({reason}), but names no machine");
     }
-    assert_eq!(naming, BTreeSet::new(), "what a machine does differently belongs to its back end");
+    assert_eq!(naming, BTreeSet::new(), "what a machine does differently belongs to its `Machine`");
 }
 
 /// The words of a table's cell that the kernel says whatever it fills in: the longest piece without it.
@@ -162,12 +162,11 @@ fn text_files_end_their_lines_with_a_newline_each() {
 }
 
 #[test]
-fn every_back_end_is_registered_and_has_fixtures() {
-    let registered: BTreeSet<_> =
-        klp_arch::backends().iter().map(|b| b.name().to_owned()).collect();
+fn every_machine_is_registered_and_has_fixtures() {
+    let registered: BTreeSet<_> = klp_arch::machines().iter().map(|b| b.name.to_owned()).collect();
     let mut written = BTreeSet::new();
     for (path, bytes) in files("arch/src") {
-        if String::from_utf8(bytes).unwrap().contains("\nimpl Backend for ") {
+        if String::from_utf8(bytes).unwrap().contains("\nimpl ModuleLoader for ") {
             let file = path.strip_prefix("arch/src/").unwrap();
             written.insert(file.split(['/', '.']).next().unwrap().to_owned());
         }

@@ -13,7 +13,7 @@ use std::vec::Vec;
 fn applied(number: u32, features: Features, inputs: &Inputs, word: u32) -> Result<u32, Fault> {
     let facts = Facts { features, ..Facts::default() };
     let mut site = word.to_le_bytes();
-    Arm64.apply(Arm64.row(number).unwrap(), &facts, inputs, &mut site)?;
+    ARM64.apply(ARM64.row(number).unwrap(), &facts, inputs, &mut site)?;
     Ok(u32::from_le_bytes(site))
 }
 
@@ -30,12 +30,12 @@ fn a_branch_out_of_reach_goes_through_its_plt_slot() {
 
 #[test]
 fn a_late_branch_must_reach_its_target() {
-    let row = Arm64.row(283).unwrap();
+    let row = ARM64.row(283).unwrap();
     let late = Facts { late: true, ..Facts::default() };
     let far = Inputs { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
-    assert_eq!(Arm64.apply(row, &late, &far, &mut [0; 4]), Err(Fault::ReadOnly));
+    assert_eq!(ARM64.apply(row, &late, &far, &mut [0; 4]), Err(Fault::ReadOnly));
     let near = Inputs { s: 0x2000, ..far };
-    assert_eq!(Arm64.apply(row, &late, &near, &mut [0; 4]), Ok(()));
+    assert_eq!(ARM64.apply(row, &late, &near, &mut [0; 4]), Ok(()));
 }
 
 #[test]
@@ -54,15 +54,15 @@ fn an_adrp_at_the_end_of_a_page_becomes_adr_or_branch() {
 
 #[test]
 fn a_late_write_to_an_unaligned_place_would_be_skipped() {
-    let row = Arm64.row(257).unwrap();
+    let row = ARM64.row(257).unwrap();
     let late = Facts { late: true, ..Facts::default() };
     let fault = Fault::MisalignedPlace { place: 2, align: 4 };
-    assert_eq!(Arm64.check_site(row, &late, &[0; 16], 2), Err(fault));
-    assert_eq!(Arm64.check_site(row, &late, &[0; 16], 8), Ok(()));
-    assert_eq!(Arm64.check_site(row, &Facts::default(), &[0; 16], 2), Ok(()));
+    assert_eq!(ARM64.check_site(row, &late, &[0; 16], 2), Err(fault));
+    assert_eq!(ARM64.check_site(row, &late, &[0; 16], 8), Ok(()));
+    assert_eq!(ARM64.check_site(row, &Facts::default(), &[0; 16], 2), Ok(()));
     let inputs = Inputs { p: 0x1002, ..Inputs::default() };
     let fault = Fault::MisalignedPlace { place: 0x1002, align: 4 };
-    assert_eq!(Arm64.apply(row, &late, &inputs, &mut [0; 16]), Err(fault));
+    assert_eq!(ARM64.apply(row, &late, &inputs, &mut [0; 16]), Err(fault));
 }
 
 const PLT: u64 = 0xffff_8000_7a00_1000;
@@ -97,7 +97,7 @@ fn settled(
             .collect(),
         ..Object::default()
     };
-    let mut linkage = Arm64.reserve(&mut object, configuration).unwrap();
+    let mut linkage = ARM64.loader.reserve(&mut object, configuration).unwrap();
     let mut offset = 0x1000;
     for index in [2, 3, 6, 7] {
         let size = usize::try_from(object.sections[index].sh_size).unwrap();
@@ -126,7 +126,7 @@ fn provided(
     s: u64,
 ) -> Result<Option<u64>, Fault> {
     let facts = Facts::default();
-    let row = Arm64.row(rela.kind).unwrap();
+    let row = ARM64.row(rela.kind).unwrap();
     let mut inputs = Inputs { s, a: rela.addend, p: TEXT + rela.offset, ..Inputs::default() };
     let reference = Reference { row, facts: &facts, rela, init: false };
     linkage.provide(&reference, &mut inputs, memory).map(|()| inputs.plt)
@@ -134,7 +134,8 @@ fn provided(
 
 #[test]
 fn a_section_without_room_is_missed() {
-    let error = Arm64.reserve(&mut Object::default(), &Configuration::default()).unwrap_err();
+    let error =
+        ARM64.loader.reserve(&mut Object::default(), &Configuration::default()).unwrap_err();
     assert_eq!(error.message, ": module PLT section(s) missing");
 }
 
@@ -266,7 +267,7 @@ fn branches_of_exit_code_have_their_room_where_the_code_goes() {
         object.sections.push(Section { sh_type: SHT_SYMTAB, ..section(b".symtab", 0) });
         object.symbols = std::vec![Symbol::default(); 2];
         let configuration = Configuration { features, ..Configuration::default() };
-        Arm64.reserve(&mut object, &configuration).unwrap();
+        ARM64.loader.reserve(&mut object, &configuration).unwrap();
         [3, 4].map(|index: usize| object.sections[index].sh_size)
     };
     // Two entries where there is a branch, else the one that is always there.

@@ -35,7 +35,9 @@ pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
             errno = Errno::ENOENT;
             format!("{name}: Address of {symbol} out of range of 34-bit relative address.")
         }
-        Fault::Overflow { max: 0x7fff_ffff, .. } if call && super::is_ftrace_entry(at.symbol) => {
+        Fault::Overflow { max: 0x7fff_ffff, .. }
+            if call && super::call::is_ftrace_entry(at.symbol) =>
+        {
             errno = Errno::ENOENT;
             format!("{name}: Address of {symbol} out of range of kernel_toc.")
         }

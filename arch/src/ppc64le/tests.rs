@@ -16,7 +16,7 @@ fn applied(
     words: [u32; 2],
 ) -> Result<[u32; 2], Fault> {
     let mut site = bytes(&words);
-    Ppc64le.apply(Ppc64le.row(number).unwrap(), facts, inputs, &mut site)?;
+    PPC64LE.apply(PPC64LE.row(number).unwrap(), facts, inputs, &mut site)?;
     Ok([word(&site, 0)?, word(&site, 1)?])
 }
 
@@ -47,19 +47,19 @@ fn a_call_that_leaves_the_module_needs_a_nop() {
     let found = 0x3860_0000;
     let fault = Fault::NoNopAfterCall { found };
     assert_eq!(applied(REL24, &EXTERNAL, &inputs, [0x4800_0001, found]), Err(fault));
-    let row = Ppc64le.row(REL24).unwrap();
+    let row = PPC64LE.row(REL24).unwrap();
     let section = bytes(&[0x4800_0001, found]);
-    assert_eq!(Ppc64le.check_site(row, &EXTERNAL, &section, 0), Err(fault));
+    assert_eq!(PPC64LE.check_site(row, &EXTERNAL, &section, 0), Err(fault));
     let last = Fault::PlaceOutside { needed: 8, available: 4 };
-    assert_eq!(Ppc64le.check_site(row, &EXTERNAL, &section[..4], 0), Err(last));
+    assert_eq!(PPC64LE.check_site(row, &EXTERNAL, &section[..4], 0), Err(last));
 }
 
 #[test]
 fn no_nop_is_needed_where_r2_is_not_restored() {
-    let row = Ppc64le.row(REL24).unwrap();
+    let row = PPC64LE.row(REL24).unwrap();
     let next = 0x3860_0000;
     let check =
-        |facts: &Facts<'_>, word: u32| Ppc64le.check_site(row, facts, &bytes(&[word, next]), 0);
+        |facts: &Facts<'_>, word: u32| PPC64LE.check_site(row, facts, &bytes(&[word, next]), 0);
     // A sibling call, an absolute call, a call inside of the module, ftrace, PCREL.
     assert_eq!(check(&EXTERNAL, 0x4800_0000), Ok(()));
     assert_eq!(check(&EXTERNAL, 0x4800_0003), Ok(()));
@@ -107,28 +107,42 @@ fn a_per_cpu_symbol_out_of_reach_is_loaded_from_its_slot() {
 fn types_follow_the_kernels_configuration() {
     let pcrel = Facts { features: Features::PCREL, ..Facts::default() };
     let missing = Err(Fault::NotOnThisKernel { number: 50 });
-    assert_eq!(Ppc64le.known_row(50, &pcrel), missing);
-    assert!(Ppc64le.known_row(PCREL34, &pcrel).is_ok());
-    assert!(Ppc64le.known_row(PCREL34, &Facts::default()).is_err());
+    assert_eq!(PPC64LE.known_row(50, &pcrel), missing);
+    assert!(PPC64LE.known_row(PCREL34, &pcrel).is_ok());
+    assert!(PPC64LE.known_row(PCREL34, &Facts::default()).is_err());
     let unknown = Err(Fault::UnknownType { number: 0 });
-    assert_eq!(Ppc64le.known_row(0, &Facts::default()), unknown);
+    assert_eq!(PPC64LE.known_row(0, &Facts::default()), unknown);
 }
 
 #[test]
 fn a_late_plain_store_needs_a_writable_section() {
-    let row = Ppc64le.row(38).unwrap();
+    let row = PPC64LE.row(38).unwrap();
     let late = Facts { late: true, ..Facts::default() };
-    assert_eq!(Ppc64le.check_site(row, &late, &[0; 8], 0), Err(Fault::ReadOnly));
+    assert_eq!(PPC64LE.check_site(row, &late, &[0; 8], 0), Err(Fault::ReadOnly));
     let writable = Facts { writable: true, ..late };
-    assert_eq!(Ppc64le.check_site(row, &writable, &[0; 8], 0), Ok(()));
+    assert_eq!(PPC64LE.check_site(row, &writable, &[0; 8], 0), Ok(()));
     let call = Facts { late: true, ..EXTERNAL };
     let section = bytes(&[0x4800_0001, NOP]);
-    assert_eq!(Ppc64le.check_site(Ppc64le.row(REL24).unwrap(), &call, &section, 0), Ok(()));
+    assert_eq!(PPC64LE.check_site(PPC64LE.row(REL24).unwrap(), &call, &section, 0), Ok(()));
 }
 
 #[test]
 fn only_the_second_abi_is_loaded() {
-    assert_eq!(Ppc64le.check_header(2), Ok(()));
-    assert_eq!(Ppc64le.check_header(1), Err(Fault::WrongAbi { flags: 1 }));
-    assert_eq!(Ppc64le.check_header(0), Err(Fault::WrongAbi { flags: 0 }));
+    assert_eq!(PPC64LE.check_header(2), Ok(()));
+    assert_eq!(PPC64LE.check_header(1), Err(Fault::WrongAbi { flags: 1 }));
+    assert_eq!(PPC64LE.check_header(0), Err(Fault::WrongAbi { flags: 0 }));
+}
+
+#[test]
+fn the_entries_of_ftrace_are_the_names_that_calls_are_looked_at_for() {
+    let known = |symbol: &&LoaderSymbol| symbol.rule == NameRule::KnownByName;
+    for symbol in PPC64LE.loader_symbols {
+        assert_eq!(
+            call::is_ftrace_entry(symbol.name.as_bytes()),
+            known(&symbol),
+            "{}",
+            symbol.name
+        );
+    }
+    assert_eq!(PPC64LE.loader_symbols.iter().filter(known).count(), 3);
 }

@@ -11,8 +11,8 @@ use std::boxed::Box;
 use std::vec::Vec;
 
 fn planned(number: u32, inputs: &Inputs) -> Result<i64, Fault> {
-    let row = S390x.row(number).unwrap();
-    S390x.plan(row, &Facts::default(), inputs, &[]).map(|patch| patch.unwrap().value)
+    let row = S390X.row(number).unwrap();
+    S390X.loader.plan(row, &Facts::default(), inputs, &[]).map(|patch| patch.unwrap().value)
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn settled(features: Features, relas: &[Rela]) -> (Object<'static>, Box<dyn Link
         ..Object::default()
     };
     let configuration = Configuration { features, ..Configuration::default() };
-    let mut linkage = S390x.reserve(&mut object, &configuration).unwrap();
+    let mut linkage = S390X.loader.reserve(&mut object, &configuration).unwrap();
     let size = usize::try_from(object.text_start).unwrap() + 64;
     let bytes = std::vec![0x55; size];
     let memory = Memory { regions: std::vec![Region { base: BASE, bytes }] };
@@ -85,7 +85,7 @@ fn provided(
     s: u64,
 ) -> Result<Inputs, Fault> {
     let facts = Facts::default();
-    let row = S390x.row(rela.kind).unwrap();
+    let row = S390X.row(rela.kind).unwrap();
     let mut inputs = Inputs { s, a: rela.addend, p: BASE + 0x1000, ..Inputs::default() };
     let reference = Reference { row, facts: &facts, rela, init: false };
     linkage.provide(&reference, &mut inputs, memory).map(|()| inputs)
@@ -168,7 +168,7 @@ fn messages_are_the_kernels() {
         inputs: Inputs::default(),
         features: Features::empty(),
     };
-    let said = |fault| S390x.kernel_error(&at, &fault).message;
+    let said = |fault| S390X.loader.kernel_error(&at, &fault).message;
     let odd = Fault::MisalignedValue { value: -1, align: 2 };
     let expected = "module m: relocation error for symbol f (r_type 19, value 0xffffffffffffffff)";
     assert_eq!(said(odd), expected);
@@ -180,11 +180,11 @@ proptest! {
     #[test]
     fn nothing_is_written_outside_of_what_is_set_aside_and_nothing_twice(
         expolines: bool,
-        uses in prop::collection::vec((0_u32..4, 0_usize..S390x.rows().len(), any::<u64>()), 0..40),
+        uses in prop::collection::vec((0_u32..4, 0_usize..S390X.rows.len(), any::<u64>()), 0..40),
     ) {
-        let asks = |kind: &Rela| S390x.row(kind.kind).unwrap().calc.may_detour();
+        let asks = |kind: &Rela| S390X.row(kind.kind).unwrap().calc.may_detour();
         let relas: Vec<_> =
-            uses.iter().map(|&(symbol, row, _)| rela(symbol, S390x.rows()[row].number)).collect();
+            uses.iter().map(|&(symbol, row, _)| rela(symbol, S390X.rows[row].number)).collect();
         let features = if expolines { Features::EXPOLINE } else { Features::empty() };
         let (object, mut linkage, mut memory) = settled(features, &relas);
         let mut given = Vec::new();

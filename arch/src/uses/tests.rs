@@ -18,7 +18,7 @@ fn uses(machine: &str, code: &[u8], named: &[(usize, Option<i64>)]) -> Vec<(i64,
         .collect();
     let pointer = |at: Address| (at.offset == 8).then_some(Address { section: 1, offset: 0x100 });
     let function = FunctionCode { code, relocations: &relocations, pointer: &pointer };
-    let uses = by_name(machine).unwrap().uses(function);
+    let uses = by_name(machine).unwrap().instructions.uses(function);
     let mut uses: Vec<_> = uses.iter().map(|used| (used.address.offset, used.kind)).collect();
     uses.retain(|(_, kind)| !matches!(kind, UseKind::Derived | UseKind::Loaded(_)));
     uses.sort_unstable();
@@ -76,7 +76,7 @@ fn stores_and_arguments_are_seen_beside_an_anchor() {
 
 #[test]
 fn any_bytes_are_read_to_their_end() {
-    for backend in crate::backends() {
+    for machine in crate::machines() {
         let mut state = 1_u32;
         for length in 0..300_usize {
             let mut next = || {
@@ -92,7 +92,7 @@ fn any_bytes_are_read_to_their_end() {
                 .collect();
             let pointer = |_: Address| Some(at);
             let function = FunctionCode { code: &code, relocations: &all, pointer: &pointer };
-            let uses = backend.uses(function);
+            let uses = machine.instructions.uses(function);
             assert!(uses.iter().all(|used| used.address.section == 1));
         }
     }

@@ -4,7 +4,7 @@
 /// One machine as its GNU toolchain sees it.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    /// The back end's name.
+    /// The name that the library knows it by.
     pub(crate) name: &'static str,
     /// The prefix of the tools.
     pub(crate) prefix: &'static str,

@@ -20,7 +20,7 @@ mod toolchain;
 
 use std::fmt::Write;
 
-use klp_arch::{Backend, Calc, Check, Facts, Features, Field, Form, Inputs, Row, When, by_name};
+use klp_arch::{Calc, Check, Facts, Features, Field, Form, Inputs, Row, When, by_name};
 use machine::Machine;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -96,7 +96,7 @@ impl Combination {
 /// Every site of the rows, in the order of the text.
 fn sites(
     machine: &Machine,
-    backend: &dyn Backend,
+    library: &klp_arch::Machine,
     rows: &[&'static Row],
     Combination { text, pairs }: &Combination,
     anchors: Anchors,
@@ -111,8 +111,8 @@ fn sites(
         before.resize(STRIDE, 0);
         // Bits that were there must not show through.
         let fixed = row.field.form == Form::OnesComplement || row.calc == Calc::TocDistance;
-        if index % 2 == 1 && backend.name() != "x86_64" && !fixed {
-            row.field.store(&mut before, -1, backend.endian()).unwrap();
+        if index % 2 == 1 && library.name != "x86_64" && !fixed {
+            row.field.store(&mut before, -1, library.endian).unwrap();
         }
         Site { row, inputs, before }
     };
@@ -145,10 +145,10 @@ fn symbols(sites: &[Site]) -> String {
 }
 
 /// The anchors behind the sites.
-fn anchors(backend: &dyn Backend, text: &[u8], sites: usize) -> Anchors {
+fn anchors(library: &klp_arch::Machine, text: &[u8], sites: usize) -> Anchors {
     let read = |index: usize| {
         let place = &text[sites * STRIDE + index * 8..];
-        Field::BITS64.load(place, false, backend.endian()).unwrap().cast_unsigned()
+        Field::BITS64.load(place, false, library.endian).unwrap().cast_unsigned()
     };
     // The slot may lie before the anchor.
     let slot = (read(2) << 48).cast_signed() >> 48;
@@ -175,19 +175,19 @@ fn compare(
     rows: &[&'static Row],
     combination: &Combination,
 ) -> Result<Vec<String>, Refusal> {
-    let backend = by_name(machine.name).unwrap();
+    let library = by_name(machine.name).unwrap();
     let mut known = Anchors::default();
     // Where the linker puts its tables depends on the sites, and some sites on the tables.
     for _ in 0..4 {
-        let sites = sites(machine, backend, rows, combination, known);
+        let sites = sites(machine, library, rows, combination, known);
         tools.assemble(&assembly(machine, &sites))?;
         if let Some(wrong) = misnumbered(&sites, &tools.numbers()?) {
             return Ok(vec![wrong]);
         }
         let (text, complaint) = tools.link(combination.text, &symbols(&sites))?;
-        let found = anchors(backend, &text, sites.len());
+        let found = anchors(library, &text, sites.len());
         if found == known {
-            let differences = differences(backend, &sites, &text);
+            let differences = differences(library, &sites, &text);
             return Ok(complaint.into_iter().chain(differences).collect());
         }
         known = found;
@@ -196,13 +196,13 @@ fn compare(
 }
 
 /// Sites where the linker has other bytes than we, or we refuse.
-fn differences(backend: &dyn Backend, sites: &[Site], text: &[u8]) -> Vec<String> {
+fn differences(library: &klp_arch::Machine, sites: &[Site], text: &[u8]) -> Vec<String> {
     let judged = sites.iter().zip(text.chunks(STRIDE)).filter_map(|(site, linked)| {
         let Site { row, inputs, before } = site;
         let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
         let facts = Facts { features, ..Facts::default() };
         let mut ours = before.clone();
-        let result = backend.apply(row, &facts, inputs, &mut ours);
+        let result = library.apply(row, &facts, inputs, &mut ours);
         (result.is_err() || ours != linked).then(|| {
             format!("{}: {inputs:x?}\n  before {before:02x?}\n  ours   {ours:02x?} {result:?}\n  linker {linked:02x?}", row.name)
         })
@@ -213,7 +213,7 @@ fn differences(backend: &dyn Backend, sites: &[Site], text: &[u8]) -> Vec<String
 /// The rows of the machine that the linker can judge, and those that it cannot.
 fn rows(machine: &Machine) -> (Vec<&'static Row>, Vec<&'static Row>) {
     let excepted = |row: &Row| machine.exceptions.iter().any(|(name, _)| *name == row.name);
-    by_name(machine.name).unwrap().rows().iter().partition(|row| !excepted(row))
+    by_name(machine.name).unwrap().rows.iter().partition(|row| !excepted(row))
 }
 
 /// Whether there is a verdict; without the tools there is none, which is a failure where `CI` is

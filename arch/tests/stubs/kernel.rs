@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE, SHT_RELA, Section, Symbol};
-use klp_arch::{At, Backend, Configuration, Facts, Features, Ppc64le, Rela, Table, Turn};
+use klp_arch::{At, Configuration, Facts, Features, PPC64LE, Rela, Table, Turn};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -132,7 +132,7 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
             facts: Facts { features: module.features, ..Facts::default() },
         };
         let memory = &mut module.memory;
-        let done = Ppc64le.relocate(&table, Turn::Apply, &mut *module.linkage, memory, None);
+        let done = PPC64LE.loader.relocate(&table, Turn::Apply, &mut *module.linkage, memory, None);
         done.map_err(|stopped| {
             let at = At {
                 module: "patch",
@@ -146,7 +146,7 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
                 inputs: stopped.inputs,
                 features: module.features,
             };
-            let error = Ppc64le.kernel_error(&at, &stopped.fault);
+            let error = PPC64LE.loader.kernel_error(&at, &stopped.fault);
             (error.message, error.errno.number())
         })?;
     }

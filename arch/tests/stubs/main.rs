@@ -16,7 +16,7 @@ mod module;
 mod properties;
 
 use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Section};
-use klp_arch::{At, Backend, Errno, Fault, Features, Inputs, Ppc64le, Rela};
+use klp_arch::{At, Errno, Fault, Features, Inputs, PPC64LE, Rela};
 use module::*;
 
 const PRINTK: u64 = 0xc000_0000_0012_3450;
@@ -153,7 +153,7 @@ fn names_of_versions_lose_a_leading_dot() {
     object.sections.push(Section { name: b"__versions", body, ..Section::default() });
     let body = b"g\0.f\0..h\0"[..].into();
     object.sections.push(Section { name: b"__version_ext_names", body, ..Section::default() });
-    Ppc64le.reserve(&mut object, &bare(NONE)).unwrap();
+    PPC64LE.loader.reserve(&mut object, &bare(NONE)).unwrap();
     let [versions, names] = &object.sections[TABLES..] else { panic!("two sections") };
     assert_eq!(versions.body[8..11], *b"f\0\0");
     assert_eq!(versions.body[72..75], *b"f\0\0");
@@ -199,7 +199,7 @@ fn a_module_without_stubs_is_refused_in_the_kernels_words() {
     body[24..29].copy_from_slice(b"patch");
     let name = b".gnu.linkonce.this_module";
     object.sections.push(Section { name, body: body.into(), ..Section::default() });
-    let error = Ppc64le.reserve(&mut object, &bare(NONE)).unwrap_err();
+    let error = PPC64LE.loader.reserve(&mut object, &bare(NONE)).unwrap_err();
     assert_eq!(error.to_string(), "module_64: patch: doesn't contain .stubs. -ENOEXEC");
 }
 
@@ -217,7 +217,7 @@ fn a_refused_relocation_is_told_in_the_kernels_words() {
         inputs: Inputs::default(),
         features: NONE,
     };
-    let told = |kind, fault| Ppc64le.kernel_error(&at(kind), &fault).to_string();
+    let told = |kind, fault| PPC64LE.loader.kernel_error(&at(kind), &fault).to_string();
     let overflow = |value| Fault::Overflow { value, min: -0x8000, max: 0x7fff };
     let far = Fault::Overflow { value: 1 << 40, min: -(1 << 31), max: (1 << 31) - 1 };
     let nop = "module_64: patch: Expected nop after call, got 38600000 at 0xc008000000000014";
@@ -254,5 +254,5 @@ fn a_refused_relocation_is_told_in_the_kernels_words() {
     for (told, expected) in lines {
         assert_eq!(told, expected);
     }
-    assert_eq!(Ppc64le.kernel_error(&at(REL24), &far).errno, Errno::ENOENT);
+    assert_eq!(PPC64LE.loader.kernel_error(&at(REL24), &far).errno, Errno::ENOENT);
 }

@@ -4,8 +4,8 @@ use klp_arch::object::{
     SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Section, Symbol,
 };
 use klp_arch::{
-    Backend, Configuration, Extent, Facts, Fault, Features, KernelError, Linkage, Memory, Object,
-    Ppc64le, Region, Rela, Table, Turn,
+    Configuration, Extent, Facts, Fault, Features, KernelError, Linkage, Memory, Object, PPC64LE,
+    Region, Rela, Table, Turn,
 };
 use scroll::Endian;
 
@@ -28,7 +28,7 @@ pub(crate) fn words(words: &[u32]) -> Vec<u8> {
 
 /// What Debian's kernel of a version has, with addresses.
 pub(crate) fn configuration(version: (u32, u32)) -> Configuration {
-    let mut configuration = Ppc64le.configuration(version);
+    let mut configuration = PPC64LE.configuration(version);
     configuration.symbols.extend([
         ("ftrace_caller", 0xc000_0000_0007_7114),
         ("ftrace_regs_caller", 0xc000_0000_0007_6f48),
@@ -106,7 +106,7 @@ impl Loading {
         mut object: Object<'static>,
         configuration: &Configuration,
     ) -> Result<Self, KernelError> {
-        let mut linkage = Ppc64le.reserve(&mut object, configuration)?;
+        let mut linkage = PPC64LE.loader.reserve(&mut object, configuration)?;
         let mut bytes = Vec::new();
         for section in object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)) {
             bytes.resize(bytes.len().next_multiple_of(section.sh_addralign as usize), 0);
@@ -137,7 +137,7 @@ impl Loading {
             facts: Facts { late, features: self.features, ..Facts::default() },
         };
         let linkage = &mut *self.linkage;
-        let done = Ppc64le.relocate(&table, Turn::Apply, linkage, &mut self.memory, None);
+        let done = PPC64LE.loader.relocate(&table, Turn::Apply, linkage, &mut self.memory, None);
         done.map_err(|stopped| stopped.fault)
     }
 

@@ -1,7 +1,7 @@
 //! Random modules: what is reserved is enough, and nothing else is written.
 
 use klp_arch::object::{SHN_LIVEPATCH, Symbol};
-use klp_arch::{Backend, Fault, Features, Ppc64le, Rela};
+use klp_arch::{Fault, Features, PPC64LE, Rela};
 use proptest::prelude::*;
 
 use super::module::*;
@@ -27,7 +27,7 @@ pub(crate) fn symbols() -> impl Strategy<Value = Vec<Symbol<'static>>> {
 
 /// Tables of a place of its own for each relocation.
 pub(crate) fn tables() -> impl Strategy<Value = Vec<Vec<Rela>>> {
-    let kinds: Vec<u32> = Ppc64le.rows().iter().map(|row| row.number).collect();
+    let kinds: Vec<u32> = PPC64LE.rows.iter().map(|row| row.number).collect();
     let kind = prop_oneof![2 => Just(REL24), 1 => Just(116), 2 => prop::sample::select(kinds)];
     let rela = (1..8_u32, kind, -6..6_i64);
     let tables = prop::collection::vec(prop::collection::vec(rela, 0..12), 0..4);
@@ -44,7 +44,7 @@ pub(crate) fn tables() -> impl Strategy<Value = Vec<Vec<Rela>>> {
 fn features() -> impl Strategy<Value = Features> {
     let versions = prop::sample::select(vec![(6, 1), (6, 12), (7, 2)]);
     (versions, any::<bool>(), any::<bool>()).prop_map(|(version, pcrel, plain)| {
-        let mut features = Ppc64le.features(version);
+        let mut features = PPC64LE.features(version);
         features.set(Features::PCREL, pcrel);
         features.set(Features::PLAIN_FTRACE_CALLS, plain);
         features

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use klp_arch::{Backend, Calc, LandingPad};
+use klp_arch::{Calc, LandingPad, Machine};
 
 use crate::elf::{Module, Rela, Section, SectionFlags, SectionIndex, SymbolSection};
 use crate::finding::Warning;
@@ -38,8 +38,8 @@ const STATIC_CALLS: &[u8] = b".static_call.text";
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
 /// Warns of each function once.
-pub(super) fn audit(module: &Module<'_>, backend: &'static dyn Backend) -> Vec<Warning> {
-    let Some(pad) = backend.landing_pad() else { return Vec::new() };
+pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Warning> {
+    let Some(pad) = backend.landing_pad else { return Vec::new() };
     if module.sections_named(pad.marker.as_bytes()).next().is_none() {
         return Vec::new();
     }
@@ -94,7 +94,7 @@ impl<'m> Functions<'m> {
 }
 
 /// Whether what a section holds may be called.
-fn holds_addresses(section: &Section<'_>, backend: &dyn Backend) -> bool {
+fn holds_addresses(section: &Section<'_>, backend: &Machine) -> bool {
     let table = TABLES.iter().any(|prefix| section.name.starts_with(prefix));
     let loaded = section.sh_flags.contains(SectionFlags::ALLOC);
     let called = section.name == THIS_MODULE || gate_timing::consumed(section, backend).is_none();
@@ -104,7 +104,7 @@ fn holds_addresses(section: &Section<'_>, backend: &dyn Backend) -> bool {
 /// The place whose address a relocation takes, in data or by an instruction.
 fn taken(
     module: &Module<'_>,
-    backend: &dyn Backend,
+    backend: &Machine,
     pad: &LandingPad,
     body: &[u8],
     patched: &Section<'_>,

@@ -10,7 +10,7 @@ mod untold;
 
 pub(super) use untold::audit as untold;
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 
 use crate::elf::Module;
 use crate::finding::Warning;
@@ -19,7 +19,7 @@ use crate::symbols::Answer;
 /// Everything that is worth a warning.
 pub(super) fn audit(
     module: &Module<'_>,
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     answer: Option<&Answer>,
 ) -> Vec<Warning> {
     let mut warnings = imports::audit(module, answer);

@@ -35,7 +35,7 @@ impl Summary {
         let told = || objects.iter().filter(|object| object.order.is_some());
         let vmlinux = told().find(|object| object.name.is_vmlinux());
         let kernel = map.kernel().clone();
-        let machine = kernel.machine.and_then(klp_arch::for_machine).map(klp_arch::Backend::name);
+        let machine = kernel.machine.and_then(klp_arch::for_machine).map(|machine| machine.name);
         Ok(Self {
             machine,
             kernel,

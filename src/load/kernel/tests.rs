@@ -51,7 +51,7 @@ fn vmlinux(names: &[&'static str]) -> Answer {
     answer
 }
 
-fn learnt(backend: &dyn Backend, names: &[&'static str]) -> Kernel {
+fn learnt(backend: &Machine, names: &[&'static str]) -> Kernel {
     let mut kernel = Kernel::newest(backend);
     kernel.learn(backend, &vmlinux(names));
     kernel
@@ -59,24 +59,24 @@ fn learnt(backend: &dyn Backend, names: &[&'static str]) -> Kernel {
 
 #[test]
 fn vermagic_says_which_version_and_whether_there_are_processors_and_unloading() {
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         let stays =
             |kernel: &Kernel| kernel.configuration.features.contains(Features::EXIT_IS_INIT);
-        let kernel = of(backend.name(), "", &[]);
+        let kernel = of(backend.name, "", &[]);
         assert_eq!((kernel.version, kernel.smp, stays(&kernel)), ((7, 2), true, false));
-        let kernel = of(backend.name(), "", &[("vermagic=7.2.", "vermagic=6.1.")]);
+        let kernel = of(backend.name, "", &[("vermagic=7.2.", "vermagic=6.1.")]);
         assert_eq!((kernel.version, kernel.layouts), ((6, 1), Layouts::Blocks));
         assert!(!kernel.livepatching.clears && !kernel.one_modinfo);
-        let kernel = of(backend.name(), "", &[(" SMP ", " smp ")]);
+        let kernel = of(backend.name, "", &[(" SMP ", " smp ")]);
         assert_eq!((kernel.smp, stays(&kernel)), (false, false));
-        let kernel = of(backend.name(), "", &[(" mod_unload ", " modxunload ")]);
+        let kernel = of(backend.name, "", &[(" mod_unload ", " modxunload ")]);
         assert_eq!((kernel.smp, stays(&kernel)), (true, true));
     }
 }
 
 #[test]
 fn the_version_that_is_asked_for_goes_before_the_one_of_vermagic() {
-    let machine = klp_arch::backends()[0].name();
+    let machine = klp_arch::machines()[0].name;
     let kernel = of(machine, "6.12", &[("vermagic=7.2.", "vermagic=6.1.")]);
     assert_eq!((kernel.version, kernel.layouts), ((6, 12), Layouts::Regions));
     let kernel = of(machine, "", &[("vermagic=7.2.", "vermagic=none")]);
@@ -86,9 +86,9 @@ fn the_version_that_is_asked_for_goes_before_the_one_of_vermagic() {
 #[test]
 fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
     let mut witnesses = 0;
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         let none = learnt(*backend, &["f"]).configuration.features;
-        for Witness { symbol, features } in backend.witnesses() {
+        for Witness { symbol, features } in backend.witnesses {
             witnesses += 1;
             let with = learnt(*backend, &["f", symbol]).configuration.features;
             assert!(!none.intersects(*features) && with == none | *features, "{symbol}");
@@ -99,16 +99,16 @@ fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
 
 #[test]
 fn symbols_of_vmlinux_tell_image_pages_and_addresses() {
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         let usual = Kernel::newest(*backend);
         // One end is no image.
         assert_eq!(learnt(*backend, &["_text"]).image, usual.image);
         assert_eq!(learnt(*backend, &["_text", "_end"]).image, 0x1000..0x2000);
         assert_eq!(learnt(*backend, &["f"]).page_size, usual.page_size);
-        for (symbol, bytes) in backend.page_sizes() {
+        for (symbol, bytes) in backend.page_sizes {
             assert_eq!(learnt(*backend, &[symbol]).page_size, *bytes);
         }
-        for symbol in backend.kernel_symbols() {
+        for symbol in backend.kernel_symbols {
             let symbols = learnt(*backend, &["f", symbol]).configuration.symbols;
             assert_eq!(symbols.into_iter().collect::<Vec<_>>(), [(*symbol, 0x2000)]);
         }
@@ -117,7 +117,7 @@ fn symbols_of_vmlinux_tell_image_pages_and_addresses() {
 
 #[test]
 fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_version() {
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         for version in [(6, 1), (7, 2)] {
             let clears = |names: &[&'static str]| {
                 let mut kernel = Kernel::of_version(*backend, version);
@@ -135,7 +135,7 @@ fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_vers
 
 #[test]
 fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         let kernel = learnt(*backend, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
         assert_eq!(kernel.per_cpu, 0x2000..0x3000);
         assert_eq!(kernel.module_per_cpu(), 0x3000..0x5000);
@@ -150,7 +150,7 @@ fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
 
 #[test]
 fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
-    for backend in klp_arch::backends() {
+    for backend in klp_arch::machines() {
         let usual = Kernel::newest(*backend);
         let mut kernel = usual.clone();
         kernel.learn(*backend, &Answer::default());
@@ -170,7 +170,7 @@ fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
 
 /// What differs between kernels, in a line: the generic part of the loader.
 fn decisions(version: (u32, u32)) -> Vec<&'static str> {
-    let kernel = Kernel::of_version(klp_arch::backends()[0], version);
+    let kernel = Kernel::of_version(klp_arch::machines()[0], version);
     let decided = [
         (kernel.layouts == Layouts::Regions, "regions"),
         (kernel.checks_machine_flags, "machine flags"),

@@ -12,9 +12,9 @@ const AX: u64 = SHF_ALLOC | SHF_EXECINSTR;
 const WA: u64 = SHF_ALLOC | SHF_WRITE;
 
 /// A backend that frees init sections, and one that does not.
-fn backends() -> (&'static dyn Backend, &'static dyn Backend) {
-    let all = klp_arch::backends().iter().copied();
-    let one = |frees| all.clone().find(|b| b.frees_init_sections() == frees).unwrap();
+fn backends() -> (&'static Machine, &'static Machine) {
+    let all = klp_arch::machines().iter().copied();
+    let one = |frees| all.clone().find(|b| b.frees_init_sections == frees).unwrap();
     (one(true), one(false))
 }
 
@@ -209,11 +209,11 @@ proptest! {
         use strum::IntoEnumIterator;
         let regions: Vec<_> = RegionKind::iter().zip(sizes).collect();
         let layout = Layout { regions, ..Layout::default() };
-        for backend in klp_arch::backends() {
+        for backend in klp_arch::machines() {
             let kernel = Kernel::newest(*backend);
             for placement in crate::load::Placement::extremes(*backend, &kernel) {
                 prop_assert_eq!(placement.overlap(&layout), None);
-                let areas = backend.module_areas(&kernel.image, kernel.version);
+                let areas = backend.loader.module_areas(&kernel.image, kernel.version);
                 for (base, (_, size)) in placement.of(&layout).into_iter().zip(&layout.regions) {
                     prop_assert!(base.is_multiple_of(kernel.page_size));
                     prop_assert!(areas.iter().any(|a| a.start <= base && base + size <= a.end));

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     fn kernel(change: impl FnOnce(&mut Kernel)) -> Kernel {
-        let mut kernel = Kernel::newest(klp_arch::backends()[0]);
+        let mut kernel = Kernel::newest(klp_arch::machines()[0]);
         (kernel.percpu_reserve, kernel.percpu_static, kernel.page_size) = (Some(8192), None, 4096);
         change(&mut kernel);
         kernel

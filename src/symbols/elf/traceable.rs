@@ -214,9 +214,9 @@ mod tests {
 
     fn image(machine: &str, file_type: elf::FileType) -> (Image, CallSites) {
         let backend = klp_arch::by_name(machine).unwrap();
-        let mut image = Image::new(backend.endian(), file_type);
-        image.machine = backend.machines()[0];
-        (image, backend.call_sites())
+        let mut image = Image::new(backend.endian, file_type);
+        image.machine = backend.e_machines[0];
+        (image, backend.call_sites)
     }
 
     /// Names of what is called untraceable.

@@ -6,7 +6,7 @@
 //! one wins by far. Invariant: no base without a clear majority. A kernel is linked to a multiple of
 //! 64 KiB at least on all machines, and lies at a whole page of the file.
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
@@ -33,7 +33,7 @@ const LISTS_MIN: usize = 8;
 /// The base of addresses in a kernel.
 pub(super) fn find(
     kernel: &Blob<'_>,
-    backend: Option<&dyn Backend>,
+    backend: Option<&Machine>,
     addresses: &Addresses,
 ) -> Result<u64, ImageError> {
     match addresses.base {
@@ -50,7 +50,7 @@ pub(super) fn find(
         }
         Base::Unwritten => {}
     }
-    let relative = backend.map(|backend| backend.boot_image().relative);
+    let relative = backend.map(|backend| backend.boot_image.relative);
     relative.and_then(|kind| of_relocations(kernel, kind, addresses)).ok_or(ImageError::NoBase)
 }
 

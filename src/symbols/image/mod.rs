@@ -171,7 +171,7 @@ fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageErr
     let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
     Ok(Kallsyms {
         release: identity::release(blob.bytes, banner)?,
-        machine: kernel.backend.and_then(|backend| backend.machines().first().copied()),
+        machine: kernel.backend.and_then(|backend| backend.e_machines.first().copied()),
         endian: tokens.endian,
         build_id: identity::build_id(&blob, notes),
         all: names.all.iter().any(|name| matches!(name.letter, b'b' | b'd' | b'r')),

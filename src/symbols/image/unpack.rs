@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use klp_arch::{Backend, Payload};
+use klp_arch::{Machine, Payload};
 use memchr::memmem::Finder;
 use object::elf;
 use strum::IntoEnumIterator;
@@ -35,7 +35,7 @@ const EFI_COMPRESSION: (usize, usize) = (24, 32);
 pub(super) struct Kernel<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// The back end, where a wrapper or the kernel itself tells it.
-    pub(super) backend: Option<&'static dyn Backend>,
+    pub(super) backend: Option<&'static Machine>,
 }
 
 /// Finds the kernel. `is_kernel` says whether bytes hold a kernel's tables.
@@ -77,7 +77,7 @@ fn inner(
         return Ok(Some(kernel.to_vec()));
     }
     let elf = program.is_some();
-    let told = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image().payload);
+    let told = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image.payload);
     match told {
         Some(Payload::Setup { sectors, offset, size }) => {
             setup(&image, sectors, offset, size).map(Some)
@@ -97,20 +97,20 @@ fn inner(
 }
 
 /// The back end whose boot image, or whose ELF file, this is.
-fn told(image: &[u8]) -> Option<&'static dyn Backend> {
+fn told(image: &[u8]) -> Option<&'static Machine> {
     if let Some(kernel) = Program::parse(image) {
         return klp_arch::for_machine(kernel.machine);
     }
     let blob = Blob::little(image);
-    klp_arch::backends().iter().copied().find(|backend| {
-        let magic = backend.boot_image().magic;
+    klp_arch::machines().iter().copied().find(|backend| {
+        let magic = backend.boot_image.magic;
         magic.is_some_and(|m| blob.slice(m.offset, m.bytes.len()) == Some(m.bytes))
     })
 }
 
 /// Whether a kernel that is not an ELF file may be anywhere in the image.
 pub(super) fn is_wrapper(kernel: &Kernel<'_>) -> bool {
-    told(&kernel.bytes).is_some_and(|backend| backend.boot_image().payload == Payload::Behind)
+    told(&kernel.bytes).is_some_and(|backend| backend.boot_image.payload == Payload::Behind)
 }
 
 /// EFI's wrapper says where the kernel is, and how it is compressed.

@@ -98,7 +98,7 @@ impl ModuleFile {
         let mut functions = ModuleFunctions::default();
         let backend = klp_arch::for_machine(table.machine);
         // A machine without a back end: say what the kernel's default does.
-        let frees_init = backend.is_none_or(klp_arch::Backend::frees_init_sections);
+        let frees_init = backend.is_none_or(|machine| machine.frees_init_sections);
         let (symbols, units) = (&mut object.symbols, &mut object.units);
         table.visit(strings.symbols(), |symbol| {
             exports.see(&symbol, scope);
@@ -116,7 +116,7 @@ impl ModuleFile {
             Ok(())
         })?;
         if let Some(backend) = backend {
-            functions.mark(&mut object.symbols, table, backend.call_sites());
+            functions.mark(&mut object.symbols, table, backend.call_sites);
         }
         object.build_id = table.build_id()?;
         object.depends = modinfo.depends();

@@ -109,7 +109,7 @@ impl Vmlinux {
             (klp_arch::for_machine(table.machine), functions.list())
         {
             let words = traceable::words(table, list);
-            functions.mark(&mut object.symbols, &words, backend.call_sites().before);
+            functions.mark(&mut object.symbols, &words, backend.call_sites.before);
         }
         object.text = strings.into_text();
         files.name(&mut object)?;

@@ -197,7 +197,7 @@ fn current(session: &Session<'_>, livepatch: &str) -> Result<(), Failure> {
 /// Slots that hold another address than that of their symbol.
 fn stale_slots(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure> {
     let loaded = session.loaded(livepatch)?;
-    let endian = session.workshop.kernel.machine.backend().endian();
+    let endian = session.workshop.kernel.machine.backend().endian;
     let holds = |slot| {
         let bytes = *loaded.bytes_at(slot)?.first_chunk()?;
         let big = endian == Endian::Big;

@@ -13,7 +13,7 @@ mod tally;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use klp_arch::Backend;
+use klp_arch::Machine;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::patched::Moment;
 use klp_convert::elf::Module;
@@ -50,7 +50,7 @@ impl Present {
 /// The modules of a guest in our memory.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    backend: &'static dyn Backend,
+    backend: &'static Machine,
     pub(crate) symbols: Symbols,
     mistake: Option<Mistake>,
     present: Vec<Present>,
@@ -65,7 +65,7 @@ pub(crate) fn modinfo(module: &Module<'_>, key: &str) -> Option<String> {
 
 impl Memory {
     pub(crate) fn new(
-        backend: &'static dyn Backend,
+        backend: &'static Machine,
         symbols: Symbols,
         mistake: Option<Mistake>,
     ) -> Self {
@@ -237,10 +237,10 @@ fn told(failures: &[String]) -> Result<(), Failure> {
 
 /// Per-CPU memory is where we say that it is. ppc64le has no reserve for modules, and takes what is free
 /// (`arch/powerpc/kernel/setup_64.c:setup_per_cpu_areas`): there it is only not in a module's area.
-fn near(snapshot: &Snapshot, kernel: &Kernel, backend: &dyn Backend) -> Result<(), Failure> {
+fn near(snapshot: &Snapshot, kernel: &Kernel, backend: &Machine) -> Result<(), Failure> {
     let (module, reserve) = (&snapshot.module, kernel.module_per_cpu());
     let own = || snapshot.regions.iter().filter(|region| region.kind != RegionKind::Percpu);
-    let is_there = |base: &u64| match backend.name() {
+    let is_there = |base: &u64| match backend.name {
         "ppc64le" => own().all(|region| region.base.abs_diff(*base) > 1 << 31),
         _ => reserve.contains(base),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use klp_arch::{Backend, Witness};
+use klp_arch::{Machine, Witness};
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Lookup};
 use klp_convert::name::{KlpSymbol, ObjectName, Position};
 
@@ -94,15 +94,15 @@ impl Symbols {
     }
 
     /// The kernel as its symbols show it.
-    pub(crate) fn kernel(&self, backend: &dyn Backend) -> Kernel {
+    pub(crate) fn kernel(&self, backend: &Machine) -> Kernel {
         let mut kernel = Kernel::of_version(backend, self.version);
-        let symbols = backend.kernel_symbols().iter();
+        let symbols = backend.kernel_symbols.iter();
         kernel.configuration.symbols =
             symbols.filter_map(|name| Some((*name, self.vmlinux(name)?))).collect();
-        for Witness { symbol, features } in backend.witnesses() {
+        for Witness { symbol, features } in backend.witnesses {
             kernel.configuration.features.set(*features, self.vmlinux(symbol).is_some());
         }
-        let pages = backend.page_sizes().iter().find(|(name, _)| self.vmlinux(name).is_some());
+        let pages = backend.page_sizes.iter().find(|(name, _)| self.vmlinux(name).is_some());
         kernel.page_size = pages.map_or(kernel.page_size, |(_, bytes)| *bytes);
         kernel.codetags_apart = false;
         kernel.image = self.vmlinux("_text").unwrap()..self.vmlinux("_end").unwrap();

@@ -1,0 +1,249 @@
+//! A machine as a value: what its module loader does, as data wherever data can say it.
+//!
+//! The core asks for rows and applies them through a [`Machine`]; it never tests which machine it
+//! has. What only code can say is in two traits: [`ModuleLoader`] and [`InstructionSet`]. All
+//! methods are pure functions.
+//! Source: `apply_relocate_add`, `clear_relocate_add` and `module_frob_arch_sections` of
+//! `arch/*/kernel/module*.c`.
+
+use core::ops::Range;
+
+use scroll::Endian;
+
+use crate::apply::{Facts, Inputs, Patch};
+use crate::boot::BootImage;
+use crate::call_sites::CallSites;
+use crate::consumed::ConsumedSection;
+use crate::fault::Fault;
+use crate::field::outside;
+use crate::instructions::InstructionSet;
+use crate::landing::LandingPad;
+use crate::linkage::Configuration;
+use crate::loader::ModuleLoader;
+use crate::loader_symbol::LoaderSymbol;
+use crate::patched::PatchedSection;
+use crate::row::{Features, Row};
+use crate::versions::FeatureRange;
+use crate::witness::Witness;
+
+/// One machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its name, as distributions spell it (`ppc64le`).
+    pub name: &'static str,
+    /// The values of `e_machine` that the kernel accepts (`elf_check_arch`), usual one first.
+    pub e_machines: &'static [u16],
+    /// The bits of `e_flags` that the loader looks at, and what they must be
+    /// (`module_elf_check_arch`).
+    pub e_flags: (u32, u32),
+    /// The byte order.
+    pub endian: Endian,
+    /// Every relocation type that the loader knows, sorted by number.
+    pub rows: &'static [Row],
+    /// Names of types that the ABI has and the loader does not know: lines of number and name.
+    pub other_names: &'static str,
+    /// What its loader does that no data can say.
+    pub loader: &'static dyn ModuleLoader,
+    /// What its instructions refer to.
+    pub instructions: &'static dyn InstructionSet,
+
+    /// Names that the loader treats specially.
+    pub loader_symbols: &'static [LoaderSymbol],
+    /// Sections without which the loader refuses a module.
+    pub required_sections: &'static [&'static str],
+    /// Sections that the loader's `module_finalize` reads or rewrites, on top of what the kernel
+    /// does on every machine.
+    pub consumed_sections: &'static [ConsumedSection],
+    /// Sections that name what the kernel changes once relocations are applied, on top of
+    /// [`COMMON`](crate::patched::COMMON).
+    pub patched_sections: &'static [PatchedSection],
+    /// Where modules list the places that ftrace can hook.
+    pub call_sites: CallSites,
+    /// What must stand where an indirect branch lands, on processors that look.
+    pub landing_pad: Option<&'static LandingPad>,
+    /// Whether sections called `.init…` are freed once the module's init function has run
+    /// (`module_init_section`).
+    pub frees_init_sections: bool,
+
+    /// Whether the place must be untouched when a relocation is written, so that no two
+    /// relocations can share one.
+    pub needs_untouched_place: bool,
+    /// Power of two that the place of a late write must be a multiple of.
+    pub late_alignment: u64,
+    /// Whether relocations are taken back when their gate object goes (`clear_relocate_add`).
+    pub clears_relocations: bool,
+
+    /// Names of the vmlinux symbols whose addresses the loader writes into modules.
+    pub kernel_symbols: &'static [&'static str],
+    /// Loader-relevant features of distribution kernels, by version.
+    pub features: &'static [FeatureRange],
+    /// Symbols of vmlinux that tell what a kernel has.
+    pub witnesses: &'static [Witness],
+    /// [`Configuration::kernel_toc`] of distribution kernels.
+    pub kernel_toc: Option<u16>,
+
+    /// How to recognise the machine's boot images and find the kernel inside.
+    pub boot_image: BootImage,
+    /// Approximate link range (`_text`..`_end`), used when vmlinux's symbols are unknown.
+    pub kernel_image: Range<u64>,
+    /// Before this version (major, minor) per-CPU variables are linked at addresses of their own,
+    /// these, and not inside of the image: see [`Self::per_cpu`].
+    pub old_per_cpu: Option<((u32, u32), Range<u64>)>,
+    /// Bytes that modules share for their per-CPU variables (`PERCPU_MODULE_RESERVE`, where
+    /// `setup_per_cpu_areas` sets them aside); `None` where they are taken from all of the per-CPU
+    /// memory.
+    pub percpu_reserve: Option<u64>,
+    /// Bytes in a page of memory (`PAGE_SIZE`), as distributions configure it.
+    pub page_size: u64,
+    /// Symbols of vmlinux, each of which implies a page size, in bytes; the first that is there
+    /// counts.
+    pub page_sizes: &'static [(&'static str, u64)],
+}
+
+impl Machine {
+    /// The row of a relocation type, on whatever kernel it is known.
+    #[must_use]
+    pub fn row(&self, number: u32) -> Option<&'static Row> {
+        let index = self.rows.binary_search_by_key(&number, |row| row.number).ok()?;
+        self.rows.get(index)
+    }
+
+    /// The row of a relocation type on the target kernel.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownType`] and [`Fault::NotOnThisKernel`].
+    pub fn known_row(&self, number: u32, facts: &Facts<'_>) -> Result<&'static Row, Fault> {
+        let row = self.row(number).ok_or(Fault::UnknownType { number })?;
+        check_row(row, facts)?;
+        Ok(row)
+    }
+
+    /// The ABI's name of a relocation type, whether the loader knows it or not.
+    #[must_use]
+    pub fn relocation_name(&self, number: u32) -> Option<&'static str> {
+        let named = |line: &'static str| {
+            let (digits, name) = line.split_once(' ')?;
+            (digits.parse() == Ok(number)).then_some(name)
+        };
+        let other = || self.other_names.lines().find_map(named);
+        self.row(number).map(|row| row.name).or_else(other)
+    }
+
+    /// What the loader makes of a name, if anything.
+    #[must_use]
+    pub fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
+        self.loader_symbols.iter().copied().find(|symbol| symbol.name.as_bytes() == name)
+    }
+
+    /// Whether the loader accepts the processor flags of the ELF header.
+    ///
+    /// # Errors
+    /// [`Fault::WrongAbi`].
+    pub fn check_header(&self, e_flags: u32) -> Result<(), Fault> {
+        let (mask, value) = self.e_flags;
+        if e_flags & mask == value { Ok(()) } else { Err(Fault::WrongAbi { flags: e_flags }) }
+    }
+
+    /// Everything that can be said about a relocation without addresses: whether the place is
+    /// inside of the section and the loader accepts what it finds there.
+    ///
+    /// # Errors
+    /// The first demand that is not met.
+    pub fn check_site(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        section: &[u8],
+        offset: u64,
+    ) -> Result<(), Fault> {
+        check_row(row, facts)?;
+        let needed = row.field.size();
+        let start = usize::try_from(offset).map_err(|_| outside(needed, 0))?;
+        let site = section.get(start..).ok_or_else(|| outside(needed, 0))?;
+        check_room(row, site)?;
+        check_late(row, facts, offset, self.late_alignment)?;
+        self.loader.check_bytes(row, facts, site)
+    }
+
+    /// Writes a relocation over the bytes from the place on, as the loader does.
+    ///
+    /// # Errors
+    /// What the loader refuses, or an address that is missing; nothing is written then.
+    pub fn apply(
+        &self,
+        row: &Row,
+        facts: &Facts<'_>,
+        inputs: &Inputs,
+        site: &mut [u8],
+    ) -> Result<(), Fault> {
+        check_row(row, facts)?;
+        write(self.loader, row, facts, inputs, site).map(|_| ())
+    }
+
+    /// Loader-relevant features of distribution kernels of this version (major, minor).
+    #[must_use]
+    pub fn features(&self, version: (u32, u32)) -> Features {
+        let there = self.features.iter().filter(|range| range.holds(version));
+        there.fold(Features::empty(), |features, range| features | range.features)
+    }
+
+    /// Everything that is known of distribution kernels of this version (major, minor); addresses
+    /// of symbols are not.
+    #[must_use]
+    pub fn configuration(&self, version: (u32, u32)) -> Configuration {
+        let (features, kernel_toc) = (self.features(version), self.kernel_toc);
+        Configuration { features, kernel_toc, ..Configuration::default() }
+    }
+
+    /// Where the per-CPU variables of a kernel of this version (major, minor) are linked to lie
+    /// (`__per_cpu_start`, `__per_cpu_end`), which per-CPU pointers are distances from: used when
+    /// vmlinux's symbols are unknown. It lies at `image`, and they are a part of it.
+    #[must_use]
+    pub fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
+        match &self.old_per_cpu {
+            Some((first, old)) if version < *first => old.clone(),
+            _ => image.clone(),
+        }
+    }
+}
+
+/// Writes a relocation whose row is known to be of the target kernel; gives what was written.
+///
+/// # Errors
+/// What the loader refuses, or an address that is missing; nothing is written then.
+#[inline]
+pub(crate) fn write<L: ModuleLoader + ?Sized>(
+    loader: &L,
+    row: &Row,
+    facts: &Facts<'_>,
+    inputs: &Inputs,
+    site: &mut [u8],
+) -> Result<Option<Patch>, Fault> {
+    let machine = loader.machine();
+    check_room(row, site)?;
+    check_late(row, facts, inputs.p, machine.late_alignment)?;
+    let patch = loader.plan(row, facts, inputs, site)?;
+    loader.check_bytes(row, facts, site)?;
+    if let Some(Patch { field, value }) = patch {
+        field.store(site, value, machine.endian)?;
+    }
+    Ok(patch)
+}
+
+/// Whether the target kernel knows the row.
+fn check_row(row: &Row, facts: &Facts<'_>) -> Result<(), Fault> {
+    let here = row.when.holds(facts.features);
+    if here { Ok(()) } else { Err(Fault::NotOnThisKernel { number: row.number }) }
+}
+
+/// Whether the field lies inside of the section.
+fn check_room(row: &Row, site: &[u8]) -> Result<(), Fault> {
+    let needed = row.field.size();
+    if site.len() < needed { Err(outside(needed, site.len())) } else { Ok(()) }
+}
+
+/// Whether the late writer would skip the place (an address, or an offset in an aligned section).
+fn check_late(row: &Row, facts: &Facts<'_>, place: u64, align: u64) -> Result<(), Fault> {
+    let skipped = facts.late && row.field.size() != 0 && place & (align - 1) != 0;
+    if skipped { Err(Fault::MisalignedPlace { place, align }) } else { Ok(()) }
+}
