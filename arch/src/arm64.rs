@@ -30,7 +30,6 @@ use crate::apply::{self, Facts, Inputs, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, PATCHABLE};
-use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
 use crate::instructions::InstructionSet;
@@ -45,9 +44,9 @@ use crate::versions::FeatureRange;
 
 mod entry;
 mod log;
-mod patched;
 mod plts;
 mod reserve;
+mod special;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -191,11 +190,6 @@ fn plan_around_erratum(facts: &Facts<'_>, inputs: &Inputs) -> Result<Patch, Faul
     Ok(Patch { field: Field::BITS32, value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff })
 }
 
-const CONSUMED: &[ConsumedSection] = &[
-    ConsumedSection::prefix(".altinstr", "apply_alternatives_module"),
-    ConsumedSection::exact(".init.eh_frame", "scs_patch"),
-];
-
 /// The machine.
 pub static ARM64: Machine = Machine {
     name: "arm64",
@@ -208,8 +202,7 @@ pub static ARM64: Machine = Machine {
     instructions: &Loader,
     loader_symbols: &[],
     required_sections: &[".plt", ".init.plt"],
-    consumed_sections: CONSUMED,
-    patched_sections: patched::PATCHED,
+    special: special::SPECIAL,
     // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
     // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
     call_sites: CallSites { sections: &[PATCHABLE], before: 8 },

@@ -13,7 +13,6 @@ use scroll::Endian;
 use crate::apply::{Facts, Inputs, Patch};
 use crate::boot::BootImage;
 use crate::call_sites::CallSites;
-use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::outside;
 use crate::instructions::InstructionSet;
@@ -21,8 +20,8 @@ use crate::landing::LandingPad;
 use crate::linkage::Configuration;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::LoaderSymbol;
-use crate::patched::PatchedSection;
 use crate::row::{Features, Row};
+use crate::special::{self, SpecialSection};
 use crate::versions::FeatureRange;
 use crate::witness::Witness;
 
@@ -51,12 +50,9 @@ pub struct Machine {
     pub loader_symbols: &'static [LoaderSymbol],
     /// Sections without which the loader refuses a module.
     pub required_sections: &'static [&'static str],
-    /// Sections that the loader's `module_finalize` reads or rewrites, on top of what the kernel
-    /// does on every machine.
-    pub consumed_sections: &'static [ConsumedSection],
-    /// Sections that name what the kernel changes once relocations are applied, on top of
-    /// [`COMMON`](crate::patched::COMMON).
-    pub patched_sections: &'static [PatchedSection],
+    /// Sections that the kernel itself reads or rewrites, or whose entries name what it changes, on
+    /// top of what it does on every machine: see [`Self::special_sections`].
+    pub special: &'static [SpecialSection],
     /// Where modules list the places that ftrace can hook.
     pub call_sites: CallSites,
     /// What must stand where an indirect branch lands, on processors that look.
@@ -178,6 +174,11 @@ impl Machine {
     ) -> Result<(), Fault> {
         check_row(row, facts)?;
         write(self.loader, row, facts, inputs, site).map(|_| ())
+    }
+
+    /// Sections that the kernel itself reads or rewrites: those of all machines, then its own.
+    pub fn special_sections(&self) -> impl Iterator<Item = &'static SpecialSection> + use<> {
+        special::COMMON.iter().chain(self.special)
     }
 
     /// Loader-relevant features of distribution kernels of this version (major, minor).

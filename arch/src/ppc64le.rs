@@ -28,7 +28,6 @@ use crate::apply::{self, Facts, Inputs, Patch};
 use crate::boot::{BootImage, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, MCOUNT, PATCHABLE};
-use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::instructions::InstructionSet;
@@ -49,8 +48,8 @@ mod entry;
 mod ftrace;
 mod got;
 mod log;
-mod patched;
 mod reserve;
+mod special;
 mod stubs;
 #[cfg(test)]
 mod tests;
@@ -175,16 +174,6 @@ fn plan_pcrel34(row: &Row, inputs: &Inputs) -> Result<Patch, Fault> {
     }
 }
 
-const CONSUMED: &[ConsumedSection] = &[
-    ConsumedSection::exact("__ftr_fixup", "do_feature_fixups"),
-    // The alternatives themselves, which are copied into place.
-    ConsumedSection::prefix("__ftr_alt_", "do_feature_fixups"),
-    ConsumedSection::exact("__mmu_ftr_fixup", "do_feature_fixups"),
-    ConsumedSection::exact("__fw_ftr_fixup", "do_feature_fixups"),
-    ConsumedSection::exact("__spec_barrier_fixup", "do_barrier_nospec_fixups_range"),
-    ConsumedSection::exact("__lwsync_fixup", "do_lwsync_fixups"),
-];
-
 /// The machine.
 pub static PPC64LE: Machine = Machine {
     name: "ppc64le",
@@ -204,8 +193,7 @@ pub static PPC64LE: Machine = Machine {
         ftrace_symbol("ftrace_regs_caller"),
     ],
     required_sections: &[".stubs"],
-    consumed_sections: CONSUMED,
-    patched_sections: patched::PATCHED,
+    special: special::SPECIAL,
     // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
     // nothing before functions of 64 bits (`arch/powerpc/Makefile`).
     call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0 },

@@ -27,7 +27,6 @@ use crate::apply::{self, Facts, Inputs, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::call_sites::{CallSites, MCOUNT};
-use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::instructions::InstructionSet;
@@ -42,8 +41,8 @@ use crate::uses::{AddressUse, FunctionCode};
 use crate::versions::FeatureRange;
 
 mod log;
-mod patched;
 mod slots;
+mod special;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -160,13 +159,6 @@ fn window(row: &Row) -> (i64, i64) {
     if row.field == Field::BITS16 { (-0xffff, 0x1e_fffe) } else { (-0xffff_ffff, 0xffff_fffe) }
 }
 
-const CONSUMED: &[ConsumedSection] = &[
-    ConsumedSection::prefix(".altinstr", "apply_alternatives"),
-    ConsumedSection::prefix(".s390_indirect", "nospec_revert"),
-    ConsumedSection::prefix(".s390_return", "nospec_revert"),
-    ConsumedSection::prefix("__stack_protector_loc", "stack_protector_apply"),
-];
-
 /// The machine.
 pub static S390X: Machine = Machine {
     name: "s390x",
@@ -183,8 +175,7 @@ pub static S390X: Machine = Machine {
         source: "arch/s390/kernel/module.c:module_frob_arch_sections",
     }],
     required_sections: &[],
-    consumed_sections: CONSUMED,
-    patched_sections: patched::PATCHED,
+    special: special::SPECIAL,
     call_sites: CallSites { sections: &[MCOUNT], before: 0 },
     landing_pad: None,
     frees_init_sections: true,

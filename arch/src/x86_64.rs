@@ -15,7 +15,7 @@
 //! Processor Supplement*, "Relocation".
 
 mod branches;
-mod patched;
+mod special;
 mod uses;
 
 use alloc::format;
@@ -29,7 +29,6 @@ use crate::apply::{self, Facts, Inputs, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::call_sites::{CallSites, MCOUNT};
-use crate::consumed::ConsumedSection;
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
 use crate::instructions::InstructionSet;
@@ -75,18 +74,6 @@ fn place<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
     site.get(..needed).ok_or_else(|| outside(needed, site.len()))
 }
 
-const CONSUMED: &[ConsumedSection] = &[
-    ConsumedSection::prefix(".altinstr", "apply_alternatives"),
-    ConsumedSection::exact(".parainstructions", "apply_paravirt"),
-    ConsumedSection::exact(".retpoline_sites", "apply_retpolines"),
-    ConsumedSection::exact(".return_sites", "apply_returns"),
-    ConsumedSection::exact(".call_sites", "callthunks_patch_module_calls"),
-    ConsumedSection::exact(".cfi_sites", "apply_fineibt"),
-    ConsumedSection::exact(".ibt_endbr_seal", "apply_seal_endbr"),
-    ConsumedSection::exact(".smp_locks", "alternatives_smp_module_add"),
-    ConsumedSection::prefix(".orc_unwind", "unwind_module_init"),
-];
-
 /// The machine.
 pub static X86_64: Machine = Machine {
     name: "x86_64",
@@ -103,8 +90,7 @@ pub static X86_64: Machine = Machine {
         source: "kernel/module/main.c:ignore_undef_symbol",
     }],
     required_sections: &[],
-    consumed_sections: CONSUMED,
-    patched_sections: patched::PATCHED,
+    special: special::SPECIAL,
     call_sites: CallSites { sections: &[MCOUNT], before: 0 },
     landing_pad: Some(&LANDING_PAD),
     frees_init_sections: true,

@@ -2,10 +2,10 @@
 //!
 //! Tables of the module name code that is patched behind relocation; they are read out of our own
 //! memory, where they are relocated. Invariant: a range lies in one region, and what a table names
-//! outside of the module is left out. Rows: [`klp_arch::patched`]; the order is that of the sections.
+//! outside of the module is left out. Rows: [`klp_arch::special`]; the order is that of the sections.
 
 use klp_arch::Memory;
-use klp_arch::patched::{COMMON, Moment, Named, PatchedSection, Span, Target};
+use klp_arch::special::{Moment, Named, Span, SpecialSection, Target};
 use scroll::Endian;
 
 use super::Loaded;
@@ -32,13 +32,13 @@ impl Loaded<'_> {
     pub fn patched_later(&self) -> Vec<Patched> {
         let object = &self.temporary.object;
         let features = self.kernel.configuration.features;
-        let rows = || COMMON.iter().chain(self.backend.patched_sections);
         let reader = Reader { memory: &self.memory, endian: object.endian() };
         let mut found = self.unknowable();
         for (index, section) in object.sections.iter().enumerate() {
             let Some(extent) = section.extent else { continue };
             let table = self.memory.bytes(&extent);
-            for row in rows().filter(|row| row.matches(section.name, features)) {
+            for row in self.backend.special_sections().filter(|s| s.matches(section.name, features))
+            {
                 let patched = |(address, size)| Patched {
                     address,
                     size,
@@ -46,7 +46,7 @@ impl Loaded<'_> {
                     by: row.by,
                     section: index,
                 };
-                if row.itself && !table.is_empty() {
+                if row.rewritten && !table.is_empty() {
                     let size = u64::try_from(table.len()).unwrap_or(u64::MAX);
                     found.push(patched((extent.address, size)));
                 }
@@ -67,7 +67,7 @@ impl Reader<'_> {
     /// Addresses and sizes of what the entries of a table name; an entry that is cut off names nothing.
     fn named<'t>(
         &'t self,
-        row: &'static PatchedSection,
+        row: &'static SpecialSection,
         address: u64,
         table: &'t [u8],
     ) -> impl Iterator<Item = (u64, u64)> + 't {
@@ -134,7 +134,7 @@ mod tests {
     const CODE: u64 = 0x4000;
     const TABLE: u64 = 0x9000;
 
-    fn named(row: &'static PatchedSection, code: &[u8], table: &[u8]) -> Vec<(u64, u64)> {
+    fn named(row: &'static SpecialSection, code: &[u8], table: &[u8]) -> Vec<(u64, u64)> {
         let region = |base, bytes: &[u8]| Region { base, bytes: bytes.to_vec() };
         let memory = Memory { regions: vec![region(CODE, code), region(TABLE, table)] };
         let reader = Reader { memory: &memory, endian: Endian::Little };
@@ -142,8 +142,8 @@ mod tests {
     }
 
     /// The row of a machine for a section.
-    fn row(machine: &str, section: &str) -> &'static PatchedSection {
-        let rows = klp_arch::by_name(machine).unwrap().patched_sections;
+    fn row(machine: &str, section: &str) -> &'static SpecialSection {
+        let rows = klp_arch::by_name(machine).unwrap().special;
         rows.iter().find(|row| row.name == section).unwrap()
     }
 
@@ -209,7 +209,7 @@ mod tests {
             state.to_le_bytes()[7]
         };
         let mut found = 0;
-        for row in klp_arch::machines().iter().flat_map(|backend| backend.patched_sections) {
+        for row in klp_arch::machines().iter().flat_map(|backend| backend.special) {
             for _ in 0..100 {
                 let mut table: Vec<u8> = (0..row.entry * 4 + 3).map(|_| random()).collect();
                 // Some name code.

@@ -6,7 +6,7 @@
 //! `simplify_symbols`, `apply_relocations`.
 
 use klp_arch::object::{SHN_LORESERVE, SHN_UNDEF, SHT_RELA, Symbol};
-use klp_arch::patched::Moment;
+use klp_arch::special::Moment;
 
 use super::{Loaded, Patched};
 

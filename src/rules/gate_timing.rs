@@ -5,32 +5,16 @@
 //! kernel has consumed every special section of the livepatch (`post_relocation`,
 //! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
 
-use klp_arch::{ConsumedSection, Facts, Machine};
+use klp_arch::{Facts, Machine, SpecialSection};
 
 use crate::elf::{Section, SectionFlags};
 use crate::name::ObjectName;
-
-/// Sections that every machine's kernel consumes early; back ends add their own.
-const CONSUMED: &[ConsumedSection] = &[
-    ConsumedSection::exact("__jump_table", "jump_label_add_module"),
-    ConsumedSection::exact(".static_call_sites", "static_call_add_module"),
-    ConsumedSection::exact("__ex_table", "sort_extable"),
-    ConsumedSection::exact("__mcount_loc", "ftrace_process_locs"),
-    ConsumedSection::exact("__patchable_function_entries", "ftrace_process_locs"),
-    ConsumedSection::prefix("__ksymtab", "simplify_symbols of other modules"),
-    ConsumedSection::prefix(".init_array", "do_mod_ctors"),
-    ConsumedSection::prefix(".ctors", "do_mod_ctors"),
-    ConsumedSection::exact("__param", "parse_args"),
-    ConsumedSection::exact("_ftrace_events", "trace_module_add_events"),
-    ConsumedSection::exact("__tracepoints_ptrs", "tracepoint_module_coming"),
-    ConsumedSection::exact(".gnu.linkonce.this_module", "layout_and_allocate"),
-];
 
 /// Why a place cannot take a klp relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misplaced {
     /// The section is consumed before module-gated relocations are written.
-    Consumed(ConsumedSection),
+    Consumed(&'static SpecialSection),
     /// The section's memory is freed after the livepatch's init function.
     Init,
     /// The section is the percpu template, which is copied before.
@@ -65,9 +49,11 @@ pub(crate) fn check(
 
 /// Who consumes a section early, if anybody does.
 #[must_use]
-pub(crate) fn consumed(section: &Section<'_>, backend: &Machine) -> Option<ConsumedSection> {
-    let consumed = CONSUMED.iter().chain(backend.consumed_sections);
-    consumed.copied().find(|consumed| consumed.matches(section.name))
+pub(crate) fn consumed(
+    section: &Section<'_>,
+    backend: &Machine,
+) -> Option<&'static SpecialSection> {
+    backend.special_sections().find(|special| special.read && special.is_named(section.name))
 }
 
 /// Whether a section is the percpu template (`find_pcpusec`).

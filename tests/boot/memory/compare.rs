@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use klp_arch::patched::Moment;
+use klp_arch::special::Moment;
 use klp_convert::load::{Loaded, Patched, RegionKind, Relocated};
 
 use super::dump::Snapshot;

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use klp_arch::Machine;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
-use klp_arch::patched::Moment;
+use klp_arch::special::Moment;
 use klp_convert::elf::Module;
 use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, Refused, RegionKind};
 use klp_convert::name::ObjectName;

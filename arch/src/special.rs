@@ -1,0 +1,184 @@
+//! Sections that the kernel itself reads or rewrites in a module, and what it changes through them.
+//!
+//! A row says how one kernel function treats one kind of section: whether it reads the section, so
+//! that a relocation which waits for another object comes too late; whether it rewrites the section;
+//! and how the entries name the bytes that it changes once relocations are applied. Invariant: a row
+//! covers every byte that the kernel may write there and, where the table tells, no other. The core
+//! reads the tables out of relocated memory. Sources: `module_finalize` of
+//! `arch/*/kernel/module*.c`, `kernel/trace/ftrace.c`, `kernel/jump_label.c`,
+//! `kernel/static_call_inline.c`.
+
+use crate::row::{Features, When};
+
+use Moment::{Coming, Finish, Ftrace, Living};
+
+/// When the kernel reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moment {
+    /// Right after relocation (`post_relocation`).
+    Finish,
+    /// When ftrace learns of the module (`ftrace_module_init`).
+    Ftrace,
+    /// When notifiers hear that the module is coming (`prepare_coming_module`).
+    Coming,
+    /// Any time while the module lives.
+    Living,
+}
+
+/// How an entry names an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// 32 bits, signed, from the field itself.
+    Relative32,
+    /// 64 bits, signed, from the field itself.
+    Relative64,
+    /// 64 bits, signed, from the start of the entry.
+    FromEntry64,
+    /// 64 bits: the address.
+    Absolute64,
+}
+
+/// How many bytes may change from the named address on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// So many.
+    Bytes(u64),
+    /// As many as the byte at this offset in the entry says.
+    Field(usize),
+    /// Up to the address that the entry names, in the same way, at this offset.
+    Until(usize),
+    /// `then` where the first byte of the code is one of `first`, otherwise `otherwise`.
+    Opcode {
+        /// First bytes of the longer, or shorter, instructions.
+        first: &'static [u8],
+        /// Bytes of those.
+        then: u64,
+        /// Bytes of all others.
+        otherwise: u64,
+    },
+}
+
+/// Bytes that an entry names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Offset of the address in the entry, in bytes.
+    pub at: usize,
+    /// How it is written.
+    pub named: Named,
+    /// How many bytes may change before it.
+    pub before: u64,
+    /// How many bytes may change from it on.
+    pub span: Span,
+}
+
+/// A section, or a family of sections, that the kernel treats specially.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpecialSection {
+    /// The section's name, or the start of it.
+    pub name: &'static str,
+    /// Whether every section whose name starts so is meant.
+    pub prefix: bool,
+    /// On which kernels.
+    pub when: When,
+    /// When it happens.
+    pub moment: Moment,
+    /// The kernel function that does it.
+    pub by: &'static str,
+    /// Bytes of an entry.
+    pub entry: usize,
+    /// What an entry names: bytes that the function changes.
+    pub targets: &'static [Target],
+    /// Whether the function reads the section, so that its contents must be final by then.
+    pub read: bool,
+    /// Whether the section itself is rewritten: sorted, filled or marked.
+    pub rewritten: bool,
+}
+
+impl SpecialSection {
+    /// The same for every section whose name starts so.
+    pub(crate) const fn and_longer_names(self) -> Self {
+        Self { prefix: true, ..self }
+    }
+
+    /// The same on some kernels only.
+    pub(crate) const fn only(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+
+    /// The same, read as well.
+    pub(crate) const fn and_read(self) -> Self {
+        Self { read: true, ..self }
+    }
+
+    /// The same, rewritten as well.
+    pub(crate) const fn and_rewritten(self) -> Self {
+        Self { rewritten: true, ..self }
+    }
+
+    /// Whether a section of this name is meant, on whatever kernel.
+    #[must_use]
+    pub fn is_named(&self, section: &[u8]) -> bool {
+        let name = self.name.as_bytes();
+        if self.prefix { section.starts_with(name) } else { section == name }
+    }
+
+    /// Whether a section of this name is meant, on a kernel with these features.
+    #[must_use]
+    pub fn matches(&self, section: &[u8], features: Features) -> bool {
+        self.is_named(section) && self.when.holds(features)
+    }
+}
+
+/// A table whose entries name code; it is read and stays as it is.
+pub(crate) const fn table(
+    name: &'static str,
+    entry: usize,
+    targets: &'static [Target],
+    moment: Moment,
+    by: &'static str,
+) -> SpecialSection {
+    let (prefix, when) = (false, When::Always);
+    SpecialSection { name, prefix, when, moment, by, entry, targets, read: true, rewritten: false }
+}
+
+/// A section that is read, and nothing else.
+pub(crate) const fn read(name: &'static str, moment: Moment, by: &'static str) -> SpecialSection {
+    table(name, 1, &[], moment, by)
+}
+
+/// A section that is rewritten, whatever it held before.
+pub(crate) const fn rewritten(
+    name: &'static str,
+    moment: Moment,
+    by: &'static str,
+) -> SpecialSection {
+    SpecialSection { read: false, rewritten: true, ..read(name, moment, by) }
+}
+
+/// A target at the start of the entry.
+pub(crate) const fn first(named: Named, span: Span) -> Target {
+    Target { at: 0, named, before: 0, span }
+}
+
+/// What all machines share. How entries of the tables name code is up to the machine.
+pub(crate) const COMMON: &[SpecialSection] = &[
+    read(".gnu.linkonce.this_module", Finish, "layout_and_allocate"),
+    rewritten(".gnu.linkonce.this_module", Finish, "load_module"),
+    rewritten("__ex_table", Finish, "sort_extable").and_read(),
+    rewritten("__bug_table", Living, "report_bug"),
+    read("__mcount_loc", Ftrace, "ftrace_process_locs"),
+    read("__patchable_function_entries", Ftrace, "ftrace_process_locs"),
+    rewritten("__jump_table", Coming, "jump_label_add_module").and_read(),
+    rewritten(".static_call_sites", Coming, "static_call_add_module").and_read(),
+    rewritten("__dyndbg", Coming, "ddebug_add_module"),
+    rewritten("__dyndbg_classes", Coming, "ddebug_add_module"),
+    rewritten("__tracepoints", Coming, "tracepoint_module_notify"),
+    read("__tracepoints_ptrs", Coming, "tracepoint_module_coming"),
+    read("_ftrace_events", Coming, "trace_module_add_events"),
+    rewritten("_ftrace_events", Coming, "trace_module_notify"),
+    rewritten("_ftrace_eval_map", Coming, "trace_module_notify"),
+    rewritten("__param", Coming, "parse_args").and_read(),
+    read(".init_array", Living, "do_mod_ctors").and_longer_names(),
+    read(".ctors", Living, "do_mod_ctors").and_longer_names(),
+    read("__ksymtab", Living, "simplify_symbols of other modules").and_longer_names(),
+];
