@@ -10,11 +10,11 @@ use crate::fault::Fault;
 use crate::field::outside;
 use crate::linkage::{Anchors, Linkage, Reference};
 use crate::loader::ModuleLoader;
-use crate::machine;
+use crate::machine::{self, Machine};
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::plain::Plain;
-use crate::row::{Calc, Check, Row};
+use crate::row::{Calc, Check, Features, Row};
 
 /// One more than the greatest number of any machine's rows.
 const NUMBERS: usize = 320;
@@ -106,7 +106,7 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     memory: &mut Memory,
     mut watch: Watch<'_>,
 ) -> Result<(), Box<Stopped>> {
-    let rows = rows(loader, &table.facts);
+    let rows = rows(loader.machine(), table.facts.features);
     let anchors = linkage.anchors();
     let only_cut = watch.as_ref().is_some_and(|watch| watch.only_cut);
     let quick = turn == Turn::Apply && (watch.is_none() || only_cut);
@@ -154,13 +154,10 @@ fn touch<L: ModuleLoader + ?Sized>(
     core::hint::black_box(next.filter_map(byte).fold(0, |sum: u8, byte| sum ^ byte));
 }
 
-/// The rows that the target kernel knows, by number.
-fn rows<L: ModuleLoader + ?Sized>(
-    loader: &L,
-    facts: &Facts<'_>,
-) -> [Option<&'static Row>; NUMBERS] {
+/// The rows that a kernel with these features knows, by number.
+pub(crate) fn rows(machine: &Machine, features: Features) -> [Option<&'static Row>; NUMBERS] {
     let mut rows = [None; NUMBERS];
-    for row in loader.machine().rows.iter().filter(|row| row.when.holds(facts.features)) {
+    for row in machine.rows.iter().filter(|row| row.when.holds(features)) {
         let slot = usize::try_from(row.number).ok().and_then(|number| rows.get_mut(number));
         if let Some(slot) = slot {
             *slot = Some(row);

@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::linkage::{Anchors, Configuration, Linkage, Reference};
 use crate::memory::{Extent, Memory};
 use crate::object::{Object, SHN_ABS, SHN_UNDEF, SHT_RELA};
+use crate::relocate;
 use crate::row::{Calc, Features};
 
 /// Bytes of a GOT slot.
@@ -47,11 +48,40 @@ impl Slot {
     }
 }
 
+/// The two tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Got,
+    Plt,
+}
+
+impl Table {
+    /// The table that a reference goes through.
+    #[inline]
+    fn of(calc: Calc) -> Option<Self> {
+        match calc {
+            Calc::Slot | Calc::SlotRelative => Some(Self::Got),
+            Calc::Plt | Calc::PltOffset | Calc::Branch => Some(Self::Plt),
+            _ => None,
+        }
+    }
+}
+
 /// A symbol (`struct mod_arch_syminfo`).
 #[derive(Debug, Clone, Copy, Default)]
 struct Symbol {
     got: Slot,
     plt: Slot,
+}
+
+impl Symbol {
+    #[inline]
+    fn slot(&mut self, table: Table) -> &mut Slot {
+        match table {
+            Table::Got => &mut self.got,
+            Table::Plt => &mut self.plt,
+        }
+    }
 }
 
 /// The GOT and the PLT of a module (`struct mod_arch_specific`).
@@ -77,13 +107,17 @@ pub(super) fn reserve(object: &mut Object<'_>, configuration: &Configuration) ->
     let expolines = configuration.features.contains(Features::EXPOLINE);
     let symbols = alloc::vec![Symbol::default(); object.symbols.len()];
     let mut slots = Slots { symbols, expolines, ..Slots::default() };
+    let rows = relocate::rows(&super::S390X, configuration.features);
     // Tables of sections that are not loaded count as well.
     for (index, section) in object.sections.iter().enumerate() {
         if section.sh_type != SHT_RELA {
             continue;
         }
         for rela in object.relas(index) {
-            slots.count(rela.symbol, rela.kind);
+            let row = usize::try_from(rela.kind).ok().and_then(|kind| *rows.get(kind)?);
+            if let Some(table) = row.and_then(|row| Table::of(row.calc)) {
+                slots.count(rela.symbol, table);
+            }
         }
     }
     if slots.plt_size != 0 && expolines {
@@ -100,19 +134,17 @@ impl Slots {
     }
 
     /// `check_rela`. The kernel looks behind the table for a symbol that does not exist.
-    fn count(&mut self, symbol: u32, kind: u32) {
-        let (got, plt) = (self.got_size, self.plt_size);
+    fn count(&mut self, symbol: u32, table: Table) {
+        let end = if table == Table::Got { self.got_size } else { self.plt_size };
         let Ok(symbol) = self.symbol(symbol) else { return };
-        match kind {
-            6 | 7 | 15 | 24 | 26 | 29..=33 | 58 | 59 if symbol.got.offset.is_none() => {
-                symbol.got.offset = Some(got);
-                self.got_size += GOT_SLOT;
-            }
-            8 | 18 | 20 | 25 | 34..=36 if symbol.plt.offset.is_none() => {
-                symbol.plt.offset = Some(plt);
-                self.plt_size += PLT_ENTRY;
-            }
-            _ => {}
+        let slot = symbol.slot(table);
+        if slot.offset.is_some() {
+            return;
+        }
+        slot.offset = Some(end);
+        match table {
+            Table::Got => self.got_size += GOT_SLOT,
+            Table::Plt => self.plt_size += PLT_ENTRY,
         }
     }
 
@@ -190,28 +222,27 @@ impl Linkage for Slots {
         memory: &mut Memory,
     ) -> Result<(), Fault> {
         let row = reference.row;
-        let through_got = matches!(row.calc, Calc::Slot | Calc::SlotRelative);
-        let base = if through_got { self.got } else { self.plt() };
+        let Some(table) = Table::of(row.calc) else { return Ok(()) };
+        let base = if table == Table::Got { self.got } else { self.plt() };
         // A table that is not `SHT_RELA` has not been counted; the kernel writes in front then.
         let no_room = Fault::NoRoom { reserved: self.size() };
-        let symbol = self.symbol(reference.rela.symbol)?;
-        let slot = if through_got { symbol.got } else { symbol.plt };
+        let slot = *self.symbol(reference.rela.symbol)?.slot(table);
         let address = base.wrapping_add(slot.offset.ok_or(no_room)?);
         if slot.holds.is_none() {
-            if through_got {
-                self.write(address, &inputs.s.to_be_bytes(), memory)?;
-            } else {
-                self.write(address, &self.entry(address, inputs.s), memory)?;
+            match table {
+                Table::Got => self.write(address, &inputs.s.to_be_bytes(), memory)?,
+                Table::Plt => self.write(address, &self.entry(address, inputs.s), memory)?,
             }
         }
-        let symbol = self.symbol(reference.rela.symbol)?;
-        let slot = if through_got { &mut symbol.got } else { &mut symbol.plt };
+        let slot = self.symbol(reference.rela.symbol)?.slot(table);
         slot.holds = slot.holds.or(Some(inputs.s));
         if row.calc != Calc::Branch || !super::is_near(row, inputs) {
             slot.wanted = Some(inputs.s);
         }
-        let to = if through_got { &mut inputs.got_slot } else { &mut inputs.plt };
-        *to = Some(address);
+        match table {
+            Table::Got => inputs.got_slot = Some(address),
+            Table::Plt => inputs.plt = Some(address),
+        }
         Ok(())
     }
 

@@ -91,6 +91,22 @@ fn provided(
     linkage.provide(&reference, &mut inputs, memory).map(|()| inputs)
 }
 
+/// The cases of `check_rela`.
+#[test]
+fn room_is_set_aside_for_the_types_that_the_kernel_names() {
+    let got = [6, 7, 15, 24, 26, 29, 30, 31, 32, 33, 58, 59];
+    let plt = [8, 18, 20, 25, 34, 35, 36];
+    for number in 0..70 {
+        let (object, _, _) = settled(Features::empty(), &[rela(1, number)]);
+        let expected = match number {
+            _ if got.contains(&number) => 8,
+            _ if plt.contains(&number) => 22,
+            _ => 0,
+        };
+        assert_eq!(object.text_start, expected, "{number}");
+    }
+}
+
 #[test]
 fn slots_stand_in_the_order_in_which_tables_name_symbols() {
     let relas = [rela(3, 20), rela(2, 26), rela(3, 36), rela(1, 24), rela(3, 26), rela(1, 21)];
