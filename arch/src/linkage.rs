@@ -116,11 +116,6 @@ pub trait Linkage: Debug + Send + Sync {
         None
     }
 
-    /// How much of the reserved room is in use: bytes used and bytes reserved, everything together.
-    fn usage(&self) -> (u64, u64) {
-        (0, 0)
-    }
-
     /// A copy.
     fn boxed_clone(&self) -> Box<dyn Linkage>;
 }

@@ -65,15 +65,6 @@ impl Memory {
             region.bytes.get(offset..).filter(|bytes| !bytes.is_empty())
         })
     }
-
-    /// The bytes from an address to the end of its region.
-    #[must_use]
-    pub fn at_mut(&mut self, address: u64) -> Option<&mut [u8]> {
-        self.regions.iter_mut().find_map(|region| {
-            let offset = usize::try_from(address.checked_sub(region.base)?).ok()?;
-            region.bytes.get_mut(offset..).filter(|bytes| !bytes.is_empty())
-        })
-    }
 }
 
 #[cfg(test)]
@@ -85,8 +76,8 @@ mod tests {
     fn an_address_is_looked_up_in_the_region_that_holds_it() {
         let region = |base| Region { base, bytes: vec![0; 16] };
         let mut memory = Memory { regions: vec![region(0x1000), region(0x1010), region(0x8000)] };
-        memory.at_mut(0x1011).unwrap()[0] = 7;
-        assert_eq!(memory.regions[1].bytes[1], 7);
+        memory.regions[1].bytes[1] = 7;
+        assert_eq!(memory.at(0x1011).unwrap()[0], 7);
         assert_eq!(memory.at(0x100f).unwrap().len(), 1);
         assert_eq!(memory.at(0xfff), None);
         assert_eq!(memory.at(0x8010), None);

@@ -210,12 +210,6 @@ impl Linkage for Plts {
         Ok(())
     }
 
-    fn usage(&self) -> (u64, u64) {
-        let used = self.core.used + self.init.used;
-        let reserved = self.core.reserved + self.init.reserved;
-        (used * Entry::SIZE, (reserved + 2) * Entry::SIZE)
-    }
-
     fn unknown(&self) -> Vec<Range<u64>> {
         self.unknown.clone()
     }

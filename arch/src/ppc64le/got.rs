@@ -34,11 +34,6 @@ impl Slots {
         self.area.map_or(0, |area| u64::try_from(area.size).unwrap_or(u64::MAX) / SIZE)
     }
 
-    /// Bytes used and bytes reserved.
-    pub(super) fn usage(&self) -> (u64, u64) {
-        (self.used * SIZE, self.reserved().saturating_mul(SIZE))
-    }
-
     /// The address of the slot that holds an address.
     ///
     /// # Errors

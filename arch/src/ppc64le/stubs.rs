@@ -187,12 +187,6 @@ impl Linkage for Stubs {
         Some(self.reserved().saturating_sub(self.used))
     }
 
-    fn usage(&self) -> (u64, u64) {
-        let (used, reserved) = self.got.usage();
-        let (stubs, room) = (self.used.saturating_mul(entry::SIZE), self.reserved() * entry::SIZE);
-        (used.saturating_add(stubs), reserved.saturating_add(room))
-    }
-
     fn boxed_clone(&self) -> Box<dyn Linkage> {
         Box::new(self.clone())
     }

@@ -253,15 +253,6 @@ impl Linkage for Slots {
         Ok(())
     }
 
-    fn usage(&self) -> (u64, u64) {
-        let used = self.symbols.iter().map(|symbol| {
-            let got = symbol.got.holds.map_or(0, |_| GOT_SLOT);
-            got + symbol.plt.holds.map_or(0, |_| PLT_ENTRY)
-        });
-        let thunk = if self.expolines && self.plt_size != 0 { PLT_ENTRY } else { 0 };
-        (used.sum::<u64>() + thunk, self.size())
-    }
-
     // Two bytes of the stack behind `br %r1`.
     fn unknown(&self) -> Vec<Range<u64>> {
         let written = self.symbols.iter().filter(|symbol| symbol.plt.holds.is_some());

@@ -210,8 +210,10 @@ proptest! {
         linkage.finish(&object, &mut memory).unwrap();
         let end = usize::try_from(object.text_start).unwrap();
         prop_assert!(memory.regions[0].bytes[end..].iter().all(|byte| *byte == 0x55));
-        let (used, reserved) = linkage.usage();
-        prop_assert_eq!((used, reserved), (reserved, object.text_start));
+        // Nothing is left as it was, but for ten bytes behind the thunk.
+        let tables = &memory.regions[0].bytes[..end];
+        let tables = tables.strip_suffix(&[0x55; 10]).unwrap_or(tables);
+        prop_assert!(tables.windows(8).all(|slot| slot != [0x55; 8]));
         let before = memory.clone();
         for (rela, inputs) in relas.iter().filter(|rela| asks(rela)).zip(&given) {
             let again = provided(&mut *linkage, &mut memory, *rela, inputs.s).unwrap();

@@ -20,7 +20,7 @@ fn stubs_for_ftrace_follow_those_of_calls() {
     let head = [0xe98d_0010, add[0], add[1], 0x7d89_03a6, 0x4e80_0420, 0, 0, 0x7374_7562];
     assert_eq!(module.stub(0), [&head[..], &[0x0007_7114, 0xc000_0000]].concat());
     assert_eq!((module.target(0), module.target(1)), (CALLER, REGS_CALLER));
-    assert_eq!((module.linkage.usage(), module.linkage.unknown()), ((80, 80), vec![]));
+    assert_eq!((module.stubs(), module.linkage.unknown()), ((2, 2), vec![]));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_call_by_the_name_of_an_entry_needs_no_nop_and_shares_its_stub() {
     assert_eq!(module.apply_all(), []);
     module.finish().unwrap();
     assert_eq!(module.stub(0)[0], 0xe98d_0010);
-    assert_eq!(module.linkage.usage(), (80, 120));
+    assert_eq!(module.stubs(), (2, 3));
     assert_eq!(module.memory.regions[0].bytes[4..8], words(&[BL]));
 }
 
@@ -85,7 +85,7 @@ fn each_traced_function_has_a_stub_in_the_order_of_addresses() {
     // Two stubs for the entries; 48 bytes take two more.
     assert_eq!(module.reserved(), 4);
     module.finish().unwrap();
-    assert_eq!(module.linkage.usage(), (160, 160));
+    assert_eq!(module.stubs(), (4, 4));
     let stubs = module.extent(STUBS).address;
     let expected = |index: u64, site: u64| {
         let stub = stubs + 80 + index * 24;

@@ -170,6 +170,12 @@ impl Loading {
         self.object.sections[STUBS].sh_size / 40
     }
 
+    /// How many stubs are in use, and how many fit.
+    pub(crate) fn stubs(&self) -> (u64, u64) {
+        let reserved = self.reserved();
+        (reserved - self.linkage.stubs_left().unwrap(), reserved)
+    }
+
     pub(crate) fn r2(&self) -> u64 {
         self.linkage.anchors().toc.unwrap()
     }
