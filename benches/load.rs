@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section, Symbol};
 use klp_arch::{
-    Configuration, Extent, Facts, Machine, Memory, Object, Region, Table, Turn, machines,
+    Conditions, Configuration, Extent, Machine, Memory, Object, Operation, Region, RelocationTable,
+    machines,
 };
 use klp_convert::elf::Module;
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement, Record};
@@ -129,11 +130,16 @@ impl<'data> Placed<'data> {
             for table in self.object.sections.iter().filter(|s| s.name.starts_with(b".rela")) {
                 let target = self.object.sections[table.sh_info as usize].extent.unwrap();
                 let (entries, symbols) = (table.body.as_chunks().0, self.object.symbols.as_slice());
-                let table =
-                    Table { entries, symbols, target, init: false, facts: Facts::default() };
+                let table = RelocationTable {
+                    entries,
+                    symbols,
+                    target,
+                    init: false,
+                    conditions: Conditions::default(),
+                };
                 backend
                     .loader
-                    .relocate(&table, Turn::Apply, &mut *linkage, &mut self.memory, None)
+                    .relocate(&table, Operation::Apply, &mut *linkage, &mut self.memory, None)
                     .unwrap();
             }
         })

@@ -1,6 +1,6 @@
 //! The one applier: compute, check, store.
 //!
-//! A machine's loader turns a row and its inputs into a [`Patch`] — by [`plan`] unless the machine does
+//! A machine's loader turns a row and its operands into a [`Patch`] — by [`plan`] unless the machine does
 //! something that no row can say — and a patch is a value in a field, nothing more. Invariant: a
 //! wrong or missing input gives a [`Fault`] and leaves the bytes as they were.
 //! Source: `apply_relocate_add` of `arch/*/kernel/module*.c`.
@@ -11,7 +11,7 @@ use crate::row::{Calc, Features, Row};
 
 /// What is known about one relocation before anything has an address.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Facts<'a> {
+pub struct Conditions<'a> {
     /// Name of the symbol, as far as the loader looks at names.
     pub symbol: &'a [u8],
     /// Whether the symbol is outside of the module: `SHN_UNDEF` or `SHN_LIVEPATCH`.
@@ -27,7 +27,7 @@ pub struct Facts<'a> {
 
 /// The addresses that a relocation is computed from. What a row does not use may be absent.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Inputs {
+pub struct Operands {
     /// S: the symbol's address.
     pub s: u64,
     /// A: the addend.
@@ -46,7 +46,7 @@ pub struct Inputs {
     pub plt: Option<u64>,
 }
 
-impl Inputs {
+impl Operands {
     /// S + A.
     #[must_use]
     #[inline]
@@ -101,30 +101,30 @@ pub struct Patch {
 /// # Errors
 /// [`Fault::Missing`] when an address that the calculation names was not given.
 #[inline]
-pub fn compute(row: &Row, inputs: &Inputs) -> Result<i64, Fault> {
-    let Inputs { p, a, .. } = *inputs;
+pub fn compute(row: &Row, operands: &Operands) -> Result<i64, Fault> {
+    let Operands { p, a, .. } = *operands;
     let page = |address: u64| address & !0xfff;
-    let sum = inputs.sum();
+    let sum = operands.sum();
     let value = match row.calc {
         Calc::Nothing => 0,
         Calc::Absolute => sum,
         Calc::PageOffset => sum & 0xfff,
         Calc::Relative | Calc::RelativeOrSlot | Calc::Branch => sum.wrapping_sub(p),
         Calc::PageRelative => page(sum).wrapping_sub(page(p)),
-        Calc::Toc => inputs.need_toc()?,
-        Calc::TocRelative => sum.wrapping_sub(inputs.need_toc()?),
-        Calc::TocDistance => inputs.need_toc()?.wrapping_sub(p),
+        Calc::Toc => operands.need_toc()?,
+        Calc::TocRelative => sum.wrapping_sub(operands.need_toc()?),
+        Calc::TocDistance => operands.need_toc()?.wrapping_sub(p),
         Calc::Slot => {
-            let offset = inputs.need_got_slot()?.wrapping_sub(inputs.need_got()?);
+            let offset = operands.need_got_slot()?.wrapping_sub(operands.need_got()?);
             offset.wrapping_add_signed(a)
         }
-        Calc::SlotRelative => inputs.need_got_slot()?.wrapping_add_signed(a).wrapping_sub(p),
-        Calc::SlotOfSum => inputs.need_got_slot()?.wrapping_sub(p),
-        Calc::GotRelative => sum.wrapping_sub(inputs.need_got()?),
-        Calc::GotDistance => inputs.need_got()?.wrapping_add_signed(a).wrapping_sub(p),
-        Calc::Plt => inputs.need_plt()?.wrapping_add_signed(a).wrapping_sub(p),
+        Calc::SlotRelative => operands.need_got_slot()?.wrapping_add_signed(a).wrapping_sub(p),
+        Calc::SlotOfSum => operands.need_got_slot()?.wrapping_sub(p),
+        Calc::GotRelative => sum.wrapping_sub(operands.need_got()?),
+        Calc::GotDistance => operands.need_got()?.wrapping_add_signed(a).wrapping_sub(p),
+        Calc::Plt => operands.need_plt()?.wrapping_add_signed(a).wrapping_sub(p),
         Calc::PltOffset => {
-            inputs.need_plt()?.wrapping_add_signed(a).wrapping_sub(inputs.need_got()?)
+            operands.need_plt()?.wrapping_add_signed(a).wrapping_sub(operands.need_got()?)
         }
     };
     Ok(value.cast_signed())
@@ -150,9 +150,9 @@ pub fn fit(row: &Row, value: i64) -> Result<Patch, Fault> {
 /// # Errors
 /// Those of [`compute`] and [`fit`].
 #[inline]
-pub fn plan(row: &Row, inputs: &Inputs) -> Result<Option<Patch>, Fault> {
+pub fn plan(row: &Row, operands: &Operands) -> Result<Option<Patch>, Fault> {
     if row.calc == Calc::Nothing {
         return Ok(None);
     }
-    fit(row, compute(row, inputs)?).map(Some)
+    fit(row, compute(row, operands)?).map(Some)
 }

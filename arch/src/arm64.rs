@@ -26,7 +26,7 @@ use core::ops::Range;
 
 use scroll::Endian;
 
-use crate::apply::{self, Facts, Inputs, Patch};
+use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, PATCHABLE};
@@ -37,7 +37,7 @@ use crate::linkage::{Configuration, Linkage};
 use crate::loader::ModuleLoader;
 use crate::machine::Machine;
 use crate::object::Object;
-use crate::refusal::{At, KernelError};
+use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
 use crate::versions::FeatureRange;
@@ -174,18 +174,18 @@ fn is_forbidden(p: u64) -> bool {
 
 /// The slot or veneer. The loader fills it by plain stores, late ones as well, when the text that
 /// it lies in is read-only (`module_emit_plt_entry`, `module_emit_veneer_for_adrp`).
-fn slot(facts: &Facts<'_>, inputs: &Inputs) -> Result<u64, Fault> {
-    if facts.late { Err(Fault::ReadOnly) } else { inputs.need_plt() }
+fn slot(conditions: &Conditions<'_>, operands: &Operands) -> Result<u64, Fault> {
+    if conditions.late { Err(Fault::ReadOnly) } else { operands.need_plt() }
 }
 
 /// An ADRP that may not stay one: ADR to the page if it reaches, else a branch to the veneer.
-fn plan_around_erratum(facts: &Facts<'_>, inputs: &Inputs) -> Result<Patch, Fault> {
-    let distance = (inputs.sum() & !0xfff).wrapping_sub(inputs.p).cast_signed();
+fn plan_around_erratum(conditions: &Conditions<'_>, operands: &Operands) -> Result<Patch, Fault> {
+    let distance = (operands.sum() & !0xfff).wrapping_sub(operands.p).cast_signed();
     if Check::Signed(21).admit(distance).is_ok() {
         // Masked, so that the opcode bit above the immediate is zero.
         return Ok(Patch { field: ADR_OR_ADRP, value: distance & 0x1f_ffff });
     }
-    let branch = slot(facts, inputs)?.wrapping_sub(inputs.p).cast_signed();
+    let branch = slot(conditions, operands)?.wrapping_sub(operands.p).cast_signed();
     Check::Signed(28).admit(branch)?;
     Ok(Patch { field: Field::BITS32, value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff })
 }
@@ -222,7 +222,7 @@ pub static ARM64: Machine = Machine {
         FeatureRange::always(Features::MIDDLE_SORT).from((6, 9)).until((6, 11)),
         FeatureRange::always(Features::INIT_TRAMPOLINE).from((6, 17)),
     ],
-    witnesses: &[],
+    config_probes: &[],
     kernel_toc: None,
     // `Documentation/arch/arm64/booting.rst`; `R_AARCH64_RELATIVE`.
     boot_image: BootImage {
@@ -245,21 +245,22 @@ impl ModuleLoader for Loader {
     fn plan(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
+        conditions: &Conditions<'_>,
+        operands: &Operands,
         _: &[u8],
     ) -> Result<Option<Patch>, Fault> {
-        let around = facts.features.contains(Features::ERRATUM_843419) && is_forbidden(inputs.p);
+        let around =
+            conditions.features.contains(Features::ERRATUM_843419) && is_forbidden(operands.p);
         match row.calc {
-            Calc::PageRelative if around => plan_around_erratum(facts, inputs).map(Some),
-            Calc::Branch => match apply::plan(row, inputs) {
+            Calc::PageRelative if around => plan_around_erratum(conditions, operands).map(Some),
+            Calc::Branch => match apply::plan(row, operands) {
                 Err(Fault::Overflow { .. }) => {
-                    let distance = slot(facts, inputs)?.wrapping_sub(inputs.p);
+                    let distance = slot(conditions, operands)?.wrapping_sub(operands.p);
                     apply::fit(row, distance.cast_signed()).map(Some)
                 }
                 direct => direct,
             },
-            _ => apply::plan(row, inputs),
+            _ => apply::plan(row, operands),
         }
     }
 
@@ -271,7 +272,7 @@ impl ModuleLoader for Loader {
         Ok(Box::new(reserve::reserve(object, configuration)?))
     }
 
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+    fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
         log::kernel_error(at, fault)
     }
 

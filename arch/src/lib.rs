@@ -13,13 +13,13 @@
 //! To add a machine, write one file with a `Machine` and its code, and name it in the list below.
 //!
 //! ```
-//! use klp_arch::{Facts, Inputs, by_name};
+//! use klp_arch::{Conditions, Operands, by_name};
 //!
 //! let x86 = by_name("x86_64").ok_or("no such machine")?;
 //! let row = x86.row(2).ok_or("no row")?;
-//! let inputs = Inputs { s: 0x1000, a: -4, p: 0x2000, ..Inputs::default() };
+//! let operands = Operands { s: 0x1000, a: -4, p: 0x2000, ..Operands::default() };
 //! let mut site = [0; 4];
-//! x86.apply(row, &Facts::default(), &inputs, &mut site)?;
+//! x86.apply(row, &Conditions::default(), &operands, &mut site)?;
 //! assert_eq!((row.name, i32::from_le_bytes(site)), ("R_X86_64_PC32", -0x1004));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -36,7 +36,8 @@ mod arm64;
 mod boot;
 mod branch;
 mod call_sites;
-mod cut;
+mod config_probe;
+mod fast_path;
 mod fault;
 mod field;
 mod instructions;
@@ -48,7 +49,6 @@ mod machine;
 mod memory;
 mod notation;
 pub mod object;
-mod plain;
 mod ppc64le;
 mod refusal;
 mod relocate;
@@ -56,21 +56,22 @@ mod row;
 mod s390x;
 pub mod sort;
 pub mod special;
+mod truncation;
 mod uses;
 mod versions;
-mod witness;
 mod x86_64;
 
-pub use apply::{Facts, Inputs, Patch};
+pub use apply::{Conditions, Operands, Patch};
 pub use arm64::ARM64;
 pub use boot::{BootImage, Magic, Payload};
 pub use branch::Branch;
 pub use call_sites::CallSites;
+pub use config_probe::ConfigProbe;
 pub use fault::{Anchor, Fault};
 pub use field::{Field, Form, Part};
 pub use instructions::InstructionSet;
 pub use landing::LandingPad;
-pub use linkage::{Anchors, Configuration, Direct, Linkage, Reference};
+pub use linkage::{Anchors, Configuration, Linkage, NoLinkage, Relocation};
 pub use loader::ModuleLoader;
 pub use loader_symbol::{LoaderSymbol, NameRule};
 pub use machine::Machine;
@@ -78,14 +79,13 @@ pub use memory::{Extent, Memory, Region};
 pub use notation::Calculation;
 pub use object::{Object, Rela};
 pub use ppc64le::PPC64LE;
-pub use refusal::{At, Errno, KernelError};
-pub use relocate::{Applied, Stopped, Table, Turn, Watch, Watcher};
+pub use refusal::{Errno, KernelError, RelocationContext};
+pub use relocate::{AppliedRelocation, FailedRelocation, Observer, Operation, RelocationTable};
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390X;
 pub use special::SpecialSection;
 pub use uses::{Address, AddressUse, FunctionCode, Named, UseKind};
 pub use versions::FeatureRange;
-pub use witness::Witness;
 pub use x86_64::X86_64;
 
 /// Every machine, in the order of their names.

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::Range;
 
-use crate::apply::{Facts, Inputs};
+use crate::apply::{Conditions, Operands};
 use crate::fault::Fault;
 use crate::memory::Memory;
 use crate::object::{Object, Rela};
@@ -44,13 +44,13 @@ pub struct Anchors {
     pub got: Option<u64>,
 }
 
-/// One relocation that may go through something.
+/// A relocation that may go through a slot, an entry or a stub.
 #[derive(Debug)]
-pub struct Reference<'a> {
+pub struct Relocation<'a> {
     /// What it means.
     pub row: &'a Row,
     /// What is known about it.
-    pub facts: &'a Facts<'a>,
+    pub conditions: &'a Conditions<'a>,
     /// The relocation.
     pub rela: Rela,
     /// Whether the place is freed once the module's init function has run (`within_module_init`).
@@ -74,18 +74,18 @@ pub trait Linkage: Debug + Send + Sync {
         Anchors::default()
     }
 
-    /// Puts the addresses that the relocation goes through into `inputs`, and writes slot, entry or
+    /// Puts the addresses that the relocation goes through into `operands`, and writes slot, entry or
     /// stub where that is new. Asked only about rows whose calculation may need it.
     ///
     /// # Errors
     /// What makes the loader refuse, or damage memory.
     fn provide(
         &mut self,
-        reference: &Reference<'_>,
-        inputs: &mut Inputs,
+        relocation: &Relocation<'_>,
+        operands: &mut Operands,
         memory: &mut Memory,
     ) -> Result<(), Fault> {
-        let _ = (reference, inputs, memory);
+        let _ = (relocation, operands, memory);
         Ok(())
     }
 
@@ -100,7 +100,7 @@ pub trait Linkage: Debug + Send + Sync {
 
     /// Addresses of bytes that the loader has written and that are not known, because what they
     /// are made of was not configured. What memory holds there means nothing.
-    fn unknown(&self) -> Vec<Range<u64>> {
+    fn indeterminate(&self) -> Vec<Range<u64>> {
         Vec::new()
     }
 
@@ -120,11 +120,11 @@ pub trait Linkage: Debug + Send + Sync {
     fn boxed_clone(&self) -> Box<dyn Linkage>;
 }
 
-/// Of a machine whose references all reach.
+/// Linkage for machines without GOT, PLT or stubs.
 #[derive(Debug, Clone, Copy)]
-pub struct Direct;
+pub struct NoLinkage;
 
-impl Linkage for Direct {
+impl Linkage for NoLinkage {
     fn boxed_clone(&self) -> Box<dyn Linkage> {
         Box::new(*self)
     }

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::Range;
 
-use crate::apply::{self, Facts, Inputs, Patch};
+use crate::apply::{self, Conditions, Operands, Patch};
 use crate::fault::Fault;
-use crate::linkage::{Configuration, Direct, Linkage};
+use crate::linkage::{Configuration, Linkage, NoLinkage};
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::object::Object;
-use crate::refusal::{At, KernelError};
-use crate::relocate::{self, Stopped, Table, Turn, Watch};
+use crate::refusal::{KernelError, RelocationContext};
+use crate::relocate::{self, FailedRelocation, Observer, Operation, RelocationTable};
 use crate::row::Row;
 
 /// The code of one machine's module loader. A machine overrides a method only where its loader does
@@ -25,8 +25,13 @@ pub trait ModuleLoader: Debug + Sync {
     ///
     /// # Errors
     /// The demand that they do not meet.
-    fn check_bytes(&self, row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
-        let _ = (row, facts, site);
+    fn check_bytes(
+        &self,
+        row: &Row,
+        conditions: &Conditions<'_>,
+        site: &[u8],
+    ) -> Result<(), Fault> {
+        let _ = (row, conditions, site);
         Ok(())
     }
 
@@ -37,12 +42,12 @@ pub trait ModuleLoader: Debug + Sync {
     fn plan(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
+        conditions: &Conditions<'_>,
+        operands: &Operands,
         site: &[u8],
     ) -> Result<Option<Patch>, Fault> {
-        let _ = (facts, site);
-        apply::plan(row, inputs)
+        let _ = (conditions, site);
+        apply::plan(row, operands)
     }
 
     /// Takes a relocation back when its gate object goes, as the loader does. Most loaders leave
@@ -53,11 +58,11 @@ pub trait ModuleLoader: Debug + Sync {
     fn clear(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
+        conditions: &Conditions<'_>,
+        operands: &Operands,
         site: &mut [u8],
     ) -> Result<(), Fault> {
-        let _ = (row, facts, inputs, site);
+        let _ = (row, conditions, operands, site);
         Ok(())
     }
 
@@ -72,7 +77,7 @@ pub trait ModuleLoader: Debug + Sync {
         configuration: &Configuration,
     ) -> Result<Box<dyn Linkage>, KernelError> {
         let _ = (object, configuration);
-        Ok(Box::new(Direct))
+        Ok(Box::new(NoLinkage))
     }
 
     /// Applies a whole relocation table to memory, or takes it back, in its order; stops at the
@@ -82,17 +87,17 @@ pub trait ModuleLoader: Debug + Sync {
     /// The entry and what is wrong with it; what stands before it has been written.
     fn relocate(
         &self,
-        table: &Table<'_, '_>,
-        turn: Turn,
+        table: &RelocationTable<'_, '_>,
+        operation: Operation,
         linkage: &mut dyn Linkage,
         memory: &mut Memory,
-        watch: Watch<'_>,
-    ) -> Result<(), Box<Stopped>> {
-        relocate::relocate(self, table, turn, linkage, memory, watch)
+        observer: Option<Observer<'_>>,
+    ) -> Result<(), Box<FailedRelocation>> {
+        relocate::relocate(self, table, operation, linkage, memory, observer)
     }
 
     /// What the kernel logs and returns when it stops at a relocation.
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError;
+    fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError;
 
     /// Where a kernel of this version (major, minor), lying at `image`, puts modules: ranges of
     /// addresses, the usual one first. All regions of a module lie in one range. Sums wrap.

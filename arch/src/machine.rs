@@ -10,9 +10,10 @@ use core::ops::Range;
 
 use scroll::Endian;
 
-use crate::apply::{Facts, Inputs, Patch};
+use crate::apply::{Conditions, Operands, Patch};
 use crate::boot::BootImage;
 use crate::call_sites::CallSites;
+use crate::config_probe::ConfigProbe;
 use crate::fault::Fault;
 use crate::field::outside;
 use crate::instructions::InstructionSet;
@@ -23,7 +24,6 @@ use crate::loader_symbol::LoaderSymbol;
 use crate::row::{Features, Row};
 use crate::special::{self, SpecialSection};
 use crate::versions::FeatureRange;
-use crate::witness::Witness;
 
 /// One machine.
 #[derive(Debug)]
@@ -73,8 +73,8 @@ pub struct Machine {
     pub kernel_symbols: &'static [&'static str],
     /// Loader-relevant features of distribution kernels, by version.
     pub features: &'static [FeatureRange],
-    /// Symbols of vmlinux that tell what a kernel has.
-    pub witnesses: &'static [Witness],
+    /// Symbols of vmlinux that show what a kernel has.
+    pub config_probes: &'static [ConfigProbe],
     /// [`Configuration::kernel_toc`] of distribution kernels.
     pub kernel_toc: Option<u16>,
 
@@ -108,9 +108,13 @@ impl Machine {
     ///
     /// # Errors
     /// [`Fault::UnknownType`] and [`Fault::NotOnThisKernel`].
-    pub fn known_row(&self, number: u32, facts: &Facts<'_>) -> Result<&'static Row, Fault> {
+    pub fn known_row(
+        &self,
+        number: u32,
+        conditions: &Conditions<'_>,
+    ) -> Result<&'static Row, Fault> {
         let row = self.row(number).ok_or(Fault::UnknownType { number })?;
-        check_row(row, facts)?;
+        check_row(row, conditions)?;
         Ok(row)
     }
 
@@ -148,17 +152,17 @@ impl Machine {
     pub fn check_site(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
+        conditions: &Conditions<'_>,
         section: &[u8],
         offset: u64,
     ) -> Result<(), Fault> {
-        check_row(row, facts)?;
+        check_row(row, conditions)?;
         let needed = row.field.size();
         let start = usize::try_from(offset).map_err(|_| outside(needed, 0))?;
         let site = section.get(start..).ok_or_else(|| outside(needed, 0))?;
         check_room(row, site)?;
-        check_late(row, facts, offset, self.late_alignment)?;
-        self.loader.check_bytes(row, facts, site)
+        check_late(row, conditions, offset, self.late_alignment)?;
+        self.loader.check_bytes(row, conditions, site)
     }
 
     /// Writes a relocation over the bytes from the place on, as the loader does.
@@ -168,12 +172,12 @@ impl Machine {
     pub fn apply(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
+        conditions: &Conditions<'_>,
+        operands: &Operands,
         site: &mut [u8],
     ) -> Result<(), Fault> {
-        check_row(row, facts)?;
-        write(self.loader, row, facts, inputs, site).map(|_| ())
+        check_row(row, conditions)?;
+        write(self.loader, row, conditions, operands, site).map(|_| ())
     }
 
     /// Sections that the kernel itself reads or rewrites: those of all machines, then its own.
@@ -216,15 +220,15 @@ impl Machine {
 pub(crate) fn write<L: ModuleLoader + ?Sized>(
     loader: &L,
     row: &Row,
-    facts: &Facts<'_>,
-    inputs: &Inputs,
+    conditions: &Conditions<'_>,
+    operands: &Operands,
     site: &mut [u8],
 ) -> Result<Option<Patch>, Fault> {
     let machine = loader.machine();
     check_room(row, site)?;
-    check_late(row, facts, inputs.p, machine.late_alignment)?;
-    let patch = loader.plan(row, facts, inputs, site)?;
-    loader.check_bytes(row, facts, site)?;
+    check_late(row, conditions, operands.p, machine.late_alignment)?;
+    let patch = loader.plan(row, conditions, operands, site)?;
+    loader.check_bytes(row, conditions, site)?;
     if let Some(Patch { field, value }) = patch {
         field.store(site, value, machine.endian)?;
     }
@@ -232,8 +236,8 @@ pub(crate) fn write<L: ModuleLoader + ?Sized>(
 }
 
 /// Whether the target kernel knows the row.
-fn check_row(row: &Row, facts: &Facts<'_>) -> Result<(), Fault> {
-    let here = row.when.holds(facts.features);
+fn check_row(row: &Row, conditions: &Conditions<'_>) -> Result<(), Fault> {
+    let here = row.when.holds(conditions.features);
     if here { Ok(()) } else { Err(Fault::NotOnThisKernel { number: row.number }) }
 }
 
@@ -244,7 +248,7 @@ fn check_room(row: &Row, site: &[u8]) -> Result<(), Fault> {
 }
 
 /// Whether the late writer would skip the place (an address, or an offset in an aligned section).
-fn check_late(row: &Row, facts: &Facts<'_>, place: u64, align: u64) -> Result<(), Fault> {
-    let skipped = facts.late && row.field.size() != 0 && place & (align - 1) != 0;
+fn check_late(row: &Row, conditions: &Conditions<'_>, place: u64, align: u64) -> Result<(), Fault> {
+    let skipped = conditions.late && row.field.size() != 0 && place & (align - 1) != 0;
     if skipped { Err(Fault::MisalignedPlace { place, align }) } else { Ok(()) }
 }

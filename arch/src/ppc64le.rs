@@ -24,10 +24,11 @@ use core::ops::Range;
 
 use scroll::Endian;
 
-use crate::apply::{self, Facts, Inputs, Patch};
+use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, MCOUNT, PATCHABLE};
+use crate::config_probe::ConfigProbe;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::instructions::InstructionSet;
@@ -36,11 +37,10 @@ use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::machine::Machine;
 use crate::object::Object;
-use crate::refusal::{At, KernelError};
+use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row, When};
 use crate::uses::{AddressUse, FunctionCode};
 use crate::versions::FeatureRange;
-use crate::witness::Witness;
 use call::{plan_call, restores_r2, word};
 
 mod call;
@@ -144,11 +144,15 @@ static ROWS: [Row; 18] = [
 ];
 
 /// The prologue that loads r2 from behind the function, replaced by one that computes it.
-fn plan_entry(inputs: &Inputs, facts: &Facts<'_>, site: &[u8]) -> Result<Option<Patch>, Fault> {
-    if facts.features.contains(Features::PCREL) {
+fn plan_entry(
+    operands: &Operands,
+    conditions: &Conditions<'_>,
+    site: &[u8],
+) -> Result<Option<Patch>, Fault> {
+    if conditions.features.contains(Features::PCREL) {
         return Ok(None);
     }
-    let distance = inputs.need_toc()?.wrapping_sub(inputs.p).cast_signed();
+    let distance = operands.need_toc()?.wrapping_sub(operands.p).cast_signed();
     let near = (-0x8000_8000..=0x7fff_7fff).contains(&distance);
     // ld r2,x(r12); add r2,r2,r12
     let replaceable = word(site, 0)? & !0xfffc == 0xe84c_0000 && word(site, 1)? == 0x7c42_6214;
@@ -163,11 +167,11 @@ fn plan_entry(inputs: &Inputs, facts: &Facts<'_>, site: &[u8]) -> Result<Option<
 
 /// A prefixed address, loaded from the GOT slot if the symbol (then a per-CPU one) has one and is
 /// out of reach.
-fn plan_pcrel34(row: &Row, inputs: &Inputs) -> Result<Patch, Fault> {
-    let direct = apply::compute(row, inputs).and_then(|value| apply::fit(row, value));
-    match (direct, inputs.got_slot) {
+fn plan_pcrel34(row: &Row, operands: &Operands) -> Result<Patch, Fault> {
+    let direct = apply::compute(row, operands).and_then(|value| apply::fit(row, value));
+    match (direct, operands.got_slot) {
         (Err(Fault::Overflow { .. }), Some(slot)) => {
-            let distance = slot.wrapping_sub(inputs.p).cast_signed() & 0x3_ffff_ffff;
+            let distance = slot.wrapping_sub(operands.p).cast_signed() & 0x3_ffff_ffff;
             Ok(Patch { field: PREFIXED34_LOAD, value: PLD | distance })
         }
         (direct, _) => direct,
@@ -216,10 +220,10 @@ pub static PPC64LE: Machine = Machine {
         FeatureRange::always(Features::STUB_TERMINATOR).until((6, 18)),
     ],
     // `arch/powerpc/kernel/trace/ftrace_entry.S`.
-    witnesses: &[
-        Witness { symbol: "ftrace_caller", features: Features::DYNAMIC_FTRACE },
-        Witness { symbol: "ftrace_regs_caller", features: Features::DYNAMIC_FTRACE_WITH_REGS },
-        Witness { symbol: "ftrace_ool_stub_text", features: Features::FTRACE_OUT_OF_LINE },
+    config_probes: &[
+        ConfigProbe { symbol: "ftrace_caller", features: Features::DYNAMIC_FTRACE },
+        ConfigProbe { symbol: "ftrace_regs_caller", features: Features::DYNAMIC_FTRACE_WITH_REGS },
+        ConfigProbe { symbol: "ftrace_ool_stub_text", features: Features::FTRACE_OUT_OF_LINE },
     ],
     // After `lppaca_ptr` (`CONFIG_PPC_PSERIES`), `paca_index` and `lock_token`.
     kernel_toc: Some(16),
@@ -251,27 +255,32 @@ impl ModuleLoader for Loader {
         &PPC64LE
     }
 
-    fn check_bytes(&self, row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
+    fn check_bytes(
+        &self,
+        row: &Row,
+        conditions: &Conditions<'_>,
+        site: &[u8],
+    ) -> Result<(), Fault> {
         // `patch_instruction` writes to read-only text; the other types are plain stores.
         let patched = matches!(row.number, REL24 | REL24_NOTOC | PCREL34);
-        if facts.late && !facts.writable && !patched && row.field.size() != 0 {
+        if conditions.late && !conditions.writable && !patched && row.field.size() != 0 {
             return Err(Fault::ReadOnly);
         }
-        restores_r2(row, facts, site).map(|_| ())
+        restores_r2(row, conditions, site).map(|_| ())
     }
 
     fn plan(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
+        conditions: &Conditions<'_>,
+        operands: &Operands,
         site: &[u8],
     ) -> Result<Option<Patch>, Fault> {
         match row.number {
-            REL24 | REL24_NOTOC => plan_call(row, facts, inputs, site).map(Some),
-            ENTRY => plan_entry(inputs, facts, site),
-            PCREL34 => plan_pcrel34(row, inputs).map(Some),
-            _ => apply::plan(row, inputs),
+            REL24 | REL24_NOTOC => plan_call(row, conditions, operands, site).map(Some),
+            ENTRY => plan_entry(operands, conditions, site),
+            PCREL34 => plan_pcrel34(row, operands).map(Some),
+            _ => apply::plan(row, operands),
         }
     }
 
@@ -283,7 +292,7 @@ impl ModuleLoader for Loader {
         Ok(Box::new(reserve::reserve(object, configuration)?))
     }
 
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+    fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
         log::kernel_error(at, fault)
     }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::apply::Inputs;
+use crate::apply::Operands;
 use crate::row::Features;
 
 /// An error number (`include/uapi/asm-generic/errno-base.h`).
@@ -67,9 +67,9 @@ impl fmt::Display for KernelError {
     }
 }
 
-/// Which relocation the kernel's message is about.
+/// The relocation that the kernel's message is about.
 #[derive(Debug, Clone, Copy)]
-pub struct At<'a> {
+pub struct RelocationContext<'a> {
     /// The module's name (`mod->name`).
     pub module: &'a str,
     /// Index of the relocation section.
@@ -82,13 +82,13 @@ pub struct At<'a> {
     pub symbol: &'a [u8],
     /// The place's address.
     pub place: u64,
-    /// The address of the word behind the place's with symbol and offset, as the kernel prints it
+    /// The address of the next word after the place, with symbol and offset as the kernel prints it
     /// (`%pS`); `None` while it has no symbols of the module.
-    pub behind: Option<&'a str>,
+    pub next_word: Option<&'a str>,
     /// The computed value (S + A − P or whatever the type computes), where it could be computed.
     pub value: i64,
     /// What it was computed from.
-    pub inputs: Inputs,
+    pub operands: Operands,
     /// What the target kernel has.
     pub features: Features,
 }

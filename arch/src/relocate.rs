@@ -5,15 +5,15 @@
 
 use alloc::boxed::Box;
 
-use crate::apply::{Facts, Inputs, Patch};
+use crate::apply::{Conditions, Operands, Patch};
+use crate::fast_path::FastPath;
 use crate::fault::Fault;
 use crate::field::outside;
-use crate::linkage::{Anchors, Linkage, Reference};
+use crate::linkage::{Anchors, Linkage, Relocation};
 use crate::loader::ModuleLoader;
 use crate::machine::{self, Machine};
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
-use crate::plain::Plain;
 use crate::row::{Calc, Check, Features, Row};
 
 /// One more than the greatest number of any machine's rows.
@@ -25,7 +25,7 @@ const SHOWN: usize = 8;
 
 /// A relocation table and what it is applied to.
 #[derive(Debug, Clone, Copy)]
-pub struct Table<'a, 'o> {
+pub struct RelocationTable<'a, 'o> {
     /// The entries, in the machine's byte order.
     pub entries: &'a [[u8; Rela::SIZE]],
     /// The symbols by index, bound.
@@ -35,12 +35,12 @@ pub struct Table<'a, 'o> {
     /// Whether that section is freed once the module's init function has run.
     pub init: bool,
     /// What holds for all entries; name and place of the symbol are filled in for each.
-    pub facts: Facts<'a>,
+    pub conditions: Conditions<'a>,
 }
 
 /// One relocation as it was applied.
 #[derive(Debug, Clone, Copy)]
-pub struct Applied<'a> {
+pub struct AppliedRelocation<'a> {
     /// Index of the entry in its table.
     pub entry: usize,
     /// The relocation.
@@ -48,7 +48,7 @@ pub struct Applied<'a> {
     /// What it means.
     pub row: &'static Row,
     /// What it was computed from.
-    pub inputs: Inputs,
+    pub operands: Operands,
     /// What was written; `None` where the loader writes nothing.
     pub patch: Option<Patch>,
     /// The bytes of the field as they were.
@@ -59,39 +59,38 @@ pub struct Applied<'a> {
 
 /// Where and why the loader stopped.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopped {
+pub struct FailedRelocation {
     /// Index of the entry.
     pub entry: usize,
     /// The relocation.
     pub rela: Rela,
     /// What it would have been computed from, as far as that was known.
-    pub inputs: Inputs,
+    pub operands: Operands,
     /// Why.
     pub fault: Fault,
 }
 
-/// Whoever wants to know of relocations.
-pub struct Watcher<'w> {
-    /// Whether only those matter whose value may be cut off ([`Applied::is_cut`]); few are told
-    /// then, which is quicker.
-    pub only_cut: bool,
-    /// Is told.
-    pub tell: &'w mut dyn FnMut(&Applied<'_>),
+/// Observer of applied relocations.
+pub struct Observer<'w> {
+    /// Whether only those matter whose value may be truncated
+    /// ([`AppliedRelocation::is_truncated`]): it is called for few then, which is quicker.
+    pub only_truncated: bool,
+    /// Called once per relocation.
+    pub observe: &'w mut dyn FnMut(&AppliedRelocation<'_>),
 }
 
-impl core::fmt::Debug for Watcher<'_> {
+impl core::fmt::Debug for Observer<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Watcher").field("only_cut", &self.only_cut).finish_non_exhaustive()
+        f.debug_struct("Observer")
+            .field("only_truncated", &self.only_truncated)
+            .finish_non_exhaustive()
     }
 }
 
-/// Whoever wants to know of relocations, if anybody does.
-pub type Watch<'w> = Option<Watcher<'w>>;
-
-/// What is done with the places of a table.
+/// What is done with a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// They are written.
+pub enum Operation {
+    /// Its relocations are written.
     Apply,
     /// They are taken back (`clear_relocate_add`).
     Clear,
@@ -100,37 +99,40 @@ pub enum Turn {
 /// Applies or clears a table. A method of [`ModuleLoader`] calls it.
 pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     loader: &L,
-    table: &Table<'_, '_>,
-    turn: Turn,
+    table: &RelocationTable<'_, '_>,
+    operation: Operation,
     linkage: &mut dyn Linkage,
     memory: &mut Memory,
-    mut watch: Watch<'_>,
-) -> Result<(), Box<Stopped>> {
-    let rows = rows(loader.machine(), table.facts.features);
+    mut observer: Option<Observer<'_>>,
+) -> Result<(), Box<FailedRelocation>> {
+    let rows = rows(loader.machine(), table.conditions.features);
     let anchors = linkage.anchors();
-    let only_cut = watch.as_ref().is_some_and(|watch| watch.only_cut);
-    let quick = turn == Turn::Apply && (watch.is_none() || only_cut);
-    let plain =
-        rows.map(|row| row.filter(|_| quick).and_then(|row| Plain::of(row, anchors, only_cut)));
+    let only_truncated = observer.as_ref().is_some_and(|observer| observer.only_truncated);
+    let quick = operation == Operation::Apply && (observer.is_none() || only_truncated);
+    let fast = rows.map(|row| {
+        row.filter(|_| quick).and_then(|row| FastPath::of(row, anchors, only_truncated))
+    });
     for (entry, bytes) in table.entries.iter().enumerate() {
         if entry % AHEAD == 0 {
             touch(loader, table, entry, memory);
         }
         let rela = Rela::read(bytes, loader.machine().endian);
-        if written(loader, &plain, table, rela, memory) {
+        if written(loader, &fast, table, rela, memory) {
             continue;
         }
-        let mut inputs = Inputs::default();
-        let mut relocation = Relocation { loader, table, rela, anchors, inputs: &mut inputs };
-        let outcome = relocation.row(&rows).and_then(|row| match (turn, &mut watch) {
-            (Turn::Apply, Some(watch)) if !only_cut || row.check == Check::Trusted => {
-                relocation.apply_watched(entry, row, linkage, memory, watch.tell)
+        let mut operands = Operands::default();
+        let mut relocation = Current { loader, table, rela, anchors, operands: &mut operands };
+        let outcome = relocation.row(&rows).and_then(|row| match (operation, &mut observer) {
+            (Operation::Apply, Some(observer))
+                if !only_truncated || row.check == Check::Trusted =>
+            {
+                relocation.apply_observed(entry, row, linkage, memory, observer.observe)
             }
-            (Turn::Apply, _) => relocation.apply(row, linkage, memory).map(|_| ()),
-            (Turn::Clear, _) => relocation.clear(row, memory),
+            (Operation::Apply, _) => relocation.apply(row, linkage, memory).map(|_| ()),
+            (Operation::Clear, _) => relocation.clear(row, memory),
         });
         if let Err(fault) = outcome {
-            return Err(Box::new(Stopped { entry, rela, inputs, fault }));
+            return Err(Box::new(FailedRelocation { entry, rela, operands, fault }));
         }
     }
     Ok(())
@@ -141,7 +143,7 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
 #[inline]
 fn touch<L: ModuleLoader + ?Sized>(
     loader: &L,
-    table: &Table<'_, '_>,
+    table: &RelocationTable<'_, '_>,
     entry: usize,
     memory: &Memory,
 ) {
@@ -166,42 +168,42 @@ pub(crate) fn rows(machine: &Machine, features: Features) -> [Option<&'static Ro
     rows
 }
 
-/// Takes the short way where that is possible.
+/// Takes the fast path where that is possible.
 #[inline]
 fn written<L: ModuleLoader + ?Sized>(
     loader: &L,
-    plain: &[Option<Plain>; NUMBERS],
-    table: &Table<'_, '_>,
+    fast: &[Option<FastPath>; NUMBERS],
+    table: &RelocationTable<'_, '_>,
     rela: Rela,
     memory: &mut Memory,
 ) -> bool {
     let slot = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
     let symbol = table.symbols.get(slot(rela.symbol));
-    match (plain.get(slot(rela.kind)), symbol) {
-        (Some(Some(plain)), Some(symbol)) => {
-            plain.apply(loader, rela, symbol, &table.facts, &table.target, memory)
+    match (fast.get(slot(rela.kind)), symbol) {
+        (Some(Some(fast)), Some(symbol)) => {
+            fast.apply(loader, rela, symbol, &table.conditions, &table.target, memory)
         }
         _ => false,
     }
 }
 
-/// One entry on its way.
-struct Relocation<'r, 't, 'a, 'o, L: ?Sized> {
+/// The entry that is being applied.
+struct Current<'r, 't, 'a, 'o, L: ?Sized> {
     loader: &'r L,
-    table: &'t Table<'a, 'o>,
+    table: &'t RelocationTable<'a, 'o>,
     rela: Rela,
     anchors: Anchors,
-    inputs: &'r mut Inputs,
+    operands: &'r mut Operands,
 }
 
-impl<'o, L: ModuleLoader + ?Sized> Relocation<'_, '_, '_, 'o, L> {
+impl<'o, L: ModuleLoader + ?Sized> Current<'_, '_, '_, 'o, L> {
     #[inline]
     fn row(&self, rows: &[Option<&'static Row>; NUMBERS]) -> Result<&'static Row, Fault> {
         let number = usize::try_from(self.rela.kind).unwrap_or(usize::MAX);
         match rows.get(number) {
             Some(Some(row)) => Ok(row),
             // Says which of the reasons it is.
-            _ => self.loader.machine().known_row(self.rela.kind, &self.table.facts),
+            _ => self.loader.machine().known_row(self.rela.kind, &self.table.conditions),
         }
     }
 
@@ -212,11 +214,11 @@ impl<'o, L: ModuleLoader + ?Sized> Relocation<'_, '_, '_, 'o, L> {
         self.table.symbols.get(slot).ok_or(Fault::NoSymbol { index })
     }
 
-    /// Fills in the inputs; gives the place's offset in its section.
+    /// Fills in the operands; gives the place's offset in its section.
     #[inline]
     fn prepare(&mut self, symbol: &Symbol<'_>) -> Result<usize, Fault> {
         let Extent { address, size, .. } = self.table.target;
-        *self.inputs = Inputs {
+        *self.operands = Operands {
             s: symbol.st_value,
             a: self.rela.addend,
             p: address.wrapping_add(self.rela.offset),
@@ -243,24 +245,24 @@ impl<'o, L: ModuleLoader + ?Sized> Relocation<'_, '_, '_, 'o, L> {
         let symbol = *self.symbol()?;
         let offset = self.prepare(&symbol)?;
         let external = symbol.is_external();
-        let facts = Facts { symbol: symbol.name, external, ..self.table.facts };
+        let conditions = Conditions { symbol: symbol.name, external, ..self.table.conditions };
         if row.calc.may_detour() {
-            let reference =
-                Reference { row, facts: &facts, rela: self.rela, init: self.table.init };
-            linkage.provide(&reference, self.inputs, memory)?;
+            let relocation =
+                Relocation { row, conditions: &conditions, rela: self.rela, init: self.table.init };
+            linkage.provide(&relocation, self.operands, memory)?;
         }
         let site = memory.bytes_mut(&self.table.target);
         let site = site.get_mut(offset..).ok_or_else(|| outside(1, 0))?;
-        machine::write(self.loader, row, &facts, self.inputs, site)
+        machine::write(self.loader, row, &conditions, self.operands, site)
     }
 
-    fn apply_watched(
+    fn apply_observed(
         &mut self,
         entry: usize,
         row: &'static Row,
         linkage: &mut dyn Linkage,
         memory: &mut Memory,
-        watch: &mut dyn FnMut(&Applied<'_>),
+        observe: &mut dyn FnMut(&AppliedRelocation<'_>),
     ) -> Result<(), Fault> {
         let offset = usize::try_from(self.rela.offset).unwrap_or(usize::MAX);
         let target = self.table.target;
@@ -275,11 +277,11 @@ impl<'o, L: ModuleLoader + ?Sized> Relocation<'_, '_, '_, 'o, L> {
         let patch = self.apply(row, linkage, memory)?;
         let mut after = [0; SHOWN];
         let length = shown(memory, &mut after).min(patch.map_or(0, |patch| patch.field.size()));
-        watch(&Applied {
+        observe(&AppliedRelocation {
             entry,
             rela: self.rela,
             row,
-            inputs: *self.inputs,
+            operands: *self.operands,
             patch,
             before: before.get(..length).unwrap_or_default(),
             after: after.get(..length).unwrap_or_default(),
@@ -294,9 +296,9 @@ impl<'o, L: ModuleLoader + ?Sized> Relocation<'_, '_, '_, 'o, L> {
         let symbol = *self.symbol()?;
         let offset = self.prepare(&symbol)?;
         let external = symbol.is_external();
-        let facts = Facts { symbol: symbol.name, external, ..self.table.facts };
+        let conditions = Conditions { symbol: symbol.name, external, ..self.table.conditions };
         let site = memory.bytes_mut(&self.table.target);
         let site = site.get_mut(offset..).ok_or_else(|| outside(1, 0))?;
-        self.loader.clear(row, &facts, self.inputs, site)
+        self.loader.clear(row, &conditions, self.operands, site)
     }
 }

@@ -23,7 +23,7 @@ use core::ops::Range;
 
 use scroll::Endian;
 
-use crate::apply::{self, Facts, Inputs, Patch};
+use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::call_sites::{CallSites, MCOUNT};
@@ -35,7 +35,7 @@ use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::machine::Machine;
 use crate::object::Object;
-use crate::refusal::{At, KernelError};
+use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
 use crate::versions::FeatureRange;
@@ -149,9 +149,9 @@ static ROWS: [Row; 36] = [
 ];
 
 /// Whether a branch goes to its symbol without the PLT. The addend does not matter.
-fn is_near(row: &Row, inputs: &Inputs) -> bool {
+fn is_near(row: &Row, operands: &Operands) -> bool {
     let (lowest, highest) = window(row);
-    (lowest..=highest).contains(&inputs.s.wrapping_sub(inputs.p).cast_signed())
+    (lowest..=highest).contains(&operands.s.wrapping_sub(operands.p).cast_signed())
 }
 
 /// How far a branch reaches without the PLT: P - S below the first, S - P up to the second.
@@ -185,7 +185,7 @@ pub static S390X: Machine = Machine {
     kernel_symbols: &[],
     // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
     features: &[FeatureRange::always(Features::SHORT_ALTERNATIVES).until((6, 11))],
-    witnesses: &[],
+    config_probes: &[],
     kernel_toc: None,
     // `EP_STRING` in `arch/s390/boot/head.S`; `R_390_RELATIVE`.
     boot_image: BootImage {
@@ -209,15 +209,15 @@ impl ModuleLoader for Loader {
     fn plan(
         &self,
         row: &Row,
-        _: &Facts<'_>,
-        inputs: &Inputs,
+        _: &Conditions<'_>,
+        operands: &Operands,
         _: &[u8],
     ) -> Result<Option<Patch>, Fault> {
         if row.calc != Calc::Branch {
-            return apply::plan(row, inputs);
+            return apply::plan(row, operands);
         }
-        let target = if is_near(row, inputs) { inputs.s } else { inputs.need_plt()? };
-        let value = target.wrapping_add_signed(inputs.a).wrapping_sub(inputs.p);
+        let target = if is_near(row, operands) { operands.s } else { operands.need_plt()? };
+        let value = target.wrapping_add_signed(operands.a).wrapping_sub(operands.p);
         apply::fit(row, value.cast_signed()).map(Some)
     }
 
@@ -229,7 +229,7 @@ impl ModuleLoader for Loader {
         Ok(Box::new(slots::reserve(object, configuration)))
     }
 
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
+    fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
         log::kernel_error(at, fault)
     }
 

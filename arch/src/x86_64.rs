@@ -25,7 +25,7 @@ use core::ops::Range;
 
 use scroll::Endian;
 
-use crate::apply::{self, Facts, Inputs, Patch};
+use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::call_sites::{CallSites, MCOUNT};
@@ -36,7 +36,7 @@ use crate::landing::LandingPad;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::machine::Machine;
-use crate::refusal::{At, Errno, KernelError};
+use crate::refusal::{Errno, KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
 use crate::versions::FeatureRange;
@@ -104,7 +104,7 @@ pub static X86_64: Machine = Machine {
         FeatureRange::always(Features::SHORT_ALTERNATIVES).until((6, 3)),
         FeatureRange::always(Features::TERSE_MESSAGES).until((6, 19)),
     ],
-    witnesses: &[],
+    config_probes: &[],
     kernel_toc: None,
     // `Documentation/arch/x86/boot.rst`; `R_X86_64_RELATIVE`.
     boot_image: BootImage {
@@ -126,7 +126,7 @@ impl ModuleLoader for Loader {
         &X86_64
     }
 
-    fn check_bytes(&self, row: &Row, _: &Facts<'_>, site: &[u8]) -> Result<(), Fault> {
+    fn check_bytes(&self, row: &Row, _: &Conditions<'_>, site: &[u8]) -> Result<(), Fault> {
         let found = read_word(place(row, site)?, Endian::Little);
         if found == 0 { Ok(()) } else { Err(Fault::SiteNotZero { found }) }
     }
@@ -134,24 +134,24 @@ impl ModuleLoader for Loader {
     fn plan(
         &self,
         row: &Row,
-        facts: &Facts<'_>,
-        inputs: &Inputs,
+        conditions: &Conditions<'_>,
+        operands: &Operands,
         site: &[u8],
     ) -> Result<Option<Patch>, Fault> {
-        if facts.features.contains(Features::CHECKS_PLACE_FIRST) {
-            self.check_bytes(row, facts, site)?;
+        if conditions.features.contains(Features::CHECKS_PLACE_FIRST) {
+            self.check_bytes(row, conditions, site)?;
         }
-        apply::plan(row, inputs)
+        apply::plan(row, operands)
     }
 
     fn clear(
         &self,
         row: &Row,
-        _: &Facts<'_>,
-        inputs: &Inputs,
+        _: &Conditions<'_>,
+        operands: &Operands,
         site: &mut [u8],
     ) -> Result<(), Fault> {
-        let Some(Patch { field, value }) = apply::plan(row, inputs)? else {
+        let Some(Patch { field, value }) = apply::plan(row, operands)? else {
             return Ok(());
         };
         let found = read_word(place(row, site)?, Endian::Little);
@@ -162,8 +162,8 @@ impl ModuleLoader for Loader {
         field.store(site, 0, Endian::Little)
     }
 
-    fn kernel_error(&self, at: &At<'_>, fault: &Fault) -> KernelError {
-        let At { module, section, entry, kind, place, value, features, .. } = *at;
+    fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
+        let RelocationContext { module, section, entry, kind, place, value, features, .. } = *at;
         // Type, place and value as the kernel prints them: `%d`, `%lx`, `%llx`; older ones print
         // the place as `%p`, which hashes it.
         let terse = features.contains(Features::TERSE_MESSAGES);
@@ -236,32 +236,34 @@ mod tests {
 
     #[test]
     fn a_place_that_is_not_zero_is_refused() {
-        let (facts, inputs) = (Facts::default(), Inputs { s: 0x1234, ..Inputs::default() });
+        let (conditions, operands) =
+            (Conditions::default(), Operands { s: 0x1234, ..Operands::default() });
         let mut site = [0, 0, 0, 1];
         let fault = Fault::SiteNotZero { found: 0x0100_0000 };
-        assert_eq!(X86_64.apply(row(2), &facts, &inputs, &mut site), Err(fault));
-        assert_eq!(X86_64.check_site(row(2), &facts, &site, 0), Err(fault));
+        assert_eq!(X86_64.apply(row(2), &conditions, &operands, &mut site), Err(fault));
+        assert_eq!(X86_64.check_site(row(2), &conditions, &site, 0), Err(fault));
         assert_eq!(site, [0, 0, 0, 1]);
     }
 
     #[test]
     fn clearing_wants_the_bytes_that_were_written() {
-        let (facts, inputs) = (Facts::default(), Inputs { s: 0x1234, ..Inputs::default() });
+        let (conditions, operands) =
+            (Conditions::default(), Operands { s: 0x1234, ..Operands::default() });
         let mut site = [0; 4];
-        X86_64.apply(row(2), &facts, &inputs, &mut site).unwrap();
+        X86_64.apply(row(2), &conditions, &operands, &mut site).unwrap();
         site[0] ^= 1;
         let fault = Fault::SiteChanged { found: 0x1235, expected: 0x1234 };
-        assert_eq!(X86_64.loader.clear(row(2), &facts, &inputs, &mut site), Err(fault));
+        assert_eq!(X86_64.loader.clear(row(2), &conditions, &operands, &mut site), Err(fault));
         site[0] ^= 1;
-        X86_64.loader.clear(row(2), &facts, &inputs, &mut site).unwrap();
+        X86_64.loader.clear(row(2), &conditions, &operands, &mut site).unwrap();
         assert_eq!(site, [0; 4]);
     }
 
     #[test]
-    fn a_distance_out_of_range_is_cut_off_as_the_kernel_does() {
-        let inputs = Inputs { s: 0x1_0000_0010, ..Inputs::default() };
+    fn a_distance_out_of_range_is_truncated_off_as_the_kernel_does() {
+        let operands = Operands { s: 0x1_0000_0010, ..Operands::default() };
         let mut site = [0; 4];
-        X86_64.apply(row(4), &Facts::default(), &inputs, &mut site).unwrap();
+        X86_64.apply(row(4), &Conditions::default(), &operands, &mut site).unwrap();
         assert_eq!(site, [0x10, 0, 0, 0]);
     }
 }

@@ -10,14 +10,14 @@
 
 mod solve;
 
-use klp_arch::{Calc, Facts, Fault, Features, Inputs, Machine, Row, When, machines};
+use klp_arch::{Calc, Conditions, Fault, Features, Machine, Operands, Row, When, machines};
 use proptest::prelude::*;
-use solve::{grain, inputs_for, representable};
+use solve::{grain, operands_for, representable};
 
-/// Facts under which the target kernel knows the row.
-fn facts_for(row: &Row) -> Facts<'static> {
+/// Conditions under which the target kernel knows the row.
+fn conditions_for(row: &Row) -> Conditions<'static> {
     let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
-    Facts { features, ..Facts::default() }
+    Conditions { features, ..Conditions::default() }
 }
 
 /// Rows whose field takes what their calculation gives: all but R_PPC64_ENTRY, which writes
@@ -49,9 +49,9 @@ proptest! {
     fn what_is_written_reads_back(raw: i64, a: i64, p: u64, site: [u8; 16]) {
         for (machine, row) in plain_rows() {
             let value = representable(row, raw);
-            let inputs = inputs_for(row, value, &Inputs { a, p, ..Inputs::default() });
+            let operands = operands_for(row, value, &Operands { a, p, ..Operands::default() });
             let mut site = prepared(machine, row, site);
-            let result = machine.apply(row, &facts_for(row), &inputs, &mut site);
+            let result = machine.apply(row, &conditions_for(row), &operands, &mut site);
             prop_assert_eq!(result, Ok(()), "{}", row.name);
             let kept = value.wrapping_add(row.bias) >> row.shift << row.shift;
             let written = if row.field.size() == 0 { 0 } else { kept };
@@ -62,16 +62,16 @@ proptest! {
     #[test]
     fn apply_clear_apply_gives_what_apply_gave(raw: i64, a: i64, p: u64, site: [u8; 16]) {
         for (machine, row) in plain_rows() {
-            let (facts, value) = (facts_for(row), representable(row, raw));
-            let inputs = inputs_for(row, value, &Inputs { a, p, ..Inputs::default() });
+            let (conditions, value) = (conditions_for(row), representable(row, raw));
+            let operands = operands_for(row, value, &Operands { a, p, ..Operands::default() });
             let before = prepared(machine, row, site);
             let mut once = before;
-            machine.apply(row, &facts, &inputs, &mut once).unwrap();
+            machine.apply(row, &conditions, &operands, &mut once).unwrap();
             let mut again = once;
-            machine.loader.clear(row, &facts, &inputs, &mut again).unwrap();
+            machine.loader.clear(row, &conditions, &operands, &mut again).unwrap();
             let cleared = if machine.name == "x86_64" { before } else { once };
             prop_assert_eq!(again, cleared, "{}", row.name);
-            machine.apply(row, &facts, &inputs, &mut again).unwrap();
+            machine.apply(row, &conditions, &operands, &mut again).unwrap();
             prop_assert_eq!(again, once, "{}", row.name);
         }
     }
@@ -80,10 +80,10 @@ proptest! {
     fn bits_outside_of_the_mask_survive(raw: i64, p: u64, site: [u8; 16]) {
         for (machine, row) in plain_rows() {
             let value = representable(row, raw);
-            let inputs = inputs_for(row, value, &Inputs { p, ..Inputs::default() });
+            let operands = operands_for(row, value, &Operands { p, ..Operands::default() });
             let before = prepared(machine, row, site);
             let mut after = before;
-            machine.apply(row, &facts_for(row), &inputs, &mut after).unwrap();
+            machine.apply(row, &conditions_for(row), &operands, &mut after).unwrap();
             let word_size = usize::from(row.field.word);
             for (index, pair) in before.chunks(word_size).zip(after.chunks(word_size)).enumerate() {
                 let index = u8::try_from(index).unwrap();
@@ -110,7 +110,7 @@ proptest! {
         other: u8,
     ) {
         let optional = |index: usize| given[index].then_some(words[index + 2]);
-        let inputs = Inputs {
+        let operands = Operands {
             s: words[0],
             p: words[1],
             a,
@@ -120,7 +120,7 @@ proptest! {
             got_slot: optional(2),
             plt: optional(3),
         };
-        let facts = Facts {
+        let conditions = Conditions {
             symbol: b"x",
             external: flags[0],
             late: flags[1],
@@ -130,14 +130,14 @@ proptest! {
         for machine in machines() {
             for row in machine.rows {
                 let mut site = bytes.clone();
-                if machine.apply(row, &facts, &inputs, &mut site).is_err() {
+                if machine.apply(row, &conditions, &operands, &mut site).is_err() {
                     prop_assert_eq!(&site, &bytes, "{}", row.name);
                 } else {
-                    prop_assert!(machine.check_site(row, &facts, &bytes, 0).is_ok());
+                    prop_assert!(machine.check_site(row, &conditions, &bytes, 0).is_ok());
                 }
-                let cleared = machine.loader.clear(row, &facts, &inputs, &mut site);
+                let cleared = machine.loader.clear(row, &conditions, &operands, &mut site);
                 prop_assert!(cleared.is_ok() || !cleared.unwrap_err().to_string().is_empty());
-                prop_assert!(machine.check_site(row, &facts, &bytes, u64::MAX).is_err()
+                prop_assert!(machine.check_site(row, &conditions, &bytes, u64::MAX).is_err()
                     || row.field.size() == 0);
             }
         }
@@ -150,9 +150,9 @@ fn a_check_admits_both_ends_and_refuses_what_lies_beyond() {
         let Some((min, max)) = row.check.range() else { continue };
         let step = grain(row);
         let apply = |value: i64| {
-            let base = Inputs { p: 0x4_0000_0000, ..Inputs::default() };
-            let inputs = inputs_for(row, value, &base);
-            machine.apply(row, &facts_for(row), &inputs, &mut [0; 16])
+            let base = Operands { p: 0x4_0000_0000, ..Operands::default() };
+            let operands = operands_for(row, value, &base);
+            machine.apply(row, &conditions_for(row), &operands, &mut [0; 16])
         };
         let last = max & -step;
         assert_eq!(apply(min), Ok(()), "{}", row.name);
@@ -168,8 +168,8 @@ fn a_check_admits_both_ends_and_refuses_what_lies_beyond() {
 fn a_demanded_alignment_is_checked_and_no_other() {
     for (machine, row) in plain_rows().filter(|(_, row)| row.field.size() != 0) {
         let align = i64::from(row.align);
-        let inputs = inputs_for(row, 1, &Inputs { p: 0x1000, ..Inputs::default() });
-        let result = machine.apply(row, &facts_for(row), &inputs, &mut [0; 16]);
+        let operands = operands_for(row, 1, &Operands { p: 0x1000, ..Operands::default() });
+        let result = machine.apply(row, &conditions_for(row), &operands, &mut [0; 16]);
         let misaligned = Fault::MisalignedValue { value: 1, align: align.cast_unsigned() };
         let expected = if align == 1 { Ok(()) } else { Err(misaligned) };
         assert_eq!(result, expected, "{}", row.name);
@@ -180,7 +180,7 @@ fn a_demanded_alignment_is_checked_and_no_other() {
 fn an_address_that_is_not_given_is_a_fault_and_no_value() {
     let mut missing = Vec::new();
     for (machine, row) in plain_rows() {
-        let result = machine.apply(row, &facts_for(row), &Inputs::default(), &mut [0; 16]);
+        let result = machine.apply(row, &conditions_for(row), &Operands::default(), &mut [0; 16]);
         match result {
             Err(Fault::Missing(_)) => missing.push(row.name),
             other => assert_eq!(other, Ok(()), "{}", row.name),

@@ -11,7 +11,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use klp_arch::{Facts, Features, Inputs, When, by_name};
+use klp_arch::{Conditions, Features, Operands, When, by_name};
 
 fn address(text: &str) -> u64 {
     u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
@@ -29,7 +29,7 @@ fn bytes(text: &str) -> Vec<u8> {
 }
 
 /// Applies every encoding of a machine, whose rows must have one each.
-fn check(machine: &str, anchors: &Inputs, encodings: &str) {
+fn check(machine: &str, anchors: &Operands, encodings: &str) {
     let machine = by_name(machine).unwrap();
     let known = |name: &str| {
         let columns = encodings.lines().map(|line| line.split(' ').collect::<Vec<_>>());
@@ -38,12 +38,12 @@ fn check(machine: &str, anchors: &Inputs, encodings: &str) {
     for row in machine.rows {
         let columns = known(row.name);
         let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
-        let facts = Facts { features, ..Facts::default() };
+        let conditions = Conditions { features, ..Conditions::default() };
         let (s, a, p) = (address(columns[1]), addend(columns[2]), address(columns[3]));
-        let inputs = Inputs { s, a, p, plt: Some(s), ..*anchors };
+        let operands = Operands { s, a, p, plt: Some(s), ..*anchors };
         let mut site = bytes(columns[4]);
         assert_eq!(site.len(), row.field.size(), "{}", row.name);
-        assert_eq!(machine.apply(row, &facts, &inputs, &mut site), Ok(()), "{}", row.name);
+        assert_eq!(machine.apply(row, &conditions, &operands, &mut site), Ok(()), "{}", row.name);
         assert_eq!(site, bytes(columns[5]), "{}", row.name);
     }
     assert_eq!(machine.rows.len(), encodings.lines().count(), "an encoding has no row");
@@ -51,24 +51,24 @@ fn check(machine: &str, anchors: &Inputs, encodings: &str) {
 
 #[test]
 fn x86_64_writes_the_known_bytes() {
-    check("x86_64", &Inputs::default(), include_str!("encodings/x86_64.txt"));
+    check("x86_64", &Operands::default(), include_str!("encodings/x86_64.txt"));
 }
 
 #[test]
 fn arm64_writes_the_known_bytes() {
-    check("arm64", &Inputs::default(), include_str!("encodings/arm64.txt"));
+    check("arm64", &Operands::default(), include_str!("encodings/arm64.txt"));
 }
 
 #[test]
 fn ppc64le_writes_the_known_bytes() {
     let (toc, got_slot) = (Some(0x1002_7f00), Some(0x1001_ff08));
-    let anchors = Inputs { toc, got_slot, ..Inputs::default() };
+    let anchors = Operands { toc, got_slot, ..Operands::default() };
     check("ppc64le", &anchors, include_str!("encodings/ppc64le.txt"));
 }
 
 #[test]
 fn s390x_writes_the_known_bytes() {
     let (got, got_slot) = (Some(0x100_3fe0), Some(0x100_3ff8));
-    let anchors = Inputs { got, got_slot, ..Inputs::default() };
+    let anchors = Operands { got, got_slot, ..Operands::default() };
     check("s390x", &anchors, include_str!("encodings/s390x.txt"));
 }

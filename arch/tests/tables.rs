@@ -1,5 +1,4 @@
-//! Whole tables: the short way for plain rows writes what the long way writes, and stops where it
-//! stops.
+//! Whole tables: the fast path writes what the slow path writes, and stops where it stops.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,8 +8,8 @@
 
 use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Symbol};
 use klp_arch::{
-    Anchors, Applied, Extent, Facts, Features, Linkage, Machine, Memory, Region, Rela, Stopped,
-    Table, Turn, machines,
+    Anchors, AppliedRelocation, Conditions, Extent, FailedRelocation, Features, Linkage, Machine,
+    Memory, Operation, Region, Rela, RelocationTable, machines,
 };
 use proptest::prelude::*;
 
@@ -60,23 +59,25 @@ impl Linkage for Anchored {
     }
 }
 
-/// Applies the table to a copy of the memory, by the short way or by the long one.
+/// Applies the table to a copy of the memory, by the fast path or by the slow one.
 fn apply(
     machine: &Machine,
-    table: &Table<'_, '_>,
+    table: &RelocationTable<'_, '_>,
     memory: &Memory,
-    watched: bool,
-) -> (Memory, Option<Box<Stopped>>, usize) {
+    observed: bool,
+) -> (Memory, Option<Box<FailedRelocation>>, usize) {
     let (mut memory, mut seen) = (memory.clone(), 0);
-    let mut watch = |_: &Applied<'_>| seen += 1;
-    let watch = watched.then_some(klp_arch::Watcher { only_cut: false, tell: &mut watch });
-    let end = machine.loader.relocate(table, Turn::Apply, &mut Anchored, &mut memory, watch);
+    let mut observe = |_: &AppliedRelocation<'_>| seen += 1;
+    let observer =
+        observed.then_some(klp_arch::Observer { only_truncated: false, observe: &mut observe });
+    let end =
+        machine.loader.relocate(table, Operation::Apply, &mut Anchored, &mut memory, observer);
     (memory, end.err(), seen)
 }
 
 proptest! {
     #[test]
-    fn the_short_way_writes_what_the_long_way_writes(
+    fn the_fast_path_writes_what_the_slow_path_writes(
         entries in proptest::collection::vec(entry(), 1..24),
         symbols in proptest::collection::vec(symbol(), SYMBOLS as usize),
         base in prop_oneof![Just(0xffff_ffff_c000_0000_u64), any::<u64>()],
@@ -99,21 +100,21 @@ proptest! {
                 rela.write(machine.endian)
             }).collect();
             let features = Features::from_bits_retain(features);
-            let table = Table {
+            let table = RelocationTable {
                 entries: &entries,
                 symbols: &symbols,
                 target: Extent { region: 0, offset: 0, size: BYTES, address: base },
                 init: false,
-                facts: Facts { late, writable, features, ..Facts::default() },
+                conditions: Conditions { late, writable, features, ..Conditions::default() },
             };
             let region = Region { base, bytes: bytes.clone() };
             let memory = Memory { regions: vec![region] };
-            let (short, short_end, _) = apply(*machine, &table, &memory, false);
-            let (long, long_end, seen) = apply(*machine, &table, &memory, true);
-            prop_assert_eq!(&short, &long, "{}", machine.name);
-            let place = |end: &Option<Box<Stopped>>| end.as_ref().map(|s| (s.entry, s.fault));
-            prop_assert_eq!(place(&short_end), place(&long_end), "{}", machine.name);
-            let applied = long_end.map_or(entries.len(), |stopped| stopped.entry);
+            let (fast, fast_end, _) = apply(*machine, &table, &memory, false);
+            let (slow, slow_end, seen) = apply(*machine, &table, &memory, true);
+            prop_assert_eq!(&fast, &slow, "{}", machine.name);
+            let place = |end: &Option<Box<FailedRelocation>>| end.as_ref().map(|s| (s.entry, s.fault));
+            prop_assert_eq!(place(&fast_end), place(&slow_end), "{}", machine.name);
+            let applied = slow_end.map_or(entries.len(), |stopped| stopped.entry);
             prop_assert!(seen <= applied);
         }
     }

@@ -6,8 +6,8 @@
 
 use klp_arch::object::{SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_RELA};
 use klp_arch::{
-    Applied, At, Errno, Extent, Facts, Fault, Inputs, KernelError, Rela, Stopped, Table, Turn,
-    Watcher,
+    AppliedRelocation, Conditions, Errno, Extent, FailedRelocation, Fault, KernelError, Observer,
+    Operands, Operation, Rela, RelocationContext, RelocationTable,
 };
 
 use super::error::{LoadError, Stage};
@@ -54,12 +54,12 @@ impl Loaded<'_> {
                     return Err(LoadError::new(Stage::Apply, kernel).into());
                 }
                 AtLoad::Rela(target) => {
-                    self.relocate(index, target, Turn::Apply, Stage::Apply)?;
+                    self.relocate(index, target, Operation::Apply, Stage::Apply)?;
                 }
                 AtLoad::Klp(target) => {
                     if self.gate(Stage::Apply, index)? == VMLINUX {
                         self.resolve(Stage::Apply, index, VMLINUX, known)?;
-                        self.relocate(index, target, Turn::Apply, Stage::Apply)?;
+                        self.relocate(index, target, Operation::Apply, Stage::Apply)?;
                     }
                 }
             }
@@ -119,7 +119,7 @@ impl Loaded<'_> {
         &mut self,
         index: usize,
         target: usize,
-        turn: Turn,
+        operation: Operation,
         stage: Stage,
     ) -> Result<(), Refused> {
         let late = stage == Stage::Gate;
@@ -132,45 +132,46 @@ impl Loaded<'_> {
         // What is empty has no place in memory: every relocation is outside of it.
         let nowhere = Extent { region: usize::MAX, offset: 0, size: 0, address: 0 };
         let features = self.kernel.configuration.features;
-        let table = Table {
+        let table = RelocationTable {
             entries: section.body.as_chunks().0,
             symbols: &object.symbols,
             target: patched.extent.unwrap_or(nowhere),
             init: self.is_init(target),
-            facts: Facts { late, writable, features, ..Facts::default() },
+            conditions: Conditions { late, writable, features, ..Conditions::default() },
         };
         let relocations = &mut self.relocations;
         let (everything, endian) = (self.record == Record::Everything, self.backend.endian);
-        let mut note = |applied: &Applied<'_>| {
-            if everything || applied.is_cut(endian) {
+        let mut note = |applied: &AppliedRelocation<'_>| {
+            if everything || applied.is_truncated(endian) {
                 relocations.push(Relocated::new(index, applied));
             }
         };
-        let watch = (self.record != Record::Nothing)
-            .then_some(Watcher { only_cut: !everything, tell: &mut note });
+        let observer = (self.record != Record::Nothing)
+            .then_some(Observer { only_truncated: !everything, observe: &mut note });
         let linkage = &mut *self.linkage;
-        let done = self.backend.loader.relocate(&table, turn, linkage, &mut self.memory, watch);
+        let done =
+            self.backend.loader.relocate(&table, operation, linkage, &mut self.memory, observer);
         done.map_err(|stopped| self.stopped(stage, index, &stopped).into())
     }
 
     /// What the kernel says of a relocation at which it has stopped.
-    fn stopped(&self, stage: Stage, index: usize, stopped: &Stopped) -> LoadError {
-        let Stopped { entry, rela, inputs, fault } = *stopped;
+    fn stopped(&self, stage: Stage, index: usize, stopped: &FailedRelocation) -> LoadError {
+        let FailedRelocation { entry, rela, operands, fault } = *stopped;
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
         // While it is loaded the kernel has no symbols of it yet.
-        let behind = inputs.p.wrapping_add(4);
-        let behind = if stage == Stage::Gate { self.symbolic(behind) } else { None };
-        let at = At {
+        let next = operands.p.wrapping_add(4);
+        let next = if stage == Stage::Gate { self.symbolic(next) } else { None };
+        let at = RelocationContext {
             module: &self.temporary.name,
             section: index,
             entry,
             kind: rela.kind,
             symbol: symbol.map_or(b"", |symbol| symbol.name),
-            place: inputs.p,
-            behind: behind.as_deref(),
-            value: self.value(rela.kind, &inputs),
-            inputs,
+            place: operands.p,
+            next_word: next.as_deref(),
+            value: self.value(rela.kind, &operands),
+            operands,
             features: self.kernel.configuration.features,
         };
         let kernel = self.backend.loader.kernel_error(&at, &fault);
@@ -184,8 +185,8 @@ impl Loaded<'_> {
         place.is_some_and(|(kind, _)| kind.is_init())
     }
 
-    fn value(&self, kind: u32, inputs: &Inputs) -> i64 {
+    fn value(&self, kind: u32, operands: &Operands) -> i64 {
         let row = self.backend.row(kind);
-        row.and_then(|row| klp_arch::apply::compute(row, inputs).ok()).unwrap_or(0)
+        row.and_then(|row| klp_arch::apply::compute(row, operands).ok()).unwrap_or(0)
     }
 }

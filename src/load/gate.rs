@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
-use klp_arch::{At, Fault, KernelError, Turn};
+use klp_arch::{Fault, KernelError, Operation, RelocationContext};
 
 use super::error::{LoadError, Stage};
 use super::region::SHF_RO_AFTER_INIT;
@@ -78,16 +78,16 @@ impl Loaded<'_> {
     /// What the kernel says of an object for which there is no room, at a relocation like one that was
     /// applied before.
     pub(crate) fn without_room(&self, gate: &ObjectName, like: &Relocated) -> KernelError {
-        let at = At {
+        let at = RelocationContext {
             module: &self.temporary.name,
             section: like.section,
             entry: like.entry,
             kind: like.rela.kind,
             symbol: b"",
             place: like.inputs.p,
-            behind: None,
+            next_word: None,
             value: 0,
-            inputs: like.inputs,
+            operands: like.inputs,
             features: self.kernel.configuration.features,
         };
         let mut kernel = self.backend.loader.kernel_error(&at, &Fault::NoRoom { reserved: 0 });
@@ -130,7 +130,7 @@ impl Loaded<'_> {
             self.check_table(index)?;
             self.resolve(Stage::Gate, index, gate.as_str().as_bytes(), known)?;
             let target = self.check_target(index)?;
-            self.relocate(index, target, Turn::Apply, Stage::Gate)?;
+            self.relocate(index, target, Operation::Apply, Stage::Gate)?;
         }
         Ok(self.init_object(gate, known)?)
     }
@@ -150,8 +150,8 @@ impl Loaded<'_> {
             }
             let target = self.check_table(index).and_then(|()| self.check_target(index));
             let cleared = target.map_err(Refused::from);
-            let cleared =
-                cleared.and_then(|target| self.relocate(index, target, Turn::Clear, Stage::Gate));
+            let cleared = cleared
+                .and_then(|target| self.relocate(index, target, Operation::Clear, Stage::Gate));
             errors.extend(cleared.err().map(|refused| refused.0).unwrap_or_default());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors.into()) }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use klp_arch::{Configuration, Machine, Witness};
+use klp_arch::{ConfigProbe, Configuration, Machine};
 
 use super::configured::{self, PER_CPU, PROFILING};
 use super::{Imports, RegionKind};
@@ -237,9 +237,9 @@ impl Kernel {
     /// Names of the vmlinux symbols that tell what a kernel is like, or whose addresses its module
     /// loader uses: what the sources are to be asked about for [`Self::of`].
     pub fn wanted(backend: &Machine) -> impl Iterator<Item = &'static str> + use<> {
-        let witnesses = backend.witnesses.iter().map(|witness| witness.symbol);
+        let probes = backend.config_probes.iter().map(|probe| probe.symbol);
         let pages = backend.page_sizes.iter().map(|(symbol, _)| *symbol);
-        let machine = backend.kernel_symbols.iter().copied().chain(witnesses).chain(pages);
+        let machine = backend.kernel_symbols.iter().copied().chain(probes).chain(pages);
         machine.chain([PROFILING]).chain(IMAGE).chain(CLEARS).chain(configured::wanted())
     }
 
@@ -268,7 +268,7 @@ impl Kernel {
         let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
         let pages = backend.page_sizes.iter().find(|(symbol, _)| has(symbol));
         self.page_size = pages.map_or(self.page_size, |(_, bytes)| *bytes);
-        for Witness { symbol, features } in backend.witnesses {
+        for ConfigProbe { symbol, features } in backend.config_probes {
             self.configuration.features.set(*features, has(symbol));
         }
         configured::learn(self, answer);

@@ -1,6 +1,6 @@
 //! A module in memory.
 
-use klp_arch::{Applied, Inputs, Linkage, Machine, Memory, Patch, Rela, Row};
+use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row};
 
 use scroll::Endian;
 
@@ -18,7 +18,7 @@ pub enum Record {
     /// None: the quickest way.
     #[default]
     Nothing,
-    /// Those whose value was cut off ([`Applied::is_cut`]).
+    /// Those whose value was cut off ([`AppliedRelocation::is_truncated`]).
     Cut,
     /// Each.
     Everything,
@@ -36,7 +36,7 @@ pub struct Relocated {
     /// What it means.
     pub row: &'static Row,
     /// What it was computed from: S, A, P and what it goes through.
-    pub inputs: Inputs,
+    pub inputs: Operands,
     /// What was written; `None` where the loader writes nothing.
     pub patch: Option<Patch>,
     /// The field's bytes as they were.
@@ -46,22 +46,22 @@ pub struct Relocated {
 }
 
 impl Relocated {
-    /// Whether high bits of the value were lost that were meant: [`Applied::is_cut`].
+    /// Whether high bits of the value were lost that were meant: [`AppliedRelocation::is_truncated`].
     #[must_use]
     pub fn is_cut(&self, endian: Endian) -> bool {
-        let Self { entry, rela, row, inputs, patch, .. } = *self;
+        let Self { entry, rela, row, inputs: operands, patch, .. } = *self;
         let (before, after) = (&*self.before, &*self.after);
-        Applied { entry, rela, row, inputs, patch, before, after }.is_cut(endian)
+        AppliedRelocation { entry, rela, row, operands, patch, before, after }.is_truncated(endian)
     }
 
     /// The record of a relocation of this section.
-    pub(super) fn new(section: usize, applied: &Applied<'_>) -> Self {
+    pub(super) fn new(section: usize, applied: &AppliedRelocation<'_>) -> Self {
         Self {
             section,
             entry: applied.entry,
             rela: applied.rela,
             row: applied.row,
-            inputs: applied.inputs,
+            inputs: applied.operands,
             patch: applied.patch,
             before: applied.before.to_vec(),
             after: applied.after.to_vec(),

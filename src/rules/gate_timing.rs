@@ -5,7 +5,7 @@
 //! kernel has consumed every special section of the livepatch (`post_relocation`,
 //! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
 
-use klp_arch::{Facts, Machine, SpecialSection};
+use klp_arch::{Conditions, Machine, SpecialSection};
 
 use crate::elf::{Section, SectionFlags};
 use crate::name::ObjectName;
@@ -74,12 +74,12 @@ pub(crate) fn facts<'a>(
     target: &Section<'_>,
     gate: Option<&ObjectName>,
     symbol: &'a [u8],
-) -> Facts<'a> {
-    Facts {
+) -> Conditions<'a> {
+    Conditions {
         symbol,
         external: true,
         late: gate.is_some_and(|gate| !gate.is_vmlinux()),
         writable: stays_writable(target),
-        ..Facts::default()
+        ..Conditions::default()
     }
 }

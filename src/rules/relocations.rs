@@ -3,7 +3,7 @@
 use std::cell::LazyCell;
 
 use bstr::ByteSlice;
-use klp_arch::Facts;
+use klp_arch::Conditions;
 
 use super::{Checker, Consequence, Rule, gate_timing, other_tools};
 use crate::elf::{Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
@@ -26,7 +26,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
             let symbol = checker.outside.get(&rela.symbol).copied();
             // No machine knows a local symbol by its name.
             let name = symbol.map_or(&b""[..], |s| s.name);
-            let facts = Facts { external: symbol.is_some(), symbol: name, ..facts };
+            let facts = Conditions { external: symbol.is_some(), symbol: name, ..facts };
             if let Some((rule, what)) = names(klp, rela, symbol, &facts)
                 && !(rule == Rule::PlainRelocation && *unread)
             {
@@ -43,7 +43,7 @@ fn names(
     klp: bool,
     rela: Rela,
     symbol: Option<Symbol<'_>>,
-    facts: &Facts<'_>,
+    facts: &Conditions<'_>,
 ) -> Option<(Rule, String)> {
     let marked = symbol.filter(|s| s.section == SymbolSection::Livepatch);
     match (klp, marked) {
@@ -70,7 +70,7 @@ fn place(
     body: &[u8],
     entry: usize,
     rela: Rela,
-    facts: &Facts<'_>,
+    facts: &Conditions<'_>,
 ) {
     let backend = checker.backend;
     let (rule, consequence, what) = match backend.row(rela.kind) {

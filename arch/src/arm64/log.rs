@@ -9,17 +9,17 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::fault::Fault;
-use crate::refusal::{At, Errno, KernelError};
+use crate::refusal::{Errno, KernelError, RelocationContext};
 
 /// What `apply_relocate_add` says and returns.
-pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
-    let At { module, kind, inputs, .. } = *at;
+pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
+    let RelocationContext { module, kind, operands, .. } = *at;
     let message = match *fault {
         Fault::UnknownType { number } | Fault::NotOnThisKernel { number } => {
             format!("Modules: module {module}: unsupported RELA relocation: {number}")
         }
         Fault::Overflow { .. } => {
-            let value = inputs.plt.unwrap_or(inputs.sum());
+            let value = operands.plt.unwrap_or(operands.sum());
             format!("Modules: module {module}: overflow in relocation type {kind} val {value:x}")
         }
         Fault::NoRoom { .. } => String::new(),

@@ -15,9 +15,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::entry::Entry;
-use crate::apply::{self, Inputs};
+use crate::apply::{self, Operands};
 use crate::fault::Fault;
-use crate::linkage::{Configuration, Linkage, Reference};
+use crate::linkage::{Configuration, Linkage, Relocation};
 use crate::memory::{Extent, Memory};
 use crate::object::{Object, SHF_ALLOC};
 use crate::row::{Calc, Check, Features};
@@ -117,13 +117,13 @@ pub(super) struct Plts {
     core: List,
     init: List,
     configuration: Configuration,
-    unknown: Vec<Range<u64>>,
+    indeterminate: Vec<Range<u64>>,
 }
 
 impl Plts {
     /// The lists of a module, core and init.
     pub(super) fn new(configuration: &Configuration, core: List, init: List) -> Self {
-        Self { core, init, configuration: configuration.clone(), unknown: Vec::new() }
+        Self { core, init, configuration: configuration.clone(), indeterminate: Vec::new() }
     }
 
     fn has(&self, feature: Features) -> bool {
@@ -153,7 +153,7 @@ impl Plts {
             slots.write(index, Entry::to(known.copied().unwrap_or(pc), pc), memory)?;
             if known.is_none() {
                 // The branch does not depend on the target.
-                self.unknown.push(pc..pc.wrapping_add(8));
+                self.indeterminate.push(pc..pc.wrapping_add(8));
             }
         }
         Ok(())
@@ -170,26 +170,26 @@ impl Linkage for Plts {
 
     fn provide(
         &mut self,
-        reference: &Reference<'_>,
-        inputs: &mut Inputs,
+        relocation: &Relocation<'_>,
+        operands: &mut Operands,
         memory: &mut Memory,
     ) -> Result<(), Fault> {
         // A late one that needs an entry is refused by the plan.
-        if reference.facts.late {
+        if relocation.conditions.late {
             return Ok(());
         }
         let erratum = self.has(Features::ERRATUM_843419);
-        let list = if reference.init { &mut self.init } else { &mut self.core };
+        let list = if relocation.init { &mut self.init } else { &mut self.core };
         let out_of_reach = |planned| matches!(planned, Err(Fault::Overflow { .. }));
-        match reference.row.calc {
-            Calc::Branch if out_of_reach(apply::plan(reference.row, inputs)) => {
-                inputs.plt = Some(list.branch(inputs.sum(), erratum, memory)?);
+        match relocation.row.calc {
+            Calc::Branch if out_of_reach(apply::plan(relocation.row, operands)) => {
+                operands.plt = Some(list.branch(operands.sum(), erratum, memory)?);
             }
-            Calc::PageRelative if erratum && super::is_forbidden(inputs.p) => {
-                let page = inputs.sum() & !0xfff;
-                let distance = page.wrapping_sub(inputs.p).cast_signed();
+            Calc::PageRelative if erratum && super::is_forbidden(operands.p) => {
+                let page = operands.sum() & !0xfff;
+                let distance = page.wrapping_sub(operands.p).cast_signed();
                 if Check::Signed(21).admit(distance).is_err() {
-                    inputs.plt = Some(list.veneer(page, inputs.p, memory)?);
+                    operands.plt = Some(list.veneer(page, operands.p, memory)?);
                 }
             }
             _ => {}
@@ -210,8 +210,8 @@ impl Linkage for Plts {
         Ok(())
     }
 
-    fn unknown(&self) -> Vec<Range<u64>> {
-        self.unknown.clone()
+    fn indeterminate(&self) -> Vec<Range<u64>> {
+        self.indeterminate.clone()
     }
 
     fn boxed_clone(&self) -> Box<dyn Linkage> {

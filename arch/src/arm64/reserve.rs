@@ -48,9 +48,9 @@ pub(super) fn reserve(
 
     let (mut core_plts, mut init_plts) = (0, 0);
     for table in 0..object.sections.len() {
-        let Some(patched) = patched(object, table) else { continue };
-        let count = frob(object, table, patched, configuration.features);
-        let section = object.sections.get(patched);
+        let Some(target) = rela_target(object, table) else { continue };
+        let count = frob(object, table, target, configuration.features);
+        let section = object.sections.get(target);
         // `module_init_layout_section`.
         let exits = configuration.features.contains(Features::EXIT_IS_INIT);
         let is_init = section.is_some_and(|section| {
@@ -68,10 +68,10 @@ pub(super) fn reserve(
 }
 
 /// The section of instructions that a table patches.
-fn patched(object: &Object<'_>, table: usize) -> Option<usize> {
+fn rela_target(object: &Object<'_>, table: usize) -> Option<usize> {
     let table = object.sections.get(table).filter(|section| section.sh_type == SHT_RELA)?;
-    let patched = usize::try_from(table.sh_info).ok()?;
-    object.sections.get(patched).filter(|section| section.has(SHF_EXECINSTR)).map(|_| patched)
+    let target = usize::try_from(table.sh_info).ok()?;
+    object.sections.get(target).filter(|section| section.has(SHF_EXECINSTR)).map(|_| target)
 }
 
 /// Makes a section room for entries.
@@ -85,13 +85,13 @@ fn become_room(object: &mut Object<'_>, section: Option<usize>, align: u64, entr
 }
 
 /// Sorts a table, and counts.
-fn frob(object: &mut Object<'_>, table: usize, patched: usize, features: Features) -> u64 {
+fn frob(object: &mut Object<'_>, table: usize, target: usize, features: Features) -> u64 {
     let mut relas: Vec<_> = object.relas(table).collect();
     // A symbol that does not exist is in no section; the kernel reads behind the table.
     let leaves = |rela: &Rela| {
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|index| object.symbols.get(index));
-        BRANCHES.contains(&rela.kind) && symbol.is_none_or(|s| usize::from(s.st_shndx) != patched)
+        BRANCHES.contains(&rela.kind) && symbol.is_none_or(|s| usize::from(s.st_shndx) != target)
     };
     let front = partition(&mut relas, leaves);
     if let Some(front) = relas.get_mut(..front) {
@@ -114,7 +114,7 @@ fn frob(object: &mut Object<'_>, table: usize, patched: usize, features: Feature
         before = Some(key(rela));
     }
     object.reorder(table, &relas);
-    if let Some(section) = object.sections.get_mut(patched) {
+    if let Some(section) = object.sections.get_mut(target) {
         section.sh_addralign = section.sh_addralign.max(align);
     }
     // Some entries are skipped because of where they lie.

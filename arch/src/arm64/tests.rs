@@ -3,38 +3,38 @@
 use super::entry::Entry;
 use super::*;
 use crate::fault::Anchor;
-use crate::linkage::Reference;
+use crate::linkage::Relocation;
 use crate::memory::{Extent, Memory, Region};
 use crate::object::{Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_RELA, SHT_SYMTAB, Section, Symbol};
 use proptest::prelude::*;
 use std::boxed::Box;
 use std::vec::Vec;
 
-fn applied(number: u32, features: Features, inputs: &Inputs, word: u32) -> Result<u32, Fault> {
-    let facts = Facts { features, ..Facts::default() };
+fn applied(number: u32, features: Features, operands: &Operands, word: u32) -> Result<u32, Fault> {
+    let conditions = Conditions { features, ..Conditions::default() };
     let mut site = word.to_le_bytes();
-    ARM64.apply(ARM64.row(number).unwrap(), &facts, inputs, &mut site)?;
+    ARM64.apply(ARM64.row(number).unwrap(), &conditions, operands, &mut site)?;
     Ok(u32::from_le_bytes(site))
 }
 
 #[test]
 fn a_branch_out_of_reach_goes_through_its_plt_slot() {
     let none = Features::empty();
-    let far = Inputs { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
+    let far = Operands { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Operands::default() };
     assert_eq!(applied(283, none, &far, 0x9400_0000), Ok(0x9400_0400));
-    let without = Inputs { plt: None, ..far };
+    let without = Operands { plt: None, ..far };
     assert_eq!(applied(283, none, &without, 0), Err(Fault::Missing(Anchor::Plt)));
-    let near = Inputs { s: 0x1ff0, ..without };
+    let near = Operands { s: 0x1ff0, ..without };
     assert_eq!(applied(283, none, &near, 0x9400_0000), Ok(0x9400_03fc));
 }
 
 #[test]
 fn a_late_branch_must_reach_its_target() {
     let row = ARM64.row(283).unwrap();
-    let late = Facts { late: true, ..Facts::default() };
-    let far = Inputs { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Inputs::default() };
+    let late = Conditions { late: true, ..Conditions::default() };
+    let far = Operands { s: 0x1000_0000, p: 0x1000, plt: Some(0x2000), ..Operands::default() };
     assert_eq!(ARM64.apply(row, &late, &far, &mut [0; 4]), Err(Fault::ReadOnly));
-    let near = Inputs { s: 0x2000, ..far };
+    let near = Operands { s: 0x2000, ..far };
     assert_eq!(ARM64.apply(row, &late, &near, &mut [0; 4]), Ok(()));
 }
 
@@ -42,27 +42,27 @@ fn a_late_branch_must_reach_its_target() {
 fn an_adrp_at_the_end_of_a_page_becomes_adr_or_branch() {
     let on = Features::ERRATUM_843419;
     let adrp = 0x9000_0001;
-    let near = Inputs { s: 0x2_3456, p: 0x2_1ff8, ..Inputs::default() };
+    let near = Operands { s: 0x2_3456, p: 0x2_1ff8, ..Operands::default() };
     assert_eq!(applied(275, on, &near, adrp), Ok(0x1000_8041));
-    assert_eq!(applied(275, on, &Inputs { p: 0x2_1ff4, ..near }, adrp), Ok(0xd000_0001));
+    assert_eq!(applied(275, on, &Operands { p: 0x2_1ff4, ..near }, adrp), Ok(0xd000_0001));
     assert_eq!(applied(275, Features::empty(), &near, adrp), Ok(0xd000_0001));
-    let far = Inputs { s: 0x4000_0000, plt: Some(0x2_2ff8), ..near };
+    let far = Operands { s: 0x4000_0000, plt: Some(0x2_2ff8), ..near };
     assert_eq!(applied(275, on, &far, adrp), Ok(0x1400_0400));
-    let without = Inputs { plt: None, ..far };
+    let without = Operands { plt: None, ..far };
     assert_eq!(applied(275, on, &without, adrp), Err(Fault::Missing(Anchor::Plt)));
 }
 
 #[test]
 fn a_late_write_to_an_unaligned_place_would_be_skipped() {
     let row = ARM64.row(257).unwrap();
-    let late = Facts { late: true, ..Facts::default() };
+    let late = Conditions { late: true, ..Conditions::default() };
     let fault = Fault::MisalignedPlace { place: 2, align: 4 };
     assert_eq!(ARM64.check_site(row, &late, &[0; 16], 2), Err(fault));
     assert_eq!(ARM64.check_site(row, &late, &[0; 16], 8), Ok(()));
-    assert_eq!(ARM64.check_site(row, &Facts::default(), &[0; 16], 2), Ok(()));
-    let inputs = Inputs { p: 0x1002, ..Inputs::default() };
+    assert_eq!(ARM64.check_site(row, &Conditions::default(), &[0; 16], 2), Ok(()));
+    let operands = Operands { p: 0x1002, ..Operands::default() };
     let fault = Fault::MisalignedPlace { place: 0x1002, align: 4 };
-    assert_eq!(ARM64.apply(row, &late, &inputs, &mut [0; 16]), Err(fault));
+    assert_eq!(ARM64.apply(row, &late, &operands, &mut [0; 16]), Err(fault));
 }
 
 const PLT: u64 = 0xffff_8000_7a00_1000;
@@ -125,11 +125,11 @@ fn provided(
     rela: Rela,
     s: u64,
 ) -> Result<Option<u64>, Fault> {
-    let facts = Facts::default();
+    let conditions = Conditions::default();
     let row = ARM64.row(rela.kind).unwrap();
-    let mut inputs = Inputs { s, a: rela.addend, p: TEXT + rela.offset, ..Inputs::default() };
-    let reference = Reference { row, facts: &facts, rela, init: false };
-    linkage.provide(&reference, &mut inputs, memory).map(|()| inputs.plt)
+    let mut operands = Operands { s, a: rela.addend, p: TEXT + rela.offset, ..Operands::default() };
+    let relocation = Relocation { row, conditions: &conditions, rela, init: false };
+    linkage.provide(&relocation, &mut operands, memory).map(|()| operands.plt)
 }
 
 #[test]
@@ -195,12 +195,12 @@ fn slots_for_ftrace_are_unknown_without_its_address() {
     let (object, mut linkage, mut memory) = settled(&with(Features::DYNAMIC_FTRACE), &[]);
     linkage.finish(&object, &mut memory).unwrap();
     let at = |index: usize| object.sections[index].address();
-    assert_eq!(linkage.unknown(), [at(6)..at(6) + 8, at(7)..at(7) + 8]);
+    assert_eq!(linkage.indeterminate(), [at(6)..at(6) + 8, at(7)..at(7) + 8]);
     let mut known = with(Features::DYNAMIC_FTRACE);
     known.symbols.insert("ftrace_caller", TEXT + 0x10_0678);
     let (object, mut linkage, mut memory) = settled(&known, &[]);
     linkage.finish(&object, &mut memory).unwrap();
-    assert!(linkage.unknown().is_empty());
+    assert!(linkage.indeterminate().is_empty());
     let entry = Entry::to(TEXT + 0x10_0678, at(6));
     assert_eq!(memory.at(object.sections[6].address()).unwrap()[..12], entry.bytes());
 }

@@ -9,7 +9,7 @@
 
 use scroll::Endian;
 
-use crate::apply::{self, Facts, Inputs, Patch};
+use crate::apply::{self, Conditions, Operands, Patch};
 use crate::fault::Fault;
 use crate::field::{Field, Part, outside, read_word};
 use crate::row::{Calc, Features, Row};
@@ -48,9 +48,13 @@ fn is_relative_link_branch(word: u32) -> bool {
 ///
 /// # Errors
 /// [`Fault::NoNopAfterCall`] when something else stands there.
-pub(super) fn restores_r2(row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<bool, Fault> {
-    let leaves = row.calc == Calc::Branch && facts.external;
-    if !leaves || facts.features.contains(Features::PCREL) || spares_r2(facts) {
+pub(super) fn restores_r2(
+    row: &Row,
+    conditions: &Conditions<'_>,
+    site: &[u8],
+) -> Result<bool, Fault> {
+    let leaves = row.calc == Calc::Branch && conditions.external;
+    if !leaves || conditions.features.contains(Features::PCREL) || spares_r2(conditions) {
         return Ok(false);
     }
     if !is_relative_link_branch(word(site, 0)?) {
@@ -59,14 +63,15 @@ pub(super) fn restores_r2(row: &Row, facts: &Facts<'_>, site: &[u8]) -> Result<b
     match word(site, 1)? {
         NOP => Ok(true),
         // A late call may have been written before, when its gate object was there last time.
-        LD_TOC if !facts.features.contains(Features::RESTORES_R2_ONCE) => Ok(false),
+        LD_TOC if !conditions.features.contains(Features::RESTORES_R2_ONCE) => Ok(false),
         found => Err(Fault::NoNopAfterCall { found }),
     }
 }
 
 /// Whether the call's stub leaves r2 alone, because the kernel sees that it is one to ftrace.
-pub(super) fn spares_r2(facts: &Facts<'_>) -> bool {
-    is_ftrace_entry(facts.symbol) && !facts.features.contains(Features::PLAIN_FTRACE_CALLS)
+pub(super) fn spares_r2(conditions: &Conditions<'_>) -> bool {
+    is_ftrace_entry(conditions.symbol)
+        && !conditions.features.contains(Features::PLAIN_FTRACE_CALLS)
 }
 
 /// Distance from a function's global to its local entry point, in bytes.
@@ -77,15 +82,15 @@ fn local_entry(other: u8) -> u64 {
 /// A call: to the stub, or to the local entry point.
 pub(super) fn plan_call(
     row: &Row,
-    facts: &Facts<'_>,
-    inputs: &Inputs,
+    conditions: &Conditions<'_>,
+    operands: &Operands,
     site: &[u8],
 ) -> Result<Patch, Fault> {
-    let local = || inputs.sum().wrapping_add(local_entry(inputs.other));
-    let target = if facts.external { inputs.need_plt()? } else { local() };
+    let local = || operands.sum().wrapping_add(local_entry(operands.other));
+    let target = if conditions.external { operands.need_plt()? } else { local() };
     // The kernel looks at the nop before it looks at the distance.
-    let restores = restores_r2(row, facts, site)?;
-    let branch = apply::fit(row, target.wrapping_sub(inputs.p).cast_signed())?;
+    let restores = restores_r2(row, conditions, site)?;
+    let branch = apply::fit(row, target.wrapping_sub(operands.p).cast_signed())?;
     if !restores {
         return Ok(branch);
     }

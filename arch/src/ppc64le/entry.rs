@@ -41,7 +41,7 @@ const BCTR: u32 = 0x4e80_0420;
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) words: Vec<(u64, u32)>,
-    pub(super) unknown: Vec<Range<u64>>,
+    pub(super) indeterminate: Vec<Range<u64>>,
 }
 
 /// The adjusted high half and the low half of a distance: `addis` and `addi` add them up again.
@@ -66,7 +66,7 @@ impl Entry {
         let known = target.unwrap_or(0);
         entry.words.extend([(7, MAGIC), (8, word(known)), (9, word(known >> 32))]);
         if target.is_none() {
-            entry.unknown.push(TARGET..SIZE);
+            entry.indeterminate.push(TARGET..SIZE);
         }
         entry
     }
@@ -127,10 +127,10 @@ impl Entry {
             (immediates, known) = ([4..6, 8..10], distance.is_some());
         }
         if offset.is_none() {
-            entry.unknown.push(0..2);
+            entry.indeterminate.push(0..2);
         }
         if !known {
-            entry.unknown.extend(immediates);
+            entry.indeterminate.extend(immediates);
         }
         Ok(entry)
     }

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use super::call::NOP;
 use super::entry::{CALLER, NOP_OPS, REGS_CALLER, SIZE, TARGET};
 use super::stubs::Stubs;
-use crate::apply::Facts;
+use crate::apply::Conditions;
 use crate::fault::Fault;
 use crate::memory::Memory;
 use crate::object::{Object, SHF_ALLOC};
@@ -48,8 +48,8 @@ pub(super) fn finish(
     let features = stubs.configuration.features;
     let mut stub = |stubs: &mut Stubs, name: &'static str| {
         let target = stubs.configuration.symbols.get(name).copied();
-        let facts = Facts { symbol: name.as_bytes(), features, ..Facts::default() };
-        stubs.stub(target, &facts, memory)
+        let conditions = Conditions { symbol: name.as_bytes(), features, ..Conditions::default() };
+        stubs.stub(target, &conditions, memory)
     };
     let trampoline = stub(stubs, CALLER)?;
     if stubs.has(Features::DYNAMIC_FTRACE_WITH_REGS) {
@@ -111,7 +111,7 @@ fn fill(stubs: &mut Stubs, first: u64, trampoline: u64, sites: &[u64], memory: &
         let pointer = pointer.into_iter().filter(|_| has_pointer);
         place.iter_mut().zip(pointer.chain(words)).for_each(|(to, from)| *to = from);
         if has_pointer && ops.is_none() {
-            stubs.unknown.push(address..address.wrapping_add(8));
+            stubs.indeterminate.push(address..address.wrapping_add(8));
         }
     }
 }

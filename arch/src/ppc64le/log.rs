@@ -10,10 +10,10 @@ use alloc::string::String;
 
 use super::{PCREL34, REL24, REL24_NOTOC};
 use crate::fault::Fault;
-use crate::refusal::{At, Errno, KernelError};
+use crate::refusal::{Errno, KernelError, RelocationContext};
 
 /// What `apply_relocate_add` says and returns.
-pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
+pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
     let name = at.module;
     let symbol = String::from_utf8_lossy(at.symbol);
     let call = matches!(at.kind, REL24 | REL24_NOTOC);
@@ -24,7 +24,7 @@ pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
         }
         Fault::NoNopAfterCall { found } => {
             let number = || format!("0x{:x}", at.place.wrapping_add(4));
-            let behind = at.behind.map_or_else(number, String::from);
+            let behind = at.next_word.map_or_else(number, String::from);
             format!("{name}: Expected nop after call, got {found:08x} at {behind}")
         }
         Fault::MisalignedValue { align: 8, .. } if call => {
@@ -60,7 +60,7 @@ pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
 }
 
 /// A value that does not fit.
-fn refused_value(at: &At<'_>, value: i64) -> String {
+fn refused_value(at: &RelocationContext<'_>, value: i64) -> String {
     let name = at.module;
     let bad = |kind: &str| format!("{name}: bad {kind} relocation ({value:#x})");
     match at.kind {

@@ -84,7 +84,7 @@ pub(super) fn reserve(
         slots: BTreeMap::new(),
         last: None,
         used: 0,
-        unknown: Vec::new(),
+        indeterminate: Vec::new(),
     })
 }
 

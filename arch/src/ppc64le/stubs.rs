@@ -17,9 +17,9 @@ use super::call::spares_r2;
 use super::entry::{self, Entry};
 use super::ftrace;
 use super::got::Slots;
-use crate::apply::{Facts, Inputs};
+use crate::apply::{Conditions, Operands};
 use crate::fault::Fault;
-use crate::linkage::{Anchors, Configuration, Linkage, Reference};
+use crate::linkage::{Anchors, Configuration, Linkage, Relocation};
 use crate::memory::{Extent, Memory};
 use crate::object::{Object, SHN_ABS};
 use crate::row::{Calc, Features};
@@ -46,7 +46,7 @@ pub(super) struct Stubs {
     pub(super) last: Option<(u64, u64)>,
     /// The next slot.
     pub(super) used: u64,
-    pub(super) unknown: Vec<Range<u64>>,
+    pub(super) indeterminate: Vec<Range<u64>>,
 }
 
 impl Stubs {
@@ -84,7 +84,7 @@ impl Stubs {
     pub(super) fn stub(
         &mut self,
         target: Option<u64>,
-        facts: &Facts<'_>,
+        conditions: &Conditions<'_>,
         memory: &mut Memory,
     ) -> Result<u64, Fault> {
         // Tables are sorted by symbol: the last target is asked for again and again.
@@ -105,7 +105,7 @@ impl Stubs {
         if !address.is_multiple_of(8) {
             return Err(Fault::MisalignedValue { value: address.cast_signed(), align: 8 });
         }
-        let entry = if spares_r2(facts) {
+        let entry = if spares_r2(conditions) {
             Entry::ftrace(&self.configuration, target)?
         } else {
             Entry::call(self.configuration.features, address, self.r2, target)?
@@ -115,8 +115,8 @@ impl Stubs {
             let place = place.and_then(<[u8]>::first_chunk_mut).ok_or_else(|| self.no_room())?;
             *place = word.to_le_bytes();
         }
-        let unknown = entry.unknown.into_iter();
-        self.unknown.extend(unknown.map(|r| address + r.start..address + r.end));
+        let unknown = entry.indeterminate.into_iter();
+        self.indeterminate.extend(unknown.map(|r| address + r.start..address + r.end));
         // A stub that goes to 0 marks the end where stubs are not counted: the next one replaces it.
         if target != Some(0) || !self.has(Features::STUB_TERMINATOR) {
             self.slots.extend(target.map(|target| (target, slot)));
@@ -154,20 +154,20 @@ impl Linkage for Stubs {
 
     fn provide(
         &mut self,
-        reference: &Reference<'_>,
-        inputs: &mut Inputs,
+        relocation: &Relocation<'_>,
+        operands: &mut Operands,
         memory: &mut Memory,
     ) -> Result<(), Fault> {
-        let sum = inputs.sum();
-        match reference.row.calc {
-            Calc::Branch if reference.facts.external => {
-                inputs.plt = Some(self.stub(Some(sum), reference.facts, memory)?);
+        let sum = operands.sum();
+        match relocation.row.calc {
+            Calc::Branch if relocation.conditions.external => {
+                operands.plt = Some(self.stub(Some(sum), relocation.conditions, memory)?);
             }
-            Calc::SlotOfSum => inputs.got_slot = Some(self.got.slot(sum, memory)?),
-            Calc::RelativeOrSlot if self.got.symbols.contains(&reference.rela.symbol) => {
-                let distance = sum.wrapping_sub(inputs.p).cast_signed();
-                if reference.row.check.admit(distance).is_err() {
-                    inputs.got_slot = Some(self.got.slot(sum, memory)?);
+            Calc::SlotOfSum => operands.got_slot = Some(self.got.slot(sum, memory)?),
+            Calc::RelativeOrSlot if self.got.symbols.contains(&relocation.rela.symbol) => {
+                let distance = sum.wrapping_sub(operands.p).cast_signed();
+                if relocation.row.check.admit(distance).is_err() {
+                    operands.got_slot = Some(self.got.slot(sum, memory)?);
                 }
             }
             _ => {}
@@ -179,8 +179,8 @@ impl Linkage for Stubs {
         ftrace::finish(self, object, memory)
     }
 
-    fn unknown(&self) -> Vec<Range<u64>> {
-        self.unknown.clone()
+    fn indeterminate(&self) -> Vec<Range<u64>> {
+        self.indeterminate.clone()
     }
 
     fn stubs_left(&self) -> Option<u64> {

@@ -7,11 +7,11 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::fault::Fault;
-use crate::refusal::{At, Errno, KernelError};
+use crate::refusal::{Errno, KernelError, RelocationContext};
 
 /// What `apply_relocate_add` says and returns.
-pub(super) fn kernel_error(at: &At<'_>, fault: &Fault) -> KernelError {
-    let At { module, kind, .. } = *at;
+pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
+    let RelocationContext { module, kind, .. } = *at;
     let message = match *fault {
         // R_390_COPY to R_390_RELATIVE.
         Fault::UnknownType { number: 9..=12 } => String::new(),

@@ -14,9 +14,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::apply::Inputs;
+use crate::apply::Operands;
 use crate::fault::Fault;
-use crate::linkage::{Anchors, Configuration, Linkage, Reference};
+use crate::linkage::{Anchors, Configuration, Linkage, Relocation};
 use crate::memory::{Extent, Memory};
 use crate::object::{Object, SHN_ABS, SHN_UNDEF, SHT_RELA};
 use crate::relocate;
@@ -217,31 +217,31 @@ impl Linkage for Slots {
 
     fn provide(
         &mut self,
-        reference: &Reference<'_>,
-        inputs: &mut Inputs,
+        relocation: &Relocation<'_>,
+        operands: &mut Operands,
         memory: &mut Memory,
     ) -> Result<(), Fault> {
-        let row = reference.row;
+        let row = relocation.row;
         let Some(table) = Table::of(row.calc) else { return Ok(()) };
         let base = if table == Table::Got { self.got } else { self.plt() };
         // A table that is not `SHT_RELA` has not been counted; the kernel writes in front then.
         let no_room = Fault::NoRoom { reserved: self.size() };
-        let slot = *self.symbol(reference.rela.symbol)?.slot(table);
+        let slot = *self.symbol(relocation.rela.symbol)?.slot(table);
         let address = base.wrapping_add(slot.offset.ok_or(no_room)?);
         if slot.holds.is_none() {
             match table {
-                Table::Got => self.write(address, &inputs.s.to_be_bytes(), memory)?,
-                Table::Plt => self.write(address, &self.entry(address, inputs.s), memory)?,
+                Table::Got => self.write(address, &operands.s.to_be_bytes(), memory)?,
+                Table::Plt => self.write(address, &self.entry(address, operands.s), memory)?,
             }
         }
-        let slot = self.symbol(reference.rela.symbol)?.slot(table);
-        slot.holds = slot.holds.or(Some(inputs.s));
-        if row.calc != Calc::Branch || !super::is_near(row, inputs) {
-            slot.wanted = Some(inputs.s);
+        let slot = self.symbol(relocation.rela.symbol)?.slot(table);
+        slot.holds = slot.holds.or(Some(operands.s));
+        if row.calc != Calc::Branch || !super::is_near(row, operands) {
+            slot.wanted = Some(operands.s);
         }
         match table {
-            Table::Got => inputs.got_slot = Some(address),
-            Table::Plt => inputs.plt = Some(address),
+            Table::Got => operands.got_slot = Some(address),
+            Table::Plt => operands.plt = Some(address),
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Linkage for Slots {
     }
 
     // Two bytes of the stack behind `br %r1`.
-    fn unknown(&self) -> Vec<Range<u64>> {
+    fn indeterminate(&self) -> Vec<Range<u64>> {
         let written = self.symbols.iter().filter(|symbol| symbol.plt.holds.is_some());
         let offsets = written.filter_map(|symbol| symbol.plt.offset).filter(|_| !self.expolines);
         let mut ranges: Vec<_> = offsets

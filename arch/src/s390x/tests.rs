@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fault::Anchor;
-use crate::linkage::Reference;
+use crate::linkage::Relocation;
 use crate::memory::{Memory, Region};
 use crate::object::{Rela, SHT_RELA, Section, Symbol};
 use crate::row::Features;
@@ -10,29 +10,29 @@ use proptest::prelude::*;
 use std::boxed::Box;
 use std::vec::Vec;
 
-fn planned(number: u32, inputs: &Inputs) -> Result<i64, Fault> {
+fn planned(number: u32, operands: &Operands) -> Result<i64, Fault> {
     let row = S390X.row(number).unwrap();
-    S390X.loader.plan(row, &Facts::default(), inputs, &[]).map(|patch| patch.unwrap().value)
+    S390X.loader.plan(row, &Conditions::default(), operands, &[]).map(|patch| patch.unwrap().value)
 }
 
 #[test]
 fn a_far_branch_goes_through_the_plt_and_keeps_its_addend() {
-    let near = Inputs { s: 0x3000, a: 2, p: 0x1000, ..Inputs::default() };
+    let near = Operands { s: 0x3000, a: 2, p: 0x1000, ..Operands::default() };
     assert_eq!(planned(20, &near), Ok(0x1001));
-    let far = Inputs { s: 0x3_0000_0000, plt: Some(0x1100), ..near };
+    let far = Operands { s: 0x3_0000_0000, plt: Some(0x1100), ..near };
     assert_eq!(planned(20, &far), Ok(0x81));
-    assert_eq!(planned(20, &Inputs { plt: None, ..far }), Err(Fault::Missing(Anchor::Plt)));
+    assert_eq!(planned(20, &Operands { plt: None, ..far }), Err(Fault::Missing(Anchor::Plt)));
 }
 
 #[test]
 fn both_windows_end_where_the_kernels_do() {
     let plt = Some(0x4_0000_1000);
-    let at = |s: u64| Inputs { s, a: 2, p: 0x4_0000_0000, plt, ..Inputs::default() };
+    let at = |s: u64| Operands { s, a: 2, p: 0x4_0000_0000, plt, ..Operands::default() };
     // The distance is what the direct branch would have; L gives 0x801 half-words.
     assert_eq!(planned(20, &at(0x3_0000_0000)), Ok(0x801));
     assert_eq!(planned(20, &at(0x3_0000_0002)), Ok(-0x7fff_fffe));
     assert_eq!(planned(20, &at(0x5_0000_0000)), Ok(0x801));
-    let odd = Inputs { a: 1, plt: Some(0x4_0000_1001), ..at(0x4_001e_ffff) };
+    let odd = Operands { a: 1, plt: Some(0x4_0000_1001), ..at(0x4_001e_ffff) };
     assert_eq!(planned(18, &odd), Ok(0x801));
     let overflow = Fault::Overflow { value: 0x1e_fffe, min: -0x1_0000, max: 0xffff };
     assert_eq!(planned(18, &at(0x4_001e_fffc)), Err(overflow));
@@ -40,15 +40,15 @@ fn both_windows_end_where_the_kernels_do() {
 
 #[test]
 fn a_negative_plt_distance_is_refused() {
-    let inputs = Inputs { p: 0x2000, plt: Some(0x1000), ..Inputs::default() };
+    let operands = Operands { p: 0x2000, plt: Some(0x1000), ..Operands::default() };
     let overflow = Fault::Overflow { value: -0x1000, min: 0, max: 0xffff_ffff };
-    assert_eq!(planned(8, &inputs), Err(overflow));
+    assert_eq!(planned(8, &operands), Err(overflow));
 }
 
 #[test]
 fn an_odd_distance_is_refused_where_half_words_are_counted() {
-    let inputs = Inputs { s: 0x11, ..Inputs::default() };
-    assert_eq!(planned(19, &inputs), Err(Fault::MisalignedValue { value: 0x11, align: 2 }));
+    let operands = Operands { s: 0x11, ..Operands::default() };
+    assert_eq!(planned(19, &operands), Err(Fault::MisalignedValue { value: 0x11, align: 2 }));
 }
 
 /// A module with one table over `.text`, settled at an address.
@@ -83,12 +83,12 @@ fn provided(
     memory: &mut Memory,
     rela: Rela,
     s: u64,
-) -> Result<Inputs, Fault> {
-    let facts = Facts::default();
+) -> Result<Operands, Fault> {
+    let conditions = Conditions::default();
     let row = S390X.row(rela.kind).unwrap();
-    let mut inputs = Inputs { s, a: rela.addend, p: BASE + 0x1000, ..Inputs::default() };
-    let reference = Reference { row, facts: &facts, rela, init: false };
-    linkage.provide(&reference, &mut inputs, memory).map(|()| inputs)
+    let mut operands = Operands { s, a: rela.addend, p: BASE + 0x1000, ..Operands::default() };
+    let relocation = Relocation { row, conditions: &conditions, rela, init: false };
+    linkage.provide(&relocation, &mut operands, memory).map(|()| operands)
 }
 
 /// The cases of `check_rela`.
@@ -113,8 +113,8 @@ fn slots_stand_in_the_order_in_which_tables_name_symbols() {
     let (object, mut linkage, mut memory) = settled(Features::EXPOLINE, &relas);
     assert_eq!(object.text_start, 3 * 8 + 22 + 22);
     let mut slot = |symbol, kind| {
-        let inputs = provided(&mut *linkage, &mut memory, rela(symbol, kind), 0x10).unwrap();
-        inputs.got_slot.or(inputs.plt).unwrap() - BASE
+        let operands = provided(&mut *linkage, &mut memory, rela(symbol, kind), 0x10).unwrap();
+        operands.got_slot.or(operands.plt).unwrap() - BASE
     };
     assert_eq!([slot(2, 26), slot(1, 24), slot(3, 26), slot(3, 20)], [0, 8, 16, 24]);
     assert_eq!(linkage.anchors().got, Some(BASE));
@@ -134,14 +134,14 @@ fn an_entry_and_the_thunk_are_the_kernels_instructions() {
     // From byte 8 of the entry to the thunk at 44: 36 bytes are 18 half-words.
     assert_eq!(bytes[..22], [&load[..], &[0xc0, 0xf4, 0, 0, 0, 0x12], &literal].concat());
     assert_eq!(bytes[44..56], [0xc6, 0, 0, 0, 0, 5, 0xa7, 0xf4, 0, 0, 0x07, 0xf1]);
-    assert!(linkage.unknown().is_empty());
+    assert!(linkage.indeterminate().is_empty());
 
     let (_, mut linkage, mut memory) = settled(Features::empty(), &relas);
     provided(&mut *linkage, &mut memory, relas[1], s).unwrap();
     let bytes = &memory.regions[0].bytes;
     assert_eq!(bytes[22..44], [&load[..], &[0x07, 0xf1, 0, 0, 0, 0], &literal].concat());
     let stack = BASE + 34..BASE + 36;
-    assert_eq!(linkage.unknown(), std::slice::from_ref(&stack));
+    assert_eq!(linkage.indeterminate(), std::slice::from_ref(&stack));
 }
 
 #[test]
@@ -172,16 +172,16 @@ fn a_symbol_that_no_table_names_has_no_slot() {
 
 #[test]
 fn messages_are_the_kernels() {
-    let at = At {
+    let at = RelocationContext {
         module: "m",
         section: 3,
         entry: 1,
         kind: 19,
         symbol: b"f",
         place: 0,
-        behind: None,
+        next_word: None,
         value: 0,
-        inputs: Inputs::default(),
+        operands: Operands::default(),
         features: Features::empty(),
     };
     let said = |fault| S390X.loader.kernel_error(&at, &fault).message;
@@ -215,9 +215,9 @@ proptest! {
         let tables = tables.strip_suffix(&[0x55; 10]).unwrap_or(tables);
         prop_assert!(tables.windows(8).all(|slot| slot != [0x55; 8]));
         let before = memory.clone();
-        for (rela, inputs) in relas.iter().filter(|rela| asks(rela)).zip(&given) {
-            let again = provided(&mut *linkage, &mut memory, *rela, inputs.s).unwrap();
-            prop_assert_eq!((again.got_slot, again.plt), (inputs.got_slot, inputs.plt));
+        for (rela, operands) in relas.iter().filter(|rela| asks(rela)).zip(&given) {
+            let again = provided(&mut *linkage, &mut memory, *rela, operands.s).unwrap();
+            prop_assert_eq!((again.got_slot, again.plt), (operands.got_slot, operands.plt));
         }
         prop_assert_eq!(before, memory);
     }

@@ -20,11 +20,11 @@ mod toolchain;
 
 use std::fmt::Write;
 
-use klp_arch::{Calc, Check, Facts, Features, Field, Form, Inputs, Row, When, by_name};
+use klp_arch::{Calc, Check, Conditions, Features, Field, Form, Operands, Row, When, by_name};
 use machine::Machine;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use solve::{grain, inputs_for, representable};
+use solve::{grain, operands_for, representable};
 use toolchain::{Refusal, Toolchain};
 
 /// Bytes from one site to the next.
@@ -46,7 +46,7 @@ struct Anchors {
 /// One relocation.
 struct Site {
     row: &'static Row,
-    inputs: Inputs,
+    operands: Operands,
     before: Vec<u8>,
 }
 
@@ -56,26 +56,26 @@ fn value(row: &Row, raw: i64) -> i64 {
     if row.check == Check::Low { raw & -grain(row) } else { representable(row, raw) }
 }
 
-/// Inputs that the linker sees alike.
-fn inputs(row: &Row, raw: i64, a: i64, p: u64, anchors: Anchors) -> Inputs {
-    let base = Inputs {
+/// Operands that the linker sees alike.
+fn operands(row: &Row, raw: i64, a: i64, p: u64, anchors: Anchors) -> Operands {
+    let base = Operands {
         a,
         p,
         toc: Some(anchors.toc),
         got: Some(anchors.got),
         got_slot: Some(anchors.got.wrapping_add(anchors.slot)),
-        ..Inputs::default()
+        ..Operands::default()
     };
     let value = value(row, raw);
     match row.calc {
         // The layout is the linker's: only the addend is ours.
-        Calc::Slot | Calc::SlotRelative => Inputs { a: raw.rem_euclid(0x100) & !1, ..base },
+        Calc::Slot | Calc::SlotRelative => Operands { a: raw.rem_euclid(0x100) & !1, ..base },
         Calc::GotDistance => {
             let distance = anchors.got.wrapping_sub(p).cast_signed();
-            Inputs { a: value.wrapping_sub(distance), ..base }
+            Operands { a: value.wrapping_sub(distance), ..base }
         }
-        Calc::Toc | Calc::TocDistance | Calc::SlotOfSum => Inputs { a: 0, ..base },
-        _ => inputs_for(row, value, &base),
+        Calc::Toc | Calc::TocDistance | Calc::SlotOfSum => Operands { a: 0, ..base },
+        _ => operands_for(row, value, &base),
     }
 }
 
@@ -105,7 +105,7 @@ fn sites(
     let site = |(index, (row, (raw, a))): (usize, (&'static Row, (i64, i64)))| {
         let p = text + u64::try_from(index * STRIDE).unwrap();
         // A symbol that lies between two units is refused, whatever the addend makes of it.
-        let inputs = inputs(row, raw, a & -i64::from(row.align), p, anchors);
+        let operands = operands(row, raw, a & -i64::from(row.align), p, anchors);
         let words = (machine.template)(row.name);
         let mut before: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         before.resize(STRIDE, 0);
@@ -114,7 +114,7 @@ fn sites(
         if index % 2 == 1 && library.name != "x86_64" && !fixed {
             row.field.store(&mut before, -1, library.endian).unwrap();
         }
-        Site { row, inputs, before }
+        Site { row, operands, before }
     };
     cases.enumerate().map(site).collect()
 }
@@ -122,13 +122,13 @@ fn sites(
 /// The sites as assembly.
 fn assembly(machine: &Machine, sites: &[Site]) -> String {
     let mut source = String::from(".text\n");
-    for (index, Site { row, inputs, before }) in sites.iter().enumerate() {
+    for (index, Site { row, operands, before }) in sites.iter().enumerate() {
         let symbol = match row.calc {
             Calc::Slot | Calc::SlotRelative | Calc::SlotOfSum => "gotsym".into(),
             _ => format!("sym{index}"),
         };
         let bytes: Vec<_> = before.iter().map(ToString::to_string).collect();
-        let (name, a, bytes) = (row.name, inputs.a, bytes.join(","));
+        let (name, a, bytes) = (row.name, operands.a, bytes.join(","));
         writeln!(source, ".Ls{index}: .reloc .Ls{index}, {name}, {symbol}+({a})").unwrap();
         writeln!(source, ".byte {bytes}").unwrap();
     }
@@ -139,7 +139,7 @@ fn assembly(machine: &Machine, sites: &[Site]) -> String {
 fn symbols(sites: &[Site]) -> String {
     let mut script = String::from("gotsym = 0x12345678;\n");
     for (index, site) in sites.iter().enumerate() {
-        writeln!(script, "sym{index} = {:#x};", site.inputs.s).unwrap();
+        writeln!(script, "sym{index} = {:#x};", site.operands.s).unwrap();
     }
     script
 }
@@ -198,13 +198,13 @@ fn compare(
 /// Sites where the linker has other bytes than we, or we refuse.
 fn differences(library: &klp_arch::Machine, sites: &[Site], text: &[u8]) -> Vec<String> {
     let judged = sites.iter().zip(text.chunks(STRIDE)).filter_map(|(site, linked)| {
-        let Site { row, inputs, before } = site;
+        let Site { row, operands, before } = site;
         let features = if let When::With(needed) = row.when { needed } else { Features::empty() };
-        let facts = Facts { features, ..Facts::default() };
+        let conditions = Conditions { features, ..Conditions::default() };
         let mut ours = before.clone();
-        let result = library.apply(row, &facts, inputs, &mut ours);
+        let result = library.apply(row, &conditions, operands, &mut ours);
         (result.is_err() || ours != linked).then(|| {
-            format!("{}: {inputs:x?}\n  before {before:02x?}\n  ours   {ours:02x?} {result:?}\n  linker {linked:02x?}", row.name)
+            format!("{}: {operands:x?}\n  before {before:02x?}\n  ours   {ours:02x?} {result:?}\n  linker {linked:02x?}", row.name)
         })
     });
     judged.collect()

@@ -1,6 +1,6 @@
-//! The other way round: inputs that make a row's calculation give a wanted value.
+//! The other way round: operands that make a row's calculation give a wanted value.
 
-use klp_arch::{Calc, Inputs, Row};
+use klp_arch::{Calc, Operands, Row};
 
 /// Values that a row can write and read back, with the low bits that it demands or drops zero.
 pub(crate) fn representable(row: &Row, raw: i64) -> i64 {
@@ -21,14 +21,15 @@ pub(crate) fn grain(row: &Row) -> i64 {
     i64::from(row.align).max(if row.bias == 0 { 1 << row.shift } else { 1 })
 }
 
-/// Inputs with the addend and place of `base` for which the row computes `value`. The anchors that
+/// Operands with the addend and place of `base` for which the row computes `value`. The anchors that
 /// the row needs are made up, unless its value can be had from S alone.
-pub(crate) fn inputs_for(row: &Row, value: i64, base: &Inputs) -> Inputs {
+pub(crate) fn operands_for(row: &Row, value: i64, base: &Operands) -> Operands {
     let anchors =
-        Inputs { toc: base.toc.or(Some(0x8_8000)), got: base.got.or(Some(0x5_0000)), ..*base };
+        Operands { toc: base.toc.or(Some(0x8_8000)), got: base.got.or(Some(0x5_0000)), ..*base };
     let (v, a, p) = (value.cast_unsigned(), base.a.cast_unsigned(), base.p);
     let (toc, got) = (anchors.toc.unwrap(), anchors.got.unwrap());
-    let s = |sum: u64| Inputs { s: sum.wrapping_sub(a), plt: Some(sum.wrapping_sub(a)), ..anchors };
+    let s =
+        |sum: u64| Operands { s: sum.wrapping_sub(a), plt: Some(sum.wrapping_sub(a)), ..anchors };
     match row.calc {
         Calc::Nothing => anchors,
         Calc::Absolute | Calc::PageOffset => s(v),
@@ -36,13 +37,13 @@ pub(crate) fn inputs_for(row: &Row, value: i64, base: &Inputs) -> Inputs {
         Calc::PageRelative => s(v.wrapping_add(p & !0xfff)),
         Calc::TocRelative => s(v.wrapping_add(toc)),
         Calc::GotRelative | Calc::PltOffset => s(v.wrapping_add(got)),
-        Calc::Toc => Inputs { toc: Some(v), ..anchors },
-        Calc::TocDistance => Inputs { toc: Some(v.wrapping_add(p)), ..anchors },
-        Calc::GotDistance => Inputs { got: Some(v.wrapping_add(p).wrapping_sub(a)), ..anchors },
-        Calc::Slot => Inputs { got_slot: Some(v.wrapping_sub(a).wrapping_add(got)), ..anchors },
+        Calc::Toc => Operands { toc: Some(v), ..anchors },
+        Calc::TocDistance => Operands { toc: Some(v.wrapping_add(p)), ..anchors },
+        Calc::GotDistance => Operands { got: Some(v.wrapping_add(p).wrapping_sub(a)), ..anchors },
+        Calc::Slot => Operands { got_slot: Some(v.wrapping_sub(a).wrapping_add(got)), ..anchors },
         Calc::SlotRelative => {
-            Inputs { got_slot: Some(v.wrapping_sub(a).wrapping_add(p)), ..anchors }
+            Operands { got_slot: Some(v.wrapping_sub(a).wrapping_add(p)), ..anchors }
         }
-        Calc::SlotOfSum => Inputs { got_slot: Some(v.wrapping_add(p)), ..anchors },
+        Calc::SlotOfSum => Operands { got_slot: Some(v.wrapping_add(p)), ..anchors },
     }
 }

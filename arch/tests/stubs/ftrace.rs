@@ -20,7 +20,7 @@ fn stubs_for_ftrace_follow_those_of_calls() {
     let head = [0xe98d_0010, add[0], add[1], 0x7d89_03a6, 0x4e80_0420, 0, 0, 0x7374_7562];
     assert_eq!(module.stub(0), [&head[..], &[0x0007_7114, 0xc000_0000]].concat());
     assert_eq!((module.target(0), module.target(1)), (CALLER, REGS_CALLER));
-    assert_eq!((module.stubs(), module.linkage.unknown()), ((2, 2), vec![]));
+    assert_eq!((module.stubs(), module.linkage.indeterminate()), ((2, 2), vec![]));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn what_is_not_configured_is_told_as_unknown() {
     let mut module = Loading::new(object(0, &[], &[]), &bare).unwrap();
     module.finish().unwrap();
     let stubs = module.extent(STUBS).address;
-    let mut unknown = module.linkage.unknown();
+    let mut unknown = module.linkage.indeterminate();
     unknown.sort_by_key(|range| range.start);
     let bytes = [0..2, 4..6, 8..10, 32..40, 40..42, 44..46, 48..50, 72..80];
     assert_eq!(unknown, bytes.map(|range| stubs + range.start..stubs + range.end));

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE, SHT_RELA, Section, Symbol};
-use klp_arch::{At, Configuration, Facts, Features, PPC64LE, Rela, Table, Turn};
+use klp_arch::{
+    Conditions, Configuration, Features, Operation, PPC64LE, Rela, RelocationContext,
+    RelocationTable,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -124,26 +127,27 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
         if section.sh_type != SHT_RELA {
             continue;
         }
-        let table = Table {
+        let table = RelocationTable {
             entries: section.body.as_chunks().0,
             symbols: &module.object.symbols,
             target: module.extent(TEXT),
             init: false,
-            facts: Facts { features: module.features, ..Facts::default() },
+            conditions: Conditions { features: module.features, ..Conditions::default() },
         };
         let memory = &mut module.memory;
-        let done = PPC64LE.loader.relocate(&table, Turn::Apply, &mut *module.linkage, memory, None);
+        let done =
+            PPC64LE.loader.relocate(&table, Operation::Apply, &mut *module.linkage, memory, None);
         done.map_err(|stopped| {
-            let at = At {
+            let at = RelocationContext {
                 module: "patch",
                 section: index,
                 entry: stopped.entry,
                 kind: stopped.rela.kind,
                 symbol: module.object.symbols[stopped.rela.symbol as usize].name,
-                place: stopped.inputs.p,
-                behind: None,
+                place: stopped.operands.p,
+                next_word: None,
                 value: 0,
-                inputs: stopped.inputs,
+                operands: stopped.operands,
                 features: module.features,
             };
             let error = PPC64LE.loader.kernel_error(&at, &stopped.fault);

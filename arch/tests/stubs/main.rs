@@ -16,7 +16,7 @@ mod module;
 mod properties;
 
 use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Section};
-use klp_arch::{At, Errno, Fault, Features, Inputs, PPC64LE, Rela};
+use klp_arch::{Errno, Fault, Features, Operands, PPC64LE, Rela, RelocationContext};
 use module::*;
 
 const PRINTK: u64 = 0xc000_0000_0012_3450;
@@ -40,7 +40,7 @@ fn a_call_goes_through_a_stub_and_its_nop_restores_r2() {
     let text = words(&[0x4800_0001 | (stubs - BASE) as u32, 0xe841_0018]);
     assert_eq!(module.memory.regions[0].bytes[..8], text);
     assert_eq!(module.stubs(), (1, 1));
-    assert_eq!(module.linkage.unknown(), []);
+    assert_eq!(module.linkage.indeterminate(), []);
 }
 
 #[test]
@@ -205,16 +205,16 @@ fn a_module_without_stubs_is_refused_in_the_kernels_words() {
 
 #[test]
 fn a_refused_relocation_is_told_in_the_kernels_words() {
-    let at = |kind| At {
+    let at = |kind| RelocationContext {
         module: "patch",
         section: 4,
         entry: 7,
         kind,
         symbol: b"_printk",
         place: 0xc008_0000_0000_0010,
-        behind: None,
+        next_word: None,
         value: 0,
-        inputs: Inputs::default(),
+        operands: Operands::default(),
         features: NONE,
     };
     let told = |kind, fault| PPC64LE.loader.kernel_error(&at(kind), &fault).to_string();

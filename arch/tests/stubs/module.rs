@@ -4,8 +4,8 @@ use klp_arch::object::{
     SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Section, Symbol,
 };
 use klp_arch::{
-    Configuration, Extent, Facts, Fault, Features, KernelError, Linkage, Memory, Object, PPC64LE,
-    Region, Rela, Table, Turn,
+    Conditions, Configuration, Extent, Fault, Features, KernelError, Linkage, Memory, Object,
+    Operation, PPC64LE, Region, Rela, RelocationTable,
 };
 use scroll::Endian;
 
@@ -129,15 +129,16 @@ impl Loading {
 
     /// Applies one relocation of text.
     pub(crate) fn apply(&mut self, rela: Rela, late: bool) -> Result<(), Fault> {
-        let table = Table {
+        let table = RelocationTable {
             entries: &[rela.write(Endian::Little)],
             symbols: &self.object.symbols,
             target: self.extent(TEXT),
             init: false,
-            facts: Facts { late, features: self.features, ..Facts::default() },
+            conditions: Conditions { late, features: self.features, ..Conditions::default() },
         };
         let linkage = &mut *self.linkage;
-        let done = PPC64LE.loader.relocate(&table, Turn::Apply, linkage, &mut self.memory, None);
+        let done =
+            PPC64LE.loader.relocate(&table, Operation::Apply, linkage, &mut self.memory, None);
         done.map_err(|stopped| stopped.fault)
     }
 

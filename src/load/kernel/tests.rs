@@ -88,7 +88,7 @@ fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
     let mut witnesses = 0;
     for backend in klp_arch::machines() {
         let none = learnt(*backend, &["f"]).configuration.features;
-        for Witness { symbol, features } in backend.witnesses {
+        for ConfigProbe { symbol, features } in backend.config_probes {
             witnesses += 1;
             let with = learnt(*backend, &["f", symbol]).configuration.features;
             assert!(!none.intersects(*features) && with == none | *features, "{symbol}");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use klp_arch::{Machine, Witness};
+use klp_arch::{ConfigProbe, Machine};
 use klp_convert::load::{Bind, ExportedSymbol, Kernel, Lookup};
 use klp_convert::name::{KlpSymbol, ObjectName, Position};
 
@@ -99,7 +99,7 @@ impl Symbols {
         let symbols = backend.kernel_symbols.iter();
         kernel.configuration.symbols =
             symbols.filter_map(|name| Some((*name, self.vmlinux(name)?))).collect();
-        for Witness { symbol, features } in backend.witnesses {
+        for ConfigProbe { symbol, features } in backend.config_probes {
             kernel.configuration.features.set(*features, self.vmlinux(symbol).is_some());
         }
         let pages = backend.page_sizes.iter().find(|(name, _)| self.vmlinux(name).is_some());

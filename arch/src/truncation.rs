@@ -1,22 +1,21 @@
-//! Values that the loader writes although the field cannot hold them.
+//! Values that the loader truncates without an error.
 //!
 //! Some types are not checked by the loader although their whole value is meant
-//! ([`Check::Trusted`]): what does not fit is cut off without a word, and the code uses another
-//! address. A relocation that was applied shows it: the field does not read back as what was
-//! written.
+//! ([`Check::Trusted`]): high bits that do not fit are lost, and the code uses another address. A
+//! relocation that was applied shows it: the field does not read back as what was written.
 //! Source: the cases without a check in `apply_relocate_add` of `arch/*/kernel/module*.c`.
 
 use scroll::Endian;
 
-use crate::relocate::Applied;
+use crate::relocate::AppliedRelocation;
 use crate::row::{Calc, Check};
 
-impl Applied<'_> {
+impl AppliedRelocation<'_> {
     /// Whether high bits of the value were lost that were meant. An address may fill its field
     /// with or without a sign, a distance has one.
     #[must_use]
     #[inline]
-    pub fn is_cut(&self, endian: Endian) -> bool {
+    pub fn is_truncated(&self, endian: Endian) -> bool {
         self.row.check == Check::Trusted && self.lost(endian)
     }
 
@@ -30,41 +29,42 @@ impl Applied<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::{Inputs, Patch};
+    use crate::apply::{Operands, Patch};
     use crate::by_name;
     use crate::object::Rela;
 
     /// Whether applying a row to a value loses bits.
-    fn cut(machine: &str, number: u32, inputs: Inputs) -> bool {
+    fn cut(machine: &str, number: u32, operands: Operands) -> bool {
         let machine = by_name(machine).unwrap();
         let row = machine.row(number).unwrap();
         let mut site = [0; 8];
-        let facts = crate::Facts::default();
+        let conditions = crate::Conditions::default();
         let patch: Option<Patch> =
-            crate::machine::write(machine.loader, row, &facts, &inputs, &mut site).unwrap();
+            crate::machine::write(machine.loader, row, &conditions, &operands, &mut site).unwrap();
         let after = &site[..row.field.size()];
         let rela = Rela { kind: number, ..Rela::default() };
-        Applied { entry: 0, rela, row, inputs, patch, before: &[], after }.is_cut(machine.endian)
+        AppliedRelocation { entry: 0, rela, row, operands, patch, before: &[], after }
+            .is_truncated(machine.endian)
     }
 
     #[test]
-    fn a_distance_is_cut_where_its_field_has_no_room_for_the_sign() {
-        let pc32 = |s: u64| cut("x86_64", 2, Inputs { s, ..Inputs::default() });
+    fn a_distance_is_truncated_where_its_field_has_no_room_for_the_sign() {
+        let pc32 = |s: u64| cut("x86_64", 2, Operands { s, ..Operands::default() });
         assert!(!pc32(0x7fff_ffff) && !pc32(0xffff_ffff_8000_0000));
         assert!(pc32(0x8000_0000) && pc32(0xffff_ffff_7fff_ffff));
     }
 
     #[test]
     fn an_address_may_use_the_sign_bit() {
-        let addr32 = |s: u64| cut("ppc64le", 1, Inputs { s, ..Inputs::default() });
+        let addr32 = |s: u64| cut("ppc64le", 1, Operands { s, ..Operands::default() });
         assert!(!addr32(0xffff_ffff) && !addr32(0xffff_ffff_8000_0000));
         assert!(addr32(0x1_0000_0000) && addr32(0xc000_0000_0000_0000));
     }
 
     #[test]
-    fn a_high_half_is_cut_beyond_two_gigabytes_and_a_low_half_never() {
+    fn a_high_half_is_truncated_beyond_two_gigabytes_and_a_low_half_never() {
         let toc = |number, s: u64| {
-            cut("ppc64le", number, Inputs { s, toc: Some(0), ..Inputs::default() })
+            cut("ppc64le", number, Operands { s, toc: Some(0), ..Operands::default() })
         };
         assert!(!toc(50, 0x7fff_7fff) && toc(50, 0x7fff_8000));
         assert!(!toc(50, 0xffff_ffff_7fff_8000) && toc(50, 0xffff_ffff_7fff_7fff));
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_field_of_64_bits_and_bits_that_nobody_means_are_never_cut() {
         let s = 0xffff_8000_1234_5678;
-        assert!(!cut("x86_64", 1, Inputs { s, ..Inputs::default() }));
-        assert!(!cut("arm64", 276, Inputs { s, ..Inputs::default() }));
+        assert!(!cut("x86_64", 1, Operands { s, ..Operands::default() }));
+        assert!(!cut("arm64", 276, Operands { s, ..Operands::default() }));
     }
 }

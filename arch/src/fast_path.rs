@@ -1,19 +1,19 @@
-//! The short way for most relocations: S + A, as it is or less P or the TOC pointer, into whole words.
+//! The fast path of most relocations: S + A, as it is or less P or the TOC pointer, into whole words.
 //!
-//! What a row says is brought into a form that has no cases, because tables mix their types and a
-//! processor cannot foresee which comes next. Whatever is not as it should be takes the long way,
-//! which knows why. Invariant: what is written here is what the long way would have written.
+//! A row is brought into a form without branches, because tables mix their types and a processor
+//! cannot predict which comes next. Anything unusual takes the slow path, which knows why.
+//! Invariant: what is written here is what the slow path would have written.
 
-use crate::apply::Facts;
+use crate::apply::Conditions;
 use crate::linkage::Anchors;
 use crate::loader::ModuleLoader;
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::row::{Calc, Check, Row};
 
-/// A row without cases.
+/// A row without branches.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plain {
+pub(crate) struct FastPath {
     row: &'static Row,
     /// All ones where P is subtracted.
     relative: u64,
@@ -28,11 +28,11 @@ pub(crate) struct Plain {
     size: usize,
 }
 
-impl Plain {
+impl FastPath {
     /// The row in this form, where it has one. Loaders plan such rows as
     /// [`apply::plan`](crate::apply::plan) does.
     ///
-    /// With `whole`, values that would be cut off take the long way, so that somebody sees them.
+    /// With `whole`, values that would be truncated take the slow path, where the observer sees them.
     pub(crate) fn of(row: &'static Row, anchors: Anchors, whole: bool) -> Option<Self> {
         let (relative, base) = match row.calc {
             Calc::Absolute => (0, 0),
@@ -56,21 +56,21 @@ impl Plain {
         Some(Self { row, relative, base, min, max, low, bias, shift, size })
     }
 
-    /// Writes the relocation if nothing stands against it; says whether it did.
+    /// Writes the relocation if it can; returns whether it did.
     #[inline]
     pub(crate) fn apply<L: ModuleLoader + ?Sized>(
         &self,
         loader: &L,
         rela: Rela,
         symbol: &Symbol<'_>,
-        facts: &Facts<'_>,
+        conditions: &Conditions<'_>,
         target: &Extent,
         memory: &mut Memory,
     ) -> bool {
         let place = target.address.wrapping_add(rela.offset);
         let sum = symbol.st_value.wrapping_add_signed(rela.addend);
         let value = sum.wrapping_sub(place & self.relative).wrapping_sub(self.base).cast_signed();
-        let late = facts.late && place & (loader.machine().late_alignment - 1) != 0;
+        let late = conditions.late && place & (loader.machine().late_alignment - 1) != 0;
         let misaligned = value.cast_unsigned() & self.low != 0;
         if value < self.min || value > self.max || misaligned || late {
             return false;
@@ -79,8 +79,9 @@ impl Plain {
         let section = memory.bytes_mut(target);
         let site = section.get_mut(offset..).and_then(|rest| rest.get_mut(..self.size));
         let Some(site) = site else { return false };
-        let facts = Facts { symbol: symbol.name, external: symbol.is_external(), ..*facts };
-        loader.check_bytes(self.row, &facts, site).is_ok() && {
+        let conditions =
+            Conditions { symbol: symbol.name, external: symbol.is_external(), ..*conditions };
+        loader.check_bytes(self.row, &conditions, site).is_ok() && {
             let value = value.wrapping_add(self.bias).unbounded_shr(self.shift);
             self.row.field.store(site, value, loader.machine().endian).is_ok()
         }
