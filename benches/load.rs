@@ -187,7 +187,7 @@ fn main() {
     // Without `--bench` this is a test that all of it runs.
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
-    let rows = machines().iter().map(|backend| one(*backend, count, rounds)).collect();
+    let rows = machines().iter().map(|backend| one(backend, count, rounds)).collect();
     let titles = ["machine", "apply", "rate", "whole load", "copy", "read", "ratio"];
     println!("\n{count} relocations");
     table(&titles, rows);

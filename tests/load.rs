@@ -68,7 +68,7 @@ fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
     let errors = add_kernel(tree, false, &mut sources);
     assert!(errors.is_empty(), "{errors:?}");
     for backend in klp_arch::machines() {
-        names.extend(Kernel::wanted(*backend).map(String::from));
+        names.extend(Kernel::wanted(backend).map(String::from));
     }
     sources.answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
 }

@@ -57,9 +57,9 @@ impl fmt::Display for Assumed {
         let pages = format!("pages of {} bytes", kernel.page_size);
         let all: Vec<_> = [pages, processors].into_iter().chain(on).collect();
         writeln!(f, "features: {} ({features_from})", all.join(", "))?;
-        let usual = Placement::usual(*backend, kernel);
+        let usual = Placement::usual(backend, kernel);
         write!(f, "placements: usually from {:#x}", usual.start)?;
-        for placement in Placement::extremes(*backend, kernel).iter().filter(|p| **p != usual) {
+        for placement in Placement::extremes(backend, kernel).iter().filter(|p| **p != usual) {
             match placement.below {
                 None => write!(f, "; from {:#x}", placement.start)?,
                 Some((Part::All, end)) => write!(f, "; below {end:#x}")?,

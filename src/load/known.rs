@@ -69,7 +69,7 @@ impl<'a> Known<'a> {
         let machine = answer.kernel().machine;
         let backend = machine.and_then(klp_arch::for_machine);
         let kernel = backend.map(|backend| (backend, Kernel::told_by(backend, answer)));
-        let area = kernel.as_ref().map(|(backend, kernel)| Placement::area(*backend, kernel));
+        let area = kernel.as_ref().map(|(backend, kernel)| Placement::area(backend, kernel));
         let kernel = kernel.map(|(_, kernel)| kernel);
         let fixed = kernel.as_ref().filter(|kernel| kernel.per_cpu.start == 0);
         Self {

@@ -87,10 +87,10 @@ fn the_version_that_is_asked_for_goes_before_the_one_of_vermagic() {
 fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
     let mut witnesses = 0;
     for backend in klp_arch::machines() {
-        let none = learnt(*backend, &["f"]).configuration.features;
+        let none = learnt(backend, &["f"]).configuration.features;
         for ConfigProbe { symbol, features } in backend.config_probes {
             witnesses += 1;
-            let with = learnt(*backend, &["f", symbol]).configuration.features;
+            let with = learnt(backend, &["f", symbol]).configuration.features;
             assert!(!none.intersects(*features) && with == none | *features, "{symbol}");
         }
     }
@@ -100,16 +100,16 @@ fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
 #[test]
 fn symbols_of_vmlinux_tell_image_pages_and_addresses() {
     for backend in klp_arch::machines() {
-        let usual = Kernel::newest(*backend);
+        let usual = Kernel::newest(backend);
         // One end is no image.
-        assert_eq!(learnt(*backend, &["_text"]).image, usual.image);
-        assert_eq!(learnt(*backend, &["_text", "_end"]).image, 0x1000..0x2000);
-        assert_eq!(learnt(*backend, &["f"]).page_size, usual.page_size);
+        assert_eq!(learnt(backend, &["_text"]).image, usual.image);
+        assert_eq!(learnt(backend, &["_text", "_end"]).image, 0x1000..0x2000);
+        assert_eq!(learnt(backend, &["f"]).page_size, usual.page_size);
         for (symbol, bytes) in backend.page_sizes {
-            assert_eq!(learnt(*backend, &[symbol]).page_size, *bytes);
+            assert_eq!(learnt(backend, &[symbol]).page_size, *bytes);
         }
         for symbol in backend.kernel_symbols {
-            let symbols = learnt(*backend, &["f", symbol]).configuration.symbols;
+            let symbols = learnt(backend, &["f", symbol]).configuration.symbols;
             assert_eq!(symbols.into_iter().collect::<Vec<_>>(), [(*symbol, 0x2000)]);
         }
     }
@@ -120,8 +120,8 @@ fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_vers
     for backend in klp_arch::machines() {
         for version in [(6, 1), (7, 2)] {
             let clears = |names: &[&'static str]| {
-                let mut kernel = Kernel::of_version(*backend, version);
-                kernel.learn(*backend, &vmlinux(names));
+                let mut kernel = Kernel::of_version(backend, version);
+                kernel.learn(backend, &vmlinux(names));
                 kernel.livepatching.clears
             };
             let [function, livepatching] = CLEARS;
@@ -136,13 +136,13 @@ fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_vers
 #[test]
 fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
     for backend in klp_arch::machines() {
-        let kernel = learnt(*backend, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
+        let kernel = learnt(backend, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
         assert_eq!(kernel.per_cpu, 0x2000..0x3000);
         assert_eq!(kernel.module_per_cpu(), 0x3000..0x5000);
         // They are a part of vmlinux.
-        let kernel = learnt(*backend, &["_text", "_end", "__per_cpu_start"]);
+        let kernel = learnt(backend, &["_text", "_end", "__per_cpu_start"]);
         assert_eq!(kernel.per_cpu, 0x1000..0x2000);
-        let usual = crate::load::Placement::usual(*backend, &kernel);
+        let usual = crate::load::Placement::usual(backend, &kernel);
         let base = usual.bases.get(&RegionKind::Percpu).copied().unwrap();
         assert!(base.is_multiple_of(kernel.page_size) && base - 0x2000 < kernel.page_size);
     }
@@ -151,19 +151,19 @@ fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
 #[test]
 fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
     for backend in klp_arch::machines() {
-        let usual = Kernel::newest(*backend);
+        let usual = Kernel::newest(backend);
         let mut kernel = usual.clone();
-        kernel.learn(*backend, &Answer::default());
+        kernel.learn(backend, &Answer::default());
         assert_eq!(kernel.configuration.features, usual.configuration.features);
         assert!(kernel.codetags_apart);
-        assert!(!learnt(*backend, &["f"]).codetags_apart);
-        assert!(learnt(*backend, &[PROFILING]).codetags_apart);
+        assert!(!learnt(backend, &["f"]).codetags_apart);
+        assert!(learnt(backend, &[PROFILING]).codetags_apart);
         assert!(
-            !learnt(*backend, &["f"]).reads_btf
-                && learnt(*backend, &["btf_module_notify"]).reads_btf
+            !learnt(backend, &["f"]).reads_btf
+                && learnt(backend, &["btf_module_notify"]).reads_btf
         );
         let mut functions_only = Kernel { kallsyms_all: false, ..usual };
-        functions_only.learn(*backend, &vmlinux(&["f"]));
+        functions_only.learn(backend, &vmlinux(&["f"]));
         assert!(functions_only.codetags_apart);
     }
 }

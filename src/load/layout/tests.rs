@@ -210,8 +210,8 @@ proptest! {
         let regions: Vec<_> = RegionKind::iter().zip(sizes).collect();
         let layout = Layout { regions, ..Layout::default() };
         for backend in klp_arch::machines() {
-            let kernel = Kernel::newest(*backend);
-            for placement in crate::load::Placement::extremes(*backend, &kernel) {
+            let kernel = Kernel::newest(backend);
+            for placement in crate::load::Placement::extremes(backend, &kernel) {
                 prop_assert_eq!(placement.overlap(&layout), None);
                 let areas = backend.loader.module_areas(&kernel.image, kernel.version);
                 for (base, (_, size)) in placement.of(&layout).into_iter().zip(&layout.regions) {
