@@ -1,8 +1,8 @@
 //! The one applier: compute, check, store.
 //!
-//! A machine's loader turns a row and its operands into a [`Patch`] — by [`plan`] unless the machine does
-//! something that no row can say — and a patch is a value in a field, nothing more. Invariant: a
-//! wrong or missing input gives a [`Fault`] and leaves the bytes as they were.
+//! A machine's loader turns a row and its operands into a [`Patch`] — by [`plan`] unless the
+//! machine does something that no row can say — and a patch is a value in a field, nothing more.
+//! Invariant: a wrong or missing operand gives a [`Fault`] and leaves the bytes as they were.
 //! Source: `apply_relocate_add` of `arch/*/kernel/module*.c`.
 
 use crate::fault::{Anchor, Fault};
@@ -12,7 +12,7 @@ use crate::row::{Calc, Features, Row};
 /// What is known about one relocation before anything has an address.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions<'a> {
-    /// Name of the symbol, as far as the loader looks at names.
+    /// Name of the symbol, for loaders that look at names.
     pub symbol: &'a [u8],
     /// Whether the symbol is outside of the module: `SHN_UNDEF` or `SHN_LIVEPATCH`.
     pub external: bool,
@@ -34,7 +34,7 @@ pub struct Operands {
     pub a: i64,
     /// P: the place's address.
     pub p: u64,
-    /// `st_other` of the symbol, which tells the local entry point where a machine has one.
+    /// `st_other` of the symbol, which encodes the local entry point where a machine has one.
     pub other: u8,
     /// TOC: the module's TOC pointer.
     pub toc: Option<u64>,

@@ -68,13 +68,13 @@ const ADR: Field = immediate(&[
     Part { from: 0, width: 2, word: 0, to: 29 },
     Part { from: 2, width: 19, word: 0, to: 5 },
 ]);
-/// ADR's immediate, and the opcode bit that tells ADRP (1) from ADR (0).
+/// ADR's immediate, and the opcode bit that distinguishes ADRP (1) from ADR (0).
 const ADR_OR_ADRP: Field = immediate(&[
     Part { from: 0, width: 2, word: 0, to: 29 },
     Part { from: 2, width: 19, word: 0, to: 5 },
     Part { from: 21, width: 1, word: 0, to: 31 },
 ]);
-/// A move-wide immediate, and the opcode bits that tell MOVN from MOVZ.
+/// A move-wide immediate, and the opcode bits that distinguish MOVN from MOVZ.
 const MOVNZ: Field = Field {
     word: 4,
     words: 1,
@@ -172,7 +172,7 @@ fn is_forbidden(p: u64) -> bool {
     p & 0xfff >= 0xff8
 }
 
-/// The slot or veneer. The loader fills it by plain stores, late ones as well, when the text that
+/// The slot or veneer. The loader fills it by plain stores, late ones too, when the text that
 /// it lies in is read-only (`module_emit_plt_entry`, `module_emit_veneer_for_adrp`).
 fn slot(conditions: &Conditions<'_>, operands: &Operands) -> Result<u64, Fault> {
     if conditions.late { Err(Fault::ReadOnly) } else { operands.need_plt() }

@@ -1,4 +1,4 @@
-//! What tells a machine's boot image, and where the kernel is in it, as data.
+//! How to recognise a machine's boot images and find the kernel inside, as data.
 //!
 //! The reader of boot images asks every machine; it knows formats that all machines share (ELF,
 //! compressed streams, EFI's own wrapper) and nothing of a machine. Numbers are offsets in bytes
@@ -8,9 +8,9 @@
 /// Bytes at a fixed place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Magic {
-    /// Where they stand.
+    /// Where they are.
     pub offset: usize,
-    /// What stands there.
+    /// The bytes.
     pub bytes: &'static [u8],
 }
 
@@ -19,11 +19,11 @@ pub struct Magic {
 pub enum Payload {
     /// The file is the kernel's memory.
     Whole,
-    /// Somewhere behind the code that unpacks it; nothing says where.
+    /// Somewhere after the code that unpacks it; nothing says where.
     Behind,
-    /// Behind the setup code, as little-endian numbers in its header say.
+    /// After the setup code, as little-endian numbers in its header say.
     Setup {
-        /// The byte that counts the sectors of 512 bytes behind the first one; 0 means 4.
+        /// The byte that counts the sectors of 512 bytes after the first one; 0 means 4.
         sectors: usize,
         /// The 32-bit offset from the end of the setup code.
         offset: usize,
@@ -35,7 +35,7 @@ pub enum Payload {
 /// A machine's boot images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootImage {
-    /// What tells them. `None`: they are ELF files.
+    /// The bytes that identify them. `None`: they are ELF files.
     pub magic: Option<Magic>,
     /// Where the kernel is.
     pub payload: Payload,

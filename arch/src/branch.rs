@@ -1,7 +1,7 @@
 //! References inside of code that need no loader: the assembler has filled them in.
 //!
-//! A call to a function of the same section has no relocation. Whoever wants to know what code
-//! reaches must look at the instructions: each machine scans its code for the forms that compilers
+//! A call to a function of the same section has no relocation. To know what code
+//! reaches one must look at the instructions: each machine scans its code for the forms that compilers
 //! use to call, jump to or take the address of a function. A scan does not know where instructions
 //! of varying length start, so that it may see a reference where there is none; it does not miss one.
 

@@ -2,11 +2,11 @@
 //!
 //! A [`Fault`] names what is wrong with one place and knows neither file nor symbol: the caller
 //! that has the relocation section adds the site. Invariant: every `Display` is one short sentence
-//! with offsets and values in hexadecimal, fit to stand behind `section+0x1f: R_…: `.
+//! with offsets and values in hexadecimal, fit to follow `section+0x1f: R_…: `.
 
 use core::fmt;
 
-/// An address that a relocation is computed from and that only the loader's layout can tell.
+/// An address that a relocation is computed from and that only the loader's layout gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
 pub enum Anchor {
     /// The module's TOC pointer.
@@ -64,10 +64,10 @@ pub enum Fault {
     },
     /// A call that leaves the module is not followed by a nop that could restore the TOC pointer.
     NoNopAfterCall {
-        /// The word behind the call.
+        /// The word after the call.
         found: u32,
     },
-    /// The place, or what the loader reads behind it, does not lie inside the section.
+    /// The place, or what the loader reads after it, is not inside the section.
     PlaceOutside {
         /// Bytes from the place that are needed.
         needed: u64,

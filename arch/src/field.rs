@@ -176,7 +176,7 @@ impl Field {
     }
 }
 
-/// The fault of a place with `available` bytes behind it where `needed` are touched.
+/// The fault of a place where `needed` bytes are touched and `available` are left in the section.
 pub(crate) fn outside(needed: usize, available: usize) -> Fault {
     let count = |bytes| u64::try_from(bytes).unwrap_or(u64::MAX);
     Fault::PlaceOutside { needed: count(needed), available: count(available) }

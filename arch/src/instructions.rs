@@ -1,4 +1,4 @@
-//! What a machine's instructions refer to, as far as it can be read without running them.
+//! What a machine's instructions refer to, read without running them.
 
 use alloc::vec::Vec;
 use core::fmt::Debug;

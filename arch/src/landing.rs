@@ -14,7 +14,7 @@ pub struct LandingPad {
     pub marker: &'static str,
     /// What people call it.
     pub name: &'static str,
-    /// Bytes in front of a field that the instruction which takes an address has, each with the
+    /// Bytes before a field that the instruction which takes an address has, each with the
     /// mask of what counts; the bytes before a call's or a jump's field match none of these.
     pub takes: &'static [&'static [(u8, u8)]],
 }

@@ -1,7 +1,7 @@
 //! What a machine's loader adds to a module so that its references reach: GOT, PLT, stubs, veneers.
 //!
 //! Three steps, those of the kernel. [`ModuleLoader::reserve`] looks at the file and sets room aside
-//! (`module_frob_arch_sections`). Once everything has an address, [`Linkage::settle`] is told where.
+//! (`module_frob_arch_sections`). Once everything has an address, [`Linkage::settle`] learns where.
 //! While relocations are applied, [`Linkage::provide`] gives each the slot or stub that it goes
 //! through, and makes it where the relocation is the first. Invariant: a linkage never writes
 //! outside of what was reserved; where the kernel would, that is a [`Fault`].

@@ -1,6 +1,6 @@
 //! What the loader has allocated for a module: regions of memory at addresses of their own.
 //!
-//! A region is zeroed memory with a base address. Whoever writes names either an [`Extent`] (a
+//! A region is zeroed memory with a base address. A write names either an [`Extent`] (a
 //! section in its region) or an address; what lies in no region cannot be written.
 //! Source: `struct module_memory` of `include/linux/module.h`.
 

@@ -190,7 +190,7 @@ impl<'a> Object<'a> {
         self.sections.iter().skip(1).position(|s| s.name == name).map(|index| index + 1)
     }
 
-    /// `mod->name`, as the file's `struct module` has it; it stands behind `state` and `list`.
+    /// `mod->name`, as the file's `struct module` has it, after `state` and `list`.
     #[must_use]
     pub fn module_name(&self) -> Cow<'_, str> {
         let module = self.find(b".gnu.linkonce.this_module");
@@ -206,7 +206,7 @@ impl<'a> Object<'a> {
         body.as_chunks().0.iter().map(move |entry| Rela::read(entry, endian))
     }
 
-    /// Puts the entries of a relocation table into another order. Bytes behind the last whole
+    /// Puts the entries of a relocation table into another order. Bytes after the last whole
     /// entry stay.
     pub fn reorder(&mut self, section: usize, relas: &[Rela]) {
         let endian = self.endian();

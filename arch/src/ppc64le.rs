@@ -7,8 +7,8 @@
 //!
 //! The loader defines the symbol `.TOC.`, needs a section `.stubs` and fills it: a call that leaves
 //! the module always goes through a stub, however near, since r2 must change. The stub saves r2,
-//! and the nop behind the call becomes the `ld r2,24(r1)` that restores it; no nop, no module. A
-//! call inside of the module goes to the callee's local entry point, as `st_other` tells.
+//! and the nop after the call becomes the `ld r2,24(r1)` that restores it; no nop, no module. A
+//! call inside of the module goes to the callee's local entry point, which `st_other` encodes.
 //!
 //! Oddities: type 0 is refused. Undefined names lose a leading dot. `R_PPC64_ENTRY` rewrites a
 //! function's prologue if the TOC is near. Calls are patched even in read-only text, all else is a
@@ -143,7 +143,7 @@ static ROWS: [Row; 18] = [
     high_adjusted(row(252, "R_PPC64_REL16_HA", Calc::Relative, Check::Trusted, Field::BITS16)),
 ];
 
-/// The prologue that loads r2 from behind the function, replaced by one that computes it.
+/// The prologue that loads r2 from memory near the function, replaced by one that computes it.
 fn plan_entry(
     operands: &Operands,
     conditions: &Conditions<'_>,

@@ -64,7 +64,7 @@ pub struct FailedRelocation {
     pub entry: usize,
     /// The relocation.
     pub rela: Rela,
-    /// What it would have been computed from, as far as that was known.
+    /// What it would have been computed from, where known.
     pub operands: Operands,
     /// Why.
     pub fault: Fault,

@@ -28,9 +28,9 @@ bitflags::bitflags! {
         /// it in Linux 6.1 and not in 6.2: the same.
         const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
         /// `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs of ppc64le start with a pointer, and
-        /// functions of arm64 have one in front.
+        /// functions of arm64 have one before them.
         const DYNAMIC_FTRACE_WITH_CALL_OPS = 1 << 6;
-        /// ppc64le: `CONFIG_PPC_FTRACE_OUT_OF_LINE`: each traced function has a stub behind the
+        /// ppc64le: `CONFIG_PPC_FTRACE_OUT_OF_LINE`: each traced function has a stub after the
         /// others, in `.stubs`.
         const FTRACE_OUT_OF_LINE = 1 << 7;
         /// ppc64le: the used stubs are not counted, they end with the first whose target is 0, and
@@ -248,7 +248,7 @@ pub struct Row {
     pub check: Check,
     /// Power of two that the value must be a multiple of.
     pub align: u8,
-    /// Added before the shift, so that a low half that is taken as signed is made up for.
+    /// Added before the shift to compensate for the sign-extended low half.
     pub bias: i64,
     /// Arithmetic right shift that brings the value into the field's scale, in bits.
     pub shift: u8,

@@ -4,7 +4,7 @@
 //! must be zero. Displacements have 12 bits, or 20 in two pieces with the low 12 first. All fields
 //! are big-endian, whatever their size.
 //!
-//! The loader sets aside a GOT and, behind it, a PLT at the *start* of the module's text region,
+//! The loader sets aside a GOT and, after it, a PLT at the *start* of the module's text region,
 //! one slot of 8 bytes and one entry of 22 bytes for each symbol index that a GOT or PLT type
 //! names. A GOT slot holds S; the addend is added to the slot's offset, not to its contents.
 //! `_GLOBAL_OFFSET_TABLE_` becomes an absolute symbol with value zero.
@@ -51,7 +51,7 @@ mod uses;
 #[derive(Debug)]
 struct Loader;
 
-/// Low 12 bits of a half-word, behind a base register.
+/// Low 12 bits of a half-word, after a base register.
 const BITS12: Field = Field::plain(2, 1, &[Part { from: 0, width: 12, word: 0, to: 0 }]);
 /// Long displacement: DL before DH, in the last 4 bytes of the instruction.
 const BITS20: Field = Field::plain(

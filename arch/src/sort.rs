@@ -89,7 +89,7 @@ pub fn sort_by_key<T: Copy, K: Ord>(
     items.iter_mut().zip(sorted).for_each(|(to, from)| *to = from);
 }
 
-/// The first `length` elements are the heap, those behind are sorted.
+/// The first `length` elements are the heap, those after it are sorted.
 struct Heap<'a, T, F> {
     items: &'a mut [T],
     length: usize,

@@ -3,7 +3,7 @@
 //! A row says how one kernel function treats one kind of section: whether it reads the section, so
 //! that a relocation which waits for another object comes too late; whether it rewrites the section;
 //! and how the entries name the bytes that it changes once relocations are applied. Invariant: a row
-//! covers every byte that the kernel may write there and, where the table tells, no other. The core
+//! covers every byte that the kernel may write there and, where the table shows it, no other. The core
 //! reads the tables out of relocated memory. Sources: `module_finalize` of
 //! `arch/*/kernel/module*.c`, `kernel/trace/ftrace.c`, `kernel/jump_label.c`,
 //! `kernel/static_call_inline.c`.

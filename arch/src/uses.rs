@@ -93,12 +93,12 @@ pub(crate) enum Base {
     Here,
     /// At what a register holds.
     Register(u8),
-    /// At the sum of two registers: an address and an index, which is taken to be 0. The offset tells
-    /// the object then, as for every other index.
+    /// At the sum of two registers: an address and an index, which is taken to be 0. The offset
+    /// identifies the object then, as for every other index.
     Sum(u8, u8),
 }
 
-/// An instruction, as far as addresses go. A register is its number.
+/// What an instruction does with addresses. A register is its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Makes an address: a sum.
@@ -107,7 +107,7 @@ pub(crate) enum Step {
     Load { to: [Option<u8>; 2], base: Base, offset: i64, size: u64, back: Option<i64> },
     /// Stores these registers.
     Store { values: [Option<u8>; 2], base: Base, offset: i64, size: u64, back: Option<i64> },
-    /// Goes on elsewhere, by a distance from the instruction; or, as well, with the next one.
+    /// Goes on elsewhere, by a distance from the instruction; if `falls`, perhaps with the next one.
     Jump { distance: i64, falls: bool },
     /// Calls, and comes back or (`tail`) does not.
     Call { tail: bool },

@@ -89,7 +89,7 @@ fn a_checked_value_fits_into_its_field() {
 #[test]
 fn names_of_refused_types_are_sorted_and_no_rows() {
     for machine in machines() {
-        let names = other_names(*machine);
+        let names = other_names(machine);
         assert!(names.is_sorted_by(|a, b| a.0 < b.0), "{}", machine.name);
         for (number, name) in names {
             assert_eq!(machine.row(number), None, "{name}");

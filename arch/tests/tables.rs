@@ -28,7 +28,7 @@ struct Entry {
 fn entry() -> impl Strategy<Value = Entry> {
     let near = -0x1_0000_i64..0x1_0000;
     let addend = prop_oneof![4 => near, 1 => any::<i64>()];
-    // Some places lie at the end or behind it, some symbols do not exist.
+    // Some places lie at the end or after it, some symbols do not exist.
     let fields = (0..BYTES as u64 + 4, 0..SYMBOLS + 1, any::<usize>(), addend);
     fields.prop_map(|(offset, symbol, row, addend)| Entry { offset, symbol, row, addend })
 }
@@ -109,8 +109,8 @@ proptest! {
             };
             let region = Region { base, bytes: bytes.clone() };
             let memory = Memory { regions: vec![region] };
-            let (fast, fast_end, _) = apply(*machine, &table, &memory, false);
-            let (slow, slow_end, seen) = apply(*machine, &table, &memory, true);
+            let (fast, fast_end, _) = apply(machine, &table, &memory, false);
+            let (slow, slow_end, seen) = apply(machine, &table, &memory, true);
             prop_assert_eq!(&fast, &slow, "{}", machine.name);
             let place = |end: &Option<Box<FailedRelocation>>| end.as_ref().map(|s| (s.entry, s.fault));
             prop_assert_eq!(place(&fast_end), place(&slow_end), "{}", machine.name);

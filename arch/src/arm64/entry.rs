@@ -51,9 +51,9 @@ impl Entry {
         Self { adrp: word([a, b, c, d]), add: word([e, f, g, h]), branch: word([i, j, k, l]) }
     }
 
-    /// Whether two entries at these addresses go to the same target, as far as the kernel looks.
+    /// Whether two entries at these addresses go to the same target in the kernel's eyes.
     ///
-    /// `None`: the kernel stops with a bug, because a breakpoint is no ADRP.
+    /// `None`: the kernel stops with a bug, because a breakpoint is not an ADRP.
     pub(super) fn equals(self, at: u64, other: Self, other_at: u64) -> Option<bool> {
         if self.add != other.add || self.branch != other.branch {
             return Some(false);

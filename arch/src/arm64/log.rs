@@ -2,7 +2,7 @@
 //!
 //! It names S + A, or the PLT entry of a branch that does not reach even that. Where there is no
 //! room for an entry it warns with a trace of the stack, which has no words. Faults that the kernel
-//! does not see are told in ours.
+//! does not see are reported in ours.
 //! Source: `arch/arm64/kernel/module.c:apply_relocate_add`.
 
 use alloc::format;

@@ -73,7 +73,7 @@ impl List {
             index += 1;
         }
         let entry = Entry::to(target, self.at(index));
-        // Without room for it the kernel writes behind the section.
+        // Without room for it the kernel writes past the end of the section.
         self.write(index, entry, memory)?;
         let last = self.used.checked_sub(1);
         if let Some((last, other)) = last.and_then(|last| Some((last, self.read(last, memory)?))) {

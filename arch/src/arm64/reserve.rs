@@ -2,7 +2,7 @@
 //!
 //! The branches of a table that leave their section are brought to its front and sorted, so that
 //! those to the same target follow each other and share an entry. The partition does not look at
-//! the last element that is left, so that one such branch may stay behind the others, unsorted: it
+//! the last element that is left, so that one such branch may stay after the others, unsorted: it
 //! is counted all the same.
 //! Source: `arch/arm64/kernel/module-plts.c` (`module_frob_arch_sections`, `count_plts`,
 //! `partition_branch_plt_relas`).
@@ -87,7 +87,7 @@ fn become_room(object: &mut Object<'_>, section: Option<usize>, align: u64, entr
 /// Sorts a table, and counts.
 fn frob(object: &mut Object<'_>, table: usize, target: usize, features: Features) -> u64 {
     let mut relas: Vec<_> = object.relas(table).collect();
-    // A symbol that does not exist is in no section; the kernel reads behind the table.
+    // A symbol that does not exist is in no section; the kernel reads past the end of the table.
     let leaves = |rela: &Rela| {
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|index| object.symbols.get(index));

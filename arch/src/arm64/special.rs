@@ -1,5 +1,5 @@
-//! What arm64 kernels read and change in modules. Sources: `arch/arm64/kernel/module.c:module_finalize`,
-//! `arch/arm64/kernel/ftrace.c`.
+//! What arm64 kernels read and change in modules. Sources:
+//! `arch/arm64/kernel/module.c:module_finalize`, `arch/arm64/kernel/ftrace.c`.
 
 use crate::row::{Features, When};
 use crate::special::{Moment, Named, Span, SpecialSection, first, read, rewritten, table};
@@ -32,7 +32,7 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     )
     .and_rewritten()
     .only(When::Without(Features::DYNAMIC_FTRACE_WITH_CALL_OPS)),
-    // The pointer in front of the function, a landing pad, and the two.
+    // The pointer before the function, a landing pad, and the two.
     table(
         "__patchable_function_entries",
         8,

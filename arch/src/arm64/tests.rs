@@ -228,7 +228,7 @@ proptest! {
         let least = distinct.len() + direct.iter().filter(|rela| rela.addend != 0).count();
         let max = object.sections[2].sh_size / 12 - 1;
         if !erratum {
-            // One may stay unsorted behind the others.
+            // One may stay unsorted after the others.
             let least = u64::try_from(least).unwrap();
             prop_assert!((least..=least + 1).contains(&max), "{} of {}", max, least);
         }

@@ -1,4 +1,4 @@
-//! arm64's instructions, as far as they do something with addresses.
+//! What arm64's instructions do with addresses.
 //!
 //! Source: *Arm Architecture Reference Manual for A-profile*, C4.1.
 

@@ -1,8 +1,8 @@
 //! Calls on ppc64le: which entry point, which stub, and who restores r2.
 //!
-//! A call that leaves the module goes to a stub, which overwrites r2, so the word behind the call
-//! must be a nop that the loader can turn into the load that restores r2. Whether that is so can be
-//! told from the bytes alone.
+//! A call that leaves the module goes to a stub, which overwrites r2, so the word after the call
+//! must be a nop that the loader can turn into the load that restores r2. The bytes
+//! alone show whether that is so.
 //! Source: `restore_r2`, `is_mprofile_ftrace_call` and `apply_relocate_add` of
 //! `arch/powerpc/kernel/module_64.c`; `instr_is_relative_link_branch` of
 //! `arch/powerpc/lib/code-patching.c`.
@@ -19,7 +19,7 @@ pub(super) const NOP: u32 = 0x6000_0000;
 /// `ld r2,24(r1)`: takes the TOC pointer back from the stack.
 pub(super) const LD_TOC: u32 = 0xe841_0018;
 
-/// A branch's 24 bits and the whole word behind it.
+/// A branch's 24 bits and the whole word after it.
 const LI24_AND_NEXT: Field = Field::plain(
     4,
     2,
@@ -44,7 +44,7 @@ fn is_relative_link_branch(word: u32) -> bool {
     matches!(word >> 26, 16 | 18) && word & 0b11 == 0b01
 }
 
-/// Whether the loader turns the nop behind a call into the load that restores r2 (`restore_r2`).
+/// Whether the loader turns the nop after a call into the load that restores r2 (`restore_r2`).
 ///
 /// # Errors
 /// [`Fault::NoNopAfterCall`] when something else stands there.

@@ -94,7 +94,7 @@ impl Entry {
         Ok(Self::new(&instructions, target))
     }
 
-    /// The stub of a call to ftrace, as far as it is known.
+    /// The stub of a call to ftrace, where known.
     pub(super) fn ftrace(
         configuration: &Configuration,
         target: Option<u64>,

@@ -1,7 +1,7 @@
 //! What ftrace has in a module: a stub for each of its entries, and one for each traced function.
 //!
 //! When all relocations are applied, `module_finalize` makes the stubs that go to ftrace, and sets
-//! a block aside behind them. `ftrace_module_init` fills it: one out-of-line stub for each traced
+//! a block aside after them. `ftrace_module_init` fills it: one out-of-line stub for each traced
 //! function, in the order of addresses. The kernel goes on to look for targets in that block as if
 //! it were stubs.
 //! Source: `module_finalize_ftrace` and `setup_ftrace_ool_stubs` of
@@ -88,7 +88,7 @@ fn branch(from: u64, to: u64, link: u32) -> Option<u32> {
 }
 
 /// Fills the block from a slot on. Where a function is not as ftrace expects it, the kernel warns
-/// and leaves it and those behind it alone.
+/// and leaves it and those after it alone.
 fn fill(stubs: &mut Stubs, first: u64, trampoline: u64, sites: &[u64], memory: &mut Memory) {
     let size = out_of_line_size(stubs.configuration.features);
     let ops = stubs.configuration.symbols.get(NOP_OPS).copied();

@@ -37,7 +37,7 @@ impl Slots {
     /// The address of the slot that holds an address.
     ///
     /// # Errors
-    /// [`Fault::NoRoom`]: the kernel looks, and writes, behind the section.
+    /// [`Fault::NoRoom`]: the kernel looks, and writes, past the end of the section.
     pub(super) fn slot(&mut self, address: u64, memory: &mut Memory) -> Result<u64, Fault> {
         let reserved = self.reserved();
         let no_room = Fault::NoRoom { reserved };

@@ -1,7 +1,7 @@
 //! What the kernel logs when it refuses a relocation, word for word.
 //!
 //! Lines of `arch/powerpc/kernel/module_64.c` start with the name of that file. Faults that the
-//! kernel does not see (a store into read-only memory) are told in our words.
+//! kernel does not see (a store into read-only memory) are reported in our words.
 //! An address that the kernel prints as symbol and offset (`%pS`) is printed as a number while the
 //! module's own symbols are not there yet.
 
@@ -24,8 +24,8 @@ pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelE
         }
         Fault::NoNopAfterCall { found } => {
             let number = || format!("0x{:x}", at.place.wrapping_add(4));
-            let behind = at.next_word.map_or_else(number, String::from);
-            format!("{name}: Expected nop after call, got {found:08x} at {behind}")
+            let next = at.next_word.map_or_else(number, String::from);
+            format!("{name}: Expected nop after call, got {found:08x} at {next}")
         }
         Fault::MisalignedValue { align: 8, .. } if call => {
             errno = Errno::ENOENT;

@@ -179,13 +179,13 @@ fn dedotify_versions(body: &mut Cow<'_, [u8]>) {
     {
         if name.first() == Some(&b'.') {
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-            // The NUL moves along and stays where it was as well.
+            // The NUL moves along, and also stays where it was.
             name.copy_within(1..name.len().min(end + 1), 0);
         }
     }
 }
 
-/// The names of `__version_ext_names`, one behind the other.
+/// The names of `__version_ext_names`, one after the other.
 fn dedotify_names(body: &mut Cow<'_, [u8]>) {
     let length = body.len();
     if !body.starts_with(b".") && !body.windows(2).any(|pair| pair == b"\0.") {

@@ -1,4 +1,5 @@
-//! What ppc64le kernels read and change in modules. Sources: //! `arch/powerpc/kernel/module.c:module_finalize`, `arch/powerpc/lib/feature-fixups.c`,
+//! What ppc64le kernels read and change in modules. Sources:
+//! `arch/powerpc/kernel/module.c:module_finalize`, `arch/powerpc/lib/feature-fixups.c`,
 //! `arch/powerpc/kernel/trace/ftrace.c:ftrace_init_nop`.
 
 use crate::special::{Moment, Named, Span, SpecialSection, Target, first, read, table};
@@ -10,7 +11,7 @@ use Span::{Bytes, Until};
 /// `struct fixup_entry`: mask and value, start and end, start and end of the alternative.
 const FIXUP: &[Target] = &[Target { at: 16, named: FromEntry64, before: 0, span: Until(24) }];
 const BY: &str = "do_feature_fixups";
-/// The instruction in front of the call, and the call.
+/// The instruction before the call, and the call.
 const TRACED: &[Target] = &[Target { at: 0, named: Absolute64, before: 4, span: Bytes(4) }];
 
 /// In the order of the kernel, on top of what all machines share.

@@ -4,7 +4,7 @@
 //! later. The kernel looks for a target from the first slot on and takes the first that holds it;
 //! a map from targets to slots says the same. Invariant: nothing is written outside of the area.
 //! The kernel does not look at the end of the area before it makes a stub: a relocation that comes
-//! late with a new target may be one too many, and the kernel then writes over what lies behind
+//! late with a new target may be one too many, and the kernel then writes over what follows
 //! (`.stubs` is the last executable section of most modules). Here that is [`Fault::NoRoom`].
 //! Source: `stub_for_addr`, `my_r2` and `apply_relocate_add` of `arch/powerpc/kernel/module_64.c`.
 
@@ -60,7 +60,7 @@ impl Stubs {
         u64::try_from(size).unwrap_or(u64::MAX) / entry::SIZE
     }
 
-    /// The kernel would write behind the area.
+    /// The kernel would write past the end of the area.
     pub(super) fn no_room(&self) -> Fault {
         Fault::NoRoom { reserved: self.reserved() }
     }

@@ -1,4 +1,4 @@
-//! Power's instructions, as far as they do something with addresses.
+//! What Power's instructions do with addresses.
 //!
 //! Source: *Power ISA*, book I; prefixed instructions: 3.1.
 

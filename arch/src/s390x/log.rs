@@ -1,6 +1,6 @@
 //! What the kernel logs when it refuses a relocation, word for word.
 //!
-//! Faults that the kernel does not see (a place outside of its section) are told in our words.
+//! Faults that the kernel does not see (a place outside of its section) are reported in our words.
 //! Source: `arch/s390/kernel/module.c:apply_rela`.
 
 use alloc::format;

@@ -1,4 +1,4 @@
-//! The GOT and the PLT that the loader puts in front of a module's instructions.
+//! The GOT and the PLT that the loader puts before a module's instructions.
 //!
 //! Each symbol index that a GOT or PLT type names anywhere in the file has a slot, in the order in
 //! which the tables name it. A slot is written when the first relocation asks for it, and never
@@ -24,7 +24,7 @@ use crate::row::{Calc, Features};
 
 /// Bytes of a GOT slot.
 const GOT_SLOT: u64 = 8;
-/// Bytes of a PLT entry (`PLT_ENTRY_SIZE`), and of the thunk behind the last one.
+/// Bytes of a PLT entry (`PLT_ENTRY_SIZE`), and of the thunk after the last one.
 const PLT_ENTRY: u64 = 22;
 
 /// `exrl %r0,.+10; j .; br %r1`: jumps to r1 where no branch prediction sees it.
@@ -108,7 +108,7 @@ pub(super) fn reserve(object: &mut Object<'_>, configuration: &Configuration) ->
     let symbols = alloc::vec![Symbol::default(); object.symbols.len()];
     let mut slots = Slots { symbols, expolines, ..Slots::default() };
     let rows = relocate::rows(&super::S390X, configuration.features);
-    // Tables of sections that are not loaded count as well.
+    // Tables of sections that are not loaded count, too.
     for (index, section) in object.sections.iter().enumerate() {
         if section.sh_type != SHT_RELA {
             continue;
@@ -133,7 +133,7 @@ impl Slots {
         slot.and_then(|slot| self.symbols.get_mut(slot)).ok_or(Fault::NoSymbol { index })
     }
 
-    /// `check_rela`. The kernel looks behind the table for a symbol that does not exist.
+    /// `check_rela`. The kernel looks past the end of the table for a symbol that does not exist.
     fn count(&mut self, symbol: u32, table: Table) {
         let end = if table == Table::Got { self.got_size } else { self.plt_size };
         let Ok(symbol) = self.symbol(symbol) else { return };
@@ -253,7 +253,7 @@ impl Linkage for Slots {
         Ok(())
     }
 
-    // Two bytes of the stack behind `br %r1`.
+    // Two bytes of the stack after `br %r1`.
     fn indeterminate(&self) -> Vec<Range<u64>> {
         let written = self.symbols.iter().filter(|symbol| symbol.plt.holds.is_some());
         let offsets = written.filter_map(|symbol| symbol.plt.offset).filter(|_| !self.expolines);

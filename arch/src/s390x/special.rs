@@ -1,5 +1,6 @@
-//! What s390x kernels read and change in modules. Sources: `arch/s390/kernel/module.c:module_finalize`,
-//! `arch/s390/kernel/ftrace.c`, `arch/s390/kernel/nospec-branch.c`.
+//! What s390x kernels read and change in modules. Sources:
+//! `arch/s390/kernel/module.c:module_finalize`, `arch/s390/kernel/ftrace.c`,
+//! `arch/s390/kernel/nospec-branch.c`.
 
 use crate::row::{Features, When};
 use crate::special::{Moment, Named, Span, SpecialSection, first, read, table};

@@ -145,7 +145,7 @@ fn an_entry_and_the_thunk_are_the_kernels_instructions() {
 }
 
 #[test]
-fn a_slot_keeps_its_first_address_and_is_told_as_stale() {
+fn a_slot_keeps_its_first_address_and_is_reported_as_stale() {
     let relas = [rela(1, 26), rela(2, 20)];
     let (_, mut linkage, mut memory) = settled(Features::empty(), &relas);
     provided(&mut *linkage, &mut memory, relas[0], 0x1000).unwrap();
@@ -210,7 +210,7 @@ proptest! {
         linkage.finish(&object, &mut memory).unwrap();
         let end = usize::try_from(object.text_start).unwrap();
         prop_assert!(memory.regions[0].bytes[end..].iter().all(|byte| *byte == 0x55));
-        // Nothing is left as it was, but for ten bytes behind the thunk.
+        // Nothing is left as it was, but for ten bytes after the thunk.
         let tables = &memory.regions[0].bytes[..end];
         let tables = tables.strip_suffix(&[0x55; 10]).unwrap_or(tables);
         prop_assert!(tables.windows(8).all(|slot| slot != [0x55; 8]));

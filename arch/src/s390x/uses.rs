@@ -1,4 +1,4 @@
-//! s390x's instructions, as far as they do something with addresses.
+//! What s390x's instructions do with addresses.
 //!
 //! Source: *z/Architecture Principles of Operation*, chapter 7 and appendix B.
 

@@ -1,5 +1,6 @@
-//! What x86_64 kernels read and change in modules. Source: `arch/x86/kernel/module.c:module_finalize`,
-//! `arch/x86/kernel/alternative.c`, `arch/x86/kernel/unwind_orc.c`.
+//! What x86_64 kernels read and change in modules. Sources:
+//! `arch/x86/kernel/module.c:module_finalize`, `arch/x86/kernel/alternative.c`,
+//! `arch/x86/kernel/unwind_orc.c`.
 
 use crate::row::{Features, When};
 use crate::special::{Moment, Named, Span, SpecialSection, Target, first, read, rewritten, table};
@@ -12,7 +13,7 @@ use Span::{Bytes, Field, Opcode};
 const JUMP: Span = Opcode { first: &[0xeb, 0x66], then: 2, otherwise: 5 };
 /// A conditional jump, or one with a prefix, is a byte longer.
 const SITE: Span = Opcode { first: &[0x0f, 0x2e], then: 6, otherwise: 5 };
-/// `endbr64`, and in front of it the preamble that knows a hash.
+/// `endbr64`, and before it the preamble that checks a hash.
 const SEALED: Target = Target { at: 0, named: Relative32, before: 16, span: Bytes(4) };
 
 /// In the order of the kernel, on top of what all machines share.

@@ -1,7 +1,7 @@
 //! x86_64's instructions with a relocation: what they do with the address.
 //!
 //! An instruction holds whole addresses, so that each access to static data has a relocation.
-//! Instructions are not decoded from their start: the bytes before the field tell what it is in.
+//! Instructions are not decoded from their start: the bytes before the field show what it is in.
 //! Source: *Intel 64 and IA-32 Architectures Software Developer's Manual*, volume 2.
 
 use alloc::vec::Vec;

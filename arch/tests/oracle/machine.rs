@@ -71,7 +71,7 @@ pub(crate) static PPC64LE: Machine = Machine {
     prefix: "powerpc64le-linux-gnu",
     package: "binutils-powerpc64le-linux-gnu",
     link_options: &["--no-toc-optimize", "--no-tls-optimize", "--no-pcrel-optimize"],
-    // Slots are told by their distance from the TOC pointer.
+    // Slots are recognised by their distance from the TOC pointer.
     anchors: ".quad .TOC., .TOC.\n.reloc ., R_PPC64_GOT16, gotsym\n.quad 0",
     texts: [0x1000_1000, 0xc008_0000_0000_1000],
     template: |name| match name {

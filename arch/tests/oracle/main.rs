@@ -35,7 +35,7 @@ const CASES: u32 = 60;
 const RAW: [i64; 9] =
     [0, 0x10, 0x1230, -0x1240, 0x5123_4567_89ab_cdf0, -0x2fed_cba9_8765_4320, -1, 0x7fff, -0x8000];
 
-/// What the linker tells about its layout.
+/// What the linker reports of its layout.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Anchors {
     toc: u64,
@@ -50,7 +50,7 @@ struct Site {
     before: Vec<u8>,
 }
 
-/// A value for the row, which the linker takes as well.
+/// A value for the row, which the linker takes, too.
 fn value(row: &Row, raw: i64) -> i64 {
     // Where nothing is checked and low bits are meant, anything goes.
     if row.check == Check::Low { raw & -grain(row) } else { representable(row, raw) }
@@ -144,7 +144,7 @@ fn symbols(sites: &[Site]) -> String {
     script
 }
 
-/// The anchors behind the sites.
+/// The anchors after the sites.
 fn anchors(library: &klp_arch::Machine, text: &[u8], sites: usize) -> Anchors {
     let read = |index: usize| {
         let place = &text[sites * STRIDE + index * 8..];

@@ -28,7 +28,7 @@ struct Element {
 const GENERATIONS: [Generation; 3] =
     [Generation::Single, Generation::DoubleThenSingle, Generation::Double];
 
-/// What `lib/sort.c` includes, as far as it uses it.
+/// What `lib/sort.c` uses of its includes.
 const HEADERS: [(&str, &str); 4] = [
     (
         "linux/types.h",

@@ -49,7 +49,7 @@ fn a_kernel_without_a_toc_reckons_from_its_start() {
 }
 
 #[test]
-fn what_is_not_configured_is_told_as_unknown() {
+fn what_is_not_configured_is_reported_as_indeterminate() {
     let features = configuration((6, 1)).features;
     let bare = Configuration { features, ..Configuration::default() };
     let mut module = Loading::new(object(0, &[], &[]), &bare).unwrap();

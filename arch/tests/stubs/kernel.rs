@@ -77,7 +77,7 @@ fn compile(tree: &Path, options: &[&str], directory: &Path) -> PathBuf {
 }
 
 /// The module as the program reads it.
-fn told(object: &klp_arch::Object<'_>) -> Vec<u8> {
+fn described(object: &klp_arch::Object<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     let number = |out: &mut Vec<u8>, value: u64| out.extend(value.to_le_bytes());
     let bytes = |out: &mut Vec<u8>, bytes: &[u8]| {
@@ -200,7 +200,7 @@ fn compare(program: &Path, configuration: &Configuration) -> (usize, usize) {
         });
         let mut child =
             Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(&told(&object)).unwrap();
+        child.stdin.take().unwrap().write_all(&described(&object)).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{object:?}");
         let mut answer = Answer(&output.stdout);

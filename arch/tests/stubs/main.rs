@@ -204,7 +204,7 @@ fn a_module_without_stubs_is_refused_in_the_kernels_words() {
 }
 
 #[test]
-fn a_refused_relocation_is_told_in_the_kernels_words() {
+fn a_refused_relocation_is_reported_in_the_kernels_words() {
     let at = |kind| RelocationContext {
         module: "patch",
         section: 4,
@@ -217,42 +217,42 @@ fn a_refused_relocation_is_told_in_the_kernels_words() {
         operands: Operands::default(),
         features: NONE,
     };
-    let told = |kind, fault| PPC64LE.loader.kernel_error(&at(kind), &fault).to_string();
+    let message = |kind, fault| PPC64LE.loader.kernel_error(&at(kind), &fault).to_string();
     let overflow = |value| Fault::Overflow { value, min: -0x8000, max: 0x7fff };
     let far = Fault::Overflow { value: 1 << 40, min: -(1 << 31), max: (1 << 31) - 1 };
     let nop = "module_64: patch: Expected nop after call, got 38600000 at 0xc008000000000014";
     let unknown = |number| format!("module_64: patch: Unknown ADD relocation: {number} -ENOEXEC");
     let lines = [
-        (told(0, Fault::UnknownType { number: 0 }), unknown(0)),
-        (told(132, Fault::NotOnThisKernel { number: 132 }), unknown(132)),
-        (told(REL24, Fault::NoNopAfterCall { found: 0x3860_0000 }), format!("{nop} -ENOEXEC")),
+        (message(0, Fault::UnknownType { number: 0 }), unknown(0)),
+        (message(132, Fault::NotOnThisKernel { number: 132 }), unknown(132)),
+        (message(REL24, Fault::NoNopAfterCall { found: 0x3860_0000 }), format!("{nop} -ENOEXEC")),
         (
-            told(REL24, overflow(-0x200_0004)),
+            message(REL24, overflow(-0x200_0004)),
             "module_64: patch: REL24 -33554436 out of range! -ENOEXEC".into(),
         ),
         (
-            told(26, overflow(1 << 31)),
+            message(26, overflow(1 << 31)),
             "module_64: patch: REL32 2147483648 out of range! -ENOEXEC".into(),
         ),
         (
-            told(132, overflow(1 << 33)),
+            message(132, overflow(1 << 33)),
             "module_64: patch: REL34 8589934592 out of range! -ENOEXEC".into(),
         ),
         (
-            told(47, overflow(-0x8001)),
+            message(47, overflow(-0x8001)),
             "module_64: patch: bad TOC16 relocation (0xffffffffffff7fff) -ENOEXEC".into(),
         ),
         (
-            told(63, overflow(0x8000)),
+            message(63, overflow(0x8000)),
             "module_64: patch: bad TOC16_DS relocation (0x8000) -ENOEXEC".into(),
         ),
         (
-            told(64, Fault::MisalignedValue { value: 2, align: 4 }),
+            message(64, Fault::MisalignedValue { value: 2, align: 4 }),
             "module_64: patch: bad TOC16_LO_DS relocation (0x2) -ENOEXEC".into(),
         ),
     ];
-    for (told, expected) in lines {
-        assert_eq!(told, expected);
+    for (said, expected) in lines {
+        assert_eq!(said, expected);
     }
     assert_eq!(PPC64LE.loader.kernel_error(&at(REL24), &far).errno, Errno::ENOENT);
 }

@@ -116,7 +116,7 @@ impl Loading {
             let address = BASE + offset as u64;
             section.extent = Some(Extent { region: 0, offset, size, address });
         }
-        // What lies behind.
+        // What follows.
         bytes.resize(bytes.len() + 256, 0);
         let memory = Memory { regions: vec![Region { base: BASE, bytes }] };
         linkage.settle(&mut object, &memory).unwrap();
