@@ -159,8 +159,7 @@ fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
         assert!(!learnt(backend, &["f"]).codetags_apart);
         assert!(learnt(backend, &[PROFILING]).codetags_apart);
         assert!(
-            !learnt(backend, &["f"]).reads_btf
-                && learnt(backend, &["btf_module_notify"]).reads_btf
+            !learnt(backend, &["f"]).reads_btf && learnt(backend, &["btf_module_notify"]).reads_btf
         );
         let mut functions_only = Kernel { kallsyms_all: false, ..usual };
         functions_only.learn(backend, &vmlinux(&["f"]));
