@@ -109,9 +109,12 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     let anchors = linkage.anchors();
     let only_truncated = observer.as_ref().is_some_and(|observer| observer.only_truncated);
     let quick = operation == Operation::Apply && (observer.is_none() || only_truncated);
-    let fast = rows.map(|row| {
-        row.filter(|_| quick).and_then(|row| FastPath::of(row, anchors, only_truncated))
-    });
+    let mut fast = [None; NUMBERS];
+    for (fast, row) in fast.iter_mut().zip(rows).filter(|_| quick) {
+        if let Some(row) = row {
+            *fast = FastPath::of(row, anchors, only_truncated);
+        }
+    }
     for (entry, bytes) in table.entries.iter().enumerate() {
         if entry % AHEAD == 0 {
             touch(loader, table, entry, memory);
