@@ -8,9 +8,10 @@
 //! Source: `kernel/module/main.c:load_module`, `kernel/livepatch/core.c`.
 //!
 //! ```
-//! use klp_convert::klp::{Options, convert};
+//! use klp_convert::check::{Conclusion, check};
+//! use klp_convert::convert::convert;
+//! use klp_convert::options::Options;
 //! use klp_convert::symbols::{Sources, Symvers, Vmlinux};
-//! use klp_convert::verdict::{Conclusion, check};
 //!
 //! let folder = std::path::Path::new("tests/fixtures/s390x");
 //! let mut sources = Sources::new();

@@ -1,6 +1,6 @@
 //! The plan of a conversion: what changes in the module, as a value.
 //!
-//! Everything is decided here; carrying it out ([`super::rewrite`]) asks nobody. A plan prints
+//! Everything is decided here; carrying it out ([`rewrite()`](super::rewrite())) asks nobody. A plan prints
 //! (`--dry-run`) and serialises (`--format json`).
 
 use std::collections::{BTreeMap, BTreeSet};

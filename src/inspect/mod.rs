@@ -43,7 +43,7 @@ pub struct Inspection {
     pub annotation_errors: Vec<String>,
     /// Symbols that are still undefined, by symbol index.
     pub undefined: Vec<String>,
-    /// What its names mean in a kernel, where one was asked ([`super::meanings`]).
+    /// What its names mean in a kernel, where one was asked ([`meanings`]).
     pub meanings: Option<Vec<Meaning>>,
 }
 

@@ -10,10 +10,12 @@
 //!
 //! ```
 //! use klp_convert::elf::Module;
-//! use klp_convert::klp::{Options, backend, convert};
+//! use klp_convert::check::Judge;
+//! use klp_convert::convert::convert;
 //! use klp_convert::load::{Kernel, Known, Loader, Placement, Record, RegionKind};
+//! use klp_convert::options::Options;
 //! use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux, Wanted};
-//! use klp_convert::verdict::Judge;
+//! use klp_convert::target::backend;
 //!
 //! let folder = std::path::Path::new("tests/fixtures/arm64");
 //! let mut sources = Sources::new();

@@ -1,6 +1,6 @@
 //! What one source tells: objects with their symbols, exports, and the kernel they belong to.
 //!
-//! Between the sources and everything that uses them ([`super::merged`]). A kernel has a million
+//! Between the sources and everything that uses them ([`Merged`](super::Merged)). A kernel has a million
 //! symbols, so that names stay in the string table they were read from, and a [`Symbol`] says where.
 //! Invariant: the symbols of an object stand in the order in which the kernel counts those of one
 //! name, unless the object says that its order is [`Order::Alphabetical`].

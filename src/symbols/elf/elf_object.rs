@@ -1,4 +1,4 @@
-//! The names of an ELF file's symbols and sections as the text of an [`super::told::Object`].
+//! The names of an ELF file's symbols and sections as the text of an [`Object`](crate::symbols::Object).
 //!
 //! Between [`super::table`] and the two ELF sources: the string table of the symbols becomes the
 //! text as it is, the names of the sections stand behind it. Invariant: no name is copied.

@@ -1,7 +1,7 @@
 //! What a module's file shows of the kernel that it was built for.
 //!
 //! Read with the module's symbols, kept for each module of a map, and united for the whole kernel
-//! ([`super::siblings`]). Invariant: a file that is damaged here shows less, it is never refused: its
+//! ([`Siblings`](crate::symbols::Siblings)). Invariant: a file that is damaged here shows less, it is never refused: its
 //! symbols are good all the same.
 
 use crate::symbols::data::evidence::{Evidence, ModuleBtf, VERMAGIC_MAX};

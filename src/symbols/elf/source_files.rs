@@ -1,6 +1,6 @@
 //! The translation unit of each symbol of vmlinux: from the symbol table, and from debug information.
 //!
-//! Between [`super::vmlinux`] and [`super::dwarf`]. In the symbol table a local symbol stands behind
+//! Between [`Vmlinux`](crate::symbols::Vmlinux) and [`super::dwarf`]. In the symbol table a local symbol stands behind
 //! the name of its source file (`STT_FILE`), without its folder; globals stand behind all files, and
 //! assembler writes no such names, so that its local symbols stand behind the file before, or behind
 //! the name of an object file that the linker made. The debug information has the file of each

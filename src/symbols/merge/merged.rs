@@ -2,7 +2,7 @@
 //!
 //! Between what each source tells and what is made of it: an answer about some names, or a map of
 //! all. Where two tell one object, an alphabetical list gives way to a better order
-//! ([`super::Order`]); all others must agree ([`super::agree`]), and each fills in what the other does
+//! ([`Order`](crate::symbols::Order)); all others must agree ([`super::agree`]), and each fills in what the other does
 //! not know. Invariant: the result does not depend on the order of adding.
 
 use std::borrow::Cow;

@@ -1,7 +1,7 @@
 //! The boot image of a kernel: the table that the running kernel itself counts in.
 //!
 //! Needs no debug package: what distributions boot holds the table of `/proc/kallsyms`
-//! ([`super::image`]). It knows names, addresses and type letters in the order of counting, and what
+//! ([`image`]). It knows names, addresses and type letters in the order of counting, and what
 //! the kernel exports, to whom and with which CRC; no sizes or source files.
 
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! The rows of `nm`, `System.map` and `/proc/kallsyms`: address, type letter, name, perhaps a module.
 //!
-//! Between [`super::lines`] and the two sources of this form. A row that has another form is an
+//! Between [`each_line`] and the two sources of this form. A row that has another form is an
 //! error, never passed over: a symbol that is missing shifts the positions of those behind it.
 //! Invariant: for the same reason a file whose last line has no end, which was probably cut off, is
 //! refused. Written by `nm` (GNU binutils) and `s_show` in `kernel/kallsyms.c`.

@@ -1,7 +1,7 @@
 //! `System.map`: the symbols of vmlinux as the kernel's build lists them.
 //!
 //! `scripts/link-vmlinux.sh` writes it with `nm -n vmlinux | sed -f scripts/mksysmap`, and the same
-//! pipe feeds `scripts/kallsyms.c`, which drops a few more and sorts; [`super::kallsyms`] knows what
+//! pipe feeds `scripts/kallsyms.c`, which drops a few more and sorts; [`kallsyms`] knows what
 //! and how. So the positions are those of vmlinux, without its sizes, sections and source files.
 //! Invariant: addresses ascend from line to line, else the file was sorted by something else and the
 //! order of symbols at one address is lost.

@@ -1,7 +1,7 @@
 //! The linked kernel: positions by final address, as its own symbol table has them.
 //!
 //! The kernel walks the symbols of one name in the order of `kallsyms`
-//! (`kallsyms_on_each_match_symbol` in `kernel/kallsyms.c`), which [`super::kallsyms`] knows.
+//! (`kallsyms_on_each_match_symbol` in `kernel/kallsyms.c`), which [`kallsyms`] knows.
 //! Invariant: only a linked image is read, never `vmlinux.o`, whose order is another one.
 
 use std::io::{Read, Seek};
