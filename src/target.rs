@@ -20,8 +20,7 @@ pub fn backend(module: &Module<'_>) -> Result<&'static Machine, Error> {
 
 /// The release that the module is built for, as its vermagic says.
 pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
-    let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
-    vermagic.and_then(|(_, value)| value.fields().next()?.to_str().ok())
+    module.vermagic()?.fields().next()?.to_str().ok()
 }
 
 /// Whether the sources, as far as they tell, speak of the kernel that the module is for.

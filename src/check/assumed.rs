@@ -33,8 +33,8 @@ impl Assumed {
     pub fn of(module: &Module<'_>, target: Target, answer: Option<&Answer>) -> Result<Self, Error> {
         let backend = target::backend(module)?;
         let kernel = Kernel::of(backend, target, module, answer);
-        let magic = module.modinfo().find(|(key, _)| *key == b"vermagic").map(|(_, value)| value);
-        let built_for = magic.and_then(|magic| std::str::from_utf8(magic).ok()?.parse().ok());
+        let magic = module.vermagic().and_then(|magic| std::str::from_utf8(magic).ok());
+        let built_for = magic.and_then(|magic| magic.parse().ok());
         let version_from = match (target.version(), built_for.and_then(Target::version)) {
             (Some(_), _) => "asked for",
             (None, Some(_)) => "vermagic",

@@ -74,7 +74,7 @@ impl Judge<'_> {
         if let Some(answer) = self.answer {
             match target::same_kernel(module, backend, answer, self.options) {
                 // Other modules do not need it.
-                Err(Error::NoLivepatching) if !is_livepatch(module) => {}
+                Err(Error::NoLivepatching) if !module.is_livepatch() => {}
                 other => other?,
             }
             let (found, warnings) =
@@ -161,11 +161,6 @@ fn unite(verdict: &mut Verdict, by_symbol: &FxHashMap<SymbolIndex, usize>) {
         }
         !known
     });
-}
-
-/// Whether the kernel takes a module for a livepatch.
-pub(super) fn is_livepatch(module: &Module<'_>) -> bool {
-    module.modinfo().any(|(key, _)| key == b"livepatch")
 }
 
 /// Adds near names to what verdicts say is not found; takes another pass over the sources, where

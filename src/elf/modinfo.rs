@@ -3,12 +3,40 @@
 //! The section is a run of NUL-terminated `key=value` strings; padding NULs may stand between them.
 //! Source: `get_next_modinfo` in `kernel/module/main.c`.
 
+use super::Module;
+
 /// The pairs in file order; strings without `=` say nothing and are passed over.
 pub(super) fn pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
     body.split(|&byte| byte == 0).filter_map(|entry| {
         let (key, value) = entry.split_at_checked(memchr::memchr(b'=', entry)?)?;
         Some((key, value.strip_prefix(b"=")?))
     })
+}
+
+impl<'data> Module<'data> {
+    /// The first value of a key, which is the one that counts (`get_modinfo`).
+    #[must_use]
+    pub fn modinfo_value(&self, key: &[u8]) -> Option<&'data [u8]> {
+        self.modinfo().find(|(found, _)| *found == key).map(|(_, value)| value)
+    }
+
+    /// The module's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&'data [u8]> {
+        self.modinfo_value(b"name")
+    }
+
+    /// The kernel that it was built for: release, and what of the configuration must be equal.
+    #[must_use]
+    pub fn vermagic(&self) -> Option<&'data [u8]> {
+        self.modinfo_value(b"vermagic")
+    }
+
+    /// Whether the kernel takes it for a livepatch (`check_modinfo_livepatch`).
+    #[must_use]
+    pub fn is_livepatch(&self) -> bool {
+        self.modinfo_value(b"livepatch").is_some()
+    }
 }
 
 #[cfg(test)]

@@ -101,8 +101,8 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
     });
     Ok(Inspection {
         machine: backend.name,
-        name: module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| text(value)),
-        livepatch: module.modinfo().any(|(key, _)| key == b"livepatch"),
+        name: module.name().map(text),
+        livepatch: module.is_livepatch(),
         signature: module.signature().map(|signature| signature.len()),
         klp_sections: module
             .relocation_sections()

@@ -105,12 +105,11 @@ impl<'o> Importer<'o> {
         object: &'o Object<'_>,
         imports: Imports,
     ) -> Self {
-        let values =
-            |key: &'static [u8]| module.modinfo().filter(move |(k, _)| *k == key).map(|(_, v)| v);
+        let namespaces = module.modinfo().filter(|(key, _)| *key == b"import_ns");
         Self {
             name,
             gpl: has_gpl_license(module) && !OFFENDERS.contains(&name),
-            namespaces: values(b"import_ns").collect(),
+            namespaces: namespaces.map(|(_, namespace)| namespace).collect(),
             versions: Versions::of(object),
             imports,
         }
@@ -216,13 +215,12 @@ impl<'o> Importer<'o> {
 
 /// Whether a module may use GPL-only exports (`license_is_gpl_compatible`, `module_license_offenders`).
 pub(crate) fn is_gpl(module: &Module<'_>) -> bool {
-    let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, name)| name);
+    let name = module.name();
     has_gpl_license(module) && !OFFENDERS.iter().any(|offender| name == Some(offender.as_bytes()))
 }
 
 fn has_gpl_license(module: &Module<'_>) -> bool {
-    let license = module.modinfo().find(|(key, _)| *key == b"license").map(|(_, license)| license);
-    GPL_COMPATIBLE.contains(&license.unwrap_or(b"unspecified"))
+    GPL_COMPATIBLE.contains(&module.modinfo_value(b"license").unwrap_or(b"unspecified"))
 }
 
 #[cfg(test)]

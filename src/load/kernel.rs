@@ -206,8 +206,7 @@ impl Kernel {
         module: &Module<'_>,
         answer: Option<&Answer>,
     ) -> Self {
-        let vermagic = module.modinfo().find(|(key, _)| *key == b"vermagic");
-        let vermagic = vermagic.map(|(_, value)| String::from_utf8_lossy(value));
+        let vermagic = module.vermagic().map(String::from_utf8_lossy);
         let built_for = vermagic.as_ref().and_then(|text| text.parse::<Target>().ok());
         let target =
             if target.version().is_some() { target } else { built_for.unwrap_or_default() };

@@ -67,8 +67,7 @@ impl<'data> Temporary<'data> {
             st_other: symbol.st_other,
         });
         let symbols = symbols.collect();
-        let modinfo = |key: &[u8]| module.modinfo().find(|(k, _)| *k == key).map(|(_, v)| v);
-        let name = modinfo(b"name").unwrap_or_default();
+        let name = module.name().unwrap_or_default();
         let object = Object {
             big_endian: module.endian() == Endian::Big,
             sections,
@@ -81,7 +80,7 @@ impl<'data> Temporary<'data> {
             symtab: index(symtab),
             strtab: strtab.map_or(usize::MAX, index),
             percpu,
-            livepatch: modinfo(b"livepatch").is_some(),
+            livepatch: module.is_livepatch(),
         }
     }
 }

@@ -184,8 +184,7 @@ pub(super) fn words(ours: &str, theirs: &str) -> Option<String> {
 }
 
 fn name(module: &Module<'_>) -> String {
-    let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
-    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(module.name().unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]

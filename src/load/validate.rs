@@ -121,8 +121,7 @@ fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
         let error = refuse("Only one .modinfo section must exist.".to_owned());
         return Err(error.breaks(Rule::ModuleSections));
     }
-    let name = module.modinfo().find(|(key, _)| *key == b"name").map(|(_, value)| value);
-    let name = name.unwrap_or(b"(missing .modinfo section or name field)");
+    let name = module.name().unwrap_or(b"(missing .modinfo section or name field)");
     let name = String::from_utf8_lossy(name);
     if !kernel.checks_this_module {
         let loaded = |section: &Section<'_>| section.sh_flags.bits() & SHF_ALLOC != 0;
@@ -185,8 +184,7 @@ fn versions(module: &Module<'_>) -> Result<(), LoadError> {
 /// The module must be for this kernel, if it says what it is for (`check_modinfo`). Where it has
 /// versions of symbols, the release may differ (`same_magic`).
 pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
-    let says = |key: &[u8]| module.modinfo().find(|(k, _)| *k == key).map(|(_, value)| value);
-    let (Some(ours), Some(theirs)) = (says(b"vermagic"), kernel.vermagic.as_deref()) else {
+    let (Some(ours), Some(theirs)) = (module.vermagic(), kernel.vermagic.as_deref()) else {
         return Ok(());
     };
     let versions = theirs.split_ascii_whitespace().any(|word| word == "modversions")
@@ -198,7 +196,7 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadE
     if compared(ours) == compared(theirs.as_bytes()) {
         return Ok(());
     }
-    let name = String::from_utf8_lossy(says(b"name").unwrap_or_default());
+    let name = String::from_utf8_lossy(module.name().unwrap_or_default());
     let ours = String::from_utf8_lossy(ours);
     let error = refuse(format!("{name}: version magic '{ours}' should be '{theirs}'"));
     Err(match &kernel.siblings.vermagic {

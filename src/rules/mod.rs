@@ -253,8 +253,7 @@ impl<'m, 'data> Checker<'m, 'data> {
 
     /// The version of the target kernel, as it was given or as the module says.
     fn version(&self) -> Option<(u32, u32)> {
-        let vermagic = || self.module.modinfo().find(|(key, _)| *key == b"vermagic");
-        let built_for = || String::from_utf8_lossy(vermagic()?.1).parse::<Target>().ok();
+        let built_for = || String::from_utf8_lossy(self.module.vermagic()?).parse::<Target>().ok();
         self.target.version().or_else(|| built_for()?.version())
     }
 

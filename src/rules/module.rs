@@ -17,8 +17,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
 }
 
 fn marker(checker: &mut Checker<'_, '_>) {
-    let marked = checker.module.modinfo().any(|(key, _)| key == b"livepatch");
-    if !marked && checker.klp_sections().next().is_some() {
+    if !checker.module.is_livepatch() && checker.klp_sections().next().is_some() {
         checker.broken(
             Rule::LivepatchMarker,
             ".modinfo: no 'livepatch=' though there are klp relocations",

@@ -18,8 +18,7 @@ use crate::symbols::Answer;
 /// Warns of each other module once.
 pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning> {
     let Some(answer) = answer else { return Vec::new() };
-    let name = module.modinfo().find(|(key, _)| *key == b"name");
-    let name = name.and_then(|(_, name)| name.to_str_lossy().parse::<ObjectName>().ok());
+    let name = module.name().and_then(|name| name.to_str_lossy().parse::<ObjectName>().ok());
     let mut twice: BTreeMap<&ObjectName, Vec<&str>> = BTreeMap::new();
     for exported in load::exported(module) {
         let others = answer.exports(exported).map(|export| &export.owner);

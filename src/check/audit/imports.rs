@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use super::super::judge::is_livepatch;
 use crate::convert;
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 use crate::finding::Warning;
@@ -14,7 +13,7 @@ use crate::symbols::{Answer, Export};
 
 /// Warns of modules that a livepatch needs for nothing.
 pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning> {
-    if !is_livepatch(module) {
+    if !module.is_livepatch() {
         return Vec::new();
     }
     let mut warnings = Vec::new();
