@@ -17,6 +17,7 @@ pub mod diagnostic;
 pub mod elf;
 pub mod finding;
 pub mod inspect;
+mod kmod;
 pub mod load;
 pub mod name;
 pub mod options;

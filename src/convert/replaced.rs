@@ -12,6 +12,7 @@ use klp_arch::Machine;
 
 use crate::elf::{Location, Module, Section, SectionIndex, SymbolSection, is_mapping_symbol};
 use crate::finding::{Refusal, Warning};
+use crate::kmod;
 use crate::name::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction, TableObject, Tables, Unpatchable, unpatchable};
 use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
@@ -79,7 +80,7 @@ struct Checker<'c, 'data> {
 impl Checker<'_, '_> {
     /// Whether a section is gone when the patch is used.
     fn is_init(&self, section: &Section<'_>) -> bool {
-        self.backend.frees_init_sections && section.name.starts_with(b".init")
+        self.backend.frees_init_sections && kmod::is_init(section.name)
     }
 
     fn object<'t>(&mut self, table: &TableObject<'t>, seen: &mut BTreeSet<Option<&'t [u8]>>) {

@@ -13,8 +13,8 @@ use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::object::PERCPU;
 use super::{Bind, ExportedSymbol, Kernel, Lookup, Placement};
+use crate::kmod::PERCPU;
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 

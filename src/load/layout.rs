@@ -16,6 +16,7 @@ use super::error::{LoadError, Stage};
 use super::object::Temporary;
 use super::symtab::SymbolTables;
 use super::{Kernel, Layouts, per_cpu};
+use crate::kmod;
 
 /// What regions there are and where in them the sections lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -195,14 +196,13 @@ pub(super) fn layout(
 /// Whether a section is freed after init (`module_init_layout_section`).
 fn is_init(name: &[u8], backend: &Machine, kernel: &Kernel) -> bool {
     kernel.configuration.features.contains(Features::EXIT_IS_INIT) && name.starts_with(b".exit")
-        || backend.frees_init_sections && name.starts_with(b".init")
+        || backend.frees_init_sections && kmod::is_init(name)
 }
 
 /// Marks what is read-only after init (`module_mark_ro_after_init`).
 fn mark_ro_after_init(object: &mut Object<'_>, kernel: &Kernel) {
-    const NAMES: [&[u8]; 3] = [b".data..ro_after_init", b"__jump_table", b".static_call_sites"];
     let known = if kernel.static_call_sites_read_only { 3 } else { 2 };
-    for name in NAMES.iter().take(known) {
+    for name in kmod::RO_AFTER_INIT.iter().take(known) {
         // Older kernels look for a section and take the first that is loaded.
         let first = !kernel.marks_all_ro_after_init;
         let marked = object.sections.iter_mut().skip(1).filter(|section| section.name == *name);

@@ -7,13 +7,7 @@ use klp_arch::object::{SHF_ALLOC, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, Section, S
 use scroll::Endian;
 
 use crate::elf::{Module, SymbolSection};
-
-/// Sections that are read where the file lies and never moved.
-const READ_IN_PLACE: [&[u8]; 4] =
-    [b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
-
-/// The percpu template.
-pub(super) const PERCPU: &[u8] = b".data..percpu";
+use crate::kmod::{PERCPU, READ_IN_PLACE};
 
 /// A module as the loader starts with it, and what it has found there.
 #[derive(Debug, Clone)]

@@ -6,10 +6,9 @@
 use klp_arch::object::SHN_LIVEPATCH;
 use klp_arch::{Errno, Fault, KernelError, Rela};
 
-use super::Livepatching;
 use super::error::{LoadError, Stage};
 use super::scan::Scanned;
-use super::{Bind, Loaded, Lookup};
+use super::{Bind, Livepatching, Loaded, Lookup};
 use crate::elf::SymbolIndex;
 use crate::rules::Rule;
 

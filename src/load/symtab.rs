@@ -8,15 +8,14 @@
 
 mod copies;
 
-use klp_arch::object::{
-    SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, Symbol,
-};
+use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, Symbol};
 use scroll::Endian;
 
 use super::error::LoadError;
 use super::layout::Tally;
 use super::object::Temporary;
 use super::{Kernel, RegionKind};
+use crate::kmod::{Definition, type_letter};
 
 /// Bytes of an `Elf64_Sym`.
 const ENTRY: usize = 24;
@@ -153,21 +152,16 @@ impl Temporary<'_> {
         const STB_WEAK: u8 = 2;
         const STT_OBJECT: u8 = 1;
         let index = usize::from(symbol.st_shndx);
-        let section = self.object.sections.get(index);
-        match (symbol.st_shndx, section) {
-            _ if symbol.bind() == STB_WEAK && symbol.kind() == STT_OBJECT => b'v',
-            _ if symbol.bind() == STB_WEAK => b'w',
-            (SHN_UNDEF, _) => b'U',
-            (SHN_ABS, _) => b'a',
-            _ if self.percpu == Some(index) => b'a',
-            (SHN_LORESERVE.., _) | (_, None) => b'?',
-            (_, Some(section)) if section.has(SHF_EXECINSTR) => b't',
-            (_, Some(section)) if section.sh_type == SHT_NOBITS => b'b',
-            (_, Some(section)) if section.has(SHF_ALLOC | SHF_WRITE) => b'd',
-            (_, Some(section)) if section.has(SHF_ALLOC) => b'r',
-            (_, Some(section)) if section.name.starts_with(b".debug") => b'n',
-            _ => b'?',
-        }
+        let definition = match (symbol.st_shndx, self.object.sections.get(index)) {
+            (SHN_UNDEF, _) => Definition::Undefined,
+            (SHN_ABS, _) => Definition::Absolute,
+            _ if self.percpu == Some(index) => Definition::PerCpu,
+            (SHN_LORESERVE.., _) | (_, None) => Definition::Reserved,
+            (_, Some(section)) => {
+                Definition::Section(section.sh_type, section.sh_flags, section.name)
+            }
+        };
+        type_letter(symbol.bind() == STB_WEAK, symbol.kind() == STT_OBJECT, definition)
     }
 }
 

@@ -8,6 +8,7 @@
 use klp_arch::{Conditions, Machine, SpecialSection};
 
 use crate::elf::{Section, SectionFlags};
+use crate::kmod::{self, PERCPU, RO_AFTER_INIT};
 use crate::name::ObjectName;
 
 /// Why a place cannot take a klp relocation.
@@ -41,7 +42,7 @@ pub(crate) fn check(
     if gate.is_vmlinux() {
         return Ok(());
     }
-    if backend.frees_init_sections && section.name.starts_with(b".init") {
+    if backend.frees_init_sections && kmod::is_init(section.name) {
         return Err(Misplaced::Init);
     }
     consumed(section, backend).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
@@ -58,15 +59,14 @@ pub(crate) fn consumed(
 
 /// Whether a section is the percpu template (`find_pcpusec`).
 fn is_percpu(section: &Section<'_>) -> bool {
-    section.name == b".data..percpu"
+    section.name == PERCPU
 }
 
 /// Whether a section is still writable once the livepatch has been loaded
 /// (`module_mark_ro_after_init`).
 #[must_use]
 pub(crate) fn stays_writable(section: &Section<'_>) -> bool {
-    let frozen = [&b".data..ro_after_init"[..], b"__jump_table", b".static_call_sites"];
-    section.sh_flags.contains(SectionFlags::WRITE) && !frozen.contains(&section.name)
+    section.sh_flags.contains(SectionFlags::WRITE) && !RO_AFTER_INIT.contains(&section.name)
 }
 
 /// What the back end may know about a relocation that `gate` triggers; `None`: a plain one.

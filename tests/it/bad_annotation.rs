@@ -158,7 +158,7 @@ fn an_object_that_cannot_be_one_is_refused() {
 
 #[test]
 fn an_object_that_no_source_has_is_refused_with_those_that_may_be_meant() {
-    let words = ["error[KLP-E0105]", "an object that no source of symbols has", "klp_target_a"];
+    let words = ["error[KLP-E0105]", "which no symbol source describes", "klp_target_a"];
     array_refused(&words, |patched, _| {
         patched.replace(ARRAY.as_bytes(), b".klp.module_relocs.vmlinuz")
     });

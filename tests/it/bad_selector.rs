@@ -102,7 +102,10 @@ fn a_size_that_is_not_the_version_s_is_refused() {
 #[test]
 fn another_version_is_refused_and_the_records_behind_it_are_read() {
     malformed(VERSION, &[2], "a selector of version 2: its klp-convert.h is of another version");
-    let words = [".klp.selectors[0]: a selector of version 0", ".klp.selectors[2]: there is no"];
+    let words = [
+        ".klp.selectors[0]: a selector of version 0",
+        ".klp.selectors[2]: selector of unknown kind",
+    ];
     refused(MODULE, &words, |patched, _| {
         let patched = write(patched, 0, VERSION, &[0]);
         write(patched, 2, KIND, &[9])

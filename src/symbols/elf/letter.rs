@@ -8,10 +8,8 @@
 use object::elf;
 
 use super::table::{Place, Section, Symbol};
+use crate::kmod::{self, Definition};
 use crate::symbols::{Binding, Kind};
-
-/// Template of the per-CPU variables of a module.
-pub(crate) const PER_CPU: &[u8] = b".data..percpu";
 
 /// The letter that `nm` prints for a symbol of the linked kernel.
 pub(crate) fn of_vmlinux(symbol: &Symbol<'_>) -> u8 {
@@ -45,27 +43,12 @@ fn of_section(section: &Section) -> u8 {
 
 /// The letter that the kernel shows for a symbol of a module that nobody may use.
 pub(crate) fn of_module(symbol: &Symbol<'_>) -> u8 {
-    let object = symbol.kind() == Kind::Object;
-    if symbol.binding() == Binding::Weak {
-        return if object { b'v' } else { b'w' };
-    }
-    match (symbol.place, symbol.section) {
-        (Place::Absolute, _) => b'a',
-        (_, Some((_, name))) if name == PER_CPU => b'a',
-        (_, Some((section, name))) => {
-            let bare = section.sh_type == elf::SHT_NOBITS.0;
-            if section.has(elf::SHF_EXECINSTR) {
-                b't'
-            } else if section.has(elf::SHF_ALLOC) && !bare {
-                if section.has(elf::SHF_WRITE) { b'd' } else { b'r' }
-            } else if bare {
-                b'b'
-            } else if name.starts_with(b".debug") {
-                b'n'
-            } else {
-                b'?'
-            }
-        }
-        _ => b'?',
-    }
+    let definition = match (symbol.place, symbol.section) {
+        (Place::Absolute, _) => Definition::Absolute,
+        (_, Some((_, name))) if name == kmod::PERCPU => Definition::PerCpu,
+        (_, Some((section, name))) => Definition::Section(section.sh_type, section.flags, name),
+        _ => Definition::Reserved,
+    };
+    let weak = symbol.binding() == Binding::Weak;
+    kmod::type_letter(weak, symbol.kind() == Kind::Object, definition)
 }

@@ -10,24 +10,17 @@ use std::path::{Path, PathBuf};
 
 use object::elf;
 
+use crate::kmod;
 use crate::name::ObjectName;
 use crate::symbols::data::{Evidence, Object, Scope, Told};
 use crate::symbols::elf::elf_object::Strings;
 use crate::symbols::elf::evidence::Modinfo;
 use crate::symbols::elf::exports::Exports;
-use crate::symbols::elf::letter::{self, PER_CPU};
+use crate::symbols::elf::letter;
 use crate::symbols::elf::table::{ElfTable, Symbol};
 use crate::symbols::elf::traceable::ModuleFunctions;
 use crate::symbols::file::{Contents, Input};
 use crate::symbols::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
-
-const MODINFO: &[u8] = b".modinfo";
-/// Start of the names of sections that are freed when a module's init function has returned, on
-/// machines that free any (`module_init_section` in `kernel/module/main.c`).
-const INIT: &[u8] = b".init";
-/// Sections from which the loader takes `SHF_ALLOC`, so that they are not kept
-/// (`rewrite_section_headers` in `kernel/module/main.c`).
-const UNKEPT: [&[u8]; 4] = [MODINFO, b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
 
 /// A module file, compressed or not.
 #[derive(Debug)]
@@ -107,7 +100,7 @@ impl ModuleFile {
             }
             let mut told = None;
             if !symbol.name.is_empty() && !symbol.is_undefined() && scope.wants(symbol.name) {
-                let init = frees_init && symbol.section_name().starts_with(INIT);
+                let init = frees_init && kmod::is_init(symbol.section_name());
                 let stays = !init && stays(&symbol);
                 told = Some(symbols.len());
                 symbols.push(strings.told(&symbol, letter::of_module(&symbol), init, stays));
@@ -132,7 +125,8 @@ impl ModuleFile {
 /// Whether a symbol outside of the init part stays in the module's table (`is_core_symbol`).
 fn stays(symbol: &Symbol<'_>) -> bool {
     symbol.section.is_some_and(|(section, name)| {
-        name == PER_CPU || (section.has(elf::SHF_ALLOC) && !UNKEPT.contains(&name))
+        name == kmod::PERCPU
+            || (section.has(elf::SHF_ALLOC) && !kmod::READ_IN_PLACE.contains(&name))
     })
 }
 
