@@ -26,7 +26,7 @@ use klp_arch::{
     machines,
 };
 use klp_convert::elf::Module;
-use klp_convert::load::{Bind, ExportedSymbol, Kernel, Loader, Lookup, Placement, Record};
+use klp_convert::load::{Bind, ExportedSymbol, Loader, Lookup, Placement, Record, TargetKernel};
 use klp_convert::name::KlpSymbol;
 use measure::{compare, ms, ratio, table, timed};
 use relocations::relocations;
@@ -149,7 +149,7 @@ impl<'data> Placed<'data> {
 fn one(backend: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     let data = relocations(backend, count);
     let module = Module::parse(&data).unwrap();
-    let kernel = Kernel::newest(backend);
+    let kernel = TargetKernel::newest(backend);
     let placement =
         Placement { start: MODULE, page_size: kernel.page_size, ..Placement::default() };
     let loader =

@@ -225,7 +225,7 @@ fn opening(rounds: usize, map: &Path) -> Duration {
 
 /// The mean time of asking for one of these names, of each the median of its rounds.
 fn asking(rounds: usize, map: &Map, names: &[String]) -> Duration {
-    let ask = |wanted: &Wanted<'_>| timed(|| map.tell(Scope::Names(wanted)).unwrap());
+    let ask = |wanted: &Wanted<'_>| timed(|| map.read(Scope::Names(wanted)).unwrap());
     let wanted: Vec<_> = names.iter().map(|name| Wanted::new([name.as_str()])).collect();
     let mut times = vec![Vec::new(); names.len()];
     for _ in 0..rounds {
@@ -237,7 +237,7 @@ fn asking(rounds: usize, map: &Map, names: &[String]) -> Duration {
 
 /// Every so many of all names, how often each occurs beside it.
 fn names(map: &Map) -> Vec<(String, u32)> {
-    let told = map.tell(Scope::All).unwrap();
+    let told = map.read(Scope::All).unwrap();
     let mut counts: FxHashMap<&[u8], u32> = FxHashMap::default();
     for object in &told.objects {
         for symbol in &object.symbols {

@@ -1,13 +1,13 @@
 //! How modules are converted and checked.
 
-use crate::patch::Patched;
+use crate::patch::PatchedObjects;
 use crate::version::Target;
 
 /// How to convert.
 #[derive(Debug, Default, Clone)]
 pub struct Options {
     /// The objects that the livepatch patches.
-    pub patched: Patched,
+    pub patched: PatchedObjects,
     /// Leave symbols that modules export as ordinary relocations.
     pub keep_module_exports: bool,
     /// Drop an appended module signature, which a conversion invalidates.

@@ -6,7 +6,7 @@ use klp_arch::Machine;
 use crate::elf::Module;
 use crate::finding::Error;
 use crate::options::Options;
-use crate::symbols::{Answer, Kernel};
+use crate::symbols::{Answer, KernelIdentity};
 
 /// The back end for a module's machine.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn same_kernel(
     answer: &Answer,
     options: &Options,
 ) -> Result<(), Error> {
-    let Kernel { machine, endian, release, kallsyms_all } = answer.kernel();
+    let KernelIdentity { machine, endian, release, kallsyms_all } = answer.kernel();
     if *kallsyms_all == Some(false) {
         return Err(Error::NoLivepatching);
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use klp_arch::Machine;
 use klp_convert::elf::{Module, SectionIndex, SymbolIndex, SymbolSection};
 use klp_convert::load::{
-    Bind, ExportedSymbol, Kernel, Known, Loaded, Loader, Lookup, Placement, Record,
+    Bind, ExportedSymbol, Loaded, Loader, Lookup, Placement, Record, SimulatedKernel, TargetKernel,
 };
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::symbols::{Answer, Sources, Wanted, add_kernel};
@@ -68,7 +68,7 @@ fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
     let errors = add_kernel(tree, false, &mut sources);
     assert!(errors.is_empty(), "{errors:?}");
     for backend in klp_arch::machines() {
-        names.extend(Kernel::wanted(backend).map(String::from));
+        names.extend(TargetKernel::wanted(backend).map(String::from));
     }
     sources.answer(&Wanted::new(names.iter().map(String::as_str))).unwrap()
 }
@@ -76,7 +76,7 @@ fn answer(tree: &Path, modules: &[Vec<u8>]) -> Answer {
 /// A kernel whose table of symbols has functions only, so that the boot image does not show what is
 /// exported: what its own modules leave undefined must be. Data is assumed to lie behind the functions.
 struct Exporting<'a> {
-    known: &'a Known<'a>,
+    known: &'a SimulatedKernel<'a>,
     answer: &'a Answer,
     backend: &'static Machine,
 }
@@ -157,7 +157,7 @@ fn load(
 ) {
     let module = Module::parse(data).unwrap();
     // The version is the one that the module says it is for.
-    let kernel = Kernel::of(backend, Target::default(), &module, Some(answer));
+    let kernel = TargetKernel::of(backend, Target::default(), &module, Some(answer));
     let name = module.modinfo().find(|(key, _)| *key == b"name").expect("a module's name").1;
     let placement = Placement::usual(backend, &kernel);
     let loader =
@@ -192,7 +192,7 @@ fn every_module_of_a_kernel_loads_at_its_addresses() {
         let files: Vec<_> = all.iter().step_by(every).map(|path| read(path)).collect();
         let answer = answer(&tree, &files);
         let backend = klp_arch::for_machine(answer.kernel().machine.unwrap()).unwrap();
-        let known = Known::new(&answer);
+        let known = SimulatedKernel::new(&answer);
         let exporting = Exporting { known: &known, answer: &answer, backend };
         let functions_only = answer.kernel().kallsyms_all == Some(false);
         let known: &dyn Bind = if functions_only { &exporting } else { &known };

@@ -1,7 +1,7 @@
 //! Any bytes as a text list and as `Module.symvers`: an error, or as many symbols as there are lines.
 
 use klp_convert::symbols::{
-    Answer, Near, Sources, SymbolError, SymbolSource, Symvers, TextList, Wanted,
+    Answer, Sources, Suggestions, SymbolError, SymbolSource, Symvers, TextList, Wanted,
 };
 
 /// The most names that are asked about.
@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
     }
     let mut sources = Sources::new();
     sources.push(TextList::from_bytes("list", data));
-    let mut near = Near::new(names.iter().copied());
+    let mut near = Suggestions::new(names.iter().copied());
     if sources.similar(&mut near).is_ok() {
         let found: usize = names.iter().map(|name| near.found(name).len()).sum();
         assert!(found <= names.len() * data.len(), "more names than the list has");

@@ -4,7 +4,7 @@
 use klp_arch::Fault;
 use klp_convert::elf::Module;
 use klp_convert::load::{
-    Bind, ExportedSymbol, Kernel, LoadError, Loaded, Loader, Lookup, Placement, Record,
+    Bind, ExportedSymbol, LoadError, Loaded, Loader, Lookup, Placement, Record, TargetKernel,
 };
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::target::backend;
@@ -59,7 +59,7 @@ pub(crate) fn check(data: &[u8], sound: bool) -> bool {
     let Ok(module) = Module::parse_as_kernel(data) else { return false };
     let Ok(backend) = backend(&module) else { return false };
     let mut loads = false;
-    let kernel = Kernel::newest(backend);
+    let kernel = TargetKernel::newest(backend);
     let near = Placement {
         start: 0xffff_ffff_c000_0000,
         page_size: kernel.page_size,

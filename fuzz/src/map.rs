@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use klp_convert::symbols::map::build;
-use klp_convert::symbols::{Map, Merged, Near, Scope, SymbolSource, Wanted};
+use klp_convert::symbols::{Map, Merged, Scope, Suggestions, SymbolSource, Wanted};
 
 /// Names that are asked about beside those of the map.
 const NAMES: [&str; 4] = ["f", "set_is_seen", "__pfx_f", "no_such_name"];
@@ -36,7 +36,7 @@ fn read(bytes: Vec<u8>) {
     let Ok(map) = Map::from_bytes("map", bytes) else { return };
     let verified = map.verify().is_ok();
     let objects = map.objects();
-    let whole = map.tell(Scope::All);
+    let whole = map.read(Scope::All);
     // What is told is read from blocks of the file, each once: a record takes a byte at least.
     let mut names = NAMES.map(str::to_owned).to_vec();
     if let Ok(told) = &whole {
@@ -53,13 +53,13 @@ fn read(bytes: Vec<u8>) {
     }
     for name in &names {
         let wanted = Wanted::new([name.as_str()]);
-        if let Ok(told) = map.tell(Scope::Names(&wanted)) {
+        if let Ok(told) = map.read(Scope::Names(&wanted)) {
             let mut all =
                 told.objects.iter().flat_map(|o| o.symbols.iter().map(|s| o.text(s.name)));
             assert!(all.all(|found| found == name.as_bytes()), "another name than {name:?}");
         }
     }
-    let mut near = Near::new(names.iter().map(String::as_str));
+    let mut near = Suggestions::new(names.iter().map(String::as_str));
     let _ = map.similar(&mut near);
     // What was read is a map again, and that map is the same as its own.
     let Ok(told) = whole else { return };
@@ -76,7 +76,7 @@ fn again(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let map = Map::from_bytes("again", bytes).ok();
     assert!(map.is_some(), "what was written is not read");
     let map = map?;
-    let told = map.tell(Scope::All);
+    let told = map.read(Scope::All);
     assert!(told.is_ok(), "what was written is not told: {told:?}");
     let mut merged = Merged::default();
     merged.add(told.ok()?, map.path()).ok()?;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use klp_convert::symbols::map::build;
 use klp_convert::symbols::{
-    Binding, BuildId, Export, Kernel, Map, Merged, Object, Order, Scope, Symbol, SymbolSource, Told,
+    Binding, BuildId, Export, KernelIdentity, Map, Merged, Object, Order, Scope, Symbol,
+    SymbolData, SymbolSource,
 };
 
 const OBJECTS: [&str; 3] = ["vmlinux", "m", "n"];
@@ -52,7 +53,7 @@ pub fn run(data: &[u8]) {
 /// A map of a map is that map.
 fn same(bytes: &[u8]) {
     let map = Map::from_bytes("map", bytes.to_vec());
-    let told = map.as_ref().ok().map(|map| (map.verify(), map.tell(Scope::All)));
+    let told = map.as_ref().ok().map(|map| (map.verify(), map.read(Scope::All)));
     assert!(matches!(told, Some((Ok(()), Ok(_)))), "what was written is not read: {told:?}");
     let Some((_, Ok(told))) = told else { return };
     let mut merged = Merged::default();
@@ -62,9 +63,9 @@ fn same(bytes: &[u8]) {
 }
 
 /// What one source tells: of each chunk of five bytes one thing.
-fn source(number: usize, shared: &[u8], own: &[u8]) -> Told {
+fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
     let path = number.to_string();
-    let mut told = Told { kernel: kernel(own), ..Told::default() };
+    let mut told = SymbolData { kernel: kernel(own), ..SymbolData::default() };
     for chunk in shared.as_chunks().0.iter().chain(own.as_chunks().0).take(ITEMS) {
         let [what, object, name, low, high] = *chunk;
         let pick = |all: &[&'static str], byte: u8| -> &'static str {
@@ -117,13 +118,13 @@ fn source(number: usize, shared: &[u8], own: &[u8]) -> Told {
 }
 
 /// What a source says of the kernel; mostly nothing.
-fn kernel(own: &[u8]) -> Kernel {
+fn kernel(own: &[u8]) -> KernelIdentity {
     let release = match own.first() {
         Some(255) => Some("7.3".into()),
         Some(128..) => Some("7.2".into()),
         _ => None,
     };
-    Kernel { release, ..Kernel::default() }
+    KernelIdentity { release, ..KernelIdentity::default() }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! what they have, the same for some names as for all.
 
 use klp_convert::symbols::{
-    Answer, BootImage, Merged, ModuleFile, Scope, SymbolSource, Told, Vmlinux, Wanted,
+    Answer, BootImage, Merged, ModuleFile, Scope, SymbolData, SymbolSource, Vmlinux, Wanted,
 };
 
 /// The most names that are asked about again.
@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn check(source: &dyn SymbolSource) {
-    let told = match source.tell(Scope::All) {
+    let told = match source.read(Scope::All) {
         Ok(told) => told,
         Err(error) => {
             assert!(error.to_string().len() > source.path().as_os_str().len(), "no words");
@@ -41,7 +41,7 @@ fn check(source: &dyn SymbolSource) {
         }
     }
     let wanted: Wanted<'_> = names.iter().map(String::as_str).collect();
-    let some = source.tell(Scope::Names(&wanted)).map(|told| answer(told, source));
+    let some = source.read(Scope::Names(&wanted)).map(|told| answer(told, source));
     let (Ok(Some(some)), Some(all)) = (some, answer(told, source)) else { return };
     for name in wanted.iter() {
         assert_eq!(some.candidates(name), all.candidates(name), "{name:?}");
@@ -50,7 +50,7 @@ fn check(source: &dyn SymbolSource) {
 }
 
 /// `None` where one name occurs more often than in any kernel.
-fn answer(told: Told, source: &dyn SymbolSource) -> Option<Answer> {
+fn answer(told: SymbolData, source: &dyn SymbolSource) -> Option<Answer> {
     let mut merged = Merged::default();
     merged.add(told, source.path()).ok()?;
     Answer::new(merged).ok()

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use bstr::ByteSlice;
 use scroll::Pread;
 
-use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Which, pointer};
+use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Selector, pointer};
 use crate::elf::{Module, Rela, Section};
 use crate::name::{ObjectName, Position};
 
@@ -95,6 +95,6 @@ fn annotated(
     let (symbol, text) = pointer::symbol(module, rela, &place)?;
     let name =
         text.parse().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
-    let which = Which::Position(position);
+    let which = Selector::Position(position);
     Ok(Annotation { symbol, name, gate: None, owner: owner.clone(), which, place })
 }

@@ -1,6 +1,6 @@
 //! Why an annotation cannot be read.
 
-use super::{Annotation, AnnotationPlace, NAME_PREFIX, SourceFileError, Which};
+use super::{Annotation, AnnotationPlace, NAME_PREFIX, Selector, SourceFileError};
 use crate::name::NameError;
 
 /// Why an annotation cannot be read.
@@ -97,7 +97,7 @@ impl std::fmt::Display for Meaning<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Annotation { owner, which, .. } = self.0;
         match which {
-            Which::Position(position) => write!(f, "{owner},{position}"),
+            Selector::Position(position) => write!(f, "{owner},{position}"),
             selector => write!(f, "{owner}, {selector}"),
         }
     }
@@ -143,7 +143,7 @@ pub enum SelectorFault {
     /// The selector of a function that is replaced says what is patched; the function's object is.
     #[error("the field 'patched' means nothing for a function that is replaced")]
     Patched,
-    /// The text of [`Which::InFile`] is not a path.
+    /// The text of [`Selector::InFile`] is not a path.
     #[error(transparent)]
     File(#[from] SourceFileError),
 }

@@ -11,8 +11,8 @@ mod arrays;
 mod error;
 mod names;
 mod pointer;
+mod selector;
 mod selectors;
-mod which;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,8 @@ use crate::name::{ObjectName, SymbolName};
 
 pub use error::{AnnotationError, SelectorFault};
 pub use names::NAME_PREFIX;
+pub use selector::{Selector, SourceFile, SourceFileError};
 pub use selectors::SELECTORS;
-pub use which::{SourceFile, SourceFileError, Which};
 
 /// What one undefined symbol of the module stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Annotation {
     /// The object that has the symbol.
     pub owner: ObjectName,
     /// Which symbol of that name.
-    pub which: Which,
+    pub which: Selector,
     /// Where the author wrote it, for messages.
     pub place: AnnotationPlace,
 }
@@ -58,7 +58,7 @@ pub struct FunctionSelector {
     /// The function that replaces it.
     pub new_func: Location,
     /// Which symbol of that name.
-    pub which: Which,
+    pub which: Selector,
     /// Where the author wrote it, for messages.
     pub place: AnnotationPlace,
 }

@@ -7,7 +7,7 @@
 
 use bstr::ByteSlice;
 
-use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Which};
+use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Selector};
 use crate::elf::{Module, Symbol, SymbolSection};
 use crate::name::{NameError, ObjectName, Position, SymbolName};
 
@@ -41,7 +41,7 @@ fn annotated(symbol: &Symbol<'_>) -> Result<Annotation, AnnotationError> {
     };
     let (gate, owner, name, position) =
         parsed().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
-    let which = Which::Position(position);
+    let which = Selector::Position(position);
     Ok(Annotation { symbol: symbol.index, name, gate: Some(gate), owner, which, place })
 }
 

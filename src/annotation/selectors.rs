@@ -14,7 +14,7 @@ use bstr::ByteSlice;
 use scroll::Pread;
 
 use super::{
-    Annotation, AnnotationError, AnnotationPlace, Annotations, FunctionSelector, Which, pointer,
+    Annotation, AnnotationError, AnnotationPlace, Annotations, FunctionSelector, Selector, pointer,
 };
 use crate::elf::{Module, Rela, SectionIndex};
 
@@ -122,9 +122,9 @@ fn selector(
     let which = match fields.kind {
         IN_FILE | FUNC_IN_FILE => {
             let file = fields.text.parse().map_err(SelectorFault::File);
-            Which::InFile(file.map_err(fault)?)
+            Selector::InFile(file.map_err(fault)?)
         }
-        NEXT_TO | FUNC_NEXT_TO => Which::NextTo(fields.text.parse().map_err(name)?),
+        NEXT_TO | FUNC_NEXT_TO => Selector::NextTo(fields.text.parse().map_err(name)?),
         kind => return Err(fault(SelectorFault::Kind(kind))),
     };
     if matches!(fields.kind, FUNC_IN_FILE | FUNC_NEXT_TO) {

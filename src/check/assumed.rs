@@ -8,7 +8,7 @@ use klp_arch::Machine;
 
 use crate::elf::Module;
 use crate::finding::Error;
-use crate::load::{Kernel, Part, Placement};
+use crate::load::{Part, Placement, TargetKernel};
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 use crate::target;
@@ -17,7 +17,7 @@ use crate::version::Target;
 /// The kernel that a module is taken to be for, and where it is put there.
 #[derive(Debug)]
 pub struct Assumed {
-    kernel: Kernel,
+    kernel: TargetKernel,
     /// What tells the version.
     version_from: &'static str,
     /// What tells the features.
@@ -32,7 +32,7 @@ impl Assumed {
     /// [`Error::Machine`].
     pub fn of(module: &Module<'_>, target: Target, answer: Option<&Answer>) -> Result<Self, Error> {
         let backend = target::backend(module)?;
-        let kernel = Kernel::of(backend, target, module, answer);
+        let kernel = TargetKernel::of(backend, target, module, answer);
         let magic = module.vermagic().and_then(|magic| std::str::from_utf8(magic).ok());
         let built_for = magic.and_then(|magic| magic.parse().ok());
         let version_from = match (target.version(), built_for.and_then(Target::version)) {

@@ -2,8 +2,8 @@
 
 use klp_arch::{Fault, KernelError};
 
-use super::problem::{Occasion, Problem, Trouble};
-use crate::diagnostic::{Code, Explained};
+use super::problem::{Occasion, Problem, ProblemKind};
+use crate::diagnostic::{Code, Diagnose};
 use crate::load::{About, Stage};
 use crate::rules::Consequence;
 
@@ -17,27 +17,27 @@ pub(super) fn says(error: &KernelError) -> String {
     }
 }
 
-impl Explained for Problem {
+impl Diagnose for Problem {
     fn code(&self) -> Code {
         if !self.usual {
             return Code::SomePlacements;
         }
         match (&self.trouble, &self.occasion) {
-            (Trouble::Load(error), occasion) => match (error.consequence, occasion) {
+            (ProblemKind::Load(error), occasion) => match (error.consequence, occasion) {
                 (Consequence::Ignored, _) => Code::NeverWritten,
                 (Consequence::Corrupted, _) => Code::Damages,
                 (Consequence::Refused, Occasion::Load) => Code::KernelRefuses,
                 (Consequence::Refused, Occasion::Departure(_)) => Code::NotTakenBack,
                 (Consequence::Refused, _) => Code::KernelRefusesObject,
             },
-            (Trouble::Cut { .. }, _) => Code::CutOff,
+            (ProblemKind::Cut { .. }, _) => Code::CutOff,
         }
     }
 
     fn help(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match &self.trouble {
-            Trouble::Load(error) => {
+            ProblemKind::Load(error) => {
                 lines.extend(error.kernel.iter().map(says));
                 match error.about.as_deref() {
                     Some(About::Proof(proof)) => lines.extend(proof.iter().cloned()),
@@ -48,7 +48,7 @@ impl Explained for Problem {
                     }
                 }
             }
-            Trouble::Cut { .. } => lines.push(
+            ProblemKind::Cut { .. } => lines.push(
                 "the code will use another address: compile with kbuild's flags, so that the \
                  reference reaches as far as modules lie"
                     .into(),

@@ -6,16 +6,16 @@ use bstr::ByteSlice;
 use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
-use super::problem::Trouble;
+use super::problem::ProblemKind;
 use super::replaced::replaced;
 use super::simulation::{Found, Trial};
 use super::{Objection, Tried, Verdict, audit, same};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
 use crate::finding::{Error, Refusal, Warning};
-use crate::load::{self, Kernel, Known};
+use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol};
 use crate::options::Options;
-use crate::patch::{self, Patched, Tables};
+use crate::patch::{self, PatchedObjects, Tables};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
 use crate::rules::{self, Unfinished, passed_over};
 use crate::site::Sites;
@@ -44,7 +44,7 @@ impl Judge<'_> {
     /// [`Error::Machine`].
     pub fn wanted<'m>(module: &Module<'m>) -> Result<Vec<&'m str>, Error> {
         let backend = target::backend(module)?;
-        let mut wanted: Vec<&str> = Kernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
+        let mut wanted: Vec<&str> = TargetKernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
         wanted.extend(patch::names(&Tables::of(module, backend)));
         for symbol in module.symbols().skip(1) {
             match symbol.section {
@@ -68,7 +68,7 @@ impl Judge<'_> {
         refusals.extend(passed_over::tables(module).map(Refusal::PassedOver));
         refusals.extend(Unfinished::of(module).map(Refusal::Unfinished));
         let tables = Tables::of(module, backend);
-        let patched = Patched::by(&tables, &self.options.patched);
+        let patched = PatchedObjects::by(&tables, &self.options.patched);
         refusals.extend(unopened(module, backend, &patched));
         let (mut verdict, mut by_symbol) = <(Verdict, Vec<_>)>::default();
         if let Some(answer) = self.answer {
@@ -94,8 +94,8 @@ impl Judge<'_> {
         let found = refusals.into_iter().chain(by_symbol.into_iter().map(|(_, refusal)| refusal));
         verdict.objections = found.map(|refusal| Objection { refusal, kernel: None }).collect();
         if let (Some(answer), Tried::At(count)) = (self.answer, &mut verdict.tried) {
-            let kernel = Kernel::of(backend, self.options.target, module, Some(answer));
-            let known = Known::new(answer);
+            let kernel = TargetKernel::of(backend, self.options.target, module, Some(answer));
+            let known = SimulatedKernel::new(answer);
             let trial = Trial { module, backend, kernel: &kernel, known: &known };
             let Found { problems, reloads, placements } = trial.run();
             (verdict.problems, verdict.reloads, *count) = (problems, reloads, placements);
@@ -113,14 +113,18 @@ impl Judge<'_> {
     #[must_use]
     pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Warning> {
         let backend = target::backend(module).ok()?;
-        let kernel = Kernel::of(backend, self.options.target, module, self.answer);
+        let kernel = TargetKernel::of(backend, self.options.target, module, self.answer);
         let may = kernel.decompresses != Some(false);
         may.then(|| Warning::Incompressible(objection.to_owned()))
     }
 }
 
 /// Gates that the kernel never opens for this livepatch, each at its first relocation.
-fn unopened(module: &Module<'_>, backend: &'static Machine, patched: &Patched) -> Vec<Refusal> {
+fn unopened(
+    module: &Module<'_>,
+    backend: &'static Machine,
+    patched: &PatchedObjects,
+) -> Vec<Refusal> {
     let sites = Sites::new(module, backend);
     let mut gates = BTreeSet::new();
     let tables = module.relocation_sections();
@@ -142,7 +146,7 @@ fn unopened(module: &Module<'_>, backend: &'static Machine, patched: &Patched) -
 fn unite(verdict: &mut Verdict, by_symbol: &FxHashMap<SymbolIndex, usize>) {
     let Verdict { objections, problems, .. } = verdict;
     problems.retain(|problem| {
-        let Trouble::Load(error) = &problem.trouble else { return true };
+        let ProblemKind::Load(error) = &problem.trouble else { return true };
         let symbol = error.symbol.filter(|_| error.rule.is_none());
         let mut known = false;
         let mut met = |objection: &mut Objection| {

@@ -43,12 +43,12 @@ mod simulation;
 pub use assumed::Assumed;
 pub use conclusion::Conclusion;
 pub use judge::{Judge, check, suggest};
-pub use problem::{Occasion, Problem, Trouble};
+pub use problem::{Occasion, Problem, ProblemKind};
 pub use reload::{Aftermath, Reload};
 
 use klp_arch::KernelError;
 
-use crate::diagnostic::{Diagnostic, Explained};
+use crate::diagnostic::{Diagnose, Diagnostic};
 use crate::finding::{Refusal, Warning};
 
 use reload::Reloads;

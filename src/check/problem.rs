@@ -47,7 +47,7 @@ impl fmt::Display for Occasion {
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum ProblemKind {
     /// The kernel objects; or it does not notice, and leaves something out or damages memory.
     Load(Box<LoadError>),
     /// The kernel writes a value that the field cannot hold.
@@ -65,7 +65,7 @@ pub enum Trouble {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// What is wrong.
-    pub trouble: Trouble,
+    pub trouble: ProblemKind,
     /// When.
     pub occasion: Occasion,
     /// The address of the module's instructions then; `None` where there are none yet.
@@ -87,10 +87,10 @@ impl Problem {
         match &self.trouble {
             _ if self.is_rare() => Conclusion::Loads,
             // The kernel warns and goes on.
-            Trouble::Load(_) if matches!(self.occasion, Occasion::Departure(_)) => {
+            ProblemKind::Load(_) if matches!(self.occasion, Occasion::Departure(_)) => {
                 Conclusion::LoadsWrong
             }
-            Trouble::Load(error) if error.consequence == Consequence::Refused => {
+            ProblemKind::Load(error) if error.consequence == Consequence::Refused => {
                 Conclusion::Refused
             }
             _ => Conclusion::LoadsWrong,
@@ -100,7 +100,7 @@ impl Problem {
     /// What makes it the same one, met elsewhere: values and addresses may differ.
     pub(super) fn identity(&self) -> String {
         match &self.trouble {
-            Trouble::Load(error) => match &error.site {
+            ProblemKind::Load(error) => match &error.site {
                 // Of several things at one place each is told; the values may differ.
                 Some(site) => {
                     let fault = error.fault.as_ref().map(std::mem::discriminant);
@@ -108,7 +108,7 @@ impl Problem {
                 }
                 None => format!("{:?} {:?}", error.kernel, error.explanation),
             },
-            Trouble::Cut { site, .. } => format!("cut {site}"),
+            ProblemKind::Cut { site, .. } => format!("cut {site}"),
         }
     }
 }
@@ -116,8 +116,8 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.trouble {
-            Trouble::Load(error) => load(f, error)?,
-            Trouble::Cut { site, value, reads } => {
+            ProblemKind::Load(error) => load(f, error)?,
+            ProblemKind::Cut { site, value, reads } => {
                 let (value, reads) = (Signed(*value), Signed(*reads));
                 write!(f, "{site}: {value} is cut off to {reads}, and the kernel does not look")?;
             }

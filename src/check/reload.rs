@@ -14,7 +14,7 @@ use std::fmt;
 use klp_arch::KernelError;
 
 use super::codes::says;
-use crate::diagnostic::{Code, Explained};
+use crate::diagnostic::{Code, Diagnose};
 use crate::name::ObjectName;
 
 /// An object that does not survive every reload.
@@ -156,7 +156,7 @@ impl fmt::Display for Reloads<'_> {
     }
 }
 
-impl Explained for Reloads<'_> {
+impl Diagnose for Reloads<'_> {
     fn code(&self) -> Code {
         Code::Reload
     }

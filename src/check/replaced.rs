@@ -11,7 +11,7 @@ use crate::elf::{Module, SectionFlags, SymbolSection};
 use crate::finding::{Refusal, Warning};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
-use crate::patch::{Patched, TableFunction, Tables};
+use crate::patch::{PatchedObjects, TableFunction, Tables};
 use crate::resolve::{Resolve, Resolver};
 use crate::site::{Site, Sites};
 use crate::symbols::Answer;
@@ -21,7 +21,7 @@ pub(super) fn replaced(
     module: &Module<'_>,
     backend: &'static Machine,
     tables: &Tables<'_>,
-    patched: &Patched,
+    patched: &PatchedObjects,
     answer: &Answer,
     options: &Options,
 ) -> (Vec<Refusal>, Vec<Warning>) {

@@ -13,12 +13,12 @@ use klp_arch::{Fault, Machine};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::coming::Coming;
-use super::problem::{Occasion, Problem, Trouble};
+use super::problem::{Occasion, Problem, ProblemKind};
 use super::reload::{Aftermath, Reload};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
 use crate::load::{
-    Bind, ExportedSymbol, Kernel, LoadError, Loaded, Loader, Lookup, Placement, Record, Refused,
-    RegionKind, Relocated,
+    Bind, ExportedSymbol, LoadError, Loaded, Loader, Lookup, Placement, Record, Refused,
+    RegionKind, Relocated, TargetKernel,
 };
 use crate::name::{KlpSymbol, ObjectName};
 use crate::site::Sites;
@@ -40,7 +40,7 @@ enum Order {
 pub(super) struct Trial<'t, 'm> {
     pub(super) module: &'m Module<'m>,
     pub(super) backend: &'static Machine,
-    pub(super) kernel: &'t Kernel,
+    pub(super) kernel: &'t TargetKernel,
     pub(super) known: &'t dyn Bind,
 }
 
@@ -52,7 +52,7 @@ impl Trial<'_, '_> {
 
     /// Loads it everywhere.
     pub(super) fn run(&self) -> Found {
-        let mut met = Met {
+        let mut met = Findings {
             trial: self,
             sites: Sites::new(self.module, self.backend),
             entries: FxHashMap::default(),
@@ -88,7 +88,7 @@ pub(super) struct Found {
 }
 
 /// What was met so far.
-struct Met<'t, 'm> {
+struct Findings<'t, 'm> {
     trial: &'t Trial<'t, 'm>,
     sites: Sites<'m, 'm>,
     /// Where in the file each relocation of a table stands: a module may have many thousands of findings.
@@ -103,7 +103,7 @@ struct Met<'t, 'm> {
     met: FxHashSet<String>,
 }
 
-impl<'t, 'm> Met<'t, 'm> {
+impl<'t, 'm> Findings<'t, 'm> {
     /// Loads once, and lets every gate come, go and come again; says whether there are gates.
     fn load(&mut self, placement: &Placement, order: Order) -> bool {
         let Trial { module, backend, kernel, known } = *self.trial;
@@ -176,7 +176,7 @@ impl<'t, 'm> Met<'t, 'm> {
 
     fn refused(&mut self, refused: Refused, occasion: &Occasion, text: Option<u64>) {
         for error in refused.0 {
-            let trouble = Trouble::Load(Box::new(error));
+            let trouble = ProblemKind::Load(Box::new(error));
             self.note(Problem { trouble, occasion: occasion.clone(), text, usual: self.usual });
         }
     }
@@ -194,7 +194,7 @@ impl<'t, 'm> Met<'t, 'm> {
         for relocated in new {
             let Some((value, reads)) = cut_off(relocated, self.trial.backend) else { continue };
             let site = Box::new(self.site(relocated));
-            let trouble = Trouble::Cut { site, value, reads };
+            let trouble = ProblemKind::Cut { site, value, reads };
             self.note(Problem { trouble, occasion: occasion.clone(), text, usual: self.usual });
         }
     }

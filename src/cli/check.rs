@@ -18,7 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
 use crate::finding::Error;
 use crate::options::Options;
-use crate::patch::Patched;
+use crate::patch::PatchedObjects;
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
 use crate::target::built_for;
 
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
         Err(error) => return reporter.symbols(&[error]),
     };
     let options = Options {
-        patched: Patched { objects: args.objects.iter().cloned().collect() },
+        patched: PatchedObjects { objects: args.objects.iter().cloned().collect() },
         target: args.target.unwrap_or_default(),
         allow_stale_map: args.maps.allow_stale_map,
         allow_undeclared_dependency: args.allow_undeclared_dependency,
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
             }
         };
         for Judged { line, assumed, remark, end } in judged {
-            if end != Outcome::Done && outcome != Outcome::Trouble {
+            if end != Outcome::Done && outcome != Outcome::UsageOrIo {
                 outcome = end;
             }
             progress.above(|| {
@@ -84,8 +84,8 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
         }
     }
     progress.finish();
-    if reporter.is_json() && reporter.json(&lines) == Outcome::Trouble {
-        return Outcome::Trouble;
+    if reporter.is_json() && reporter.json(&lines) == Outcome::UsageOrIo {
+        return Outcome::UsageOrIo;
     }
     outcome
 }

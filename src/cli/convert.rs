@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::args::Convert;
 use super::overwrite::overwritten;
-use super::report::{Reporter, trouble};
+use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, output};
 use crate::convert::{Conversion, Plan, convert};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::finding::Error;
 use crate::options::Options;
-use crate::patch::Patched;
+use crate::patch::PatchedObjects;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -52,18 +52,18 @@ fn attempt(
     if let Some(diagnostic) = output.and_then(|output| overwritten(output, sources)) {
         diagnostics.push(diagnostic);
         reporter.diagnostics(diagnostics);
-        return (Outcome::Trouble, None);
+        return (Outcome::UsageOrIo, None);
     }
     let data = match std::fs::read(&args.input) {
         Ok(data) => data,
         Err(error) => {
-            diagnostics.push(trouble(Code::Read, &args.input, &error));
+            diagnostics.push(io_diagnostic(Code::Read, &args.input, &error));
             reporter.diagnostics(diagnostics);
-            return (Outcome::Trouble, None);
+            return (Outcome::UsageOrIo, None);
         }
     };
     let options = Options {
-        patched: Patched { objects: args.objects.iter().cloned().collect() },
+        patched: PatchedObjects { objects: args.objects.iter().cloned().collect() },
         keep_module_exports: args.keep_module_exports,
         strip_signature: args.strip_signature,
         allow_stale_map: args.maps.allow_stale_map,
@@ -83,12 +83,13 @@ fn attempt(
     let Conversion { plan, warnings, bytes } = conversion;
     diagnostics.extend(warnings.iter().map(|w| Diagnostic::warning(&name, w)));
     let written = output.map_or(Ok(()), |output| {
-        output::write(output, &bytes, &args.input).map_err(|e| trouble(Code::Write, output, &e))
+        output::write(output, &bytes, &args.input)
+            .map_err(|e| io_diagnostic(Code::Write, output, &e))
     });
     let failed = written.map_err(|diagnostic| diagnostics.push(diagnostic)).is_err();
     reporter.diagnostics(diagnostics);
     if failed {
-        return (Outcome::Trouble, Some(plan));
+        return (Outcome::UsageOrIo, Some(plan));
     }
     if args.dry_run && !reporter.is_json() {
         return (reporter.text(&plan.to_string()), Some(plan));

@@ -9,7 +9,7 @@ use std::path::Path;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::report::{Reporter, trouble};
+use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, output};
 use crate::check::{Conclusion, Tried, Verdict, check};
 use crate::convert::{Plan, convert};
@@ -92,7 +92,7 @@ pub(super) fn run(reporter: &Reporter) -> Outcome {
 
 fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     let io = |error: io::Error| {
-        (vec![trouble(Code::Write, &std::env::temp_dir(), &error)], Outcome::Trouble)
+        (vec![io_diagnostic(Code::Write, &std::env::temp_dir(), &error)], Outcome::UsageOrIo)
     };
     let directory = tempfile::tempdir().map_err(io)?;
     let path = |name: &str| directory.path().join(name);

@@ -14,9 +14,9 @@ use clap::CommandFactory;
 
 use super::args::Args;
 use super::overwrite::overwritten;
-use super::report::{Reporter, trouble};
+use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, output};
-use crate::annotation::{AnnotationError, Which};
+use crate::annotation::{AnnotationError, Selector};
 use crate::convert::convert;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::ElfError;
@@ -96,13 +96,17 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
         outcome
     };
     if let Some(diagnostic) = overwritten(&call.output, call.files()) {
-        return fail(Vec::new(), &[diagnostic], Outcome::Trouble);
+        return fail(Vec::new(), &[diagnostic], Outcome::UsageOrIo);
     }
     let data = match std::fs::read(&call.input) {
         Ok(data) => data,
         Err(error) => {
             let text = format!("Unable to read elf file {input}");
-            return fail(vec![text], &[trouble(Code::Read, &call.input, &error)], Outcome::Trouble);
+            return fail(
+                vec![text],
+                &[io_diagnostic(Code::Read, &call.input, &error)],
+                Outcome::UsageOrIo,
+            );
         }
     };
     let mut sources = Sources::new();
@@ -121,9 +125,11 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     reporter.diagnostics(&warnings);
     match output::write(&call.output, &conversion.bytes, &call.input) {
         Ok(()) => Outcome::Done,
-        Err(error) => {
-            fail(Vec::new(), &[trouble(Code::Write, &call.output, &error)], Outcome::Trouble)
-        }
+        Err(error) => fail(
+            Vec::new(),
+            &[io_diagnostic(Code::Write, &call.output, &error)],
+            Outcome::UsageOrIo,
+        ),
     }
 }
 
@@ -202,8 +208,8 @@ fn annotation(error: &AnnotationError) -> String {
             format!("nr_entries mismatch ({entry}) for {section}")
         }
         AnnotationError::Conflict { first, second } => {
-            let meaning = |which: &Which| match which {
-                Which::Position(position) => position.to_string(),
+            let meaning = |which: &Selector| match which {
+                Selector::Position(position) => position.to_string(),
                 selector => selector.to_string(),
             };
             let (owner, name) = (&first.owner, &first.name);

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::args::Inspect;
-use super::report::{Reporter, trouble};
+use super::report::{Reporter, io_diagnostic};
 use crate::diagnostic::Code;
 use crate::inspect::{inspect, meanings};
 use crate::options::Options;
@@ -12,8 +12,8 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
     let data = match std::fs::read(&args.module) {
         Ok(data) => data,
         Err(error) => {
-            let diagnostic = trouble(Code::Read, &args.module, &error);
-            return reporter.failure(&[diagnostic], Outcome::Trouble);
+            let diagnostic = io_diagnostic(Code::Read, &args.module, &error);
+            return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
         }
     };
     let sources = match args.maps.sources(reporter) {

@@ -9,13 +9,15 @@ use serde::Serialize;
 
 use super::args::Load;
 use super::place::overlap;
-use super::report::{Reporter, trouble};
+use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, memory_image};
-use crate::check::{Assumed, Judge, Occasion, Problem, Trouble};
+use crate::check::{Assumed, Judge, Occasion, Problem, ProblemKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::finding::Error;
-use crate::load::{Kernel, Known, Loaded, Loader, Placement, Record, Refused, RegionKind};
+use crate::load::{
+    Loaded, Loader, Placement, Record, Refused, RegionKind, SimulatedKernel, TargetKernel,
+};
 use crate::options::Options;
 use crate::site::Sites;
 use crate::symbols::{Sources, Wanted, read_module};
@@ -116,8 +118,8 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
             if let Some(directory) = &args.output
                 && let Err(error) = memory_image::write(directory, &report, &images)
             {
-                let diagnostic = trouble(Code::Write, directory, &error);
-                return reporter.failure(&[diagnostic], Outcome::Trouble);
+                let diagnostic = io_diagnostic(Code::Write, directory, &error);
+                return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
             }
             print(&report, reporter)
         }
@@ -133,7 +135,7 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
             .usage(&format!("--place: the regions '{first}' and '{second}' would share bytes")),
         Err(Stopped::Refused(refused, occasion)) => {
             let problems = refused.0.into_iter().map(|error| {
-                let trouble = Trouble::Load(Box::new(error));
+                let trouble = ProblemKind::Load(Box::new(error));
                 Problem { trouble, occasion: occasion.clone(), text: None, usual: true }
             });
             let diagnostics: Vec<_> =
@@ -177,10 +179,10 @@ fn load(
         Err(Error::NoLivepatching) => {}
         other => other?,
     }
-    let kernel = Kernel::of(backend, target, &module, Some(&answer));
+    let kernel = TargetKernel::of(backend, target, &module, Some(&answer));
     let mut placement = Placement::usual(backend, &kernel);
     placement.bases.extend(args.places.iter().map(|place| (place.region, place.address)));
-    let known = Known::new(&answer);
+    let known = SimulatedKernel::new(&answer);
     let loader =
         Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
@@ -208,7 +210,7 @@ fn load(
 fn report(
     args: &Load,
     module: &Module<'_>,
-    kernel: &Kernel,
+    kernel: &TargetKernel,
     loaded: &Loaded<'_>,
     gates: &BTreeSet<crate::name::ObjectName>,
 ) -> Report {
@@ -226,7 +228,7 @@ fn report(
         size,
     });
     let warned = loaded.ignored().into_iter().map(|error| {
-        let trouble = Trouble::Load(Box::new(error));
+        let trouble = ProblemKind::Load(Box::new(error));
         Problem { trouble, occasion: Occasion::Load, text: None, usual: true }
     });
     let (major, minor) = kernel.version;

@@ -35,13 +35,13 @@ use report::Reporter;
 enum Outcome {
     Done,
     Refused,
-    Trouble,
+    UsageOrIo,
 }
 
 impl Outcome {
     /// How a command ends that failed for this.
     fn of(failure: &Error) -> Self {
-        if failure.is_io() { Self::Trouble } else { Self::Refused }
+        if failure.is_io() { Self::UsageOrIo } else { Self::Refused }
     }
 }
 
@@ -50,7 +50,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::Refused => Self::from(1),
-            Outcome::Trouble => Self::from(2),
+            Outcome::UsageOrIo => Self::from(2),
         }
     }
 }
@@ -66,8 +66,8 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are asked for, everything else is a usage error.
-            let outcome = if error.use_stderr() { Outcome::Trouble } else { Outcome::Done };
-            return if error.print().is_ok() { outcome } else { Outcome::Trouble }.into();
+            let outcome = if error.use_stderr() { Outcome::UsageOrIo } else { Outcome::Done };
+            return if error.print().is_ok() { outcome } else { Outcome::UsageOrIo }.into();
         }
     };
     args.global.color.write_global();
@@ -113,6 +113,6 @@ fn man(reporter: &Reporter) -> Outcome {
     });
     match rendered {
         Ok(()) => reporter.bytes(&page),
-        Err(_) => Outcome::Trouble,
+        Err(_) => Outcome::UsageOrIo,
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::diagnostic::{Code, Diagnostic, Explained};
+use crate::diagnostic::{Code, Diagnose, Diagnostic};
 
 /// What is wrong with an output that is also one of `inputs`, each with the words for its role.
 ///
@@ -51,7 +51,7 @@ impl fmt::Display for Overwritten<'_> {
     }
 }
 
-impl Explained for Overwritten<'_> {
+impl Diagnose for Overwritten<'_> {
     fn code(&self) -> Code {
         Code::Write
     }

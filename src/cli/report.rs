@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::args::{Format, Global};
-use crate::diagnostic::{Code, Diagnostic, Explained, Severity};
+use crate::diagnostic::{Code, Diagnose, Diagnostic, Severity};
 use crate::symbols::SymbolError;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -68,8 +68,8 @@ impl Reporter {
     /// Says why a command has no result: as text, or as the document in place of the result's.
     pub(super) fn failure(&self, diagnostics: &[Diagnostic], outcome: Outcome) -> Outcome {
         self.diagnostics(diagnostics);
-        if self.is_json() && self.json(&NoResult { diagnostics }) == Outcome::Trouble {
-            return Outcome::Trouble;
+        if self.is_json() && self.json(&NoResult { diagnostics }) == Outcome::UsageOrIo {
+            return Outcome::UsageOrIo;
         }
         outcome
     }
@@ -78,7 +78,7 @@ impl Reporter {
     pub(super) fn symbols(&self, errors: &[SymbolError]) -> Outcome {
         let diagnostics: Vec<_> = errors.iter().map(SymbolError::diagnostic).collect();
         let io = errors.iter().any(SymbolError::is_io);
-        self.failure(&diagnostics, if io { Outcome::Trouble } else { Outcome::Refused })
+        self.failure(&diagnostics, if io { Outcome::UsageOrIo } else { Outcome::Refused })
     }
 
     /// Prints a remark to stderr, unless quiet or JSON.
@@ -93,7 +93,7 @@ impl Reporter {
     pub(super) fn usage(&self, text: &str) -> Outcome {
         // Nothing can be said about an stderr that is gone.
         let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {text}");
-        Outcome::Trouble
+        Outcome::UsageOrIo
     }
 
     /// Prints the result that was asked for.
@@ -116,8 +116,8 @@ impl Reporter {
 }
 
 /// The diagnostic of a file that cannot be read or written.
-pub(super) fn trouble(code: Code, path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(&path.display().to_string(), &Trouble { code, error })
+pub(super) fn io_diagnostic(code: Code, path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(&path.display().to_string(), &IoProblem { code, error })
 }
 
 /// A reader that has seen enough and closed the pipe is no trouble.
@@ -127,7 +127,7 @@ fn written(result: io::Result<()>) -> Outcome {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Done,
         Err(error) => {
             let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} stdout: {error}");
-            Outcome::Trouble
+            Outcome::UsageOrIo
         }
     }
 }
@@ -152,18 +152,18 @@ fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
 }
 
 /// A file that cannot be read or written.
-struct Trouble<'a> {
+struct IoProblem<'a> {
     code: Code,
     error: &'a io::Error,
 }
 
-impl std::fmt::Display for Trouble<'_> {
+impl std::fmt::Display for IoProblem<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl Explained for Trouble<'_> {
+impl Diagnose for IoProblem<'_> {
     fn code(&self) -> Code {
         self.code
     }

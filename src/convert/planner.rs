@@ -16,14 +16,14 @@ use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
 use super::plan::{Exported, Named, Plan, PlannedEntry, PlannedSection, PlannedSymbol};
-use crate::annotation::{Annotations, Which};
+use crate::annotation::{Annotations, Selector};
 use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
 use crate::finding::{Refusal, Warning};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
-use crate::patch::{Gates, Patched, Tables};
+use crate::patch::{Gates, PatchedObjects, Tables};
 use crate::resolve::{self, Basis, Query, Resolution, Resolve};
 use crate::rules::{Unfinished, gate_timing};
 use crate::site::Sites;
@@ -52,7 +52,7 @@ pub fn plan(
     if let Some(unfinished) = Unfinished::of(module) {
         return Err(vec![Refusal::Unfinished(unfinished)]);
     }
-    let patched = Patched::by(tables, &options.patched);
+    let patched = PatchedObjects::by(tables, &options.patched);
     let annotations = Annotations::read(module)
         .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
     let mut planner = Planner {
@@ -98,7 +98,7 @@ struct Planner<'m, 'data> {
     resolve: &'m dyn Resolve,
     allow_undeclared: bool,
     tables: &'m Tables<'data>,
-    patched: &'m Patched,
+    patched: &'m PatchedObjects,
     gates: Gates<'m, 'data>,
     sites: Sites<'m, 'data>,
     annotations: Annotations,
@@ -175,7 +175,7 @@ impl Planner<'_, '_> {
                     }
                     _ => {}
                 }
-                if let (Some(Which::InFile(said)), Some(candidate)) =
+                if let (Some(Selector::InFile(said)), Some(candidate)) =
                     (annotation.map(|a| &a.which), &klp.candidate)
                     && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
                 {

@@ -1,6 +1,6 @@
 //! The names that a module needs from its kernel, and diagnostics for those that are missing.
 
-use crate::annotation::{Annotations, Which};
+use crate::annotation::{Annotations, Selector};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::elf::{Module, SymbolSection};
 use crate::finding::{Error, remedy};
@@ -21,8 +21,8 @@ pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
     let selectors = annotations.functions.iter().map(|selector| &selector.which);
     let which = annotations.iter().map(|annotation| &annotation.which).chain(selectors);
     let neighbours = which.filter_map(|which| match which {
-        Which::NextTo(neighbour) => Some(neighbour.as_str()),
-        Which::Position(_) | Which::InFile(_) => None,
+        Selector::NextTo(neighbour) => Some(neighbour.as_str()),
+        Selector::Position(_) | Selector::InFile(_) => None,
     });
     names.chain(neighbours).chain(replaced).map(str::to_owned).collect()
 }

@@ -1,6 +1,6 @@
 //! What the tool tells people: a stable code, the place, one sentence, and what to do.
 //!
-//! Errors are typed where they arise; [`Explained`] gives each its [`Code`] and its help. A
+//! Errors are typed where they arise; [`Diagnose`] gives each its [`Code`] and its help. A
 //! [`Diagnostic`] is the printable form, the same for text and JSON.
 
 mod code;
@@ -42,16 +42,16 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error about a file.
-    pub fn error(file: &str, error: &impl Explained) -> Self {
+    pub fn error(file: &str, error: &impl Diagnose) -> Self {
         Self::new(Severity::Error, file, error)
     }
 
     /// A warning about a file.
-    pub fn warning(file: &str, warning: &impl Explained) -> Self {
+    pub fn warning(file: &str, warning: &impl Diagnose) -> Self {
         Self::new(Severity::Warning, file, warning)
     }
 
-    fn new(severity: Severity, file: &str, what: &impl Explained) -> Self {
+    fn new(severity: Severity, file: &str, what: &impl Diagnose) -> Self {
         Self {
             severity,
             code: what.code(),
@@ -98,7 +98,7 @@ pub struct Cause {
 }
 
 /// An error with a stable code and advice.
-pub trait Explained: std::fmt::Display {
+pub trait Diagnose: std::fmt::Display {
     /// The code of `klp-convert explain`.
     fn code(&self) -> Code;
 

@@ -6,7 +6,7 @@ use super::refusal::Refusal;
 use super::warning::{StillNamed, Warning};
 use super::{Error, remedy};
 use crate::annotation::AnnotationError;
-use crate::diagnostic::{Cause, Code, Diagnostic, Explained};
+use crate::diagnostic::{Cause, Code, Diagnose, Diagnostic};
 use crate::patch::Unpatchable;
 use crate::resolve::Unresolved;
 use crate::rules::{Misplaced, PassedOver, Reason, Rule, Unfinished};
@@ -32,7 +32,7 @@ impl Error {
     }
 }
 
-impl Explained for Error {
+impl Diagnose for Error {
     fn code(&self) -> Code {
         match self {
             Self::Elf(_) => Code::MalformedElf,
@@ -63,7 +63,7 @@ impl Explained for Error {
     }
 }
 
-impl Explained for Refusal {
+impl Diagnose for Refusal {
     fn code(&self) -> Code {
         match self {
             Self::Annotation(AnnotationError::Conflict { .. }) => Code::ConflictingAnnotations,
@@ -220,7 +220,7 @@ impl Explained for Refusal {
     }
 }
 
-impl Explained for Warning {
+impl Diagnose for Warning {
     fn code(&self) -> Code {
         match self {
             Self::PositionUnproven { .. } => Code::PositionUnproven,

@@ -1,6 +1,6 @@
 //! What to do about a refusal: candidates, causes, and the lines to paste.
 
-use crate::annotation::{Annotation, SourceFile, Which};
+use crate::annotation::{Annotation, Selector, SourceFile};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::patch::Replaced;
 use crate::resolve::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, Unresolved, pasteable};
@@ -37,7 +37,7 @@ pub(crate) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             if candidates.iter().any(|c| c.file.is_none()) {
                 lines.insert(0, GLOBAL.into());
             }
-            if let Which::NextTo(neighbour) = &**which {
+            if let Selector::NextTo(neighbour) = &**which {
                 lines.insert(
                     0,
                     format!("none of these is of the same source file as '{neighbour}':"),
@@ -50,7 +50,7 @@ pub(crate) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             lines.insert(
                 0,
                 match &**which {
-                    Which::NextTo(neighbour) => {
+                    Selector::NextTo(neighbour) => {
                         format!("'{neighbour}' is in several source files, name another; or:")
                     }
                     _ => "select by a neighbour: KLP_SYMBOL_NEXT_TO; or:".into(),
@@ -164,11 +164,11 @@ pub(crate) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
     let name = second.name.as_str();
     let alias = format!("other_{name}");
     let line = match which {
-        Which::Position(position) => {
+        Selector::Position(position) => {
             let position = *position;
             KlpRelocSymbol { gate, owner, name, alias: &alias, position }.to_string()
         }
-        Which::InFile(_) | Which::NextTo(_) => {
+        Selector::InFile(_) | Selector::NextTo(_) => {
             format!("extern typeof({name}) {alias}; and in its selector, .name = \"{name}\"")
         }
     };

@@ -2,7 +2,7 @@
 
 mod name_use;
 
-pub use name_use::{Meaning, Means, meanings};
+pub use name_use::{Meaning, NameUse, meanings};
 
 use std::fmt;
 

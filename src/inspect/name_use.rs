@@ -27,13 +27,13 @@ pub struct Meaning {
     pub name: String,
     /// What it is in the kernel.
     #[serde(flatten)]
-    pub means: Means,
+    pub means: NameUse,
 }
 
 /// What a name is in the kernel.
 #[derive(Debug, Serialize)]
 #[serde(tag = "means", rename_all = "kebab-case")]
-pub enum Means {
+pub enum NameUse {
     /// The klp symbol that it becomes or is.
     Klp {
         /// Owner, name and position.
@@ -108,12 +108,12 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
     asked.sort_by_key(|(index, ..)| *index);
     let meaning = |(_, name, gate, resolved): (_, &str, _, Result<_, _>)| {
         let means = match resolved {
-            Ok(resolution) => Means::of(resolution)?,
+            Ok(resolution) => NameUse::of(resolution)?,
             Err(reason) => {
                 let refusal =
                     Refusal::Unresolved { first_use: None, gate, reason: Box::new(reason) };
                 let Diagnostic { code, message, help, .. } = Diagnostic::error(name, &refusal);
-                Means::Unresolved { code, message, help }
+                NameUse::Unresolved { code, message, help }
             }
         };
         Some(Meaning { name: name.to_owned(), means })
@@ -121,7 +121,7 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
     Ok(asked.into_iter().filter_map(meaning).collect())
 }
 
-impl Means {
+impl NameUse {
     fn of(resolution: Resolution) -> Option<Self> {
         match resolution {
             Resolution::Klp(klp) => {
@@ -141,7 +141,7 @@ impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.name)?;
         match &self.means {
-            Means::Klp { symbol, gate, basis, candidate } => {
+            NameUse::Klp { symbol, gate, basis, candidate } => {
                 if self.name != symbol.to_string() {
                     write!(f, " → {symbol} ({basis})")?;
                 }
@@ -154,10 +154,10 @@ impl fmt::Display for Meaning {
                 }
                 candidate.file.iter().try_for_each(|file| write!(f, ", {file}"))
             }
-            Means::Export(export) => write!(f, " → export of {}", export.owner),
-            Means::Loader => f.write_str(" → made by the loader"),
-            Means::WeakMissing => f.write_str(" → 0: weak, and nowhere defined"),
-            Means::Unresolved { code, message, help } => {
+            NameUse::Export(export) => write!(f, " → export of {}", export.owner),
+            NameUse::Loader => f.write_str(" → made by the loader"),
+            NameUse::WeakMissing => f.write_str(" → 0: weak, and nowhere defined"),
+            NameUse::Unresolved { code, message, help } => {
                 write!(f, " → {code}: {message}")?;
                 help.iter().try_for_each(|line| write!(f, "\n    {line}"))
             }

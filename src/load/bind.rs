@@ -9,7 +9,7 @@ use klp_arch::{Errno, KernelError, Machine};
 
 use super::error::{About, LoadError, Stage};
 use super::importer::{Importer, Imports};
-use super::object::Temporary;
+use super::load_info::LoadInfo;
 use crate::elf::{Module, SymbolIndex};
 use crate::name::{KlpSymbol, ObjectName};
 use crate::rules::Rule;
@@ -76,7 +76,7 @@ pub trait Bind {
 /// Whether the module was built for this kernel's `struct module`, which is checked before anything.
 pub(super) fn check_layout(
     module: &Module<'_>,
-    temporary: &Temporary<'_>,
+    temporary: &LoadInfo<'_>,
     imports: Imports,
     known: &dyn Bind,
 ) -> Result<(), LoadError> {
@@ -87,7 +87,7 @@ pub(super) fn check_layout(
 /// Gives every symbol its value. `percpu` is the address of the module's percpu memory.
 pub(super) fn bind(
     module: &Module<'_>,
-    temporary: &mut Temporary<'_>,
+    temporary: &mut LoadInfo<'_>,
     backend: &Machine,
     imports: Imports,
     percpu: u64,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: asked is only of a vmlinux whose symbols are known, so that what is not there is off.
 
-use super::Kernel;
+use super::TargetKernel;
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 
@@ -13,7 +13,7 @@ pub(super) const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
 pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
 /// What follows from whether something is on.
-type Switch = fn(&mut Kernel, bool);
+type Switch = fn(&mut TargetKernel, bool);
 
 /// Functions of vmlinux that are there exactly where the configuration has something on, and what
 /// follows from that.
@@ -37,7 +37,7 @@ pub(super) fn wanted() -> impl Iterator<Item = &'static str> {
 }
 
 /// Takes over what is configured.
-pub(super) fn learn(kernel: &mut Kernel, answer: &Answer) {
+pub(super) fn learn(kernel: &mut TargetKernel, answer: &Answer) {
     let vmlinux = ObjectName::vmlinux();
     let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
     for (symbol, learn) in SWITCHES {
@@ -66,7 +66,7 @@ mod tests {
     use crate::symbols::{Candidate, Order};
 
     /// A kernel whose vmlinux has these symbols, at 0x1000, 0x2000, ...
-    fn learnt(version: (u32, u32), names: &[&str]) -> Kernel {
+    fn learnt(version: (u32, u32), names: &[&str]) -> TargetKernel {
         let mut answer = Answer::default();
         answer.note();
         answer.object(&ObjectName::vmlinux());
@@ -90,7 +90,7 @@ mod tests {
                 order: Order::Proven,
             });
         }
-        let mut kernel = Kernel::of_version(klp_arch::machines()[0], version);
+        let mut kernel = TargetKernel::of_version(klp_arch::machines()[0], version);
         kernel.percpu_reserve = Some(8192);
         learn(&mut kernel, &answer);
         kernel
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn functions_of_vmlinux_tell_what_is_configured() {
-        let usual = Kernel::newest(klp_arch::machines()[0]);
+        let usual = TargetKernel::newest(klp_arch::machines()[0]);
         assert!(usual.checks_signatures && usual.livepatches && usual.decompresses.is_none());
         let on = learnt((7, 2), &SWITCHES.map(|(symbol, _)| symbol));
         assert!(on.checks_signatures && on.livepatches && on.decompresses == Some(true));

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use klp_arch::{Errno, KernelError};
 
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
-use super::{Bind, Kernel};
+use super::load_info::LoadInfo;
+use super::{Bind, TargetKernel};
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
 use crate::name::ObjectName;
 
@@ -48,7 +48,7 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m s
 /// imports from (`verify_exported_symbols`).
 pub(super) fn verify(
     module: &Module<'_>,
-    temporary: &Temporary<'_>,
+    temporary: &LoadInfo<'_>,
     known: &dyn Bind,
 ) -> Result<(), LoadError> {
     let exported = names(module);
@@ -77,7 +77,10 @@ fn needed(module: &Module<'_>, known: &dyn Bind) -> BTreeSet<ObjectName> {
 }
 
 /// Constructors are listed in one table or in another (`find_module_sections`).
-pub(super) fn constructors(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn constructors(
+    temporary: &LoadInfo<'_>,
+    kernel: &TargetKernel,
+) -> Result<(), LoadError> {
     let has = |name: &[u8]| {
         let mut sections = temporary.object.sections.iter();
         sections.any(|s| s.name == name && s.has(klp_arch::object::SHF_ALLOC))

@@ -24,29 +24,29 @@ pub struct Livepatching {
     /// (`clear_relocate_add`, in Linux since 6.3).
     pub clears: bool,
     /// Whether the message about a symbol that is not marked says which relocation it is.
-    pub says_where: bool,
+    pub names_relocation: bool,
     /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
     /// left of it: in Linux 7.2, and not in 7.1 (`_parse_integer_limit`).
-    pub saturates: bool,
+    pub sympos_saturates: bool,
 }
 
 impl Default for Livepatching {
     /// The newest known kernel.
     fn default() -> Self {
-        Self { clears: true, says_where: true, saturates: true }
+        Self { clears: true, names_relocation: true, sympos_saturates: true }
     }
 }
 
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layouts {
+pub enum MemoryModel {
     /// Before Linux 6.4: one block for what stays and one for what is freed (`struct module_layout`).
     Blocks,
     /// Since Linux 6.4: up to seven regions (`enum mod_mem_type`).
     Regions,
 }
 
-impl Layouts {
+impl MemoryModel {
     /// The piece that takes the place of a region.
     #[must_use]
     pub fn region(self, kind: RegionKind) -> RegionKind {
@@ -60,7 +60,7 @@ impl Layouts {
 
 /// The target kernel.
 #[derive(Debug, Clone)]
-pub struct Kernel {
+pub struct TargetKernel {
     /// Major and minor number of the version.
     pub version: (u32, u32),
     /// Where vmlinux lies, from `_text` to `_end`.
@@ -68,7 +68,7 @@ pub struct Kernel {
     /// The per-CPU variables of vmlinux, from `__per_cpu_start` to `__per_cpu_end`.
     pub per_cpu: Range<u64>,
     /// How memory is divided.
-    pub layouts: Layouts,
+    pub layouts: MemoryModel,
     /// Bytes of a page (`PAGE_SIZE`).
     pub page_size: u64,
     /// `sizeof(struct module)`, where it is known; otherwise the module is believed.
@@ -80,7 +80,7 @@ pub struct Kernel {
     /// What modules must say of it (`vermagic`), where that is known; otherwise the module is believed.
     pub vermagic: Option<String>,
     /// Whether a second `.modinfo` is refused: 6.3 does not, 6.4 does.
-    pub one_modinfo: bool,
+    pub rejects_second_modinfo: bool,
     /// Whether section headers are checked before the names of sections (`elf_validity_cache_sechdrs`):
     /// 6.13 does and stable releases of 6.12 since 6.12.117, 6.12.95 has one function that looks at names
     /// first (`elf_validity_cache_copy`).
@@ -117,7 +117,7 @@ pub struct Kernel {
     /// Whether the tags of memory allocation profiling go to an area of their own
     /// (6.12 has none, 6.13 has one, with `CONFIG_MEM_ALLOC_PROFILING`, unless it is switched off for good at
     /// boot, which nothing tells).
-    pub codetags_apart: bool,
+    pub separate_codetags: bool,
     /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`): kernels that can be patched
     /// do so.
     pub kallsyms_all: bool,
@@ -143,7 +143,7 @@ const IMAGE: [&str; 2] = ["_text", "_end"];
 /// with livepatching since Linux 5.8: where neither is known, not all of vmlinux's symbols are.
 const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
 
-impl Kernel {
+impl TargetKernel {
     /// The newest known kernel of a machine, as distributions configure it.
     #[must_use]
     pub fn newest(backend: &Machine) -> Self {
@@ -162,7 +162,7 @@ impl Kernel {
             version,
             per_cpu: backend.per_cpu(&image, version),
             image,
-            layouts: if since(6, 4) { Layouts::Regions } else { Layouts::Blocks },
+            layouts: if since(6, 4) { MemoryModel::Regions } else { MemoryModel::Blocks },
             page_size: backend.page_size,
             module_size: None,
             vermagic: None,
@@ -178,11 +178,11 @@ impl Kernel {
             marks_all_ro_after_init: since(6, 16),
             checks_machine_flags: since(6, 2),
             checks_this_module: since(6, 4),
-            one_modinfo: since(6, 4),
+            rejects_second_modinfo: since(6, 4),
             checks_headers_first: since(6, 13),
             relocates_percpu: since(6, 15),
             static_call_sites_read_only: since(6, 16),
-            codetags_apart: since(6, 13),
+            separate_codetags: since(6, 13),
             kallsyms_all: true,
             flags_apart: since(7, 1),
             reads_btf: false,
@@ -190,8 +190,8 @@ impl Kernel {
             imports: Imports { quoted_namespaces: since(6, 13), ..Imports::default() },
             livepatching: Livepatching {
                 clears: since(6, 3),
-                says_where: since(6, 19),
-                saturates: since(7, 2),
+                names_relocation: since(6, 19),
+                sympos_saturates: since(7, 2),
             },
             configuration: backend.configuration(version),
         }
@@ -276,7 +276,7 @@ impl Kernel {
         self.livepatching.clears = clears || self.livepatching.clears && !livepatching;
         // The key is data: a table without data does not tell.
         if self.kallsyms_all {
-            self.codetags_apart &= has(PROFILING);
+            self.separate_codetags &= has(PROFILING);
         }
     }
 }

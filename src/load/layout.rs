@@ -13,9 +13,9 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
 use klp_arch::{Errno, Features, KernelError, Machine, Object};
 
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
+use super::load_info::LoadInfo;
 use super::symtab::SymbolTables;
-use super::{Kernel, Layouts, per_cpu};
+use super::{MemoryModel, TargetKernel, per_cpu};
 use crate::kmod;
 
 /// What regions there are and where in them the sections lie.
@@ -79,7 +79,7 @@ const PASSES: [Pass; 4] = [
 
 /// Regions while they grow.
 pub(super) struct Tally<'a> {
-    kernel: &'a Kernel,
+    kernel: &'a TargetKernel,
     sizes: BTreeMap<RegionKind, u64>,
 }
 
@@ -104,7 +104,7 @@ impl Tally<'_> {
 
     /// Begins the next group of a block on a page (`strict_align`).
     pub(super) fn end_group(&mut self, kind: RegionKind) {
-        if self.kernel.layouts == Layouts::Blocks && self.kernel.strict_module_rwx {
+        if self.kernel.layouts == MemoryModel::Blocks && self.kernel.strict_module_rwx {
             let size = self.sizes.entry(kind).or_insert(0);
             *size = size.next_multiple_of(self.kernel.page_size.max(1));
         }
@@ -139,9 +139,9 @@ fn no_memory() -> LoadError {
 
 /// Lays out the sections; nothing is placed yet (`layout_and_allocate`).
 pub(super) fn layout(
-    temporary: &mut Temporary<'_>,
+    temporary: &mut LoadInfo<'_>,
     backend: &Machine,
-    kernel: &Kernel,
+    kernel: &TargetKernel,
 ) -> Result<Layout, LoadError> {
     let percpu = temporary.percpu.filter(|_| kernel.smp);
     temporary.percpu = percpu;
@@ -159,7 +159,7 @@ pub(super) fn layout(
         for (number, pass) in PASSES.iter().enumerate() {
             let kind = if init { pass.init } else { Some(pass.core) };
             // Blocks have no pass without a region.
-            let blocks = kernel.layouts == Layouts::Blocks;
+            let blocks = kernel.layouts == MemoryModel::Blocks;
             let kind = kind.or(blocks.then_some(RegionKind::Init));
             let Some(kind) = kind.map(|kind| kernel.layouts.region(kind)) else { continue };
             for (section, slot) in object.sections.iter().zip(&mut sections) {
@@ -167,7 +167,7 @@ pub(super) fn layout(
                 if !fits || slot.is_some() || is_init(section.name, backend, kernel) != init {
                     continue;
                 }
-                let apart = kernel.codetags_apart
+                let apart = kernel.separate_codetags
                     && section.name == b".codetag.alloc_tags"
                     && section.sh_size >= ALLOC_TAG;
                 let kind = if apart { RegionKind::Codetags } else { kind };
@@ -194,13 +194,13 @@ pub(super) fn layout(
 }
 
 /// Whether a section is freed after init (`module_init_layout_section`).
-fn is_init(name: &[u8], backend: &Machine, kernel: &Kernel) -> bool {
+fn is_init(name: &[u8], backend: &Machine, kernel: &TargetKernel) -> bool {
     kernel.configuration.features.contains(Features::EXIT_IS_INIT) && name.starts_with(b".exit")
         || backend.frees_init_sections && kmod::is_init(name)
 }
 
 /// Marks what is read-only after init (`module_mark_ro_after_init`).
-fn mark_ro_after_init(object: &mut Object<'_>, kernel: &Kernel) {
+fn mark_ro_after_init(object: &mut Object<'_>, kernel: &TargetKernel) {
     let known = if kernel.static_call_sites_read_only { 3 } else { 2 };
     for name in kmod::RO_AFTER_INIT.iter().take(known) {
         // Older kernels look for a section and take the first that is loaded.

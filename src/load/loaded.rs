@@ -4,8 +4,8 @@ use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rel
 
 use scroll::Endian;
 
-use super::object::Temporary;
-use super::{Kernel, Layout, RegionKind};
+use super::load_info::LoadInfo;
+use super::{Layout, RegionKind, TargetKernel};
 use crate::elf::Module;
 use rustc_hash::FxHashMap;
 
@@ -74,8 +74,8 @@ impl Relocated {
 pub struct Loaded<'m> {
     pub(super) module: &'m Module<'m>,
     pub(super) backend: &'static Machine,
-    pub(super) kernel: Kernel,
-    pub(super) temporary: Temporary<'m>,
+    pub(super) kernel: TargetKernel,
+    pub(super) temporary: LoadInfo<'m>,
     /// What the module hands to the livepatch core.
     pub(super) tables: Tables<'m>,
     /// The numbers of each object in it.

@@ -5,10 +5,10 @@ use klp_arch::{Extent, Machine, Memory, Object, Region};
 use rustc_hash::FxHashMap;
 
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
+use super::load_info::LoadInfo;
 use super::{
-    Bind, Kernel, Layout, Loaded, Placement, Record, Refused, RegionKind, apply, bind, exports,
-    layout, signature, sysfs, validate,
+    Bind, Layout, Loaded, Placement, Record, Refused, RegionKind, TargetKernel, apply, bind,
+    exports, layout, signature, sysfs, validate,
 };
 use crate::elf::Module;
 use crate::name::ObjectName;
@@ -20,7 +20,7 @@ pub struct Loader<'k> {
     /// The machine.
     pub backend: &'static Machine,
     /// The kernel.
-    pub kernel: &'k Kernel,
+    pub kernel: &'k TargetKernel,
     /// Where regions go.
     pub placement: &'k Placement,
     /// Which relocations are recorded.
@@ -39,7 +39,7 @@ impl Loader<'_> {
     ) -> Result<Loaded<'m>, Refused> {
         signature::check(module.data(), self.kernel)?;
         validate::validate(module, self.backend, self.kernel)?;
-        let mut temporary = Temporary::of(module);
+        let mut temporary = LoadInfo::of(module);
         let imports = self.kernel.imports;
         bind::check_layout(module, &temporary, imports, known)?;
         validate::vermagic(module, self.kernel)?;

@@ -14,7 +14,7 @@ use klp_arch::{Errno, KernelError};
 
 use super::error::{About, LoadError, Stage};
 use super::resolve::not_looked_up;
-use super::{Bind, Layouts, Loaded, Refused};
+use super::{Bind, Loaded, MemoryModel, Refused};
 use crate::elf::is_mapping_symbol;
 use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction};
@@ -177,7 +177,7 @@ impl Loaded<'_> {
             address.checked_sub(*base).is_some_and(|offset| offset < size)
         };
         let Some((_, base, _)) = { regions }.find(around) else { return false };
-        let lowest = if self.kernel.layouts == Layouts::Regions { base } else { 1 };
+        let lowest = if self.kernel.layouts == MemoryModel::Regions { base } else { 1 };
         self.temporary.object.symbols.iter().skip(1).any(|symbol| {
             symbol.st_shndx != SHN_UNDEF
                 && (lowest..=address).contains(&symbol.st_value)

@@ -11,12 +11,12 @@ pub(super) mod room;
 
 use std::ops::Range;
 
-use super::Kernel;
+use super::TargetKernel;
 
 /// Bytes of per-CPU memory for the variables of all modules (`PERCPU_MODULE_RESERVE`).
 const PERCPU_MODULE_RESERVE: u64 = 8 << 10;
 
-impl Kernel {
+impl TargetKernel {
     /// The addresses that relocations see of modules' per-CPU variables.
     #[must_use]
     pub fn module_per_cpu(&self) -> Range<u64> {

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use klp_arch::Machine;
 
-use super::{Kernel, Layout, RegionKind};
+use super::{Layout, RegionKind, TargetKernel};
 
 /// Bytes that signed relative fields of 32 bits reach.
 const REACH: u64 = 2 << 30;
@@ -65,7 +65,7 @@ impl Placement {
     /// Where a kernel usually puts modules: the first area, and of a larger one the part that is
     /// taken first, the lowest.
     #[must_use]
-    pub fn area(backend: &Machine, kernel: &Kernel) -> Range<u64> {
+    pub fn area(backend: &Machine, kernel: &TargetKernel) -> Range<u64> {
         let area = backend.loader.module_areas(&kernel.image, kernel.version).into_iter().next();
         let area = area.unwrap_or(0..0);
         let end = if is_near(&area) { area.end } else { area.start.saturating_add(REACH) };
@@ -74,12 +74,12 @@ impl Placement {
 
     /// From the start of the area where a kernel usually puts modules.
     #[must_use]
-    pub fn usual(backend: &Machine, kernel: &Kernel) -> Self {
+    pub fn usual(backend: &Machine, kernel: &TargetKernel) -> Self {
         Self::from(Self::area(backend, kernel).start, kernel)
     }
 
     /// From an address on, and per-CPU memory where the kernel takes it first.
-    fn from(start: u64, kernel: &Kernel) -> Self {
+    fn from(start: u64, kernel: &TargetKernel) -> Self {
         let page_size = kernel.page_size;
         let bases = per_cpu(kernel.module_per_cpu().start, page_size);
         Self { bases, start, page_size, below: None }
@@ -132,7 +132,7 @@ impl Placement {
     /// where the machine's area lets text and data be within reach of each other wherever they lie,
     /// between those: what loads at all of them loads wherever the kernel's allocator may put it.
     #[must_use]
-    pub fn extremes(backend: &Machine, kernel: &Kernel) -> Vec<Self> {
+    pub fn extremes(backend: &Machine, kernel: &TargetKernel) -> Vec<Self> {
         let placements = |area: Range<u64>| {
             let low = Self::from(area.start, kernel);
             let last = per_cpu(kernel.module_per_cpu().end, kernel.page_size);

@@ -11,9 +11,9 @@ use klp_arch::object::SHF_ALLOC;
 use klp_arch::{Errno, Features, KernelError};
 
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
+use super::load_info::LoadInfo;
 use super::validate::THIS_MODULE;
-use super::{Kernel, Refused};
+use super::{Refused, TargetKernel};
 use crate::btf::Btf;
 use crate::elf::{Module, Section};
 use crate::rules::Consequence;
@@ -26,7 +26,7 @@ const EXIT: &[u8] = b"cleanup_module";
 const FORGIVING: &str = "a kernel with CONFIG_MODULE_ALLOW_BTF_MISMATCH would only warn; no source \
                          tells whether this one has it, and the default is that it has not";
 
-impl Kernel {
+impl TargetKernel {
     /// Takes over what modules prove, if they are of the release that the module is built for.
     pub(super) fn believe(&mut self, siblings: &Arc<Siblings>, built_for: Option<&str>) {
         let release = |magic: &str| magic.split_ascii_whitespace().next().map(str::to_owned);
@@ -147,7 +147,7 @@ impl Kernel {
     }
 
     /// Exports must have flags (`check_export_symbol_sections`).
-    pub(super) fn check_exports(&self, temporary: &Temporary<'_>) -> Result<(), LoadError> {
+    pub(super) fn check_exports(&self, temporary: &LoadInfo<'_>) -> Result<(), LoadError> {
         let find = |name: &[u8]| {
             let sections = temporary.object.sections.iter();
             sections.skip(1).find(|section| section.name == name && section.has(SHF_ALLOC))
@@ -195,8 +195,8 @@ mod tests {
         Some(Fact { value, modules: 2, first: "m".parse().unwrap() })
     }
 
-    fn believing(siblings: Siblings, built_for: Option<&str>, version: (u32, u32)) -> Kernel {
-        let mut kernel = Kernel::of_version(klp_arch::machines()[0], version);
+    fn believing(siblings: Siblings, built_for: Option<&str>, version: (u32, u32)) -> TargetKernel {
+        let mut kernel = TargetKernel::of_version(klp_arch::machines()[0], version);
         kernel.believe(&Arc::new(siblings), built_for);
         kernel
     }

@@ -59,11 +59,11 @@ impl Loaded<'_> {
     ) -> Result<(), ResolveError> {
         let slot = usize::try_from(rela.symbol).unwrap_or(usize::MAX);
         let symtab = self.temporary.symtab;
-        let Livepatching { says_where, saturates, .. } = self.kernel.livepatching;
+        let Livepatching { names_relocation, sympos_saturates, .. } = self.kernel.livepatching;
         let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(ResolveError::NoSymbol)?;
         let name = String::from_utf8_lossy(symbol.name);
         if symbol.st_shndx != SHN_LIVEPATCH {
-            let place = if says_where {
+            let place = if names_relocation {
                 // The kernel prints the index of the symbol table.
                 format!(" at rela sec {symtab} idx {entry}")
             } else {
@@ -76,7 +76,7 @@ impl Loaded<'_> {
             let message = format!("symbol {name} has an incorrectly formatted name");
             return Err(ResolveError::Breaks(Rule::SymbolName, message));
         };
-        let scanned = if saturates { scanned.saturated() } else { scanned };
+        let scanned = if sympos_saturates { scanned.saturated() } else { scanned };
         let (owner, position) = (String::from_utf8_lossy(scanned.owner), scanned.position);
         let name = String::from_utf8_lossy(scanned.name);
         let vmlinux = scanned.owner == VMLINUX;

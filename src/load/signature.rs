@@ -7,7 +7,7 @@
 
 use klp_arch::{Errno, KernelError};
 
-use super::Kernel;
+use super::TargetKernel;
 use super::error::{LoadError, Stage};
 use crate::elf::{SIGNATURE_INFO_LEN, SIGNATURE_MARKER, SIGNATURE_PKCS7};
 
@@ -27,7 +27,7 @@ const TAGGED: [u8; 4] = [0xa0, 0xa1, 0xa2, 0xa3];
 /// Looks at the signature of a whole file (`module_sig_check`). An unsigned module, one of another kind
 /// of signature and one that an unknown key has signed load unless `module.sig_enforce` is set, which
 /// nothing tells.
-pub(super) fn check(data: &[u8], kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn check(data: &[u8], kernel: &TargetKernel) -> Result<(), LoadError> {
     let Some(rest) = data.strip_suffix(SIGNATURE_MARKER).filter(|rest| !rest.is_empty()) else {
         return Ok(());
     };
@@ -171,9 +171,9 @@ mod tests {
         file.extend([0, 0, kind, 0, 0, 0, 0, 0]);
         file.extend(u32::try_from(len).unwrap().to_be_bytes());
         file.extend(SIGNATURE_MARKER);
-        let kernel = Kernel::newest(klp_arch::machines()[0]);
+        let kernel = TargetKernel::newest(klp_arch::machines()[0]);
         check(&file, &kernel)?;
-        check(&file, &Kernel { checks_signatures: false, ..kernel })
+        check(&file, &TargetKernel { checks_signatures: false, ..kernel })
     }
 
     fn errno(message: &[u8]) -> Option<Errno> {
@@ -220,10 +220,13 @@ mod tests {
 
     #[test]
     fn a_kernel_without_signatures_does_not_look() {
-        let kernel = Kernel::newest(klp_arch::machines()[0]);
+        let kernel = TargetKernel::newest(klp_arch::machines()[0]);
         let file = [&[0xa5; 200], SIGNATURE_MARKER].concat();
         assert!(check(&file, &kernel).is_err());
-        assert_eq!(check(&file, &Kernel { checks_signatures: false, ..kernel.clone() }), Ok(()));
+        assert_eq!(
+            check(&file, &TargetKernel { checks_signatures: false, ..kernel.clone() }),
+            Ok(())
+        );
         assert_eq!(check(&file[..200], &kernel), Ok(()));
         assert_eq!(check(SIGNATURE_MARKER, &kernel), Ok(()));
     }

@@ -13,8 +13,8 @@ use scroll::Endian;
 
 use super::error::LoadError;
 use super::layout::Tally;
-use super::object::Temporary;
-use super::{Kernel, RegionKind};
+use super::load_info::LoadInfo;
+use super::{RegionKind, TargetKernel};
 use crate::kmod::{Definition, type_letter};
 
 /// Bytes of an `Elf64_Sym`.
@@ -41,14 +41,14 @@ pub(super) struct SymbolTables {
 impl SymbolTables {
     /// Sets room aside, behind all sections.
     pub(super) fn layout(
-        temporary: &mut Temporary<'_>,
+        temporary: &mut LoadInfo<'_>,
         sections: &mut [Option<(RegionKind, u64)>],
-        kernel: &Kernel,
+        kernel: &TargetKernel,
         tally: &mut Tally<'_>,
     ) -> Result<Self, LoadError> {
         let core = kernel.layouts.region(RegionKind::Data);
         let init = kernel.layouts.region(RegionKind::InitData);
-        let mut whole = |temporary: &mut Temporary<'_>, sections: &mut [_], index: usize| {
+        let mut whole = |temporary: &mut LoadInfo<'_>, sections: &mut [_], index: usize| {
             let Some(section) = temporary.object.sections.get_mut(index) else { return Ok(0) };
             section.sh_flags |= SHF_ALLOC;
             let offset = tally.place(init, section.sh_addralign, section.sh_size)?;
@@ -80,9 +80,9 @@ impl SymbolTables {
 
 /// The symbols that stay, by index.
 fn kept(
-    temporary: &Temporary<'_>,
+    temporary: &LoadInfo<'_>,
     places: &[Option<(RegionKind, u64)>],
-    kernel: &Kernel,
+    kernel: &TargetKernel,
 ) -> Vec<usize> {
     let object = &temporary.object;
     let entries = temporary.symbol_entries();
@@ -107,7 +107,7 @@ fn kept(
     kept.map(|(index, _)| index).collect()
 }
 
-impl Temporary<'_> {
+impl LoadInfo<'_> {
     /// The entries of the symbol table as they are in the file.
     fn symbol_entries(&self) -> &[[u8; ENTRY]] {
         self.object.sections.get(self.symtab).map_or(&[], |section| section.body.as_chunks().0)

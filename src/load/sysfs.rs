@@ -7,13 +7,13 @@ use klp_arch::object::SHF_ALLOC;
 use klp_arch::{Errno, KernelError};
 use rustc_hash::FxHashSet;
 
-use super::Kernel;
+use super::TargetKernel;
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
+use super::load_info::LoadInfo;
 use crate::rules::Rule;
 
 /// Shows the sections that are loaded and not empty, those of the symbol table among them.
-pub(super) fn setup(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn setup(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
     let sections = temporary.object.sections.iter();
     let mut shown = sections.filter(|section| section.has(SHF_ALLOC) && section.sh_size != 0);
     let mut names = FxHashSet::default();

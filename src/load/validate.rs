@@ -9,9 +9,9 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
 use klp_arch::{Errno, KernelError, Machine};
 use scroll::Endian;
 
-use super::Kernel;
+use super::TargetKernel;
 use super::error::{LoadError, Stage};
-use super::object::Temporary;
+use super::load_info::LoadInfo;
 use super::proven::words;
 use crate::elf::{Module, Section};
 use crate::name::VMLINUX;
@@ -31,14 +31,14 @@ fn refuse(message: String) -> LoadError {
 pub(super) fn validate(
     module: &Module<'_>,
     backend: &Machine,
-    kernel: &Kernel,
+    kernel: &TargetKernel,
 ) -> Result<(), LoadError> {
     header(module, backend, kernel)?;
     this_module(module, kernel)?;
     versions(module)
 }
 
-fn header(module: &Module<'_>, backend: &Machine, kernel: &Kernel) -> Result<(), LoadError> {
+fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Result<(), LoadError> {
     let machine = module.machine();
     if !backend.e_machines.contains(&machine) || backend.endian != module.endian() {
         return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
@@ -62,7 +62,7 @@ fn header(module: &Module<'_>, backend: &Machine, kernel: &Kernel) -> Result<(),
 
 /// Section 0, the index of the names, and sections without a byte, which lie in the file all the same
 /// (`elf_validity_cache_sechdrs`, `elf_validity_cache_secstrings`; before, `elf_validity_check`).
-fn sections(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+fn sections(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
     let count = module.sections().len();
     let zero = || {
         let found = module.sections().next().filter(|s| s.sh_size != 0 || s.sh_addr != 0);
@@ -111,13 +111,13 @@ fn shstrndx(module: &Module<'_>) -> u16 {
 const SHT_NULL: u32 = 0;
 
 /// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`; before, `setup_load_info`.
-fn this_module(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
     // Before 6.13 the loop that looks for them passes over sections without contents.
     let counted = |section: &&Section<'_>| {
         kernel.checks_headers_first || !matches!(section.sh_type.0, SHT_NULL | SHT_NOBITS)
     };
     let mut modinfo = module.sections_named(b".modinfo").filter(counted);
-    if modinfo.nth(1).is_some() && kernel.one_modinfo {
+    if modinfo.nth(1).is_some() && kernel.rejects_second_modinfo {
         let error = refuse("Only one .modinfo section must exist.".to_owned());
         return Err(error.breaks(Rule::ModuleSections));
     }
@@ -183,7 +183,7 @@ fn versions(module: &Module<'_>) -> Result<(), LoadError> {
 
 /// The module must be for this kernel, if it says what it is for (`check_modinfo`). Where it has
 /// versions of symbols, the release may differ (`same_magic`).
-pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
     let (Some(ours), Some(theirs)) = (module.vermagic(), kernel.vermagic.as_deref()) else {
         return Ok(());
     };
@@ -206,7 +206,7 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &Kernel) -> Result<(), LoadE
 }
 
 /// A livepatch wants a kernel that takes livepatches (`check_modinfo_livepatch`).
-pub(super) fn livepatch(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
     if kernel.livepatches || !temporary.livepatch {
         return Ok(());
     }
@@ -215,7 +215,7 @@ pub(super) fn livepatch(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<()
 }
 
 /// Where there is livepatching, no module may be called as vmlinux is (`klp_module_coming`).
-pub(super) fn name(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn name(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
     if temporary.name != VMLINUX || !kernel.livepatches {
         return Ok(());
     }
@@ -224,7 +224,10 @@ pub(super) fn name(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), Loa
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).
-pub(super) fn enforce_rwx(temporary: &Temporary<'_>, kernel: &Kernel) -> Result<(), LoadError> {
+pub(super) fn enforce_rwx(
+    temporary: &LoadInfo<'_>,
+    kernel: &TargetKernel,
+) -> Result<(), LoadError> {
     let mut sections = temporary.object.sections.iter().enumerate();
     let both = sections.find(|(_, section)| section.has(SHF_WRITE | SHF_EXECINSTR));
     let Some((index, section)) = both.filter(|_| kernel.strict_module_rwx) else { return Ok(()) };

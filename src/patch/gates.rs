@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use klp_arch::Machine;
 
 use super::Tables;
-use super::patched::Patched;
+use super::patched_objects::PatchedObjects;
 use super::users::Users;
 use crate::elf::{Location, Module};
 use crate::name::ObjectName;
@@ -31,7 +31,7 @@ pub(crate) struct Gates<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static Machine,
     tables: &'m Tables<'data>,
-    patched: &'m Patched,
+    patched: &'m PatchedObjects,
     /// Made where several objects are patched and the first relocation asks.
     users: OnceCell<Users>,
 }
@@ -41,7 +41,7 @@ impl<'m, 'data> Gates<'m, 'data> {
         module: &'m Module<'data>,
         backend: &'static Machine,
         tables: &'m Tables<'data>,
-        patched: &'m Patched,
+        patched: &'m PatchedObjects,
     ) -> Self {
         Self { module, backend, tables, patched, users: OnceCell::new() }
     }

@@ -9,7 +9,7 @@
 mod changed;
 mod external;
 mod gates;
-mod patched;
+mod patched_objects;
 mod pointers;
 mod registered;
 mod replaced;
@@ -17,7 +17,7 @@ mod structures;
 mod users;
 
 pub(crate) use gates::{Gates, Undecided};
-pub use patched::Patched;
+pub use patched_objects::PatchedObjects;
 pub use replaced::{Replaced, Unpatchable};
 pub(crate) use replaced::{names, unpatchable};
 

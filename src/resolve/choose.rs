@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::{Cause, Unresolved, not_found};
-use crate::annotation::{SourceFile, Which};
+use crate::annotation::{Selector, SourceFile};
 use crate::name::{ObjectName, Position, SymbolName};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 
@@ -25,11 +25,11 @@ impl<'a> Choice<'a, '_> {
     ///
     /// # Errors
     /// [`Unresolved`] when it is none, or not one.
-    pub(super) fn make(self, which: &Which) -> Result<&'a Candidate, Unresolved> {
+    pub(super) fn make(self, which: &Selector) -> Result<&'a Candidate, Unresolved> {
         match which {
-            Which::Position(position) => self.at_position(*position),
-            Which::InFile(file) => self.in_file(file, which),
-            Which::NextTo(neighbour) => self.next_to(neighbour, which),
+            Selector::Position(position) => self.at_position(*position),
+            Selector::InFile(file) => self.in_file(file, which),
+            Selector::NextTo(neighbour) => self.next_to(neighbour, which),
         }
     }
 
@@ -56,7 +56,7 @@ impl<'a> Choice<'a, '_> {
     }
 
     /// The symbol that is defined in a source file.
-    fn in_file(self, file: &SourceFile, which: &Which) -> Result<&'a Candidate, Unresolved> {
+    fn in_file(self, file: &SourceFile, which: &Selector) -> Result<&'a Candidate, Unresolved> {
         let here = self.symbols(self.name);
         if here.is_empty() {
             return Err(self.missing());
@@ -70,7 +70,11 @@ impl<'a> Choice<'a, '_> {
     }
 
     /// The symbol that is defined in the same source file as another.
-    fn next_to(self, neighbour: &SymbolName, which: &Which) -> Result<&'a Candidate, Unresolved> {
+    fn next_to(
+        self,
+        neighbour: &SymbolName,
+        which: &Selector,
+    ) -> Result<&'a Candidate, Unresolved> {
         let here = self.symbols(self.name);
         if here.is_empty() {
             return Err(self.missing());
@@ -105,7 +109,7 @@ impl<'a> Choice<'a, '_> {
     /// The one of those that a selector fits.
     fn only(
         self,
-        which: &Which,
+        which: &Selector,
         there: &[&'a Candidate],
         here: &[&'a Candidate],
     ) -> Result<&'a Candidate, Unresolved> {
@@ -133,7 +137,7 @@ impl<'a> Choice<'a, '_> {
         not_found(self.answer, self.name, Some(self.owner))
     }
 
-    fn untold(self, which: &Which, here: &[&Candidate]) -> Unresolved {
+    fn untold(self, which: &Selector, here: &[&Candidate]) -> Unresolved {
         Unresolved::FilesUntold {
             name: self.name.into(),
             owner: self.owner.clone(),

@@ -7,16 +7,16 @@
 //! sources say that it exists, unless there are no sources. Rules: `klp_find_object_symbol` in
 //! `kernel/livepatch/core.c`.
 
-mod advice;
 mod choose;
+mod line_to_paste;
 mod resolver;
 mod unresolved;
 
-use crate::annotation::{self, Which};
+use crate::annotation::{self, Selector};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Candidate, Export, Order};
 
-pub use advice::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};
+pub use line_to_paste::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};
 pub use resolver::{Resolver, suggest};
 pub use unresolved::{Cause, Unresolved};
 
@@ -28,7 +28,7 @@ pub struct Annotation {
     /// The object whose loading triggers the write; `None` for the owner.
     pub gate: Option<ObjectName>,
     /// Which of the symbols of this name.
-    pub which: Which,
+    pub which: Selector,
 }
 
 impl From<&annotation::Annotation> for Annotation {

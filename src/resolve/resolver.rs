@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::choose::Choice;
 use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved, not_found};
-use crate::annotation::Which;
+use crate::annotation::Selector;
 use crate::name::{KlpSymbol, ObjectName, Position, SymbolName};
-use crate::symbols::{Answer, Binding, Candidate, Export, Near, Order, Sources, SymbolError};
+use crate::symbols::{
+    Answer, Binding, Candidate, Export, Order, Sources, Suggestions, SymbolError,
+};
 
 /// Resolves names by what the sources answered.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +36,7 @@ impl<'a> Resolver<'a> {
         let owner = &annotation.owner;
         let gate = annotation.gate.clone();
         if !self.answer.has_sources() {
-            let Which::Position(position) = annotation.which else {
+            let Selector::Position(position) = annotation.which else {
                 return Err(Unresolved::FilesUntold {
                     name: name.into(),
                     owner: owner.clone(),
@@ -56,8 +58,8 @@ impl<'a> Resolver<'a> {
         let export = self.answer.export(name).filter(|e| e.owner == *owner).cloned();
         // What the author wrote, because 1 is a position of a unique name, too.
         let position = match annotation.which {
-            Which::Position(position) => position,
-            Which::InFile(_) | Which::NextTo(_) => candidate.klp_position(),
+            Selector::Position(position) => position,
+            Selector::InFile(_) | Selector::NextTo(_) => candidate.klp_position(),
         };
         let symbol = KlpSymbol { owner: owner.clone(), symbol, position };
         let candidate = Some(candidate.clone());
@@ -209,7 +211,7 @@ pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<
         Unresolved::NotFound { name, .. } => Some(name.as_str()),
         _ => None,
     });
-    let mut near = Near::new(missing);
+    let mut near = Suggestions::new(missing);
     if near.is_empty() {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! Why a name has no meaning, or more than one.
 
-use crate::annotation::Which;
+use crate::annotation::Selector;
 use crate::name::{NameError, ObjectName, Position};
-use crate::symbols::{Candidate, NearName};
+use crate::symbols::{Candidate, Suggestion};
 
 /// Why a name cannot be resolved. Its text is one line; the candidates and causes are for the lines
 /// that follow it.
@@ -34,7 +34,7 @@ pub enum Unresolved {
         /// Probable causes, the likeliest first.
         causes: Vec<Cause>,
         /// Near names; [`super::suggest`] fills them in.
-        similar: Vec<NearName>,
+        similar: Vec<Suggestion>,
     },
     /// The author says position 0, but the object has several symbols of the name.
     #[error("'{name}' is annotated with position 0 (unique), but '{owner}' has {count} of them",
@@ -69,7 +69,7 @@ pub enum Unresolved {
         /// The object.
         owner: ObjectName,
         /// How the author selects it.
-        which: Box<Which>,
+        which: Box<Selector>,
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },
@@ -82,7 +82,7 @@ pub enum Unresolved {
         /// The object.
         owner: ObjectName,
         /// How the author selects it.
-        which: Box<Which>,
+        which: Box<Selector>,
         /// Those that fit.
         candidates: Vec<Candidate>,
     },
@@ -96,7 +96,7 @@ pub enum Unresolved {
         /// The object.
         owner: ObjectName,
         /// How the author selects it.
-        which: Box<Which>,
+        which: Box<Selector>,
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },

@@ -2,7 +2,7 @@
 
 use super::image::ImageError;
 use super::{SymbolError, SymbolErrorKind};
-use crate::diagnostic::{Code, Diagnostic, Explained};
+use crate::diagnostic::{Code, Diagnose, Diagnostic};
 
 impl SymbolError {
     /// The error as a diagnostic about its file: what is wrong with a map is not a module's fault.
@@ -20,7 +20,7 @@ impl SymbolError {
     }
 }
 
-impl Explained for SymbolError {
+impl Diagnose for SymbolError {
     fn code(&self) -> Code {
         match self.kind {
             SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_) => Code::Read,

@@ -1,7 +1,7 @@
 //! The kernel symbol map: what a kernel's objects define and export, from whatever source.
 //!
 //! Each [`SymbolSource`] is asked once, about some names or about all ([`Scope`]), and tells objects
-//! with their symbols, and exports ([`Told`]). Several sources become one ([`Merged`]), of which an
+//! with their symbols, and exports ([`SymbolData`]). Several sources become one ([`Merged`]), of which an
 //! [`Answer`] for [`crate::resolve`] is made. Invariant: the symbols of a name in one object stand in
 //! the order in which the kernel counts them, and where the source cannot prove that order it says
 //! so ([`Order`]). The orders come from `klp_find_object_symbol` in `kernel/livepatch/core.c` and the
@@ -22,8 +22,9 @@ mod source;
 mod sources;
 
 pub use data::{
-    Binding, BuildId, Dissent, Evidence, Export, Fact, Kernel, Kind, KnownObjects, ModuleBtf, Near,
-    NearName, Object, Order, Scope, Siblings, Span, Symbol, Told, Wanted, Witness,
+    Binding, BuildId, Dissent, Evidence, Export, Fact, KernelIdentity, Kind, KnownObjects,
+    ModuleBtf, Object, Order, Scope, Siblings, Span, Suggestion, Suggestions, Symbol, SymbolData,
+    Wanted, Witness,
 };
 pub use error::{Contradiction, ExportContradiction, SymbolError, SymbolErrorKind};
 pub use file::{ModuleBytes, read_module, read_module_file};

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::data::{Scope, Told};
-use super::{Answer, Merged, Near, SymbolError, Wanted};
+use super::data::{Scope, SymbolData};
+use super::{Answer, Merged, Suggestions, SymbolError, Wanted};
 
 /// Something that knows what some objects of a kernel define or export.
 pub trait SymbolSource: Debug + Send + Sync {
@@ -22,14 +22,14 @@ pub trait SymbolSource: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`SymbolError`] when the file cannot be read or is malformed.
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError>;
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError>;
 
     /// Offers every name that the source has, for advice; takes as long as reading the whole file.
     ///
     /// # Errors
-    /// As [`tell`](Self::tell).
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
-        let told = self.tell(Scope::All)?;
+    /// As [`read`](Self::tell).
+    fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
+        let told = self.read(Scope::All)?;
         for object in &told.objects {
             for symbol in &object.symbols {
                 near.offer(&object.name, object.text(symbol.name));
@@ -109,13 +109,13 @@ impl Sources {
     pub fn gather(
         &self,
         scope: Scope<'_>,
-        done: impl Fn(&Path, Option<&Told>) + Sync,
+        done: impl Fn(&Path, Option<&SymbolData>) + Sync,
     ) -> (Merged, Vec<SymbolError>) {
         let mut told: Vec<_> = self
             .sources
             .par_iter()
             .map(|source| {
-                let told = source.tell(scope);
+                let told = source.read(scope);
                 done(source.path(), told.as_ref().ok());
                 told
             })
@@ -138,8 +138,8 @@ impl Sources {
         let mut merged = Merged::default();
         // One source needs no threads, which cost more than a map's answer.
         let mut told: Vec<_> = match self.sources.as_slice() {
-            [one] => vec![one.tell(scope)],
-            many => many.par_iter().map(|source| source.tell(scope)).collect(),
+            [one] => vec![one.read(scope)],
+            many => many.par_iter().map(|source| source.read(scope)).collect(),
         };
         settle(told.iter_mut().flatten(), scope);
         for (source, told) in self.sources.iter().zip(told) {
@@ -152,7 +152,7 @@ impl Sources {
     ///
     /// # Errors
     /// The first [`SymbolError`] of a source.
-    pub fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+    pub fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
         self.sources.iter().try_for_each(|source| source.similar(near))
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use klp_arch::Features;
-use klp_convert::load::Kernel;
+use klp_convert::load::TargetKernel;
 use klp_convert::name::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
 use object::elf::{SectionFlags, SymbolSection};
 
@@ -81,7 +81,7 @@ impl Mistake {
     }
 
     /// A kernel for which less room is reserved.
-    pub(crate) fn reserve(self, kernel: &mut Kernel) {
+    pub(crate) fn reserve(self, kernel: &mut TargetKernel) {
         if self == Self::StubRoom {
             // The entry for `ftrace_regs_caller`.
             kernel.configuration.features.remove(Features::DYNAMIC_FTRACE_WITH_REGS);

@@ -1,15 +1,17 @@
 //! What the library says that a kernel does with a module that is wrong.
 //!
 //! Asked is what an author has: the map of the kernel and of the modules that are patched, which prove
-//! what the kernel is like. A module of another release they are not believed of: its `Kernel::vermagic`
+//! what the kernel is like. A module of another release they are not believed of: its `TargetKernel::vermagic`
 //! is that of a module that loads.
 
 use klp_convert::check::{self, Conclusion, Judge, Reload};
 use klp_convert::elf::Module;
-use klp_convert::load::{Kernel, Known, Loader, ObjectState, Placement, Record, Refused};
+use klp_convert::load::{
+    Loader, ObjectState, Placement, Record, Refused, SimulatedKernel, TargetKernel,
+};
 use klp_convert::name::ObjectName;
 use klp_convert::options::Options;
-use klp_convert::patch::Patched;
+use klp_convert::patch::PatchedObjects;
 use klp_convert::symbols::Wanted;
 
 use crate::failure::Failure;
@@ -58,10 +60,10 @@ pub(crate) fn words(
     // One of another machine has no names that this kernel knows.
     let wanted = Wanted::new(Judge::wanted(&module).unwrap_or_default());
     let answer = workshop.map()?.answer(&wanted)?;
-    let mut kernel = Kernel::of(backend, Options::default().target, &module, Some(&answer));
+    let mut kernel = TargetKernel::of(backend, Options::default().target, &module, Some(&answer));
     kernel.vermagic = Some(good.vermagic().to_owned());
     let in_state = |state| {
-        let mut known = Known::new(&answer);
+        let mut known = SimulatedKernel::new(&answer);
         TARGETS.iter().for_each(|target| known.set_state(object(target), state));
         known
     };
@@ -96,7 +98,7 @@ fn in_words(refused: &Refused) -> Result<Words, Failure> {
 
 /// What `check` says of a livepatch of vmlinux and of module A.
 pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failure> {
-    let patched = Patched { objects: [object("klp_target_a")].into() };
+    let patched = PatchedObjects { objects: [object("klp_target_a")].into() };
     let options = Options { patched, ..Options::default() };
     Ok(match check::check(bytes, &workshop.map()?, &options) {
         Err(why) => Checked { conclusion: None, says: why.to_string() },

@@ -5,7 +5,7 @@ use object::elf::Rela64;
 use crate::image::{Image, RELA};
 use crate::machine::{Map, machines};
 use crate::patch::Patched;
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 const ARRAY: &str = ".klp.module_relocs.vmlinux";
 const RELOCATIONS: &str = ".rela.klp.module_relocs.vmlinux";
@@ -16,7 +16,7 @@ fn refused(module: &str, words: &[&str], patch: impl Fn(Patched, &Image) -> Patc
     for machine in machines() {
         let bytes = machine.read(module);
         let image = Image::read(&bytes);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &patch(Patched::new(bytes), &image).bytes);
         bench.refuses(&input, machine.map(Map::Elf), words);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
-use crate::tool::{Bench, shell};
+use crate::tool::{Sandbox, shell};
 
 const MODULE: &str = "lp_vmlinux_inferred.ko";
 
@@ -16,7 +16,7 @@ fn first() -> Machine {
 /// The list is refused, with `words` about it.
 #[track_caller]
 fn refused(list: &[u8], words: &[&str]) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let list = bench.file("symbols.klp", list);
     let words = [&["error[KLP-E05", list.to_str().unwrap()], words].concat();
     bench.refuses(&first().path(MODULE), ["-s".as_ref(), list.as_os_str()], &words);
@@ -25,7 +25,7 @@ fn refused(list: &[u8], words: &[&str]) {
 /// The list is as good as the committed one.
 #[track_caller]
 fn accepted(list: &[u8]) {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     bench.convert(&machine.path(MODULE), &machine, Map::ListAlone).done();
     let expected = bench.written();
     let list = bench.file("symbols.klp", list);
@@ -96,7 +96,7 @@ fn junk_in_a_list_is_refused_with_its_line() {
 
 #[test]
 fn a_list_that_cannot_be_read_is_trouble_not_a_refusal() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = first().path(MODULE);
     for list in [Path::new("no/such/list"), Path::new("/")] {
         let ended = bench.convert_with(&input, ["-s".as_ref(), list.as_os_str()]);
@@ -107,7 +107,7 @@ fn a_list_that_cannot_be_read_is_trouble_not_a_refusal() {
 
 #[test]
 fn a_list_of_50_megabytes_is_read_in_little_memory() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let path = bench.path("symbols.klp");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
     file.write_all(&list()).unwrap();

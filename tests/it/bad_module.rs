@@ -11,7 +11,7 @@ use object::elf::{
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::{Patched, Random};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 const MODULE: &str = "lp_homonyms_annotated.ko";
 
@@ -27,7 +27,7 @@ fn refused(words: &[&str], patch: impl Fn(Patched, &Image) -> Patched) {
 
 #[track_caller]
 fn refused_bytes(machine: &Machine, bytes: &[u8], words: &[&str]) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = bench.file("in.ko", bytes);
     let words = [&[input.to_str().unwrap()], words].concat();
     bench.refuses(&input, machine.map(Map::Elf), &words);
@@ -106,7 +106,7 @@ fn a_module_of_another_machine_than_the_kernel_is_refused() {
     for machine in &all {
         let other = all.iter().find(|other| other.name != machine.name).unwrap();
         let said = format!("for {}, its kernel's symbols are of {}", machine.name, other.name);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = machine.path(MODULE);
         bench.refuses(&input, other.map(Map::Elf), &["error[KLP-E0004]", &said]);
     }
@@ -262,7 +262,7 @@ fn sections_of_unknown_types_are_kept() {
         let patched = Patched::new(machine.read(MODULE));
         let kind = SectionType(0x6fff_1234);
         let patched = patched.section(".comment", |s, e| s.sh_type.set(e, kind));
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &patched.bytes);
         bench.convert(&input, &machine, Map::Elf).done();
         let before = Image::read(&patched.bytes);

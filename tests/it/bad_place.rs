@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::machine::{Machine, Map, machines};
 use crate::patch::signature;
-use crate::tool::{Bench, run, shell};
+use crate::tool::{Sandbox, run, shell};
 
 const MODULE: &str = "lp_vmlinux_inferred.ko";
 
@@ -17,7 +17,7 @@ fn first() -> Machine {
 
 /// What the first machine's module becomes.
 fn converted() -> Vec<u8> {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     bench.convert(&machine.path(MODULE), &machine, Map::Elf).done();
     bench.written()
 }
@@ -25,7 +25,7 @@ fn converted() -> Vec<u8> {
 #[test]
 fn in_place_replaces_the_input() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = bench.file("in.ko", &machine.read(MODULE));
     let words = ["convert".into(), input.clone().into_os_string(), "--in-place".into()];
     run(words.into_iter().chain(machine.map(Map::Elf))).done();
@@ -34,8 +34,8 @@ fn in_place_replaces_the_input() {
 }
 
 /// Files that are read, and a name for `input` that is spelled in another way.
-fn with_links(machine: &Machine, input: &str) -> Bench {
-    let bench = Bench::new();
+fn with_links(machine: &Machine, input: &str) -> Sandbox {
+    let bench = Sandbox::new();
     for name in [MODULE, "vmlinux.cut", "klp_target_a.ko", "Module.symvers", "symbols.klp"] {
         bench.file(name, &machine.read(name));
     }
@@ -82,7 +82,7 @@ fn an_output_that_is_read_is_trouble_and_stays() {
 #[test]
 fn a_map_is_not_replaced_in_place_either() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let module = bench.file("in.ko", &machine.read(MODULE));
     let module = module.to_str().unwrap();
     let ended = run(["convert", module, "--in-place", "--module", module]);
@@ -118,7 +118,7 @@ fn historical_calls_do_not_replace_what_they_read() {
 #[test]
 fn an_input_that_is_refused_is_not_touched_in_place() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let bytes = machine.read("lp_homonym_unannotated.ko");
     let input = bench.file("in.ko", &bytes);
     let words = ["convert".into(), input.clone().into_os_string(), "--in-place".into()];
@@ -132,7 +132,7 @@ fn an_input_that_is_refused_is_not_touched_in_place() {
 #[test]
 fn a_directory_that_takes_no_file_is_trouble() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let missing = bench.path("missing/out.ko");
     for output in [missing.as_path(), Path::new("/proc/klp-convert-out.ko")] {
         let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
@@ -145,7 +145,7 @@ fn a_directory_that_takes_no_file_is_trouble() {
 #[test]
 fn an_output_that_is_no_regular_file_is_trouble_and_stays() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     std::fs::create_dir(bench.output()).unwrap();
     for output in [bench.output().as_path(), Path::new("/dev/full")] {
         let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
@@ -164,7 +164,7 @@ fn a_write_that_stops_midway_leaves_the_old_output_and_no_other_file() {
     let limited = r#"trap '' XFSZ; ulimit -f 4; exec "$0" convert "$1" -o "$2" --vmlinux "$3" --symvers "$4""#;
     let (input, vmlinux) = (machine.path(MODULE), machine.path("vmlinux.cut"));
     let symvers = machine.path("Module.symvers");
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     shell(limited, &[&input, &bench.output(), &vmlinux, &symvers]).trouble(&["error[KLP-E0602]"]);
     assert_eq!(bench.files(), [""; 0]);
     bench.file("out.ko", b"old");
@@ -184,7 +184,7 @@ fn a_full_disk_is_trouble_and_leaves_nothing() {
         return;
     }
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let script = r#"exec unshare -m sh -c '
         mount -t tmpfs -o size=4k none "$5" || exit 3
         "$0" convert "$1" -o "$5/out.ko" --vmlinux "$2" --symvers "$3"; code=$?
@@ -200,7 +200,7 @@ fn a_full_disk_is_trouble_and_leaves_nothing() {
 #[test]
 fn an_input_that_cannot_be_read_is_trouble() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     for input in ["no/such/module.ko", "/"] {
         let ended = bench.convert(Path::new(input), &machine, Map::Elf);
         ended.trouble(&["error[KLP-E0601]", input]);
@@ -214,7 +214,7 @@ fn an_input_that_cannot_be_read_is_trouble() {
 #[test]
 fn a_signed_module_is_refused_unless_the_signature_may_go() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let signed = [machine.read(MODULE), signature()].concat();
         let input = bench.file("in.ko", &signed);
         let words = ["error[KLP-E0003]", "appended signature of 296 bytes", "--strip-signature"];
@@ -233,7 +233,7 @@ fn a_signature_that_is_longer_than_the_file_is_refused() {
     let mut bytes = [machine.read(MODULE), signature()].concat();
     let length = bytes.len() - 28 - 4;
     bytes[length] = 0x7f;
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = bench.file("in.ko", &bytes);
     bench.refuses(&input, machine.map(Map::Elf), &["error[KLP-E0001]", "module signature before"]);
 }

@@ -9,7 +9,7 @@ use crate::header::compiler;
 use crate::image::Image;
 use crate::machine::{Map, machines};
 use crate::patch::Patched;
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 const SELECTORS: &str = ".klp.selectors";
 const RELOCATIONS: &str = ".rela.klp.selectors";
@@ -32,7 +32,7 @@ fn refused(module: &str, words: &[&str], patch: impl Fn(Patched, &Image) -> Patc
     for machine in machines() {
         let bytes = machine.read(module);
         let image = Image::read(&bytes);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &patch(Patched::new(bytes), &image).bytes);
         bench.refuses(&input, machine.map(Map::Elf), words);
     }
@@ -76,7 +76,7 @@ fn a_size_that_no_record_can_have_is_refused() {
             &format!(".klp.selectors[1]: no selector has {shown} bytes where 2304 are left"),
         ];
         for machine in machines() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let big = machine.name == "s390x";
             let new = if big { new.to_be_bytes() } else { new.to_le_bytes() };
             let patched = write(Patched::new(machine.read(MODULE)), 1, RECORD_SIZE, &new);
@@ -89,7 +89,7 @@ fn a_size_that_no_record_can_have_is_refused() {
 #[test]
 fn a_size_that_is_not_the_version_s_is_refused() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let big = machine.name == "s390x";
         let new = if big { 2304_u32.to_be_bytes() } else { 2304_u32.to_le_bytes() };
         let patched = write(Patched::new(machine.read(MODULE)), 1, RECORD_SIZE, &new);
@@ -200,7 +200,7 @@ fn a_selector_and_a_position_of_one_symbol_are_refused() {
     ];
     for machine in machines() {
         let bytes = machine.read("lp_homonyms_annotated.ko");
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let both = bench.path("both.ko");
         let gcc = compiler(machine.name);
         if !installed(gcc) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::{Machine, Map, machines};
 use crate::symbols::{build, given, symbols};
-use crate::tool::{Bench, Run, program};
+use crate::tool::{Run, Sandbox, program};
 
 fn first() -> Machine {
     machines().remove(0)
@@ -21,7 +21,7 @@ fn words(words: &[(&str, &Path)]) -> Vec<OsString> {
 }
 
 /// Builds into `out.klpmap`.
-fn built(bench: &Bench, sources: &[OsString], further: &[&str]) -> Run {
+fn built(bench: &Sandbox, sources: &[OsString], further: &[&str]) -> Run {
     let output = ["-o".into(), bench.path("out.klpmap").into()];
     let further = further.iter().map(OsString::from);
     symbols(&["build"], sources.iter().cloned().chain(output).chain(further))
@@ -30,7 +30,7 @@ fn built(bench: &Bench, sources: &[OsString], further: &[&str]) -> Run {
 /// A build that fails, without and with an old map: no file appears, none changes, and all of `said`
 /// is said.
 #[track_caller]
-fn fails(bench: &Bench, code: i32, sources: &[OsString], said: &[&str]) {
+fn fails(bench: &Sandbox, code: i32, sources: &[OsString], said: &[&str]) {
     let before = bench.files();
     let out = bench.path("out.klpmap");
     let check = |run: &Run| match code {
@@ -48,7 +48,7 @@ fn fails(bench: &Bench, code: i32, sources: &[OsString], said: &[&str]) {
 
 /// What `--keep-going` warns of, and how many modules the map has then.
 #[track_caller]
-fn kept(bench: &Bench, sources: &[OsString]) -> (String, u64) {
+fn kept(bench: &Sandbox, sources: &[OsString]) -> (String, u64) {
     let run = built(bench, sources, &["--keep-going", "--format", "json"]);
     let document = run.done().json();
     let diagnostics = document["diagnostics"].as_array().unwrap();
@@ -62,7 +62,7 @@ fn kept(bench: &Bench, sources: &[OsString]) -> (String, u64) {
 }
 
 /// A folder `modules` with the two modules of the machine.
-fn folder(bench: &Bench, machine: &Machine) -> PathBuf {
+fn folder(bench: &Sandbox, machine: &Machine) -> PathBuf {
     let folder = bench.path("modules");
     std::fs::create_dir(&folder).unwrap();
     for name in ["klp_target_a.ko", "klp_target_b.ko"] {
@@ -85,7 +85,7 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn boot_images_that_are_none_or_cut_off_are_refused() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let kernel = machines().remove(3).read("vmlinux.cut");
     let packed = gzip(&kernel);
     let mut zboot = vec![0; 0x200];
@@ -127,7 +127,7 @@ fn modules_that_cannot_be_used_are_named_and_left_out_only_if_asked() {
         ("zz_other_build.ko", &other_build, "build-id"),
     ];
     for (name, bytes, said) in cases {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let modules = folder(&bench, &machine);
         std::fs::write(modules.join(name), bytes).unwrap();
         let vmlinux = machine.path("vmlinux.cut");
@@ -141,7 +141,7 @@ fn modules_that_cannot_be_used_are_named_and_left_out_only_if_asked() {
 
 #[test]
 fn a_module_that_is_there_twice_and_the_same_is_there_once() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let modules = folder(&bench, &machine);
     std::fs::write(modules.join("copy.ko.xz"), xz(&machine.read("klp_target_a.ko"))).unwrap();
     let (warned, count) = kept(&bench, &words(&[("--module", &modules)]));
@@ -152,7 +152,7 @@ fn a_module_that_is_there_twice_and_the_same_is_there_once() {
 fn files_that_cannot_be_read_are_trouble() {
     let machine = first();
     let vmlinux = machine.path("vmlinux.cut");
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let gone = bench.path("gone.ko");
     let said = ["error[KLP-E0601]", "gone.ko", "No such file"];
     fails(&bench, 2, &words(&[("--vmlinux", &vmlinux), ("--module", &gone)]), &said);
@@ -174,7 +174,7 @@ fn files_that_cannot_be_read_are_trouble() {
 
 #[test]
 fn links_that_lead_back_are_named() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let modules = folder(&bench, &machine);
     std::fs::create_dir(modules.join("deep")).unwrap();
     symlink(&modules, modules.join("deep/loop")).unwrap();
@@ -190,7 +190,7 @@ fn links_that_lead_back_are_named() {
 
 #[test]
 fn nothing_to_make_a_map_of_is_refused() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let empty = bench.path("empty");
     std::fs::create_dir_all(empty.join("below")).unwrap();
     std::fs::write(empty.join("readme"), "").unwrap();
@@ -207,7 +207,7 @@ fn nothing_to_make_a_map_of_is_refused() {
 
 #[test]
 fn an_output_that_is_an_input_is_refused() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let modules = folder(&bench, &machine);
     let inside = modules.join("klp_target_a.ko");
     let before = std::fs::read(&inside).unwrap();
@@ -232,7 +232,7 @@ fn an_output_that_is_an_input_is_refused() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_trouble() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let folder = bench.path("folder");
     std::fs::create_dir(&folder).unwrap();
     for output in [bench.path("none/map"), folder] {
@@ -248,7 +248,7 @@ fn an_output_that_cannot_be_written_is_trouble() {
 
 #[test]
 fn maps_that_are_damaged_are_refused_by_every_command() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let map = build(&bench, "map", &machine.map(Map::Elf));
     let bytes = std::fs::read(map).unwrap();
     let with = |at: usize, byte: u8| {
@@ -288,7 +288,7 @@ fn maps_that_are_damaged_are_refused_by_every_command() {
 #[test]
 fn a_map_of_another_release_is_refused_unless_allowed() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
         let module = machine.read("lp_two_owners.ko");
         let other =
@@ -304,7 +304,7 @@ fn a_map_of_another_release_is_refused_unless_allowed() {
 #[test]
 fn a_map_of_another_machine_is_refused() {
     let [x86, ppc, ..] = &machines()[..] else { panic!("two machines") };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let map = build(&bench, "map", &x86.map(Map::Elf));
     let said = ["the module is for ppc64le", "symbols are of x86_64"];
     bench.refuses(&ppc.path("lp_two_owners.ko"), given(&map), &said);
@@ -315,7 +315,7 @@ fn a_map_of_another_machine_is_refused() {
 fn an_interrupted_build_leaves_nothing() {
     for (signal, number) in [("INT", 2), ("TERM", 15)] {
         for old in [false, true] {
-            let (bench, machine) = (Bench::new(), first());
+            let (bench, machine) = (Sandbox::new(), first());
             let fifo = bench.path("slow.ko");
             assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
             let out = bench.path("out.klpmap");

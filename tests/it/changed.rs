@@ -3,7 +3,7 @@
 use crate::compiled::compile;
 use crate::machine::machines;
 use crate::tables::{STRUCTURES, check, read};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 /// Two objects, data beside them, and an init function that begins with these statements.
 fn module(rest: &str, init: &str) -> String {
@@ -38,7 +38,7 @@ const FLAGS: [&[&str]; 5] =
 fn say(rest: &str, init: &str, expected: &str) {
     for machine in machines() {
         for flags in FLAGS {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let source = module(rest, init);
             let Some(object) = compile(&bench, &machine, &source, flags) else { continue };
             assert_eq!(read(&object), expected, "{} {flags:?}: {rest} {init}", machine.name);
@@ -156,7 +156,7 @@ fn nothing_is_refused_that_code_may_put_right_and_that_is_said() {
         module("", init).replace("\"old_f\", f", "\"set_is_seen\", f").replace("\"ext4\"", "0")
     };
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(object) = compile(&bench, &machine, &wrong(""), &[]) else { continue };
         check(&machine, &object).refused(&["error[KLP-E0113]", "set_is_seen"]);
         let source = wrong("some[0].old_sympos = number; objects[1].name = text;");

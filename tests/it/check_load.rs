@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::image::{Image, SHN_LIVEPATCH};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run, undeclared};
+use crate::tool::{Run, Sandbox, run, undeclared};
 
 /// Checks a file with a machine's sources.
 fn check(machine: &Machine, module: &Path) -> Run {
@@ -18,8 +18,8 @@ fn check(machine: &Machine, module: &Path) -> Run {
 }
 
 /// A converted fixture.
-fn converted(machine: &Machine, module: &str) -> (Bench, Patched) {
-    let bench = Bench::new();
+fn converted(machine: &Machine, module: &str) -> (Sandbox, Patched) {
+    let bench = Sandbox::new();
     bench.convert(&machine.path(module), machine, Map::Elf).done();
     let patched = Patched::new(bench.written());
     (bench, patched)
@@ -140,7 +140,7 @@ fn an_unknown_symbol_is_refused_in_the_kernels_words() {
         let image = Image::read(&bytes);
         let index = image.symbols.iter().position(|s| s.section == 0 && s.name == "seq_write");
         let index = index.or_else(|| image.symbols.iter().position(|s| s.name == "seq_printf"));
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let broken = Patched::new(bytes).rename(index.unwrap(), "no_such_export");
         let module = bench.file("broken.ko", &broken.bytes);
         check(&machine, &module).refused(&[
@@ -255,7 +255,7 @@ fn a_value_that_the_kernel_cuts_off_is_told() {
 fn a_function_without_landing_pad_is_told_where_modules_have_them() {
     let machine = machine("x86_64");
     let bytes = machine.read("lp_vmlinux_inferred.ko");
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let check = |bytes: &[u8]| {
         let module = bench.file("lp.ko", bytes);
         run(["check".as_ref(), module.as_os_str()])

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, run, shell};
+use crate::tool::{Sandbox, run, shell};
 
 const COMMANDS: [&str; 9] =
     ["demo", "convert", "check", "load", "inspect", "explain", "relocs", "completions", "man"];
@@ -18,8 +18,8 @@ fn first() -> Machine {
 }
 
 /// A converted fixture of the first machine, in a directory of its own.
-fn converted() -> (Bench, Patched) {
-    let (bench, machine) = (Bench::new(), first());
+fn converted() -> (Sandbox, Patched) {
+    let (bench, machine) = (Sandbox::new(), first());
     bench.convert(&machine.path("lp_two_owners.ko"), &machine, Map::Elf).done();
     let patched = Patched::new(bench.written());
     (bench, patched)
@@ -52,7 +52,7 @@ fn demo_converts_and_checks_one_module_for_each_machine() {
 
 #[test]
 fn a_conversion_prints_nothing_on_stdout_and_one_line_on_stderr() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let ended = bench.convert(&machine.path("lp_two_owners.ko"), &machine, Map::Elf);
     assert_eq!(ended.done().stdout, "");
     assert!(ended.stderr.ends_with("out.ko: 2 klp symbols, 2 klp relocations\n"));
@@ -61,7 +61,7 @@ fn a_conversion_prints_nothing_on_stdout_and_one_line_on_stderr() {
 
 #[test]
 fn quiet_says_errors_only_and_verbose_every_decision() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let with = |option: &str, module: &str, map| {
         let further = [vec![option.into()], machine.map(map)].concat();
         bench.convert_with(&machine.path(module), further)
@@ -80,7 +80,7 @@ fn quiet_says_errors_only_and_verbose_every_decision() {
 
 #[test]
 fn a_dry_run_prints_the_plan_and_writes_nothing() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let words = ["convert".into(), machine.path("lp_two_owners.ko").into(), "--dry-run".into()];
     let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
     assert!(ended.done().stdout.contains("section .rela.text → .klp.rela.vmlinux..text"));
@@ -89,7 +89,7 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
 
 #[test]
 fn json_of_a_conversion_is_one_document_for_success_and_refusal_alike() {
-    let (bench, machine) = (Bench::new(), first());
+    let (bench, machine) = (Sandbox::new(), first());
     let further = [vec!["--format".into(), "json".into()], machine.map(Map::List)].concat();
     let ended = bench.convert_with(&machine.path("lp_homonyms_annotated.ko"), further.clone());
     let document = ended.done().json();
@@ -150,7 +150,7 @@ fn a_demo_without_a_place_for_its_files_is_trouble_in_text_and_json() {
 #[test]
 fn everything_unresolved_is_said_in_one_run() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let bytes = machine.read("lp_vmlinux_inferred.ko");
         let image = Image::read(&bytes);
         let index = |name: &str| image.symbols.iter().position(|s| s.name == name).unwrap();
@@ -267,7 +267,7 @@ fn check_ends_with_the_worst_of_its_modules_and_reports_each() {
 #[test]
 fn inspect_shows_a_module_before_and_after() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let module = machine.path("lp_two_owners.ko");
         bench.convert(&module, &machine, Map::Elf).done();
         let before = run(["inspect".as_ref(), module.as_os_str()]);

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 /// A livepatch in miniature, with annotations of both dialects.
 const SOURCE: &str = r#"
@@ -37,7 +37,7 @@ pub(crate) fn compiler(machine: &Machine) -> (&'static str, &'static str, &'stat
 
 /// Compiles C source; `None` where there is no compiler, which CI does not accept.
 pub(crate) fn compile(
-    bench: &Bench,
+    bench: &Sandbox,
     machine: &Machine,
     source: &str,
     flags: &[&str],
@@ -66,7 +66,7 @@ pub(crate) fn compile(
 #[test]
 fn debug_information_about_annotations_leaves_with_them() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(object) = compile(&bench, &machine, SOURCE, &["-g"]) else { continue };
         let before = Image::read(&std::fs::read(&object).unwrap());
         let debug = before.section(".rela.debug_info");
@@ -97,7 +97,7 @@ int lp(void) { return klp_homonym() + 1; }
 #[test]
 fn advice_for_an_annotated_name_keeps_its_gate_and_holds_when_followed() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(object) = compile(&bench, &machine, NOT_UNIQUE, &[]) else { continue };
         let advised = "KLP_RELOC_SYMBOL_POS(klp_target_b, klp_target_a, klp_homonym, 2)";
         let refused = bench.convert(&object, &machine, Map::Elf);

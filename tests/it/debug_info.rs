@@ -9,7 +9,7 @@ use klp_convert::symbols::{Answer, Sources, Vmlinux, Wanted};
 
 use crate::compiled::compiler;
 use crate::machine::{Machine, machines};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 /// The source tree: two files of one name with a homonym, and assembler with a local function.
 const TREE: [(&str, &str); 4] = [
@@ -38,7 +38,7 @@ const NAMES: [&str; 7] =
     ["start_kernel", "show", "table", "vfs_stat", "proc_stat", "hidden_entry", "entry"];
 
 /// Links the tree in a folder of its own; `None` where there is no compiler.
-fn kernel(bench: &Bench, machine: &Machine, flags: &[&str]) -> Option<PathBuf> {
+fn kernel(bench: &Sandbox, machine: &Machine, flags: &[&str]) -> Option<PathBuf> {
     let (gcc, package, own) = compiler(machine);
     if Command::new(gcc).arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "{gcc} is missing: apt install {package}");
@@ -106,7 +106,7 @@ fn functions_have_the_paths_of_their_files_whatever_the_compiler_writes() {
             ["-gdwarf-5", "-gz=zlib"],
             ["-gdwarf-5", "-ffunction-sections"],
         ] {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let Some(vmlinux) = kernel(&bench, &machine, &flags) else { continue };
             assert_eq!(files(&ask(&vmlinux)), expected, "{}: {flags:?}", machine.name);
         }
@@ -116,10 +116,10 @@ fn functions_have_the_paths_of_their_files_whatever_the_compiler_writes() {
 #[test]
 fn positions_are_the_same_with_and_without_debug_information() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(vmlinux) = kernel(&bench, &machine, &["-g"]) else { continue };
         let with = ask(&vmlinux);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(vmlinux) = kernel(&bench, &machine, &["-g0"]) else { continue };
         let without = ask(&vmlinux);
         for name in NAMES {

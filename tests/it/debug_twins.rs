@@ -7,14 +7,14 @@ use std::process::Command;
 use crate::fixtures::installed;
 use crate::machine::machines;
 use crate::symbols::{given, symbols};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 #[test]
 fn a_stripped_module_and_its_debug_information_are_one() {
     if !installed("objcopy") {
         return;
     }
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let whole = machines().remove(0).path("klp_target_a.ko");
     let (stripped, debug) = (bench.path("klp_target_a.ko"), bench.path("debug"));
     fs::create_dir(&debug).unwrap();

@@ -15,7 +15,7 @@ use object::elf::SHT_PROGBITS;
 
 use crate::gates::{converted, sources};
 use crate::machine::{Machine, Map, machines};
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 /// A livepatch that uses exports of module A; modpost has written the module into `depends=`.
 const NAME: &str = "lp_module_symbols.ko";
@@ -224,7 +224,7 @@ fn tables_that_do_not_fit_together_are_left_alone() {
 #[test]
 fn an_ordinary_import_keeps_the_dependency_and_says_so() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = with_sections(&machine.read(NAME), &versions(&machine, &EXPORTS));
         let path = bench.file("in.ko", &input);
         let keep = machine.map(Map::Elf).into_iter().chain(["--keep-module-exports".into()]);
@@ -263,7 +263,7 @@ fn without_a_source_of_exports_a_dependency_stays_and_is_pointed_out() {
 #[test]
 fn what_another_tool_has_left_behind_is_a_warning_of_check() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let check = |bytes: &[u8]| {
             let path = bench.file("in.ko", bytes).into_os_string();
             let ended = run(["check".into(), path].into_iter().chain(machine.map(Map::Elf)));
@@ -295,7 +295,7 @@ fn kmod(program: &str) -> Option<Command> {
 /// What depmod makes of an installed livepatch, and the module that it patches: the livepatch's line.
 fn depmod(owner: &[u8], livepatch: &[u8]) -> Option<String> {
     let mut depmod = kmod("depmod")?;
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let folder = bench.path("lib/modules/7.2.0");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("klp_target_a.ko"), owner).unwrap();
@@ -328,7 +328,7 @@ fn modinfo_reads_what_is_left_of_the_list() {
         let Some(mut modinfo) = kmod("modinfo") else { return };
         let input = depending(&machine.read(NAME), "other,klp_target_a");
         let output = convert(&input, &sources(&machine), &Options::default()).unwrap();
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let path = bench.file("lp.ko", &output.bytes);
         let shown = modinfo.arg(&path).output().unwrap();
         let shown = String::from_utf8(shown.stdout).unwrap();

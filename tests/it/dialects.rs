@@ -7,11 +7,11 @@ use std::ffi::OsString;
 use crate::image::{ALLOC, INFO_LINK, Image, RELA, RELA_LIVEPATCH, SHN_LIVEPATCH};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 /// A fixture before and after its conversion.
 fn converted(machine: &Machine, name: &str) -> (Image, Image) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.convert(&machine.path(name), machine, Map::Elf).done();
     (Image::read(&machine.read(name)), Image::read(&bench.written()))
 }
@@ -135,7 +135,7 @@ fn positions_in_vmlinux_follow_addresses_where_the_symbol_table_says_otherwise()
         assert!(first.value > second.value, "{}: the two orders agree", machine.name);
         let bytes = machine.read("lp_homonym_unannotated.ko");
         let index = Image::read(&bytes).symbols.iter().position(|s| s.name == "set_is_seen");
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let patched = Patched::new(bytes).rename(index.unwrap(), "set_root");
         let input = bench.file("in.ko", &patched.bytes);
         let (lower, higher) = (format!("{:#x}", second.value), format!("{:#x}", first.value));
@@ -153,7 +153,7 @@ fn what_a_module_leaves_undefined_is_no_candidate() {
         let other = machine.path("lp_vmlinux_annotated_array.ko");
         let image = Image::read(&std::fs::read(&other).unwrap());
         assert_eq!(image.symbol("nr_processes").section, 0, "undefined there");
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let further = [machine.map(Map::Elf), vec!["--module".into(), other.into()]].concat();
         bench.convert_with(&machine.path("lp_vmlinux_inferred.ko"), further).done();
         let after = Image::read(&bench.written());
@@ -166,7 +166,7 @@ fn what_a_module_leaves_undefined_is_no_candidate() {
 fn a_dash_in_the_name_of_a_module_becomes_an_underscore() {
     for machine in machines() {
         let expected = klp_uses(&converted(&machine, "lp_module_symbols.ko").1);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let list = String::from_utf8(machine.read("symbols.klp")).unwrap();
         let list = list.replace("*klp_target_a\n", "*klp-target-a\n");
         let list = bench.file("symbols.klp", list.as_bytes());
@@ -213,7 +213,7 @@ fn a_symbol_that_a_module_exports_becomes_a_klp_symbol_unless_told_otherwise() {
         let (_, after) = converted(&machine, "lp_module_symbols.ko");
         let klp = ".klp.sym.klp_target_a.klp_target_a_exported,0";
         assert_eq!(after.symbol(klp).section, SHN_LIVEPATCH);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let further = [vec!["--keep-module-exports".into()], machine.map(Map::Elf)].concat();
         bench.convert_with(&machine.path("lp_module_symbols.ko"), further).done();
         let kept = Image::read(&bench.written());
@@ -251,7 +251,7 @@ fn an_entry_of_an_array_and_its_relocation_belong_together_by_offset() {
             let (first, second) = body.split_at_mut(24);
             first.swap_with_slice(second);
         });
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &swapped.bytes);
         bench.convert(&input, &machine, Map::Elf).done();
         let by_offset = bench.written();
@@ -279,7 +279,7 @@ fn a_relocation_waits_for_the_patched_object_and_names_the_owner() {
 #[test]
 fn a_position_beyond_999_is_written_whole() {
     let machine = machines().remove(0);
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let list = String::from_utf8(machine.read("symbols.klp")).unwrap();
     let list = list.replacen("set_root\n", &"set_root\n".repeat(12_000), 1);
     let list = bench.file("symbols.klp", list.as_bytes());
@@ -302,7 +302,7 @@ fn an_annotated_name_keeps_its_dots_with_either_separator() {
         after.symbol(".klp.sym.klp_target_a.klp_string.12345,0");
         let dots = Patched::new(machine.read(name));
         let commas = dots.clone().replace(b".klp_string.12345.0\0", b".klp_string.12345,0\0");
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &commas.bytes);
         bench.convert(&input, &machine, Map::Elf).done();
         let by_comma = bench.written();
@@ -333,7 +333,7 @@ fn names_are_as_long_as_the_kernel_reads_and_no_longer() {
     let old = image.symbols.iter().find(annotated).unwrap();
     let index = image.symbols.iter().position(|s| s == old).unwrap();
     let convert = |owner: &str, symbol: &str| {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let name = format!(".klp.sym.rela.vmlinux.{owner}.{symbol}.0");
         let input = bench.file("in.ko", &Patched::new(bytes.clone()).rename(index, &name).bytes);
         let ended = run([input.as_os_str(), bench.output().as_os_str()]);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::image::Image;
 use crate::machine::{Expected, Machine, Map, machines};
-use crate::tool::{Bench, run, undeclared};
+use crate::tool::{Sandbox, run, undeclared};
 
 #[test]
 fn every_livepatch_is_converted_or_refused_as_expected_with_maps_from_elf_files() {
@@ -30,7 +30,7 @@ fn as_expected(machine: &Machine, map: Map) {
     assert!(!livepatches.is_empty());
     assert!(expected.keys().eq(&livepatches), "{}: expect.txt is of other files", machine.name);
     for name in &livepatches {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let ended = bench.convert(&machine.path(name), machine, map);
         let context = format!("{} {name} {map:?}: {}", machine.name, ended.stderr);
         match &expected[name] {
@@ -70,7 +70,7 @@ fn readelf_of_binutils_and_llvm_see_the_same_klp_relocations() {
         }
         for machine in machines() {
             for name in machine.convertible() {
-                let bench = Bench::new();
+                let bench = Sandbox::new();
                 bench.convert(&machine.path(&name), &machine, Map::Elf).done();
                 let seen = listed(tool, &bench.output());
                 let expected = &machine.expected()[&name];
@@ -117,7 +117,7 @@ fn listed(tool: &str, file: &Path) -> BTreeMap<(String, String), usize> {
 fn what_is_converted_passes_the_check_against_the_same_kernel() {
     for machine in machines() {
         for name in machine.convertible() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             bench.convert(&machine.path(&name), &machine, Map::Elf).done();
             let words = ["check".into(), bench.output().into_os_string()];
             let words = words.into_iter().chain(undeclared(Path::new(&name)));
@@ -171,7 +171,7 @@ fn the_fixtures_cover_every_use_case_on_every_machine() {
 #[test]
 fn an_ambiguous_name_is_refused_with_every_candidate_and_the_lines_to_paste() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = machine.path("lp_homonym_unannotated.ko");
         let ended = bench.convert(&input, &machine, Map::Elf);
         ended.refused(&[
@@ -191,7 +191,7 @@ fn an_ambiguous_name_is_refused_with_every_candidate_and_the_lines_to_paste() {
 #[test]
 fn a_position_from_a_list_is_used_with_a_warning_and_one_from_addresses_without() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = machine.path("lp_homonyms_annotated.ko");
         let ended = bench.convert(&input, &machine, Map::List);
         assert!(ended.done().stderr.contains("warning[KLP-W0701]"), "{}", ended.stderr);

@@ -1,7 +1,7 @@
 //! Converted livepatches made wrong: what the kernel says, and what it does not notice.
 
 use klp_convert::elf::Module;
-use klp_convert::load::{Known, Record, Refused};
+use klp_convert::load::{Record, Refused, SimulatedKernel};
 use klp_convert::name::ObjectName;
 use klp_convert::rules::Consequence;
 
@@ -30,7 +30,7 @@ fn first_klp(bytes: &[u8]) -> (String, usize) {
 /// Loads the wrong livepatch, with the addresses of the right one, and lets its gate arrive.
 fn arrive(machine: &Machine, right: &[u8], wrong: &[u8], freed: bool) -> Result<(), Refused> {
     let answer = answer(machine, &Module::parse(right).unwrap());
-    let known = Known::new(&answer);
+    let known = SimulatedKernel::new(&answer);
     let module = Module::parse(wrong).unwrap();
     let mut loaded = load(machine, &module, &known, Record::Nothing)?;
     if freed {
@@ -75,7 +75,8 @@ fn a_malformed_section_name_fails_the_load_although_its_gate_has_not_come() {
         let wrong = Patched::new(right.clone()).replace(section.as_bytes(), wrong.as_bytes()).bytes;
         let answer = answer(&machine, &Module::parse(&right).unwrap());
         let module = Module::parse(&wrong).unwrap();
-        let refused = load(&machine, &module, &Known::new(&answer), Record::Nothing).unwrap_err();
+        let refused =
+            load(&machine, &module, &SimulatedKernel::new(&answer), Record::Nothing).unwrap_err();
         let text = refused.to_string();
         let says = "has an incorrectly formatted name -EINVAL";
         assert!(text.starts_with("livepatch: section .klp.rela..lp_target_a."), "{text}");
@@ -107,7 +108,8 @@ fn a_module_without_the_marker_is_refused_when_it_is_enabled_and_never_applied()
         assert_eq!(refused.to_string(), text);
         let answer = answer(&machine, &Module::parse(&right).unwrap());
         let module = Module::parse(&wrong).unwrap();
-        let loaded = load(&machine, &module, &Known::new(&answer), Record::Nothing).unwrap();
+        let loaded =
+            load(&machine, &module, &SimulatedKernel::new(&answer), Record::Nothing).unwrap();
         assert!(!loaded.ignored().is_empty());
     }
 }
@@ -145,7 +147,8 @@ fn the_last_of_several_errors_is_what_insmod_sees() {
         let wrong = Module::parse(&wrong);
         // Some of such files are refused before they are loaded.
         let Ok(wrong) = wrong else { continue };
-        let refused = load(&machine, &wrong, &Known::new(&known), Record::Nothing).unwrap_err();
+        let refused =
+            load(&machine, &wrong, &SimulatedKernel::new(&known), Record::Nothing).unwrap_err();
         let text = refused.to_string();
         assert!(text.contains("please compile with -fno-common -ENOEXEC"), "{text}");
         assert!(text.contains("has an invalid section index 65024 (max "), "{text}");
@@ -233,7 +236,7 @@ fn gates_that_no_module_answers_to_are_told_as_never_applied() {
         let right = converted(&machine, NAME);
         let (section, _) = first_klp(&right);
         let answer = answer(&machine, &Module::parse(&right).unwrap());
-        let known = Known::new(&answer);
+        let known = SimulatedKernel::new(&answer);
         for (gate, why) in cases {
             let name = format!(".klp.rela.{gate}..text");
             let wrong = Patched::new(right.clone()).rename_section(&section, &name).bytes;

@@ -9,7 +9,8 @@ use klp_convert::check::Judge;
 use klp_convert::convert::convert;
 use klp_convert::elf::Module;
 use klp_convert::load::{
-    Kernel, Known, Loaded, Loader, ObjectState, Placement, Record, Refused, RegionKind,
+    Loaded, Loader, ObjectState, Placement, Record, Refused, RegionKind, SimulatedKernel,
+    TargetKernel,
 };
 use klp_convert::name::ObjectName;
 use klp_convert::options::Options;
@@ -47,11 +48,11 @@ pub(crate) fn backend(machine: &Machine) -> &'static klp_arch::Machine {
 pub(crate) fn load<'m>(
     machine: &Machine,
     module: &'m Module<'m>,
-    known: &Known<'_>,
+    known: &SimulatedKernel<'_>,
     record: Record,
 ) -> Result<Loaded<'m>, Refused> {
     let backend = backend(machine);
-    let kernel = Kernel::newest(backend);
+    let kernel = TargetKernel::newest(backend);
     // In the middle, so that modules are near on both sides.
     let area = Placement::area(backend, &kernel);
     let start = area.start + (area.end - area.start) / 2 / kernel.page_size * kernel.page_size;
@@ -101,7 +102,7 @@ fn every_livepatch_loads_and_its_gates_open() {
             let bytes = converted(&machine, &name);
             let module = Module::parse(&bytes).unwrap();
             let answer = answer(&machine, &module);
-            let known = Known::new(&answer);
+            let known = SimulatedKernel::new(&answer);
             let mut loaded = load(&machine, &module, &known, Record::Everything)
                 .unwrap_or_else(|error| panic!("{} {name}: {error}", machine.name));
             assert_eq!(loaded.ignored(), []);
@@ -120,7 +121,7 @@ fn every_livepatch_loads_and_its_gates_open() {
 #[test]
 fn loading_is_deterministic_and_recording_changes_nothing() {
     each(|context, machine, module, answer| {
-        let known = Known::new(answer);
+        let known = SimulatedKernel::new(answer);
         let run = |record| {
             let mut loaded = load(machine, module, &known, record).unwrap();
             for gate in loaded.gates() {
@@ -138,7 +139,7 @@ fn loading_is_deterministic_and_recording_changes_nothing() {
 #[test]
 fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
     each(|context, machine, module, answer| {
-        let known = Known::new(answer);
+        let known = SimulatedKernel::new(answer);
         let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         let closed = written(&loaded);
         for gate in loaded.gates() {
@@ -160,10 +161,10 @@ fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
 fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_written_once() {
     let stale = RefCell::new(Vec::new());
     each(|context, machine, module, answer| {
-        let known = Known::new(answer);
+        let known = SimulatedKernel::new(answer);
         let backend = backend(machine);
-        let area = Placement::area(backend, &Kernel::newest(backend));
-        let elsewhere = Known::new(answer).modules_in(area.start + 0x20_0000..area.end);
+        let area = Placement::area(backend, &TargetKernel::newest(backend));
+        let elsewhere = SimulatedKernel::new(answer).modules_in(area.start + 0x20_0000..area.end);
         let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         for gate in loaded.gates() {
             loaded.gate_arrives(&gate, &known).unwrap();
@@ -188,10 +189,10 @@ fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched
         let bytes = converted(&machine, "lp_module_symbols.ko");
         let module = Module::parse(&bytes).unwrap();
         let answer = answer(&machine, &module);
-        let known = Known::new(&answer);
+        let known = SimulatedKernel::new(&answer);
         let gate: ObjectName = "klp_target_a".parse().unwrap();
         let backend = backend(&machine);
-        let mut kernel = Kernel::newest(backend);
+        let mut kernel = TargetKernel::newest(backend);
         kernel.livepatching.clears = false;
         let placement = Placement::usual(backend, &kernel);
         let loader =
@@ -212,7 +213,7 @@ fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched
 #[test]
 fn an_object_that_is_not_loaded_has_no_symbols() {
     each(|context, machine, module, answer| {
-        let mut known = Known::new(answer);
+        let mut known = SimulatedKernel::new(answer);
         let mut loaded = load(machine, module, &known, Record::Nothing).unwrap();
         let closed = regions(&loaded);
         for object in ["klp_target_a", "klp_target_b"] {
@@ -232,7 +233,7 @@ fn an_object_that_is_not_loaded_has_no_symbols() {
 #[test]
 fn a_gate_gives_the_symbol_table_that_stays_the_values_it_has_found() {
     each(|context, machine, module, answer| {
-        let known = Known::new(answer);
+        let known = SimulatedKernel::new(answer);
         let mut loaded = load(machine, module, &known, Record::Everything).unwrap();
         for gate in loaded.gates() {
             let before = loaded.relocations().len();

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::fixtures::installed;
 use crate::image::Image;
 use crate::machine::machines;
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 /// `unix` and `linux` are macros of gnu11, the language of the kernel; `modern` and `zero` of this
 /// file.
@@ -45,7 +45,7 @@ pub(crate) fn compiler(machine: &str) -> &'static str {
 }
 
 /// Compiles a source into an object file of this name.
-fn compiled(gcc: &str, bench: &Bench, name: &str, source: &str) -> PathBuf {
+fn compiled(gcc: &str, bench: &Sandbox, name: &str, source: &str) -> PathBuf {
     // What the header takes from the kernel's own headers are two types.
     std::fs::create_dir_all(bench.path("linux")).unwrap();
     bench.file("linux/compiler.h", b"");
@@ -69,7 +69,7 @@ fn names_in_the_macros_are_taken_as_written_even_where_they_are_macros() {
         if !installed(gcc) {
             continue;
         }
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let unit = compiled(gcc, &bench, "annotated", SOURCE);
         let image = Image::read(&std::fs::read(unit).unwrap());
         for object in ["unix", "linux", "vmlinux"] {
@@ -89,7 +89,7 @@ fn selectors_of_several_object_files_are_linked_into_one_section_and_read() {
         if !installed(gcc) {
             continue;
         }
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let unit = |name| compiled(gcc, &bench, name, &SELECTORS.replace("UNIT", name));
         let (one, two, both) = (unit("one"), unit("two"), bench.path("both.ko"));
         let mut link = Command::new(gcc);

@@ -8,7 +8,7 @@ use object::elf::{Rela64, SHT_PROGBITS};
 use crate::image::{Image, RELA};
 use crate::machine::{Expected, Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 const ARRAY: &str = ".klp.module_relocs.vmlinux";
 const RELOCATIONS: &str = ".rela.klp.module_relocs.vmlinux";
@@ -28,7 +28,7 @@ fn refused(module: &str, words: &[&str], patch: impl Fn(Patched, &Image) -> Patc
     for machine in machines() {
         let bytes = machine.read(module);
         let image = Image::read(&bytes);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &patch(Patched::new(bytes), &image).bytes);
         let ended = three(&machine.path("symbols.klp"), &input, &bench.output());
         ended.refused(&[&["klp-convert: "], words].concat());
@@ -48,7 +48,7 @@ fn position(patched: Patched, position: u8) -> Patched {
 fn three_arguments_do_what_convert_does_with_a_list() {
     for machine in machines() {
         for (name, expected) in machine.expected() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let ended = three(&machine.path("symbols.klp"), &machine.path(&name), &bench.output());
             match expected {
                 Expected::Klp(_) if machine.needs_files(&name) => {
@@ -73,13 +73,13 @@ fn three_arguments_do_what_convert_does_with_a_list() {
 fn two_arguments_convert_what_is_annotated_by_name_and_leave_the_rest() {
     for machine in machines() {
         for name in ["lp_vmlinux_annotated_name.ko", "lp_two_positions.ko", "lp_cross_module.ko"] {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             assert_eq!(run([machine.path(name), bench.output()]).done().stdout, "");
             let without_map = bench.written();
             bench.convert(&machine.path(name), &machine, Map::Elf).done();
             assert!(without_map == bench.written(), "{} {name}", machine.name);
         }
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let plain = machine.path("lp_vmlinux_inferred.ko");
         run([plain.clone(), bench.output()]).done();
         assert!(bench.written() == std::fs::read(plain).unwrap(), "{}", machine.name);
@@ -95,7 +95,7 @@ fn files_named_like_nothing_known_are_files_and_one_word_is_not_a_call() {
 
 #[test]
 fn a_mistyped_command_is_also_called_no_command() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let module = first().path("lp_vmlinux_inferred.ko");
     let said = "'chek' is no command and no file: see klp-convert --help";
     let input = "klp-convert: Unable to read elf file chek";
@@ -123,7 +123,7 @@ fn no_command_is_taken_for_a_historical_call() {
 
 #[test]
 fn an_input_that_cannot_be_read_is_an_elf_file_that_cannot_be_read() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let list = first().path("symbols.klp");
     let missing = bench.path("missing.ko");
     let said = format!("klp-convert: Unable to read elf file {}", missing.display());
@@ -153,7 +153,7 @@ fn a_relocation_section_without_a_target_lacks_its_base_section() {
 
 #[test]
 fn lists_that_are_none_are_told_apart() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = first().path("lp_vmlinux_inferred.ko");
     let missing = bench.path("missing.klp");
     let said = format!("klp-convert: Unable to open Symbol list: {}", missing.display());
@@ -275,7 +275,7 @@ fn annotated_names_keep_their_messages() {
             (behind_module, "Unable to convert relocation: "),
             (".klp.sym.vmlinux.set_is_seen,1", "Unable to convert symbol name (.klp.sym.vmlinux"),
         ] {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let patched = Patched::new(bytes.clone()).rename(index, name);
             let input = bench.file("in.ko", &patched.bytes);
             run([&input, &bench.output()]).refused(&["klp-convert: ", word]);
@@ -287,7 +287,7 @@ fn annotated_names_keep_their_messages() {
 #[test]
 fn an_output_that_cannot_be_written_is_trouble() {
     let machine = first();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (list, input) = (machine.path("symbols.klp"), machine.path("lp_vmlinux_inferred.ko"));
     three(&list, &input, &bench.path("missing/out.ko")).trouble(&["error[KLP-E0602]"]);
     assert_eq!(bench.files(), [""; 0]);

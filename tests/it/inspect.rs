@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::machine::{Map, machines};
 use crate::patch::Patched;
 use crate::symbols::{build, given};
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 fn inspect<S: Into<OsString>>(module: &Path, further: impl IntoIterator<Item = S>) -> Run {
     let words = ["inspect".into(), OsString::from(module)];
@@ -33,7 +33,7 @@ fn without_a_map_a_module_is_shown_as_it_is() {
 #[test]
 fn every_name_is_shown_with_its_symbol_address_and_file() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
         let module = machine.path("lp_selector_file.ko");
         let text = inspect(&module, given(&map)).done().stdout.clone();
@@ -63,7 +63,7 @@ fn every_name_is_shown_with_its_symbol_address_and_file() {
 #[test]
 fn what_a_conversion_would_refuse_is_shown_with_what_to_do() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
         let text = inspect(&machine.path("lp_homonym_unannotated.ko"), given(&map));
         for said in [
@@ -94,7 +94,7 @@ fn what_a_conversion_would_refuse_is_shown_with_what_to_do() {
 #[test]
 fn klp_symbols_of_a_converted_module_are_looked_up() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
         bench.convert_with(&machine.path("lp_two_owners.ko"), given(&map)).done();
         let shown = |bytes: Vec<u8>| {
@@ -116,7 +116,7 @@ fn klp_symbols_of_a_converted_module_are_looked_up() {
 
 #[test]
 fn a_map_of_another_kernel_or_none_is_refused() {
-    let (bench, machines) = (Bench::new(), machines());
+    let (bench, machines) = (Sandbox::new(), machines());
     let map = build(&bench, "map", &machines[0].map(Map::Elf));
     let module = machines[1].path("lp_two_owners.ko");
     inspect(&module, given(&map)).refused(&["error[KLP-E0004]", "is for ppc64le"]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 fn load(machine: &Machine, module: &Path, options: &[&str]) -> Run {
     let words: Vec<OsString> = vec!["load".into(), module.into()];
@@ -15,8 +15,8 @@ fn load(machine: &Machine, module: &Path, options: &[&str]) -> Run {
     run(words.into_iter().chain(options).chain(machine.map(Map::Elf)))
 }
 
-fn converted(machine: &Machine, module: &str) -> Bench {
-    let bench = Bench::new();
+fn converted(machine: &Machine, module: &str) -> Sandbox {
+    let bench = Sandbox::new();
     bench.convert(&machine.path(module), machine, Map::Elf).done();
     bench
 }
@@ -184,7 +184,7 @@ fn an_image_has_a_file_for_each_region_and_loses_none_that_was_there() {
 #[test]
 fn a_module_that_would_be_refused_is_refused_in_the_kernels_words() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let folder = bench.path("image");
         let to = ["-o", folder.to_str().unwrap()];
         let plain = machine.path("lp_two_owners.ko");

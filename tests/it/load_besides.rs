@@ -3,7 +3,7 @@
 use klp_convert::check::{Conclusion, Verdict, check};
 use klp_convert::convert::convert;
 use klp_convert::elf::Module;
-use klp_convert::load::Kernel;
+use klp_convert::load::TargetKernel;
 use klp_convert::options::Options;
 use klp_convert::symbols::{Sources, Symvers, Vmlinux};
 use object::elf::{SectionFlags, SectionType};
@@ -12,7 +12,7 @@ use crate::gates::{backend, converted, sources};
 use crate::load_refusals::load;
 use crate::machine::{Machine, machines};
 use crate::patch::{Patched, signature};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 const NAME: &str = "lp_module_symbols.ko";
 /// `SHT_REL`, and tables that the kernel does not know.
@@ -83,8 +83,9 @@ fn an_old_kernel_passes_over_the_twins() {
     for machine in machines() {
         let wrong = Patched::new(converted(&machine, NAME)).rename_section(".note.Linux", ".data");
         let backend = backend(&machine);
-        let at =
-            |version| load(&machine, &wrong.bytes, backend, &Kernel::of_version(backend, version));
+        let at = |version| {
+            load(&machine, &wrong.bytes, backend, &TargetKernel::of_version(backend, version))
+        };
         for version in [(6, 1), (6, 6)] {
             assert_eq!(at(version), Ok(()), "{}", machine.name);
         }
@@ -97,12 +98,12 @@ fn a_signature_that_is_none_is_refused_and_a_marker_alone_is_not() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         let backend = backend(&machine);
-        let kernel = Kernel::newest(backend);
+        let kernel = TargetKernel::newest(backend);
         let with = |end: &[u8]| [&right[..], end].concat();
         let garbage = with(&signature());
         let error = load(&machine, &garbage, backend, &kernel).unwrap_err();
         assert_eq!(error.to_string(), "(the kernel says nothing) -EBADMSG", "{}", machine.name);
-        let off = Kernel { checks_signatures: false, ..kernel.clone() };
+        let off = TargetKernel { checks_signatures: false, ..kernel.clone() };
         assert_eq!(load(&machine, &garbage, backend, &off), Ok(()));
         let marker = with(b"~Module signature appended~\n");
         let module = Module::parse_as_kernel(&marker).unwrap();
@@ -126,14 +127,14 @@ fn more_per_cpu_memory_than_modules_have_is_refused() {
                 s.sh_addralign.set(e, align);
             });
             let backend = backend(&machine);
-            let loaded = load(&machine, &right.bytes, backend, &Kernel::newest(backend));
+            let loaded = load(&machine, &right.bytes, backend, &TargetKernel::newest(backend));
             loaded.err().map(|error| error.to_string())
         };
         let reserve = backend(&machine).percpu_reserve;
         let refused = |size| {
             format!("lp_module_symbols: Could not allocate {size} bytes percpu data -ENOMEM")
         };
-        let page = Kernel::newest(backend(&machine)).page_size;
+        let page = TargetKernel::newest(backend(&machine)).page_size;
         let most = reserve.unwrap_or(page.max(32 << 10));
         let text = |size, align| with(size, align).filter(|text| text.contains("percpu"));
         assert_eq!(text(most, 64), None, "{}", machine.name);
@@ -148,13 +149,13 @@ fn a_kernel_without_livepatching_or_with_constructors_refuses_more() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         let backend = backend(&machine);
-        let kernel = Kernel { livepatches: false, ..Kernel::newest(backend) };
+        let kernel = TargetKernel { livepatches: false, ..TargetKernel::newest(backend) };
         let error = load(&machine, &right, backend, &kernel).unwrap_err().to_string();
         let what = "module is marked as livepatch module, but livepatch support is disabled";
         assert_eq!(error, format!("lp_module_symbols: {what} -ENOEXEC"));
         let wrong = Patched::new(right).rename_section(".note.Linux", ".ctors");
         let wrong = wrong.rename_section(".exit.data", ".init_array").bytes;
-        let kernel = |constructors| Kernel { constructors, ..Kernel::newest(backend) };
+        let kernel = |constructors| TargetKernel { constructors, ..TargetKernel::newest(backend) };
         assert_eq!(load(&machine, &wrong, backend, &kernel(false)), Ok(()));
         let error = load(&machine, &wrong, backend, &kernel(true)).unwrap_err().to_string();
         assert_eq!(error, "lp_module_symbols: has both .ctors and .init_array. -EINVAL");
@@ -171,7 +172,7 @@ fn exported_by(machine: &Machine, owners: &[(&str, &str)]) -> Verdict {
         }
         fields.join("\t") + "\n"
     });
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let symvers = bench.file("Module.symvers", lines.collect::<String>().as_bytes());
     let mut sources = Sources::new();
     sources.push(Vmlinux::new(machine.path("vmlinux.cut")));

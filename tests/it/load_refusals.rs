@@ -1,7 +1,7 @@
 //! What a loader refuses before it looks at relocations, each in the kernel's words.
 
 use klp_convert::elf::Module;
-use klp_convert::load::{Kernel, Known, Loader, Placement, Record, Refused};
+use klp_convert::load::{Loader, Placement, Record, Refused, SimulatedKernel, TargetKernel};
 use object::elf::{SectionFlags, SectionType};
 
 use crate::gates::{answer, backend, converted};
@@ -16,14 +16,14 @@ pub(crate) fn load(
     machine: &Machine,
     wrong: &[u8],
     backend: &'static klp_arch::Machine,
-    kernel: &Kernel,
+    kernel: &TargetKernel,
 ) -> Result<(), Refused> {
     let right = converted(machine, NAME);
     let answer = answer(machine, &Module::parse(&right).unwrap());
     let module = Module::parse_as_kernel(wrong).unwrap();
     let placement = Placement::usual(backend, kernel);
     let loader = Loader { backend, kernel, placement: &placement, record: Record::Nothing };
-    loader.load(&module, &Known::new(&answer)).map(|_| ())
+    loader.load(&module, &SimulatedKernel::new(&answer)).map(|_| ())
 }
 
 /// Claims that the newest kernel of each machine refuses the changed livepatch, and says this.
@@ -31,7 +31,7 @@ fn refused(change: impl Fn(Patched) -> Patched, says: &str) {
     for machine in machines() {
         let wrong = change(Patched::new(converted(&machine, NAME))).bytes;
         let backend = backend(&machine);
-        let error = load(&machine, &wrong, backend, &Kernel::newest(backend)).unwrap_err();
+        let error = load(&machine, &wrong, backend, &TargetKernel::newest(backend)).unwrap_err();
         assert_eq!(error.to_string(), format!("{says} -ENOEXEC"), "{}", machine.name);
     }
 }
@@ -39,7 +39,7 @@ fn refused(change: impl Fn(Patched) -> Patched, says: &str) {
 /// The livepatch as the kernel of this version sees it.
 fn at_version(machine: &Machine, wrong: &Patched, version: (u32, u32)) -> Result<(), Refused> {
     let backend = backend(machine);
-    load(machine, &wrong.bytes, backend, &Kernel::of_version(backend, version))
+    load(machine, &wrong.bytes, backend, &TargetKernel::of_version(backend, version))
 }
 
 fn flags(patched: Patched, section: &str, change: impl Fn(u64) -> u64) -> Patched {
@@ -52,7 +52,7 @@ fn a_module_of_another_machine_or_abi_is_refused() {
     for (machine, other) in all.iter().zip(all.iter().cycle().skip(1)) {
         let right = converted(machine, NAME);
         let number = Module::parse(&right).unwrap().machine();
-        let newest = Kernel::newest(backend(other));
+        let newest = TargetKernel::newest(backend(other));
         let error = load(machine, &right, backend(other), &newest).unwrap_err();
         let says = format!("Invalid architecture in ELF header: {number} -ENOEXEC");
         assert_eq!(error.to_string(), says);
@@ -61,7 +61,7 @@ fn a_module_of_another_machine_or_abi_is_refused() {
             Patched::new(right).header(|h, e| h.e_flags.set(e, object::elf::FileFlags(1))).bytes;
         if backend.check_header(1).is_err() {
             abis += 1;
-            let error = load(machine, &wrong, backend, &Kernel::newest(backend)).unwrap_err();
+            let error = load(machine, &wrong, backend, &TargetKernel::newest(backend)).unwrap_err();
             let says = format!("Invalid module architecture in ELF header: {number} -ENOEXEC");
             assert_eq!(error.to_string(), says);
         }
@@ -170,7 +170,7 @@ fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
         let module = Module::parse(&right).unwrap();
         let size = module.sections_named(THIS_MODULE.as_bytes()).next().unwrap().sh_size;
         let backend = backend(&machine);
-        let kernel = |module_size| Kernel { module_size, ..Kernel::newest(backend) };
+        let kernel = |module_size| TargetKernel { module_size, ..TargetKernel::newest(backend) };
         let error = load(&machine, &right, backend, &kernel(Some(size + 64))).unwrap_err();
         let what = "section size must match the kernel's built struct module size at run time";
         assert_eq!(error.to_string(), format!("{} -ENOEXEC", says(what)));
@@ -229,7 +229,8 @@ fn what_is_writable_and_executable_is_refused_where_memory_is_protected() {
         let module = Module::parse(&wrong.bytes).unwrap();
         let index = module.sections().position(|s| s.name == b".text").unwrap();
         let backend = backend(&machine);
-        let kernel = |strict_module_rwx| Kernel { strict_module_rwx, ..Kernel::newest(backend) };
+        let kernel =
+            |strict_module_rwx| TargetKernel { strict_module_rwx, ..TargetKernel::newest(backend) };
         let error = load(&machine, &wrong.bytes, backend, &kernel(true)).unwrap_err();
         let says = format!(
             "lp_module_symbols: section .text (index {index}) has invalid WRITE|EXEC flags -ENOEXEC"
@@ -270,7 +271,12 @@ fn a_module_must_say_what_the_kernel_says_of_itself() {
         let backend = backend(&machine);
         let kernel = |magic: &str| {
             let vermagic = Some(magic.to_owned());
-            load(&machine, &right, backend, &Kernel { vermagic, ..Kernel::newest(backend) })
+            load(
+                &machine,
+                &right,
+                backend,
+                &TargetKernel { vermagic, ..TargetKernel::newest(backend) },
+            )
         };
         assert_eq!(kernel(&magic), Ok(()));
         let other = magic.replace("mod_unload", "modversions");
@@ -297,7 +303,7 @@ fn with_versions_of_symbols_the_release_does_not_matter() {
         let right = Patched::new(right).replace(word.as_bytes(), other.as_bytes());
         let vermagic = Some(magic(&right.bytes).replacen("7.2", "7.9", 1));
         let backend = backend(&machine);
-        let kernel = Kernel { vermagic, ..Kernel::newest(backend) };
+        let kernel = TargetKernel { vermagic, ..TargetKernel::newest(backend) };
         let versions = right.clone().rename_section(".comment", "__versions").bytes;
         assert_eq!(load(&machine, &versions, backend, &kernel), Ok(()), "{}", machine.name);
         assert!(load(&machine, &right.bytes, backend, &kernel).is_err(), "{}", machine.name);

@@ -10,7 +10,7 @@ use crate::gates::converted;
 use crate::image::{Image, SHN_LIVEPATCH};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 const NAME: &str = "lp_module_symbols.ko";
 
@@ -72,7 +72,7 @@ fn with_records(machine: &Machine, bytes: &[u8], name: &str) -> Vec<u8> {
 
 /// The words of a check with a machine's sources.
 fn check(machine: &Machine, bytes: &[u8]) -> (i32, String) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let path = bench.file("in.ko", bytes).into_os_string();
     let ended = run(["check".into(), path].into_iter().chain(machine.map(Map::Elf)));
     (ended.code, ended.stderr)
@@ -135,7 +135,7 @@ fn unfinished(machine: &Machine, weak: bool) -> Patched {
 #[test]
 fn an_unfinished_klp_build_livepatch_is_refused_with_its_own_code_and_once() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let said =
             ["error[KLP-E0108]", "an unfinished klp-build livepatch", "objtool klp post-link"];
         let input = bench.file("in.ko", &unfinished(&machine, true).bytes);
@@ -191,7 +191,7 @@ fn an_unfinished_kpatch_livepatch_is_refused_with_its_own_code() {
         for section in [".kpatch.relocations", ".kpatch.symbols"] {
             let right = Patched::new(machine.read("lp_vmlinux_inferred.ko"));
             let bytes = right.rename_section(".comment", section).bytes;
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let input = bench.file("in.ko", &bytes);
             let said = ["error[KLP-E0120]", section, "create-klp-module"];
             bench.refuses(&input, machine.map(Map::Elf), &said);
@@ -223,7 +223,7 @@ fn what_a_finished_kpatch_livepatch_keeps_is_no_reason_to_refuse_it() {
 #[test]
 fn sections_and_symbols_of_other_tools_are_named_as_such() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let right = with_records(&machine, &converted(&machine, NAME), "__klp_relocs.klp_target_a");
         let image = Image::read(&right);
         let symbol = image.symbols.iter().position(|s| s.section == SHN_LIVEPATCH).unwrap();
@@ -258,7 +258,7 @@ fn sections_and_symbols_of_other_tools_are_named_as_such() {
 fn a_finished_klp_build_livepatch_is_converted_into_itself() {
     for machine in machines() {
         let bytes = with_records(&machine, &converted(&machine, NAME), "__klp_relocs.klp_target_a");
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &bytes);
         bench.convert(&input, &machine, Map::Elf).done();
         assert_eq!(bench.written(), bytes, "{}", machine.name);

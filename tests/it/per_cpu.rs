@@ -5,7 +5,7 @@ use object::elf::{Rela64, RelocationType};
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 /// Module A with its data made per-CPU variables, and the first relocation of its code of one type
 /// made one of another type against them.
@@ -24,7 +24,7 @@ fn made(machine: &Machine, from: u32, to: u32) -> Patched {
 }
 
 fn check(machine: &Machine, from: u32, to: u32, more: &[&str]) -> Run {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let module = bench.file("per_cpu.ko", &made(machine, from, to).bytes);
     let words = ["check".into(), module.into_os_string()].into_iter();
     run(words.chain(machine.map(Map::Elf)).chain(more.iter().map(Into::into)))

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use crate::image::{Image, Relocation, SHN_LIVEPATCH};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 /// Converts a fixture with further options.
-fn with(bench: &Bench, machine: &Machine, module: &str, options: &[&str]) -> Run {
+fn with(bench: &Sandbox, machine: &Machine, module: &str, options: &[&str]) -> Run {
     let options = options.iter().map(OsString::from);
     bench.convert_with(&machine.path(module), options.chain(machine.map(Map::Elf)))
 }
@@ -27,7 +27,7 @@ fn unreadable(machine: &Machine, module: &str) -> Patched {
 #[test]
 fn a_gate_that_the_livepatch_does_not_patch_is_refused() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let words = [
             "error[KLP-E0302]",
             "waits for 'klp_target_b', which this livepatch does not patch",
@@ -50,7 +50,7 @@ fn a_gate_that_the_livepatch_does_not_patch_is_refused() {
 #[test]
 fn where_tables_are_filled_in_at_run_time_the_author_says_what_is_patched() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let module = bench.file("in.ko", &unreadable(&machine, "lp_module_symbols.ko").bytes);
         let convert = |objects: &[&str]| {
             let objects = objects.iter().map(OsString::from);
@@ -73,7 +73,7 @@ fn where_tables_are_filled_in_at_run_time_the_author_says_what_is_patched() {
 #[test]
 fn a_static_key_of_a_module_is_refused_with_a_way_around() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         with(&bench, &machine, "lp_static_key_module.ko", &[]).refused(&[
             "error[KLP-E0303]",
             ".rela__jump_table[",
@@ -88,7 +88,7 @@ fn a_static_key_of_a_module_is_refused_with_a_way_around() {
 #[test]
 fn the_percpu_template_takes_no_klp_relocation() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let patched = Patched::new(machine.read("lp_data_pointers.ko"));
         let patched = patched.rename_section(".data", ".data..percpu");
         let input = bench.file("in.ko", &patched.bytes);
@@ -101,7 +101,7 @@ fn the_percpu_template_takes_no_klp_relocation() {
 fn init_memory_takes_relocations_for_vmlinux_and_none_for_modules() {
     for machine in machines() {
         let convert = |module: &str| {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let patched = Patched::new(machine.read(module));
             let patched = patched.rename_section(".text", ".init.more");
             let input = bench.file("in.ko", &patched.bytes);
@@ -139,7 +139,7 @@ fn a_symbol_in_init_memory_is_never_inferred_and_warned_of_where_it_is_annotated
             let bytes = machine.read(module);
             let image = Image::read(&bytes);
             let index = image.symbols.iter().position(|s| s.name == old).unwrap();
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let input = bench.file("in.ko", &Patched::new(bytes).rename(index, new).bytes);
             bench.convert(&input, &machine, Map::Elf)
         };
@@ -155,7 +155,7 @@ fn a_symbol_in_init_memory_is_never_inferred_and_warned_of_where_it_is_annotated
 #[test]
 fn a_plain_relocation_of_the_percpu_template_against_a_klp_symbol_is_found() {
     let machine = machines().remove(0);
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     with(&bench, &machine, "lp_two_owners.ko", &[]).done();
     let image = Image::read(&bench.written());
     let klp = image.symbols.iter().position(|s| s.section == SHN_LIVEPATCH).unwrap();
@@ -176,7 +176,7 @@ fn older_kernels_read_shorter_names() {
     let image = Image::read(&bytes);
     let index = image.symbols.iter().position(|s| s.name.starts_with(".klp.sym.rela.")).unwrap();
     let name = format!(".klp.sym.rela.vmlinux.vmlinux.{}.0", "x".repeat(128));
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = bench.file("in.ko", &Patched::new(bytes).rename(index, &name).bytes);
     run([&input, &bench.output()]).done();
     let checked = |target: &str| {
@@ -191,7 +191,7 @@ fn older_kernels_read_shorter_names() {
 #[test]
 fn two_spellings_of_one_symbol_become_one_klp_symbol() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let patched = Patched::new(machine.read("lp_two_positions.ko"));
         let patched = patched.replace(b".set_is_seen.2\0", b".set_is_seen,1\0");
         let input = bench.file("in.ko", &patched.bytes);
@@ -213,7 +213,7 @@ fn two_spellings_of_one_symbol_become_one_klp_symbol() {
 #[test]
 fn what_a_first_conversion_without_a_map_leaves_a_second_with_one_adds() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let module = "lp_data_pointers.ko";
         let half = bench.path("half.ko");
         run([machine.path(module), half.clone()]).done();
@@ -240,7 +240,7 @@ fn what_a_first_conversion_without_a_map_leaves_a_second_with_one_adds() {
 #[test]
 fn near_names_are_offered_for_a_name_that_is_not_found() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let bytes = machine.read("lp_vmlinux_inferred.ko");
         let image = Image::read(&bytes);
         let index = image.symbols.iter().position(|s| s.name == "nr_processes").unwrap();
@@ -254,7 +254,7 @@ fn near_names_are_offered_for_a_name_that_is_not_found() {
 #[test]
 fn symbols_of_another_release_are_refused_unless_they_are_said_to_fit() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let module = machine.read("lp_module_symbols.ko");
         let release = module.windows(10).position(|w| w.starts_with(b"vermagic=")).unwrap();
         let release: Vec<_> =
@@ -275,7 +275,7 @@ fn symbols_of_another_release_are_refused_unless_they_are_said_to_fit() {
 #[test]
 fn a_name_that_nothing_resembles_may_be_of_a_module_that_was_not_given() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = ["--vmlinux", "vmlinux.cut", "--symvers", "Module.symvers"];
         let map = map.chunks(2).flat_map(|o| [o[0].into(), OsString::from(machine.path(o[1]))]);
         let words = ["'klp_target_a_hidden' is not found", "if a module has it, add the module"];
@@ -286,7 +286,7 @@ fn a_name_that_nothing_resembles_may_be_of_a_module_that_was_not_given() {
 #[test]
 fn places_that_overlap_are_refused_where_the_loader_writes_once() {
     let machine = machines().into_iter().find(|m| m.name == "x86_64").expect("a fixture");
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.convert(&machine.path("lp_two_positions.ko"), &machine, Map::Elf).done();
     let converted = bench.written();
     let klp = ".klp.rela.vmlinux..text";

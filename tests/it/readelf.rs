@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::fixtures::installed;
 use crate::machine::{Map, machines};
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 use crate::unchanged::{klp_section, klp_symbol, list, plan, text};
 
 /// A listing in rows; sections are named instead of numbered, and nothing says where in the file
@@ -160,7 +160,7 @@ fn agrees_except_for_the_plan(tool: &str) {
     }
     for machine in machines() {
         for name in machine.convertible() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let input = machine.path(&name);
             bench.convert(&input, &machine, Map::Elf).done();
             let mut before = Listing::of(tool, &input);

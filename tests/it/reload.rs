@@ -3,7 +3,7 @@
 
 use klp_convert::check::{self, Aftermath, Conclusion, Reload, Verdict};
 use klp_convert::elf::Module;
-use klp_convert::load::{Kernel, Known, Loader, Placement, Record};
+use klp_convert::load::{Loader, Placement, Record, SimulatedKernel, TargetKernel};
 use klp_convert::name::ObjectName;
 use klp_convert::options::Options;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::gates::{answer, backend, converted, sources};
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 const A: &str = "klp_target_a";
 const ADVICE: &str = "remove the livepatch, and load it again afterwards";
@@ -23,7 +23,7 @@ fn machine(name: &str) -> Machine {
 
 /// Checks a livepatch on a kernel of this version.
 fn check(machine: &Machine, module: &[u8], version: &str, format: &str) -> Run {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let module = bench.file("lp.ko", module);
     let words = [
         "check",
@@ -141,13 +141,14 @@ fn a_literal_of_the_plt_keeps_an_old_address_like_a_slot_of_the_got() {
 fn survived(machine: &Machine, bytes: &[u8]) -> u64 {
     let module = Module::parse(bytes).unwrap();
     let backend = backend(machine);
-    let (answer, kernel) = (answer(machine, &module), Kernel::newest(backend));
+    let (answer, kernel) = (answer(machine, &module), TargetKernel::newest(backend));
     let placement = Placement::usual(backend, &kernel);
     let record = Record::Nothing;
     let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
     let area = Placement::area(backend, &kernel);
-    let known =
-        |turn: u64| Known::new(&answer).modules_in(area.start + turn * 0x123_0000..area.end);
+    let known = |turn: u64| {
+        SimulatedKernel::new(&answer).modules_in(area.start + turn * 0x123_0000..area.end)
+    };
     let mut loaded = loader.load(&module, &known(0)).unwrap();
     let gate: ObjectName = A.parse().unwrap();
     loaded.free_init();

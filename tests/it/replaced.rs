@@ -5,7 +5,7 @@ use klp_convert::elf::Module;
 use crate::compiled::compile;
 use crate::machine::{Machine, Map, machines};
 use crate::tables::{STRUCTURES, check, read};
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 /// A module that replaces a function of vmlinux.
 fn replaces(object: &str, functions: &str, rest: &str) -> String {
@@ -47,7 +47,7 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
     for (object, functions, words) in cases {
         let source = replaces(object, functions, "");
         for machine in machines() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
             check(&machine, &module).refused(words);
             let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
@@ -60,7 +60,7 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
         ("\"klp_target_a\"", "{ \"klp_target_a_show\", f },"),
     ] {
         for machine in machines() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let source = replaces(object, functions, "");
             let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
             let ended = check(&machine, &module);
@@ -85,7 +85,7 @@ fn a_function_without_a_place_for_ftrace_is_refused() {
                 asm(".pushsection {section},\"aw\",@progbits; .balign 8; {list} .popsection");"#
             )
         };
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let lists = [".8byte hooked + 4; .8byte last;", ".8byte hooked + 4;", ""];
         let list = |at: usize| compile(&bench, &machine, &target(lists[at]), &[]);
         for (at, function, is_refused) in [
@@ -141,7 +141,7 @@ fn tables_that_the_kernel_cannot_write_are_wrong() {
             if machine.name == "ppc64le" && section == ".init.data" {
                 continue;
             }
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
             let ended = check(&machine, &module);
             ended.refused(&["error[KLP-E0116]", "tables of the patch are in section '.", section]);
@@ -152,7 +152,7 @@ fn tables_that_the_kernel_cannot_write_are_wrong() {
         "__attribute__((section(\".init.text\"))) static noinline int f(void)",
     );
     for machine in machines().into_iter().filter(|machine| machine.name != "ppc64le") {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(module) = compile(&bench, &machine, &replacement, &[]) else { continue };
         check(&machine, &module)
             .refused(&["error[KLP-E0115]", "its replacement lies in init memory"]);
@@ -163,7 +163,7 @@ fn tables_that_the_kernel_cannot_write_are_wrong() {
 fn an_object_that_no_source_has_is_said_not_to_be_checked() {
     let source = replaces("\"nobody\"", "{ \"f\", f },", "");
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let Some(module) = compile(&bench, &machine, &source, &[]) else { continue };
         let ended = check(&machine, &module);
         assert!(ended.stderr.contains("warning[KLP-W0721]"), "{}", ended.stderr);
@@ -173,7 +173,7 @@ fn an_object_that_no_source_has_is_said_not_to_be_checked() {
 
 /// The positions in the table after a conversion.
 fn positions(machine: &Machine, source: &str) -> Option<Result<String, String>> {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let object = compile(&bench, machine, source, &[])?;
     let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
     let ended = bench.convert_with(&object, map);
@@ -216,7 +216,7 @@ fn a_selector_fills_in_the_position_of_the_function_that_is_replaced() {
 fn a_conversion_that_fills_in_a_position_changes_nothing_else_and_prints_it() {
     let select = "KLP_FUNC_IN(vmlinux, set_is_seen, f, \"ucount.c\");";
     for machine in machines() {
-        let (bench, again) = (Bench::new(), Bench::new());
+        let (bench, again) = (Sandbox::new(), Sandbox::new());
         let source = replaces("0", "{ \"set_is_seen\", f },", select);
         let Some(object) = compile(&bench, &machine, &source, &[]) else { continue };
         let map = || machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 /// The klp symbol that the relocations of one use have become.
 fn meaning(before: &[u8], after: &[u8], name: &str) -> String {
@@ -50,7 +50,7 @@ fn expected(vmlinux: &Path) -> [(&'static str, String); 3] {
 
 /// Converts the fixture with a kernel and says what its three uses have become.
 fn converted(machine: &Machine, vmlinux: &Path) -> [(&'static str, String); 3] {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let input = machine.path("lp_selector_file.ko");
     let symvers = machine.path("Module.symvers");
     let map = ["--vmlinux".as_ref(), vmlinux.as_os_str(), "--symvers".as_ref(), symvers.as_ref()];
@@ -62,7 +62,7 @@ fn converted(machine: &Machine, vmlinux: &Path) -> [(&'static str, String); 3] {
 #[test]
 fn one_livepatch_gets_other_positions_in_a_kernel_of_another_order() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let kernel = machine.path("vmlinux.cut");
         let image = Image::read(&machine.read("vmlinux.cut"));
         let homonyms: Vec<_> =
@@ -103,7 +103,7 @@ fn one_livepatch_gets_other_positions_in_two_kernels_that_were_built() {
 #[test]
 fn an_ambiguous_name_is_refused_with_the_selectors_to_paste() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = machine.path("lp_homonym_unannotated.ko");
         bench.convert(&input, &machine, Map::Elf).refused(&[
             "error[KLP-E0102]",
@@ -120,7 +120,7 @@ fn an_ambiguous_name_is_refused_with_the_selectors_to_paste() {
 #[test]
 fn a_path_of_which_only_the_end_is_known_is_used_with_a_warning() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let ended = bench.convert(&machine.path("lp_selector_file.ko"), &machine, Map::Elf);
         let warnings = ended.done().stderr.matches("warning[KLP-W0707]").count();
         assert_eq!(warnings, 2, "{}", ended.stderr);

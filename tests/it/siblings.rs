@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::machine::{Machine, machines};
 use crate::patch::Patched;
 use crate::symbols::{build, given, symbols};
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 const WITNESS: &str = "klp_target_b.ko";
@@ -32,7 +32,7 @@ fn sources(machine: &Machine, witness: Option<&Path>) -> Vec<OsString> {
 /// it, all of this is said.
 #[track_caller]
 fn unlike(machine: &Machine, witness: &[u8], wrong: &Patched, says: &[&str]) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (witness, module) = (bench.file(WITNESS, witness), bench.file("m.ko", &wrong.bytes));
     let alone = check(&module, sources(machine, None));
     assert!(alone.done().stderr.contains(": loads, tried at "), "{}", alone.stderr);
@@ -109,7 +109,7 @@ fn pointers_elsewhere_in_struct_module_are_never_called() {
 fn exports_without_flags_are_refused_where_the_kernel_has_them() {
     for machine in machines() {
         let wrong = target(&machine).rename_section("__kflagstab", "__kflagsta_");
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let module = bench.file("m.ko", &wrong.bytes);
         let says = "klp_target_a: no flags for exported symbols (-ENOEXEC, 8)";
         check(&module, sources(&machine, None)).refused(&[says, "no section '__kflagstab'"]);
@@ -172,7 +172,7 @@ fn btf_that_the_kernel_does_not_take_is_refused() {
         }
         // Without strings of its own it does not show its base, but no name may be beyond.
         unlike(&machine, &witness, &wrong(&btf(&machine, 5000, b"")), &[says, PROOF]);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let witness = bench.file(WITNESS, &witness);
         for btf in [right, btf(&machine, 4999, b""), btf(&machine, 5000, b"run\0")] {
             let module = bench.file("m.ko", &wrong(&btf).bytes);
@@ -185,7 +185,7 @@ fn btf_that_the_kernel_does_not_take_is_refused() {
 #[test]
 fn a_kernel_whose_modules_have_no_btf_does_not_look_at_it() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let module = with_btf(machine.read("klp_target_a.ko"), b"no BTF").bytes;
         let module = bench.file("m.ko", &module);
         let ended = check(&module, sources(&machine, Some(&machine.path(WITNESS))));
@@ -194,7 +194,7 @@ fn a_kernel_whose_modules_have_no_btf_does_not_look_at_it() {
 }
 
 /// A map of a module and others, and what was said of them.
-fn built(bench: &Bench, machine: &Machine, modules: &[PathBuf]) -> (String, PathBuf) {
+fn built(bench: &Sandbox, machine: &Machine, modules: &[PathBuf]) -> (String, PathBuf) {
     let map = bench.path("map");
     let _ = std::fs::remove_file(&map);
     let mut words = sources(machine, None);
@@ -206,7 +206,7 @@ fn built(bench: &Bench, machine: &Machine, modules: &[PathBuf]) -> (String, Path
 #[test]
 fn modules_that_contradict_each_other_are_named_and_the_map_is_made() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let witness = machine.path(WITNESS);
         let smaller = target(&machine).section(THIS_MODULE, |section, endian| {
             let size = section.sh_size.get(endian);
@@ -235,7 +235,7 @@ fn modules_that_contradict_each_other_are_named_and_the_map_is_made() {
 #[test]
 fn links_to_modules_of_another_release_are_taken_and_prove_nothing() {
     let machine = machines().remove(0);
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let tree = bench.path("modules");
     for folder in ["kernel", "weak-updates"] {
         std::fs::create_dir_all(tree.join(folder)).unwrap();
@@ -261,7 +261,7 @@ fn links_to_modules_of_another_release_are_taken_and_prove_nothing() {
 #[test]
 fn info_prints_what_the_modules_prove_and_a_map_of_vmlinux_alone_proves_nothing() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let (_, map) = built(&bench, &machine, &[machine.path(WITNESS)]);
         let info = symbols(&["info"], given(&map));
         for word in ["size of struct module: ", "offset of init in struct module: 0x130, ", PROOF] {
@@ -277,7 +277,7 @@ fn info_prints_what_the_modules_prove_and_a_map_of_vmlinux_alone_proves_nothing(
 
 #[test]
 fn a_symvers_that_tells_one_export_in_two_ways_contradicts_itself() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let line = |crc, kind, namespace| format!("{crc}\tiput\tvmlinux\t{kind}\t{namespace}\n");
     let usual = line("0x00000001", "EXPORT_SYMBOL", "");
     let others = [

@@ -2,7 +2,7 @@
 //! rules are those of `kernel/module/kallsyms.c` (`layout_symtab`, `add_kallsyms`, `elf_type`).
 
 use klp_convert::elf::Module;
-use klp_convert::load::{Bind, Known, Loaded, Record, RegionKind};
+use klp_convert::load::{Bind, Loaded, Record, RegionKind, SimulatedKernel};
 use scroll::Endian;
 
 use crate::gates::{answer, backend, converted, load};
@@ -15,7 +15,7 @@ const EXECINSTR: u64 = 4;
 /// Machines whose loader edits no symbol before the copies are made, with those of its bytes.
 fn each(
     names: &[&str],
-    claim: impl Fn(&str, &Image, &Loaded<'_>, &Known<'_>, &'static klp_arch::Machine),
+    claim: impl Fn(&str, &Image, &Loaded<'_>, &SimulatedKernel<'_>, &'static klp_arch::Machine),
 ) {
     let plain = |machine: &Machine| machine.name != "ppc64le";
     for machine in machines().into_iter().filter(plain) {
@@ -24,7 +24,7 @@ fn each(
             let bytes = if target { machine.read(name) } else { converted(&machine, name) };
             let module = Module::parse(&bytes).unwrap();
             let answer = answer(&machine, &module);
-            let known = Known::new(&answer);
+            let known = SimulatedKernel::new(&answer);
             let loaded = load(&machine, &module, &known, Record::Nothing).unwrap();
             let context = format!("{} {name}", machine.name);
             claim(&context, &Image::read(&bytes), &loaded, &known, backend(&machine));
@@ -104,7 +104,12 @@ fn entry(st_name: u32, symbol: &Symbol, value: u64, endian: Endian) -> Vec<u8> {
 
 /// The value that a symbol has once the module is loaded; `None` where it depends on the kernel's
 /// temporary copy of the file.
-fn value(image: &Image, loaded: &Loaded<'_>, known: &Known<'_>, symbol: &Symbol) -> Option<u64> {
+fn value(
+    image: &Image,
+    loaded: &Loaded<'_>,
+    known: &SimulatedKernel<'_>,
+    symbol: &Symbol,
+) -> Option<u64> {
     Some(match symbol.section {
         0 if symbol.name.is_empty() => symbol.value,
         0 => known.export(&symbol.name).map_or(symbol.value, |export| export.address),

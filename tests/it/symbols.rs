@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run, undeclared};
+use crate::tool::{Run, Sandbox, run, undeclared};
 
 /// Runs `symbols` with some words and then some arguments.
 pub(crate) fn symbols<S: Into<OsString>>(
@@ -18,7 +18,7 @@ pub(crate) fn symbols<S: Into<OsString>>(
 }
 
 /// Makes a map of these sources.
-pub(crate) fn build(bench: &Bench, name: &str, sources: &[OsString]) -> PathBuf {
+pub(crate) fn build(bench: &Sandbox, name: &str, sources: &[OsString]) -> PathBuf {
     let map = bench.path(name);
     let output = [OsString::from("-o"), map.clone().into()];
     symbols(&["build"], output.into_iter().chain(sources.iter().cloned())).done();
@@ -30,7 +30,7 @@ pub(crate) fn given(map: &Path) -> [OsString; 2] {
 }
 
 /// The kernel with the addresses of two homonyms exchanged.
-fn swapped(bench: &Bench, machine: &Machine, name: &str) -> PathBuf {
+fn swapped(bench: &Sandbox, machine: &Machine, name: &str) -> PathBuf {
     let image = Image::read(&machine.read("vmlinux.cut"));
     let homonyms: Vec<_> =
         (0..image.symbols.len()).filter(|&n| image.symbols[n].name == name).collect();
@@ -45,7 +45,7 @@ fn swapped(bench: &Bench, machine: &Machine, name: &str) -> PathBuf {
 #[test]
 fn a_conversion_with_a_map_is_that_with_its_sources() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "kernel.klpmap", &machine.map(Map::Elf));
         for livepatch in machine.livepatches() {
             let input = machine.path(&livepatch);
@@ -74,7 +74,7 @@ fn a_conversion_with_a_map_is_that_with_its_sources() {
 fn look_ups_and_lists_of_a_map_are_those_of_its_sources() {
     let names = ["set_is_seen", "set_root", "klp_homonym", "klp_target_a_exported", "nr_processes"];
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let sources = machine.map(Map::Elf);
         let map = build(&bench, "kernel.klpmap", &sources);
         for form in ["text", "json"] {
@@ -100,7 +100,7 @@ fn look_ups_and_lists_of_a_map_are_those_of_its_sources() {
 #[test]
 fn an_exported_list_is_one_that_a_conversion_takes() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let list = bench.path("symbols.klp");
         let output = [OsString::from("-o"), list.clone().into()];
         symbols(&["export"], machine.map(Map::Elf).into_iter().chain(output)).done();
@@ -117,7 +117,7 @@ fn an_exported_list_is_one_that_a_conversion_takes() {
 #[test]
 fn a_map_does_not_depend_on_the_order_of_its_sources_or_on_their_number() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let sources = machine.map(Map::Elf);
         let pairs: Vec<_> = sources.chunks(2).collect();
         let turned: Vec<_> = pairs.iter().rev().flat_map(|pair| pair.to_vec()).collect();
@@ -143,7 +143,7 @@ fn a_map_does_not_depend_on_the_order_of_its_sources_or_on_their_number() {
 #[test]
 fn info_says_what_a_map_is_of() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "kernel.klpmap", &machine.map(Map::Elf));
         let text = symbols(&["info", "-v"], given(&map)).done().stdout.clone();
         for word in ["kernel 7.2.13", machine.name, "2 modules", "vmlinux build-id "] {
@@ -164,7 +164,7 @@ fn info_says_what_a_map_is_of() {
 
 #[test]
 fn a_build_says_one_line_or_one_document_or_nothing() {
-    let (bench, machine) = (Bench::new(), machines().remove(0));
+    let (bench, machine) = (Sandbox::new(), machines().remove(0));
     let build = |words: &[&str]| {
         let output = [OsString::from("-o"), bench.path("map").into()];
         let words = [&["build"], words].concat();
@@ -187,7 +187,7 @@ fn a_build_says_one_line_or_one_document_or_nothing() {
 #[test]
 fn a_look_up_shows_every_candidate_and_how_it_is_reached() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
         let names = ["set_is_seen", "klp_target_a_exported", "klp_target_a_hidden", "seq_printf"];
         let words = [&["lookup"], &names[..]].concat();
@@ -215,7 +215,7 @@ fn a_look_up_shows_every_candidate_and_how_it_is_reached() {
 
 #[test]
 fn a_name_that_is_not_found_is_refused_with_near_ones() {
-    let (bench, machine) = (Bench::new(), machines().remove(0));
+    let (bench, machine) = (Sandbox::new(), machines().remove(0));
     let map = build(&bench, "map", &machine.map(Map::Elf));
     let said = ["error[KLP-E0101]", "'set_is_sen'", "did you mean 'set_is_seen' of vmlinux?"];
     symbols(&["lookup", "set_is_sen"], given(&map)).refused(&said);
@@ -230,7 +230,7 @@ fn a_name_that_is_not_found_is_refused_with_near_ones() {
 #[test]
 fn a_diff_says_which_symbol_has_another_position() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let mut sources = machine.map(Map::Elf);
         let old = build(&bench, "old", &sources);
         sources[1] = swapped(&bench, &machine, "set_is_seen").into();
@@ -262,7 +262,7 @@ fn a_diff_says_which_symbol_has_another_position() {
 #[test]
 fn two_tellers_of_other_addresses_or_of_fewer_homonyms_are_refused() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
         let image = Image::read(&machine.read("vmlinux.cut"));
         let at = image.symbols.iter().position(|s| s.name == "set_is_seen").unwrap();

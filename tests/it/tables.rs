@@ -9,7 +9,7 @@ use klp_convert::target::backend;
 use crate::compiled::compile;
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
-use crate::tool::{Bench, run};
+use crate::tool::{Sandbox, run};
 
 /// The kernel's structures, with a kobject of the usual size unless KOBJECT says another.
 pub(crate) const STRUCTURES: &str = r#"
@@ -76,7 +76,7 @@ pub(crate) fn read(object: &Path) -> String {
 
 fn says(source: &str, flags: &[&str], expected: &str) {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let source = format!("{STRUCTURES}{source}");
         let Some(object) = compile(&bench, &machine, &source, flags) else { continue };
         assert_eq!(read(&object), expected, "{} {flags:?}", machine.name);
@@ -146,7 +146,7 @@ fn an_empty_table_of_functions_is_one_and_none_is_none() {
     };
     says(&source("none"), &[], "-: old_f=f,0; a:");
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let source = format!("{STRUCTURES}{}", source("0"));
         let Some(object) = compile(&bench, &machine, &source, &[]) else { continue };
         let no_funcs = ["error[KLP-E0116]", "the klp_object of 'a' has no funcs"];
@@ -244,7 +244,7 @@ fn patches(functions: &str, a: &str, b: &str) -> String {
 /// The klp sections that a source becomes, for each machine.
 fn gates(source: &str, flags: &[&str]) -> Vec<Result<Vec<String>, String>> {
     let convert = |machine: Machine| {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let object = compile(&bench, &machine, source, flags)?;
         let further = ["--no-check", "--allow-undeclared-dependency"].map(Into::into);
         let ended = bench.convert_with(&object, further.into_iter().chain(machine.map(Map::Elf)));

@@ -8,12 +8,12 @@ use crate::gates::converted;
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
-use crate::tool::{Bench, Run, run};
+use crate::tool::{Run, Sandbox, run};
 
 /// Checks a module with a machine's sources, where an export is in a namespace.
 fn check_with(
     machine: &Machine,
-    bench: &Bench,
+    bench: &Sandbox,
     module: &Patched,
     export: &str,
     ns: &str,
@@ -51,7 +51,7 @@ const IMPORTED: &str = "remove_proc_entry";
 fn a_missing_symbol_that_is_called_like_a_word_of_a_message_hides_no_other_fault() {
     for machine in machines() {
         for word in ["symbol", "module", "Unknown", "err", "namespace", IMPORTED] {
-            let (bench, (module, index, _)) = (Bench::new(), module(&machine));
+            let (bench, (module, index, _)) = (Sandbox::new(), module(&machine));
             let name = if word == IMPORTED { "livepatch" } else { word };
             let ended =
                 check_with(&machine, &bench, &module.rename(index, name), IMPORTED, "NETWORK", &[]);
@@ -71,7 +71,7 @@ fn a_missing_symbol_that_is_called_like_a_word_of_a_message_hides_no_other_fault
 #[test]
 fn two_rules_of_one_step_are_two() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let flags = |patched: Patched, section: &str, more: u64| {
             patched.section(section, |s, e| {
                 s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 | more));
@@ -94,7 +94,7 @@ fn two_rules_of_one_step_are_two() {
 #[test]
 fn each_of_two_missing_symbols_gets_the_kernels_words_about_itself() {
     for machine in machines() {
-        let (bench, (module, index, _)) = (Bench::new(), module(&machine));
+        let (bench, (module, index, _)) = (Sandbox::new(), module(&machine));
         let image = Image::read(&module.bytes);
         let other = image.symbols.iter().position(|s| s.name == IMPORTED).unwrap();
         let wrong = module.rename(index, "symbol").rename(other, "Unknown");
@@ -114,12 +114,12 @@ fn the_line_that_imports_a_namespace_is_the_one_of_the_target_kernel() {
             ("6.13", r#"MODULE_IMPORT_NS("NETWORK");"#),
             ("6.12", "MODULE_IMPORT_NS(NETWORK);"),
         ] {
-            let (bench, (module, ..)) = (Bench::new(), module(&machine));
+            let (bench, (module, ..)) = (Sandbox::new(), module(&machine));
             let target = ["--target-kernel", version];
             let ended = check_with(&machine, &bench, &module, IMPORTED, "NETWORK", &target);
             ended.refused(&["but does not import it.", line]);
         }
-        let (bench, (module, ..)) = (Bench::new(), module(&machine));
+        let (bench, (module, ..)) = (Sandbox::new(), module(&machine));
         let ended = check_with(&machine, &bench, &module, IMPORTED, "module:kvm", &[]);
         ended.refused(&["use it by a klp symbol"]);
         assert!(!ended.stderr.contains("MODULE_IMPORT_NS"), "{}", ended.stderr);
@@ -129,7 +129,7 @@ fn the_line_that_imports_a_namespace_is_the_one_of_the_target_kernel() {
 #[test]
 fn one_cause_is_told_once_with_the_other_places() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         // The name in its klp_object.
         let module = Patched::new(machine.read("lp_cross_module.ko"));
         let module = module.replace(b"\0klp_target_a\0", b"\0klp_target_x\0");

@@ -85,11 +85,11 @@ pub(crate) fn shell(script: &str, arguments: &[&Path]) -> Run {
 
 /// A directory for one test, with an input in it and a place for the output.
 #[derive(Debug)]
-pub(crate) struct Bench {
+pub(crate) struct Sandbox {
     directory: TempDir,
 }
 
-impl Bench {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
@@ -122,12 +122,12 @@ impl Bench {
         names
     }
 
-    /// Converts a file into [`Bench::output`] with a machine's maps.
+    /// Converts a file into [`Sandbox::output`] with a machine's maps.
     pub(crate) fn convert(&self, input: &Path, machine: &Machine, map: Map) -> Run {
         self.convert_with(input, machine.map(map).into_iter().chain(undeclared(input)))
     }
 
-    /// Converts a file into [`Bench::output`] with further arguments.
+    /// Converts a file into [`Sandbox::output`] with further arguments.
     pub(crate) fn convert_with<S: Into<OsString>>(
         &self,
         input: &Path,

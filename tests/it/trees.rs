@@ -12,7 +12,7 @@ use crate::fixtures::installed;
 use crate::kernel_image::{Layout, Sample};
 use crate::machine::machines;
 use crate::symbols::{given, symbols};
-use crate::tool::{Bench, Run};
+use crate::tool::{Run, Sandbox};
 
 const RELEASE: &str = "7.2.13";
 const OLD: &str = "7.2.12";
@@ -21,14 +21,14 @@ pub(crate) const STAND_IN: &str =
 
 /// A root folder.
 pub(crate) struct Root {
-    pub(crate) bench: Bench,
+    pub(crate) bench: Sandbox,
     /// `lib/modules/RELEASE`, or that below `usr`.
     pub(crate) tree: PathBuf,
 }
 
 impl Root {
     pub(crate) fn new(modules: &str) -> Self {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let tree = bench.path("root").join(modules).join(RELEASE);
         fs::create_dir_all(&tree).unwrap();
         for link in ["build", "source"] {

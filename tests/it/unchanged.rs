@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::image::{ALLOC, INFO_LINK, Image, RELA, RELA_LIVEPATCH, SHN_LIVEPATCH, Section};
 use crate::machine::{Machine, Map, machines};
 use crate::patch::{Patched, signature};
-use crate::tool::{Bench, run, undeclared};
+use crate::tool::{Sandbox, run, undeclared};
 
 /// The plan for a fixture.
 pub(crate) fn plan(machine: &Machine, input: &std::path::Path) -> Value {
@@ -136,7 +136,7 @@ fn without_tables(mut image: Image) -> Image {
 fn the_written_file_is_the_input_with_its_plan_applied_and_nothing_else() {
     for machine in machines() {
         for name in machine.convertible() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let input = machine.path(&name);
             bench.convert(&input, &machine, Map::Elf).done();
             let before = Image::read(&machine.read(&name));
@@ -151,7 +151,7 @@ fn the_written_file_is_the_input_with_its_plan_applied_and_nothing_else() {
 #[test]
 fn where_nothing_is_removed_every_index_stays() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let name = "lp_vmlinux_inferred.ko";
         bench.convert(&machine.path(name), &machine, Map::Elf).done();
         let before = Image::read(&machine.read(name));
@@ -187,7 +187,7 @@ fn addends_of_64_bits_survive_in_moved_and_in_other_relocations() {
             }
         }
         let before = Image::read(&patched.bytes);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let input = bench.file("in.ko", &patched.bytes);
         bench.convert(&input, &machine, Map::Elf).done();
         let after = Image::read(&bench.written());
@@ -201,7 +201,7 @@ fn addends_of_64_bits_survive_in_moved_and_in_other_relocations() {
 #[test]
 fn flags_of_the_file_header_stay() {
     for machine in machines() {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         // A bit that no ABI defines: it is not ours to drop.
         let patched = Patched::new(machine.read("lp_vmlinux_inferred.ko"));
         let flags = Image::read(&patched.bytes).flags | 0x4000_0000;
@@ -216,7 +216,7 @@ fn flags_of_the_file_header_stay() {
 fn a_module_with_nothing_to_convert_is_copied_byte_for_byte_signature_and_all() {
     for machine in machines() {
         for signed in [false, true] {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             let mut bytes = machine.read("klp_target_a.ko");
             bytes.extend(if signed { signature() } else { Vec::new() });
             let input = bench.file("in.ko", &bytes);
@@ -232,7 +232,7 @@ fn a_module_with_nothing_to_convert_is_copied_byte_for_byte_signature_and_all() 
 fn a_second_conversion_changes_nothing() {
     for machine in machines() {
         for name in machine.convertible() {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             bench.convert(&machine.path(&name), &machine, Map::Elf).done();
             let first = bench.file("first.ko", &bench.written());
             bench.convert(&first, &machine, Map::Elf).done();
@@ -246,7 +246,7 @@ fn the_same_input_gives_the_same_bytes() {
     for machine in machines() {
         let name = "lp_dotted_names.ko";
         let convert = || {
-            let bench = Bench::new();
+            let bench = Sandbox::new();
             bench.convert(&machine.path(name), &machine, Map::Elf).done();
             bench.written()
         };

@@ -8,7 +8,7 @@ use crate::dependencies::{versions, with_sections};
 use crate::load_besides::says;
 use crate::machine::{Machine, machines};
 use crate::patch::Patched;
-use crate::tool::Bench;
+use crate::tool::Sandbox;
 
 const NAME: &str = "klp_target_a.ko";
 const IMPORT: &str = "proc_create_single_data";
@@ -21,7 +21,7 @@ fn judged(machine: &Machine, module: &[u8], change: impl Fn(&mut Vec<&str>)) -> 
         change(&mut fields);
         fields.join("\t") + "\n"
     });
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let symvers = bench.file("Module.symvers", lines.collect::<String>().as_bytes());
     let mut sources = Sources::new();
     sources.push(Vmlinux::new(machine.path("vmlinux.cut")));
@@ -83,7 +83,7 @@ fn a_crc_that_no_source_tells_is_said_to_be_unknown_where_the_module_has_one() {
 fn a_system_map_alone_does_not_tell_what_is_gpl_only() {
     for machine in machines() {
         let list = system_map(&machine);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let mut sources = Sources::new();
         sources.push(SystemMap::new(bench.file("System.map", list.as_bytes())));
         let gpl = machine.read(NAME);

@@ -41,7 +41,7 @@ fn a_record_is_read_alike_in_either_byte_order() {
         ("set_root", "ucount.c"),
     ]
     .map(|(name, file)| {
-        (name.to_owned(), "vmlinux".to_owned(), Which::InFile(file.parse().unwrap()))
+        (name.to_owned(), "vmlinux".to_owned(), Selector::InFile(file.parse().unwrap()))
     });
     assert_eq!(said(LITTLE), expected);
     assert_eq!(said(BIG), expected);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::args::Build;
 use super::super::overwrite::overwritten;
 use super::super::progress::Progress;
-use super::super::report::{Reporter, trouble};
+use super::super::report::{Reporter, io_diagnostic};
 use super::super::{Outcome, output};
 use super::info::Summary;
 use super::odd::odd;
@@ -29,7 +29,7 @@ struct Document<'a> {
 
 pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
     if let Some(diagnostic) = overwritten(&args.output, args.maps.files()) {
-        return reporter.failure(&[diagnostic], Outcome::Trouble);
+        return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
     let (sources, mut errors) = args.maps.gather();
     sources.notes().iter().for_each(|note| reporter.remark(&note.to_string()));
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
     if let Some(diagnostic) =
         overwritten(&args.output, sources.paths().map(|path| ("the source", path)))
     {
-        return reporter.failure(&[diagnostic], Outcome::Trouble);
+        return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
     let progress = Progress::new("reading", sources.len());
     let read = Mutex::new(BTreeMap::new());
@@ -69,8 +69,8 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         Err(error) => return reporter.symbols(&[error]),
     };
     if let Err(error) = output::write_new(&args.output, map.bytes()) {
-        let diagnostic = trouble(Code::Write, &args.output, &error);
-        return reporter.failure(&[diagnostic], Outcome::Trouble);
+        let diagnostic = io_diagnostic(Code::Write, &args.output, &error);
+        return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
     let left_out =
         errors.iter().map(|error| Diagnostic { severity: Severity::Warning, ..error.diagnostic() });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::Outcome;
 use super::super::args::Diff;
-use super::super::report::{Reporter, trouble};
+use super::super::report::{Reporter, io_diagnostic};
 use crate::convert::wanted_names;
 use crate::diagnostic::Code;
 use crate::symbols::{Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff};
@@ -21,8 +21,8 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
                 }
             },
             Err(error) => {
-                let diagnostic = trouble(Code::Read, path, &error);
-                return reporter.failure(&[diagnostic], Outcome::Trouble);
+                let diagnostic = io_diagnostic(Code::Read, path, &error);
+                return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
             }
         },
     };
@@ -45,6 +45,6 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
 fn read(path: &Path, scope: Scope<'_>) -> Result<Merged, SymbolError> {
     let map = Map::open(path)?;
     let mut merged = Merged::default();
-    merged.add(map.tell(scope)?, path)?;
+    merged.add(map.read(scope)?, path)?;
     Ok(merged)
 }

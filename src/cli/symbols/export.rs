@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::super::args::{Export, ListForm};
 use super::super::overwrite::overwritten;
 use super::super::progress::Progress;
-use super::super::report::{Reporter, trouble};
+use super::super::report::{Reporter, io_diagnostic};
 use super::super::{Outcome, output};
 use crate::diagnostic::Code;
 use crate::symbols::{Merged, Scope, write_kallsyms, write_list};
@@ -17,7 +17,7 @@ pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
     let inputs = args.maps.files().chain(sources.paths().map(|path| ("the source", path)));
     let clash = args.output.as_deref().and_then(|output| overwritten(output, inputs));
     if let Some(diagnostic) = clash {
-        return reporter.failure(&[diagnostic], Outcome::Trouble);
+        return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
     let progress = Progress::new("reading", sources.len());
     let (merged, refused) = sources.gather(Scope::All, |_, _| progress.step());
@@ -34,8 +34,8 @@ pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
         Some(path) => match output::write_new(path, &text) {
             Ok(()) => Outcome::Done,
             Err(error) => {
-                let diagnostic = trouble(Code::Write, path, &error);
-                reporter.failure(&[diagnostic], Outcome::Trouble)
+                let diagnostic = io_diagnostic(Code::Write, path, &error);
+                reporter.failure(&[diagnostic], Outcome::UsageOrIo)
             }
         },
     }

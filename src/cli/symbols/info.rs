@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::super::Outcome;
 use super::super::args::Info;
 use super::super::report::Reporter;
-use crate::symbols::{BuildId, Kernel, Map, Order, Siblings, SymbolError};
+use crate::symbols::{BuildId, KernelIdentity, Map, Order, Siblings, SymbolError};
 
 /// What a map is of.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
-    kernel: Kernel,
+    kernel: KernelIdentity,
     /// The machine as distributions spell it.
     machine: Option<&'static str>,
     /// Build-id of vmlinux.

@@ -16,11 +16,11 @@ fn fixture(machine: &str, words: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-fn of(machine: &str, target: &str, words: &[(&str, &str)]) -> Kernel {
+fn of(machine: &str, target: &str, words: &[(&str, &str)]) -> TargetKernel {
     let bytes = fixture(machine, words);
     let backend = klp_arch::by_name(machine).unwrap();
     let target = target.parse().unwrap_or_default();
-    Kernel::of(backend, target, &Module::parse(&bytes).unwrap(), None)
+    TargetKernel::of(backend, target, &Module::parse(&bytes).unwrap(), None)
 }
 
 /// What sources say of a vmlinux that has these symbols, at 0x1000, 0x2000, ...
@@ -51,8 +51,8 @@ fn vmlinux(names: &[&'static str]) -> Answer {
     answer
 }
 
-fn learnt(backend: &Machine, names: &[&'static str]) -> Kernel {
-    let mut kernel = Kernel::newest(backend);
+fn learnt(backend: &Machine, names: &[&'static str]) -> TargetKernel {
+    let mut kernel = TargetKernel::newest(backend);
     kernel.learn(backend, &vmlinux(names));
     kernel
 }
@@ -61,12 +61,12 @@ fn learnt(backend: &Machine, names: &[&'static str]) -> Kernel {
 fn vermagic_says_which_version_and_whether_there_are_processors_and_unloading() {
     for backend in klp_arch::machines() {
         let stays =
-            |kernel: &Kernel| kernel.configuration.features.contains(Features::EXIT_IS_INIT);
+            |kernel: &TargetKernel| kernel.configuration.features.contains(Features::EXIT_IS_INIT);
         let kernel = of(backend.name, "", &[]);
         assert_eq!((kernel.version, kernel.smp, stays(&kernel)), ((7, 2), true, false));
         let kernel = of(backend.name, "", &[("vermagic=7.2.", "vermagic=6.1.")]);
-        assert_eq!((kernel.version, kernel.layouts), ((6, 1), Layouts::Blocks));
-        assert!(!kernel.livepatching.clears && !kernel.one_modinfo);
+        assert_eq!((kernel.version, kernel.layouts), ((6, 1), MemoryModel::Blocks));
+        assert!(!kernel.livepatching.clears && !kernel.rejects_second_modinfo);
         let kernel = of(backend.name, "", &[(" SMP ", " smp ")]);
         assert_eq!((kernel.smp, stays(&kernel)), (false, false));
         let kernel = of(backend.name, "", &[(" mod_unload ", " modxunload ")]);
@@ -78,7 +78,7 @@ fn vermagic_says_which_version_and_whether_there_are_processors_and_unloading() 
 fn the_version_that_is_asked_for_goes_before_the_one_of_vermagic() {
     let machine = klp_arch::machines()[0].name;
     let kernel = of(machine, "6.12", &[("vermagic=7.2.", "vermagic=6.1.")]);
-    assert_eq!((kernel.version, kernel.layouts), ((6, 12), Layouts::Regions));
+    assert_eq!((kernel.version, kernel.layouts), ((6, 12), MemoryModel::Regions));
     let kernel = of(machine, "", &[("vermagic=7.2.", "vermagic=none")]);
     assert_eq!(kernel.version, NEWEST);
 }
@@ -100,7 +100,7 @@ fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
 #[test]
 fn symbols_of_vmlinux_tell_image_pages_and_addresses() {
     for backend in klp_arch::machines() {
-        let usual = Kernel::newest(backend);
+        let usual = TargetKernel::newest(backend);
         // One end is no image.
         assert_eq!(learnt(backend, &["_text"]).image, usual.image);
         assert_eq!(learnt(backend, &["_text", "_end"]).image, 0x1000..0x2000);
@@ -120,7 +120,7 @@ fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_vers
     for backend in klp_arch::machines() {
         for version in [(6, 1), (7, 2)] {
             let clears = |names: &[&'static str]| {
-                let mut kernel = Kernel::of_version(backend, version);
+                let mut kernel = TargetKernel::of_version(backend, version);
                 kernel.learn(backend, &vmlinux(names));
                 kernel.livepatching.clears
             };
@@ -151,40 +151,40 @@ fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
 #[test]
 fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
     for backend in klp_arch::machines() {
-        let usual = Kernel::newest(backend);
+        let usual = TargetKernel::newest(backend);
         let mut kernel = usual.clone();
         kernel.learn(backend, &Answer::default());
         assert_eq!(kernel.configuration.features, usual.configuration.features);
-        assert!(kernel.codetags_apart);
-        assert!(!learnt(backend, &["f"]).codetags_apart);
-        assert!(learnt(backend, &[PROFILING]).codetags_apart);
+        assert!(kernel.separate_codetags);
+        assert!(!learnt(backend, &["f"]).separate_codetags);
+        assert!(learnt(backend, &[PROFILING]).separate_codetags);
         assert!(
             !learnt(backend, &["f"]).reads_btf && learnt(backend, &["btf_module_notify"]).reads_btf
         );
-        let mut functions_only = Kernel { kallsyms_all: false, ..usual };
+        let mut functions_only = TargetKernel { kallsyms_all: false, ..usual };
         functions_only.learn(backend, &vmlinux(&["f"]));
-        assert!(functions_only.codetags_apart);
+        assert!(functions_only.separate_codetags);
     }
 }
 
 /// What differs between kernels, in a line: the generic part of the loader.
 fn decisions(version: (u32, u32)) -> Vec<&'static str> {
-    let kernel = Kernel::of_version(klp_arch::machines()[0], version);
+    let kernel = TargetKernel::of_version(klp_arch::machines()[0], version);
     let decided = [
-        (kernel.layouts == Layouts::Regions, "regions"),
+        (kernel.layouts == MemoryModel::Regions, "regions"),
         (kernel.checks_machine_flags, "machine flags"),
         (kernel.checks_this_module, "struct module"),
-        (kernel.one_modinfo, "one .modinfo"),
+        (kernel.rejects_second_modinfo, "one .modinfo"),
         (kernel.checks_headers_first, "headers first"),
         (kernel.refuses_section_twins, "section twins"),
-        (kernel.codetags_apart, "codetags"),
+        (kernel.separate_codetags, "codetags"),
         (kernel.imports.quoted_namespaces, "namespaces"),
         (kernel.relocates_percpu, "percpu"),
         (kernel.marks_all_ro_after_init && kernel.static_call_sites_read_only, "ro after init"),
         (kernel.flags_apart, "flags"),
         (kernel.livepatching.clears, "clears"),
-        (kernel.livepatching.says_where, "says where"),
-        (kernel.livepatching.saturates, "saturates"),
+        (kernel.livepatching.names_relocation, "says where"),
+        (kernel.livepatching.sympos_saturates, "sympos_saturates"),
     ];
     decided.into_iter().filter_map(|(is, what)| is.then_some(what)).collect()
 }
@@ -202,7 +202,7 @@ fn every_long_term_kernel_and_the_newest_decide_as_their_sources_were_read() {
     assert_eq!(added((6, 6), (6, 12)), ["section twins"]);
     let newer = ["headers first", "codetags", "namespaces", "percpu", "ro after init"];
     assert_eq!(added((6, 12), (6, 18)), newer);
-    assert_eq!(added((6, 18), (7, 2)), ["flags", "says where", "saturates"]);
+    assert_eq!(added((6, 18), (7, 2)), ["flags", "says where", "sympos_saturates"]);
     assert_eq!(added((7, 2), (7, 3)), [""; 0]);
 }
 
@@ -234,5 +234,5 @@ fn each_bound_lies_between_the_two_releases_that_were_read() {
     }
     first("says where", (6, 18), (6, 19));
     first("flags", (7, 0), (7, 1));
-    first("saturates", (7, 1), (7, 2));
+    first("sympos_saturates", (7, 1), (7, 2));
 }

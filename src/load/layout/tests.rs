@@ -25,7 +25,7 @@ fn section(name: &'static str, sh_flags: u64, sh_size: u64, sh_addralign: u64) -
 }
 
 /// A module of these sections, with a symbol table of one symbol in front of them.
-fn module(sections: &[Section<'static>]) -> Temporary<'static> {
+fn module(sections: &[Section<'static>]) -> LoadInfo<'static> {
     static TABLE: [u8; 24] = [0; 24];
     let table = |name, body: &'static [u8], sh_size| Section {
         sh_type: 2,
@@ -38,12 +38,12 @@ fn module(sections: &[Section<'static>]) -> Temporary<'static> {
     let percpu = all.iter().position(|s| s.name == b".data..percpu" && s.has(A));
     let object = Object { sections: all, symbols: vec![Symbol::default()], ..Object::default() };
     let name = "m".to_owned();
-    Temporary { object, name, symtab: 1, strtab: 2, percpu, livepatch: true }
+    LoadInfo { object, name, symtab: 1, strtab: 2, percpu, livepatch: true }
 }
 
 fn laid_out(version: (u32, u32), sections: &[Section<'static>]) -> Result<Layout, LoadError> {
     let (backend, _) = backends();
-    let mut kernel = Kernel::of_version(backend, version);
+    let mut kernel = TargetKernel::of_version(backend, version);
     kernel.page_size = 4096;
     layout(&mut module(sections), backend, &kernel)
 }
@@ -105,7 +105,7 @@ fn blocks_start_each_group_on_a_page() {
 #[test]
 fn a_machine_that_frees_nothing_has_no_init_sections() {
     let (_, keeps) = backends();
-    let kernel = Kernel::newest(keeps);
+    let kernel = TargetKernel::newest(keeps);
     let mut module = module(&[section(".init.text", AX, 4, 4)]);
     let layout = layout(&mut module, keeps, &kernel).unwrap();
     assert_eq!(layout.sections[3], Some((RegionKind::Text, 0)));
@@ -114,7 +114,7 @@ fn a_machine_that_frees_nothing_has_no_init_sections() {
 #[test]
 fn what_a_module_leaves_behind_is_init_where_modules_stay() {
     let (backend, _) = backends();
-    let mut kernel = Kernel::newest(backend);
+    let mut kernel = TargetKernel::newest(backend);
     kernel.configuration.features |= klp_arch::Features::EXIT_IS_INIT;
     let mut module = module(&[section(".exit.text", AX, 4, 4)]);
     let layout = layout(&mut module, backend, &kernel).unwrap();
@@ -210,7 +210,7 @@ proptest! {
         let regions: Vec<_> = RegionKind::iter().zip(sizes).collect();
         let layout = Layout { regions, ..Layout::default() };
         for backend in klp_arch::machines() {
-            let kernel = Kernel::newest(backend);
+            let kernel = TargetKernel::newest(backend);
             for placement in crate::load::Placement::extremes(backend, &kernel) {
                 prop_assert_eq!(placement.overlap(&layout), None);
                 let areas = backend.loader.module_areas(&kernel.image, kernel.version);

@@ -6,7 +6,7 @@
 
 use klp_arch::{Errno, KernelError};
 
-use crate::load::Kernel;
+use crate::load::TargetKernel;
 use crate::load::error::{LoadError, Stage};
 
 /// Most bytes of one allocation (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
@@ -20,7 +20,7 @@ pub(in crate::load) fn allocate(
     name: &str,
     size: u64,
     align: u64,
-    kernel: &Kernel,
+    kernel: &TargetKernel,
 ) -> Result<(), LoadError> {
     let align = align.clamp(LEAST, kernel.page_size.max(LEAST));
     if size == 0 || fits(size, align, kernel) {
@@ -30,7 +30,7 @@ pub(in crate::load) fn allocate(
     Err(LoadError::new(Stage::Layout, KernelError { errno: Errno::ENOMEM, message }))
 }
 
-fn fits(size: u64, align: u64, kernel: &Kernel) -> bool {
+fn fits(size: u64, align: u64, kernel: &TargetKernel) -> bool {
     if size > UNIT.max(kernel.page_size) || !align.is_power_of_two() {
         return false;
     }
@@ -46,14 +46,14 @@ fn fits(size: u64, align: u64, kernel: &Kernel) -> bool {
 mod tests {
     use super::*;
 
-    fn kernel(change: impl FnOnce(&mut Kernel)) -> Kernel {
-        let mut kernel = Kernel::newest(klp_arch::machines()[0]);
+    fn kernel(change: impl FnOnce(&mut TargetKernel)) -> TargetKernel {
+        let mut kernel = TargetKernel::newest(klp_arch::machines()[0]);
         (kernel.percpu_reserve, kernel.percpu_static, kernel.page_size) = (Some(8192), None, 4096);
         change(&mut kernel);
         kernel
     }
 
-    fn refused(size: u64, align: u64, change: impl FnOnce(&mut Kernel)) -> bool {
+    fn refused(size: u64, align: u64, change: impl FnOnce(&mut TargetKernel)) -> bool {
         let refusal = allocate("m", size, align, &kernel(change)).err();
         let text = format!("m: Could not allocate {size} bytes percpu data -ENOMEM");
         refusal.is_some_and(|refusal| {

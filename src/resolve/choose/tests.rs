@@ -72,21 +72,26 @@ fn kernel() -> Answer {
     ])
 }
 
-fn in_file(file: &str) -> Which {
-    Which::InFile(file.parse().unwrap())
+fn in_file(file: &str) -> Selector {
+    Selector::InFile(file.parse().unwrap())
 }
 
-fn next_to(neighbour: &str) -> Which {
-    Which::NextTo(neighbour.parse().unwrap())
+fn next_to(neighbour: &str) -> Selector {
+    Selector::NextTo(neighbour.parse().unwrap())
 }
 
-fn ask(answer: &Answer, name: &str, owner: &str, which: Which) -> Result<Resolution, Unresolved> {
+fn ask(
+    answer: &Answer,
+    name: &str,
+    owner: &str,
+    which: Selector,
+) -> Result<Resolution, Unresolved> {
     let said = Annotation { owner: object(owner), gate: None, which };
     let query = Query { name, weak: false, loader: false, annotation: Some(&said) };
     Resolver::new(answer).resolve(&query)
 }
 
-fn chosen(name: &str, which: &Which) -> String {
+fn chosen(name: &str, which: &Selector) -> String {
     let answer = kernel();
     for owner in ["vmlinux", "kvm_intel"] {
         let Ok(Resolution::Klp(klp)) = ask(&answer, name, owner, which.clone()) else {
@@ -103,7 +108,7 @@ fn chosen(name: &str, which: &Which) -> String {
     }
 }
 
-fn refused(name: &str, which: Which) -> Unresolved {
+fn refused(name: &str, which: Selector) -> Unresolved {
     ask(&kernel(), name, "vmlinux", which).unwrap_err()
 }
 
@@ -256,7 +261,7 @@ fn a_selector_is_advised_where_it_would_choose_the_candidate_and_nowhere_else() 
             let Some(known) = candidate.file.as_ref() else { continue };
             let file: SourceFile = known.parse().unwrap();
             let line = KlpSymbolIn::of(candidate, &file, answer.candidates(name));
-            match ask(&answer, name, "vmlinux", Which::InFile(file.clone())) {
+            match ask(&answer, name, "vmlinux", Selector::InFile(file.clone())) {
                 Ok(Resolution::Klp(klp)) => {
                     assert_eq!(klp.candidate.as_ref(), Some(candidate));
                     let expected = format!("KLP_SYMBOL_IN(vmlinux, {name}, \"{known}\");");

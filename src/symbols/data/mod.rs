@@ -7,15 +7,15 @@
 
 pub(crate) mod evidence;
 pub(crate) mod kind;
-mod near;
 pub(crate) mod promoted;
 mod siblings;
+mod suggestions;
 mod wanted;
 
 pub use evidence::{Evidence, ModuleBtf};
 pub use kind::{Binding, Export, Kind, Order};
-pub use near::{Near, NearName};
 pub use siblings::{Dissent, Fact, Siblings, Witness};
+pub use suggestions::{Suggestion, Suggestions};
 pub use wanted::Wanted;
 
 use std::fmt;
@@ -68,7 +68,7 @@ impl Serialize for BuildId {
 
 /// What a source says about the kernel itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Kernel {
+pub struct KernelIdentity {
     /// `uname -r`, such as `7.2.13`.
     pub release: Option<String>,
     /// `e_machine` of the ELF header.
@@ -237,9 +237,9 @@ impl Object {
 
 /// All that one source tells.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct SymbolData {
     /// The kernel.
-    pub kernel: Kernel,
+    pub kernel: KernelIdentity,
     /// Objects with their symbols; each once.
     pub objects: Vec<Object>,
     /// Exported names.
@@ -250,7 +250,7 @@ pub struct Told {
     pub witnesses: Vec<Witness>,
 }
 
-impl Told {
+impl SymbolData {
     /// What there is, in a few words: `ext4, 2041 symbols, 3 exports`.
     #[must_use]
     pub fn summary(&self) -> String {

@@ -125,11 +125,11 @@ fn btf<R: Read + Seek>(table: &mut ElfTable<R>) -> ModuleBtf {
 mod tests {
     use super::*;
     use crate::symbols::fixture::{ALLOC, EXEC, GLOBAL, Image, UNDEF, WRITE};
-    use crate::symbols::{Merged, ModuleFile, Scope, SymbolSource, Told};
+    use crate::symbols::{Merged, ModuleFile, Scope, SymbolData, SymbolSource};
     use scroll::{Endian, Pwrite};
 
-    fn told(image: &Image) -> Told {
-        ModuleFile::from_bytes("m.ko", image.bytes()).tell(Scope::All).unwrap()
+    fn told(image: &Image) -> SymbolData {
+        ModuleFile::from_bytes("m.ko", image.bytes()).read(Scope::All).unwrap()
     }
 
     fn evidence(image: &Image) -> Evidence {

@@ -60,7 +60,7 @@ impl Exports {
     }
 
     /// Reads namespaces and CRCs, and tells the exports.
-    pub(crate) fn tell<R: Read + Seek>(
+    pub(crate) fn read<R: Read + Seek>(
         self,
         owner: &ObjectName,
         table: &mut ElfTable<R>,
@@ -87,7 +87,7 @@ impl Exports {
                 }
             }
         }
-        let tell = |(name, in_gpl_section): (String, bool)| {
+        let read = |(name, in_gpl_section): (String, bool)| {
             let export = Export {
                 owner: owner.clone(),
                 gpl: has_gpl_section.then_some(in_gpl_section),
@@ -96,7 +96,7 @@ impl Exports {
             };
             (name, export)
         };
-        Ok(self.entries.into_iter().map(tell).collect())
+        Ok(self.entries.into_iter().map(read).collect())
     }
 }
 

@@ -207,7 +207,7 @@ pub(crate) fn words<R: Read + Seek>(table: &mut ElfTable<R>, (begin, end): (u64,
 mod tests {
     use super::*;
     use crate::symbols::fixture::{ABS, ALLOC, EXEC, GLOBAL, Image, LOCAL, SECTION, WRITE};
-    use crate::symbols::{ModuleFile, Scope, SymbolSource, Told, Vmlinux};
+    use crate::symbols::{ModuleFile, Scope, SymbolData, SymbolSource, Vmlinux};
     use scroll::{Endian, Pwrite};
 
     const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
@@ -220,14 +220,14 @@ mod tests {
     }
 
     /// Names of what is called untraceable.
-    fn untraceable(told: &Told) -> Vec<&str> {
+    fn untraceable(told: &SymbolData) -> Vec<&str> {
         let object = &told.objects[0];
         let all = object.symbols.iter().filter(|symbol| symbol.untraceable);
         all.map(|symbol| std::str::from_utf8(object.text(symbol.name)).unwrap()).collect()
     }
 
     fn of_module(image: &Image) -> Vec<String> {
-        let told = ModuleFile::from_bytes("m.ko", image.bytes()).tell(Scope::All).unwrap();
+        let told = ModuleFile::from_bytes("m.ko", image.bytes()).read(Scope::All).unwrap();
         untraceable(&told).into_iter().map(str::to_owned).collect()
     }
 
@@ -332,7 +332,7 @@ mod tests {
             entries.extend(entry);
         }
         image.any_section((".rela.dyn", elf::SHT_RELA, ALLOC, 0x3000, entries));
-        let told = Vmlinux::from_bytes("vmlinux", image.bytes()).tell(Scope::All).unwrap();
+        let told = Vmlinux::from_bytes("vmlinux", image.bytes()).read(Scope::All).unwrap();
         untraceable(&told).into_iter().map(str::to_owned).collect()
     }
 

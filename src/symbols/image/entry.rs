@@ -7,13 +7,13 @@
 use std::ops::RangeInclusive;
 
 use super::memory::Memory;
-use super::unpack::{self, Kernel};
+use super::unpack::{self, UnpackedKernel};
 use super::{ImageError, identity, is_kernel};
 
 /// Refuses the tables of a kernel that is in the image and not at its entry. `text`: from `_text` to
 /// the last symbol; `banner`: `linux_banner`.
 pub(super) fn check(
-    kernel: &Kernel<'_>,
+    kernel: &UnpackedKernel<'_>,
     memory: &Memory<'_>,
     text: Option<&RangeInclusive<u64>>,
     banner: Option<u64>,

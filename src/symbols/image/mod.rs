@@ -47,7 +47,7 @@ use layout::Addresses;
 use memory::Memory;
 use names::{Name, Names};
 use tokens::Tokens;
-use unpack::Kernel;
+use unpack::UnpackedKernel;
 
 /// The symbols of a kernel, and what it says about itself.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ fn is_kernel(bytes: &[u8]) -> bool {
 }
 
 /// Reads the tables that belong to these tokens.
-fn decode(kernel: &Kernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
+fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
     let blob = Blob { bytes: &kernel.bytes, endian: tokens.endian };
     let (names, found) = names::find(&blob, tokens, |place| {
         let names = place.decode(&blob, tokens)?;

@@ -12,11 +12,10 @@ use memchr::memmem::Finder;
 use object::elf;
 use strum::IntoEnumIterator;
 
-use super::ImageError;
 use super::blob::Blob;
 use super::compression::{Compression, KERNEL_MAX};
 use super::program::Program;
-use super::{foreign, wrapper};
+use super::{ImageError, foreign, wrapper};
 
 /// Layers inside of each other: a boot loader's wrapper, EFI's, a compressed stream, a machine's
 /// wrapper, the kernel; the file itself may be compressed, too.
@@ -32,7 +31,7 @@ const EFI_COMPRESSION: (usize, usize) = (24, 32);
 
 /// A kernel as it lies in memory, or as an ELF file.
 #[derive(Debug)]
-pub(super) struct Kernel<'a> {
+pub(super) struct UnpackedKernel<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// The back end, where a wrapper or the kernel itself tells it.
     pub(super) backend: Option<&'static Machine>,
@@ -42,8 +41,8 @@ pub(super) struct Kernel<'a> {
 pub(super) fn unpack<'a>(
     image: &'a [u8],
     is_kernel: &dyn Fn(&[u8]) -> bool,
-) -> Result<Kernel<'a>, ImageError> {
-    let mut kernel = Kernel { bytes: Cow::Borrowed(image), backend: None };
+) -> Result<UnpackedKernel<'a>, ImageError> {
+    let mut kernel = UnpackedKernel { bytes: Cow::Borrowed(image), backend: None };
     for _ in 0..DEPTH {
         kernel.backend = told(&kernel.bytes).or(kernel.backend);
         let Some(inner) = inner(&kernel, is_kernel)? else {
@@ -56,7 +55,7 @@ pub(super) fn unpack<'a>(
 
 /// What the image wraps; `None` when it is the kernel.
 fn inner(
-    kernel: &Kernel<'_>,
+    kernel: &UnpackedKernel<'_>,
     is_kernel: &dyn Fn(&[u8]) -> bool,
 ) -> Result<Option<Vec<u8>>, ImageError> {
     let image = Blob::little(&kernel.bytes);
@@ -71,7 +70,7 @@ fn inner(
     }
     let program = Program::parse(image.bytes);
     if program.as_ref().is_some_and(|program| program.is_cut) || wrapper::is_cut(&image) {
-        return Err(ImageError::Truncated("the file's headers tell of more than it has"));
+        return Err(ImageError::Truncated("the file's headers read of more than it has"));
     }
     if let Some(kernel) = wrapper::unified(&image)? {
         return Ok(Some(kernel.to_vec()));
@@ -109,7 +108,7 @@ fn told(image: &[u8]) -> Option<&'static Machine> {
 }
 
 /// Whether a kernel that is not an ELF file may be anywhere in the image.
-pub(super) fn is_wrapper(kernel: &Kernel<'_>) -> bool {
+pub(super) fn is_wrapper(kernel: &UnpackedKernel<'_>) -> bool {
     told(&kernel.bytes).is_some_and(|backend| backend.boot_image.payload == Payload::Behind)
 }
 

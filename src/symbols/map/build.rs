@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::block::{self, NAMES};
-use super::item::{Classes, Item, Seen, Which, fill, is_kept};
+use super::item::{Classes, Item, ItemRef, Seen, fill, is_kept};
 use super::layout::assemble;
 use super::prefix::split;
 use super::record::{Class, Encoder, Flags, Record, Start};
@@ -323,7 +323,7 @@ impl Rows<'_> {
         let object = item.object;
         let (unit, address, size) = (0, 0, 0);
         match item.which() {
-            Which::Symbol { index, class } => {
+            ItemRef::Symbol { index, class } => {
                 let at = place(object)?;
                 let number = *self.numbers.symbols.get(at)?.get(place(class)?)?;
                 let class = *self.classes.get(place(number)?)?;
@@ -333,7 +333,7 @@ impl Rows<'_> {
                 let (namespace, crc) = (0, 0);
                 Some((number, Record { class, object, unit, address, size, namespace, crc }))
             }
-            Which::Export(export) => {
+            ItemRef::Export(export) => {
                 let number = *self.numbers.exports.get(place(export)?)?;
                 let ExportRow { class, namespace, crc } = *self.exports.get(place(export)?)?;
                 Some((number, Record { class, object, unit, address, size, namespace, crc }))

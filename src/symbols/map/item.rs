@@ -33,7 +33,7 @@ pub(super) struct Item<'a> {
 
 /// Which of the symbols or exports an item is.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Which {
+pub(super) enum ItemRef {
     /// A symbol of the item's object, and its class among those of the object.
     Symbol {
         index: u32,
@@ -52,10 +52,10 @@ impl<'a> Item<'a> {
         Self::symbol(stem, object, u32::MAX, number)
     }
 
-    pub(super) fn which(&self) -> Which {
+    pub(super) fn which(&self) -> ItemRef {
         match self.index {
-            u32::MAX => Which::Export(self.class),
-            index => Which::Symbol { index, class: self.class },
+            u32::MAX => ItemRef::Export(self.class),
+            index => ItemRef::Symbol { index, class: self.class },
         }
     }
 

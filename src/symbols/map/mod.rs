@@ -11,12 +11,12 @@ mod build;
 mod error;
 mod evidence;
 mod item;
-mod known;
 mod layout;
 mod mapped;
 mod prefix;
 mod record;
 mod tables;
+mod unread_objects;
 mod varint;
 
 use std::fs::File;
@@ -24,8 +24,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data::{Scope, Told};
-use super::{Kernel, Near, SymbolError, SymbolErrorKind, SymbolSource};
+use super::data::{Scope, SymbolData};
+use super::{KernelIdentity, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::name::{ObjectName, VMLINUX};
 use block::Block;
 use layout::{MAGIC, Section, Sections};
@@ -36,7 +36,7 @@ use varint::Reader;
 
 pub use build::build;
 pub use error::MapError;
-pub use known::MappedObject;
+pub use unread_objects::MappedObject;
 
 /// A map file.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ impl Map {
 
     /// The kernel that the map is of.
     #[must_use]
-    pub fn kernel(&self) -> &Kernel {
+    pub fn kernel(&self) -> &KernelIdentity {
         &self.0.summary.kernel
     }
 
@@ -265,11 +265,11 @@ impl SymbolSource for Map {
         &self.0.path
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
-        known::tell(&self.0, scope).map_err(|error| SymbolError::new(&self.0.path, error))
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
+        unread_objects::read(&self.0, scope).map_err(|error| SymbolError::new(&self.0.path, error))
     }
 
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+    fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
         let opened = &self.0;
         let mut objects: Vec<Option<ObjectName>> = Vec::new();
         let offered = opened.visit(|name, record| {

@@ -8,7 +8,7 @@ use scroll::{Endian, LE, Pread};
 use super::MapError;
 use super::varint::{Reader, put, put_bytes};
 use crate::name::ObjectName;
-use crate::symbols::{BuildId, Kernel, Order};
+use crate::symbols::{BuildId, KernelIdentity, Order};
 
 /// The longest text of a map: no path is longer (`PATH_MAX`). Many objects may have one text, so that
 /// a long one in a small file would become many.
@@ -17,7 +17,7 @@ pub(super) const TEXT_MAX: usize = 4096;
 /// What a map says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Summary {
-    pub(super) kernel: Kernel,
+    pub(super) kernel: KernelIdentity,
     /// The lowest address of a symbol of vmlinux.
     pub(super) start: u64,
     /// How many stems, symbols and exports there are.
@@ -67,7 +67,7 @@ impl Summary {
             _ => return Err(MapError::Damaged("kernel")),
         };
         Ok(Self {
-            kernel: Kernel { release, machine, endian, kallsyms_all },
+            kernel: KernelIdentity { release, machine, endian, kallsyms_all },
             start: reader.number()?,
             stems: reader.number()?,
             symbols: reader.number()?,

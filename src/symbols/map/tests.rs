@@ -42,8 +42,8 @@ fn object(name: &str, symbols: &[(usize, u64, u8)]) -> Object {
     object
 }
 
-fn told(objects: Vec<Object>) -> Told {
-    let kernel = Kernel {
+fn told(objects: Vec<Object>) -> SymbolData {
+    let kernel = KernelIdentity {
         release: Some("7.2.13".into()),
         machine: Some(22),
         endian: Some(Endian::Big),
@@ -59,10 +59,10 @@ fn told(objects: Vec<Object>) -> Told {
     let no_namespace = Export { namespace: Some(String::new()), ..other.clone() };
     let exports =
         vec![("foo".into(), export), ("gone".into(), other), ("all".into(), no_namespace)];
-    Told { kernel, objects, exports, ..Told::default() }
+    SymbolData { kernel, objects, exports, ..SymbolData::default() }
 }
 
-fn merged(told: Told) -> Merged {
+fn merged(told: SymbolData) -> Merged {
     let mut merged = Merged::default();
     merged.add(told, Path::new("source")).unwrap();
     merged
@@ -93,7 +93,7 @@ fn evidence() -> Evidence {
     }
 }
 
-fn answer(told: Told) -> Answer {
+fn answer(told: SymbolData) -> Answer {
     Answer::new(merged(told)).unwrap()
 }
 
@@ -103,7 +103,7 @@ fn an_answer_from_the_map_is_that_of_its_sources() {
     for name in NAMES {
         let wanted = Wanted::new([name]);
         let direct = answer(told(two()));
-        let mapped = answer(map.tell(Scope::Names(&wanted)).unwrap());
+        let mapped = answer(map.read(Scope::Names(&wanted)).unwrap());
         assert_eq!(direct.candidates(name), mapped.candidates(name), "{name}");
         assert_eq!(direct.export(name), mapped.export(name), "{name}");
         assert_eq!(direct.kernel(), mapped.kernel());
@@ -115,7 +115,7 @@ fn what_modules_show_and_need_is_told_of_all_names_and_of_none() {
     let map = map(two());
     let name = |name: &str| name.parse().unwrap();
     let scopes = [Scope::All, Scope::Names(&Wanted::new([]))];
-    for answer in scopes.map(|scope| answer(map.tell(scope).unwrap())) {
+    for answer in scopes.map(|scope| answer(map.read(scope).unwrap())) {
         let depends = answer.depends(&name("m")).unwrap();
         assert_eq!(depends, [name("only_exports"), name("untold")]);
         assert_eq!(answer.depends(&name("vmlinux")), None, "no module's file tells it");
@@ -136,10 +136,10 @@ fn what_modules_show_and_need_is_told_of_all_names_and_of_none() {
 fn objects_without_a_wanted_name_are_known_all_the_same() {
     let map = map(two());
     let wanted = Wanted::new(["bar"]);
-    let mapped = answer(map.tell(Scope::Names(&wanted)).unwrap());
+    let mapped = answer(map.read(Scope::Names(&wanted)).unwrap());
     let knows = |name: &str| mapped.knows_object(&name.parse().unwrap());
     assert!(knows("m") && knows("vmlinux") && !knows("n"));
-    assert!(!knows("only_exports"), "an object that only exports has no symbols to tell");
+    assert!(!knows("only_exports"), "an object that only exports has no symbols to read");
     let objects: Vec<_> = mapped.objects().map(|o| o.to_string()).collect();
     assert_eq!(objects, ["m", "vmlinux"]);
 }
@@ -149,10 +149,10 @@ fn a_source_that_has_what_the_map_has_not_contradicts_it() {
     let map = map(two());
     let wanted = Wanted::new(["bar"]);
     let mut merged = Merged::default();
-    merged.add(map.tell(Scope::Names(&wanted)).unwrap(), Path::new("map")).unwrap();
+    merged.add(map.read(Scope::Names(&wanted)).unwrap(), Path::new("map")).unwrap();
     let mut other = object("m", &[(6, 1, 1)]);
     other.by = Path::new("m.ko").into();
-    let other = Told { objects: vec![other], ..Told::default() };
+    let other = SymbolData { objects: vec![other], ..SymbolData::default() };
     merged.add(other, Path::new("m.ko")).unwrap();
     let error = Answer::new(merged).unwrap_err();
     assert!(matches!(error.kind, SymbolErrorKind::Contradiction { .. }), "{error}");
@@ -163,13 +163,13 @@ fn two_maps_and_a_source_that_agree_answer_together() {
     let (first, second) = (map(two()), map(two()));
     let wanted = Wanted::new(["foo"]);
     let mut merged = Merged::default();
-    merged.add(first.tell(Scope::Names(&wanted)).unwrap(), Path::new("first")).unwrap();
-    merged.add(second.tell(Scope::Names(&wanted)).unwrap(), Path::new("second")).unwrap();
+    merged.add(first.read(Scope::Names(&wanted)).unwrap(), Path::new("first")).unwrap();
+    merged.add(second.read(Scope::Names(&wanted)).unwrap(), Path::new("second")).unwrap();
     let mut module = two().remove(1);
     module.by = Path::new("m.ko").into();
     // Only what is asked about.
     module.symbols.truncate(2);
-    let module = Told { objects: vec![module], ..Told::default() };
+    let module = SymbolData { objects: vec![module], ..SymbolData::default() };
     merged.add(module, Path::new("m.ko")).unwrap();
     let answer = Answer::new(merged).unwrap();
     assert_eq!(answer.candidates("foo").len(), 3);
@@ -189,7 +189,7 @@ fn what_the_map_says_of_itself_is_what_it_has() {
 
 #[test]
 fn near_names_are_found_in_the_map() {
-    let mut near = Near::new(["foo.isra.1", "foos"]);
+    let mut near = Suggestions::new(["foo.isra.1", "foos"]);
     map(two()).similar(&mut near).unwrap();
     let names: Vec<_> = near.found("foo.isra.1").iter().map(|n| n.name.as_str()).collect();
     assert_eq!(names, ["foo", "foo", "foo.isra.0"], "of both objects");
@@ -222,7 +222,7 @@ fn long_texts_are_cut_and_long_names_left_out() {
     symbol.unit = Some(3);
     vmlinux.symbols = vec![symbol, Symbol { name, ..symbol }];
     let map = map(vec![vmlinux]);
-    let told = map.tell(Scope::All).unwrap();
+    let told = map.read(Scope::All).unwrap();
     let object = &told.objects[0];
     assert_eq!(object.symbols.len(), 1);
     assert_eq!(object.file(&object.symbols[0]).unwrap().len(), 4096);
@@ -232,7 +232,7 @@ fn long_texts_are_cut_and_long_names_left_out() {
 fn a_map_of_a_map_is_that_map() {
     let first = map(two());
     let mut merged = Merged::default();
-    merged.add(first.tell(Scope::All).unwrap(), Path::new("map")).unwrap();
+    merged.add(first.read(Scope::All).unwrap(), Path::new("map")).unwrap();
     assert!(build(&merged).unwrap() == first.bytes());
 }
 
@@ -325,9 +325,9 @@ proptest! {
         let objects = || vec![object("vmlinux", &first), object("m", &second)];
         let map = map(objects());
         let direct = answer(told(objects()));
-        let whole = answer(map.tell(Scope::All).unwrap());
+        let whole = answer(map.read(Scope::All).unwrap());
         let wanted = Wanted::new(NAMES);
-        let some = answer(map.tell(Scope::Names(&wanted)).unwrap());
+        let some = answer(map.read(Scope::Names(&wanted)).unwrap());
         for name in NAMES {
             prop_assert_eq!(direct.candidates(name), whole.candidates(name));
             prop_assert_eq!(direct.candidates(name), some.candidates(name));
@@ -348,12 +348,12 @@ proptest! {
         forge(&mut bytes);
         if let Ok(map) = Map::from_bytes("map", bytes) {
             let _ = map.verify();
-            let _ = map.tell(Scope::All);
+            let _ = map.read(Scope::All);
             let _ = map.objects();
             for name in NAMES {
-                let _ = map.tell(Scope::Names(&Wanted::new([name])));
+                let _ = map.read(Scope::Names(&Wanted::new([name])));
             }
-            let _ = map.similar(&mut Near::new(["foo.isra.1"]));
+            let _ = map.similar(&mut Suggestions::new(["foo.isra.1"]));
         }
     }
 }

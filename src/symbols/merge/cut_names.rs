@@ -1,10 +1,10 @@
 //! The names in vmlinux, as the kernel compares them: cut off where Clang's LTO made them ([`Compares`]).
 
 use crate::symbols::data::promoted::{Compares, stems};
-use crate::symbols::data::{Object, Scope, Told};
+use crate::symbols::data::{Object, Scope, SymbolData};
 
 /// Makes of the names in vmlinux, as the sources of one kernel tell them, those that the kernel compares.
-pub(crate) fn settle<'a>(told: impl Iterator<Item = &'a mut Told>, scope: Scope<'_>) {
+pub(crate) fn settle<'a>(told: impl Iterator<Item = &'a mut SymbolData>, scope: Scope<'_>) {
     let (mut release, mut promoted, mut shown, mut all) = (None, false, None, Vec::new());
     for told in told {
         release = release.or(told.kernel.release.as_deref());

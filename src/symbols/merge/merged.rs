@@ -18,16 +18,17 @@ use crate::name::ObjectName;
 use crate::symbols::data::KnownObjects;
 use crate::symbols::error::ExportContradiction;
 use crate::symbols::{
-    Evidence, Export, Kernel, Object, Siblings, SymbolError, SymbolErrorKind, Told, Witness,
+    Evidence, Export, KernelIdentity, Object, Siblings, SymbolData, SymbolError, SymbolErrorKind,
+    Witness,
 };
 
 /// What several sources of one kernel tell.
 #[derive(Debug, Default)]
 pub struct Merged {
-    pub(crate) kernel: Kernel,
+    pub(crate) kernel: KernelIdentity,
     pub(crate) objects: BTreeMap<ObjectName, Object>,
     pub(crate) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
-    pub(crate) known: Vec<Known>,
+    pub(crate) known: Vec<UnreadObjects>,
     /// What modules show that are known and not told.
     pub(crate) witnesses: Vec<Witness>,
     pub(crate) any: bool,
@@ -35,7 +36,7 @@ pub struct Merged {
 
 /// What one source has beside what it told, and the objects that it told.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct UnreadObjects {
     pub(crate) objects: Arc<dyn KnownObjects>,
     told: FxHashSet<ObjectName>,
 }
@@ -46,7 +47,7 @@ impl Merged {
     /// # Errors
     /// [`SymbolErrorKind::Disagree`], [`SymbolErrorKind::Contradiction`] and
     /// [`SymbolErrorKind::ExportContradiction`] where it does not fit to what another source told.
-    pub fn add(&mut self, told: Told, by: &Path) -> Result<(), SymbolError> {
+    pub fn add(&mut self, told: SymbolData, by: &Path) -> Result<(), SymbolError> {
         self.any = true;
         let fail = |kind| SymbolError::new(by, kind);
         let mut kernel = self.kernel.clone();
@@ -62,7 +63,7 @@ impl Merged {
         self.witnesses.extend(told.witnesses);
         if let Some(objects) = told.known {
             let told = told.objects.iter().map(|object| object.name.clone()).collect();
-            self.known.push(Known { objects, told });
+            self.known.push(UnreadObjects { objects, told });
         }
         for (object, pairs) in told.objects.into_iter().zip(common) {
             let name = object.name.clone();
@@ -78,7 +79,7 @@ impl Merged {
 
     /// The kernel.
     #[must_use]
-    pub fn kernel(&self) -> &Kernel {
+    pub fn kernel(&self) -> &KernelIdentity {
         &self.kernel
     }
 
@@ -220,7 +221,7 @@ impl Export {
     }
 }
 
-impl Kernel {
+impl KernelIdentity {
     /// Adds what another source says about the kernel.
     fn join(&mut self, other: Self) -> Result<(), SymbolErrorKind> {
         let differ = |what, this, that| Err(SymbolErrorKind::Disagree { what, this, that });

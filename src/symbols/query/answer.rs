@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::name::{ObjectName, Position};
 use crate::symbols::data::{KnownObjects, Object, Symbol};
-use crate::symbols::{Kernel, Merged, Siblings, SymbolError, SymbolErrorKind};
+use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
 
 /// Longest name of a file or section to show (`NAME_MAX` of Linux).
 const SHOWN_MAX: usize = 255;
@@ -81,7 +81,7 @@ fn letter<S: Serializer>(letter: &Option<u8>, serializer: S) -> Result<S::Ok, S:
 /// All that the sources know about the wanted names.
 #[derive(Debug, Default)]
 pub struct Answer {
-    kernel: Kernel,
+    kernel: KernelIdentity,
     objects: BTreeSet<ObjectName>,
     known: Vec<Arc<dyn KnownObjects>>,
     candidates: FxHashMap<String, Vec<Candidate>>,
@@ -105,7 +105,7 @@ impl Answer {
         // vmlinux first, as the kernel does.
         let (vmlinux, modules): (Vec<_>, Vec<_>) =
             objects.values().partition(|object| object.name.is_vmlinux());
-        vmlinux.into_iter().chain(modules).try_for_each(|object| answer.tell(object))?;
+        vmlinux.into_iter().chain(modules).try_for_each(|object| answer.read(object))?;
         for (name, object) in objects {
             answer.depends.extend(object.depends.map(|depends| (name.clone(), depends)));
             answer.objects.insert(name);
@@ -113,7 +113,7 @@ impl Answer {
         Ok(answer)
     }
 
-    fn tell(&mut self, object: &Object) -> Result<(), SymbolError> {
+    fn read(&mut self, object: &Object) -> Result<(), SymbolError> {
         let mut homonyms: FxHashMap<&[u8], Vec<&Symbol>> = FxHashMap::default();
         for symbol in &object.symbols {
             homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
@@ -224,7 +224,7 @@ impl Answer {
 
     /// What the sources say about the kernel.
     #[must_use]
-    pub fn kernel(&self) -> &Kernel {
+    pub fn kernel(&self) -> &KernelIdentity {
         &self.kernel
     }
 }

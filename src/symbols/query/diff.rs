@@ -200,7 +200,7 @@ fn is_one_build(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{BuildId, Export, Order, Told};
+    use crate::symbols::{BuildId, Export, Order, SymbolData};
     use std::path::Path;
 
     /// Name, source file, address.
@@ -226,7 +226,9 @@ mod tests {
             |(name, owner): &(&str, &str)| ((*name).to_owned(), Export::by(owner.parse().unwrap()));
         let exports = exports.iter().map(export).collect();
         let mut merged = Merged::default();
-        merged.add(Told { objects, exports, ..Told::default() }, Path::new("told")).unwrap();
+        merged
+            .add(SymbolData { objects, exports, ..SymbolData::default() }, Path::new("told"))
+            .unwrap();
         merged
     }
 

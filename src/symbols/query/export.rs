@@ -71,7 +71,7 @@ fn vmlinux_first(merged: &Merged) -> impl Iterator<Item = &Object> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Export, Order, Told};
+    use crate::symbols::{Export, Order, SymbolData};
     use std::path::Path;
 
     fn kernel() -> Merged {
@@ -96,7 +96,7 @@ mod tests {
             ("f".into(), owner("vmlinux")),
         ];
         let mut merged = Merged::default();
-        let told = Told { objects: vec![module, vmlinux], exports, ..Told::default() };
+        let told = SymbolData { objects: vec![module, vmlinux], exports, ..SymbolData::default() };
         merged.add(told, Path::new("told")).unwrap();
         merged
     }

@@ -72,7 +72,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Merged, Object, Symbol, Told};
+    use crate::symbols::{Merged, Object, Symbol, SymbolData};
     use std::path::Path;
 
     /// How each symbol `f` of these objects is reached.
@@ -88,7 +88,7 @@ mod tests {
         });
         let export = |owner: &&str| ("f".to_owned(), Export::by(owner.parse().unwrap()));
         let exports = exported.iter().map(export).collect();
-        let told = Told { objects: objects.collect(), exports, ..Told::default() };
+        let told = SymbolData { objects: objects.collect(), exports, ..SymbolData::default() };
         let mut merged = Merged::default();
         merged.add(told, Path::new("told")).unwrap();
         let answer = Answer::new(merged).unwrap();

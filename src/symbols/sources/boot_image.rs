@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use super::rows::Row;
 use crate::name::ObjectName;
 use crate::symbols::data::promoted::is_promoted;
-use crate::symbols::data::{Object, Scope, Told};
+use crate::symbols::data::{Object, Scope, SymbolData};
 use crate::symbols::elf::init_memory::InitMemory;
 use crate::symbols::elf::traceable::VmlinuxFunctions;
 use crate::symbols::file::Input;
 use crate::symbols::image::{self, KallsymsSymbol};
-use crate::symbols::{BuildId, Export, Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{
+    BuildId, Export, KernelIdentity, Order, SymbolError, SymbolErrorKind, SymbolSource,
+};
 
 /// A boot image: bzImage, Image, zboot, a linked vmlinux, compressed or not.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl BootImage {
         Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
-    fn tell_from(&self, bytes: &[u8], scope: Scope<'_>) -> Result<Told, SymbolErrorKind> {
+    fn read_from(&self, bytes: &[u8], scope: Scope<'_>) -> Result<SymbolData, SymbolErrorKind> {
         let table = image::read(bytes)?;
         let mut object = Object::new(ObjectName::vmlinux(), self.input.path(), Order::Proven);
         object.build_id = table.build_id.clone().map(BuildId);
@@ -71,9 +73,13 @@ impl BootImage {
             functions.mark(&mut object.symbols, table.call_sites(), before);
         }
         let (release, machine) = (table.release, table.machine);
-        let kernel =
-            Kernel { release, machine, endian: Some(table.endian), kallsyms_all: Some(table.all) };
-        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
+        let kernel = KernelIdentity {
+            release,
+            machine,
+            endian: Some(table.endian),
+            kallsyms_all: Some(table.all),
+        };
+        Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }
 
@@ -82,10 +88,10 @@ impl SymbolSource for BootImage {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut bytes = Vec::new();
         let read = self.input.open()?.read_to_end(&mut bytes);
         read.map_err(|error| SymbolError::new(self.input.path(), error))?;
-        self.tell_from(&bytes, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
+        self.read_from(&bytes, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
     }
 }

@@ -16,9 +16,9 @@ use rustc_hash::FxHashSet;
 use super::homonyms::Homonyms;
 use crate::name::ObjectName;
 use crate::symbols::data::kind::{EXPORT_PREFIX, KSYMTAB_PREFIX};
-use crate::symbols::data::{Object, Scope, Symbol, Told};
+use crate::symbols::data::{Object, Scope, Symbol, SymbolData};
 use crate::symbols::file::{Input, each_line};
-use crate::symbols::{Export, Near, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{Export, Order, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
 
 pub(crate) const HEADER: &str = "klp-convert-symbol-data.";
 /// A list has neither blanks nor control characters.
@@ -99,9 +99,9 @@ impl TextList {
         }
     }
 
-    fn tell_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let path = self.input.path();
-        let mut told = Told::default();
+        let mut told = SymbolData::default();
         let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
         let mut homonyms = Homonyms::default();
         let mut unit = None;
@@ -175,11 +175,11 @@ impl SymbolSource for TextList {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
-        self.tell_from(self.input.open()?, scope)
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
+        self.read_from(self.input.open()?, scope)
     }
 
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+    fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
         let mut object = None;
         self.scan(self.input.open()?, |line| {
             match (line, &object) {
@@ -206,7 +206,7 @@ mod tests {
         let wanted = Wanted::new(names.iter().copied());
         let source = TextList::new("symbols.klp");
         let mut merged = Merged::default();
-        merged.add(source.tell_from(text, Scope::Names(&wanted))?, source.path())?;
+        merged.add(source.read_from(text, Scope::Names(&wanted))?, source.path())?;
         Answer::new(merged)
     }
 
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let source = TextList::new("/nonexistent/symbols.klp");
-        let error = source.tell(Scope::All).unwrap_err();
+        let error = source.read(Scope::All).unwrap_err();
         assert!(error.to_string().starts_with("/nonexistent/symbols.klp: "), "{error}");
     }
 

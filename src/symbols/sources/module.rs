@@ -12,7 +12,7 @@ use object::elf;
 
 use crate::kmod;
 use crate::name::ObjectName;
-use crate::symbols::data::{Evidence, Object, Scope, Told};
+use crate::symbols::data::{Evidence, Object, Scope, SymbolData};
 use crate::symbols::elf::elf_object::Strings;
 use crate::symbols::elf::evidence::Modinfo;
 use crate::symbols::elf::exports::Exports;
@@ -20,7 +20,7 @@ use crate::symbols::elf::letter;
 use crate::symbols::elf::table::{ElfTable, Symbol};
 use crate::symbols::elf::traceable::ModuleFunctions;
 use crate::symbols::file::{Contents, Input};
-use crate::symbols::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{KernelIdentity, Order, SymbolError, SymbolErrorKind, SymbolSource};
 
 /// A module file, compressed or not.
 #[derive(Debug)]
@@ -71,15 +71,15 @@ impl ModuleFile {
         Ok((object, modinfo))
     }
 
-    fn tell_from<R: Read + Seek>(
+    fn read_from<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
         scope: Scope<'_>,
-    ) -> Result<Told, SymbolErrorKind> {
+    ) -> Result<SymbolData, SymbolErrorKind> {
         let (name, modinfo) = self.identity(table)?;
         let vermagic = modinfo.value("vermagic=");
         let release = vermagic.and_then(|v| v.split_whitespace().next().map(str::to_owned));
-        let kernel = Kernel {
+        let kernel = KernelIdentity {
             release: release.filter(|_| !self.any_release),
             machine: Some(table.machine),
             endian: Some(table.endian),
@@ -117,8 +117,8 @@ impl ModuleFile {
         object.evidence =
             (!modinfo.is_left_out).then(|| Evidence::read(table, &modinfo, strings.symbols()));
         object.text = strings.into_text();
-        let exports = exports.tell(&object.name, table)?;
-        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
+        let exports = exports.read(&object.name, table)?;
+        Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }
 
@@ -135,9 +135,9 @@ impl SymbolSource for ModuleFile {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut table = self.open()?;
-        self.tell_from(&mut table, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
+        self.read_from(&mut table, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     fn ask(image: &Image, names: &[&str]) -> Result<Answer, SymbolErrorKind> {
         let wanted = Wanted::new(names.iter().copied());
         let source = ModuleFile::new("some/dir/file-name.ko");
-        let told = source.tell_from(&mut image.table(), Scope::Names(&wanted))?;
+        let told = source.read_from(&mut image.table(), Scope::Names(&wanted))?;
         let mut merged = Merged::default();
         merged.add(told, source.path()).map_err(|error| error.kind)?;
         Answer::new(merged).map_err(|error| error.kind)
@@ -277,17 +277,17 @@ mod tests {
         let (mut image, _) = module(Endian::Little, b"name=m\0vermagic=7.2.1 SMP\0");
         let mut merged = Merged::default();
         let source = ModuleFile::new("m.ko");
-        let mut tell = |image: &Image| {
-            let told = source.tell_from(&mut image.table(), Scope::All).unwrap();
+        let mut read = |image: &Image| {
+            let told = source.read_from(&mut image.table(), Scope::All).unwrap();
             merged.add(told, source.path()).map_err(|error| error.kind)
         };
-        tell(&image).unwrap();
-        tell(&image).unwrap();
+        read(&image).unwrap();
+        read(&image).unwrap();
         image.machine = 62;
-        let error = tell(&image).unwrap_err();
+        let error = read(&image).unwrap_err();
         assert!(matches!(error, SymbolErrorKind::Disagree { what: "machine", .. }), "{error}");
         let (image, _) = module(Endian::Little, b"name=n\0vermagic=7.2.2 SMP\0");
-        let error = tell(&image).unwrap_err();
+        let error = read(&image).unwrap_err();
         assert_eq!(error.to_string(), "release is 7.2.2, but 7.2.1 elsewhere: not the same kernel");
     }
 }

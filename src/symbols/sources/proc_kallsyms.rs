@@ -14,7 +14,7 @@ use super::homonyms::Homonyms;
 use super::rows::{Row, each_row};
 use crate::name::ObjectName;
 use crate::symbols::data::promoted::is_promoted;
-use crate::symbols::data::{Object, Scope, Told};
+use crate::symbols::data::{Object, Scope, SymbolData};
 use crate::symbols::elf::init_memory::InitMemory;
 use crate::symbols::file::Input;
 use crate::symbols::{Export, Order, SymbolError, SymbolErrorKind, SymbolSource};
@@ -47,7 +47,7 @@ impl ProcKallsyms {
 /// What was read so far.
 struct Reading<'a> {
     scope: Scope<'a>,
-    told: Told,
+    told: SymbolData,
     homonyms: Homonyms<'a>,
     init: InitMemory,
     /// What stands in brackets in the row before; empty for vmlinux.
@@ -129,10 +129,10 @@ impl SymbolSource for ProcKallsyms {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut reading = Reading {
             scope,
-            told: Told::default(),
+            told: SymbolData::default(),
             homonyms: Homonyms::default(),
             init: InitMemory::default(),
             part: Vec::new(),
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(told, expected);
         let weak = answer.candidates("g").last().unwrap();
         assert_eq!((weak.object.as_str(), weak.binding), ("kvm_intel", Some(Binding::Weak)));
-        let told = ProcKallsyms::from_bytes("kallsyms", TABLE).tell(Scope::All).unwrap();
+        let told = ProcKallsyms::from_bytes("kallsyms", TABLE).read(Scope::All).unwrap();
         let owners: Vec<_> =
             told.exports.iter().map(|(name, e)| (&**name, e.owner.as_str())).collect();
         assert_eq!(owners, [("f", "vmlinux"), ("f", "kvm_intel")]);
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_no_module_is_passed_over() {
-        let told = ProcKallsyms::from_bytes("kallsyms", TABLE).tell(Scope::All).unwrap();
+        let told = ProcKallsyms::from_bytes("kallsyms", TABLE).read(Scope::All).unwrap();
         let objects: Vec<_> = told.objects.iter().map(|o| (o.name.as_str(), o.moved)).collect();
         assert_eq!(objects, [("vmlinux", true), ("kvm_intel", true), ("b", true)]);
         let symbols: usize = told.objects.iter().map(|o| o.symbols.len()).sum();
@@ -269,7 +269,7 @@ mod tests {
             rows.sort_by_key(|(address, ..)| *address);
             let map: String = rows.iter().map(|(at, letter, name)| format!("{at:x} {letter} {name}\n")).collect();
             let map = SystemMap::from_bytes("System.map", map);
-            let told = map.tell(Scope::All).unwrap();
+            let told = map.read(Scope::All).unwrap();
             let vmlinux = &told.objects[0];
             let running: String = vmlinux
                 .symbols
@@ -281,7 +281,7 @@ mod tests {
                 })
                 .collect();
             let running = ProcKallsyms::from_bytes("kallsyms", running);
-            match running.tell(Scope::All) {
+            match running.read(Scope::All) {
                 Ok(shown) => {
                     let mut merged = Merged::default();
                     merged.add(told, map.path()).unwrap();

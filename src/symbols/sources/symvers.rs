@@ -10,9 +10,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::name::ObjectName;
-use crate::symbols::data::{Scope, Told};
+use crate::symbols::data::{Scope, SymbolData};
 use crate::symbols::file::{Input, each_line};
-use crate::symbols::{Export, Near, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{Export, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
 
 /// The kinds of export that kernels had, and whether GPL modules alone may use them.
 const KINDS: [(&str, bool); 5] = [
@@ -54,8 +54,8 @@ impl Symvers {
         Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
-    fn tell_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<Told, SymbolError> {
-        let mut told = Told::default();
+    fn read_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
+        let mut told = SymbolData::default();
         each_entry(self.input.path(), reader, |entry| {
             if scope.wants(entry.symbol.as_bytes()) {
                 let owner = ObjectName::from_file_name(entry.module)?;
@@ -120,11 +120,11 @@ impl SymbolSource for Symvers {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
-        self.tell_from(self.input.open()?, scope)
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
+        self.read_from(self.input.open()?, scope)
     }
 
-    fn similar(&self, near: &mut Near) -> Result<(), SymbolError> {
+    fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
         each_entry(self.input.path(), self.input.open()?, |entry| {
             near.offer(&ObjectName::from_file_name(entry.module)?, entry.symbol.as_bytes());
             Ok(())
@@ -141,9 +141,9 @@ mod tests {
         let source = Symvers::new("Module.symvers");
         let wanted = Wanted::new([name]);
         let mut merged = Merged::default();
-        merged.add(source.tell_from(text.as_bytes(), Scope::Names(&wanted))?, source.path())?;
+        merged.add(source.read_from(text.as_bytes(), Scope::Names(&wanted))?, source.path())?;
         let answer = Answer::new(merged)?;
-        assert_eq!(answer.objects().count(), 0, "exports tell no symbols");
+        assert_eq!(answer.objects().count(), 0, "exports read no symbols");
         Ok(answer.export(name).cloned())
     }
 

@@ -12,11 +12,11 @@ use super::homonyms::Homonyms;
 use super::rows::each_row;
 use crate::name::ObjectName;
 use crate::symbols::data::promoted::is_promoted;
-use crate::symbols::data::{Object, Scope, Told};
+use crate::symbols::data::{Object, Scope, SymbolData};
 use crate::symbols::elf::init_memory::InitMemory;
 use crate::symbols::elf::kallsyms;
 use crate::symbols::file::Input;
-use crate::symbols::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{KernelIdentity, Order, SymbolError, SymbolErrorKind, SymbolSource};
 
 /// Start of the name of an installed map (`scripts/install.sh` calls it so); the release follows.
 const FILE_PREFIX: &str = "System.map-";
@@ -53,7 +53,7 @@ impl SymbolSource for SystemMap {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut object = Object::new(ObjectName::vmlinux(), self.path(), Order::Proven);
         let (mut found, mut exports) = (Vec::new(), Vec::new());
         let (mut homonyms, mut init) = (Homonyms::default(), InitMemory::default());
@@ -84,8 +84,8 @@ impl SymbolSource for SystemMap {
         }
         let release = self.release();
         kallsyms::drop_hidden(&mut object, release.as_deref());
-        let kernel = Kernel { release, ..Kernel::default() };
-        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
+        let kernel = KernelIdentity { release, ..KernelIdentity::default() };
+        Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }
 

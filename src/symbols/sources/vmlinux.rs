@@ -11,7 +11,7 @@ use object::elf;
 
 use crate::name::ObjectName;
 use crate::symbols::data::promoted::{Compares, is_promoted};
-use crate::symbols::data::{Object, Scope, Told};
+use crate::symbols::data::{Object, Scope, SymbolData};
 use crate::symbols::elf::elf_object::Strings;
 use crate::symbols::elf::exports::Exports;
 use crate::symbols::elf::init_memory::InitMemory;
@@ -20,7 +20,7 @@ use crate::symbols::elf::table::ElfTable;
 use crate::symbols::elf::traceable::{self, VmlinuxFunctions};
 use crate::symbols::elf::{kallsyms, letter};
 use crate::symbols::file::{Contents, Input};
-use crate::symbols::{Kernel, Order, SymbolError, SymbolErrorKind, SymbolSource, image};
+use crate::symbols::{KernelIdentity, Order, SymbolError, SymbolErrorKind, SymbolSource, image};
 
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
 const BANNER: &[u8] = b"linux_banner";
@@ -53,11 +53,11 @@ impl Vmlinux {
         Ok(table)
     }
 
-    pub(crate) fn tell_from<R: Read + Seek>(
+    pub(crate) fn read_from<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
         scope: Scope<'_>,
-    ) -> Result<Told, SymbolErrorKind> {
+    ) -> Result<SymbolData, SymbolErrorKind> {
         linked(table)?;
         let mut object = Object::new(ObjectName::vmlinux(), self.input.path(), Order::Proven);
         let strings = Strings::read(table)?;
@@ -118,15 +118,15 @@ impl Vmlinux {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
         kallsyms::drop_hidden(&mut object, release.as_deref());
-        let kernel = Kernel {
+        let kernel = KernelIdentity {
             release,
             machine: Some(table.machine),
             endian: Some(table.endian),
             kallsyms_all: None,
         };
         object.build_id = table.build_id()?;
-        let exports = exports.tell(&object.name, table)?;
-        Ok(Told { kernel, objects: vec![object], exports, ..Told::default() })
+        let exports = exports.read(&object.name, table)?;
+        Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }
 
@@ -150,10 +150,10 @@ impl SymbolSource for Vmlinux {
         self.input.path()
     }
 
-    fn tell(&self, scope: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let failed = |kind| SymbolError::new(self.input.path(), kind);
         let mut table = self.open()?;
-        let mut told = self.tell_from(&mut table, scope).map_err(failed)?;
+        let mut told = self.read_from(&mut table, scope).map_err(failed)?;
         let release = told.kernel.release.as_deref();
         for object in told.objects.iter_mut().filter(|object| object.promoted) {
             if Compares::of(release) != Compares::Whole {

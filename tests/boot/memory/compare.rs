@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use klp_arch::special::Moment;
-use klp_convert::load::{Loaded, Patched, RegionKind, Relocated};
+use klp_convert::load::{LateEdit, Loaded, RegionKind, Relocated};
 
 use super::dump::Snapshot;
 use super::sorted::SORTED_BY;
@@ -24,7 +24,7 @@ impl Mask {
     pub(crate) fn of(loaded: &Loaded<'_>, until: Moment, tally: &mut Tally) -> Self {
         let patched = loaded.patched_later();
         let patched = patched.iter().filter(|patched| patched.moment <= until);
-        let range = |p: &Patched| p.address..p.address + p.size;
+        let range = |p: &LateEdit| p.address..p.address + p.size;
         let (mut ranges, mut sorted) = (Vec::new(), Vec::new());
         for patched in patched {
             ranges.push(range(patched));

@@ -17,7 +17,7 @@ use klp_arch::Machine;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::special::Moment;
 use klp_convert::elf::Module;
-use klp_convert::load::{Kernel, Loaded, Loader, Placement, Record, Refused, RegionKind};
+use klp_convert::load::{Loaded, Loader, Placement, Record, Refused, RegionKind, TargetKernel};
 use klp_convert::name::ObjectName;
 use klp_convert::rules::Consequence;
 
@@ -237,7 +237,7 @@ fn told(failures: &[String]) -> Result<(), Failure> {
 
 /// Per-CPU memory is where we say that it is. ppc64le has no reserve for modules, and takes what is free
 /// (`arch/powerpc/kernel/setup_64.c:setup_per_cpu_areas`): there it is only not in a module's area.
-fn near(snapshot: &Snapshot, kernel: &Kernel, backend: &Machine) -> Result<(), Failure> {
+fn near(snapshot: &Snapshot, kernel: &TargetKernel, backend: &Machine) -> Result<(), Failure> {
     let (module, reserve) = (&snapshot.module, kernel.module_per_cpu());
     let own = || snapshot.regions.iter().filter(|region| region.kind != RegionKind::Percpu);
     let is_there = |base: &u64| match backend.name {
@@ -253,7 +253,7 @@ fn near(snapshot: &Snapshot, kernel: &Kernel, backend: &Machine) -> Result<(), F
 }
 
 /// Where the kernel had the module.
-fn placement(snapshot: &Snapshot, kernel: &Kernel) -> Placement {
+fn placement(snapshot: &Snapshot, kernel: &TargetKernel) -> Placement {
     let mut bases: BTreeMap<_, _> = snapshot.regions.iter().map(|r| (r.kind, r.base)).collect();
     if let Some(percpu) = snapshot.percpu {
         bases.insert(RegionKind::Percpu, percpu);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use klp_arch::{ConfigProbe, Machine};
-use klp_convert::load::{Bind, ExportedSymbol, Kernel, Lookup};
+use klp_convert::load::{Bind, ExportedSymbol, Lookup, TargetKernel};
 use klp_convert::name::{KlpSymbol, ObjectName, Position};
 
 /// A line of `/proc/kallsyms`.
@@ -94,8 +94,8 @@ impl Symbols {
     }
 
     /// The kernel as its symbols show it.
-    pub(crate) fn kernel(&self, backend: &Machine) -> Kernel {
-        let mut kernel = Kernel::of_version(backend, self.version);
+    pub(crate) fn kernel(&self, backend: &Machine) -> TargetKernel {
+        let mut kernel = TargetKernel::of_version(backend, self.version);
         let symbols = backend.kernel_symbols.iter();
         kernel.configuration.symbols =
             symbols.filter_map(|name| Some((*name, self.vmlinux(name)?))).collect();
@@ -104,7 +104,7 @@ impl Symbols {
         }
         let pages = backend.page_sizes.iter().find(|(name, _)| self.vmlinux(name).is_some());
         kernel.page_size = pages.map_or(kernel.page_size, |(_, bytes)| *bytes);
-        kernel.codetags_apart = false;
+        kernel.separate_codetags = false;
         kernel.image = self.vmlinux("_text").unwrap()..self.vmlinux("_end").unwrap();
         let per_cpu = ["__per_cpu_start", "__per_cpu_end"].map(|name| self.vmlinux(name).unwrap());
         kernel.per_cpu = per_cpu[0]..per_cpu[1];

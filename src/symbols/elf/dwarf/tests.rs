@@ -157,7 +157,7 @@ fn answer(image: Vec<u8>) -> Answer {
     let wanted = Wanted::new(NAMES);
     let source = Vmlinux::new("vmlinux");
     let mut table = ElfTable::read(Cursor::new(image)).unwrap();
-    let told = source.tell_from(&mut table, Scope::Names(&wanted)).unwrap();
+    let told = source.read_from(&mut table, Scope::Names(&wanted)).unwrap();
     let mut merged = Merged::default();
     merged.add(told, source.path()).unwrap();
     Answer::new(merged).unwrap()

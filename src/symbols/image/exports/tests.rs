@@ -3,9 +3,9 @@
 use crate::symbols::image::fixture::{BASE, Built, Crcs, Gpl, LAYOUTS, Layout, Sample, Tables};
 use crate::symbols::image::{Kallsyms, read};
 
-type Told = (String, Option<bool>, Option<String>, Option<u32>);
+type SymbolData = (String, Option<bool>, Option<String>, Option<u32>);
 
-fn told(kernel: &Kallsyms) -> Vec<Told> {
+fn told(kernel: &Kallsyms) -> Vec<SymbolData> {
     let mut told: Vec<_> = kernel
         .exports()
         .map(|export| {
@@ -17,7 +17,7 @@ fn told(kernel: &Kallsyms) -> Vec<Told> {
     told
 }
 
-fn expected(tables: &Tables) -> Vec<Told> {
+fn expected(tables: &Tables) -> Vec<SymbolData> {
     let export = |(name, gpl, namespace, crc): &(String, bool, String, u32)| {
         let namespace = Some(namespace.clone());
         let crc = Some(*crc).filter(|&crc| crc != 0 && tables.crcs == Crcs::Values);
@@ -31,7 +31,7 @@ fn build(tables: &Tables) -> Built {
 }
 
 /// What is told of a kernel of which the bytes of one table were changed.
-fn with(tables: &Tables, table: &str, change: impl Fn(&mut [u8])) -> Vec<Told> {
+fn with(tables: &Tables, table: &str, change: impl Fn(&mut [u8])) -> Vec<SymbolData> {
     let built = build(tables);
     let mut bytes = built.bytes.clone();
     change(&mut bytes[built.table(table)]);
@@ -39,7 +39,7 @@ fn with(tables: &Tables, table: &str, change: impl Fn(&mut [u8])) -> Vec<Told> {
 }
 
 /// The exports, with nothing known but their names, and whether the place tells `gpl`.
-fn unknown(tables: &Tables, is_unknown: impl Fn(&Told) -> bool) -> Vec<Told> {
+fn unknown(tables: &Tables, is_unknown: impl Fn(&SymbolData) -> bool) -> Vec<SymbolData> {
     let mut exports = expected(tables);
     for export in exports.iter_mut().filter(|export| is_unknown(export)) {
         let gpl = export.1.filter(|_| tables.gpl == Gpl::Sections);

@@ -26,7 +26,7 @@ fn a_map_of_the_first_version_is_read_without_what_modules_show() {
     let old = Map::from_bytes("old", first_version(&new)).unwrap();
     old.verify().unwrap();
     for scope in [Scope::All, Scope::Names(&Wanted::new(NAMES))] {
-        let (old, new) = (answer(old.tell(scope).unwrap()), answer(new.tell(scope).unwrap()));
+        let (old, new) = (answer(old.read(scope).unwrap()), answer(new.read(scope).unwrap()));
         for name in NAMES {
             assert_eq!(old.candidates(name), new.candidates(name), "{name}");
             assert_eq!(old.export(name), new.export(name), "{name}");

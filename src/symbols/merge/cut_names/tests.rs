@@ -162,7 +162,7 @@ fn what_the_boot_image_shows_goes_before_the_release() {
         ("6.12.117", Some(Compares::BeforeMark), false),
     ] {
         let map = SystemMap::from_bytes(format!("System.map-{release}"), TABLE);
-        let mut told = map.tell(Scope::All).unwrap();
+        let mut told = map.read(Scope::All).unwrap();
         told.objects[0].compares = shown;
         settle([&mut told].into_iter(), Scope::All);
         let object = &told.objects[0];

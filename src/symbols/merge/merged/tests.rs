@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::symbols::{
-    Answer, Binding, BuildId, Contradiction, Near, Order, Scope, Sources, Span, Symbol,
+    Answer, Binding, BuildId, Contradiction, Order, Scope, Sources, Span, Suggestions, Symbol,
     SymbolSource, Wanted,
 };
 use proptest::prelude::*;
@@ -20,19 +20,19 @@ fn merged(exports: &[Export]) -> Answer {
     let mut merged = Merged::default();
     for export in exports {
         let exports = vec![("f".to_owned(), export.clone())];
-        merged.add(Told { exports, ..Told::default() }, Path::new("f")).unwrap();
+        merged.add(SymbolData { exports, ..SymbolData::default() }, Path::new("f")).unwrap();
     }
     Answer::new(merged).unwrap()
 }
 
 #[test]
 fn what_two_sources_tell_about_one_export_is_joined() {
-    let tell = [
+    let read = [
         export("m", None, None),
         export("m", Some(true), Some("NS")),
         export("m", Some(true), None),
     ];
-    assert_eq!(merged(&tell).export("f"), Some(&export("m", Some(true), Some("NS"))));
+    assert_eq!(merged(&read).export("f"), Some(&export("m", Some(true), Some("NS"))));
 }
 
 #[test]
@@ -49,24 +49,24 @@ fn what_two_sources_tell_differently_about_one_export_is_a_contradiction() {
         (crc(1), crc(2), "with CRC 0x00000002 here, with CRC 0x00000001 elsewhere"),
     ];
     for (one, other, says) in pairs {
-        let tell = |exports: &[&Export]| {
+        let read = |exports: &[&Export]| {
             let exports = exports.iter().map(|&export| ("f".to_owned(), export.clone()));
-            Told { exports: exports.collect(), ..Told::default() }
+            SymbolData { exports: exports.collect(), ..SymbolData::default() }
         };
         let mut merged = Merged::default();
-        merged.add(tell(&[&one]), Path::new("a")).unwrap();
-        let error = merged.add(tell(&[&other]), Path::new("b")).unwrap_err();
+        merged.add(read(&[&one]), Path::new("a")).unwrap();
+        let error = merged.add(read(&[&other]), Path::new("b")).unwrap_err();
         assert!(error.to_string().starts_with("b: 'f' of 'm' is exported "), "{error}");
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(merged.exports().collect::<Vec<_>>(), [("f", &one)], "nothing was added");
         // One file may contradict itself, also around a line that says nothing.
         let nothing = export("m", None, None);
-        for told in [tell(&[&one, &other]), tell(&[&nothing, &one, &nothing, &other])] {
+        for told in [read(&[&one, &other]), read(&[&nothing, &one, &nothing, &other])] {
             assert!(Merged::default().add(told, Path::new("c")).is_err());
         }
         // Another owner may export the name in another way.
         let elsewhere = Export { owner: "n".parse().unwrap(), ..other };
-        merged.add(tell(&[&elsewhere]), Path::new("d")).unwrap();
+        merged.add(read(&[&elsewhere]), Path::new("d")).unwrap();
     }
 }
 
@@ -81,10 +81,18 @@ fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
 #[test]
 fn what_is_known_of_the_kernel_is_not_forgotten() {
     let mut merged = Merged::default();
-    let mut note = |kernel| merged.add(Told { kernel, ..Told::default() }, Path::new("f"));
-    note(Kernel { release: Some("7.2".into()), machine: Some(22), ..Kernel::default() }).unwrap();
-    note(Kernel { endian: Some(Endian::Big), ..Kernel::default() }).unwrap();
-    assert!(note(Kernel { endian: Some(Endian::Little), ..Kernel::default() }).is_err());
+    let mut note =
+        |kernel| merged.add(SymbolData { kernel, ..SymbolData::default() }, Path::new("f"));
+    note(KernelIdentity {
+        release: Some("7.2".into()),
+        machine: Some(22),
+        ..KernelIdentity::default()
+    })
+    .unwrap();
+    note(KernelIdentity { endian: Some(Endian::Big), ..KernelIdentity::default() }).unwrap();
+    assert!(
+        note(KernelIdentity { endian: Some(Endian::Little), ..KernelIdentity::default() }).is_err()
+    );
     let known = Answer::new(merged).unwrap().kernel().clone();
     assert_eq!((known.machine, known.endian), (Some(22), Some(Endian::Big)));
     assert_eq!(known.release.as_deref(), Some("7.2"));
@@ -105,7 +113,7 @@ impl SymbolSource for Fake {
         &self.path
     }
 
-    fn tell(&self, _: Scope<'_>) -> Result<Told, SymbolError> {
+    fn read(&self, _: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut object = Object::new(ObjectName::vmlinux(), &self.path, self.order);
         object.build_id = self.build_id.clone();
         object.moved = self.shift.is_some();
@@ -115,7 +123,7 @@ impl SymbolSource for Fake {
             let symbol = Symbol { address, size: *size, ..Symbol::named(name) };
             object.symbols.push(symbol);
         }
-        Ok(Told { objects: vec![object], ..Told::default() })
+        Ok(SymbolData { objects: vec![object], ..SymbolData::default() })
     }
 }
 
@@ -217,7 +225,7 @@ fn a_loaded_module_is_held_against_what_stays_of_its_file() {
         let mut merged = Merged::default();
         for object in objects {
             let path = object.by.clone();
-            merged.add(Told { objects: vec![object], ..Told::default() }, &path)?;
+            merged.add(SymbolData { objects: vec![object], ..SymbolData::default() }, &path)?;
         }
         Ok::<_, SymbolError>(merged)
     };
@@ -245,9 +253,11 @@ fn a_source_that_does_not_fit_leaves_what_was_told_before() {
         object
     };
     let add = |merged: &mut Merged, objects, release: &str| {
-        let kernel = Kernel { release: Some(release.into()), ..Kernel::default() };
+        let kernel = KernelIdentity { release: Some(release.into()), ..KernelIdentity::default() };
         let exports = vec![(release.to_owned(), export("m", None, None))];
-        merged.add(Told { kernel, objects, exports, ..Told::default() }, Path::new("x")).is_ok()
+        merged
+            .add(SymbolData { kernel, objects, exports, ..SymbolData::default() }, Path::new("x"))
+            .is_ok()
     };
     assert!(add(&mut merged, vec![object("a", 1, 1)], "7.2"));
     assert!(!add(&mut merged, vec![object("c", 3, 1), object("a", 1, 2)], "7.2"), "build-id");
@@ -281,7 +291,7 @@ fn no_sources_answer_nothing() {
 
 #[test]
 fn near_names_are_gathered_from_every_source() {
-    let mut near = Near::new(["long_nane"]);
+    let mut near = Suggestions::new(["long_nane"]);
     let mut sources = Sources::new();
     sources.push(fake("a", Order::Proven, &[("long_name", 1)]));
     sources.similar(&mut near).unwrap();
@@ -321,7 +331,7 @@ proptest! {
             let mut merged = Merged::default();
             for n in order {
                 let objects = vec![tellers[n].clone()];
-                merged.add(Told { objects, ..Told::default() }, Path::new("x")).ok()?;
+                merged.add(SymbolData { objects, ..SymbolData::default() }, Path::new("x")).ok()?;
             }
             let object = merged.objects.into_values().next()?;
             let show = |s: &Symbol| {

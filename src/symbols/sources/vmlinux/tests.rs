@@ -23,7 +23,7 @@ fn answer<R: Read + Seek>(
 ) -> Result<Answer, SymbolErrorKind> {
     let wanted = Wanted::new(names.iter().copied());
     let source = Vmlinux::new("vmlinux");
-    let told = source.tell_from(table, Scope::Names(&wanted))?;
+    let told = source.read_from(table, Scope::Names(&wanted))?;
     let mut merged = Merged::default();
     merged.add(told, source.path()).map_err(|error| error.kind)?;
     Answer::new(merged).map_err(|error| error.kind)

@@ -36,7 +36,7 @@ fn vmlinux(namespace: &str, has_text: bool) -> Vmlinux {
 fn told(sources: &[&dyn SymbolSource]) -> Result<Merged, SymbolError> {
     let mut merged = Merged::default();
     for source in sources {
-        merged.add(source.tell(Scope::All)?, source.path())?;
+        merged.add(source.read(Scope::All)?, source.path())?;
     }
     Ok(merged)
 }

@@ -12,7 +12,7 @@ use crate::name::{Position, SymbolName};
 
 /// Which of the symbols of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub enum Selector {
     /// The one that the kernel counts so.
     Position(Position),
     /// The one that is defined in this source file.
@@ -21,13 +21,13 @@ pub enum Which {
     NextTo(SymbolName),
 }
 
-impl From<Position> for Which {
+impl From<Position> for Selector {
     fn from(position: Position) -> Self {
         Self::Position(position)
     }
 }
 
-impl fmt::Display for Which {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Position(position) => write!(f, "position {position}"),

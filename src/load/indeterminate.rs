@@ -8,17 +8,17 @@
 use klp_arch::object::{SHN_LORESERVE, SHN_UNDEF, SHT_RELA, Symbol};
 use klp_arch::special::Moment;
 
-use super::{Loaded, Patched};
+use super::{LateEdit, Loaded};
 
 impl Loaded<'_> {
     /// The bytes whose values are addresses in the temporary copy, or computed from one.
-    pub(super) fn unknowable(&self) -> Vec<Patched> {
+    pub(super) fn unknowable(&self) -> Vec<LateEdit> {
         let object = &self.temporary.object;
         let symbols = object.symbols.iter().enumerate();
         let symbols = symbols.filter(|(_, symbol)| self.is_left_behind(symbol));
         let values = symbols.flat_map(|(index, _)| self.symbol_values(index)).map(|address| {
             let (moment, by, section) = (Moment::Finish, "simplify_symbols", self.temporary.symtab);
-            Patched { address, size: 8, moment, by, section }
+            LateEdit { address, size: 8, moment, by, section }
         });
         values.chain(self.unknowable_fields()).collect()
     }
@@ -33,7 +33,7 @@ impl Loaded<'_> {
 
     /// Fields of relocations that know the place of the percpu template, or a symbol that was left
     /// behind.
-    fn unknowable_fields(&self) -> impl Iterator<Item = Patched> {
+    fn unknowable_fields(&self) -> impl Iterator<Item = LateEdit> {
         let object = &self.temporary.object;
         let tables = object.sections.iter().enumerate().filter(|(_, s)| s.sh_type == SHT_RELA);
         tables.flat_map(move |(table, section)| {
@@ -50,7 +50,7 @@ impl Loaded<'_> {
                 let address = extent?.address.wrapping_add(rela.offset);
                 let size = u64::try_from(row.field.size()).ok().filter(|size| *size != 0)?;
                 let (moment, by) = (Moment::Finish, "apply_relocations");
-                Some(Patched { address, size, moment, by, section: table })
+                Some(LateEdit { address, size, moment, by, section: table })
             })
         })
     }

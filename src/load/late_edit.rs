@@ -12,7 +12,7 @@ use super::Loaded;
 
 /// Bytes that may change, and who changes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patched {
+pub struct LateEdit {
     /// Address of the first byte.
     pub address: u64,
     /// How many bytes.
@@ -29,7 +29,7 @@ impl Loaded<'_> {
     /// The bytes that the kernel may still change, by itself, and those that depend on where its
     /// temporary copy was. What the module's own code writes is not among them.
     #[must_use]
-    pub fn patched_later(&self) -> Vec<Patched> {
+    pub fn patched_later(&self) -> Vec<LateEdit> {
         let object = &self.temporary.object;
         let features = self.kernel.configuration.features;
         let reader = Reader { memory: &self.memory, endian: object.endian() };
@@ -39,7 +39,7 @@ impl Loaded<'_> {
             let table = self.memory.bytes(&extent);
             for row in self.backend.special_sections().filter(|s| s.matches(section.name, features))
             {
-                let patched = |(address, size)| Patched {
+                let patched = |(address, size)| LateEdit {
                     address,
                     size,
                     moment: row.moment,

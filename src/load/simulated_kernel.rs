@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{Bind, ExportedSymbol, Kernel, Lookup, Placement};
+use super::{Bind, ExportedSymbol, Lookup, Placement, TargetKernel};
 use crate::kmod::PERCPU;
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
@@ -32,7 +32,7 @@ pub enum ObjectState {
 
 /// An [`Answer`] at addresses.
 #[derive(Debug)]
-pub struct Known<'a> {
+pub struct SimulatedKernel<'a> {
     answer: &'a Answer,
     shift: u64,
     area: Range<u64>,
@@ -61,14 +61,14 @@ fn assumed(object: &ObjectName, what: &str, area: &Range<u64>, grain: u64) -> u6
     start.wrapping_add(slot * grain)
 }
 
-impl<'a> Known<'a> {
+impl<'a> SimulatedKernel<'a> {
     /// The answer must have been asked about every name that the module leaves undefined and about the
     /// symbol of every klp symbol. Every object that it knows is taken to be [`ObjectState::Live`].
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
         let machine = answer.kernel().machine;
         let backend = machine.and_then(klp_arch::for_machine);
-        let kernel = backend.map(|backend| (backend, Kernel::told_by(backend, answer)));
+        let kernel = backend.map(|backend| (backend, TargetKernel::told_by(backend, answer)));
         let area = kernel.as_ref().map(|(backend, kernel)| Placement::area(backend, kernel));
         let kernel = kernel.map(|(_, kernel)| kernel);
         let fixed = kernel.as_ref().filter(|kernel| kernel.per_cpu.start == 0);
@@ -198,7 +198,7 @@ impl<'a> Known<'a> {
     }
 }
 
-impl Bind for Known<'_> {
+impl Bind for SimulatedKernel<'_> {
     /// An export whose address no source tells is assumed to lie among the modules.
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
         let export = self.answer.export(name)?;
@@ -272,7 +272,7 @@ mod tests {
         answer
     }
 
-    fn find(known: &Known<'_>, object: &str, position: u32) -> Lookup {
+    fn find(known: &SimulatedKernel<'_>, object: &str, position: u32) -> Lookup {
         known.find(&format!(".klp.sym.{object}.f,{position}").parse().unwrap())
     }
 
@@ -282,7 +282,7 @@ mod tests {
             candidate("vmlinux", 1, Some(1), 0x1000),
             candidate("vmlinux", 2, Some(2), 0x2000),
         ]);
-        let known = Known::new(&answer).shifted(0x10_0000);
+        let known = SimulatedKernel::new(&answer).shifted(0x10_0000);
         assert_eq!(find(&known, "vmlinux", 0), Lookup::Ambiguous);
         assert_eq!(find(&known, "vmlinux", 2), Lookup::Found(0x10_2000));
         assert_eq!(find(&known, "vmlinux", 3), Lookup::NoSuchPosition);
@@ -294,7 +294,7 @@ mod tests {
     fn an_address_of_zero_is_not_found() {
         let two = [candidate("vmlinux", 1, Some(1), 8), candidate("vmlinux", 2, Some(2), 0)];
         let answer = answer(two.to_vec());
-        let known = Known::new(&answer);
+        let known = SimulatedKernel::new(&answer);
         // The second match ends the search and is what the kernel looks at.
         assert_eq!(find(&known, "vmlinux", 0), Lookup::NotFound);
         assert_eq!(find(&known, "vmlinux", 2), Lookup::NotFound);
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn symbols_of_the_init_part_count_while_a_module_is_coming() {
         let answer = answer(vec![candidate("m", 1, None, 0x10), candidate("m", 2, Some(1), 0x20)]);
-        let mut known = Known::new(&answer);
+        let mut known = SimulatedKernel::new(&answer);
         let m: ObjectName = "m".parse().unwrap();
         known.set_base(m.clone(), ".text", 0x7000);
         assert_eq!(find(&known, "m", 0), Lookup::Found(0x7020));
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn a_section_that_was_given_no_base_lies_in_the_area_and_always_at_the_same_place() {
         let answer = Answer::default();
-        let known = || Known::new(&answer).modules_in(0x4000_0000..0x8000_0000);
+        let known = || SimulatedKernel::new(&answer).modules_in(0x4000_0000..0x8000_0000);
         let m: ObjectName = "m".parse().unwrap();
         let base = known().base(&m, ".text");
         assert!((0x4000_0000..0x8000_0000).contains(&base) && base.is_multiple_of(0x1000));
@@ -352,13 +352,14 @@ mod tests {
             let mut answer = answer(told);
             let machine = klp_arch::by_name("x86_64").unwrap().e_machines[0];
             answer.machine(machine);
-            let known = Known::new(&answer);
+            let known = SimulatedKernel::new(&answer);
             let Lookup::Found(variable) = known.find(&".klp.sym.m.g,0".parse().unwrap()) else {
                 panic!()
             };
             assert!((per_cpu[1]..per_cpu[1] + 0x2008).contains(&variable), "{variable:#x}");
-            let shifted = Known::new(&answer).shifted(0x10_0000);
-            let found = |known: &Known<'_>, symbol: &str| known.find(&symbol.parse().unwrap());
+            let shifted = SimulatedKernel::new(&answer).shifted(0x10_0000);
+            let found =
+                |known: &SimulatedKernel<'_>, symbol: &str| known.find(&symbol.parse().unwrap());
             let at = Lookup::Found(variable + moved);
             assert_eq!(found(&shifted, ".klp.sym.m.g,0"), at);
             let at = Lookup::Found(per_cpu[0] + 0x10 + moved);
@@ -373,7 +374,7 @@ mod tests {
             Candidate { binding: Some(Binding::Global), ..candidate("vmlinux", 2, Some(2), 0x20) };
         let mut answer = answer(vec![candidate("vmlinux", 1, Some(1), 0x10), global]);
         answer.exported("f", Export::by(ObjectName::vmlinux()));
-        assert_eq!(Known::new(&answer).export("f").unwrap().address, 0x20);
-        assert_eq!(Known::new(&answer).export("g"), None);
+        assert_eq!(SimulatedKernel::new(&answer).export("f").unwrap().address, 0x20);
+        assert_eq!(SimulatedKernel::new(&answer).export("g"), None);
     }
 }

@@ -15,7 +15,7 @@ const DISTANCE: usize = 2;
 
 /// A name that some object has, near to one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NearName {
+pub struct Suggestion {
     /// Edit distance, 0 for a variant that the compiler made.
     pub distance: usize,
     /// The name as the object has it.
@@ -24,7 +24,7 @@ pub struct NearName {
     pub object: ObjectName,
 }
 
-impl NearName {
+impl Suggestion {
     /// Whether it is the asked name with another suffix of the compiler's (`.isra.0`, `.cold`).
     #[must_use]
     pub fn is_variant(&self) -> bool {
@@ -34,7 +34,7 @@ impl NearName {
 
 /// The names that were not found, and what is near to each.
 #[derive(Debug, Default)]
-pub struct Near {
+pub struct Suggestions {
     asked: Vec<Asked>,
 }
 
@@ -43,10 +43,10 @@ struct Asked {
     name: String,
     stem: String,
     letters: u64,
-    found: Vec<NearName>,
+    found: Vec<Suggestion>,
 }
 
-impl Near {
+impl Suggestions {
     /// Starts a search for these names; only the first 32 different ones are searched for.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut asked: Vec<Asked> = Vec::new();
@@ -87,14 +87,14 @@ impl Near {
         let letters = letters(name.as_bytes());
         for asked in &mut self.asked {
             if let Some(distance) = asked.distance(name, letters) {
-                asked.keep(NearName { distance, name: name.into(), object: object.clone() });
+                asked.keep(Suggestion { distance, name: name.into(), object: object.clone() });
             }
         }
     }
 
     /// The nearest names found, best first, at most five.
     #[must_use]
-    pub fn found(&self, name: &str) -> &[NearName] {
+    pub fn found(&self, name: &str) -> &[Suggestion] {
         self.asked.iter().find(|a| a.name == name).map_or(&[], |a| a.found.as_slice())
     }
 }
@@ -119,7 +119,7 @@ impl Asked {
         (distance <= limit).then_some(distance)
     }
 
-    fn keep(&mut self, near: NearName) {
+    fn keep(&mut self, near: Suggestion) {
         if let Err(place) = self.found.binary_search(&near) {
             self.found.insert(place, near);
             self.found.truncate(KEPT);
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn nearest(asked: &str, offers: &[&str]) -> Vec<String> {
-        let mut near = Near::new([asked]);
+        let mut near = Suggestions::new([asked]);
         for name in offers {
             near.offer(&ObjectName::vmlinux(), name.as_bytes());
         }

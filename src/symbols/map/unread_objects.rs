@@ -1,6 +1,6 @@
 //! What a map tells: symbols and exports as any source tells them, and which objects it knows.
 //!
-//! Between the file's records and [`crate::symbols::Told`]. A conversion asks about ten names, and
+//! Between the file's records and [`crate::symbols::SymbolData`]. A conversion asks about ten names, and
 //! the map has thousands of objects, so that those without any of the names are only known
 //! ([`KnownObjects`]), not told.
 
@@ -11,7 +11,7 @@ use super::record::{Flags, Record};
 use super::tables::{ObjectEntry, Table};
 use super::{Map, MapError, Opened, Section};
 use crate::name::ObjectName;
-use crate::symbols::data::{KnownObjects, Object, Scope, Span, Symbol, Told};
+use crate::symbols::data::{KnownObjects, Object, Scope, Span, Symbol, SymbolData};
 use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Witness};
 
 /// One object of a map.
@@ -93,7 +93,7 @@ impl KnownObjects for Opened {
 }
 
 /// What the map has in a scope.
-pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapError> {
+pub(super) fn read(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<SymbolData, MapError> {
     let mut teller = Teller { opened, objects: FxHashMap::default(), exports: Vec::new() };
     match scope {
         Scope::All => {
@@ -120,7 +120,7 @@ pub(super) fn tell(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<Told, MapEr
     let mut objects: Vec<_> =
         teller.objects.into_values().filter_map(|telling| telling.object).collect();
     objects.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Told {
+    Ok(SymbolData {
         kernel: opened.summary.kernel.clone(),
         objects,
         exports: teller.exports,

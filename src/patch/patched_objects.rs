@@ -11,12 +11,12 @@ use crate::name::ObjectName;
 
 /// The objects that a livepatch patches.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Patched {
+pub struct PatchedObjects {
     /// Their names. Empty: not known, so gates are not held against it.
     pub objects: BTreeSet<ObjectName>,
 }
 
-impl Patched {
+impl PatchedObjects {
     /// What a module's tables say; where they cannot be read, what its author says.
     #[must_use]
     pub fn by(tables: &Tables<'_>, said: &Self) -> Self {

@@ -11,7 +11,7 @@ use crate::kmod::{PERCPU, READ_IN_PLACE};
 
 /// A module as the loader starts with it, and what it has found there.
 #[derive(Debug, Clone)]
-pub(super) struct Temporary<'data> {
+pub(super) struct LoadInfo<'data> {
     pub(super) object: Object<'data>,
     /// `mod->name`.
     pub(super) name: String,
@@ -25,7 +25,7 @@ pub(super) struct Temporary<'data> {
     pub(super) livepatch: bool,
 }
 
-impl<'data> Temporary<'data> {
+impl<'data> LoadInfo<'data> {
     pub(super) fn of(module: &Module<'data>) -> Self {
         let sections = module.sections().map(|section| Section {
             name: section.name,
