@@ -16,7 +16,7 @@ const SPECIAL_ENTRY: u64 = 16;
 const NAME_SHOWN: usize = 1024;
 
 /// One relocation: which entry of which section, what it patches, and against what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Site {
     /// Name of the relocation section.
     pub rela_section: String,

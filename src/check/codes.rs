@@ -4,6 +4,7 @@ use klp_arch::{Fault, KernelError};
 
 use super::problem::{Occasion, Problem, ProblemKind};
 use crate::diagnostic::{Code, Diagnose};
+use crate::finding::remedy;
 use crate::load::{About, Stage};
 use crate::rules::Consequence;
 
@@ -42,8 +43,8 @@ impl Diagnose for Problem {
                 match error.about.as_deref() {
                     Some(About::Proof(proof)) => lines.extend(proof.iter().cloned()),
                     Some(About::Import(import)) => lines.push(import.to_string()),
-                    Some(About::Replaced(_)) | None => {
-                        let usual = remedy(error.fault.as_ref(), error.stage);
+                    Some(About::Replaced(_) | About::Table(_)) | None => {
+                        let usual = remedy_of(error.fault.as_ref(), error.stage);
                         lines.extend(usual.map(str::to_owned));
                     }
                 }
@@ -61,34 +62,13 @@ impl Diagnose for Problem {
 }
 
 /// What to do about a refusal.
-fn remedy(fault: Option<&Fault>, stage: Stage) -> Option<&'static str> {
-    Some(match fault {
-        Some(Fault::NoNopAfterCall { .. }) => {
-            "a call to a function that was static has no nop behind it: declare the function so \
-             that the compiler takes it for external, and keep the call from being a tail call"
-        }
-        Some(Fault::Overflow { .. } | Fault::MisalignedValue { .. }) => {
-            "compile with kbuild's flags, so that the reference reaches as far as modules lie"
-        }
-        Some(Fault::ReadOnly) => "keep the reference in writable data: a pointer that is not const",
-        Some(Fault::MisalignedPlace { .. }) => "keep the reference aligned: no packed structure",
-        Some(Fault::SiteNotZero { .. } | Fault::SiteChanged { .. }) => {
-            "the loader writes once only: link from the original objects again"
-        }
-        Some(Fault::NoRoom { .. }) => {
-            "the kernel reserves too little for what comes late: use fewer symbols behind this \
-             object, or load the object before the livepatch"
-        }
-        Some(Fault::UnknownType { .. } | Fault::NotOnThisKernel { .. }) => {
-            "compile with kbuild's flags: no -fPIC, no other code model"
-        }
-        _ if stage == Stage::Signature => "sign it again, or strip what stands after the module",
-        _ if stage == Stage::Sysfs => {
-            "link without ld's --unique, or rename one of the sections: the kernel shows each by its name"
-        }
-        _ if stage == Stage::Bind => {
-            "convert the module, or give the symbols of all modules that it needs"
-        }
-        _ => return None,
+fn remedy_of(fault: Option<&Fault>, stage: Stage) -> Option<&'static str> {
+    fault.and_then(remedy::fault).or(match stage {
+        Stage::Signature => Some("sign it again, or strip what stands after the module"),
+        Stage::Sysfs => Some(
+            "link without ld's --unique, or rename one of the sections: the kernel shows each by its name",
+        ),
+        Stage::Bind => Some("convert the module, or give the symbols of all modules that it needs"),
+        _ => None,
     })
 }

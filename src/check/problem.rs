@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use crate::load::LoadError;
+use klp_arch::{Errno, Fault};
+
+use crate::elf::SymbolIndex;
+use crate::load::{About, LoadError, Stage};
 use crate::name::ObjectName;
-use crate::rules::Consequence;
+use crate::rules::{Consequence, Rule};
 use crate::site::Site;
 
 use super::conclusion::Conclusion;
@@ -97,20 +100,49 @@ impl Problem {
         }
     }
 
+    /// A problem where modules usually lie, before anything of the module does.
+    #[must_use]
+    pub fn met(error: LoadError, occasion: Occasion) -> Self {
+        let trouble = ProblemKind::Load(Box::new(error));
+        Self { trouble, occasion, text: None, usual: true }
+    }
+
     /// What makes it the same one, met elsewhere: values and addresses may differ.
-    pub(super) fn identity(&self) -> String {
+    pub(super) fn identity(&self) -> Identity {
         match &self.trouble {
-            ProblemKind::Load(error) => match &error.site {
-                // Of several things at one place each is told; the values may differ.
-                Some(site) => {
-                    let fault = error.fault.as_ref().map(std::mem::discriminant);
-                    format!("{} {:?} {fault:?} {site}", error.consequence, error.rule)
-                }
-                None => format!("{:?} {:?}", error.kernel, error.explanation),
-            },
-            ProblemKind::Cut { site, .. } => format!("cut {site}"),
+            ProblemKind::Load(error) => {
+                let LoadError { stage, consequence, symbol, rule, .. } = **error;
+                let site = error.site.clone();
+                // Of several things at one place each is told.
+                let fault = error.fault.as_ref().map(std::mem::discriminant);
+                let about = error.about.as_deref().and_then(|about| match about {
+                    About::Proof(_) => None,
+                    about => Some(about.clone()),
+                });
+                let errno = error.kernel.as_ref().map(|kernel| kernel.errno);
+                Identity::Load { stage, consequence, symbol, rule, site, fault, about, errno }
+            }
+            ProblemKind::Cut { site, .. } => Identity::Cut(site.clone()),
         }
     }
+}
+
+/// What makes a problem the one it is, wherever it is met: never its words.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Identity {
+    /// See [`LoadError`].
+    Load {
+        stage: Stage,
+        consequence: Consequence,
+        symbol: Option<SymbolIndex>,
+        rule: Option<Rule>,
+        site: Option<Box<Site>>,
+        fault: Option<std::mem::Discriminant<Fault>>,
+        about: Option<About>,
+        errno: Option<Errno>,
+    },
+    /// A relocation whose value does not fit.
+    Cut(Box<Site>),
 }
 
 impl fmt::Display for Problem {

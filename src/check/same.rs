@@ -27,7 +27,7 @@ pub(super) fn is_same(refusal: &Refusal, error: &LoadError) -> bool {
         }
         Refusal::PassedOver(table) => match table.reason {
             Reason::NoAddends => error.stage == Stage::Apply && error.site.is_none(),
-            _ => error.explanation.as_ref().is_some_and(|why| *why == table.to_string()),
+            _ => matches!(error.about.as_deref(), Some(About::Table(met)) if *met == table.section),
         },
         _ => false,
     }

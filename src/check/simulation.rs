@@ -13,7 +13,7 @@ use klp_arch::{Fault, Machine};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::coming::Coming;
-use super::problem::{Occasion, Problem, ProblemKind};
+use super::problem::{Identity, Occasion, Problem, ProblemKind};
 use super::reload::{Aftermath, Reload};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
 use crate::load::{
@@ -100,7 +100,7 @@ struct Findings<'t, 'm> {
     problems: Vec<Problem>,
     reloads: Vec<Reload>,
     /// What makes each of them the one it is: a module may have many thousands.
-    met: FxHashSet<String>,
+    met: FxHashSet<Identity>,
 }
 
 impl<'t, 'm> Findings<'t, 'm> {

@@ -11,7 +11,7 @@ use super::args::Load;
 use super::place::overlap;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, memory_image};
-use crate::check::{Assumed, Judge, Occasion, Problem, ProblemKind};
+use crate::check::{Assumed, Judge, Occasion, Problem};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::finding::Error;
@@ -134,10 +134,7 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Err(Stopped::Overlap(first, second)) => reporter
             .usage(&format!("--place: the regions '{first}' and '{second}' would share bytes")),
         Err(Stopped::Refused(refused, occasion)) => {
-            let problems = refused.0.into_iter().map(|error| {
-                let trouble = ProblemKind::Load(Box::new(error));
-                Problem { trouble, occasion: occasion.clone(), text: None, usual: true }
-            });
+            let problems = refused.0.into_iter().map(|error| Problem::met(error, occasion.clone()));
             let diagnostics: Vec<_> =
                 problems.map(|problem| Diagnostic::error(&name, &problem)).collect();
             reporter.failure(&diagnostics, Outcome::Refused)
@@ -227,10 +224,7 @@ fn report(
         address,
         size,
     });
-    let warned = loaded.ignored().into_iter().map(|error| {
-        let trouble = ProblemKind::Load(Box::new(error));
-        Problem { trouble, occasion: Occasion::Load, text: None, usual: true }
-    });
+    let warned = loaded.ignored().into_iter().map(|error| Problem::met(error, Occasion::Load));
     let (major, minor) = kernel.version;
     Report {
         machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),

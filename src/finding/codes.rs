@@ -1,7 +1,5 @@
 //! Codes and remedies of everything that can stand against a conversion.
 
-use klp_arch::Fault;
-
 use super::refusal::Refusal;
 use super::warning::{StillNamed, Warning};
 use super::{Error, remedy};
@@ -169,11 +167,16 @@ impl Diagnose for Refusal {
             Self::UndeclaredDependency { gate, owner, .. } => remedy::undeclared(gate, owner),
             Self::NotReplaced { function, reason } => remedy::replaced(function, reason),
             Self::Unpatchable { why: Unpatchable::Untraceable, .. } => {
-                vec!["it is assembly, or notrace as inline functions are: patch what calls it".into()]
+                vec![
+                    "it is assembly, or notrace as inline functions are: patch what calls it"
+                        .into(),
+                ]
             }
             Self::NoFunctions { .. } => {
-                vec!["give it a table, which may be empty: static struct klp_func none[] = { { } };"
-                    .into()]
+                vec![
+                    "give it a table, which may be empty: static struct klp_func none[] = { { } };"
+                        .into(),
+                ]
             }
             Self::TablesUnwritable { .. } => {
                 vec!["neither const, nor __ro_after_init, nor __initdata: plain static data".into()]
@@ -183,7 +186,10 @@ impl Diagnose for Refusal {
                 vec!["leave .old_sympos out: the selector fills it in".into()]
             }
             Self::PassedOver(PassedOver { reason: Reason::Target(_), .. }) => {
-                vec!["link again: sh_info of a relocation section is the section that it is for".into()]
+                vec![
+                    "link again: sh_info of a relocation section is the section that it is for"
+                        .into(),
+                ]
             }
             Self::PassedOver(_) => {
                 vec!["make tables with addends (SHT_RELA): no --crel, and no tool that rewrites them".into()]
@@ -194,14 +200,8 @@ impl Diagnose for Refusal {
             Self::UnknownRelocation { .. } => {
                 vec!["compile with kbuild's flags: no -fPIC, no other code model".into()]
             }
-            Self::Place { fault: Fault::ReadOnly, .. } => {
-                vec!["keep the reference in writable data: a pointer that is not const".into()]
-            }
-            Self::Place { fault: Fault::MisalignedPlace { .. }, .. } => {
-                vec!["keep the reference aligned: no packed structure".into()]
-            }
-            Self::Place { fault: Fault::SiteNotZero { .. }, .. } => {
-                vec!["the loader writes once only: link from the original objects again".into()]
+            Self::Place { fault, .. } => {
+                remedy::fault(fault).map(str::to_owned).into_iter().collect()
             }
             Self::Rule(violation) if violation.rule == Rule::LivepatchMarker => {
                 vec!["add to the module's source: MODULE_INFO(livepatch, \"Y\");".into()]
@@ -210,11 +210,6 @@ impl Diagnose for Refusal {
                 vec!["this is a module before conversion: klp-convert convert".into()]
             }
             Self::Rule(violation) => vec![format!("klp-convert explain {}", violation.rule)],
-            Self::Place { fault: Fault::NoNopAfterCall { .. }, .. } => vec![
-                "a call to a function that was static has no nop behind it: declare the function so \
-                 that the compiler takes it for external, and keep the call from being a tail call"
-                    .into(),
-            ],
             _ => Vec::new(),
         }
     }

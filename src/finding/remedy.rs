@@ -1,5 +1,7 @@
 //! What to do about a refusal: candidates, causes, and the lines to paste.
 
+use klp_arch::Fault;
+
 use crate::annotation::{Annotation, Selector, SourceFile};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::patch::Replaced;
@@ -16,6 +18,32 @@ const GLOBAL: &str = "a symbol table tells source files of static symbols only";
 /// What is left to say of a name that nothing resembles.
 const ELSEWHERE: &str =
     "if a module has it, add the module: --module FILE.ko; else the compiler may have inlined it";
+
+/// What to do about what a machine's loader finds at a place.
+pub(crate) fn fault(fault: &Fault) -> Option<&'static str> {
+    Some(match fault {
+        Fault::NoNopAfterCall { .. } => {
+            "a call to a function that was static has no nop after it: declare the function so \
+             that the compiler takes it for external, and keep the call from being a tail call"
+        }
+        Fault::Overflow { .. } | Fault::MisalignedValue { .. } => {
+            "compile with kbuild's flags, so that the reference reaches as far as modules lie"
+        }
+        Fault::ReadOnly => "keep the reference in writable data: a pointer that is not const",
+        Fault::MisalignedPlace { .. } => "keep the reference aligned: no packed structure",
+        Fault::SiteNotZero { .. } | Fault::SiteChanged { .. } => {
+            "the loader writes once only: link from the original objects again"
+        }
+        Fault::NoRoom { .. } => {
+            "the kernel reserves too little for what comes late: use fewer symbols that wait for this \
+             object, or load the object before the livepatch"
+        }
+        Fault::UnknownType { .. } | Fault::NotOnThisKernel { .. } => {
+            "compile with kbuild's flags: no -fPIC, no other code model"
+        }
+        _ => return None,
+    })
+}
 
 /// Advice for a name that is not resolved; `gate` is what its author gave it, with a name.
 pub(crate) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {

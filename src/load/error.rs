@@ -8,14 +8,14 @@ use std::fmt;
 
 use klp_arch::{Errno, Fault, KernelError};
 
-use crate::elf::SymbolIndex;
+use crate::elf::{SectionIndex, SymbolIndex};
 use crate::patch::Replaced;
 use crate::rules::{Consequence, Rule};
 use crate::site::Site;
 use crate::symbols::Fact;
 
 /// What the loader was doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Stage {
     /// Checking the file (`elf_validity_cache_copy`).
@@ -69,12 +69,14 @@ pub struct LoadError {
 }
 
 /// What else is known of an objection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum About {
     /// What shows that the kernel is so, where that is not the module alone: a line each.
     Proof(Vec<String>),
     /// The function that is replaced.
     Replaced(Replaced),
+    /// The relocation table.
+    Table(SectionIndex),
     /// The namespace that is not imported.
     Import(MissingImport),
 }
@@ -83,7 +85,7 @@ pub enum About {
 pub(super) const MODULES: &[u8] = b"module:";
 
 /// A namespace that a module uses and does not import. Its text is what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MissingImport {
     /// The namespace.
     pub namespace: String,
@@ -121,6 +123,11 @@ impl LoadError {
     /// The same, about a symbol.
     pub(super) fn about(self, symbol: SymbolIndex) -> Self {
         Self { symbol: Some(symbol), ..self }
+    }
+
+    /// The same, about a relocation table.
+    pub(super) fn about_table(self, table: SectionIndex) -> Self {
+        Self { about: Some(Box::new(About::Table(table))), ..self }
     }
 
     /// The same, because a rule is broken.

@@ -9,6 +9,7 @@ use klp_arch::object::{SHF_ALLOC, SHT_RELA};
 use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Loaded, scan};
+use crate::elf::SectionIndex;
 use crate::name::{KLP_RELA_PREFIX, OBJECT_NAME_MAX};
 use crate::rules::{Consequence, passed_over};
 
@@ -20,7 +21,9 @@ impl Loaded<'_> {
             self.klp_sections().filter_map(|index| self.ignored_klp(index)).collect();
         ignored.extend(self.ignored_percpu());
         ignored.extend(passed_over::tables(self.module).map(|table| {
-            LoadError::unnoticed(Stage::Apply, Consequence::Ignored, table.to_string())
+            let why = table.to_string();
+            let error = LoadError::unnoticed(Stage::Apply, Consequence::Ignored, why);
+            error.about_table(table.section)
         }));
         ignored
     }
@@ -66,6 +69,7 @@ impl Loaded<'_> {
     fn never(&self, index: usize, why: &str) -> LoadError {
         let name = String::from_utf8_lossy(self.section_name(index));
         let explanation = format!("section {index} '{name}' is never applied: {why}");
-        LoadError::unnoticed(Stage::Apply, Consequence::Ignored, explanation)
+        let table = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
+        LoadError::unnoticed(Stage::Apply, Consequence::Ignored, explanation).about_table(table)
     }
 }

@@ -12,7 +12,7 @@ use crate::name::ObjectName;
 use crate::symbols::{Candidate, Kind};
 
 /// A function of the kernel that a livepatch replaces.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Replaced {
     /// The object that has it.
     pub object: ObjectName,

@@ -30,7 +30,7 @@ use crate::site::{Site, Sites};
 use crate::version::Target;
 
 /// What the kernel does with a module that breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Consequence {
