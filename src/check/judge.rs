@@ -15,15 +15,12 @@ use crate::finding::{Error, Refusal, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol};
 use crate::options::Options;
-use crate::patch::{self, PatchedObjects, Tables};
+use crate::patch::{PatchedObjects, Tables};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
 use crate::rules::{self, Unfinished, passed_over};
 use crate::site::Sites;
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
 use crate::target;
-
-/// The symbol whose CRC says what `struct module` is (`check_modstruct_version`).
-const MODULE_LAYOUT: &str = "module_layout";
 
 /// One kernel, that modules are held against.
 ///
@@ -43,18 +40,7 @@ impl Judge<'_> {
     /// # Errors
     /// [`Error::Machine`].
     pub fn wanted<'m>(module: &Module<'m>) -> Result<Vec<&'m str>, Error> {
-        let backend = target::backend(module)?;
-        let mut wanted: Vec<&str> = TargetKernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
-        wanted.extend(patch::names(&Tables::of(module, backend)));
-        for symbol in module.symbols().skip(1) {
-            match symbol.section {
-                SymbolSection::Undefined => wanted.extend(std::str::from_utf8(symbol.name)),
-                SymbolSection::Livepatch => wanted.extend(load::looked_for(symbol.name)),
-                _ => {}
-            }
-        }
-        wanted.extend(load::exported(module));
-        Ok(wanted)
+        Ok(load::wanted(module, target::backend(module)?))
     }
 
     /// The verdict on a module.

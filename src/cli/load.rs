@@ -11,17 +11,14 @@ use super::args::Load;
 use super::place::overlap;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, memory_image};
-use crate::check::{Assumed, Judge, Occasion, Problem};
+use crate::check::{Assumed, Occasion, Problem};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::finding::Error;
-use crate::load::{
-    Loaded, Loader, Placement, Record, Refused, RegionKind, SimulatedKernel, TargetKernel,
-};
+use crate::load::{Loaded, Refused, RegionKind, TargetKernel, prepare};
 use crate::options::Options;
 use crate::site::Sites;
-use crate::symbols::{Sources, Wanted, read_module};
-use crate::target::{backend, built_for, same_kernel};
+use crate::symbols::{Sources, read_module};
 
 /// What `--format json` prints, and what stands beside an image.
 #[derive(Debug, Serialize)]
@@ -165,26 +162,14 @@ fn load(
     sources: &Sources,
     remark: impl Fn(&str),
 ) -> Result<(Report, Images), Stopped> {
-    let module = Module::parse_as_kernel(data)?;
-    let backend = backend(&module)?;
-    let wanted = Wanted::new(Judge::wanted(&module)?).of_release(built_for(&module));
-    let answer = sources.answer(&wanted)?;
     let target = args.target.unwrap_or_default();
     let options =
         Options { target, allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
-    match same_kernel(&module, backend, &answer, &options) {
-        Err(Error::NoLivepatching) => {}
-        other => other?,
-    }
-    let kernel = TargetKernel::of(backend, target, &module, Some(&answer));
-    let mut placement = Placement::usual(backend, &kernel);
+    let prepared = prepare(data, sources, &options)?;
+    let mut placement = prepared.usual_placement();
     placement.bases.extend(args.places.iter().map(|place| (place.region, place.address)));
-    let known = SimulatedKernel::new(&answer);
-    let loader =
-        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
-    let mut loaded = loader.load(&module, &known).map_err(refused(Occasion::Load))?;
-    kernel.receive(&module).map_err(refused(Occasion::Load))?;
+    let mut loaded = prepared.load(&placement).map_err(refused(Occasion::Load))?;
     if let Some((first, second)) = overlap(&loaded) {
         return Err(Stopped::Overlap(first, second));
     }
@@ -194,12 +179,12 @@ fn load(
     }
     for gate in &args.gates {
         let occasion = Occasion::Enable(gate.clone());
-        loaded.gate_arrives(gate, &known).map_err(refused(occasion))?;
+        loaded.gate_arrives(gate, &prepared.known()).map_err(refused(occasion))?;
     }
     if args.verbose {
-        remark(&Assumed::of(&module, target, Some(&answer))?.to_string());
+        remark(&Assumed::of(&prepared.module, target, Some(&prepared.answer))?.to_string());
     }
-    let report = report(args, &module, &kernel, &loaded, &gates);
+    let report = report(args, &prepared.module, &prepared.kernel, &loaded, &gates);
     let images = loaded.regions().map(|(_, _, bytes)| bytes.to_vec()).collect();
     Ok((report, images))
 }

@@ -9,15 +9,10 @@
 //! A module in memory, and an object that it patches comes and goes:
 //!
 //! ```
-//! use klp_convert::elf::Module;
-//! use klp_convert::check::Judge;
 //! use klp_convert::convert::convert;
-//! use klp_convert::load::{
-//!     Loader, Placement, Record, RegionKind, SimulatedKernel, TargetKernel,
-//! };
+//! use klp_convert::load::{RegionKind, prepare};
 //! use klp_convert::options::Options;
-//! use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux, Wanted};
-//! use klp_convert::target::backend;
+//! use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux};
 //!
 //! let folder = std::path::Path::new("tests/fixtures/arm64");
 //! let mut sources = Sources::new();
@@ -27,16 +22,10 @@
 //! let input = std::fs::read(folder.join("lp_module_symbols.ko"))?;
 //! let converted = convert(&input, &sources, &Options::default())?;
 //!
-//! let module = Module::parse(&converted.bytes)?;
-//! let backend = backend(&module)?;
-//! let answer = sources.answer(&Wanted::new(Judge::wanted(&module)?))?;
-//! let kernel = TargetKernel::of(backend, "7.2".parse()?, &module, Some(&answer));
-//! let known = SimulatedKernel::new(&answer);
-//! let mut placement = Placement::usual(backend, &kernel);
+//! let prepared = prepare(&converted.bytes, &sources, &Options::default())?;
+//! let mut placement = prepared.usual_placement();
 //! placement.bases.insert(RegionKind::Text, 0xffff_8000_7c00_0000);
-//! let loader =
-//!     Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
-//! let mut loaded = loader.load(&module, &known)?;
+//! let mut loaded = prepared.load(&placement)?;
 //!
 //! let (kind, address, bytes) = loaded.regions().next().ok_or("no region")?;
 //! assert_eq!((kind, address), (RegionKind::Text, 0xffff_8000_7c00_0000));
@@ -44,7 +33,7 @@
 //! let gate = "klp_target_a".parse()?;
 //! assert!(loaded.gates().contains(&gate));
 //! loaded.free_init();
-//! loaded.gate_arrives(&gate, &known)?;
+//! loaded.gate_arrives(&gate, &prepared.known())?;
 //! assert_ne!(loaded.regions().next().ok_or("no region")?.2, before);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -67,6 +56,7 @@ mod never_applied;
 mod patching;
 mod per_cpu;
 mod placement;
+mod prepared;
 mod proven;
 mod region;
 mod resolve;
@@ -89,6 +79,7 @@ pub use layout::{Layout, MEMORY_MAX};
 pub use loaded::{Loaded, Record, Relocated};
 pub use loader::Loader;
 pub use placement::{Part, Placement};
+pub(crate) use prepared::wanted;
+pub use prepared::{Prepared, prepare};
 pub use region::RegionKind;
-pub(crate) use scan::looked_for;
 pub use simulated_kernel::{ObjectState, SimulatedKernel};

@@ -1,0 +1,93 @@
+//! A module and what is known of its kernel: everything that a simulated load needs.
+
+use klp_arch::Machine;
+
+use super::{
+    Loaded, Loader, Placement, Record, Refused, SimulatedKernel, TargetKernel, exports, scan,
+};
+use crate::elf::{Module, SymbolSection};
+use crate::finding::Error;
+use crate::options::Options;
+use crate::patch::{self, Tables};
+use crate::symbols::{Answer, Sources, Wanted};
+use crate::target;
+
+/// The symbol whose CRC says what `struct module` is (`check_modstruct_version`).
+const MODULE_LAYOUT: &str = "module_layout";
+
+/// A module that can be loaded, at any addresses and as often as one likes.
+#[derive(Debug)]
+pub struct Prepared<'data> {
+    /// The module, read as the kernel reads it.
+    pub module: Module<'data>,
+    /// Its machine.
+    pub backend: &'static Machine,
+    /// Its kernel.
+    pub kernel: TargetKernel,
+    /// What the sources know about the names that the load asks for.
+    pub answer: Answer,
+}
+
+/// Reads a module, and asks the sources about its kernel. Of the options `target` and `allow_stale_map`
+/// matter.
+///
+/// # Errors
+/// [`Error`]: the file is not a module, it is of another kernel, or a source cannot be read.
+pub fn prepare<'data>(
+    data: &'data [u8],
+    sources: &Sources,
+    options: &Options,
+) -> Result<Prepared<'data>, Error> {
+    let module = Module::parse_as_kernel(data)?;
+    let backend = target::backend(&module)?;
+    let names = Wanted::new(wanted(&module, backend));
+    let answer = sources.answer(&names.of_release(target::built_for(&module)))?;
+    match target::same_kernel(&module, backend, &answer, options) {
+        // A module that is not a livepatch does not need it.
+        Err(Error::NoLivepatching) => {}
+        other => other?,
+    }
+    let kernel = TargetKernel::of(backend, options.target, &module, Some(&answer));
+    Ok(Prepared { module, backend, kernel, answer })
+}
+
+/// The names that the sources must be asked about before a module can be loaded.
+pub(crate) fn wanted<'m>(module: &Module<'m>, backend: &'static Machine) -> Vec<&'m str> {
+    let mut wanted: Vec<&str> = TargetKernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
+    wanted.extend(patch::names(&Tables::of(module, backend)));
+    for symbol in module.symbols().skip(1) {
+        match symbol.section {
+            SymbolSection::Undefined => wanted.extend(std::str::from_utf8(symbol.name)),
+            SymbolSection::Livepatch => wanted.extend(scan::looked_for(symbol.name)),
+            _ => {}
+        }
+    }
+    wanted.extend(exports::names(module));
+    wanted
+}
+
+impl Prepared<'_> {
+    /// Where the kernel usually puts modules.
+    #[must_use]
+    pub fn usual_placement(&self) -> Placement {
+        Placement::usual(self.backend, &self.kernel)
+    }
+
+    /// Who answers for the kernel while the module is loaded and its gates come and go.
+    #[must_use]
+    pub fn known(&self) -> SimulatedKernel<'_> {
+        SimulatedKernel::new(&self.answer)
+    }
+
+    /// Loads the module, up to the point where its init function would run; every relocation is recorded.
+    ///
+    /// # Errors
+    /// [`Refused`], with what the kernel says.
+    pub fn load(&self, placement: &Placement) -> Result<Loaded<'_>, Refused> {
+        let (backend, kernel, record) = (self.backend, &self.kernel, Record::Everything);
+        let loader = Loader { backend, kernel, placement, record };
+        let loaded = loader.load(&self.module, &self.known())?;
+        kernel.receive(&self.module)?;
+        Ok(loaded)
+    }
+}
