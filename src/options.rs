@@ -1,7 +1,7 @@
 //! How modules are converted and checked.
 
 use crate::patch::PatchedObjects;
-use crate::version::Target;
+use crate::version::KernelVersion;
 
 /// How to convert.
 #[derive(Debug, Default, Clone)]
@@ -13,7 +13,7 @@ pub struct Options {
     /// Drop an appended module signature, which a conversion invalidates.
     pub strip_signature: bool,
     /// The kernel that the livepatch is for.
-    pub target: Target,
+    pub target: KernelVersion,
     /// Take the sources although they are of another release than the module's vermagic.
     pub allow_stale_map: bool,
     /// Let relocations need a module that the object which they wait for does not depend on.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// A target kernel; the newest known unless said otherwise.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub struct KernelVersion {
     version: Option<(u32, u32)>,
     /// The third number: which stable release of the version it is.
     stable: Option<u32>,
@@ -15,7 +15,7 @@ pub struct Target {
 #[error("'{0}' is not a kernel version such as 6.12")]
 pub struct NotAVersion(String);
 
-impl Target {
+impl KernelVersion {
     /// Major and minor number; `None` for the newest known kernel.
     #[must_use]
     pub fn version(self) -> Option<(u32, u32)> {
@@ -41,7 +41,7 @@ impl Target {
     }
 }
 
-impl FromStr for Target {
+impl FromStr for KernelVersion {
     type Err = NotAVersion;
 
     /// Reads `6.12`, or a release that starts so (`6.12.117-1-amd64`).
@@ -65,14 +65,14 @@ mod tests {
 
     #[test]
     fn symbol_names_were_shorter_before_6_1() {
-        let max = |text: &str| text.parse::<Target>().unwrap().symbol_name_max();
+        let max = |text: &str| text.parse::<KernelVersion>().unwrap().symbol_name_max();
         assert_eq!((max("5.14.21-150500"), max("6.0"), max("6.1.0-38-amd64")), (127, 127, 511));
-        assert_eq!(Target::default().symbol_name_max(), 511);
+        assert_eq!(KernelVersion::default().symbol_name_max(), 511);
     }
 
     #[test]
     fn stable_releases_of_a_version_are_told_apart() {
-        let stable = |text: &str| text.parse::<Target>().unwrap().is_stable((6, 12), 117);
+        let stable = |text: &str| text.parse::<KernelVersion>().unwrap().is_stable((6, 12), 117);
         for text in ["6.12.117", "6.12.117+deb13-amd64", "6.12.118-1", "6.12.1000"] {
             assert!(stable(text), "{text}");
         }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn text_that_is_no_version_is_refused() {
         for text in ["", "6", "six.one", "v6.1", "6."] {
-            assert!(text.parse::<Target>().is_err(), "{text}");
+            assert!(text.parse::<KernelVersion>().is_err(), "{text}");
         }
     }
 }

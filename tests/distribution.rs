@@ -15,7 +15,7 @@ use klp_convert::patch::Tables;
 use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
 use klp_convert::rules::{self, Rule};
 use klp_convert::symbols::Export;
-use klp_convert::version::Target;
+use klp_convert::version::KernelVersion;
 use klp_convert::{convert, target};
 
 /// Fewer modules than this are no proof.
@@ -89,11 +89,11 @@ fn holds(data: &[u8]) -> Result<usize, String> {
         return Err("a second conversion would change something".into());
     }
     // The kernel accepts what the distribution ships.
-    if let Some(violation) = rules::check(&module, backend, Target::default()).first() {
+    if let Some(violation) = rules::check(&module, backend, KernelVersion::default()).first() {
         return Err(format!("as it is: {violation}"));
     }
     // The modules are no livepatches, so that one rule is broken as soon as something is converted.
-    let mut broken = rules::check(&written, backend, Target::default());
+    let mut broken = rules::check(&written, backend, KernelVersion::default());
     broken.retain(|violation| violation.rule != Rule::LivepatchMarker);
     broken.first().map_or(Ok(planned.relocations()), |violation| Err(violation.to_string()))
 }

@@ -9,7 +9,7 @@ use klp_convert::options::Options;
 use klp_convert::rules;
 use klp_convert::symbols::{Sources, TextList};
 use klp_convert::target::backend;
-use klp_convert::version::Target;
+use klp_convert::version::KernelVersion;
 
 /// How a list starts; what stands before the last one of these is the module.
 const LIST: &[u8] = b"klp-convert-symbol-data.";
@@ -52,7 +52,7 @@ pub fn run(data: &[u8]) {
     };
     match backend(&written) {
         Ok(backend) => {
-            let violations = rules::check(&written, backend, Target::default());
+            let violations = rules::check(&written, backend, KernelVersion::default());
             assert!(violations.is_empty(), "{violations:?}\n{printed}");
         }
         Err(failure) => panic!("the machine is another one: {failure}"),

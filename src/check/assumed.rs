@@ -12,7 +12,7 @@ use crate::load::{Part, Placement, TargetKernel};
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 use crate::target;
-use crate::version::Target;
+use crate::version::KernelVersion;
 
 /// The kernel that a module is taken to be for, and where it is put there.
 #[derive(Debug)]
@@ -30,12 +30,16 @@ impl Assumed {
     ///
     /// # Errors
     /// [`Error::Machine`].
-    pub fn of(module: &Module<'_>, target: Target, answer: Option<&Answer>) -> Result<Self, Error> {
+    pub fn of(
+        module: &Module<'_>,
+        target: KernelVersion,
+        answer: Option<&Answer>,
+    ) -> Result<Self, Error> {
         let backend = target::backend(module)?;
         let kernel = TargetKernel::of(backend, target, module, answer);
         let magic = module.vermagic().and_then(|magic| std::str::from_utf8(magic).ok());
         let built_for = magic.and_then(|magic| magic.parse().ok());
-        let version_from = match (target.version(), built_for.and_then(Target::version)) {
+        let version_from = match (target.version(), built_for.and_then(KernelVersion::version)) {
             (Some(_), _) => "asked for",
             (None, Some(_)) => "vermagic",
             (None, None) => "the newest known",

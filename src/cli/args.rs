@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::place::Place;
 use crate::name::ObjectName;
-use crate::version::Target;
+use crate::version::KernelVersion;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///
@@ -162,7 +162,7 @@ pub(super) struct Convert {
     pub(super) strip_signature: bool,
     /// The kernel that the livepatch is for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<KernelVersion>,
     /// Write even if the result breaks a rule of the kernel
     #[arg(long)]
     pub(super) no_check: bool,
@@ -186,7 +186,7 @@ pub(super) struct Check {
     pub(super) allow_undeclared_dependency: bool,
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<KernelVersion>,
     /// Print which kernel each module is taken to be for, and where it was placed
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -211,7 +211,7 @@ pub(super) struct Load {
     pub(super) output: Option<PathBuf>,
     /// The kernel that the module is for, such as 6.12: kernels lay out modules differently
     #[arg(long = "target-kernel", value_name = "VERSION")]
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<KernelVersion>,
     /// Print which kernel it is taken to be for, and every relocation
     #[arg(short, long)]
     pub(super) verbose: bool,

@@ -12,7 +12,7 @@ use super::{Imports, RegionKind};
 use crate::elf::Module;
 use crate::name::ObjectName;
 use crate::symbols::{Answer, Siblings};
-use crate::version::Target;
+use crate::version::KernelVersion;
 
 /// The newest version whose loader was read.
 const NEWEST: (u32, u32) = (7, 3);
@@ -202,12 +202,12 @@ impl TargetKernel {
     #[must_use]
     pub fn of(
         backend: &Machine,
-        target: Target,
+        target: KernelVersion,
         module: &Module<'_>,
         answer: Option<&Answer>,
     ) -> Self {
         let vermagic = module.vermagic().map(String::from_utf8_lossy);
-        let built_for = vermagic.as_ref().and_then(|text| text.parse::<Target>().ok());
+        let built_for = vermagic.as_ref().and_then(|text| text.parse::<KernelVersion>().ok());
         let target =
             if target.version().is_some() { target } else { built_for.unwrap_or_default() };
         let mut kernel = Self::of_version(backend, target.version().unwrap_or(NEWEST));
@@ -226,8 +226,8 @@ impl TargetKernel {
     #[must_use]
     pub fn told_by(backend: &Machine, answer: &Answer) -> Self {
         let release = answer.kernel().release.as_ref();
-        let target = release.and_then(|release| release.parse::<Target>().ok());
-        let version = target.and_then(Target::version);
+        let target = release.and_then(|release| release.parse::<KernelVersion>().ok());
+        let version = target.and_then(KernelVersion::version);
         let mut kernel = Self::of_version(backend, version.unwrap_or(NEWEST));
         kernel.learn(backend, answer);
         kernel

@@ -27,7 +27,7 @@ use strum::EnumMessage;
 
 use crate::elf::{Module, Section, SectionFlags, Symbol, SymbolIndex, SymbolSection};
 use crate::site::{Site, Sites};
-use crate::version::Target;
+use crate::version::KernelVersion;
 
 /// What the kernel does with a module that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::Display)]
@@ -198,7 +198,11 @@ impl fmt::Display for Violation {
 
 /// Checks a module against every rule of the target kernel.
 #[must_use]
-pub fn check(module: &Module<'_>, backend: &'static Machine, target: Target) -> Vec<Violation> {
+pub fn check(
+    module: &Module<'_>,
+    backend: &'static Machine,
+    target: KernelVersion,
+) -> Vec<Violation> {
     let sites = Sites::new(module, backend);
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let outside = undefined.chain(module.symbols_in(SymbolSection::Livepatch));
@@ -216,7 +220,7 @@ pub fn check(module: &Module<'_>, backend: &'static Machine, target: Target) -> 
 struct Checker<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static Machine,
-    target: Target,
+    target: KernelVersion,
     sites: Sites<'m, 'data>,
     /// The symbols that others define. Few, so that they stay in the cache where the symbol table
     /// does not: every relocation asks.
@@ -253,7 +257,8 @@ impl<'m, 'data> Checker<'m, 'data> {
 
     /// The version of the target kernel, as it was given or as the module says.
     fn version(&self) -> Option<(u32, u32)> {
-        let built_for = || String::from_utf8_lossy(self.module.vermagic()?).parse::<Target>().ok();
+        let built_for =
+            || String::from_utf8_lossy(self.module.vermagic()?).parse::<KernelVersion>().ok();
         self.target.version().or_else(|| built_for()?.version())
     }
 
