@@ -27,7 +27,7 @@ pub trait SymbolSource: Debug + Send + Sync {
     /// Offers every name that the source has, for advice; takes as long as reading the whole file.
     ///
     /// # Errors
-    /// As [`read`](Self::tell).
+    /// As [`read`](Self::read).
     fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
         let told = self.read(Scope::All)?;
         for object in &told.objects {
