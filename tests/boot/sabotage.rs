@@ -14,7 +14,7 @@ const SABOTAGE: [(Mistake, Machine, &str, &str); 5] = [
     (Mistake::Position, Machine::X86, "vmlinux/homonyms", "/proc/cmdline: found"),
     (Mistake::GateOwner, Machine::Arm64, "module/cross/before", "which it does not patch"),
     (Mistake::StubRoom, Machine::Ppc64le, "vmlinux/annotated-name", "memory of"),
-    (Mistake::LeftBehind, Machine::S390x, "vmlinux/annotated-array", "TargetKernel panic"),
+    (Mistake::LeftBehind, Machine::S390x, "vmlinux/annotated-array", "Kernel panic"),
     (Mistake::ByteOrder, Machine::S390x, "vmlinux/inferred", "the kernel refuses"),
 ];
 

@@ -70,7 +70,7 @@ fn inner(
     }
     let program = Program::parse(image.bytes);
     if program.as_ref().is_some_and(|program| program.is_cut) || wrapper::is_cut(&image) {
-        return Err(ImageError::Truncated("the file's headers read of more than it has"));
+        return Err(ImageError::Truncated("the file's headers tell of more than it has"));
     }
     if let Some(kernel) = wrapper::unified(&image)? {
         return Ok(Some(kernel.to_vec()));

@@ -139,7 +139,7 @@ fn objects_without_a_wanted_name_are_known_all_the_same() {
     let mapped = answer(map.read(Scope::Names(&wanted)).unwrap());
     let knows = |name: &str| mapped.knows_object(&name.parse().unwrap());
     assert!(knows("m") && knows("vmlinux") && !knows("n"));
-    assert!(!knows("only_exports"), "an object that only exports has no symbols to read");
+    assert!(!knows("only_exports"), "an object that only exports has no symbols to tell");
     let objects: Vec<_> = mapped.objects().map(|o| o.to_string()).collect();
     assert_eq!(objects, ["m", "vmlinux"]);
 }

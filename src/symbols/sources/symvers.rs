@@ -143,7 +143,7 @@ mod tests {
         let mut merged = Merged::default();
         merged.add(source.read_from(text.as_bytes(), Scope::Names(&wanted))?, source.path())?;
         let answer = Answer::new(merged)?;
-        assert_eq!(answer.objects().count(), 0, "exports read no symbols");
+        assert_eq!(answer.objects().count(), 0, "exports tell no symbols");
         Ok(answer.export(name).cloned())
     }
 

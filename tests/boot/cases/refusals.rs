@@ -161,7 +161,7 @@ impl Refusal {
         match (told, self.0.unsaid) {
             (true, None) | (false, Some(_)) => Ok(()),
             (true, Some(why)) => Err(format!("check tells it, although {why}").into()),
-            (false, None) => Err(format!("{checked:?} does not read {lines:?}").into()),
+            (false, None) => Err(format!("{checked:?} does not tell {lines:?}").into()),
         }
     }
 
