@@ -15,7 +15,7 @@ pub mod cli;
 pub mod convert;
 pub mod diagnostic;
 pub mod elf;
-pub mod finding;
+pub mod findings;
 pub mod inspect;
 mod kmod;
 pub mod load;

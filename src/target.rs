@@ -4,7 +4,7 @@ use bstr::ByteSlice;
 use klp_arch::Machine;
 
 use crate::elf::Module;
-use crate::finding::Error;
+use crate::findings::Error;
 use crate::options::Options;
 use crate::symbols::{Answer, KernelIdentity};
 

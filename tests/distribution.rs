@@ -9,11 +9,12 @@
 use std::path::{Path, PathBuf};
 
 use klp_convert::elf::{Edits, Module, rewrite};
+use klp_convert::findings::Rule;
 use klp_convert::name::{KlpSymbol, ObjectName, Position};
 use klp_convert::options::Options;
 use klp_convert::patch::Tables;
 use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
-use klp_convert::rules::{self, Rule};
+use klp_convert::rules;
 use klp_convert::symbols::Export;
 use klp_convert::version::KernelVersion;
 use klp_convert::{convert, target};
@@ -89,13 +90,13 @@ fn holds(data: &[u8]) -> Result<usize, String> {
         return Err("a second conversion would change something".into());
     }
     // The kernel accepts what the distribution ships.
-    if let Some(violation) = rules::check(&module, backend, KernelVersion::default()).first() {
-        return Err(format!("as it is: {violation}"));
+    if let Some(broken) = rules::check(&module, backend, KernelVersion::default()).first() {
+        return Err(format!("as it is: {broken}"));
     }
     // The modules are no livepatches, so that one rule is broken as soon as something is converted.
     let mut broken = rules::check(&written, backend, KernelVersion::default());
-    broken.retain(|violation| violation.rule != Rule::LivepatchMarker);
-    broken.first().map_or(Ok(planned.relocations()), |violation| Err(violation.to_string()))
+    broken.retain(|finding| finding.rule() != Some(Rule::LivepatchMarker));
+    broken.first().map_or(Ok(planned.relocations()), |finding| Err(finding.to_string()))
 }
 
 #[test]

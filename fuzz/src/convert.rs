@@ -52,8 +52,8 @@ pub fn run(data: &[u8]) {
     };
     match backend(&written) {
         Ok(backend) => {
-            let violations = rules::check(&written, backend, KernelVersion::default());
-            assert!(violations.is_empty(), "{violations:?}\n{printed}");
+            let broken = rules::check(&written, backend, KernelVersion::default());
+            assert!(broken.is_empty(), "{broken:?}\n{printed}");
         }
         Err(failure) => panic!("the machine is another one: {failure}"),
     }

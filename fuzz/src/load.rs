@@ -3,8 +3,9 @@
 
 use klp_arch::Fault;
 use klp_convert::elf::Module;
+use klp_convert::findings::Finding;
 use klp_convert::load::{
-    Bind, ExportedSymbol, LoadError, Loaded, Loader, Lookup, Placement, Record, TargetKernel,
+    Bind, ExportedSymbol, Loaded, Loader, Lookup, Placement, Record, TargetKernel,
 };
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::target::backend;
@@ -82,7 +83,7 @@ pub(crate) fn check(data: &[u8], sound: bool) -> bool {
             (Err(refused), Err(again)) => {
                 assert_eq!(refused, again, "watching changes why it is refused");
                 assert!(!refused.to_string().is_empty(), "refused without a word");
-                let full = |error: &LoadError| matches!(error.fault, Some(Fault::NoRoom { .. }));
+                let full = |error: &Finding| matches!(error.fault(), Some(Fault::NoRoom { .. }));
                 assert!(
                     !sound || !refused.0.iter().any(full),
                     "too little was reserved: {refused}"

@@ -7,7 +7,7 @@ use std::fmt;
 use klp_arch::Machine;
 
 use crate::elf::Module;
-use crate::finding::Error;
+use crate::findings::Error;
 use crate::load::{Part, Placement, TargetKernel};
 use crate::name::ObjectName;
 use crate::symbols::Answer;

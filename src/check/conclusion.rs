@@ -1,9 +1,6 @@
 //! What comes of a module.
 
-use crate::finding::Refusal;
-use crate::name::OBJECT_NAME_MAX;
-use crate::patch::Unpatchable;
-use crate::rules::{Consequence, PassedOver, Reason, Violation};
+use crate::findings::{Consequence, Finding, Occasion};
 
 /// What comes of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, strum::Display)]
@@ -19,21 +16,16 @@ pub enum Conclusion {
 }
 
 impl Conclusion {
-    /// What a refusal makes of the module.
-    pub(super) fn of(refusal: &Refusal) -> Self {
-        match refusal {
-            Refusal::Rule(Violation { consequence: Consequence::Refused, .. }) => Self::Refused,
-            Refusal::PassedOver(PassedOver { reason: Reason::NoAddends, .. }) => Self::Refused,
-            // What is longer than a module's name is refused, any other name waits for ever.
-            Refusal::NoSuchObject { name } if name.len() <= OBJECT_NAME_MAX => Self::LoadsWrong,
-            // Of unfinished symbols that are not weak a simulated load has the kernel's refusal.
-            Refusal::Rule(_)
-            | Refusal::GateNotPatched { .. }
-            | Refusal::TablesUnwritable { .. }
-            | Refusal::Unpatchable { why: Unpatchable::InitReplacement, .. }
-            | Refusal::Unfinished(_)
-            | Refusal::PassedOver(_) => Self::LoadsWrong,
-            _ => Self::Refused,
+    /// What a finding makes of the module.
+    #[must_use]
+    pub fn of(finding: &Finding) -> Self {
+        match (finding.consequence, finding.occasion()) {
+            _ if finding.is_rare() => Self::Loads,
+            (None, _) => Self::Loads,
+            // The kernel warns and goes on.
+            (Some(_), Occasion::Departure(_)) => Self::LoadsWrong,
+            (Some(Consequence::Refused), _) => Self::Refused,
+            (Some(Consequence::Ignored | Consequence::Corrupted), _) => Self::LoadsWrong,
         }
     }
 }

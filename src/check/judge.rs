@@ -6,18 +6,17 @@ use bstr::ByteSlice;
 use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
-use super::problem::ProblemKind;
 use super::replaced::replaced;
-use super::simulation::{Found, Trial};
-use super::{Objection, Tried, Verdict, audit, same};
+use super::simulation::{Met, Trial};
+use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
-use crate::finding::{Error, Refusal, Warning};
+use crate::findings::{Error, Finding, Refusal, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol};
 use crate::options::Options;
 use crate::patch::{PatchedObjects, Tables};
 use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
-use crate::rules::{self, Unfinished, passed_over};
+use crate::rules;
 use crate::site::Sites;
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
 use crate::target;
@@ -49,47 +48,41 @@ impl Judge<'_> {
     /// [`Error`]: the module is of another kernel, or there is no back end for it.
     pub fn judge(&self, module: &Module<'_>) -> Result<Verdict, Error> {
         let backend = target::backend(module)?;
-        let broken = rules::check(module, backend, self.options.target);
-        let mut refusals: Vec<_> = broken.into_iter().map(Refusal::Rule).collect();
-        refusals.extend(passed_over::tables(module).map(Refusal::PassedOver));
-        refusals.extend(Unfinished::of(module).map(Refusal::Unfinished));
         let tables = Tables::of(module, backend);
         let patched = PatchedObjects::by(&tables, &self.options.patched);
-        refusals.extend(unopened(module, backend, &patched));
-        let (mut verdict, mut by_symbol) = <(Verdict, Vec<_>)>::default();
+        let mut found = rules::check(module, backend, self.options.target);
+        let passed_over = rules::passed_over(module).map(Refusal::PassedOver);
+        let unfinished = rules::unfinished(module).map(Refusal::Unfinished);
+        found.extend(passed_over.chain(unfinished).map(Finding::from));
+        found.extend(unopened(module, backend, &patched));
+        let mut tried = Tried::NoSymbols;
         if let Some(answer) = self.answer {
             match target::same_kernel(module, backend, answer, self.options) {
                 // Other modules do not need it.
                 Err(Error::NoLivepatching) if !module.is_livepatch() => {}
                 other => other?,
             }
-            let (found, warnings) =
-                replaced(module, backend, &tables, &patched, answer, self.options);
-            refusals.extend(found);
-            verdict.warnings = warnings;
+            found.extend(replaced(module, backend, &tables, &patched, answer, self.options));
             let names = Names::of(module);
             let unplaced = if let Some(name) = names.unexported_all(answer) {
                 Some(name)
             } else {
-                by_symbol = names.unresolved(backend, answer);
+                found.extend(names.unresolved(backend, answer));
                 names.unplaced(backend, answer)
             };
-            verdict.tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
+            tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
         }
-        let objects = by_symbol.iter().map(|(symbol, _)| *symbol).zip(refusals.len()..).collect();
-        let found = refusals.into_iter().chain(by_symbol.into_iter().map(|(_, refusal)| refusal));
-        verdict.objections = found.map(|refusal| Objection { refusal, kernel: None }).collect();
-        if let (Some(answer), Tried::At(count)) = (self.answer, &mut verdict.tried) {
+        if let (Some(answer), Tried::At(count)) = (self.answer, &mut tried) {
             let kernel = TargetKernel::of(backend, self.options.target, module, Some(answer));
             let known = SimulatedKernel::new(answer);
             let trial = Trial { module, backend, kernel: &kernel, known: &known };
-            let Found { problems, reloads, placements } = trial.run();
-            (verdict.problems, verdict.reloads, *count) = (problems, reloads, placements);
-            unite(&mut verdict, &objects);
-            verdict.warnings.extend(audit::untold(module, answer));
+            let Met { findings, placements } = trial.run();
+            *count = placements;
+            unite(&mut found, findings);
+            found.extend(audit::untold(module, answer));
         }
-        verdict.warnings.extend(audit::audit(module, backend, self.answer));
-        Ok(verdict)
+        found.extend(audit::audit(module, backend, self.answer));
+        Ok(Verdict { findings: found, tried })
     }
 }
 
@@ -97,11 +90,11 @@ impl Judge<'_> {
     /// A warning about a file that is compressed as the kernel's own decompressor does not take it, unless
     /// the kernel is known to have none.
     #[must_use]
-    pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Warning> {
+    pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Finding> {
         let backend = target::backend(module).ok()?;
         let kernel = TargetKernel::of(backend, self.options.target, module, self.answer);
         let may = kernel.decompresses != Some(false);
-        may.then(|| Warning::Incompressible(objection.to_owned()))
+        may.then(|| Warning::Incompressible(objection.to_owned()).into())
     }
 }
 
@@ -110,7 +103,7 @@ fn unopened(
     module: &Module<'_>,
     backend: &'static Machine,
     patched: &PatchedObjects,
-) -> Vec<Refusal> {
+) -> Vec<Finding> {
     let sites = Sites::new(module, backend);
     let mut gates = BTreeSet::new();
     let tables = module.relocation_sections();
@@ -121,36 +114,33 @@ fn unopened(
         if patched.opens(&gate) || !gates.insert(gate.clone()) {
             return None;
         }
-        let site = Box::new(sites.describe(table.index, 0, first));
-        Some(Refusal::GateNotPatched { site, gate })
+        let site = sites.describe(table.index, 0, first);
+        Some(Finding::from(Refusal::GateNotPatched { gate }).at(site))
     });
     refusals.collect()
 }
 
-/// Gives what was found the kernel's words, and drops what was met for the second time. `by_symbol`:
-/// the objections to symbols. A module may have many thousands of them.
-fn unite(verdict: &mut Verdict, by_symbol: &FxHashMap<SymbolIndex, usize>) {
-    let Verdict { objections, problems, .. } = verdict;
-    problems.retain(|problem| {
-        let ProblemKind::Load(error) = &problem.trouble else { return true };
-        let symbol = error.symbol.filter(|_| error.rule.is_none());
-        let mut known = false;
-        let mut met = |objection: &mut Objection| {
-            objection.kernel = objection.kernel.take().or_else(|| error.kernel.clone());
-            known = true;
+/// Adds what simulated loads met to what was found without them. What was found already gets the kernel's
+/// words instead. A module may have many thousands of either.
+fn unite(found: &mut Vec<Finding>, met: Vec<Finding>) {
+    let mut known: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+    for (index, finding) in found.iter().enumerate() {
+        if let Some(subject) = finding.subject() {
+            known.entry(subject).or_default().push(index);
+        }
+    }
+    for finding in met {
+        let same = finding.subject().and_then(|subject| known.get(&subject));
+        let Some(same) = same else {
+            found.push(finding);
+            continue;
         };
-        match symbol {
-            Some(symbol) => {
-                let found = by_symbol.get(&symbol).and_then(|&index| objections.get_mut(index));
-                found.into_iter().for_each(&mut met);
-            }
-            None => {
-                let same = |o: &&mut Objection| same::is_same(&o.refusal, error);
-                objections.iter_mut().filter(same).for_each(&mut met);
+        for &index in same {
+            if let Some(known) = found.get_mut(index).filter(|known| known.kernel.is_none()) {
+                known.kernel.clone_from(&finding.kernel);
             }
         }
-        !known
-    });
+    }
 }
 
 /// Adds near names to what verdicts say is not found; takes another pass over the sources, where
@@ -162,9 +152,8 @@ pub fn suggest<'v>(
     verdicts: impl IntoIterator<Item = &'v mut Verdict>,
     sources: &Sources,
 ) -> Result<(), SymbolError> {
-    let objections = verdicts.into_iter().flat_map(|verdict| &mut verdict.objections);
-    let mut unresolved: Vec<_> =
-        objections.filter_map(|objection| objection.refusal.unresolved_mut()).collect();
+    let findings = verdicts.into_iter().flat_map(|verdict| &mut verdict.findings);
+    let mut unresolved: Vec<_> = findings.filter_map(Finding::unresolved_mut).collect();
     resolve::suggest(sources, &mut unresolved)
 }
 
@@ -223,19 +212,20 @@ impl<'data> Names<'data> {
     }
 
     /// What the kernel would not find, and what no ordinary relocation can bind.
-    fn unresolved(&self, backend: &Machine, answer: &Answer) -> Vec<(SymbolIndex, Refusal)> {
+    fn unresolved(&self, backend: &Machine, answer: &Answer) -> Vec<Finding> {
         let resolver = Resolver::new(answer);
+        let about = |refusal, symbol| Finding::from(refusal).about(symbol);
         let klp = self.klp.iter();
-        let mut refusals: Vec<_> =
-            klp.filter_map(|(index, klp)| Some((*index, klp_symbol(klp, &resolver)?))).collect();
+        let klp = klp.filter_map(|(index, klp)| Some(about(klp_symbol(klp, &resolver)?, *index)));
+        let mut found: Vec<_> = klp.collect();
         // Whether an export is for this module is what loading it tells.
         let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
         for &(index, name, weak) in unexported {
             let query = Query { name, weak, loader: is_loaders(backend, name), annotation: None };
             let refusal = undefined_symbol(&query, &resolver);
-            refusals.extend(refusal.map(|refusal| (index, refusal)));
+            found.extend(refusal.map(|refusal| about(refusal, index)));
         }
-        refusals
+        found
     }
 
     /// A symbol that is there, but nobody tells where.
@@ -270,7 +260,7 @@ fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
     let name = klp.symbol.as_str();
     let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
     let reason = resolve.resolve(&query).err()?;
-    Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
+    Some(Refusal::Unresolved { gate: None, reason: Box::new(reason) })
 }
 
 fn undefined_symbol(query: &Query<'_>, resolve: &dyn Resolve) -> Option<Refusal> {
@@ -280,8 +270,6 @@ fn undefined_symbol(query: &Query<'_>, resolve: &dyn Resolve) -> Option<Refusal>
         Ok(Resolution::Klp(_)) => Some(Refusal::NotConverted { name: query.name.to_owned() }),
         Ok(_) => None,
         Err(_) if query.weak => None,
-        Err(reason) => {
-            Some(Refusal::Unresolved { first_use: None, gate: None, reason: Box::new(reason) })
-        }
+        Err(reason) => Some(Refusal::Unresolved { gate: None, reason: Box::new(reason) }),
     }
 }

@@ -30,37 +30,18 @@
 
 mod assumed;
 mod audit;
-mod codes;
 mod coming;
 mod conclusion;
 mod judge;
-mod problem;
-mod reload;
 mod replaced;
-mod same;
 mod simulation;
 
 pub use assumed::Assumed;
 pub use conclusion::Conclusion;
 pub use judge::{Judge, check, suggest};
-pub use problem::{Occasion, Problem, ProblemKind};
-pub use reload::{Aftermath, Reload};
 
-use klp_arch::KernelError;
-
-use crate::diagnostic::{Diagnose, Diagnostic};
-use crate::finding::{Refusal, Warning};
-
-use reload::Reloads;
-
-/// What was found without loading it.
-#[derive(Debug)]
-pub struct Objection {
-    /// What.
-    pub refusal: Refusal,
-    /// What the kernel says about it, where a simulated load came there.
-    pub kernel: Option<KernelError>,
-}
+use crate::diagnostic::Diagnostic;
+use crate::findings::{self, Finding, Reload};
 
 /// How far a module was loaded in simulation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,15 +58,9 @@ pub enum Tried {
 /// The verdict on one module.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Rules that it breaks, and names that the kernel would not find.
-    pub objections: Vec<Objection>,
-    /// What else the simulated loads met.
-    pub problems: Vec<Problem>,
-    /// What comes of it when objects that it patches are loaded again, where that is not as it should
-    /// be; it loads all the same.
-    pub reloads: Vec<Reload>,
-    /// What is allowed, but probably not meant.
-    pub warnings: Vec<Warning>,
+    /// What was found: rules and names first, then what else the simulated loads met, then what is
+    /// probably not meant. Each thing is there once; where a load met it, the kernel's words are with it.
+    pub findings: Vec<Finding>,
     /// How far it was loaded.
     pub tried: Tried,
 }
@@ -94,29 +69,18 @@ impl Verdict {
     /// What comes of the module.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        let found = self.objections.iter().map(|objection| Conclusion::of(&objection.refusal));
-        let met = self.problems.iter().map(Problem::conclusion);
-        found.chain(met).max().unwrap_or(Conclusion::Loads)
+        self.findings.iter().map(Conclusion::of).max().unwrap_or(Conclusion::Loads)
+    }
+
+    /// Objects that do not survive every reload; the module loads all the same.
+    pub fn reloads(&self) -> impl Iterator<Item = &Reload> {
+        self.findings.iter().filter_map(Finding::reload)
     }
 
     /// Everything that it says, as diagnostics about the module named `file`: errors, then
     /// warnings.
     #[must_use]
     pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
-        let found = self.objections.iter().map(|Objection { refusal, kernel }| {
-            let mut diagnostic = Diagnostic::error(file, refusal);
-            diagnostic.help.splice(0..0, kernel.iter().map(codes::says));
-            // The kernel's words are about this one.
-            (diagnostic, refusal.cause().filter(|_| kernel.is_none()))
-        });
-        let found = Diagnostic::grouped(found).into_iter();
-        let (rare, usual): (Vec<_>, Vec<_>) =
-            self.problems.iter().partition(|problem| problem.is_rare());
-        let met = usual.into_iter().map(|problem| Diagnostic::error(file, problem));
-        let rare = rare.into_iter().map(|problem| Diagnostic::warning(file, problem));
-        let reloads = (!self.reloads.is_empty()).then(|| Reloads(&self.reloads));
-        let reloads = reloads.iter().map(|reloads| Diagnostic::warning(file, reloads));
-        let warnings = self.warnings.iter().map(|warning| Diagnostic::warning(file, warning));
-        found.chain(met).chain(rare).chain(reloads).chain(warnings).collect()
+        findings::diagnostics(&self.findings, file)
     }
 }

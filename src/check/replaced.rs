@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::convert;
 use crate::elf::{Module, SectionFlags, SymbolSection};
-use crate::finding::{Refusal, Warning};
+use crate::findings::{Finding, Refusal, Warning};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{PatchedObjects, TableFunction, Tables};
@@ -24,17 +24,16 @@ pub(super) fn replaced(
     patched: &PatchedObjects,
     answer: &Answer,
     options: &Options,
-) -> (Vec<Refusal>, Vec<Warning>) {
+) -> Vec<Finding> {
     let resolver = Resolver::new(answer);
     let position = |function: &TableFunction<'_>| Some(function.old_sympos);
-    let (mut refusals, mut warnings) =
-        convert::check_replaced(module, backend, tables, &position, &resolver);
+    let mut found = convert::check_replaced(module, backend, tables, &position, &resolver);
     if options.allow_undeclared_dependency {
-        return (refusals, warnings);
+        return found;
     }
     let needs = needs(module, backend);
     if needs.is_empty() {
-        return (refusals, warnings);
+        return found;
     }
     let undefined = module.symbols_in(SymbolSection::Undefined);
     let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
@@ -46,19 +45,18 @@ pub(super) fn replaced(
         }
         match resolver.depends(&gate, &owner) {
             Some(true) => {}
-            Some(false) => refusals.push(Refusal::UndeclaredDependency { site, gate, owner }),
-            None => warnings.push(Warning::DependencyUntold { gate, owner }),
+            Some(false) => {
+                found.push(Finding::from(Refusal::UndeclaredDependency { gate, owner }).at(site));
+            }
+            None => found.push(Warning::DependencyUntold { gate, owner }.into()),
         }
     }
-    (refusals, warnings)
+    found
 }
 
 /// Modules that klp relocations need while they are written for another one, each with the first such
 /// relocation.
-fn needs(
-    module: &Module<'_>,
-    backend: &'static Machine,
-) -> Vec<(Box<Site>, ObjectName, ObjectName)> {
+fn needs(module: &Module<'_>, backend: &'static Machine) -> Vec<(Site, ObjectName, ObjectName)> {
     let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
     if !module.relocation_sections().any(|table| is_klp(table.sh_flags)) {
         return Vec::new();
@@ -79,7 +77,7 @@ fn needs(
             if owner.is_vmlinux() || gate.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
                 continue;
             }
-            let site = Box::new(sites.describe(table.index, entry, rela));
+            let site = sites.describe(table.index, entry, rela);
             needs.push((site, gate.clone(), owner.clone()));
         }
     }

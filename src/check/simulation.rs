@@ -13,12 +13,11 @@ use klp_arch::{Fault, Machine};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::coming::Coming;
-use super::problem::{Identity, Occasion, Problem, ProblemKind};
-use super::reload::{Aftermath, Reload};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
+use crate::findings::{Aftermath, Encounter, Finding, Identity, Occasion, Reload};
 use crate::load::{
-    Bind, ExportedSymbol, LoadError, Loaded, Loader, Lookup, Placement, Record, Refused,
-    RegionKind, Relocated, TargetKernel,
+    Bind, ExportedSymbol, Loaded, Loader, Lookup, Placement, Record, Refused, RegionKind,
+    Relocated, TargetKernel,
 };
 use crate::name::{KlpSymbol, ObjectName};
 use crate::site::Sites;
@@ -51,16 +50,16 @@ impl Trial<'_, '_> {
     }
 
     /// Loads it everywhere.
-    pub(super) fn run(&self) -> Found {
-        let mut met = Findings {
+    pub(super) fn run(&self) -> Met {
+        let mut met = Meeting {
             trial: self,
             sites: Sites::new(self.module, self.backend),
             entries: FxHashMap::default(),
             usual: true,
             received: self.kernel.receive(self.module),
-            problems: Vec::new(),
+            findings: Vec::new(),
             reloads: Vec::new(),
-            met: FxHashSet::default(),
+            seen: FxHashSet::default(),
         };
         let usual = Placement::usual(self.backend, self.kernel);
         let mut extremes = Placement::extremes(self.backend, self.kernel);
@@ -73,22 +72,22 @@ impl Trial<'_, '_> {
             }
             met.usual = false;
         }
-        Found { problems: met.problems, reloads: met.reloads, placements: placements.len() }
+        let mut findings = met.findings;
+        findings.extend(met.reloads.into_iter().map(Finding::from));
+        Met { findings, placements: placements.len() }
     }
 }
 
 /// What simulated loads have shown.
-pub(super) struct Found {
-    /// Each once.
-    pub(super) problems: Vec<Problem>,
-    /// Objects that do not survive every reload.
-    pub(super) reloads: Vec<Reload>,
+pub(super) struct Met {
+    /// Each once, then the objects that do not survive every reload.
+    pub(super) findings: Vec<Finding>,
     /// At how many placements it was loaded.
     pub(super) placements: usize,
 }
 
 /// What was met so far.
-struct Findings<'t, 'm> {
+struct Meeting<'t, 'm> {
     trial: &'t Trial<'t, 'm>,
     sites: Sites<'m, 'm>,
     /// Where in the file each relocation of a table stands: a module may have many thousands of findings.
@@ -97,13 +96,13 @@ struct Findings<'t, 'm> {
     usual: bool,
     /// What comes of it once it has been relocated, wherever it is.
     received: Result<(), Refused>,
-    problems: Vec<Problem>,
+    findings: Vec<Finding>,
     reloads: Vec<Reload>,
     /// What makes each of them the one it is: a module may have many thousands.
-    met: FxHashSet<Identity>,
+    seen: FxHashSet<Identity>,
 }
 
-impl<'t, 'm> Findings<'t, 'm> {
+impl<'t, 'm> Meeting<'t, 'm> {
     /// Loads once, and lets every gate come, go and come again; says whether there are gates.
     fn load(&mut self, placement: &Placement, order: Order) -> bool {
         let Trial { module, backend, kernel, known } = *self.trial;
@@ -175,9 +174,8 @@ impl<'t, 'm> Findings<'t, 'm> {
     }
 
     fn refused(&mut self, refused: Refused, occasion: &Occasion, text: Option<u64>) {
-        for error in refused.0 {
-            let trouble = ProblemKind::Load(Box::new(error));
-            self.note(Problem { trouble, occasion: occasion.clone(), text, usual: self.usual });
+        for finding in refused.0 {
+            self.note(finding, occasion, text);
         }
     }
 
@@ -193,9 +191,8 @@ impl<'t, 'm> Findings<'t, 'm> {
         *seen = loaded.relocations().len();
         for relocated in new {
             let Some((value, reads)) = cut_off(relocated, self.trial.backend) else { continue };
-            let site = Box::new(self.site(relocated));
-            let trouble = ProblemKind::Cut { site, value, reads };
-            self.note(Problem { trouble, occasion: occasion.clone(), text, usual: self.usual });
+            let finding = Finding::cut_off(value, reads).at(self.site(relocated));
+            self.note(finding, occasion, text);
         }
     }
 
@@ -213,9 +210,10 @@ impl<'t, 'm> Findings<'t, 'm> {
         self.sites.describe(section, entry, rela)
     }
 
-    fn note(&mut self, problem: Problem) {
-        if self.met.insert(problem.identity()) {
-            self.problems.push(problem);
+    fn note(&mut self, finding: Finding, occasion: &Occasion, text: Option<u64>) {
+        if self.seen.insert(finding.identity()) {
+            let met = Encounter { occasion: occasion.clone(), text, usual: self.usual };
+            self.findings.push(finding.met(met));
         }
     }
 }
@@ -266,10 +264,12 @@ impl Trial<'_, '_> {
         let coming = Coming { known: self.known, object: arrived.gate };
         let came = loaded.gate_arrives(arrived.gate, &Moved { known: &coming, area });
         let error = came.err().and_then(|refused| refused.0.into_iter().next_back());
-        let full = |error: &LoadError| matches!(error.fault, Some(Fault::NoRoom { .. }));
+        let full = |error: &Finding| matches!(error.fault(), Some(Fault::NoRoom { .. }));
         if let Some(error) = error.filter(|error| !full(error)) {
-            let why = error.to_string();
-            let then = error.kernel.map_or(Aftermath::Wrong(why), Aftermath::Refused);
+            let then = match &error.kernel {
+                Some(kernel) => Aftermath::Refused(kernel.clone()),
+                None => Aftermath::Wrong(Refused::from(error).to_string()),
+            };
             return Some(Reload { object: object(), survives: 0, then });
         }
         if let Some(left) = left {

@@ -16,7 +16,7 @@ use super::report::Reporter;
 use crate::check::{Assumed, Conclusion, Judge, Tried, Verdict, suggest};
 use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
-use crate::finding::Error;
+use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::PatchedObjects;
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
@@ -156,7 +156,7 @@ fn judged(
             let module = module?;
             let mut verdict = judge.judge(&module)?;
             let compressed = objection.and_then(|objection| judge.compressed(&module, objection));
-            verdict.warnings.extend(compressed);
+            verdict.findings.extend(compressed);
             Ok(verdict)
         });
         progress.step();

@@ -10,7 +10,7 @@ use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, output};
 use crate::convert::{Conversion, Plan, convert};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::finding::Error;
+use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::PatchedObjects;
 

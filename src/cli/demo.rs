@@ -101,7 +101,7 @@ fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     std::fs::write(path("vmlinux"), bundle.vmlinux).map_err(io)?;
     std::fs::write(path("Module.symvers"), bundle.symvers).map_err(io)?;
     let sources = sources(directory.path());
-    let refused = |failure: crate::finding::Error| {
+    let refused = |failure: crate::findings::Error| {
         (failure.diagnostics(&format!("{} demo", bundle.machine)), Outcome::of(&failure))
     };
     let conversion = convert(bundle.module, &sources, &Options::default()).map_err(refused)?;

@@ -7,7 +7,7 @@ use super::Outcome;
 use super::args::Explain;
 use super::report::Reporter;
 use crate::diagnostic::Code;
-use crate::rules::Rule;
+use crate::findings::Rule;
 
 /// What `--format json` prints.
 #[derive(Serialize)]

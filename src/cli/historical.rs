@@ -20,11 +20,10 @@ use crate::annotation::{AnnotationError, Selector};
 use crate::convert::convert;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::ElfError;
-use crate::finding::{Error, Refusal};
+use crate::findings::{Error, Finding, PassedOver, Refusal, Unapplied, Unfinished};
 use crate::name::{NameError, ObjectName};
 use crate::options::Options;
 use crate::resolve::Unresolved;
-use crate::rules::{PassedOver, Reason, Unfinished};
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
 
 /// What the C tool says of a list whose first line is not the header it knows.
@@ -159,21 +158,20 @@ fn historical(failure: &Error, input: &str, symbols: Option<&Path>) -> Vec<Strin
     }
 }
 
-fn refusal(refusal: &Refusal) -> String {
+fn refusal(finding: &Finding) -> String {
+    let Some(refusal) = finding.refusal() else {
+        return format!("Unable to convert relocation: {finding}");
+    };
+    let used = finding.site.as_ref().map_or("", |site| &site.symbol);
     match refusal {
         Refusal::Annotation(error) => annotation(error),
         Refusal::AnnotationUnused { name, .. } => {
             format!("Couldn't find rela for annotated symbol: {name}")
         }
         Refusal::Unresolved { reason, .. } => unresolved(reason),
-        Refusal::Misplaced { site, gate, .. } | Refusal::GateNotPatched { site, gate } => {
-            let (symbol, section) = (&site.symbol, &site.rela_section);
-            format!(
-                "Conversion not supported for symbol: {symbol} section: {section} object: {gate}"
-            )
-        }
-        Refusal::AnnotationNeeded { site } => {
-            format!("Unable to convert relocation: {}", site.symbol)
+        Refusal::Misplaced { gate, .. } | Refusal::GateNotPatched { gate } => {
+            let section = finding.site.as_ref().map_or("", |site| &site.rela_section);
+            format!("Conversion not supported for symbol: {used} section: {section} object: {gate}")
         }
         Refusal::NotUtf8 { name, .. }
         | Refusal::Unfinished(Unfinished::KlpBuild { first: name, .. }) => {
@@ -181,19 +179,17 @@ fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::Unfinished(unfinished) => format!("Unable to convert module: {unfinished}"),
         Refusal::NotConverted { name } => format!("Unable to find missing symbol: {name}"),
-        Refusal::Rule(violation) => format!("Unable to convert relocation: {violation}"),
-        Refusal::PassedOver(PassedOver { name, reason: Reason::Target(_), .. }) => {
+        Refusal::PassedOver(PassedOver { name, reason: Unapplied::Target(_), .. }) => {
             format!("can't find base section for rela section {name}")
         }
         Refusal::PassedOver(table) => format!("Unable to convert relocation: {table}"),
-        Refusal::VmlinuxSymbolBehindModule { site, .. }
-        | Refusal::UnknownRelocation { site }
-        | Refusal::GateUndecided { site, .. }
-        | Refusal::ModuleSymbolInVmlinux { site, .. }
-        | Refusal::UndeclaredDependency { site, .. }
-        | Refusal::Place { site, .. } => {
-            format!("Unable to convert relocation: {}", site.symbol)
-        }
+        Refusal::AnnotationNeeded
+        | Refusal::VmlinuxSymbolBehindModule { .. }
+        | Refusal::UnknownRelocation
+        | Refusal::GateUndecided { .. }
+        | Refusal::ModuleSymbolInVmlinux { .. }
+        | Refusal::UndeclaredDependency { .. }
+        | Refusal::Place(_) => format!("Unable to convert relocation: {used}"),
         // The historical tools did not look at what is replaced.
         _ => "Unable to convert livepatch".to_owned(),
     }

@@ -11,10 +11,10 @@ use super::args::Load;
 use super::place::overlap;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, memory_image};
-use crate::check::{Assumed, Occasion, Problem};
+use crate::check::Assumed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
-use crate::finding::Error;
+use crate::findings::{Encounter, Error, Finding, Occasion};
 use crate::load::{Loaded, Refused, RegionKind, TargetKernel, prepare};
 use crate::options::Options;
 use crate::site::Sites;
@@ -131,9 +131,10 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Err(Stopped::Overlap(first, second)) => reporter
             .usage(&format!("--place: the regions '{first}' and '{second}' would share bytes")),
         Err(Stopped::Refused(refused, occasion)) => {
-            let problems = refused.0.into_iter().map(|error| Problem::met(error, occasion.clone()));
+            let met = |finding: Finding| finding.met(Encounter::usual(occasion.clone()));
+            let findings = refused.0.into_iter().map(met);
             let diagnostics: Vec<_> =
-                problems.map(|problem| Diagnostic::error(&name, &problem)).collect();
+                findings.map(|finding| Diagnostic::error(&name, &finding)).collect();
             reporter.failure(&diagnostics, Outcome::Refused)
         }
     }
@@ -209,7 +210,8 @@ fn report(
         address,
         size,
     });
-    let warned = loaded.ignored().into_iter().map(|error| Problem::met(error, Occasion::Load));
+    let met = |finding: Finding| finding.met(Encounter::usual(Occasion::Load));
+    let warned = loaded.ignored().into_iter().map(met);
     let (major, minor) = kernel.version;
     Report {
         machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),
@@ -222,7 +224,7 @@ fn report(
             .map(|gate| Gate { object: gate.to_string(), arrived: args.gates.contains(gate) })
             .collect(),
         patched_later: patched_later(module, loaded),
-        diagnostics: warned.map(|problem| Diagnostic::warning(&name, &problem)).collect(),
+        diagnostics: warned.map(|finding| Diagnostic::warning(&name, &finding)).collect(),
         module: name,
     }
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::finding::Error;
+use crate::findings::Error;
 use args::{Args, Command};
 use report::Reporter;
 

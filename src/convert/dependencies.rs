@@ -16,7 +16,7 @@ use bstr::ByteSlice;
 
 use super::plan::{Named, Plan, PlannedDepends, PlannedVersions};
 use crate::elf::{Module, SHT_NOBITS, Section, SectionIndex, Symbol, SymbolIndex, SymbolSection};
-use crate::finding::{StillNamed, Warning};
+use crate::findings::{Finding, StillNamed, Warning};
 use crate::name::{KlpSymbol, ObjectName};
 
 /// Bytes of a `struct modversion_info`, whose name stands after the CRC.
@@ -143,7 +143,7 @@ pub(super) fn depends(module: &Module<'_>) -> impl Iterator<Item = ObjectName> {
 
 /// What a finished livepatch still says of modules of which it has klp symbols and nothing else.
 /// `needed`: the owners of its ordinary symbols.
-pub(crate) fn recorded(module: &Module<'_>, needed: &BTreeSet<ObjectName>) -> Vec<Warning> {
+pub(crate) fn recorded(module: &Module<'_>, needed: &BTreeSet<ObjectName>) -> Vec<Finding> {
     let klp = module.symbols_in(SymbolSection::Livepatch);
     let klp: BTreeMap<String, ObjectName> = klp
         .filter_map(|symbol| symbol.name.to_str().ok()?.parse::<KlpSymbol>().ok())
@@ -151,7 +151,7 @@ pub(crate) fn recorded(module: &Module<'_>, needed: &BTreeSet<ObjectName>) -> Ve
         .map(|klp| (klp.symbol.as_str().to_owned(), klp.owner))
         .collect();
     let owners: BTreeSet<_> = klp.values().collect();
-    let warn = |object: ObjectName, why| Warning::DependsOnOwner { object, why };
+    let warn = |object: ObjectName, why| Finding::from(Warning::DependsOnOwner { object, why });
     let listed = depends(module).filter(|object| owners.contains(object));
     let mut warnings: Vec<_> = listed.map(|object| warn(object, StillNamed::Depends)).collect();
     let mut seen = BTreeSet::new();

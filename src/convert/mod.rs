@@ -24,11 +24,11 @@ pub use wanted::{explain_not_found, wanted_names};
 use std::borrow::Cow;
 
 use crate::elf::Module;
-use crate::finding::{Error, Refusal, Warning};
+use crate::findings::{Error, Finding, Refusal};
 use crate::options::Options;
 use crate::patch::Tables;
 use crate::resolve::{self, Resolver};
-use crate::rules::{self, passed_over};
+use crate::rules;
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
 use crate::target::{backend, built_for, same_kernel};
 
@@ -38,7 +38,7 @@ pub struct Conversion<'data> {
     /// What was done.
     pub plan: Plan,
     /// What its reader should know.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Finding>,
     /// The module's new bytes; the input's own where nothing was to be done.
     pub bytes: Cow<'data, [u8]>,
 }
@@ -53,7 +53,8 @@ pub fn convert<'data>(
     options: &Options,
 ) -> Result<Conversion<'data>, Error> {
     let module = Module::parse_as_kernel(data)?;
-    let passed_over: Vec<_> = passed_over::tables(&module).map(Refusal::PassedOver).collect();
+    let passed_over = rules::passed_over(&module).map(Refusal::PassedOver);
+    let passed_over: Vec<_> = passed_over.map(Finding::from).collect();
     if !passed_over.is_empty() {
         return Err(Error::Refused(passed_over));
     }
@@ -80,10 +81,9 @@ pub fn convert<'data>(
         let written = Module::parse(&bytes)?;
         verify::verify(&module, &planned.plan, &written)?;
         if !options.no_check {
-            let violations = rules::check(&written, backend, options.target);
-            if !violations.is_empty() {
-                let refusals = violations.into_iter().map(Refusal::Rule).collect();
-                return Err(Error::Refused(refusals));
+            let broken = rules::check(&written, backend, options.target);
+            if !broken.is_empty() {
+                return Err(Error::Refused(broken));
             }
         }
         Cow::Owned(bytes)
@@ -107,8 +107,8 @@ pub fn ask(
 }
 
 /// Adds near names to what was not found; they cost another pass over the sources.
-pub(super) fn advise(mut refusals: Vec<Refusal>, sources: &Sources) -> Result<Error, SymbolError> {
-    let mut unresolved: Vec<_> = refusals.iter_mut().filter_map(Refusal::unresolved_mut).collect();
+pub(super) fn advise(mut refusals: Vec<Finding>, sources: &Sources) -> Result<Error, SymbolError> {
+    let mut unresolved: Vec<_> = refusals.iter_mut().filter_map(Finding::unresolved_mut).collect();
     resolve::suggest(sources, &mut unresolved)?;
     Ok(Error::Refused(refusals))
 }

@@ -20,12 +20,12 @@ use crate::annotation::{Annotations, Selector};
 use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
-use crate::finding::{Refusal, Warning};
+use crate::findings::{Finding, Refusal, Warning};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{Gates, PatchedObjects, Tables};
 use crate::resolve::{self, Basis, Query, Resolution, Resolve};
-use crate::rules::{Unfinished, gate_timing};
+use crate::rules::{self, gate_timing};
 use crate::site::Sites;
 
 /// A plan, and what its reader should know.
@@ -34,7 +34,7 @@ pub struct Planned {
     /// What changes.
     pub plan: Plan,
     /// What is allowed but may not be what was meant.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Finding>,
 }
 
 /// Plans the conversion of a module.
@@ -48,13 +48,15 @@ pub fn plan(
     tables: &Tables<'_>,
     resolve: &dyn Resolve,
     options: &Options,
-) -> Result<Planned, Vec<Refusal>> {
-    if let Some(unfinished) = Unfinished::of(module) {
-        return Err(vec![Refusal::Unfinished(unfinished)]);
+) -> Result<Planned, Vec<Finding>> {
+    if let Some(unfinished) = rules::unfinished(module) {
+        return Err(vec![Refusal::Unfinished(unfinished).into()]);
     }
     let patched = PatchedObjects::by(tables, &options.patched);
-    let annotations = Annotations::read(module)
-        .map_err(|errors| errors.into_iter().map(Refusal::Annotation).collect::<Vec<_>>())?;
+    let annotations = Annotations::read(module).map_err(|errors| {
+        let refusals = errors.into_iter().map(Refusal::Annotation);
+        refusals.map(Finding::from).collect::<Vec<_>>()
+    })?;
     let mut planner = Planner {
         module,
         backend,
@@ -69,8 +71,7 @@ pub fn plan(
         klp: FxHashMap::default(),
         untold: false,
         plan: Plan::default(),
-        refusals: Vec::new(),
-        warnings: Vec::new(),
+        found: Vec::new(),
     };
     planner.look_at_tables();
     planner.resolve_symbols();
@@ -78,11 +79,9 @@ pub fn plan(
     planner.look_at_uses();
     planner.remove_annotations();
     planner.forget_dependencies();
-    if planner.refusals.is_empty() {
-        Ok(Planned { plan: planner.plan, warnings: planner.warnings })
-    } else {
-        Err(planner.refusals)
-    }
+    let Planner { plan, found, .. } = planner;
+    let (refusals, warnings): (Vec<_>, _) = found.into_iter().partition(Finding::is_error);
+    if refusals.is_empty() { Ok(Planned { plan, warnings }) } else { Err(refusals) }
 }
 
 /// A symbol that becomes a klp symbol, and the gate of its relocations where the author says it.
@@ -108,8 +107,7 @@ struct Planner<'m, 'data> {
     /// Whether there is no source to ask what is exported.
     untold: bool,
     plan: Plan,
-    refusals: Vec<Refusal>,
-    warnings: Vec<Warning>,
+    found: Vec<Finding>,
 }
 
 impl Planner<'_, '_> {
@@ -133,7 +131,7 @@ impl Planner<'_, '_> {
                     self.plan.symbols.push(PlannedSymbol { index, name, klp, same_as, basis });
                 }
                 Ok(None) => {}
-                Err(refusal) => self.refusals.push(refusal),
+                Err(refusal) => self.found.push(refusal),
             }
         }
     }
@@ -142,7 +140,7 @@ impl Planner<'_, '_> {
     fn resolve_symbol(
         &mut self,
         symbol: &Symbol<'_>,
-    ) -> Result<Option<(KlpSymbol, Basis)>, Refusal> {
+    ) -> Result<Option<(KlpSymbol, Basis)>, Finding> {
         let text = symbol.name.to_str().map_err(|_| Refusal::NotUtf8 {
             symbol: symbol.index,
             name: symbol.name.to_str_lossy().into_owned(),
@@ -156,22 +154,22 @@ impl Planner<'_, '_> {
             loader: self.backend.loader_symbol(symbol.name).is_some(),
             annotation: written.as_ref(),
         };
-        let resolution = self.resolve.resolve(&query).map_err(|reason| Refusal::Unresolved {
-            first_use: self.first_use(symbol.index).map(Box::new),
-            gate: annotation.and_then(|a| a.gate.clone()),
-            reason: Box::new(reason),
+        let resolution = self.resolve.resolve(&query).map_err(|reason| {
+            let gate = annotation.and_then(|a| a.gate.clone());
+            let refusal = Refusal::Unresolved { gate, reason: Box::new(reason) };
+            Finding::from(refusal).about(symbol.index).at(self.first_use(symbol.index))
         })?;
         match resolution {
             Resolution::Klp(klp) => {
                 if klp.order_unproven() {
-                    self.warnings.push(Warning::PositionUnproven { klp: klp.symbol.clone() });
+                    self.found.push(Warning::PositionUnproven { klp: klp.symbol.clone() }.into());
                 }
                 match &klp.candidate {
                     Some(candidate) if candidate.init => {
-                        self.warnings.push(Warning::InitMemory { klp: klp.symbol.clone() });
+                        self.found.push(Warning::InitMemory { klp: klp.symbol.clone() }.into());
                     }
                     Some(candidate) if candidate.drifts() => {
-                        self.warnings.push(Warning::PositionDrifts { klp: klp.symbol.clone() });
+                        self.found.push(Warning::PositionDrifts { klp: klp.symbol.clone() }.into());
                     }
                     _ => {}
                 }
@@ -180,14 +178,14 @@ impl Planner<'_, '_> {
                     && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
                 {
                     let (klp, said, known) = (klp.symbol.clone(), said.to_string(), known.clone());
-                    self.warnings.push(Warning::FileUnproven { klp, said, known });
+                    self.found.push(Warning::FileUnproven { klp, said, known }.into());
                 }
                 if klp.candidate.is_none() && klp.basis == Basis::Exported {
-                    self.warnings.push(Warning::OwnerUntold { klp: klp.symbol.clone() });
+                    self.found.push(Warning::OwnerUntold { klp: klp.symbol.clone() }.into());
                 }
                 let gate = klp.gate.as_ref();
                 if gate.is_some_and(ObjectName::is_vmlinux) && !klp.symbol.owner.is_vmlinux() {
-                    self.warnings.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() });
+                    self.found.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() }.into());
                 }
                 let (name, gate, used) = (klp.symbol.clone(), klp.gate, Cell::new(false));
                 self.klp.insert(symbol.index, Klp { symbol: name, gate, used });
@@ -268,7 +266,7 @@ impl Planner<'_, '_> {
             };
             by_gate.entry(gate).or_default().push(planned);
         }
-        self.refusals.append(&mut refusals);
+        self.found.append(&mut refusals);
         for ((gate, owner), (entry, rela)) in needs {
             self.look_at_dependency(gate, owner, &|sites| {
                 sites.describe(section.index, entry, rela)
@@ -295,28 +293,28 @@ impl Planner<'_, '_> {
         rela: Rela,
         klp: &Klp,
         gate: &ObjectName,
-    ) -> Result<(), Refusal> {
-        let site = || Box::new(self.sites.describe(section.index, entry, rela));
+    ) -> Result<(), Finding> {
+        let here = |refusal: Refusal| {
+            Finding::from(refusal).at(self.sites.describe(section.index, entry, rela))
+        };
         if klp.symbol.owner.is_vmlinux() && !gate.is_vmlinux() {
-            return Err(Refusal::VmlinuxSymbolBehindModule { site: site(), gate: gate.clone() });
+            return Err(here(Refusal::VmlinuxSymbolBehindModule { gate: gate.clone() }));
         }
         if !self.patched.opens(gate) {
-            return Err(Refusal::GateNotPatched { site: site(), gate: gate.clone() });
+            return Err(here(Refusal::GateNotPatched { gate: gate.clone() }));
         }
-        gate_timing::check(target, gate, self.backend).map_err(|reason| Refusal::Misplaced {
-            site: site(),
-            name: klp.symbol.symbol.clone(),
-            gate: gate.clone(),
-            reason,
+        gate_timing::check(target, gate, self.backend).map_err(|reason| {
+            let (name, gate) = (klp.symbol.symbol.clone(), gate.clone());
+            here(Refusal::Misplaced { name, gate, reason })
         })?;
         let Some(row) = self.backend.row(rela.kind) else {
-            return Err(Refusal::UnknownRelocation { site: site() });
+            return Err(here(Refusal::UnknownRelocation));
         };
         let facts = gate_timing::facts(target, Some(gate), b"");
         let body = self.module.body(target.index);
         self.backend
             .check_site(row, &facts, body, rela.offset)
-            .map_err(|fault| Refusal::Place { site: site(), fault })
+            .map_err(|fault| here(Refusal::Place(fault)))
     }
 
     /// Plans that no annotation is left, and refuses annotations that nothing uses.
@@ -325,9 +323,8 @@ impl Planner<'_, '_> {
         for annotation in self.annotations.iter() {
             let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used.get());
             if unused {
-                let place = annotation.place.clone();
-                self.refusals
-                    .push(Refusal::AnnotationUnused { name: annotation.name.clone(), place });
+                let (name, place) = (annotation.name.clone(), annotation.place.clone());
+                self.found.push(Refusal::AnnotationUnused { name, place }.into());
             }
         }
         let name = |name: &[u8]| name.to_str_lossy().into_owned();
@@ -359,8 +356,8 @@ impl Planner<'_, '_> {
                     continue;
                 }
                 if loaded {
-                    let site = Box::new(self.sites.describe(section.index, entry, rela));
-                    self.refusals.push(Refusal::AnnotationNeeded { site });
+                    let site = self.sites.describe(section.index, entry, rela);
+                    self.found.push(Finding::from(Refusal::AnnotationNeeded).at(site));
                 } else {
                     self.plan.removed_relocations.push((section.index, entry));
                 }

@@ -3,7 +3,7 @@
 use super::plan::{Named, PlannedPosition};
 use crate::annotation::{Annotations, FunctionSelector};
 use crate::elf::Module;
-use crate::finding::Refusal;
+use crate::findings::Refusal;
 use crate::patch::{Replaced, TableFunction, Tables};
 use crate::resolve::{Annotation, Query, Resolution, Resolve};
 

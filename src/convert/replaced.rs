@@ -11,7 +11,7 @@ use bstr::ByteSlice;
 use klp_arch::Machine;
 
 use crate::elf::{Location, Module, Section, SectionIndex, SymbolSection, is_mapping_symbol};
-use crate::finding::{Refusal, Warning};
+use crate::findings::{Finding, Refusal, Warning};
 use crate::kmod;
 use crate::name::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction, TableObject, Tables, Unpatchable, unpatchable};
@@ -26,7 +26,7 @@ pub(crate) fn check(
     tables: &Tables<'_>,
     position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &dyn Resolve,
-) -> (Vec<Refusal>, Vec<Warning>) {
+) -> Vec<Finding> {
     let mut checker = Checker {
         module,
         backend,
@@ -36,17 +36,16 @@ pub(crate) fn check(
         resolve,
         named: None,
         untold: BTreeSet::new(),
-        refusals: Vec::new(),
-        warnings: Vec::new(),
+        found: Vec::new(),
     };
     let mut seen = BTreeSet::new();
     for object in tables.objects() {
         checker.object(object, &mut seen);
     }
     if *tables == Tables::AtRunTime {
-        checker.warnings.push(Warning::TablesAtRunTime);
+        checker.warn(Warning::TablesAtRunTime);
     }
-    (checker.refusals, checker.warnings)
+    checker.found
 }
 
 /// Where named symbols start: the kernel finds the sizes of replacements by them
@@ -73,11 +72,18 @@ struct Checker<'c, 'data> {
     named: Option<BTreeSet<Location>>,
     /// Objects whose symbols no source tells.
     untold: BTreeSet<ObjectName>,
-    refusals: Vec<Refusal>,
-    warnings: Vec<Warning>,
+    found: Vec<Finding>,
 }
 
 impl Checker<'_, '_> {
+    fn refuse(&mut self, refusal: Refusal) {
+        self.found.push(refusal.into());
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.found.push(warning.into());
+    }
+
     /// Whether a section is gone when the patch is used.
     fn is_init(&self, section: &Section<'_>) -> bool {
         self.backend.frees_init_sections && kmod::is_init(section.name)
@@ -88,16 +94,16 @@ impl Checker<'_, '_> {
         if !seen.insert(table.name) {
             let name = table.object().map_or_else(shown, |object| object.to_string());
             if self.twice.insert(name.clone()) {
-                self.refusals.push(Refusal::ObjectTwice { name });
+                self.refuse(Refusal::ObjectTwice { name });
             }
             return;
         }
         let Some(object) = table.object() else {
-            self.refusals.push(Refusal::NoSuchObject { name: shown() });
+            self.refuse(Refusal::NoSuchObject { name: shown() });
             return;
         };
         if !table.has_funcs {
-            self.refusals.push(Refusal::NoFunctions { object });
+            self.refuse(Refusal::NoFunctions { object });
             return;
         }
         for section in &table.written {
@@ -106,7 +112,7 @@ impl Checker<'_, '_> {
                 && self.unwritable.insert(section.index)
             {
                 let section = section.name.to_str_lossy().into_owned();
-                self.refusals.push(Refusal::TablesUnwritable { section });
+                self.refuse(Refusal::TablesUnwritable { section });
             }
         }
         let mut functions = BTreeSet::new();
@@ -117,7 +123,7 @@ impl Checker<'_, '_> {
             let twice = !functions.insert((function.old_name, position.max(1)));
             if twice {
                 let why = Unpatchable::Twice;
-                self.refusals.push(Refusal::Unpatchable { function: replaced, why });
+                self.refuse(Refusal::Unpatchable { function: replaced, why });
             } else {
                 self.function(function, replaced);
             }
@@ -144,9 +150,9 @@ impl Checker<'_, '_> {
         };
         let named = self.named.get_or_insert_with(|| named(self.module));
         if table.new_func.is_some_and(|place| !named.contains(&place)) {
-            self.warnings.push(Warning::ReplacementNameless { function });
+            self.warn(Warning::ReplacementNameless { function });
         }
-        self.refusals.extend(refusal);
+        self.found.extend(refusal.map(Finding::from));
     }
 
     /// What the kernel would find.
@@ -163,7 +169,7 @@ impl Checker<'_, '_> {
             Err(Unresolved::ObjectUnknown { .. }) => {
                 if self.untold.insert(function.object.clone()) {
                     let object = function.object.clone();
-                    self.warnings.push(Warning::ObjectUntold { object });
+                    self.warn(Warning::ObjectUntold { object });
                 }
                 None
             }
@@ -178,14 +184,14 @@ impl Checker<'_, '_> {
     fn found(&mut self, function: &Replaced, klp: Klp) -> Option<Refusal> {
         if klp.order_unproven() {
             let klp: KlpSymbol = klp.symbol.clone();
-            self.warnings.push(Warning::PositionUnproven { klp });
+            self.warn(Warning::PositionUnproven { klp });
         }
         let candidate = klp.candidate?;
         if let Some(why) = unpatchable(&candidate) {
             return Some(Refusal::Unpatchable { function: function.clone(), why });
         }
         if candidate.drifts() {
-            self.warnings.push(Warning::ReplacedDrifts { function: function.clone() });
+            self.warn(Warning::ReplacedDrifts { function: function.clone() });
         }
         None
     }

@@ -13,7 +13,7 @@ use scroll::Pread;
 use super::dependencies::{self, VersionTable};
 use super::plan::{Plan, PlannedPosition};
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
-use crate::finding::VerifyError;
+use crate::findings::VerifyError;
 
 /// Compares the written module with its plan and the module it was made from.
 ///

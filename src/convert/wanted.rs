@@ -1,9 +1,9 @@
 //! The names that a module needs from its kernel, and diagnostics for those that are missing.
 
 use crate::annotation::{Annotations, Selector};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::elf::{Module, SymbolSection};
-use crate::finding::{Error, remedy};
+use crate::findings::{Error, Finding, Refusal};
 use crate::patch::{self, Tables};
 use crate::resolve::{self, Unresolved};
 use crate::symbols::{Sources, SymbolError};
@@ -52,13 +52,9 @@ pub fn explain_not_found(
     };
     let mut unresolved: Vec<_> = names.iter().map(not_found).collect();
     resolve::suggest(sources, &mut unresolved.iter_mut().collect::<Vec<_>>())?;
-    let explain = |(name, reason): (&&str, &Unresolved)| Diagnostic {
-        severity: Severity::Error,
-        code: Code::NotFound,
-        file: (*name).into(),
-        message: reason.to_string(),
-        help: remedy::unresolved(reason, None),
-        also: Vec::new(),
+    let explain = |(name, reason): (&&str, Unresolved)| {
+        let refusal = Refusal::Unresolved { gate: None, reason: Box::new(reason) };
+        Diagnostic::error(name, &Finding::from(refusal))
     };
-    Ok(names.iter().zip(&unresolved).map(explain).collect())
+    Ok(names.iter().zip(unresolved).map(explain).collect())
 }

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::annotation::Annotations;
 use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
-use crate::finding::Error;
-use crate::rules::{self, Unfinished};
+use crate::findings::Error;
+use crate::rules;
 use crate::site::{Site, Sites};
 use crate::target::backend;
 
@@ -119,7 +119,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
         klp_symbols: named(livepatch, false),
         tombstones: [named(livepatch, true), named(undefined, true)].concat(),
         other_tools: other_tools.collect(),
-        unfinished: Unfinished::of(&module).map(|unfinished| unfinished.to_string()),
+        unfinished: rules::unfinished(&module).map(|unfinished| unfinished.to_string()),
         annotations: described.collect(),
         annotation_errors,
         undefined: named(undefined, false),

@@ -12,7 +12,7 @@ use crate::annotation::Annotations;
 use crate::convert;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, SymbolIndex, SymbolSection};
-use crate::finding::{Error, Refusal};
+use crate::findings::{Error, Finding, Refusal};
 use crate::name::{KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::Tables;
@@ -110,8 +110,7 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
         let means = match resolved {
             Ok(resolution) => NameUse::of(resolution)?,
             Err(reason) => {
-                let refusal =
-                    Refusal::Unresolved { first_use: None, gate, reason: Box::new(reason) };
+                let refusal = Finding::from(Refusal::Unresolved { gate, reason: Box::new(reason) });
                 let Diagnostic { code, message, help, .. } = Diagnostic::error(name, &refusal);
                 NameUse::Unresolved { code, message, help }
             }

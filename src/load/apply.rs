@@ -10,11 +10,10 @@ use klp_arch::{
     Operands, Operation, Rela, RelocationContext, RelocationTable,
 };
 
-use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Bind, Loaded, Record, Refused, Relocated, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
-use crate::rules::Rule;
+use crate::findings::{Finding, Rule, Stage};
 use crate::site::{Site, Sites};
 
 /// `SHT_REL`.
@@ -22,10 +21,9 @@ const SHT_REL: u32 = 9;
 
 /// A refusal that is about no relocation, and of which the kernel says nothing
 /// (`module_init_ftrace_plt`).
-pub(super) fn refuse(stage: Stage, fault: Fault) -> LoadError {
+pub(super) fn refuse(stage: Stage, fault: Fault) -> Finding {
     let kernel = KernelError { errno: Errno::ENOEXEC, message: String::new() };
-    let explanation = Some(fault.to_string());
-    LoadError { explanation, fault: Some(fault), ..LoadError::new(stage, kernel) }
+    Finding::refused(stage, kernel).explained(fault.to_string()).faulty(fault)
 }
 
 /// What the kernel does with a section at load.
@@ -49,9 +47,10 @@ impl Loaded<'_> {
                 AtLoad::PassedOver => {}
                 AtLoad::Rel => {
                     let name = &self.temporary.name;
+                    let table = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
                     let message = format!("module {name}: REL relocation unsupported");
                     let kernel = KernelError { errno: Errno::ENOEXEC, message };
-                    return Err(LoadError::new(Stage::Apply, kernel).into());
+                    return Err(Finding::refused(Stage::Apply, kernel).about_table(table).into());
                 }
                 AtLoad::Rela(target) => {
                     self.relocate(index, target, Operation::Apply, Stage::Apply)?;
@@ -90,13 +89,13 @@ impl Loaded<'_> {
     }
 
     /// The gate that a klp section's name tells, as the kernel reads it.
-    pub(super) fn gate(&self, stage: Stage, index: usize) -> Result<Vec<u8>, LoadError> {
+    pub(super) fn gate(&self, stage: Stage, index: usize) -> Result<Vec<u8>, Finding> {
         let name = self.section_name(index);
         scan::gate(name).map(<[u8]>::to_vec).ok_or_else(|| {
             let name = String::from_utf8_lossy(name);
             let message = format!("livepatch: section {name} has an incorrectly formatted name");
             let kernel = KernelError { errno: Errno::EINVAL, message };
-            LoadError::new(stage, kernel).breaks(Rule::SectionName)
+            Finding::refused(stage, kernel).breaks(Rule::SectionName)
         })
     }
 
@@ -155,7 +154,7 @@ impl Loaded<'_> {
     }
 
     /// What the kernel says of a relocation at which it has stopped.
-    fn stopped(&self, stage: Stage, index: usize, stopped: &FailedRelocation) -> LoadError {
+    fn stopped(&self, stage: Stage, index: usize, stopped: &FailedRelocation) -> Finding {
         let FailedRelocation { entry, rela, operands, fault } = *stopped;
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
@@ -175,8 +174,7 @@ impl Loaded<'_> {
             features: self.kernel.configuration.features,
         };
         let kernel = self.backend.loader.kernel_error(&at, &fault);
-        let site = Some(Box::new(self.site(index, entry, rela)));
-        LoadError { site, ..LoadError::stopped(stage, kernel, fault) }
+        Finding::stopped(stage, kernel, fault).at(self.site(index, entry, rela))
     }
 
     /// Whether a section is freed after init.

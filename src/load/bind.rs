@@ -7,12 +7,11 @@
 use klp_arch::object::{SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF};
 use klp_arch::{Errno, KernelError, Machine};
 
-use super::error::{About, LoadError, Stage};
 use super::importer::{Importer, Imports};
 use super::load_info::LoadInfo;
 use crate::elf::{Module, SymbolIndex};
+use crate::findings::{About, Finding, Rule, Stage};
 use crate::name::{KlpSymbol, ObjectName};
-use crate::rules::Rule;
 
 /// `STB_WEAK`.
 const STB_WEAK: u8 = 2;
@@ -79,9 +78,9 @@ pub(super) fn check_layout(
     temporary: &LoadInfo<'_>,
     imports: Imports,
     known: &dyn Bind,
-) -> Result<(), LoadError> {
+) -> Result<(), Finding> {
     let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
-    importer.check_layout(known).map_err(|kernel| LoadError::new(Stage::Validate, kernel))
+    importer.check_layout(known).map_err(|kernel| Finding::refused(Stage::Validate, kernel))
 }
 
 /// Gives every symbol its value. `percpu` is the address of the module's percpu memory.
@@ -92,8 +91,8 @@ pub(super) fn bind(
     imports: Imports,
     percpu: u64,
     known: &dyn Bind,
-) -> Result<(), Vec<LoadError>> {
-    let refuse = |kernel| LoadError::new(Stage::Bind, kernel);
+) -> Result<(), Vec<Finding>> {
+    let refuse = |kernel| Finding::refused(Stage::Bind, kernel);
     let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
     importer.check_namespaces().map_err(|kernel| vec![refuse(kernel)])?;
     let sections = temporary.object.sections.iter().enumerate();
@@ -116,9 +115,9 @@ pub(super) fn bind(
             let error = refuse(kernel).about(index);
             errors.push(match symbol.st_shndx {
                 SHN_COMMON => error.breaks(Rule::CommonSymbol),
-                SHN_UNDEF => LoadError {
-                    about: importer.missing(symbol.name, known).map(|i| Box::new(About::Import(i))),
-                    ..error
+                SHN_UNDEF => match importer.missing(symbol.name, known) {
+                    Some(import) => error.knowing(About::Import(import)),
+                    None => error,
                 },
                 _ => error,
             });

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use klp_arch::{Errno, KernelError};
 
-use super::error::{LoadError, Stage};
 use super::load_info::LoadInfo;
 use super::{Bind, TargetKernel};
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
+use crate::findings::{Finding, Stage};
 use crate::name::ObjectName;
 
 /// The tables; since Linux 7.1 the kernel passes over the second.
@@ -50,7 +50,7 @@ pub(super) fn verify(
     module: &Module<'_>,
     temporary: &LoadInfo<'_>,
     known: &dyn Bind,
-) -> Result<(), LoadError> {
+) -> Result<(), Finding> {
     let exported = names(module);
     if exported.is_empty() {
         return Ok(());
@@ -64,7 +64,7 @@ pub(super) fn verify(
         let module = &temporary.name;
         let message = format!("{module}: exports duplicate symbol {name} (owned by {owner})");
         let kernel = KernelError { errno: Errno::ENOEXEC, message };
-        return Err(LoadError::new(Stage::Form, kernel));
+        return Err(Finding::refused(Stage::Form, kernel));
     }
     Ok(())
 }
@@ -77,10 +77,7 @@ fn needed(module: &Module<'_>, known: &dyn Bind) -> BTreeSet<ObjectName> {
 }
 
 /// Constructors are listed in one table or in another (`find_module_sections`).
-pub(super) fn constructors(
-    temporary: &LoadInfo<'_>,
-    kernel: &TargetKernel,
-) -> Result<(), LoadError> {
+pub(super) fn constructors(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let has = |name: &[u8]| {
         let mut sections = temporary.object.sections.iter();
         sections.any(|s| s.name == name && s.has(klp_arch::object::SHF_ALLOC))
@@ -89,5 +86,5 @@ pub(super) fn constructors(
         return Ok(());
     }
     let message = format!("{}: has both .ctors and .init_array.", temporary.name);
-    Err(LoadError::new(Stage::Validate, KernelError { errno: Errno::EINVAL, message }))
+    Err(Finding::refused(Stage::Validate, KernelError { errno: Errno::EINVAL, message }))
 }

@@ -10,11 +10,10 @@ use std::collections::BTreeSet;
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHF_WRITE};
 use klp_arch::{Fault, KernelError, Operation, RelocationContext};
 
-use super::error::{LoadError, Stage};
 use super::region::SHF_RO_AFTER_INIT;
 use super::{Bind, Loaded, Refused, Relocated, scan};
+use crate::findings::{Consequence, Finding, Stage};
 use crate::name::ObjectName;
-use crate::rules::Consequence;
 
 impl Loaded<'_> {
     /// The objects that klp relocations of this module wait for, and those that it patches, vmlinux not
@@ -175,14 +174,14 @@ impl Loaded<'_> {
         self.temporary.object.sections.get(index).map_or(&[], |section| section.name)
     }
 
-    fn damages(&self, index: usize, why: &str) -> LoadError {
+    fn damages(&self, index: usize, why: &str) -> Finding {
         let name = String::from_utf8_lossy(self.section_name(index));
         let explanation = format!("section {index} '{name}': {why}");
-        LoadError::unnoticed(Stage::Gate, Consequence::Corrupted, explanation)
+        Finding::unnoticed(Stage::Gate, Consequence::Corrupted, explanation)
     }
 
     /// Whether the kernel still has the table.
-    fn check_table(&self, index: usize) -> Result<(), LoadError> {
+    fn check_table(&self, index: usize) -> Result<(), Finding> {
         let loaded = self.temporary.object.sections.get(index).is_some_and(|s| s.has(SHF_ALLOC));
         if loaded {
             return Ok(());
@@ -191,7 +190,7 @@ impl Loaded<'_> {
     }
 
     /// The section that a late table patches, if it still is where the kernel takes it to be.
-    fn check_target(&self, index: usize) -> Result<usize, LoadError> {
+    fn check_target(&self, index: usize) -> Result<usize, Finding> {
         let sections = &self.temporary.object.sections;
         let target = sections.get(index).and_then(|table| usize::try_from(table.sh_info).ok());
         let Some((target, section)) =

@@ -11,9 +11,9 @@ use klp_arch::{Errno, KernelError, Object};
 use rustc_hash::FxHashMap;
 use scroll::Endian;
 
-use super::error::{MODULES, MissingImport};
 use super::{Bind, ExportedSymbol};
 use crate::elf::Module;
+use crate::findings::{MODULES, MissingImport};
 
 /// What the kernel's configuration decides about imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

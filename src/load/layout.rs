@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
 use klp_arch::{Errno, Features, KernelError, Machine, Object};
 
-use super::error::{LoadError, Stage};
 use super::load_info::LoadInfo;
 use super::symtab::SymbolTables;
 use super::{MemoryModel, TargetKernel, per_cpu};
+use crate::findings::{Finding, Stage};
 use crate::kmod;
 
 /// What regions there are and where in them the sections lie.
@@ -90,7 +90,7 @@ impl Tally<'_> {
         kind: RegionKind,
         align: u64,
         size: u64,
-    ) -> Result<u64, LoadError> {
+    ) -> Result<u64, Finding> {
         let end = self.sizes.entry(kind).or_insert(0);
         // The kernel reckons in 32 bits here. Where that would wrap, sections would overlap.
         let offset = aligned(*end, align.max(1));
@@ -111,7 +111,7 @@ impl Tally<'_> {
     }
 
     /// The regions with the sizes that are allocated.
-    fn finish(self) -> Result<Vec<(RegionKind, u64)>, LoadError> {
+    fn finish(self) -> Result<Vec<(RegionKind, u64)>, Finding> {
         let page = self.kernel.page_size.max(1);
         // A block was as long as its sections, and allocated in pages all the same.
         let pages = |(kind, size): (RegionKind, u64)| {
@@ -132,9 +132,9 @@ fn aligned(value: u64, align: u64) -> Option<u64> {
 }
 
 /// The allocator's refusal (`execmem_vmalloc`), which does not know for whom it is.
-fn no_memory() -> LoadError {
+fn no_memory() -> Finding {
     let message = "execmem: unable to allocate memory".to_owned();
-    LoadError::new(Stage::Layout, KernelError { errno: Errno::ENOMEM, message })
+    Finding::refused(Stage::Layout, KernelError { errno: Errno::ENOMEM, message })
 }
 
 /// Lays out the sections; nothing is placed yet (`layout_and_allocate`).
@@ -142,7 +142,7 @@ pub(super) fn layout(
     temporary: &mut LoadInfo<'_>,
     backend: &Machine,
     kernel: &TargetKernel,
-) -> Result<Layout, LoadError> {
+) -> Result<Layout, Finding> {
     let percpu = temporary.percpu.filter(|_| kernel.smp);
     temporary.percpu = percpu;
     if let Some(template) = percpu.and_then(|index| temporary.object.sections.get_mut(index)) {

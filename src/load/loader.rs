@@ -4,13 +4,13 @@ use klp_arch::object::SHT_NOBITS;
 use klp_arch::{Extent, Machine, Memory, Object, Region};
 use rustc_hash::FxHashMap;
 
-use super::error::{LoadError, Stage};
 use super::load_info::LoadInfo;
 use super::{
     Bind, Layout, Loaded, Placement, Record, Refused, RegionKind, TargetKernel, apply, bind,
     exports, layout, signature, sysfs, validate,
 };
 use crate::elf::Module;
+use crate::findings::{Finding, Rule, Stage};
 use crate::name::ObjectName;
 use crate::patch::Tables;
 
@@ -48,7 +48,9 @@ impl Loader<'_> {
             .backend
             .loader
             .reserve(&mut temporary.object, &self.kernel.configuration)
-            .map_err(|kernel| LoadError::new(Stage::Reserve, kernel))?;
+            .map_err(|kernel| Finding::refused(Stage::Reserve, kernel))
+            // What the back end sets aside, it sets aside in sections that must be there.
+            .map_err(|refused| refused.breaks(Rule::MachineSections))?;
         validate::enforce_rwx(&temporary, self.kernel)?;
         let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
         let memory = move_module(&mut temporary.object, &layout, self.placement);

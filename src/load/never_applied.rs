@@ -6,29 +6,29 @@
 
 use klp_arch::object::{SHF_ALLOC, SHT_RELA};
 
-use super::error::{LoadError, Stage};
 use super::resolve::VMLINUX;
 use super::{Loaded, scan};
 use crate::elf::SectionIndex;
+use crate::findings::{Consequence, Finding, Stage};
 use crate::name::{KLP_RELA_PREFIX, OBJECT_NAME_MAX};
-use crate::rules::{Consequence, passed_over};
+use crate::rules;
 
 impl Loaded<'_> {
     /// What the kernel will never apply although the module says so.
     #[must_use]
-    pub fn ignored(&self) -> Vec<LoadError> {
-        let mut ignored: Vec<LoadError> =
+    pub fn ignored(&self) -> Vec<Finding> {
+        let mut ignored: Vec<Finding> =
             self.klp_sections().filter_map(|index| self.ignored_klp(index)).collect();
         ignored.extend(self.ignored_percpu());
-        ignored.extend(passed_over::tables(self.module).map(|table| {
+        ignored.extend(rules::passed_over(self.module).map(|table| {
             let why = table.to_string();
-            let error = LoadError::unnoticed(Stage::Apply, Consequence::Ignored, why);
+            let error = Finding::unnoticed(Stage::Apply, Consequence::Ignored, why);
             error.about_table(table.section)
         }));
         ignored
     }
 
-    fn ignored_klp(&self, index: usize) -> Option<LoadError> {
+    fn ignored_klp(&self, index: usize) -> Option<Finding> {
         let name = self.section_name(index);
         let because = |why: &str| Some(self.never(index, why));
         let Some(gate) = scan::gate(name) else {
@@ -56,7 +56,7 @@ impl Loaded<'_> {
     }
 
     /// Before Linux 6.15 the percpu template is copied as the file has it.
-    fn ignored_percpu(&self) -> Option<LoadError> {
+    fn ignored_percpu(&self) -> Option<Finding> {
         let percpu = u32::try_from(self.temporary.percpu?).ok()?;
         let sections = self.temporary.object.sections.iter();
         let table = sections.clone().position(|s| {
@@ -66,10 +66,10 @@ impl Loaded<'_> {
             .then(|| self.never(table, "this kernel does not relocate the percpu template"))
     }
 
-    fn never(&self, index: usize, why: &str) -> LoadError {
+    fn never(&self, index: usize, why: &str) -> Finding {
         let name = String::from_utf8_lossy(self.section_name(index));
         let explanation = format!("section {index} '{name}' is never applied: {why}");
         let table = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
-        LoadError::unnoticed(Stage::Apply, Consequence::Ignored, explanation).about_table(table)
+        Finding::unnoticed(Stage::Apply, Consequence::Ignored, explanation).about_table(table)
     }
 }

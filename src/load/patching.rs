@@ -12,17 +12,16 @@ use bstr::ByteSlice;
 use klp_arch::object::SHN_UNDEF;
 use klp_arch::{Errno, KernelError};
 
-use super::error::{About, LoadError, Stage};
 use super::resolve::not_looked_up;
 use super::{Bind, Loaded, MemoryModel, Refused};
 use crate::elf::is_mapping_symbol;
+use crate::findings::{About, Finding, Rule, Stage};
 use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction};
-use crate::rules::Rule;
 
-fn refuse(errno: Errno, message: String, why: String) -> LoadError {
-    let error = LoadError::new(Stage::Enable, KernelError { errno, message });
-    LoadError { explanation: Some(why), ..error }
+fn refuse(errno: Errno, message: String, why: String) -> Finding {
+    let error = Finding::refused(Stage::Enable, KernelError { errno, message });
+    error.explained(why)
 }
 
 /// The same about one function.
@@ -32,10 +31,9 @@ fn refuse_function(
     why: String,
     object: &ObjectName,
     function: &TableFunction<'_>,
-) -> LoadError {
+) -> Finding {
     let error = refuse(errno, format!("livepatch: {message}"), why);
-    let about = Some(Box::new(About::Replaced(Replaced::of(object, function))));
-    LoadError { stage: Stage::Gate, about, ..error }
+    error.in_stage(Stage::Gate).knowing(About::Replaced(Replaced::of(object, function)))
 }
 
 impl Loaded<'_> {
@@ -72,11 +70,11 @@ impl Loaded<'_> {
         let name = &self.temporary.name;
         let message = format!("livepatch: module {name} is not marked as a livepatch module");
         let kernel = KernelError { errno: Errno::EINVAL, message };
-        Err(LoadError::new(Stage::Gate, kernel).breaks(Rule::LivepatchMarker).into())
+        Err(Finding::refused(Stage::Gate, kernel).breaks(Rule::LivepatchMarker).into())
     }
 
     /// The directories of objects and functions (`klp_init_object`, `klp_init_func`).
-    fn init_patch(&self) -> Result<(), LoadError> {
+    fn init_patch(&self) -> Result<(), Finding> {
         let patch = format!("/kernel/livepatch/{}", self.temporary.name);
         let mut objects = BTreeSet::new();
         for object in self.tables.objects() {
@@ -117,11 +115,7 @@ impl Loaded<'_> {
     }
 
     /// Looks up what is replaced in an object that is there (`klp_init_object_loaded`).
-    pub(super) fn init_object(
-        &self,
-        object: &ObjectName,
-        known: &dyn Bind,
-    ) -> Result<(), LoadError> {
+    pub(super) fn init_object(&self, object: &ObjectName, known: &dyn Bind) -> Result<(), Finding> {
         for function in self.functions(object) {
             let Some(symbol) = symbol(object, function) else { continue };
             let name = symbol.symbol.as_str();
@@ -136,7 +130,7 @@ impl Loaded<'_> {
                 let message = format!("kallsyms size lookup failed for '{name}' replacement");
                 let why = format!("the replacement of '{name}' has no symbol");
                 let error = refuse(Errno::ENOENT, format!("livepatch: {message}"), why);
-                return Err(LoadError { stage: Stage::Gate, ..error });
+                return Err(error.in_stage(Stage::Gate));
             }
         }
         Ok(())
@@ -147,7 +141,7 @@ impl Loaded<'_> {
         &self,
         object: &ObjectName,
         known: &dyn Bind,
-    ) -> Result<(), LoadError> {
+    ) -> Result<(), Finding> {
         for function in self.functions(object) {
             let Some(symbol) = symbol(object, function) else { continue };
             if known.is_traceable(&symbol) == Some(false) {
@@ -196,7 +190,7 @@ fn symbol(object: &ObjectName, function: &TableFunction<'_>) -> Option<KlpSymbol
 }
 
 /// A directory that is there already (`sysfs_warn_dup`, `kobject_add_internal`).
-fn exists(parent: &str, name: &str) -> LoadError {
+fn exists(parent: &str, name: &str) -> Finding {
     let message = format!(
         "sysfs: cannot create duplicate filename '{parent}/{name}'\nkobject: kobject_add_internal \
          failed for {name} with -EEXIST, don't try to register things with the same name in the \

@@ -6,7 +6,7 @@ use super::{
     Loaded, Loader, Placement, Record, Refused, SimulatedKernel, TargetKernel, exports, scan,
 };
 use crate::elf::{Module, SymbolSection};
-use crate::finding::Error;
+use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::{self, Tables};
 use crate::symbols::{Answer, Sources, Wanted};

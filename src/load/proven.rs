@@ -10,13 +10,12 @@ use std::sync::Arc;
 use klp_arch::object::SHF_ALLOC;
 use klp_arch::{Errno, Features, KernelError};
 
-use super::error::{LoadError, Stage};
 use super::load_info::LoadInfo;
 use super::validate::THIS_MODULE;
 use super::{Refused, TargetKernel};
 use crate::btf::Btf;
 use crate::elf::{Module, Section};
-use crate::rules::Consequence;
+use crate::findings::{Consequence, Finding, Stage};
 use crate::symbols::{Fact, Siblings};
 
 /// The functions whose pointers are in `struct module`.
@@ -66,7 +65,7 @@ impl TargetKernel {
 
     /// `btf_module_notify`. Whether the kernel forgives a mismatch
     /// (`CONFIG_MODULE_ALLOW_BTF_MISMATCH`) does not show: as distributions configure it, it does not.
-    fn btf(&self, module: &Module<'_>) -> Result<(), LoadError> {
+    fn btf(&self, module: &Module<'_>) -> Result<(), Finding> {
         if !self.reads_btf {
             return Ok(());
         }
@@ -82,12 +81,11 @@ impl TargetKernel {
             let log = log.map_or(String::new(), |log| format!("BPF: {log}\n"));
             let message =
                 format!("{log}failed to validate module [{name}] BTF: -{}", errno.number());
-            LoadError::new(Stage::Finish, KernelError { errno, message })
+            Finding::refused(Stage::Finish, KernelError { errno, message })
                 .proved(FORGIVING.to_owned())
         };
-        let btf = Btf::parse(bytes, module.endian()).map_err(|fault| LoadError {
-            explanation: Some(format!("its BTF is malformed: {fault}")),
-            ..refuse(Some(fault.0))
+        let btf = Btf::parse(bytes, module.endian()).map_err(|fault| {
+            refuse(Some(fault.0)).explained(format!("its BTF is malformed: {fault}"))
         })?;
         // It brings along what it needs of vmlinux, and is relocated.
         if find(b".BTF.base").is_some_and(|base| !base.is_empty()) {
@@ -103,7 +101,7 @@ impl TargetKernel {
                      this kernel's has {}",
                     fact.value
                 );
-                Err(LoadError { explanation: Some(why), ..refuse(None) }.proven(fact))
+                Err(refuse(None).explained(why).proven(fact))
             }
             Some(_) => Ok(()),
             None => {
@@ -119,7 +117,7 @@ impl TargetKernel {
     }
 
     /// The kernel reads the pointers where its own `struct module` has them.
-    fn pointers(&self, module: &Module<'_>) -> Result<(), LoadError> {
+    fn pointers(&self, module: &Module<'_>) -> Result<(), Finding> {
         let Siblings { init, exit, .. } = &*self.siblings;
         let Some(this) = module.sections_named(THIS_MODULE).next() else { return Ok(()) };
         let index = this.index.get();
@@ -140,14 +138,14 @@ impl TargetKernel {
                     rela.offset, fact.value
                 );
                 let stage = Stage::Validate;
-                return Err(LoadError::unnoticed(stage, Consequence::Corrupted, why).proven(fact));
+                return Err(Finding::unnoticed(stage, Consequence::Corrupted, why).proven(fact));
             }
         }
         Ok(())
     }
 
     /// Exports must have flags (`check_export_symbol_sections`).
-    pub(super) fn check_exports(&self, temporary: &LoadInfo<'_>) -> Result<(), LoadError> {
+    pub(super) fn check_exports(&self, temporary: &LoadInfo<'_>) -> Result<(), Finding> {
         let find = |name: &[u8]| {
             let sections = temporary.object.sections.iter();
             sections.skip(1).find(|section| section.name == name && section.has(SHF_ALLOC))
@@ -159,8 +157,7 @@ impl TargetKernel {
         let message = format!("{}: no flags for exported symbols", temporary.name);
         let kernel = KernelError { errno: Errno::ENOEXEC, message };
         let why = "it exports symbols, but has no section '__kflagstab' with their flags";
-        let explanation = Some(why.to_owned());
-        let error = LoadError { explanation, ..LoadError::new(Stage::Validate, kernel) };
+        let error = Finding::refused(Stage::Validate, kernel).explained(why.to_owned());
         Err(match &self.siblings.has_flags {
             Some(fact) => error.proven(fact),
             None => error,

@@ -6,16 +6,15 @@
 use klp_arch::object::SHN_LIVEPATCH;
 use klp_arch::{Errno, Fault, KernelError, Rela};
 
-use super::error::{LoadError, Stage};
 use super::scan::Scanned;
 use super::{Bind, Livepatching, Loaded, Lookup};
 use crate::elf::SymbolIndex;
-use crate::rules::Rule;
+use crate::findings::{Finding, Rule, Stage};
 
 /// The kernel's own message, without the prefix.
-fn refuse(stage: Stage, message: &str) -> LoadError {
+fn refuse(stage: Stage, message: &str) -> Finding {
     let message = format!("livepatch: {message}");
-    LoadError::new(stage, KernelError { errno: Errno::EINVAL, message })
+    Finding::refused(stage, KernelError { errno: Errno::EINVAL, message })
 }
 
 impl Loaded<'_> {
@@ -26,24 +25,21 @@ impl Loaded<'_> {
         index: usize,
         gate: &[u8],
         known: &dyn Bind,
-    ) -> Result<(), LoadError> {
+    ) -> Result<(), Finding> {
         let relas: Vec<Rela> = self.temporary.object.relas(index).collect();
         for (entry, rela) in relas.into_iter().enumerate() {
             self.resolve_one(stage, entry, rela, gate, known).map_err(|failure| {
                 let error = match failure {
                     ResolveError::Says(message) => refuse(stage, &message),
                     ResolveError::Breaks(rule, message) => refuse(stage, &message).breaks(rule),
-                    ResolveError::Unknown(message, why) => {
-                        LoadError { explanation: Some(why), ..refuse(stage, &message) }
-                    }
+                    ResolveError::Unknown(message, why) => refuse(stage, &message).explained(why),
                     ResolveError::NoSymbol => {
                         let fault = Fault::NoSymbol { index: rela.symbol };
                         let silent = KernelError { errno: Errno::EINVAL, message: String::new() };
-                        LoadError::stopped(stage, silent, fault).breaks(Rule::SymbolMarked)
+                        Finding::stopped(stage, silent, fault).breaks(Rule::SymbolMarked)
                     }
                 };
-                let error = error.about(SymbolIndex::new(rela.symbol));
-                LoadError { site: Some(Box::new(self.site(index, entry, rela))), ..error }
+                error.about(SymbolIndex::new(rela.symbol)).at(self.site(index, entry, rela))
             })?;
         }
         Ok(())

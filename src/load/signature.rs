@@ -8,8 +8,8 @@
 use klp_arch::{Errno, KernelError};
 
 use super::TargetKernel;
-use super::error::{LoadError, Stage};
 use crate::elf::{SIGNATURE_INFO_LEN, SIGNATURE_MARKER, SIGNATURE_PKCS7};
+use crate::findings::{Finding, Stage};
 
 /// Longest message that the decoder takes, in bytes.
 const MESSAGE_MAX: usize = 0xffff;
@@ -27,14 +27,14 @@ const TAGGED: [u8; 4] = [0xa0, 0xa1, 0xa2, 0xa3];
 /// Looks at the signature of a whole file (`module_sig_check`). An unsigned module, one of another kind
 /// of signature and one that an unknown key has signed load unless `module.sig_enforce` is set, which
 /// nothing tells.
-pub(super) fn check(data: &[u8], kernel: &TargetKernel) -> Result<(), LoadError> {
+pub(super) fn check(data: &[u8], kernel: &TargetKernel) -> Result<(), Finding> {
     let Some(rest) = data.strip_suffix(SIGNATURE_MARKER).filter(|rest| !rest.is_empty()) else {
         return Ok(());
     };
     if !kernel.checks_signatures {
         return Ok(());
     }
-    verify(rest).map_err(|kernel| LoadError::new(Stage::Signature, kernel))
+    verify(rest).map_err(|kernel| Finding::refused(Stage::Signature, kernel))
 }
 
 fn verify(rest: &[u8]) -> Result<(), KernelError> {
@@ -166,7 +166,7 @@ mod tests {
         vec![wrap(INTEGER, &[1]), algorithms, content, wrap(SET, &wrap(SEQUENCE, &[]))]
     }
 
-    fn checked(message: &[u8], kind: u8, len: usize) -> Result<(), LoadError> {
+    fn checked(message: &[u8], kind: u8, len: usize) -> Result<(), Finding> {
         let mut file = [&[0x55; 100], message].concat();
         file.extend([0, 0, kind, 0, 0, 0, 0, 0]);
         file.extend(u32::try_from(len).unwrap().to_be_bytes());

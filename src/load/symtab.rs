@@ -11,10 +11,10 @@ mod copies;
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, Symbol};
 use scroll::Endian;
 
-use super::error::LoadError;
 use super::layout::Tally;
 use super::load_info::LoadInfo;
 use super::{RegionKind, TargetKernel};
+use crate::findings::Finding;
 use crate::kmod::{Definition, type_letter};
 
 /// Bytes of an `Elf64_Sym`.
@@ -45,11 +45,13 @@ impl SymbolTables {
         sections: &mut [Option<(RegionKind, u64)>],
         kernel: &TargetKernel,
         tally: &mut Tally<'_>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, Finding> {
         let core = kernel.layouts.region(RegionKind::Data);
         let init = kernel.layouts.region(RegionKind::InitData);
         let mut whole = |temporary: &mut LoadInfo<'_>, sections: &mut [_], index: usize| {
-            let Some(section) = temporary.object.sections.get_mut(index) else { return Ok(0) };
+            let Some(section) = temporary.object.sections.get_mut(index) else {
+                return Ok::<_, Finding>(0);
+            };
             section.sh_flags |= SHF_ALLOC;
             let offset = tally.place(init, section.sh_addralign, section.sh_size)?;
             if let Some(slot) = sections.get_mut(index) {

@@ -8,12 +8,11 @@ use klp_arch::{Errno, KernelError};
 use rustc_hash::FxHashSet;
 
 use super::TargetKernel;
-use super::error::{LoadError, Stage};
 use super::load_info::LoadInfo;
-use crate::rules::Rule;
+use crate::findings::{Finding, Rule, Stage};
 
 /// Shows the sections that are loaded and not empty, those of the symbol table among them.
-pub(super) fn setup(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
+pub(super) fn setup(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let sections = temporary.object.sections.iter();
     let mut shown = sections.filter(|section| section.has(SHF_ALLOC) && section.sh_size != 0);
     let mut names = FxHashSet::default();
@@ -23,5 +22,5 @@ pub(super) fn setup(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(
     let file = format!("/module/{module}/sections/{section}");
     let message = format!("sysfs: cannot create duplicate filename '{file}'");
     let kernel = KernelError { errno: Errno::EEXIST, message };
-    Err(LoadError::new(Stage::Sysfs, kernel).breaks(Rule::SectionTwins))
+    Err(Finding::refused(Stage::Sysfs, kernel).breaks(Rule::SectionTwins))
 }

@@ -10,12 +10,11 @@ use klp_arch::{Errno, KernelError, Machine};
 use scroll::Endian;
 
 use super::TargetKernel;
-use super::error::{LoadError, Stage};
 use super::load_info::LoadInfo;
 use super::proven::words;
 use crate::elf::{Module, Section};
+use crate::findings::{Finding, Rule, Stage};
 use crate::name::VMLINUX;
-use crate::rules::Rule;
 
 /// The module itself.
 pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
@@ -23,8 +22,8 @@ pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 /// From here on `e_shnum` does not tell the number of sections, and the kernel knows no other way.
 const SHN_LORESERVE: usize = 0xff00;
 
-fn refuse(message: String) -> LoadError {
-    LoadError::new(Stage::Validate, KernelError { errno: Errno::ENOEXEC, message })
+fn refuse(message: String) -> Finding {
+    Finding::refused(Stage::Validate, KernelError { errno: Errno::ENOEXEC, message })
 }
 
 /// The checks of the file (`elf_validity_cache_copy`).
@@ -32,13 +31,13 @@ pub(super) fn validate(
     module: &Module<'_>,
     backend: &Machine,
     kernel: &TargetKernel,
-) -> Result<(), LoadError> {
+) -> Result<(), Finding> {
     header(module, backend, kernel)?;
     this_module(module, kernel)?;
     versions(module)
 }
 
-fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Result<(), LoadError> {
+fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Result<(), Finding> {
     let machine = module.machine();
     if !backend.e_machines.contains(&machine) || backend.endian != module.endian() {
         return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
@@ -62,7 +61,7 @@ fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Resu
 
 /// Section 0, the index of the names, and sections without a byte, which lie in the file all the same
 /// (`elf_validity_cache_sechdrs`, `elf_validity_cache_secstrings`; before, `elf_validity_check`).
-fn sections(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
+fn sections(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let count = module.sections().len();
     let zero = || {
         let found = module.sections().next().filter(|s| s.sh_size != 0 || s.sh_addr != 0);
@@ -111,7 +110,7 @@ fn shstrndx(module: &Module<'_>) -> u16 {
 const SHT_NULL: u32 = 0;
 
 /// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`; before, `setup_load_info`.
-fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
+fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     // Before 6.13 the loop that looks for them passes over sections without contents.
     let counted = |section: &&Section<'_>| {
         kernel.checks_headers_first || !matches!(section.sh_type.0, SHT_NULL | SHT_NOBITS)
@@ -131,7 +130,7 @@ fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadErr
         return found.then_some(()).ok_or_else(none);
     }
     let fault = |fault| Err(refuse(format!("module {name}: .gnu.linkonce.this_module {fault}")));
-    let breaks = |error: LoadError| error.breaks(Rule::ModuleSections);
+    let breaks = |error: Finding| error.breaks(Rule::ModuleSections);
     let mut found = module.sections_named(THIS_MODULE).filter(counted);
     let (Some(section), None) = (found.next(), found.next()) else {
         let message = if kernel.checks_headers_first {
@@ -157,14 +156,14 @@ fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadErr
                 "its struct module has {} bytes, the kernel's has {}",
                 section.sh_size, fact.value
             );
-            wrong.map_err(|error| LoadError { explanation: Some(sizes), ..error }.proven(fact))
+            wrong.map_err(|error| error.explained(sizes).proven(fact))
         }
         None => wrong,
     }
 }
 
 /// `elf_validity_cache_index_versions`. Kernels that know no such sections have none of them.
-fn versions(module: &Module<'_>) -> Result<(), LoadError> {
+fn versions(module: &Module<'_>) -> Result<(), Finding> {
     let find = |name: &[u8]| {
         module.sections_named(name).find(|section| section.sh_flags.bits() & SHF_ALLOC != 0)
     };
@@ -183,7 +182,7 @@ fn versions(module: &Module<'_>) -> Result<(), LoadError> {
 
 /// The module must be for this kernel, if it says what it is for (`check_modinfo`). Where it has
 /// versions of symbols, the release may differ (`same_magic`).
-pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
+pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let (Some(ours), Some(theirs)) = (module.vermagic(), kernel.vermagic.as_deref()) else {
         return Ok(());
     };
@@ -200,13 +199,13 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(),
     let ours = String::from_utf8_lossy(ours);
     let error = refuse(format!("{name}: version magic '{ours}' should be '{theirs}'"));
     Err(match &kernel.siblings.vermagic {
-        Some(fact) => LoadError { explanation: words(&ours, theirs), ..error }.proven(fact),
+        Some(fact) => error.explained(words(&ours, theirs)).proven(fact),
         None => error,
     })
 }
 
 /// A livepatch wants a kernel that takes livepatches (`check_modinfo_livepatch`).
-pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
+pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     if kernel.livepatches || !temporary.livepatch {
         return Ok(());
     }
@@ -215,19 +214,16 @@ pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Resu
 }
 
 /// Where there is livepatching, no module may be called as vmlinux is (`klp_module_coming`).
-pub(super) fn name(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), LoadError> {
+pub(super) fn name(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     if temporary.name != VMLINUX || !kernel.livepatches {
         return Ok(());
     }
     let message = "livepatch: vmlinux.ko: invalid module name".to_owned();
-    Err(LoadError::new(Stage::Form, KernelError { errno: Errno::EINVAL, message }))
+    Err(Finding::refused(Stage::Form, KernelError { errno: Errno::EINVAL, message }))
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).
-pub(super) fn enforce_rwx(
-    temporary: &LoadInfo<'_>,
-    kernel: &TargetKernel,
-) -> Result<(), LoadError> {
+pub(super) fn enforce_rwx(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let mut sections = temporary.object.sections.iter().enumerate();
     let both = sections.find(|(_, section)| section.has(SHF_WRITE | SHF_EXECINSTR));
     let Some((index, section)) = both.filter(|_| kernel.strict_module_rwx) else { return Ok(()) };

@@ -8,21 +8,9 @@
 use klp_arch::{Conditions, Machine, SpecialSection};
 
 use crate::elf::{Section, SectionFlags};
+use crate::findings::Misplaced;
 use crate::kmod::{self, PERCPU, RO_AFTER_INIT};
 use crate::name::ObjectName;
-
-/// Why a place cannot take a klp relocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Misplaced {
-    /// The section is consumed before module-gated relocations are written.
-    Consumed(&'static SpecialSection),
-    /// The section's memory is freed after the livepatch's init function.
-    Init,
-    /// The section is the percpu template, which is copied before.
-    Percpu,
-    /// The section is not loaded, so the kernel skips the relocations without a word.
-    NotLoaded,
-}
 
 /// Whether a klp relocation gated on `gate` may be written into `section`.
 ///

@@ -3,9 +3,10 @@
 use bstr::ByteSlice;
 use rustc_hash::FxHashSet;
 
-use super::{Checker, Consequence, Rule};
+use super::Checker;
 use crate::annotation::{NAME_PREFIX, SELECTORS};
 use crate::elf::{SHT_NOBITS, SectionFlags, SymbolSection};
+use crate::findings::{Consequence, Rule};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     marker(checker);

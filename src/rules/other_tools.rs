@@ -12,6 +12,7 @@
 use bstr::ByteSlice;
 
 use crate::elf::{Module, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
+use crate::findings::Unfinished;
 use crate::name::KLP_SYM_PREFIX;
 
 /// How objtool calls what an original relocation names until post-link disables it.
@@ -21,48 +22,22 @@ const OBJTOOL_RECORDS: &[u8] = b"__klp_relocs";
 /// Where kpatch records relocations, and the symbols that they name.
 const KPATCH_RECORDS: [&[u8]; 2] = [b".kpatch.relocations", b".kpatch.symbols"];
 
-/// A module whose klp relocations are still records of the tool that made it. The kernel knows
-/// nothing of them: it binds weak symbols to 0, and never writes the relocations.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unfinished {
-    /// `objtool klp post-link` has not been run, or not on all of it.
-    #[error(
-        "an unfinished klp-build livepatch: {count} of its symbols await post-link, '{first}' first"
-    )]
-    KlpBuild {
-        /// Number of `.klp.sym.*` and `.klp.tombstone.*` that are undefined.
-        count: usize,
-        /// The name of the first.
-        first: String,
-    },
-    /// `create-klp-module` has not been run.
-    #[error(
-        "an unfinished kpatch livepatch: section {index} '{section}' holds what is still to be made"
-    )]
-    Kpatch {
-        /// Index of the first section of records.
-        index: SectionIndex,
-        /// Its name.
-        section: String,
-    },
-}
-
-impl Unfinished {
-    /// What is still to be done to a module; `None` where it is finished, or no other tool made it.
-    #[must_use]
-    pub fn of(module: &Module<'_>) -> Option<Self> {
-        let records = module
-            .sections()
-            .find(|section| KPATCH_RECORDS.contains(&section.name) && section.sh_size > 0);
-        if let Some(Section { index, name, .. }) = records {
-            return Some(Self::Kpatch { index: *index, section: name.to_str_lossy().into_owned() });
-        }
-        let mut waiting = module.symbols_in(SymbolSection::Undefined).filter(awaits_post_link);
-        let first = waiting.next()?;
-        let first = first.name.to_str_lossy().into_owned();
-        Some(Self::KlpBuild { count: waiting.count().saturating_add(1), first })
+/// What is still to be done to a module; `None` where it is finished, or no other tool made it.
+#[must_use]
+pub(crate) fn unfinished(module: &Module<'_>) -> Option<Unfinished> {
+    let records = module
+        .sections()
+        .find(|section| KPATCH_RECORDS.contains(&section.name) && section.sh_size > 0);
+    if let Some(Section { index, name, .. }) = records {
+        return Some(Unfinished::Kpatch {
+            index: *index,
+            section: name.to_str_lossy().into_owned(),
+        });
     }
+    let mut waiting = module.symbols_in(SymbolSection::Undefined).filter(awaits_post_link);
+    let first = waiting.next()?;
+    let first = first.name.to_str_lossy().into_owned();
+    Some(Unfinished::KlpBuild { count: waiting.count().saturating_add(1), first })
 }
 
 /// Whether post-link would mark an undefined symbol `SHN_LIVEPATCH`. Names of annotations start

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, Rule};
+use super::Checker;
 use crate::elf::{Rela, SectionIndex};
+use crate::findings::Rule;
 
 /// Bytes of the widest field that any loader writes.
 const WIDEST: u64 = 8;

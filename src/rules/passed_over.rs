@@ -5,11 +5,10 @@
 //! with its references unwritten. Source: `kernel/module/main.c:apply_relocations`,
 //! `include/linux/moduleloader.h:apply_relocate`.
 
-use std::fmt;
-
 use bstr::ByteSlice;
 
 use crate::elf::{Module, SHT_RELA, Section, SectionFlags, SectionIndex};
+use crate::findings::{PassedOver, Unapplied};
 
 /// `SHT_REL`.
 const SHT_REL: u32 = 9;
@@ -24,48 +23,11 @@ const UNKNOWN: [(u32, &str); 4] = [
 /// How names of tables start.
 const PREFIXES: [&[u8]; 3] = [b".rela", b".crel", b".rel"];
 
-/// Why the kernel applies nothing of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// It has no addends, and the kernel refuses the module.
-    NoAddends,
-    /// The kernel does not know this type.
-    Unknown(&'static str),
-    /// `sh_info` names no section that is loaded.
-    Target(u32),
-}
-
-/// A table that is meant for something loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PassedOver {
-    /// Its index.
-    pub section: SectionIndex,
-    /// Its name, as far as it can be printed.
-    pub name: String,
-    /// Why the kernel does not apply it.
-    pub reason: Reason,
-}
-
-impl fmt::Display for PassedOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "section {} '{}': ", self.section, self.name)?;
-        match &self.reason {
-            Reason::NoAddends => {
-                f.write_str("relocations without addends (SHT_REL), which the kernel refuses")
-            }
-            Reason::Unknown(kind) => {
-                write!(f, "relocations of type {kind}, which the kernel never applies")
-            }
-            Reason::Target(index) => {
-                write!(f, "sh_info {index} names no loaded section, so the kernel never applies it")
-            }
-        }
-    }
-}
-
 /// The tables that are meant for loaded sections and that the kernel does not apply. Tables of klp
 /// relocations have rules of their own.
-pub fn tables<'m>(module: &'m Module<'_>) -> impl Iterator<Item = PassedOver> + use<'m> {
+pub(crate) fn passed_over<'m>(
+    module: &'m Module<'_>,
+) -> impl Iterator<Item = PassedOver> + use<'m> {
     let sections = module.sections().skip(1);
     let plain = sections.filter(|s| !s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH));
     plain.filter_map(|section| {
@@ -74,7 +36,7 @@ pub fn tables<'m>(module: &'m Module<'_>) -> impl Iterator<Item = PassedOver> + 
     })
 }
 
-fn reason(module: &Module<'_>, section: &Section<'_>) -> Option<Reason> {
+fn reason(module: &Module<'_>, section: &Section<'_>) -> Option<Unapplied> {
     let target = module.section(SectionIndex::new(section.sh_info));
     let target = target.filter(|target| target.index != SectionIndex::NULL);
     let loaded = |section: &Section<'_>| section.sh_flags.contains(SectionFlags::ALLOC);
@@ -88,16 +50,16 @@ fn reason(module: &Module<'_>, section: &Section<'_>) -> Option<Reason> {
             Some(target) => meant.any(|s| loaded(s) && s.name != target.name),
             None => meant.peek().is_none() || meant.any(loaded),
         };
-        return misses.then_some(Reason::Target(section.sh_info));
+        return misses.then_some(Unapplied::Target(section.sh_info));
     }
     let for_loaded = || target.is_some_and(loaded) || meant(module, section).any(loaded);
     if section.sh_type.0 == SHT_REL {
         // The kernel refuses an empty one, too.
-        return target.is_some_and(loaded).then_some(Reason::NoAddends);
+        return target.is_some_and(loaded).then_some(Unapplied::NoAddends);
     }
     let (_, name) = UNKNOWN.iter().find(|(kind, _)| *kind == section.sh_type.0)?;
     // A compact table without an entry has a header of one byte.
-    (section.sh_size > 1 && for_loaded()).then_some(Reason::Unknown(name))
+    (section.sh_size > 1 && for_loaded()).then_some(Unapplied::Unknown(name))
 }
 
 /// The sections that a table is for by its name.

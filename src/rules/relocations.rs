@@ -5,8 +5,9 @@ use std::cell::LazyCell;
 use bstr::ByteSlice;
 use klp_arch::Conditions;
 
-use super::{Checker, Consequence, Rule, gate_timing, other_tools};
+use super::{Checker, gate_timing, other_tools};
 use crate::elf::{Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
+use crate::findings::{Consequence, Rule};
 use crate::name::{KlpSection, KlpSymbol, VMLINUX};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {

@@ -2,9 +2,9 @@
 
 use bstr::ByteSlice;
 
-use super::gate_timing::{self, Misplaced};
-use super::{Checker, Consequence, Rule};
+use super::{Checker, gate_timing};
 use crate::elf::{SHT_RELA, Section, SectionFlags, SectionIndex};
+use crate::findings::{Consequence, Misplaced, Rule};
 use crate::name::{KLP_RELA_PREFIX, KlpSection};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {

@@ -2,9 +2,10 @@
 
 use bstr::ByteSlice;
 
+use super::Checker;
 use super::other_tools::is_tombstone;
-use super::{Checker, Rule};
 use crate::elf::{SymbolIndex, SymbolSection};
+use crate::findings::Rule;
 use crate::name::KlpSymbol;
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {

@@ -4,8 +4,9 @@
 //! what the kernel is like. A module of another release they are not believed of: its `TargetKernel::vermagic`
 //! is that of a module that loads.
 
-use klp_convert::check::{self, Conclusion, Judge, Reload};
+use klp_convert::check::{self, Conclusion, Judge};
 use klp_convert::elf::Module;
+use klp_convert::findings::Reload;
 use klp_convert::load::{
     Loader, ObjectState, Placement, Record, Refused, SimulatedKernel, TargetKernel,
 };
@@ -116,7 +117,7 @@ pub(crate) fn reloads(workshop: &Workshop, livepatch: &str) -> Result<Vec<Reload
     let verdict = check::check(bytes, &workshop.map()?, &Options::default())
         .map_err(|why| format!("{livepatch}: {why}"))?;
     match verdict.conclusion() {
-        Conclusion::Loads => Ok(verdict.reloads),
+        Conclusion::Loads => Ok(verdict.reloads().cloned().collect()),
         other => Err(format!("{livepatch}: check says {other}").into()),
     }
 }

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use klp_convert::convert::convert;
 use klp_convert::elf::Module;
-use klp_convert::finding::Error;
+use klp_convert::findings::Error;
 use klp_convert::options::Options;
 use klp_convert::symbols::{Map, Scope, Sources, map};
 

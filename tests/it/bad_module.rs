@@ -1,7 +1,7 @@
 //! Malformed modules are refused with the place of the fault, and leave nothing behind.
 
 use klp_convert::convert::convert;
-use klp_convert::finding::Error;
+use klp_convert::findings::Error;
 use klp_convert::options::Options;
 use klp_convert::symbols::{ModuleFile, Sources, Symvers, Vmlinux};
 use object::elf::{

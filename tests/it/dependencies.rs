@@ -8,7 +8,7 @@ use klp_convert::convert::convert;
 use klp_convert::elf::{
     Edits, Module, NewBody, NewSection, SectionFlags, SectionIndex, SymbolSection, rewrite,
 };
-use klp_convert::finding::{StillNamed, Warning};
+use klp_convert::findings::{StillNamed, Warning};
 use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
 use object::elf::SHT_PROGBITS;
@@ -255,7 +255,7 @@ fn without_a_source_of_exports_a_dependency_stays_and_is_pointed_out() {
         };
         assert_eq!(depends(&output.bytes), "klp_target_a");
         let object = "klp_target_a".parse().unwrap();
-        let expected = Warning::DependsOnOwner { object, why: StillNamed::Untold };
+        let expected = Warning::DependsOnOwner { object, why: StillNamed::Untold }.into();
         assert!(output.warnings.contains(&expected), "{:?}", output.warnings);
     }
 }

@@ -1,9 +1,9 @@
 //! Converted livepatches made wrong: what the kernel says, and what it does not notice.
 
 use klp_convert::elf::Module;
+use klp_convert::findings::Consequence;
 use klp_convert::load::{Record, Refused, SimulatedKernel};
 use klp_convert::name::ObjectName;
-use klp_convert::rules::Consequence;
 
 use object::elf;
 
@@ -127,7 +127,7 @@ fn a_late_table_that_is_not_loaded_is_read_from_freed_memory() {
                 text.contains("the kernel reads memory that it has freed [corrupted]"),
                 "{text}"
             );
-            assert_eq!(refused.0[0].consequence, Consequence::Corrupted);
+            assert_eq!(refused.0[0].consequence, Some(Consequence::Corrupted));
             assert_eq!(refused.errno(), None);
         },
     );
@@ -180,7 +180,7 @@ fn corrupts(arrived: Result<(), Refused>, says: &str) {
     let text = refused.to_string();
     assert!(text.contains(says) && text.ends_with(" [corrupted]"), "{text}");
     assert_eq!(refused.errno(), None);
-    assert_eq!(refused.0[0].consequence, Consequence::Corrupted);
+    assert_eq!(refused.0[0].consequence, Some(Consequence::Corrupted));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn gates_that_no_module_answers_to_are_told_as_never_applied() {
             assert_eq!(ignored.len(), 1, "{ignored:?}");
             let text = ignored[0].to_string();
             assert!(text.contains(&format!("'{name}' is never applied: {why}")), "{text}");
-            assert_eq!(ignored[0].consequence, Consequence::Ignored);
+            assert_eq!(ignored[0].consequence, Some(Consequence::Ignored));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What comes of it when an object that a livepatch patches is unloaded and loaded again: the livepatch
 //! loads, and one warning says what happens on which reload.
 
-use klp_convert::check::{self, Aftermath, Conclusion, Reload, Verdict};
+use klp_convert::check::{self, Conclusion, Verdict};
 use klp_convert::elf::Module;
+use klp_convert::findings::{Aftermath, Reload};
 use klp_convert::load::{Loader, Placement, Record, SimulatedKernel, TargetKernel};
 use klp_convert::name::ObjectName;
 use klp_convert::options::Options;
@@ -124,10 +125,9 @@ fn a_literal_of_the_plt_keeps_an_old_address_like_a_slot_of_the_got() {
             })
         });
         let verdict = verdict(&machine, &changed.bytes);
-        assert_eq!(verdict.conclusion(), Conclusion::Loads, "{:?}", verdict.problems);
+        assert_eq!(verdict.conclusion(), Conclusion::Loads, "{:?}", verdict.findings);
         let stale: Vec<usize> = verdict
-            .reloads
-            .iter()
+            .reloads()
             .map(|reload| match &reload.then {
                 Aftermath::Stale(symbols) => symbols.len(),
                 other => panic!("{other:?}"),
@@ -173,8 +173,9 @@ fn stubs_that_are_not_given_back_are_counted() {
         let module = converted(&machine, &name);
         let verdict = verdict(&machine, &module);
         assert_eq!(verdict.conclusion(), Conclusion::Loads, "{name}");
-        let [Reload { object, survives, then }] = &verdict.reloads[..] else {
-            assert!(verdict.reloads.is_empty(), "{name}");
+        let reloads: Vec<_> = verdict.reloads().collect();
+        let [Reload { object, survives, then }] = &reloads[..] else {
+            assert!(reloads.is_empty(), "{name}");
             continue;
         };
         assert_eq!((object.as_str(), *survives), (A, survived(&machine, &module)), "{name}");

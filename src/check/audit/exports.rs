@@ -10,13 +10,13 @@ use bstr::ByteSlice;
 
 use super::told;
 use crate::elf::Module;
-use crate::finding::Warning;
+use crate::findings::{Finding, Warning};
 use crate::load;
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 
 /// Warns of each other module once.
-pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning> {
+pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Finding> {
     let Some(answer) = answer else { return Vec::new() };
     let name = module.name().and_then(|name| name.to_str_lossy().parse::<ObjectName>().ok());
     let mut twice: BTreeMap<&ObjectName, Vec<&str>> = BTreeMap::new();
@@ -27,7 +27,7 @@ pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning
         }
     }
     let warnings = twice.into_iter().filter_map(|(owner, exported)| {
-        Some(Warning::ExportedTwice { names: told(&exported)?, owner: owner.clone() })
+        Some(Warning::ExportedTwice { names: told(&exported)?, owner: owner.clone() }.into())
     });
     warnings.collect()
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use crate::convert;
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
-use crate::finding::Warning;
+use crate::findings::{Finding, Warning};
 use crate::symbols::{Answer, Export};
 
 /// Warns of modules that a livepatch needs for nothing.
-pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning> {
+pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Finding> {
     if !module.is_livepatch() {
         return Vec::new();
     }
@@ -27,7 +27,7 @@ pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Warning
         needed.insert(export.owner.clone());
         if !used.contains(&symbol.index) {
             let (name, owner) = (name.to_owned(), export.owner.clone());
-            warnings.push(Warning::UnusedImport { name, owner });
+            warnings.push(Warning::UnusedImport { name, owner }.into());
         }
     }
     warnings.extend(convert::recorded(module, &needed));

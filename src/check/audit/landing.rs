@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use klp_arch::{Calc, LandingPad, Machine};
 
 use crate::elf::{Module, Rela, Section, SectionFlags, SectionIndex, SymbolSection};
-use crate::finding::Warning;
+use crate::findings::{Finding, Warning};
 use crate::rules::gate_timing;
 use crate::site::Sites;
 
@@ -38,7 +38,7 @@ const STATIC_CALLS: &[u8] = b".static_call.text";
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
 /// Warns of each function once.
-pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Warning> {
+pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Finding> {
     let Some(pad) = backend.landing_pad else { return Vec::new() };
     if module.sections_named(pad.marker.as_bytes()).next().is_none() {
         return Vec::new();
@@ -61,9 +61,10 @@ pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Warni
             if functions.has_pad(module, start, pad) || !warned.insert(start) {
                 continue;
             }
-            let site = Box::new(sites.describe(table.index, entry, rela));
+            let site = sites.describe(table.index, entry, rela);
             let function = String::from_utf8_lossy(function).into_owned();
-            warnings.push(Warning::NoLandingPad { site, function, pad: pad.name });
+            let warning = Warning::NoLandingPad { function, pad: pad.name };
+            warnings.push(Finding::from(warning).at(site));
         }
     }
     warnings

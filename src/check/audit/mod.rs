@@ -13,7 +13,7 @@ pub(super) use untold::audit as untold;
 use klp_arch::Machine;
 
 use crate::elf::Module;
-use crate::finding::Warning;
+use crate::findings::{Finding, Warning};
 use crate::symbols::Answer;
 
 /// Everything that is worth a warning.
@@ -21,11 +21,13 @@ pub(super) fn audit(
     module: &Module<'_>,
     backend: &'static Machine,
     answer: Option<&Answer>,
-) -> Vec<Warning> {
+) -> Vec<Finding> {
     let mut warnings = imports::audit(module, answer);
     warnings.extend(exports::audit(module, answer));
     warnings.extend(landing::audit(module, backend));
-    warnings.extend(module.irregularities().iter().cloned().map(Warning::Irregular));
+    warnings.extend(
+        module.irregularities().iter().cloned().map(|error| Warning::Irregular(error).into()),
+    );
     warnings
 }
 

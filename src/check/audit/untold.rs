@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use super::told;
 use crate::elf::{Module, SymbolSection};
-use crate::finding::{UntoldOfExports, Warning};
+use crate::findings::{Finding, UntoldOfExports, Warning};
 use crate::symbols::{Answer, Export};
 use crate::{convert, load};
 
 /// Warns once of each thing that is not known.
-pub(in super::super) fn audit(module: &Module<'_>, answer: &Answer) -> Vec<Warning> {
+pub(in super::super) fn audit(module: &Module<'_>, answer: &Answer) -> Vec<Finding> {
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let names: BTreeSet<&str> =
         undefined.filter_map(|symbol| std::str::from_utf8(symbol.name).ok()).collect();
@@ -21,7 +21,7 @@ pub(in super::super) fn audit(module: &Module<'_>, answer: &Answer) -> Vec<Warni
     let untold = |what, is_untold: &dyn Fn(&str, &Export) -> bool| {
         let names = names.iter().copied();
         let names = names.filter(|name| answer.export(name).is_some_and(|e| is_untold(name, e)));
-        told(&names.collect::<Vec<_>>()).map(|names| Warning::ExportsUntold { what, names })
+        told(&names.collect::<Vec<_>>()).map(|names| Warning::ExportsUntold { what, names }.into())
     };
     let warnings = [
         untold(UntoldOfExports::Namespace, &|_, export| export.namespace.is_none()),

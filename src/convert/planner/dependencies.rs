@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::dependencies;
 use super::Planner;
-use crate::finding::{StillNamed, Warning};
+use crate::findings::{StillNamed, Warning};
 
 impl Planner<'_, '_> {
     /// Warns of klp symbols that no relocation names; unused annotations are refused.
@@ -12,7 +12,7 @@ impl Planner<'_, '_> {
         for symbol in &self.plan.symbols {
             let used = self.klp.get(&symbol.index).is_none_or(|klp| klp.used.get());
             if !used && self.annotations.get(symbol.index).is_none() {
-                self.warnings.push(Warning::UnusedKlpSymbol { klp: symbol.klp.clone() });
+                self.found.push(Warning::UnusedKlpSymbol { klp: symbol.klp.clone() }.into());
             }
         }
     }
@@ -36,7 +36,7 @@ impl Planner<'_, '_> {
                     continue;
                 }
             };
-            self.warnings.push(Warning::DependsOnOwner { object, why });
+            self.found.push(Warning::DependsOnOwner { object, why }.into());
         }
         self.plan.depends = dependencies::plan_depends(self.module, &gone);
         self.plan.versions = versions;

@@ -5,7 +5,7 @@ use super::super::positions::Positions;
 use super::super::replaced;
 use super::{Klp, Planner};
 use crate::elf::{Location, Rela, Section};
-use crate::finding::{Refusal, Warning};
+use crate::findings::{Finding, Refusal, Warning};
 use crate::name::ObjectName;
 use crate::patch::{TableFunction, Undecided};
 use crate::site::{Site, Sites};
@@ -15,13 +15,12 @@ impl Planner<'_, '_> {
     pub(super) fn look_at_tables(&mut self) {
         let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
         let position = |function: &TableFunction<'_>| positions.of(function);
-        let (refusals, warnings) =
+        let found =
             replaced::check(self.module, self.backend, self.tables, &position, self.resolve);
-        let Positions { planned, refusals: unselected, .. } = positions;
+        let Positions { planned, refusals, .. } = positions;
         self.plan.positions = planned;
-        self.refusals.extend(unselected);
-        self.refusals.extend(refusals);
-        self.warnings.extend(warnings);
+        self.found.extend(refusals.into_iter().map(Finding::from));
+        self.found.extend(found);
     }
 
     /// What a relocation waits for: the object that its author says, or that uses it.
@@ -32,7 +31,7 @@ impl Planner<'_, '_> {
         entry: usize,
         rela: Rela,
         klp: &Klp,
-    ) -> Result<ObjectName, Refusal> {
+    ) -> Result<ObjectName, Finding> {
         if let Some(gate) = &klp.gate {
             return Ok(gate.clone());
         }
@@ -40,12 +39,12 @@ impl Planner<'_, '_> {
         let depends = |object: &ObjectName, on: &ObjectName| self.resolve.depends(object, on);
         let place = Location { section: target.index, offset: rela.offset };
         self.gates.decide(owner, place, &depends).map_err(|undecided| {
-            let site = Box::new(self.sites.describe(section.index, entry, rela));
             let klp = klp.symbol.clone();
-            match undecided {
-                Undecided::InVmlinux => Refusal::ModuleSymbolInVmlinux { site, klp },
-                Undecided::Several(users) => Refusal::GateUndecided { site, klp, users },
-            }
+            let refusal = match undecided {
+                Undecided::InVmlinux => Refusal::ModuleSymbolInVmlinux { klp },
+                Undecided::Several(users) => Refusal::GateUndecided { klp, users },
+            };
+            Finding::from(refusal).at(self.sites.describe(section.index, entry, rela))
         })
     }
 
@@ -64,13 +63,13 @@ impl Planner<'_, '_> {
         match self.resolve.depends(&gate, &owner) {
             Some(true) => {}
             Some(false) => {
-                let site = Box::new(site(&self.sites));
-                self.refusals.push(Refusal::UndeclaredDependency { site, gate, owner });
+                let refusal = Refusal::UndeclaredDependency { gate, owner };
+                self.found.push(Finding::from(refusal).at(site(&self.sites)));
             }
             None => {
                 let warning = Warning::DependencyUntold { gate, owner };
-                if !self.warnings.contains(&warning) {
-                    self.warnings.push(warning);
+                if !self.found.iter().any(|found| found.warning() == Some(&warning)) {
+                    self.found.push(warning.into());
                 }
             }
         }

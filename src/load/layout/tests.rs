@@ -41,7 +41,7 @@ fn module(sections: &[Section<'static>]) -> LoadInfo<'static> {
     LoadInfo { object, name, symtab: 1, strtab: 2, percpu, livepatch: true }
 }
 
-fn laid_out(version: (u32, u32), sections: &[Section<'static>]) -> Result<Layout, LoadError> {
+fn laid_out(version: (u32, u32), sections: &[Section<'static>]) -> Result<Layout, Finding> {
     let (backend, _) = backends();
     let mut kernel = TargetKernel::of_version(backend, version);
     kernel.page_size = 4096;
@@ -153,8 +153,8 @@ fn more_memory_than_there_is_is_an_error_and_not_an_allocation() {
         for version in [(6, 1), (7, 2)] {
             let error = laid_out(version, &sections).unwrap_err();
             assert_eq!(
-                (error.stage, error.kernel.map(|k| k.errno)),
-                (Stage::Layout, Some(Errno::ENOMEM))
+                (error.stage(), error.kernel.map(|k| k.errno)),
+                (Some(Stage::Layout), Some(Errno::ENOMEM))
             );
         }
     }

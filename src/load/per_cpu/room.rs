@@ -6,8 +6,8 @@
 
 use klp_arch::{Errno, KernelError};
 
+use crate::findings::{Finding, Stage};
 use crate::load::TargetKernel;
-use crate::load::error::{LoadError, Stage};
 
 /// Most bytes of one allocation (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
 const UNIT: u64 = 32 << 10;
@@ -21,13 +21,13 @@ pub(in crate::load) fn allocate(
     size: u64,
     align: u64,
     kernel: &TargetKernel,
-) -> Result<(), LoadError> {
+) -> Result<(), Finding> {
     let align = align.clamp(LEAST, kernel.page_size.max(LEAST));
     if size == 0 || fits(size, align, kernel) {
         return Ok(());
     }
     let message = format!("{name}: Could not allocate {size} bytes percpu data");
-    Err(LoadError::new(Stage::Layout, KernelError { errno: Errno::ENOMEM, message }))
+    Err(Finding::refused(Stage::Layout, KernelError { errno: Errno::ENOMEM, message }))
 }
 
 fn fits(size: u64, align: u64, kernel: &TargetKernel) -> bool {
@@ -57,7 +57,7 @@ mod tests {
         let refusal = allocate("m", size, align, &kernel(change)).err();
         let text = format!("m: Could not allocate {size} bytes percpu data -ENOMEM");
         refusal.is_some_and(|refusal| {
-            assert_eq!(refusal.to_string(), text);
+            assert_eq!(crate::load::Refused::from(refusal).to_string(), text);
             true
         })
     }

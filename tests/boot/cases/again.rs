@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use klp_convert::check::{Aftermath, Reload};
+use klp_convert::findings::{Aftermath, Reload};
 
 use super::{A, B, SHOWS_A, Story};
 use crate::case::Case;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use klp_convert::check::Reload;
+use klp_convert::findings::Reload;
 use scroll::Endian;
 
 use super::text::filled;

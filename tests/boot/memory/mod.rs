@@ -17,9 +17,9 @@ use klp_arch::Machine;
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE};
 use klp_arch::special::Moment;
 use klp_convert::elf::Module;
+use klp_convert::findings::Consequence;
 use klp_convert::load::{Loaded, Loader, Placement, Record, Refused, RegionKind, TargetKernel};
 use klp_convert::name::ObjectName;
-use klp_convert::rules::Consequence;
 
 use crate::failure::Failure;
 use crate::mistake::Mistake;
@@ -226,7 +226,7 @@ fn at<'s>(
 /// What the kernel passes over without a word is no failure; our load of that table ends there.
 fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
     arrived.or_else(|refused| {
-        let ignored = refused.0.iter().all(|error| error.consequence == Consequence::Ignored);
+        let ignored = refused.0.iter().all(|error| error.consequence == Some(Consequence::Ignored));
         if ignored { Ok(()) } else { Err(refused) }
     })
 }

@@ -13,7 +13,7 @@ use std::fmt;
 
 use klp_arch::KernelError;
 
-use super::codes::says;
+use super::remedy::says;
 use crate::diagnostic::{Code, Diagnose};
 use crate::name::ObjectName;
 
@@ -45,7 +45,7 @@ pub enum Aftermath {
 impl Reload {
     /// An object each of whose reloads takes new stubs, of which so many are left after its first
     /// arrival; `refused`: what the kernel says when there is none. `None`: it takes no stubs.
-    pub(super) fn by_stubs(
+    pub(crate) fn by_stubs(
         object: ObjectName,
         left: u64,
         taken: u64,
@@ -60,7 +60,7 @@ impl Reload {
 }
 
 /// What one warning says of all objects of a livepatch; there is at least one.
-pub(super) struct Reloads<'a>(pub(super) &'a [Reload]);
+pub(super) struct Reloads<'a>(pub(super) Vec<&'a Reload>);
 
 /// Objects of which the same is said.
 #[derive(Default)]
@@ -71,7 +71,7 @@ struct Group<'a> {
 impl Reloads<'_> {
     fn groups(&self) -> impl Iterator<Item = Group<'_>> {
         let mut groups: BTreeMap<_, Group<'_>> = BTreeMap::new();
-        for reload in self.0 {
+        for &reload in &self.0 {
             let kind = match reload.then {
                 Aftermath::Refused(_) => 0,
                 Aftermath::WritesBeyond(_) => 1,
@@ -149,6 +149,12 @@ fn list<S: Into<String>>(names: impl IntoIterator<Item = S>) -> String {
     text
 }
 
+impl fmt::Display for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Reloads(vec![self]).fmt(f)
+    }
+}
+
 impl fmt::Display for Reloads<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sentences: Vec<String> = self.groups().map(|group| group.sentence()).collect();
@@ -206,12 +212,13 @@ mod tests {
         let refused =
             |object: &str| Reload { object: object.parse().unwrap(), ..by_stubs(4, 2).unwrap() };
         let all = [refused("a"), refused("b"), stale];
+        let all = || Reloads(all.iter().collect());
         assert_eq!(
-            Reloads(&all).to_string(),
+            all().to_string(),
             "while the livepatch is loaded, the first reload of 'c' leaves code with the old address of 1 \
              symbol; 'a', 'b' survive 2 reloads at new addresses, and the next is refused"
         );
-        let help = Reloads(&all).help();
+        let help = all().help();
         assert_eq!(help.len(), 3, "{help:?}");
         assert!(help[0].ends_with("through one: x") && help[2].contains("remove the livepatch"));
         assert_eq!(help[1], "the kernel says: no (-ENOENT, 2)");

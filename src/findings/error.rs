@@ -1,6 +1,8 @@
 //! Why there is no result at all.
 
-use super::Refusal;
+use super::diagnose;
+use super::finding::Finding;
+use crate::diagnostic::{Code, Diagnose, Diagnostic};
 use crate::elf::{ElfError, SymbolIndex};
 use crate::symbols::SymbolError;
 
@@ -43,7 +45,7 @@ pub enum Error {
     Symbols(#[from] SymbolError),
     /// Symbols or places stand against it.
     #[error("{} refusals", .0.len())]
-    Refused(Vec<Refusal>),
+    Refused(Vec<Finding>),
     /// The result is not what was planned.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -51,6 +53,56 @@ pub enum Error {
 
 fn machine_names() -> String {
     klp_arch::machines().iter().map(|b| b.name).collect::<Vec<_>>().join(", ")
+}
+
+impl Error {
+    /// Everything it says, as diagnostics about the module named `file`.
+    #[must_use]
+    pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
+        match self {
+            Self::Refused(findings) => diagnose::diagnostics(findings, file),
+            // What is wrong with a map is not the module's fault.
+            Self::Symbols(error) => vec![error.diagnostic()],
+            _ => vec![Diagnostic::error(file, self)],
+        }
+    }
+
+    /// Whether a file could not be read, rather than its contents refused.
+    #[must_use]
+    pub fn is_io(&self) -> bool {
+        matches!(self, Self::Symbols(error) if error.is_io())
+    }
+}
+
+impl Diagnose for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Elf(_) => Code::MalformedElf,
+            Self::Machine(_) => Code::UnknownMachine,
+            Self::OtherMachine { .. } => Code::OtherMachine,
+            Self::OtherRelease { .. } => Code::OtherRelease,
+            Self::NoLivepatching => Code::NoLivepatching,
+            Self::Signed(_) => Code::Signed,
+            Self::Symbols(error) => error.code(),
+            Self::Refused(_) => Code::KernelRule,
+            Self::Verify(_) => Code::Unfaithful,
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Self::Signed(_) => {
+                vec!["convert before signing, or pass --strip-signature and sign again".into()]
+            }
+            Self::OtherRelease { .. } => vec![
+                "give the files of the kernel that the module was built for, or pass \
+                 --allow-stale-map if both are the same kernel"
+                    .into(),
+            ],
+            Self::Verify(_) => vec!["please report this with the module".into()],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The written module is not the planned one: a fault of this program, never of the input.

@@ -3,7 +3,6 @@
 use crate::elf::ElfError;
 use crate::name::{KlpSymbol, ObjectName};
 use crate::patch::Replaced;
-use crate::site::Site;
 
 /// Something that is allowed but may not be what was meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +47,8 @@ pub enum Warning {
         owner: ObjectName,
     },
     /// A function is called through a pointer and has no landing pad.
-    #[error("{site}: takes the address of '{function}', which does not start with {pad}")]
+    #[error("takes the address of '{function}', which does not start with {pad}")]
     NoLandingPad {
-        /// The relocation that takes the address.
-        site: Box<Site>,
         /// The function.
         function: String,
         /// What the processor demands there.

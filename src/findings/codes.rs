@@ -1,72 +1,21 @@
-//! Codes and remedies of everything that can stand against a conversion.
+//! Codes of refusals and warnings, and what to do about each.
 
 use super::refusal::Refusal;
+use super::remedy;
+use super::section::{Misplaced, PassedOver, Unapplied, Unfinished};
 use super::warning::{StillNamed, Warning};
-use super::{Error, remedy};
 use crate::annotation::AnnotationError;
-use crate::diagnostic::{Cause, Code, Diagnose, Diagnostic};
+use crate::diagnostic::Code;
 use crate::patch::Unpatchable;
 use crate::resolve::Unresolved;
-use crate::rules::{Misplaced, PassedOver, Reason, Rule, Unfinished};
+use crate::site::Site;
 
-impl Error {
-    /// Everything it says, as diagnostics about the module named `file`.
-    #[must_use]
-    pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
-        match self {
-            Self::Refused(refusals) => Diagnostic::grouped(
-                refusals.iter().map(|refusal| (Diagnostic::error(file, refusal), refusal.cause())),
-            ),
-            // What is wrong with a map is not the module's fault.
-            Self::Symbols(error) => vec![error.diagnostic()],
-            _ => vec![Diagnostic::error(file, self)],
-        }
-    }
-
-    /// Whether a file could not be read, rather than its contents refused.
-    #[must_use]
-    pub fn is_io(&self) -> bool {
-        matches!(self, Self::Symbols(error) if error.is_io())
-    }
-}
-
-impl Diagnose for Error {
-    fn code(&self) -> Code {
-        match self {
-            Self::Elf(_) => Code::MalformedElf,
-            Self::Machine(_) => Code::UnknownMachine,
-            Self::OtherMachine { .. } => Code::OtherMachine,
-            Self::OtherRelease { .. } => Code::OtherRelease,
-            Self::NoLivepatching => Code::NoLivepatching,
-            Self::Signed(_) => Code::Signed,
-            Self::Symbols(error) => error.code(),
-            Self::Refused(_) => Code::KernelRule,
-            Self::Verify(_) => Code::Unfaithful,
-        }
-    }
-
-    fn help(&self) -> Vec<String> {
-        match self {
-            Self::Signed(_) => {
-                vec!["convert before signing, or pass --strip-signature and sign again".into()]
-            }
-            Self::OtherRelease { .. } => vec![
-                "give the files of the kernel that the module was built for, or pass \
-                 --allow-stale-map if both are the same kernel"
-                    .into(),
-            ],
-            Self::Verify(_) => vec!["please report this with the module".into()],
-            _ => Vec::new(),
-        }
-    }
-}
-
-impl Diagnose for Refusal {
-    fn code(&self) -> Code {
+impl Refusal {
+    pub(super) fn code(&self) -> Code {
         match self {
             Self::Annotation(AnnotationError::Conflict { .. }) => Code::ConflictingAnnotations,
             Self::Annotation(_) => Code::MalformedAnnotation,
-            Self::AnnotationNeeded { .. } => Code::AnnotationNeeded,
+            Self::AnnotationNeeded => Code::AnnotationNeeded,
             Self::AnnotationUnused { .. } => Code::UnusedAnnotation,
             Self::NotUtf8 { .. } => Code::BadName,
             Self::Unfinished(Unfinished::KlpBuild { .. }) => Code::UnfinishedKlpBuild,
@@ -87,13 +36,13 @@ impl Diagnose for Refusal {
                 Unresolved::InitMemory { .. } => Code::InitMemory,
                 Unresolved::NotFound { .. } => Code::NotFound,
             },
-            Self::NotConverted { .. } | Self::Rule(_) => Code::KernelRule,
+            Self::NotConverted { .. } => Code::KernelRule,
             Self::VmlinuxSymbolBehindModule { .. } => Code::VmlinuxBehindModule,
             Self::GateNotPatched { .. } => Code::GateNotPatched,
             Self::Misplaced { reason: Misplaced::Consumed(_), .. } => Code::ConsumedSection,
             Self::Misplaced { .. } => Code::UnwritableSection,
-            Self::UnknownRelocation { .. } => Code::UnknownRelocation,
-            Self::Place { .. } => Code::Place,
+            Self::UnknownRelocation => Code::UnknownRelocation,
+            Self::Place(_) => Code::Place,
             Self::GateUndecided { .. } => Code::GateUndecided,
             Self::ModuleSymbolInVmlinux { .. } => Code::ModuleSymbolInVmlinux,
             Self::UndeclaredDependency { .. } => Code::UndeclaredDependency,
@@ -115,32 +64,8 @@ impl Diagnose for Refusal {
         }
     }
 
-    fn cause(&self) -> Option<Cause> {
-        let (what, place) = match self {
-            Self::VmlinuxSymbolBehindModule { site, gate }
-            | Self::GateNotPatched { site, gate } => (gate.to_string(), site.to_string()),
-            Self::GateUndecided { site, klp, .. } | Self::ModuleSymbolInVmlinux { site, klp } => {
-                (klp.to_string(), site.to_string())
-            }
-            Self::UndeclaredDependency { site, gate, owner } => {
-                (format!("{gate} {owner}"), site.to_string())
-            }
-            Self::Misplaced { site, name, gate, .. } => {
-                (format!("{gate} {} {name}", site.section), site.to_string())
-            }
-            Self::Unresolved { reason, first_use, .. } => match &**reason {
-                Unresolved::ObjectUnknown { name, owner, .. } => {
-                    let site = first_use.as_ref().map(ToString::to_string);
-                    (owner.to_string(), site.unwrap_or_else(|| format!("'{name}'")))
-                }
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some(Cause { what, place })
-    }
-
-    fn help(&self) -> Vec<String> {
+    /// What to do about it; `site`: the relocation that it is about.
+    pub(super) fn help(&self, site: Option<&Site>) -> Vec<String> {
         match self {
             Self::Annotation(AnnotationError::Conflict { first, second }) => {
                 remedy::conflict(first, second)
@@ -185,7 +110,7 @@ impl Diagnose for Refusal {
             Self::SelectedElsewhere { .. } => {
                 vec!["leave .old_sympos out: the selector fills it in".into()]
             }
-            Self::PassedOver(PassedOver { reason: Reason::Target(_), .. }) => {
+            Self::PassedOver(PassedOver { reason: Unapplied::Target(_), .. }) => {
                 vec![
                     "link again: sh_info of a relocation section is the section that it is for"
                         .into(),
@@ -194,29 +119,23 @@ impl Diagnose for Refusal {
             Self::PassedOver(_) => {
                 vec!["make tables with addends (SHT_RELA): no --crel, and no tool that rewrites them".into()]
             }
-            Self::Misplaced { reason, site, name, gate } => {
-                remedy::misplaced(*reason, &site.section, name.as_str(), gate)
-            }
-            Self::UnknownRelocation { .. } => {
+            Self::Misplaced { reason, name, gate } => remedy::misplaced(
+                *reason,
+                site.map_or("", |site| &site.section),
+                name.as_str(),
+                gate,
+            ),
+            Self::UnknownRelocation => {
                 vec!["compile with kbuild's flags: no -fPIC, no other code model".into()]
             }
-            Self::Place { fault, .. } => {
-                remedy::fault(fault).map(str::to_owned).into_iter().collect()
-            }
-            Self::Rule(violation) if violation.rule == Rule::LivepatchMarker => {
-                vec!["add to the module's source: MODULE_INFO(livepatch, \"Y\");".into()]
-            }
-            Self::Rule(violation) if violation.rule == Rule::Annotation => {
-                vec!["this is a module before conversion: klp-convert convert".into()]
-            }
-            Self::Rule(violation) => vec![format!("klp-convert explain {}", violation.rule)],
+            Self::Place(fault) => remedy::fault(fault).map(str::to_owned).into_iter().collect(),
             _ => Vec::new(),
         }
     }
 }
 
-impl Diagnose for Warning {
-    fn code(&self) -> Code {
+impl Warning {
+    pub(super) fn code(&self) -> Code {
         match self {
             Self::PositionUnproven { .. } => Code::PositionUnproven,
             Self::PositionDrifts { .. } => Code::PositionDrifts,
@@ -240,7 +159,8 @@ impl Diagnose for Warning {
         }
     }
 
-    fn help(&self) -> Vec<String> {
+    /// What to do about it.
+    pub(super) fn help(&self) -> Vec<String> {
         match self {
             Self::PositionUnproven { klp } => {
                 let owner = &klp.owner;

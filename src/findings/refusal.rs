@@ -1,19 +1,19 @@
-//! What stands against a conversion: the input's faults, each with its place.
+//! What stands against a module: the input's faults.
 
 use std::fmt;
 
 use klp_arch::Fault;
 
+use super::rule::Consequence;
+use super::section::{Misplaced, PassedOver, Unapplied, Unfinished};
 use crate::annotation::{AnnotationError, AnnotationPlace};
 use crate::elf::SymbolIndex;
-use crate::name::{KlpSymbol, ObjectName, SymbolName};
+use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, SymbolName};
 use crate::patch::{Replaced, Unpatchable};
 use crate::resolve::Unresolved;
-use crate::rules::{Misplaced, PassedOver, Unfinished, Violation};
-use crate::site::Site;
 
-/// One reason why a module cannot be converted.
-#[derive(Debug, thiserror::Error)]
+/// One reason why a module cannot be converted, or is not what it should be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// An annotation is malformed or contradicts another.
@@ -39,42 +39,31 @@ pub enum Refusal {
     #[error(transparent)]
     Unfinished(Unfinished),
     /// No symbol of the kernel, or not just one, is meant.
-    #[error("{}{reason}", .first_use.as_ref().map_or_else(String::new, |site| format!("{site}: ")))]
+    #[error("{reason}")]
     Unresolved {
-        /// The first relocation that uses it.
-        first_use: Option<Box<Site>>,
         /// The gate that the author gave it, with a name.
         gate: Option<ObjectName>,
         /// What is known about it.
         reason: Box<Unresolved>,
     },
     /// A vmlinux symbol in a section that a module gates.
-    #[error("{site}: a vmlinux symbol cannot wait for module '{gate}'")]
+    #[error("a vmlinux symbol cannot wait for module '{gate}'")]
     VmlinuxSymbolBehindModule {
-        /// The relocation.
-        site: Box<Site>,
         /// The gate.
         gate: ObjectName,
     },
     /// The gate is none of the objects that the livepatch patches.
-    #[error("{site}: waits for '{gate}', which this livepatch does not patch")]
+    #[error("waits for '{gate}', which this livepatch does not patch")]
     GateNotPatched {
-        /// The relocation.
-        site: Box<Site>,
         /// The gate.
         gate: ObjectName,
     },
     /// Something that is loaded uses an annotation.
-    #[error("{site}: an annotation is no data, it leaves the module")]
-    AnnotationNeeded {
-        /// The relocation.
-        site: Box<Site>,
-    },
+    #[error("an annotation is no data, it leaves the module")]
+    AnnotationNeeded,
     /// The section cannot take this relocation.
-    #[error("{site}: {}", describe(*.reason, .gate))]
+    #[error("{}", describe(*.reason, .gate))]
     Misplaced {
-        /// The relocation.
-        site: Box<Site>,
         /// The symbol's name in its owner.
         name: SymbolName,
         /// The gate.
@@ -83,45 +72,33 @@ pub enum Refusal {
         reason: Misplaced,
     },
     /// The machine's loader does not know the relocation type.
-    #[error("{site}: the kernel's module loader does not know this relocation")]
-    UnknownRelocation {
-        /// The relocation.
-        site: Box<Site>,
-    },
+    #[error("the kernel's module loader does not know this relocation")]
+    UnknownRelocation,
     /// A symbol is undefined, and no export that an ordinary relocation could use has it.
     #[error("'{name}' is undefined, and only a klp relocation could bind it")]
     NotConverted {
         /// The symbol's name.
         name: String,
     },
-    /// The module breaks a rule of the kernel.
-    #[error("{0}")]
-    Rule(Violation),
     /// Code of several objects uses a symbol, and nothing says which of them its relocation waits for.
-    #[error("{site}: code for {} uses '{}' of '{}', and what it waits for is not clear",
+    #[error("code for {} uses '{}' of '{}', and what it waits for is not clear",
         Names(.users), .klp.symbol, .klp.owner)]
     GateUndecided {
-        /// The relocation.
-        site: Box<Site>,
         /// The symbol.
         klp: KlpSymbol,
         /// The objects whose replaced functions use it.
         users: Vec<ObjectName>,
     },
     /// Functions of vmlinux are replaced by code that uses a symbol of a module.
-    #[error("{site}: replaces code of vmlinux and uses '{}' of '{}', a module that may not be there",
+    #[error("replaces code of vmlinux and uses '{}' of '{}', a module that may not be there",
         .klp.symbol, .klp.owner)]
     ModuleSymbolInVmlinux {
-        /// The relocation.
-        site: Box<Site>,
         /// The symbol.
         klp: KlpSymbol,
     },
     /// The kernel refuses the patched object while the owner of a symbol is not there.
-    #[error("{site}: waits for '{gate}' and needs '{owner}', which '{gate}' does not depend on")]
+    #[error("waits for '{gate}' and needs '{owner}', which '{gate}' does not depend on")]
     UndeclaredDependency {
-        /// The relocation.
-        site: Box<Site>,
         /// The object that is waited for.
         gate: ObjectName,
         /// The module that has the symbol.
@@ -198,16 +175,30 @@ pub enum Refusal {
     #[error("{0}")]
     PassedOver(PassedOver),
     /// The bytes at the place are not what the loader demands.
-    #[error("{site}: {fault}")]
-    Place {
-        /// The relocation.
-        site: Box<Site>,
-        /// What the back end found.
-        fault: Fault,
-    },
+    #[error("{0}")]
+    Place(Fault),
 }
 
 impl Refusal {
+    /// What comes of a module that has it.
+    #[must_use]
+    pub fn consequence(&self) -> Consequence {
+        match self {
+            // What is longer than a module's name is refused, any other name waits for ever.
+            Self::NoSuchObject { name } if name.len() <= OBJECT_NAME_MAX => Consequence::Ignored,
+            // Of unfinished symbols that are not weak a simulated load has the kernel's refusal.
+            Self::GateNotPatched { .. }
+            | Self::Unfinished(_)
+            | Self::PassedOver(PassedOver {
+                reason: Unapplied::Unknown(_) | Unapplied::Target(_),
+                ..
+            }) => Consequence::Ignored,
+            Self::TablesUnwritable { .. }
+            | Self::Unpatchable { why: Unpatchable::InitReplacement, .. } => Consequence::Corrupted,
+            _ => Consequence::Refused,
+        }
+    }
+
     /// What is known about a name that is not found, where this is about one.
     pub fn unresolved_mut(&mut self) -> Option<&mut Unresolved> {
         match self {

@@ -1,12 +1,12 @@
 //! What to do about a refusal: candidates, causes, and the lines to paste.
 
-use klp_arch::Fault;
+use klp_arch::{Fault, KernelError};
 
+use super::section::Misplaced;
 use crate::annotation::{Annotation, Selector, SourceFile};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::patch::Replaced;
 use crate::resolve::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, Unresolved, pasteable};
-use crate::rules::Misplaced;
 use crate::symbols::Candidate;
 
 /// How many candidates are listed; a kernel has hundreds of symbols called `__func__.0`.
@@ -19,8 +19,18 @@ const GLOBAL: &str = "a symbol table tells source files of static symbols only";
 const ELSEWHERE: &str =
     "if a module has it, add the module: --module FILE.ko; else the compiler may have inlined it";
 
+/// The kernel's own words, and what it returns.
+pub(super) fn says(error: &KernelError) -> String {
+    let (errno, number) = (error.errno, error.errno.number());
+    if error.message.is_empty() {
+        format!("the kernel says nothing, and returns -{errno} ({number})")
+    } else {
+        format!("the kernel says: {} (-{errno}, {number})", error.message)
+    }
+}
+
 /// What to do about what a machine's loader finds at a place.
-pub(crate) fn fault(fault: &Fault) -> Option<&'static str> {
+pub(super) fn fault(fault: &Fault) -> Option<&'static str> {
     Some(match fault {
         Fault::NoNopAfterCall { .. } => {
             "a call to a function that was static has no nop after it: declare the function so \
@@ -46,7 +56,7 @@ pub(crate) fn fault(fault: &Fault) -> Option<&'static str> {
 }
 
 /// Advice for a name that is not resolved; `gate` is what its author gave it, with a name.
-pub(crate) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {
+pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {
     match reason {
         Unresolved::Ambiguous { name, candidates, exporter } => {
             let mut lines = list(candidates, gate);
@@ -186,7 +196,7 @@ fn line(owner: &ObjectName, name: &str, position: Position, gate: Option<&Object
 }
 
 /// Advice for two meanings of one symbol: the second gets a C name of its own.
-pub(crate) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
+pub(super) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
     let Annotation { owner, which, .. } = second;
     let gate = second.gate.as_ref().or(first.gate.as_ref()).unwrap_or(owner);
     let name = second.name.as_str();
@@ -207,7 +217,7 @@ pub(crate) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
 }
 
 /// Advice for a symbol that code of several objects uses.
-pub(crate) fn undecided(klp: &KlpSymbol, users: &[ObjectName]) -> Vec<String> {
+pub(super) fn undecided(klp: &KlpSymbol, users: &[ObjectName]) -> Vec<String> {
     let KlpSymbol { owner, symbol, position } = klp;
     let mut lines = vec!["declare it for the code of each object under a name of its own:".into()];
     for gate in users.iter().filter(|user| !user.is_vmlinux()).take(LISTED) {
@@ -220,7 +230,7 @@ pub(crate) fn undecided(klp: &KlpSymbol, users: &[ObjectName]) -> Vec<String> {
 }
 
 /// Advice for a module's symbol in code of vmlinux.
-pub(crate) fn in_vmlinux(klp: &KlpSymbol) -> Vec<String> {
+pub(super) fn in_vmlinux(klp: &KlpSymbol) -> Vec<String> {
     let KlpSymbol { owner, symbol, position } = klp;
     let (gate, name) = (&ObjectName::vmlinux(), symbol.as_str());
     let line = KlpRelocSymbol { gate, owner, name, alias: name, position: *position };
@@ -234,7 +244,7 @@ pub(crate) fn in_vmlinux(klp: &KlpSymbol) -> Vec<String> {
 }
 
 /// Advice for a module that the patched object does not need by itself.
-pub(crate) fn undeclared(gate: &ObjectName, owner: &ObjectName) -> Vec<String> {
+pub(super) fn undeclared(gate: &ObjectName, owner: &ObjectName) -> Vec<String> {
     vec![
         format!("while '{owner}' is not loaded, the kernel refuses to load '{gate}'"),
         "use what vmlinux or a module that it depends on has, or, if the owner is always loaded \
@@ -244,7 +254,7 @@ pub(crate) fn undeclared(gate: &ObjectName, owner: &ObjectName) -> Vec<String> {
 }
 
 /// Advice for a function that is replaced and not found, or not alone.
-pub(crate) fn replaced(function: &Replaced, reason: &Unresolved) -> Vec<String> {
+pub(super) fn replaced(function: &Replaced, reason: &Unresolved) -> Vec<String> {
     let (Unresolved::AnnotatedNotUnique { candidates, .. }
     | Unresolved::AnnotatedNoSuchPosition { candidates, .. }) = reason
     else {
@@ -267,7 +277,7 @@ pub(crate) fn replaced(function: &Replaced, reason: &Unresolved) -> Vec<String> 
 }
 
 /// Advice for the name of an object that no module has.
-pub(crate) fn object_name(name: &str) -> Vec<String> {
+pub(super) fn object_name(name: &str) -> Vec<String> {
     vec![match name.parse::<ObjectName>() {
         Ok(object) if object.is_vmlinux() => {
             "the kernel itself has no name: leave .name out".to_owned()
@@ -278,7 +288,7 @@ pub(crate) fn object_name(name: &str) -> Vec<String> {
 }
 
 /// Advice for a place that cannot wait for a gate.
-pub(crate) fn misplaced(
+pub(super) fn misplaced(
     reason: Misplaced,
     section: &str,
     symbol: &str,

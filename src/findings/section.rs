@@ -1,0 +1,86 @@
+//! What is wrong with a section, or with a table of relocations, and with a module that is only half made.
+
+use std::fmt;
+
+use klp_arch::SpecialSection;
+
+use crate::elf::SectionIndex;
+
+/// Why a place cannot take a klp relocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misplaced {
+    /// The section is consumed before module-gated relocations are written.
+    Consumed(&'static SpecialSection),
+    /// The section's memory is freed after the livepatch's init function.
+    Init,
+    /// The section is the percpu template, which is copied before.
+    Percpu,
+    /// The section is not loaded, so the kernel skips the relocations without a word.
+    NotLoaded,
+}
+
+/// Why the kernel applies nothing of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unapplied {
+    /// It has no addends, and the kernel refuses the module.
+    NoAddends,
+    /// The kernel does not know this type.
+    Unknown(&'static str),
+    /// `sh_info` names no section that is loaded.
+    Target(u32),
+}
+
+/// A table that is meant for something loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its index.
+    pub section: SectionIndex,
+    /// Its name, as far as it can be printed.
+    pub name: String,
+    /// Why the kernel does not apply it.
+    pub reason: Unapplied,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "section {} '{}': ", self.section, self.name)?;
+        match &self.reason {
+            Unapplied::NoAddends => {
+                f.write_str("relocations without addends (SHT_REL), which the kernel refuses")
+            }
+            Unapplied::Unknown(kind) => {
+                write!(f, "relocations of type {kind}, which the kernel never applies")
+            }
+            Unapplied::Target(index) => {
+                write!(f, "sh_info {index} names no loaded section, so the kernel never applies it")
+            }
+        }
+    }
+}
+
+/// A module whose klp relocations are still records of the tool that made it. The kernel knows
+/// nothing of them: it binds weak symbols to 0, and never writes the relocations.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfinished {
+    /// `objtool klp post-link` has not been run, or not on all of it.
+    #[error(
+        "an unfinished klp-build livepatch: {count} of its symbols await post-link, '{first}' first"
+    )]
+    KlpBuild {
+        /// Number of `.klp.sym.*` and `.klp.tombstone.*` that are undefined.
+        count: usize,
+        /// The name of the first.
+        first: String,
+    },
+    /// `create-klp-module` has not been run.
+    #[error(
+        "an unfinished kpatch livepatch: section {index} '{section}' holds what is still to be made"
+    )]
+    Kpatch {
+        /// Index of the first section of records.
+        index: SectionIndex,
+        /// Its name.
+        section: String,
+    },
+}
