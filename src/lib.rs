@@ -27,4 +27,3 @@ pub mod rules;
 pub mod site;
 pub mod symbols;
 pub mod target;
-pub mod version;

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use klp_arch::KernelVersion;
 use serde::Serialize;
 
 /// Start of every klp symbol name (`KLP_SYM_PREFIX`, `include/linux/livepatch_external.h`).
@@ -21,6 +22,13 @@ pub const OBJECT_NAME_MAX: usize = 55;
 pub const SYMBOL_NAME_MAX: usize = 511;
 /// The object name of the kernel itself.
 pub const VMLINUX: &str = "vmlinux";
+
+/// Longest symbol name in bytes on a kernel of this version, in its own table and in a klp symbol:
+/// `KSYM_NAME_LEN` was 128 with its NUL before Linux 6.1.
+#[must_use]
+pub fn symbol_name_max(version: KernelVersion) -> usize {
+    if version < KernelVersion::new(6, 1) { 127 } else { SYMBOL_NAME_MAX }
+}
 
 /// Why text is not a name that the kernel could scan back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! How modules are converted and checked.
 
+use klp_arch::KernelVersion;
+
 use crate::patch::PatchedObjects;
-use crate::version::KernelVersion;
 
 /// How to convert.
 #[derive(Debug, Default, Clone)]
@@ -12,8 +13,9 @@ pub struct Options {
     pub keep_module_exports: bool,
     /// Drop an appended module signature, which a conversion invalidates.
     pub strip_signature: bool,
-    /// The kernel that the livepatch is for.
-    pub target: KernelVersion,
+    /// The kernel that the module is for; `None`: the one that its vermagic names, or else the newest
+    /// known ([`KernelVersion::NEWEST`]).
+    pub target: Option<KernelVersion>,
     /// Take the sources although they are of another release than the module's vermagic.
     pub allow_stale_map: bool,
     /// Let relocations need a module that the object which they wait for does not depend on.

@@ -16,7 +16,6 @@ use klp_convert::patch::Tables;
 use klp_convert::resolve::{Basis, Klp, Query, Resolution, Resolve, Unresolved};
 use klp_convert::rules;
 use klp_convert::symbols::Export;
-use klp_convert::version::KernelVersion;
 use klp_convert::{convert, target};
 
 /// Fewer modules than this are no proof.
@@ -90,11 +89,11 @@ fn holds(data: &[u8]) -> Result<usize, String> {
         return Err("a second conversion would change something".into());
     }
     // The kernel accepts what the distribution ships.
-    if let Some(broken) = rules::check(&module, backend, KernelVersion::default()).first() {
+    if let Some(broken) = rules::check(&module, backend, None).first() {
         return Err(format!("as it is: {broken}"));
     }
     // The modules are no livepatches, so that one rule is broken as soon as something is converted.
-    let mut broken = rules::check(&written, backend, KernelVersion::default());
+    let mut broken = rules::check(&written, backend, None);
     broken.retain(|finding| finding.rule() != Some(Rule::LivepatchMarker));
     broken.first().map_or(Ok(planned.relocations()), |finding| Err(finding.to_string()))
 }

@@ -29,7 +29,6 @@ use klp_convert::load::{
 };
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::symbols::{Answer, Sources, Wanted, add_kernel};
-use klp_convert::version::KernelVersion;
 
 /// Modules that are refused by their kernel, too, and why: release, module, what the message says.
 const REFUSED: [(&str, &str, &str); 0] = [];
@@ -157,7 +156,7 @@ fn load(
 ) {
     let module = Module::parse(data).unwrap();
     // The version is the one that the module says it is for.
-    let kernel = TargetKernel::of(backend, KernelVersion::default(), &module, Some(answer));
+    let kernel = TargetKernel::of(backend, None, &module, Some(answer));
     let name = module.modinfo().find(|(key, _)| *key == b"name").expect("a module's name").1;
     let placement = Placement::usual(backend, &kernel);
     let loader =

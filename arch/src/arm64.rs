@@ -40,7 +40,7 @@ use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
-use crate::versions::FeatureRange;
+use crate::version::{KernelVersion, VersionRange};
 
 mod entry;
 mod log;
@@ -216,11 +216,11 @@ pub static ARM64: Machine = Machine {
     // The release before each bound was read, too; before 6.17 that is 6.14. Erratum 843419 is up
     // to the processor: distributions only have the code.
     features: &[
-        FeatureRange::always(Features::DYNAMIC_FTRACE),
-        FeatureRange::always(Features::DYNAMIC_FTRACE_WITH_REGS).until((6, 2)),
-        FeatureRange::always(Features::OLD_SORT).until((6, 9)),
-        FeatureRange::always(Features::MIDDLE_SORT).from((6, 9)).until((6, 11)),
-        FeatureRange::always(Features::INIT_TRAMPOLINE).from((6, 17)),
+        (VersionRange::ALL, Features::DYNAMIC_FTRACE),
+        (VersionRange::before(6, 2), Features::DYNAMIC_FTRACE_WITH_REGS),
+        (VersionRange::before(6, 9), Features::OLD_SORT),
+        (VersionRange::since(6, 9).and_before(6, 11), Features::MIDDLE_SORT),
+        (VersionRange::since(6, 17), Features::INIT_TRAMPOLINE),
     ],
     config_probes: &[],
     kernel_toc: None,
@@ -279,7 +279,7 @@ impl ModuleLoader for Loader {
     /// 128 MiB that direct branches cross and hold the kernel, where that is smaller; then 2 GiB
     /// that hold it, at any place around it (`arch/arm64/mm/init.c:module_init_limits`,
     /// `execmem_arch_setup`; before Linux 6.10 `module_alloc`, in what is less).
-    fn module_areas(&self, image: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
+    fn module_areas(&self, image: &Range<u64>, _: KernelVersion) -> Vec<Range<u64>> {
         const DIRECT: u64 = 128 << 20;
         const PLT: u64 = 2 << 30;
         let size = image.end.wrapping_sub(image.start);

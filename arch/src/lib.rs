@@ -58,7 +58,7 @@ pub mod sort;
 pub mod special;
 mod truncation;
 mod uses;
-mod versions;
+mod version;
 mod x86_64;
 
 pub use apply::{Conditions, Operands, Patch};
@@ -85,7 +85,7 @@ pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390X;
 pub use special::SpecialSection;
 pub use uses::{Address, AddressUse, FunctionCode, Named, UseKind};
-pub use versions::FeatureRange;
+pub use version::{KernelVersion, NotAVersion, VersionRange};
 pub use x86_64::X86_64;
 
 /// Every machine, in the order of their names.

@@ -14,6 +14,7 @@ use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::relocate::{self, FailedRelocation, Observer, Operation, RelocationTable};
 use crate::row::Row;
+use crate::version::KernelVersion;
 
 /// The code of one machine's module loader. A machine overrides a method only where its loader does
 /// something that a row cannot say.
@@ -99,7 +100,7 @@ pub trait ModuleLoader: Debug + Sync {
     /// What the kernel logs and returns when it stops at a relocation.
     fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError;
 
-    /// Where a kernel of this version (major, minor), lying at `image`, puts modules: ranges of
+    /// Where a kernel of this version, lying at `image`, puts modules: ranges of
     /// addresses, the usual one first. All regions of a module lie in one range. Sums wrap.
-    fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>>;
+    fn module_areas(&self, image: &Range<u64>, version: KernelVersion) -> Vec<Range<u64>>;
 }

@@ -23,7 +23,7 @@ use crate::loader::ModuleLoader;
 use crate::loader_symbol::LoaderSymbol;
 use crate::row::{Features, Row};
 use crate::special::{self, SpecialSection};
-use crate::versions::FeatureRange;
+use crate::version::{KernelVersion, VersionRange};
 
 /// One machine.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub struct Machine {
     /// Names of the vmlinux symbols whose addresses the loader writes into modules.
     pub kernel_symbols: &'static [&'static str],
     /// Loader-relevant features of distribution kernels, by version.
-    pub features: &'static [FeatureRange],
+    pub features: &'static [(VersionRange, Features)],
     /// Symbols of vmlinux that show what a kernel has.
     pub config_probes: &'static [ConfigProbe],
     /// [`Configuration::kernel_toc`] of distribution kernels.
@@ -82,9 +82,9 @@ pub struct Machine {
     pub boot_image: BootImage,
     /// Approximate link range (`_text`..`_end`), used when vmlinux's symbols are unknown.
     pub kernel_image: Range<u64>,
-    /// Before this version (major, minor) per-CPU variables are linked at addresses of their own,
+    /// Before this version per-CPU variables are linked at addresses of their own,
     /// these, and not inside of the image: see [`Self::per_cpu`].
-    pub old_per_cpu: Option<((u32, u32), Range<u64>)>,
+    pub old_per_cpu: Option<(KernelVersion, Range<u64>)>,
     /// Bytes that modules share for their per-CPU variables (`PERCPU_MODULE_RESERVE`, where
     /// `setup_per_cpu_areas` sets them aside); `None` where they are taken from all of the per-CPU
     /// memory.
@@ -185,26 +185,26 @@ impl Machine {
         special::COMMON.iter().chain(self.special)
     }
 
-    /// Loader-relevant features of distribution kernels of this version (major, minor).
+    /// Loader-relevant features of distribution kernels of this version.
     #[must_use]
-    pub fn features(&self, version: (u32, u32)) -> Features {
-        let there = self.features.iter().filter(|range| range.holds(version));
-        there.fold(Features::empty(), |features, range| features | range.features)
+    pub fn features(&self, version: KernelVersion) -> Features {
+        let there = self.features.iter().filter(|(versions, _)| versions.contains(version));
+        there.fold(Features::empty(), |all, (_, features)| all | *features)
     }
 
-    /// Everything that is known of distribution kernels of this version (major, minor); addresses
-    /// of symbols are not.
+    /// Everything that is known of distribution kernels of this version; addresses of symbols are
+    /// not.
     #[must_use]
-    pub fn configuration(&self, version: (u32, u32)) -> Configuration {
+    pub fn configuration(&self, version: KernelVersion) -> Configuration {
         let (features, kernel_toc) = (self.features(version), self.kernel_toc);
         Configuration { features, kernel_toc, ..Configuration::default() }
     }
 
-    /// Where the per-CPU variables of a kernel of this version (major, minor) are linked to lie
+    /// Where the per-CPU variables of a kernel of this version are linked to lie
     /// (`__per_cpu_start`, `__per_cpu_end`), which per-CPU pointers are distances from: used when
     /// vmlinux's symbols are unknown. It lies at `image`, and they are a part of it.
     #[must_use]
-    pub fn per_cpu(&self, image: &Range<u64>, version: (u32, u32)) -> Range<u64> {
+    pub fn per_cpu(&self, image: &Range<u64>, version: KernelVersion) -> Range<u64> {
         match &self.old_per_cpu {
             Some((first, old)) if version < *first => old.clone(),
             _ => image.clone(),

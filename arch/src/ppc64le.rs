@@ -40,7 +40,7 @@ use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row, When};
 use crate::uses::{AddressUse, FunctionCode};
-use crate::versions::FeatureRange;
+use crate::version::{KernelVersion, VersionRange};
 use call::{plan_call, restores_r2, word};
 
 mod call;
@@ -210,14 +210,14 @@ pub static PPC64LE: Machine = Machine {
     kernel_symbols: entry::KERNEL_SYMBOLS,
     // The release before each bound was read, too; before 6.18 that is 6.14.
     features: &[
-        FeatureRange::always(Features::DYNAMIC_FTRACE),
-        FeatureRange::always(Features::DYNAMIC_FTRACE_WITH_REGS),
-        FeatureRange::always(Features::RESTORES_R2_ONCE).until((6, 3)),
-        FeatureRange::always(Features::OLD_SORT).until((6, 9)),
-        FeatureRange::always(Features::MIDDLE_SORT).from((6, 9)).until((6, 11)),
-        FeatureRange::always(Features::FTRACE_OUT_OF_LINE).from((6, 13)),
-        FeatureRange::always(Features::DYNAMIC_FTRACE_WITH_CALL_OPS).from((6, 13)),
-        FeatureRange::always(Features::STUB_TERMINATOR).until((6, 18)),
+        (VersionRange::ALL, Features::DYNAMIC_FTRACE),
+        (VersionRange::ALL, Features::DYNAMIC_FTRACE_WITH_REGS),
+        (VersionRange::before(6, 3), Features::RESTORES_R2_ONCE),
+        (VersionRange::before(6, 9), Features::OLD_SORT),
+        (VersionRange::since(6, 9).and_before(6, 11), Features::MIDDLE_SORT),
+        (VersionRange::since(6, 13), Features::FTRACE_OUT_OF_LINE),
+        (VersionRange::since(6, 13), Features::DYNAMIC_FTRACE_WITH_CALL_OPS),
+        (VersionRange::before(6, 18), Features::STUB_TERMINATOR),
     ],
     // `arch/powerpc/kernel/trace/ftrace_entry.S`.
     config_probes: &[
@@ -299,7 +299,7 @@ impl ModuleLoader for Loader {
     /// `VMALLOC_START` to `VMALLOC_END`, of code and of data, with either kind of page table and
     /// pages of 64 KiB (`arch/powerpc/include/asm/book3s/64/radix.h`, `hash-64k.h`;
     /// `arch/powerpc/mm/mem.c:execmem_arch_setup`). What is allocated first lies lowest.
-    fn module_areas(&self, _: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
+    fn module_areas(&self, _: &Range<u64>, _: KernelVersion) -> Vec<Range<u64>> {
         const VMALLOC_START: u64 = 0xc008_0000_0000_0000;
         core::iter::once(VMALLOC_START..VMALLOC_START + (1 << 49)).collect()
     }

@@ -38,7 +38,7 @@ use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
-use crate::versions::FeatureRange;
+use crate::version::{KernelVersion, VersionRange};
 
 mod log;
 mod slots;
@@ -184,7 +184,7 @@ pub static S390X: Machine = Machine {
     clears_relocations: false,
     kernel_symbols: &[],
     // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
-    features: &[FeatureRange::always(Features::SHORT_ALTERNATIVES).until((6, 11))],
+    features: &[(VersionRange::before(6, 11), Features::SHORT_ALTERNATIVES)],
     config_probes: &[],
     kernel_toc: None,
     // `EP_STRING` in `arch/s390/boot/head.S`; `R_390_RELATIVE`.
@@ -195,7 +195,7 @@ pub static S390X: Machine = Machine {
     },
     kernel_image: 0x3ff_e000_0000..0x3ff_e200_0000,
     // The kernel lay where it lies in real memory, from the first MiB on.
-    old_per_cpu: Some(((6, 10), 1 << 20..1 << 25)),
+    old_per_cpu: Some((KernelVersion::new(6, 10), 1 << 20..1 << 25)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,
     page_sizes: &[],
@@ -236,10 +236,10 @@ impl ModuleLoader for Loader {
     /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
     /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel lay where it lies in real memory,
     /// and modules at the end of 4 TiB, where there is not more memory than that.
-    fn module_areas(&self, image: &Range<u64>, version: (u32, u32)) -> Vec<Range<u64>> {
+    fn module_areas(&self, image: &Range<u64>, version: KernelVersion) -> Vec<Range<u64>> {
         const MODULES_LEN: u64 = 1 << 31;
         let segment = image.start & !0xf_ffff;
-        let end = if version < (6, 10) { 1 << 42 } else { segment };
+        let end = if version < KernelVersion::new(6, 10) { 1 << 42 } else { segment };
         core::iter::once(end.wrapping_sub(MODULES_LEN)..end).collect()
     }
 }

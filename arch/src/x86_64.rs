@@ -39,7 +39,7 @@ use crate::machine::Machine;
 use crate::refusal::{Errno, KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
-use crate::versions::FeatureRange;
+use crate::version::{KernelVersion, VersionRange};
 
 /// The code of the machine.
 #[derive(Debug)]
@@ -100,9 +100,9 @@ pub static X86_64: Machine = Machine {
     kernel_symbols: &[],
     // Read without in 6.3 and 6.19, with in the release before.
     features: &[
-        FeatureRange::always(Features::CHECKS_PLACE_FIRST).until((6, 3)),
-        FeatureRange::always(Features::SHORT_ALTERNATIVES).until((6, 3)),
-        FeatureRange::always(Features::TERSE_MESSAGES).until((6, 19)),
+        (VersionRange::before(6, 3), Features::CHECKS_PLACE_FIRST),
+        (VersionRange::before(6, 3), Features::SHORT_ALTERNATIVES),
+        (VersionRange::before(6, 19), Features::TERSE_MESSAGES),
     ],
     config_probes: &[],
     kernel_toc: None,
@@ -115,7 +115,7 @@ pub static X86_64: Machine = Machine {
     kernel_image: 0xffff_ffff_8100_0000..0xffff_ffff_8500_0000,
     // They were linked at 0, so that a per-CPU pointer is an offset from the GS base
     // (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
-    old_per_cpu: Some(((6, 15), 0..0x4_0000)),
+    old_per_cpu: Some((KernelVersion::new(6, 15), 0..0x4_0000)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,
     page_sizes: &[],
@@ -205,7 +205,7 @@ impl ModuleLoader for Loader {
     /// `MODULES_VADDR` to `MODULES_END` of `arch/x86/include/asm/pgtable_64_types.h`, with
     /// `CONFIG_RANDOMIZE_BASE` (half a gibibyte more without) and `CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP`
     /// not set; data lies there, too (`arch/x86/mm/init.c:execmem_arch_setup`).
-    fn module_areas(&self, _: &Range<u64>, _: (u32, u32)) -> Vec<Range<u64>> {
+    fn module_areas(&self, _: &Range<u64>, _: KernelVersion) -> Vec<Range<u64>> {
         core::iter::once(0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000).collect()
     }
 }

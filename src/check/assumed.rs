@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use klp_arch::Machine;
+use klp_arch::{KernelVersion, Machine};
 
 use crate::elf::Module;
 use crate::findings::Error;
@@ -12,7 +12,6 @@ use crate::load::{Part, Placement, TargetKernel};
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 use crate::target;
-use crate::version::KernelVersion;
 
 /// The kernel that a module is taken to be for, and where it is put there.
 #[derive(Debug)]
@@ -32,14 +31,14 @@ impl Assumed {
     /// [`Error::Machine`].
     pub fn of(
         module: &Module<'_>,
-        target: KernelVersion,
+        target: Option<KernelVersion>,
         answer: Option<&Answer>,
     ) -> Result<Self, Error> {
         let backend = target::backend(module)?;
         let kernel = TargetKernel::of(backend, target, module, answer);
         let magic = module.vermagic().and_then(|magic| std::str::from_utf8(magic).ok());
-        let built_for = magic.and_then(|magic| magic.parse().ok());
-        let version_from = match (target.version(), built_for.and_then(KernelVersion::version)) {
+        let built_for = magic.and_then(|magic| magic.parse::<KernelVersion>().ok());
+        let version_from = match (target, built_for) {
             (Some(_), _) => "asked for",
             (None, Some(_)) => "vermagic",
             (None, None) => "the newest known",
@@ -53,9 +52,8 @@ impl Assumed {
 impl fmt::Display for Assumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kernel, version_from, features_from, backend } = self;
-        let (major, minor) = kernel.version;
-        let machine = backend.name;
-        writeln!(f, "kernel: {machine}, Linux {major}.{minor} ({version_from})")?;
+        let (machine, version) = (backend.name, kernel.version.series());
+        writeln!(f, "kernel: {machine}, Linux {version} ({version_from})")?;
         let on = kernel.configuration.features.iter_names().map(|(name, _)| name.to_lowercase());
         let processors = if kernel.smp { "smp" } else { "no smp" }.to_owned();
         let pages = format!("pages of {} bytes", kernel.page_size);

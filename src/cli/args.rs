@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use klp_arch::KernelVersion;
 
 use super::place::Place;
 use crate::name::ObjectName;
-use crate::version::KernelVersion;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///

@@ -46,7 +46,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     };
     let options = Options {
         patched: PatchedObjects { objects: args.objects.iter().cloned().collect() },
-        target: args.target.unwrap_or_default(),
+        target: args.target,
         allow_stale_map: args.maps.allow_stale_map,
         allow_undeclared_dependency: args.allow_undeclared_dependency,
         ..Options::default()

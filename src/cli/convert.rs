@@ -67,7 +67,7 @@ fn attempt(
         keep_module_exports: args.keep_module_exports,
         strip_signature: args.strip_signature,
         allow_stale_map: args.maps.allow_stale_map,
-        target: args.target.unwrap_or_default(),
+        target: args.target,
         allow_undeclared_dependency: args.allow_undeclared_dependency,
         no_check: args.no_check,
     };

@@ -163,9 +163,11 @@ fn load(
     sources: &Sources,
     remark: impl Fn(&str),
 ) -> Result<(Report, Images), Stopped> {
-    let target = args.target.unwrap_or_default();
-    let options =
-        Options { target, allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
+    let options = Options {
+        target: args.target,
+        allow_stale_map: args.maps.allow_stale_map,
+        ..Options::default()
+    };
     let prepared = prepare(data, sources, &options)?;
     let mut placement = prepared.usual_placement();
     placement.bases.extend(args.places.iter().map(|place| (place.region, place.address)));
@@ -183,7 +185,7 @@ fn load(
         loaded.gate_arrives(gate, &prepared.known()).map_err(refused(occasion))?;
     }
     if args.verbose {
-        remark(&Assumed::of(&prepared.module, target, Some(&prepared.answer))?.to_string());
+        remark(&Assumed::of(&prepared.module, args.target, Some(&prepared.answer))?.to_string());
     }
     let report = report(args, &prepared.module, &prepared.kernel, &loaded, &gates);
     let images = loaded.regions().map(|(_, _, bytes)| bytes.to_vec()).collect();
@@ -212,10 +214,9 @@ fn report(
     });
     let met = |finding: Finding| finding.met(Encounter::usual(Occasion::Load));
     let warned = loaded.ignored().into_iter().map(met);
-    let (major, minor) = kernel.version;
     Report {
         machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),
-        kernel: format!("{major}.{minor}"),
+        kernel: kernel.version.series().to_string(),
         regions: regions.collect(),
         sections: sections.collect(),
         relocations: relocations(module, loaded),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: asked is only of a vmlinux whose symbols are known, so that what is not there is off.
 
+use klp_arch::VersionRange;
+
 use super::TargetKernel;
 use crate::name::ObjectName;
 use crate::symbols::Answer;
@@ -27,8 +29,9 @@ const SWITCHES: [(&str, Switch); 4] = [
 /// A symbol of every kernel with `CONFIG_CONSTRUCTORS`, and of no other.
 const CONSTRUCTORS: &str = "__ctors_start";
 
-/// Linux 6.10 to 6.15 set aside more for modules where memory allocations are profiled.
-const PERCPU_PROFILED: u64 = 64 << 10;
+/// Kernels that set aside more for modules where memory allocations are profiled, and how many bytes.
+const PERCPU_PROFILED: (VersionRange, u64) =
+    (VersionRange::since(6, 10).and_before(6, 16), 64 << 10);
 
 /// The names that the sources are to be asked about.
 pub(super) fn wanted() -> impl Iterator<Item = &'static str> {
@@ -51,9 +54,10 @@ pub(super) fn learn(kernel: &mut TargetKernel, answer: &Answer) {
     // These are data: a table without data does not tell.
     if kernel.kallsyms_all {
         kernel.constructors = has(CONSTRUCTORS);
-        let profiled = has(PROFILING) && ((6, 10)..(6, 16)).contains(&kernel.version);
+        let (versions, bytes) = PERCPU_PROFILED;
+        let profiled = has(PROFILING) && versions.contains(kernel.version);
         if profiled && kernel.percpu_reserve.is_some() {
-            kernel.percpu_reserve = Some(PERCPU_PROFILED);
+            kernel.percpu_reserve = Some(bytes);
         }
     }
 }
@@ -66,7 +70,7 @@ mod tests {
     use crate::symbols::{Candidate, Order};
 
     /// A kernel whose vmlinux has these symbols, at 0x1000, 0x2000, ...
-    fn learnt(version: (u32, u32), names: &[&str]) -> TargetKernel {
+    fn learnt(version: &str, names: &[&str]) -> TargetKernel {
         let mut answer = Answer::default();
         answer.note();
         answer.object(&ObjectName::vmlinux());
@@ -90,7 +94,8 @@ mod tests {
                 order: Order::Proven,
             });
         }
-        let mut kernel = TargetKernel::of_version(klp_arch::machines()[0], version);
+        let mut kernel =
+            TargetKernel::of_version(klp_arch::machines()[0], version.parse().unwrap());
         kernel.percpu_reserve = Some(8192);
         learn(&mut kernel, &answer);
         kernel
@@ -100,20 +105,20 @@ mod tests {
     fn functions_of_vmlinux_tell_what_is_configured() {
         let usual = TargetKernel::newest(klp_arch::machines()[0]);
         assert!(usual.checks_signatures && usual.livepatches && usual.decompresses.is_none());
-        let on = learnt((7, 2), &SWITCHES.map(|(symbol, _)| symbol));
+        let on = learnt("7.2", &SWITCHES.map(|(symbol, _)| symbol));
         assert!(on.checks_signatures && on.livepatches && on.decompresses == Some(true));
-        let off = learnt((7, 2), &["f"]);
+        let off = learnt("7.2", &["f"]);
         assert!(!off.checks_signatures && !off.livepatches && off.decompresses == Some(false));
-        assert!(!off.constructors && learnt((7, 2), &[CONSTRUCTORS]).constructors);
+        assert!(!off.constructors && learnt("7.2", &[CONSTRUCTORS]).constructors);
     }
 
     #[test]
     fn per_cpu_memory_is_told_by_symbols_and_by_profiling() {
-        assert_eq!(learnt((7, 2), &["f"]).percpu_static, None);
-        assert_eq!(learnt((7, 2), &PER_CPU).percpu_static, Some(0x1000));
+        assert_eq!(learnt("7.2", &["f"]).percpu_static, None);
+        assert_eq!(learnt("7.2", &PER_CPU).percpu_static, Some(0x1000));
         let reserve = |version, names: &[&str]| learnt(version, names).percpu_reserve;
-        assert_eq!(reserve((6, 12), &[PROFILING]), Some(64 << 10));
-        for (version, names) in [((6, 12), "f"), ((6, 1), PROFILING), ((7, 2), PROFILING)] {
+        assert_eq!(reserve("6.12", &[PROFILING]), Some(64 << 10));
+        for (version, names) in [("6.12", "f"), ("6.1", PROFILING), ("7.2", PROFILING)] {
             assert_eq!(reserve(version, &[names]), Some(8 << 10));
         }
     }

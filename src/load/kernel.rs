@@ -5,17 +5,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use klp_arch::{ConfigProbe, Configuration, Machine};
+use klp_arch::{ConfigProbe, Configuration, KernelVersion, Machine};
 
 use super::configured::{self, PER_CPU, PROFILING};
 use super::{Imports, RegionKind};
 use crate::elf::Module;
 use crate::name::ObjectName;
 use crate::symbols::{Answer, Siblings};
-use crate::version::KernelVersion;
-
-/// The newest version whose loader was read.
-const NEWEST: (u32, u32) = (7, 3);
 
 /// What differs between kernels in livepatching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +57,8 @@ impl MemoryModel {
 /// The target kernel.
 #[derive(Debug, Clone)]
 pub struct TargetKernel {
-    /// Major and minor number of the version.
-    pub version: (u32, u32),
+    /// Its version.
+    pub version: KernelVersion,
     /// Where vmlinux lies, from `_text` to `_end`.
     pub image: Range<u64>,
     /// The per-CPU variables of vmlinux, from `__per_cpu_start` to `__per_cpu_end`.
@@ -147,16 +143,16 @@ impl TargetKernel {
     /// The newest known kernel of a machine, as distributions configure it.
     #[must_use]
     pub fn newest(backend: &Machine) -> Self {
-        Self::of_version(backend, NEWEST)
+        Self::of_version(backend, KernelVersion::NEWEST)
     }
 
-    /// A kernel of a version (major, minor), as distributions configure it.
+    /// A kernel of a version, as distributions configure it.
     ///
     /// Each bound is the first release that was read with what it says; the one before it was read without.
     /// 6.15 and 6.16 were not read: a bound there lies between 6.14 and 6.18, which were (`docs/kernels.md`).
     #[must_use]
-    pub fn of_version(backend: &Machine, version: (u32, u32)) -> Self {
-        let since = |major, minor| version >= (major, minor);
+    pub fn of_version(backend: &Machine, version: KernelVersion) -> Self {
+        let since = |major, minor| version >= KernelVersion::new(major, minor);
         let image = backend.kernel_image.clone();
         Self {
             version,
@@ -179,7 +175,7 @@ impl TargetKernel {
             checks_machine_flags: since(6, 2),
             checks_this_module: since(6, 4),
             rejects_second_modinfo: since(6, 4),
-            checks_headers_first: since(6, 13),
+            checks_headers_first: version >= KernelVersion::new(6, 12).stable(117),
             relocates_percpu: since(6, 15),
             static_call_sites_read_only: since(6, 16),
             separate_codetags: since(6, 13),
@@ -198,20 +194,19 @@ impl TargetKernel {
     }
 
     /// The kernel that a module is built for: its version, what the module says of it in
-    /// `.modinfo`, and what can be told from the kernel's symbols, where they are known.
+    /// `.modinfo`, and what can be told from the kernel's symbols, where they are known. `target`: the version
+    /// that is asked for, whatever the module says.
     #[must_use]
     pub fn of(
         backend: &Machine,
-        target: KernelVersion,
+        target: Option<KernelVersion>,
         module: &Module<'_>,
         answer: Option<&Answer>,
     ) -> Self {
         let vermagic = module.vermagic().map(String::from_utf8_lossy);
-        let built_for = vermagic.as_ref().and_then(|text| text.parse::<KernelVersion>().ok());
-        let target =
-            if target.version().is_some() { target } else { built_for.unwrap_or_default() };
-        let mut kernel = Self::of_version(backend, target.version().unwrap_or(NEWEST));
-        kernel.checks_headers_first |= target.is_stable((6, 12), 117);
+        let built_for = vermagic.as_ref().and_then(|text| text.parse().ok());
+        let version = target.or(built_for).unwrap_or(KernelVersion::NEWEST);
+        let mut kernel = Self::of_version(backend, version);
         if let Some(vermagic) = &vermagic {
             kernel.configure(vermagic);
         }
@@ -225,10 +220,8 @@ impl TargetKernel {
     /// The kernel that sources of symbols tell of: its version, and what its symbols tell.
     #[must_use]
     pub fn told_by(backend: &Machine, answer: &Answer) -> Self {
-        let release = answer.kernel().release.as_ref();
-        let target = release.and_then(|release| release.parse::<KernelVersion>().ok());
-        let version = target.and_then(KernelVersion::version);
-        let mut kernel = Self::of_version(backend, version.unwrap_or(NEWEST));
+        let version = answer.kernel().version().unwrap_or(KernelVersion::NEWEST);
+        let mut kernel = Self::of_version(backend, version);
         kernel.learn(backend, answer);
         kernel
     }

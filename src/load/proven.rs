@@ -192,8 +192,9 @@ mod tests {
         Some(Fact { value, modules: 2, first: "m".parse().unwrap() })
     }
 
-    fn believing(siblings: Siblings, built_for: Option<&str>, version: (u32, u32)) -> TargetKernel {
-        let mut kernel = TargetKernel::of_version(klp_arch::machines()[0], version);
+    fn believing(siblings: Siblings, built_for: Option<&str>, version: &str) -> TargetKernel {
+        let mut kernel =
+            TargetKernel::of_version(klp_arch::machines()[0], version.parse().unwrap());
         kernel.believe(&Arc::new(siblings), built_for);
         kernel
     }
@@ -208,13 +209,13 @@ mod tests {
             ..Siblings::default()
         };
         for built_for in [None, Some("7.2 SMP "), Some("")] {
-            let kernel = believing(siblings(), built_for, (7, 2));
+            let kernel = believing(siblings(), built_for, "7.2");
             assert_eq!(kernel.vermagic.as_deref(), Some("7.2 preempt mod_unload "));
             assert_eq!((kernel.module_size, kernel.flags_apart), (Some(0x500), false));
             // The module may say SMP; the kernel does not.
             assert!(kernel.reads_btf && !kernel.smp);
         }
-        let kernel = believing(siblings(), Some("7.3 SMP "), (7, 2));
+        let kernel = believing(siblings(), Some("7.3 SMP "), "7.2");
         assert_eq!((kernel.vermagic, kernel.module_size), (None, None), "of another release");
         assert!(kernel.flags_apart && kernel.smp && !kernel.reads_btf);
     }
@@ -225,10 +226,10 @@ mod tests {
             believing(Siblings { has_flags, ..Siblings::default() }, None, version).flags_apart
         };
         assert_eq!(
-            [(6, 1), (6, 12), (7, 0), (7, 1)].map(|v| wanted(None, v)),
+            ["6.1", "6.12", "7.0", "7.1"].map(|v| wanted(None, v)),
             [false, false, false, true]
         );
-        assert!(wanted(fact(true), (6, 12)), "a vendor's kernel");
+        assert!(wanted(fact(true), "6.12"), "a vendor's kernel");
     }
 
     #[test]

@@ -16,20 +16,19 @@ mod symbols;
 pub(crate) use other_tools::{awaits_post_link, is_tombstone, purpose, unfinished};
 pub(crate) use passed_over::passed_over;
 
-use klp_arch::Machine;
+use klp_arch::{KernelVersion, Machine};
 use rustc_hash::FxHashMap;
 
 use crate::elf::{Module, Section, SectionFlags, Symbol, SymbolIndex, SymbolSection};
 use crate::findings::{Consequence, Finding, Rule};
 use crate::site::{Site, Sites};
-use crate::version::KernelVersion;
 
 /// Checks a module against every rule of the target kernel.
 #[must_use]
 pub fn check(
     module: &Module<'_>,
     backend: &'static Machine,
-    target: KernelVersion,
+    target: Option<KernelVersion>,
 ) -> Vec<Finding> {
     let sites = Sites::new(module, backend);
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
@@ -48,7 +47,7 @@ pub fn check(
 struct Checker<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static Machine,
-    target: KernelVersion,
+    target: Option<KernelVersion>,
     sites: Sites<'m, 'data>,
     /// The symbols that others define. Few, so that they stay in the cache where the symbol table
     /// does not: every relocation asks.
@@ -77,10 +76,9 @@ impl<'m, 'data> Checker<'m, 'data> {
     }
 
     /// The version of the target kernel, as it was given or as the module says.
-    fn version(&self) -> Option<(u32, u32)> {
-        let built_for =
-            || String::from_utf8_lossy(self.module.vermagic()?).parse::<KernelVersion>().ok();
-        self.target.version().or_else(|| built_for()?.version())
+    fn version(&self) -> KernelVersion {
+        let built_for = || String::from_utf8_lossy(self.module.vermagic()?).parse().ok();
+        self.target.or_else(built_for).unwrap_or(KernelVersion::NEWEST)
     }
 
     /// Relocation sections marked `SHF_RELA_LIVEPATCH`.

@@ -1,6 +1,7 @@
 //! Rules about the module as a whole.
 
 use bstr::ByteSlice;
+use klp_arch::KernelVersion;
 use rustc_hash::FxHashSet;
 
 use super::Checker;
@@ -80,7 +81,7 @@ fn section_twins(checker: &mut Checker<'_, '_>) {
         b"__version_ext_names",
         b".data..percpu",
     ];
-    if checker.version().is_some_and(|version| version < (6, 12)) {
+    if checker.version() < KernelVersion::new(6, 12) {
         return;
     }
     let module = checker.module;

@@ -1,12 +1,13 @@
 //! Rules about klp symbols.
 
 use bstr::ByteSlice;
+use klp_arch::KernelVersion;
 
 use super::Checker;
 use super::other_tools::is_tombstone;
 use crate::elf::{SymbolIndex, SymbolSection};
 use crate::findings::Rule;
-use crate::name::KlpSymbol;
+use crate::name::{KlpSymbol, symbol_name_max};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
@@ -23,7 +24,8 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
 }
 
 fn length(checker: &mut Checker<'_, '_>, index: SymbolIndex, klp: &KlpSymbol) {
-    let (length, max) = (klp.symbol.as_str().len(), checker.target.symbol_name_max());
+    let target = checker.target.unwrap_or(KernelVersion::NEWEST);
+    let (length, max) = (klp.symbol.as_str().len(), symbol_name_max(target));
     if length > max {
         let detail = format!("'{klp}': {length} bytes of name, the target kernel scans {max}");
         checker.broken_by(Rule::SymbolLength, index, detail);

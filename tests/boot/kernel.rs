@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
+use klp_arch::KernelVersion;
 use klp_convert::symbols::{BootImage, ModuleFile, Sources, Symvers, Vmlinux};
 
 use crate::failure::Failure;
@@ -133,8 +134,7 @@ impl Release {
 pub(crate) struct TestKernel {
     pub(crate) machine: Machine,
     pub(crate) release: Release,
-    /// Major and minor.
-    pub(crate) version: (u32, u32),
+    pub(crate) version: KernelVersion,
     /// For `make -C`: external modules are built against it.
     pub(crate) build: PathBuf,
     pub(crate) image: PathBuf,
@@ -152,27 +152,20 @@ impl TestKernel {
     /// Builds the kernel, or fetches it, or finds it done.
     pub(crate) fn obtain(machine: Machine, release: Release) -> Result<Self, Failure> {
         match release {
-            Release::Small73 => Self::built(machine, release, "7.3", (7, 3)),
-            Release::Small72 => Self::built(machine, release, "7.2", (7, 2)),
-            Release::Small612 => Self::built(machine, release, "6.12", (6, 12)),
+            Release::Small73 => Self::built(machine, release, "7.3"),
+            Release::Small72 => Self::built(machine, release, "7.2"),
+            Release::Small612 => Self::built(machine, release, "6.12"),
             Release::Lto => {
                 let kernel = std::env::var("KLP_LTO_KERNEL").unwrap_or_else(|_| "6.12".into());
-                let mut lto = Self::built(machine, release, &kernel, (6, 12))?;
-                lto.version = version_of(&lto.build)?;
-                Ok(lto)
+                Self::built(machine, release, &kernel)
             }
-            Release::Small61 => Self::built(machine, release, "6.1", (6, 1)),
-            Release::Debian => Self::distributed(machine, release, "6.1", (6, 1)),
-            Release::Debian612 => Self::distributed(machine, release, "6.12", (6, 12)),
+            Release::Small61 => Self::built(machine, release, "6.1"),
+            Release::Debian => Self::distributed(machine, release, "6.1"),
+            Release::Debian612 => Self::distributed(machine, release, "6.12"),
         }
     }
 
-    fn built(
-        machine: Machine,
-        release: Release,
-        series: &str,
-        version: (u32, u32),
-    ) -> Result<Self, Failure> {
+    fn built(machine: Machine, release: Release, series: &str) -> Result<Self, Failure> {
         let build = Path::new(REPOSITORY).join("tests/kernel/build");
         let mut build = Command::new(build);
         build.env("KERNEL", series).arg(machine.to_string());
@@ -181,6 +174,7 @@ impl TestKernel {
         }
         let build = said(&mut build)?;
         let build = PathBuf::from(build);
+        let version = version_of(&build)?;
         let (image, vmlinux) = (build.join(machine.image()), Some(build.join("vmlinux")));
         let memory = if machine == Machine::Ppc64le { 1024 } else { 512 };
         let (arguments, modules) = ("nokaslr", None);
@@ -188,12 +182,7 @@ impl TestKernel {
     }
 
     /// A kernel that lies where it likes.
-    fn distributed(
-        machine: Machine,
-        release: Release,
-        series: &str,
-        version: (u32, u32),
-    ) -> Result<Self, Failure> {
+    fn distributed(machine: Machine, release: Release, series: &str) -> Result<Self, Failure> {
         let script = Path::new(REPOSITORY).join("tests/kernel/distribution");
         let said = said(Command::new(script).env("SERIES", series).arg(machine.to_string()))?;
         let path = |key: &str| {
@@ -202,6 +191,7 @@ impl TestKernel {
         };
         let (build, image) = (path("build")?, path("image")?);
         let (vmlinux, modules) = (None, Some(path("modules")?));
+        let version = version_of(&build)?;
         let (memory, arguments) = (1024, "");
         Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
@@ -209,7 +199,8 @@ impl TestKernel {
     /// Whether a patched module may come again while its livepatch stays: x86_64 and ppc64le refuse to
     /// write a place twice, and take nothing back before Linux 6.3 (`clear_relocate_add`).
     pub(crate) fn writes_again(&self) -> bool {
-        self.version >= (6, 3) || matches!(self.machine, Machine::S390x | Machine::Arm64)
+        self.version >= KernelVersion::new(6, 3)
+            || matches!(self.machine, Machine::S390x | Machine::Arm64)
     }
 
     /// Whether names that Clang's LTO has made are cut when they are looked for, as its source says;
@@ -217,7 +208,7 @@ impl TestKernel {
     pub(crate) fn cuts_names(&self) -> bool {
         let source = || std::fs::read_to_string(self.build.join("source/kernel/kallsyms.c"));
         self.release == Release::Lto
-            && self.version >= (6, 2)
+            && self.version >= KernelVersion::new(6, 2)
             && source().unwrap().contains("cleanup_symbol_name")
     }
 
@@ -256,15 +247,10 @@ impl TestKernel {
     }
 }
 
-/// Major and minor of the kernel in a build tree.
-fn version_of(build: &Path) -> Result<(u32, u32), Failure> {
-    let file = build.join("include/config/kernel.release");
-    let release = std::fs::read_to_string(&file)?;
-    let mut numbers = release.split('.').map_while(|number| number.parse().ok());
-    numbers
-        .next()
-        .zip(numbers.next())
-        .ok_or_else(|| format!("{}: {release}", file.display()).into())
+/// The version of the kernel that a build tree is of.
+fn version_of(build: &Path) -> Result<KernelVersion, Failure> {
+    let release = std::fs::read_to_string(build.join("include/config/kernel.release"))?;
+    Ok(release.parse()?)
 }
 
 /// The one line that a command says on its stdout.

@@ -37,9 +37,10 @@ fn refused(change: impl Fn(Patched) -> Patched, says: &str) {
 }
 
 /// The livepatch as the kernel of this version sees it.
-fn at_version(machine: &Machine, wrong: &Patched, version: (u32, u32)) -> Result<(), Refused> {
+fn at_version(machine: &Machine, wrong: &Patched, version: &str) -> Result<(), Refused> {
     let backend = backend(machine);
-    load(machine, &wrong.bytes, backend, &TargetKernel::of_version(backend, version))
+    let kernel = TargetKernel::of_version(backend, version.parse().unwrap());
+    load(machine, &wrong.bytes, backend, &kernel)
 }
 
 fn flags(patched: Patched, section: &str, change: impl Fn(u64) -> u64) -> Patched {
@@ -75,8 +76,8 @@ fn a_second_modinfo_is_refused_since_6_4() {
     refused(change, "Only one .modinfo section must exist.");
     for machine in machines() {
         let wrong = change(Patched::new(converted(&machine, NAME)));
-        assert!(at_version(&machine, &wrong, (6, 4)).is_err());
-        assert_eq!(at_version(&machine, &wrong, (6, 3)), Ok(()), "{}", machine.name);
+        assert!(at_version(&machine, &wrong, "6.4").is_err());
+        assert_eq!(at_version(&machine, &wrong, "6.3"), Ok(()), "{}", machine.name);
     }
 }
 
@@ -87,7 +88,7 @@ fn the_flags_of_the_file_are_looked_at_since_6_2() {
         let wrong = Patched::new(converted(&machine, NAME)).header(|h, e| h.e_flags.set(e, flags));
         let looked = backend(&machine).check_header(1).is_err();
         let at = |version| at_version(&machine, &wrong, version).is_err();
-        assert_eq!([(6, 1), (6, 2)].map(at), [false, looked], "{}", machine.name);
+        assert_eq!(["6.1", "6.2"].map(at), [false, looked], "{}", machine.name);
     }
 }
 
@@ -96,8 +97,8 @@ fn a_second_struct_module_is_refused_since_6_4_in_the_words_of_its_time() {
     for machine in machines() {
         let wrong = Patched::new(converted(&machine, NAME)).rename_section(".comment", THIS_MODULE);
         let says = |version| at_version(&machine, &wrong, version).map_err(|e| e.to_string());
-        assert_eq!(says((6, 3)), Ok(()), "{}", machine.name);
-        for (version, number) in [((6, 4), "Only"), ((6, 12), "Only"), ((6, 13), "Exactly")] {
+        assert_eq!(says("6.3"), Ok(()), "{}", machine.name);
+        for (version, number) in [("6.4", "Only"), ("6.12", "Only"), ("6.13", "Exactly")] {
             let what = "one .gnu.linkonce.this_module section must exist. -ENOEXEC";
             let message = format!("module lp_module_symbols: {number} {what}");
             assert_eq!(says(version), Err(message), "{}", machine.name);
@@ -112,10 +113,10 @@ fn room_for_a_stub_in_init_is_wanted_by_newer_kernels_only() {
     for machine in machines {
         let name = ".init.text.ftrace_trampoline";
         let wrong = Patched::new(converted(&machine, NAME)).rename_section(name, ".init.text.f");
-        for version in [(6, 6), (6, 12), (6, 14)] {
+        for version in ["6.6", "6.12", "6.14"] {
             assert_eq!(at_version(&machine, &wrong, version), Ok(()), "{version:?}");
         }
-        for version in [(6, 18), (7, 3)] {
+        for version in ["6.18", "7.3"] {
             assert!(at_version(&machine, &wrong, version).is_err(), "{version:?}");
         }
     }
@@ -138,7 +139,7 @@ fn an_old_kernel_wants_a_struct_module_and_no_more() {
     let none = "lp_module_symbols: No module found in object -ENOEXEC";
     for machine in machines() {
         let right = || Patched::new(converted(&machine, NAME));
-        let at = |wrong: Patched| at_version(&machine, &wrong, (6, 1)).map_err(|e| e.to_string());
+        let at = |wrong: Patched| at_version(&machine, &wrong, "6.1").map_err(|e| e.to_string());
         let other = right().rename_section(THIS_MODULE, ".gnu.linkonce.that_module");
         assert_eq!(at(other), Err(none.into()), "{}", machine.name);
         assert_eq!(at(flags(right(), THIS_MODULE, |flags| flags & !2)), Err(none.into()));
@@ -164,7 +165,7 @@ fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
         let wrong = Patched::new(converted(&machine, NAME))
             .section(THIS_MODULE, |s, e| s.sh_type.set(e, SectionType(8)));
         let only = "module lp_module_symbols: Only one .gnu.linkonce.this_module section must exist. -ENOEXEC";
-        let said = at_version(&machine, &wrong, (6, 12)).unwrap_err().to_string();
+        let said = at_version(&machine, &wrong, "6.12").unwrap_err().to_string();
         assert_eq!(said, only, "{}", machine.name);
         let right = converted(&machine, NAME);
         let module = Module::parse(&right).unwrap();
@@ -215,10 +216,10 @@ fn more_sections_than_the_header_can_count_are_refused() {
     // `sh_size` of section 0 has the number.
     table[32..40].copy_from_slice(&0xff00_u64.to_le_bytes());
     wrong.bytes.extend(table);
-    let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+    let error = at_version(&machine, &wrong, "7.2").unwrap_err();
     let says = "ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr -ENOEXEC";
     assert_eq!(error.to_string(), says);
-    let error = at_version(&machine, &wrong, (6, 1)).unwrap_err().to_string();
+    let error = at_version(&machine, &wrong, "6.1").unwrap_err().to_string();
     assert!(error.starts_with("Invalid ELF section name index: "), "{error}");
 }
 
@@ -245,7 +246,7 @@ fn more_memory_than_there_is_is_refused_by_the_allocator() {
     for machine in machines() {
         let wrong = Patched::new(converted(&machine, NAME));
         let wrong = wrong.section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000));
-        let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+        let error = at_version(&machine, &wrong, "7.2").unwrap_err();
         assert_eq!(error.to_string(), "execmem: unable to allocate memory -ENOMEM");
     }
 }
@@ -255,7 +256,7 @@ fn a_module_without_room_for_ftrace_is_refused_without_a_word() {
     let machine = machines().into_iter().find(|machine| machine.name == "arm64").unwrap();
     let name = ".text.ftrace_trampoline";
     let wrong = Patched::new(converted(&machine, NAME)).rename_section(name, ".text.other");
-    let error = at_version(&machine, &wrong, (7, 2)).unwrap_err();
+    let error = at_version(&machine, &wrong, "7.2").unwrap_err();
     let kernel = error.0[0].kernel.as_ref().unwrap();
     assert_eq!((kernel.message.as_str(), kernel.errno.number()), ("", 8));
     assert!(error.to_string().ends_with(&format!("the module has no section {name}")), "{error}");

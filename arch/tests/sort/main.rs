@@ -14,6 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use klp_arch::KernelVersion;
 use klp_arch::sort::{Generation, sort, sort_by_key};
 use proptest::prelude::*;
 
@@ -120,10 +121,10 @@ fn generation(tree: &Path) -> Generation {
         let line = makefile.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap().trim_start_matches([' ', '=']).parse().unwrap()
     };
-    let version = (number("VERSION"), number("PATCHLEVEL"));
+    let version = KernelVersion::new(number("VERSION"), number("PATCHLEVEL"));
     let [arm64, ppc64le] = ["arm64", "ppc64le"]
         .map(|name| Generation::of(klp_arch::by_name(name).unwrap().features(version)));
-    assert_eq!(arm64, ppc64le, "{version:?}");
+    assert_eq!(arm64, ppc64le, "{version}");
     arm64
 }
 

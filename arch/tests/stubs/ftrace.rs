@@ -10,7 +10,7 @@ const REGS_CALLER: u64 = 0xc000_0000_0007_6f48;
 
 #[test]
 fn stubs_for_ftrace_follow_those_of_calls() {
-    let mut configuration = configuration((6, 1));
+    let mut configuration = configuration("6.1");
     configuration.features.remove(Features::STUB_TERMINATOR);
     let mut module = Loading::new(object(0, &[], &[]), &configuration).unwrap();
     module.finish().unwrap();
@@ -27,7 +27,7 @@ fn stubs_for_ftrace_follow_those_of_calls() {
 fn a_call_by_the_name_of_an_entry_needs_no_nop_and_shares_its_stub() {
     let symbols = [undefined(b"ftrace_caller", CALLER)];
     let calls = vec![call(1, 0, 0)];
-    let mut module = Loading::new(object(1, &symbols, &[calls]), &configuration((7, 2))).unwrap();
+    let mut module = Loading::new(object(1, &symbols, &[calls]), &configuration("7.2")).unwrap();
     module.memory.regions[0].bytes[..8].copy_from_slice(&words(&[BL, BL]));
     assert_eq!(module.apply_all(), []);
     module.finish().unwrap();
@@ -50,7 +50,7 @@ fn a_kernel_without_a_toc_reckons_from_its_start() {
 
 #[test]
 fn what_is_not_configured_is_reported_as_indeterminate() {
-    let features = configuration((6, 1)).features;
+    let features = configuration("6.1").features;
     let bare = Configuration { features, ..Configuration::default() };
     let mut module = Loading::new(object(0, &[], &[]), &bare).unwrap();
     module.finish().unwrap();
@@ -81,7 +81,7 @@ fn traced(offsets: &[u64], configuration: &Configuration) -> Loading {
 
 #[test]
 fn each_traced_function_has_a_stub_in_the_order_of_addresses() {
-    let mut module = traced(&[0x24, 0x8], &configuration((7, 2)));
+    let mut module = traced(&[0x24, 0x8], &configuration("7.2"));
     // Two stubs for the entries; 48 bytes take two more.
     assert_eq!(module.reserved(), 4);
     module.finish().unwrap();
@@ -101,14 +101,14 @@ fn each_traced_function_has_a_stub_in_the_order_of_addresses() {
 #[test]
 fn a_function_that_ftrace_does_not_know_again_ends_its_work() {
     // The first of the two does not start with a nop.
-    let mut module = traced(&[0x24, 0x10], &configuration((7, 2)));
+    let mut module = traced(&[0x24, 0x10], &configuration("7.2"));
     module.finish().unwrap();
     assert!(module.memory.bytes(&module.extent(STUBS))[80..].iter().all(|byte| *byte == 0));
 }
 
 #[test]
 fn a_late_call_may_be_one_too_many_behind_the_stubs_of_functions() {
-    let mut module = traced(&[0x8], &configuration((7, 2)));
+    let mut module = traced(&[0x8], &configuration("7.2"));
     module.object.symbols.push(undefined(b"late", 0xc008_0000_0100_0000));
     module.finish().unwrap();
     let before = module.memory.clone();

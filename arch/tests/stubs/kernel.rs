@@ -59,7 +59,7 @@ fn compile(tree: &Path, options: &[&str], directory: &Path) -> PathBuf {
     compiler.args(["-O1", "-w", "-fno-strict-aliasing", "-include"]);
     compiler.arg(directory.join("shim.h")).arg("-I").arg(directory);
     compiler.arg("-idirafter").arg(tree.join("arch/powerpc/include"));
-    let addresses = configuration((7, 2)).symbols;
+    let addresses = configuration("7.2").symbols;
     for (name, symbol) in [
         ("ftrace_caller", "ftrace_caller"),
         ("ftrace_regs_caller", "ftrace_regs_caller"),
@@ -248,14 +248,14 @@ const OUT_OF_LINE: [&str; 3] = [
 #[ignore = "needs the source tree of Linux 7.2 in KLP_KERNEL_SOURCE"]
 fn modules_become_what_the_kernels_functions_make_of_them() {
     let options = [&FTRACE[..], &OUT_OF_LINE].concat();
-    check("KLP_KERNEL_SOURCE", &options, &configuration((7, 2)));
+    check("KLP_KERNEL_SOURCE", &options, &configuration("7.2"));
 }
 
 #[test]
 #[ignore = "needs the source tree of Linux 7.2 in KLP_KERNEL_SOURCE"]
 fn modules_without_a_toc_become_what_the_kernels_functions_make_of_them() {
     let options = [&FTRACE[..], &OUT_OF_LINE, &["PPC_KERNEL_PCREL"]].concat();
-    let mut configuration = configuration((7, 2));
+    let mut configuration = configuration("7.2");
     configuration.features |= Features::PCREL;
     check("KLP_KERNEL_SOURCE", &options, &configuration);
 }
@@ -270,5 +270,5 @@ fn modules_without_ftrace_become_what_the_kernels_functions_make_of_them() {
 #[ignore = "needs the source tree of Linux 6.1 in KLP_KERNEL_SOURCE_OLD"]
 fn modules_become_what_the_older_kernels_functions_make_of_them() {
     let options = [&FTRACE[..], &["MPROFILE_KERNEL"]].concat();
-    check("KLP_KERNEL_SOURCE_OLD", &options, &configuration((6, 1)));
+    check("KLP_KERNEL_SOURCE_OLD", &options, &configuration("6.1"));
 }

@@ -27,8 +27,8 @@ pub(crate) fn words(words: &[u32]) -> Vec<u8> {
 }
 
 /// What Debian's kernel of a version has, with addresses.
-pub(crate) fn configuration(version: (u32, u32)) -> Configuration {
-    let mut configuration = PPC64LE.configuration(version);
+pub(crate) fn configuration(version: &str) -> Configuration {
+    let mut configuration = PPC64LE.configuration(version.parse().unwrap());
     configuration.symbols.extend([
         ("ftrace_caller", 0xc000_0000_0007_7114),
         ("ftrace_regs_caller", 0xc000_0000_0007_6f48),
@@ -41,7 +41,7 @@ pub(crate) fn configuration(version: (u32, u32)) -> Configuration {
 
 /// Only these features, and nothing for ftrace.
 pub(crate) fn bare(features: Features) -> Configuration {
-    Configuration { features, ..configuration((7, 2)) }
+    Configuration { features, ..configuration("7.2") }
 }
 
 pub(crate) fn call(symbol: u32, offset: u64, addend: i64) -> Rela {

@@ -42,9 +42,9 @@ pub(crate) fn tables() -> impl Strategy<Value = Vec<Vec<Rela>>> {
 }
 
 fn features() -> impl Strategy<Value = Features> {
-    let versions = prop::sample::select(vec![(6, 1), (6, 12), (7, 2)]);
+    let versions = prop::sample::select(vec!["6.1", "6.12", "7.2"]);
     (versions, any::<bool>(), any::<bool>()).prop_map(|(version, pcrel, plain)| {
-        let mut features = PPC64LE.features(version);
+        let mut features = PPC64LE.features(version.parse().unwrap());
         features.set(Features::PCREL, pcrel);
         features.set(Features::PLAIN_FTRACE_CALLS, plain);
         features

@@ -41,15 +41,15 @@ fn module(sections: &[Section<'static>]) -> LoadInfo<'static> {
     LoadInfo { object, name, symtab: 1, strtab: 2, percpu, livepatch: true }
 }
 
-fn laid_out(version: (u32, u32), sections: &[Section<'static>]) -> Result<Layout, Finding> {
+fn laid_out(version: &str, sections: &[Section<'static>]) -> Result<Layout, Finding> {
     let (backend, _) = backends();
-    let mut kernel = TargetKernel::of_version(backend, version);
+    let mut kernel = TargetKernel::of_version(backend, version.parse().unwrap());
     kernel.page_size = 4096;
     layout(&mut module(sections), backend, &kernel)
 }
 
 /// Where the module's own sections go.
-fn places(version: (u32, u32), sections: &[Section<'static>]) -> Vec<Option<(RegionKind, u64)>> {
+fn places(version: &str, sections: &[Section<'static>]) -> Vec<Option<(RegionKind, u64)>> {
     laid_out(version, sections).unwrap().sections.split_off(3)
 }
 
@@ -67,7 +67,7 @@ fn flags_and_names_decide_on_the_region() {
         section(".exit.text", AX, 4, 4),
     ];
     use RegionKind::{Data, InitData, InitRodata, InitText, RoAfterInit, Rodata, Text};
-    let kinds = places((7, 2), &sections);
+    let kinds = places("7.2", &sections);
     let kinds: Vec<_> = kinds.iter().map(|place| place.map(|(kind, _)| kind)).collect();
     let expected = [Text, Rodata, RoAfterInit, Data, InitText, InitRodata, InitData];
     let expected = expected.map(Some).into_iter().chain([None, Some(Text)]);
@@ -76,15 +76,15 @@ fn flags_and_names_decide_on_the_region() {
 
 #[test]
 fn a_read_only_section_is_not_read_only_after_init() {
-    let place = places((7, 2), &[section("__jump_table", A, 4, 4)]);
+    let place = places("7.2", &[section("__jump_table", A, 4, 4)]);
     assert_eq!(place, [Some((RegionKind::Rodata, 0))]);
 }
 
 #[test]
 fn static_call_sites_became_read_only_after_init() {
     let sites = [section(".static_call_sites", WA, 4, 4)];
-    assert_eq!(places((7, 2), &sites), [Some((RegionKind::RoAfterInit, 0))]);
-    assert_eq!(places((6, 12), &sites), [Some((RegionKind::Data, 0))]);
+    assert_eq!(places("7.2", &sites), [Some((RegionKind::RoAfterInit, 0))]);
+    assert_eq!(places("6.12", &sites), [Some((RegionKind::Data, 0))]);
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn blocks_start_each_group_on_a_page() {
     ];
     let core = |page: u64| Some((RegionKind::Core, page * 4096));
     let expected = [core(3), core(0), core(1), core(2), Some((RegionKind::Init, 0))];
-    assert_eq!(places((6, 1), &sections), expected);
-    assert_eq!(laid_out((6, 1), &sections).unwrap().regions[0], (RegionKind::Core, 5 * 4096));
+    assert_eq!(places("6.1", &sections), expected);
+    assert_eq!(laid_out("6.1", &sections).unwrap().regions[0], (RegionKind::Core, 5 * 4096));
 }
 
 #[test]
@@ -125,14 +125,14 @@ fn what_a_module_leaves_behind_is_init_where_modules_stay() {
 fn what_is_empty_takes_part_in_alignment() {
     let sections = [section(".a", WA, 1, 1), section(".b", WA, 0, 64), section(".c", WA, 1, 1)];
     let data = |offset| Some((RegionKind::Data, offset));
-    assert_eq!(places((7, 2), &sections), [data(0), data(64), data(64)]);
+    assert_eq!(places("7.2", &sections), [data(0), data(64), data(64)]);
 }
 
 #[test]
 fn a_percpu_template_is_apart_and_no_larger_than_a_unit() {
     let percpu = |size| [section(".data..percpu", WA, size, 64)];
-    assert_eq!(places((7, 2), &percpu(8)), [Some((RegionKind::Percpu, 0))]);
-    let error = laid_out((7, 2), &percpu(0x8001)).unwrap_err();
+    assert_eq!(places("7.2", &percpu(8)), [Some((RegionKind::Percpu, 0))]);
+    let error = laid_out("7.2", &percpu(0x8001)).unwrap_err();
     let message = "m: Could not allocate 32769 bytes percpu data";
     let kernel = error.kernel.unwrap();
     assert_eq!((kernel.errno, &*kernel.message), (Errno::ENOMEM, message));
@@ -141,16 +141,16 @@ fn a_percpu_template_is_apart_and_no_larger_than_a_unit() {
 #[test]
 fn tags_of_allocations_are_apart_unless_they_are_no_tags() {
     let tags = |size| [section(".codetag.alloc_tags", WA, size, 8)];
-    assert_eq!(places((7, 2), &tags(40)), [Some((RegionKind::Codetags, 0))]);
-    assert_eq!(places((7, 2), &tags(39)), [Some((RegionKind::Data, 0))]);
-    assert_eq!(places((6, 12), &tags(40)), [Some((RegionKind::Data, 0))]);
+    assert_eq!(places("7.2", &tags(40)), [Some((RegionKind::Codetags, 0))]);
+    assert_eq!(places("7.2", &tags(39)), [Some((RegionKind::Data, 0))]);
+    assert_eq!(places("6.12", &tags(40)), [Some((RegionKind::Data, 0))]);
 }
 
 #[test]
 fn more_memory_than_there_is_is_an_error_and_not_an_allocation() {
     for (size, align) in [(1 << 40, 1), (u64::MAX, 1), (1, 1 << 63), (MEMORY_MAX + 1, 1)] {
         let sections = [section(".data", WA, 1, 1), section(".bss", WA, size, align)];
-        for version in [(6, 1), (7, 2)] {
+        for version in ["6.1", "7.2"] {
             let error = laid_out(version, &sections).unwrap_err();
             assert_eq!(
                 (error.stage(), error.kernel.map(|k| k.errno)),
@@ -159,7 +159,7 @@ fn more_memory_than_there_is_is_an_error_and_not_an_allocation() {
         }
     }
     let halves = [section(".a", WA, MEMORY_MAX, 1), section(".b", A, MEMORY_MAX, 1)];
-    assert!(laid_out((7, 2), &halves).is_err());
+    assert!(laid_out("7.2", &halves).is_err());
 }
 
 proptest! {
@@ -176,7 +176,7 @@ proptest! {
         ).prop_shuffle(),
         old: bool,
     ) {
-        let version = if old { (6, 1) } else { (7, 2) };
+        let version = if old { "6.1" } else { "7.2" };
         let made = sections.iter().map(|(name, flags, size, align)| {
             section(name, *flags, *size, 1 << align)
         });

@@ -22,6 +22,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use klp_arch::KernelVersion;
 use scroll::Endian;
 use serde::{Serialize, Serializer};
 
@@ -79,6 +80,14 @@ pub struct KernelIdentity {
     /// Whether its table of symbols has data, too (`CONFIG_KALLSYMS_ALL`), which livepatching needs.
     /// Where it has not, only functions are told.
     pub kallsyms_all: Option<bool>,
+}
+
+impl KernelIdentity {
+    /// The version, where the release begins with one.
+    #[must_use]
+    pub fn version(&self) -> Option<KernelVersion> {
+        self.release.as_deref()?.parse().ok()
+    }
 }
 
 fn byte_order<S: Serializer>(endian: &Option<Endian>, serializer: S) -> Result<S::Ok, S::Error> {

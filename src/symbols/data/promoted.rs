@@ -7,7 +7,7 @@
 //! `klp_find_object_symbol`; `docs/kernels.md` says which releases were read. That a kernel was built so,
 //! a name with `.llvm.` in its table tells. Invariant: cutting twice is cutting once.
 
-use crate::version::KernelVersion;
+use klp_arch::KernelVersion;
 
 /// What is between the name in the source and the hash.
 const MARK: &[u8] = b".llvm.";
@@ -24,15 +24,17 @@ pub(crate) enum Compares {
 }
 
 impl Compares {
-    /// What the kernel of this release does, as far as the release says: series that are older than 6.11
-    /// have taken over its change, 6.10 with 6.10.7.
-    pub(crate) fn of(release: Option<&str>) -> Self {
-        let target = release.and_then(|release| release.parse::<KernelVersion>().ok());
-        match target.map(|target| (target.version(), target.is_stable((6, 10), 7))) {
-            Some((Some(version), _)) if version < (6, 2) => Self::Whole,
-            Some((Some(version), _)) if version < (6, 5) => Self::BeforeDot,
-            Some((Some(version), false)) if version < (6, 11) => Self::BeforeMark,
-            _ => Self::Whole,
+    /// What a kernel of this version does: series that are older than 6.11 have taken over its change,
+    /// 6.10 with 6.10.7.
+    pub(crate) fn of(version: KernelVersion) -> Self {
+        if version < KernelVersion::new(6, 2) {
+            Self::Whole
+        } else if version < KernelVersion::new(6, 5) {
+            Self::BeforeDot
+        } else if version < KernelVersion::new(6, 10).stable(7) {
+            Self::BeforeMark
+        } else {
+            Self::Whole
         }
     }
 

@@ -4,13 +4,15 @@
 //! `scripts/kallsyms.c` filters again and sorts. A symbol that is not in it has no position, and one
 //! that is wrongly thought to be shifts all that follow. What is dropped changed with the versions,
 //! and the version is known only when all symbols were seen: [`visible`] says what every kernel
-//! keeps, [`Release`] what this one drops of it. Invariant: both together leave exactly the symbols
+//! keeps, [`drop_hidden`] what this one drops of it. Invariant: both together leave exactly the symbols
 //! of `System.map` less the absolute ones. The two scripts were read in Linux 6.1 to 7.3
 //! (`docs/kernels.md`). Livepatch needs `CONFIG_KALLSYMS_ALL`, so no address range limits the table.
 
+use klp_arch::{KernelVersion, VersionRange};
 use object::elf;
 
 use super::table::{Place, Symbol};
+use crate::name::{SYMBOL_NAME_MAX, symbol_name_max};
 use crate::symbols::Binding;
 use crate::symbols::data::Object;
 
@@ -57,49 +59,31 @@ const HIDDEN: &[Hides] = &[
     Contains(".plt_branch."),
 ];
 
-/// Kernels by version and patch level.
-#[derive(Debug, Clone, Copy)]
-enum Kernels {
-    Since(u16, u16),
-    Before(u16, u16),
-    /// From the first on, and before the second.
-    Between((u16, u16), (u16, u16)),
-}
-
-use Kernels::{Before, Between, Since};
-
 /// What hides a name in some kernels only.
-const HIDDEN_IN: &[(Kernels, Hides)] = &[
+const HIDDEN_IN: &[(VersionRange, Hides)] = &[
     // arm64, position-independent start: not in `mksysmap` of 6.4, in that of 6.5.
-    (Since(6, 5), Prefix("__pi_$")),
-    (Since(6, 5), Prefix("__pi_.L")),
-    (Since(6, 5), Prefix("__kvm_nvhe___kcfi_typeid_")),
-    (Since(6, 5), Prefix("__pi___kcfi_typeid_")),
+    (VersionRange::since(6, 5), Prefix("__pi_$")),
+    (VersionRange::since(6, 5), Prefix("__pi_.L")),
+    (VersionRange::since(6, 5), Prefix("__kvm_nvhe___kcfi_typeid_")),
+    (VersionRange::since(6, 5), Prefix("__pi___kcfi_typeid_")),
     // Device tables and module information of what is built in: not in `mksysmap` of 6.17, in that of
     // 6.18. 6.19 put `_` before the number, which 7.1 did not drop yet, and 7.2 does.
-    (Since(6, 18), Prefix("__mod_device_table__")),
-    (Between((6, 18), (7, 2)), Numbered("__UNIQUE_ID_modinfo")),
-    (Since(7, 2), Numbered("__UNIQUE_ID_modinfo_")),
+    (VersionRange::since(6, 18), Prefix("__mod_device_table__")),
+    (VersionRange::since(6, 18).and_before(7, 2), Numbered("__UNIQUE_ID_modinfo")),
+    (VersionRange::since(7, 2), Numbered("__UNIQUE_ID_modinfo_")),
     // The tables themselves, which differed between the passes of linking: `ignored_symbols` in
     // `kallsyms.c` until 6.3, from 6.4 to 6.9 whatever the object of the pass before has
     // (`link-vmlinux.sh`), nothing since 6.10.
-    (Before(6, 10), Exact("kallsyms_addresses")),
-    (Before(6, 10), Exact("kallsyms_offsets")),
-    (Before(6, 10), Exact("kallsyms_relative_base")),
-    (Before(6, 10), Exact("kallsyms_num_syms")),
-    (Before(6, 10), Exact("kallsyms_names")),
-    (Before(6, 10), Exact("kallsyms_markers")),
-    (Before(6, 10), Exact("kallsyms_token_table")),
-    (Before(6, 10), Exact("kallsyms_token_index")),
-    (Before(6, 10), Exact("kallsyms_seqs_of_names")),
+    (VersionRange::before(6, 10), Exact("kallsyms_addresses")),
+    (VersionRange::before(6, 10), Exact("kallsyms_offsets")),
+    (VersionRange::before(6, 10), Exact("kallsyms_relative_base")),
+    (VersionRange::before(6, 10), Exact("kallsyms_num_syms")),
+    (VersionRange::before(6, 10), Exact("kallsyms_names")),
+    (VersionRange::before(6, 10), Exact("kallsyms_markers")),
+    (VersionRange::before(6, 10), Exact("kallsyms_token_table")),
+    (VersionRange::before(6, 10), Exact("kallsyms_token_index")),
+    (VersionRange::before(6, 10), Exact("kallsyms_seqs_of_names")),
 ];
-
-/// `KSYM_NAME_LEN` of `scripts/kallsyms.c`: names of this length and more are dropped.
-const NAME_LEN: usize = 512;
-/// The same before [`LONG_NAMES`].
-const SHORT_NAME_LEN: usize = 128;
-/// The first kernel with names of up to 511 bytes.
-const LONG_NAMES: (u16, u16) = (6, 1);
 
 /// Absolute symbols that stay (`is_ignored_symbol` in `scripts/kallsyms.c`).
 const ABSOLUTE: [&str; 4] =
@@ -116,42 +100,21 @@ const DEBUGGING: [&str; 7] = [
     ".gdb_index",
 ];
 
-/// The version of a kernel, as far as it matters here. One that is not known is taken for the newest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Release(pub(crate) Option<(u16, u16)>);
-
-impl Release {
-    /// The version at the start of `uname -r`.
-    pub(crate) fn of(release: Option<&str>) -> Self {
-        let version = |release: &str| {
-            let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-            Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-        };
-        Self(release.and_then(version))
-    }
-
-    /// Whether this kernel's table drops a name that others keep.
-    fn hides(self, name: &[u8]) -> bool {
-        let before = |version| self.0.is_some_and(|release| release < version);
-        let short = before(LONG_NAMES) && name.len() >= SHORT_NAME_LEN;
-        short
-            || HIDDEN_IN.iter().any(|(kernels, rule)| {
-                let concerned = match *kernels {
-                    Since(major, minor) => !before((major, minor)),
-                    Before(major, minor) => before((major, minor)),
-                    Between(first, end) => self.0.is_some() && !before(first) && before(end),
-                };
-                concerned && rule.hides(name)
-            })
-    }
+/// Drops of vmlinux what the table of a kernel of this version does not have.
+pub(crate) fn drop_hidden(vmlinux: &mut Object, version: KernelVersion) {
+    let hides = hidden_in(version);
+    let text = std::mem::take(&mut vmlinux.text);
+    vmlinux.symbols.retain(|symbol| !hides(symbol.name.of(&text)));
+    vmlinux.text = text;
 }
 
-/// Drops of vmlinux what the table of this release does not have.
-pub(crate) fn drop_hidden(vmlinux: &mut Object, release: Option<&str>) {
-    let release = Release::of(release);
-    let text = std::mem::take(&mut vmlinux.text);
-    vmlinux.symbols.retain(|symbol| !release.hides(symbol.name.of(&text)));
-    vmlinux.text = text;
+/// Whether the table of a kernel of this version drops a name that others keep.
+fn hidden_in(version: KernelVersion) -> impl Fn(&[u8]) -> bool {
+    // `KSYM_NAME_LEN` of `scripts/kallsyms.c`.
+    let longest = symbol_name_max(version);
+    let rules = HIDDEN_IN.iter().filter(|(versions, _)| versions.contains(version));
+    let rules: Vec<Hides> = rules.map(|(_, rule)| *rule).collect();
+    move |name| name.len() > longest || rules.iter().any(|rule| rule.hides(name))
 }
 
 /// Whether every kernel's table drops a name, whatever its type.
@@ -178,10 +141,10 @@ impl Hides {
     }
 }
 
-/// Whether a kernel's table has the symbol, if its [`Release`] does not hide it.
+/// Whether a kernel's table has the symbol, if [`drop_hidden`] does not drop it.
 pub(crate) fn visible(symbol: &Symbol<'_>) -> bool {
     !symbol.name.is_empty()
-        && symbol.name.len() < NAME_LEN
+        && symbol.name.len() <= SYMBOL_NAME_MAX
         && type_is_listed(symbol)
         && !name_is_hidden(symbol.name)
 }
@@ -212,8 +175,8 @@ fn type_is_listed(symbol: &Symbol<'_>) -> bool {
     }
 }
 
-/// Whether a kernel's table has a symbol of which `nm` prints this letter, if its [`Release`] does not
-/// hide it.
+/// Whether a kernel's table has a symbol of which `nm` prints this letter, if [`drop_hidden`]
+/// does not drop it.
 pub(crate) fn lists(letter: u8, name: &[u8]) -> bool {
     // Types that `mksysmap` (`aNUw`) and `kallsyms` (`unAa`) drop.
     let dropped = match letter {
@@ -221,7 +184,7 @@ pub(crate) fn lists(letter: u8, name: &[u8]) -> bool {
         b'A' => !ABSOLUTE.iter().any(|kept| kept.as_bytes() == name),
         _ => false,
     };
-    !dropped && name.len() < NAME_LEN && !name_is_hidden(name)
+    !dropped && name.len() <= SYMBOL_NAME_MAX && !name_is_hidden(name)
 }
 
 /// What the kernel's table is sorted by, for symbols of one name (`compare_symbols`): the address,
@@ -290,7 +253,10 @@ mod tests {
 
     #[test]
     fn a_kernel_drops_what_its_own_scripts_drop() {
-        let hidden = |release, name: &str| Release::of(release).hides(name.as_bytes());
+        let hidden = |release: Option<&str>, name: &str| {
+            let version = release.and_then(|release| release.parse().ok());
+            hidden_in(version.unwrap_or(KernelVersion::NEWEST))(name.as_bytes())
+        };
         for (release, early) in [
             (Some("5.14.0-503.el9"), true),
             (Some("6.1.0-50-amd64"), true),
@@ -326,13 +292,25 @@ mod tests {
     }
 
     #[test]
+    fn no_rule_begins_after_the_newest_known_kernel() {
+        let later = KernelVersion::new(99, 0);
+        for (versions, rule) in HIDDEN_IN {
+            assert_eq!(
+                versions.contains(KernelVersion::NEWEST),
+                versions.contains(later),
+                "{rule:?}"
+            );
+        }
+    }
+
+    #[test]
     fn names_of_128_bytes_came_with_linux_6_1() {
         let (fits, long) = ([b'x'; 127], [b'x'; 128]);
         for (release, short) in
             [("4.18.0", true), ("6.0.19", true), ("6.1.1", false), ("10.0", false)]
         {
-            let release = Release::of(Some(release));
-            assert_eq!((release.hides(&fits), release.hides(&long)), (false, short));
+            let hidden = hidden_in(release.parse().unwrap());
+            assert_eq!((hidden(&fits), hidden(&long)), (false, short));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The names in vmlinux, as the kernel compares them: cut off where Clang's LTO made them ([`Compares`]).
 
+use klp_arch::KernelVersion;
+
 use crate::symbols::data::promoted::{Compares, stems};
 use crate::symbols::data::{Object, Scope, SymbolData};
 
@@ -17,7 +19,8 @@ pub(crate) fn settle<'a>(told: impl Iterator<Item = &'a mut SymbolData>, scope: 
     if let Scope::Names(wanted) = scope {
         release = release.or(wanted.release());
     }
-    let compares = match Compares::of(release) {
+    let version = release.and_then(|release| release.parse().ok());
+    let compares = match Compares::of(version.unwrap_or(KernelVersion::NEWEST)) {
         _ if !promoted => Compares::Whole,
         // The order of names is not what 6.1 looks at.
         Compares::Whole if release.is_some() => Compares::Whole,

@@ -8,6 +8,8 @@
 
 use std::path::{Path, PathBuf};
 
+use klp_arch::KernelVersion;
+
 use super::homonyms::Homonyms;
 use super::rows::each_row;
 use crate::name::ObjectName;
@@ -82,9 +84,8 @@ impl SymbolSource for SystemMap {
         for symbol in &mut object.symbols {
             symbol.init = symbol.address.is_some_and(|address| init.frees(address));
         }
-        let release = self.release();
-        kallsyms::drop_hidden(&mut object, release.as_deref());
-        let kernel = KernelIdentity { release, ..KernelIdentity::default() };
+        let kernel = KernelIdentity { release: self.release(), ..KernelIdentity::default() };
+        kallsyms::drop_hidden(&mut object, kernel.version().unwrap_or(KernelVersion::NEWEST));
         Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }

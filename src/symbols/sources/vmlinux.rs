@@ -7,6 +7,7 @@
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
+use klp_arch::KernelVersion;
 use object::elf;
 
 use crate::name::ObjectName;
@@ -117,13 +118,14 @@ impl Vmlinux {
         if let Some((section, address)) = banner {
             release = release_of(&table.text_at(&section, address.wrapping_sub(section.address))?);
         }
-        kallsyms::drop_hidden(&mut object, release.as_deref());
         let kernel = KernelIdentity {
             release,
             machine: Some(table.machine),
             endian: Some(table.endian),
             kallsyms_all: None,
         };
+        let version = kernel.version().unwrap_or(KernelVersion::NEWEST);
+        kallsyms::drop_hidden(&mut object, version);
         object.build_id = table.build_id()?;
         let exports = exports.read(&object.name, table)?;
         Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
@@ -154,9 +156,9 @@ impl SymbolSource for Vmlinux {
         let failed = |kind| SymbolError::new(self.input.path(), kind);
         let mut table = self.open()?;
         let mut told = self.read_from(&mut table, scope).map_err(failed)?;
-        let release = told.kernel.release.as_deref();
+        let version = told.kernel.version().unwrap_or(KernelVersion::NEWEST);
         for object in told.objects.iter_mut().filter(|object| object.promoted) {
-            if Compares::of(release) != Compares::Whole {
+            if Compares::of(version) != Compares::Whole {
                 // The kernel's own table is in it.
                 let mut bytes = Vec::new();
                 let read = self.input.open()?.read_to_end(&mut bytes);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use klp_arch::KernelVersion;
 use klp_convert::findings::Reload;
 use scroll::Endian;
 
@@ -31,7 +32,7 @@ struct Value {
 
 fn neighbours(kernel: &TestKernel) -> Option<String> {
     let why = "two set_is_seen are next to a set_root in this kernel";
-    (kernel.version < (6, 13)).then(|| why.into())
+    (kernel.version < KernelVersion::new(6, 13)).then(|| why.into())
 }
 
 fn dots(kernel: &TestKernel) -> Option<String> {
@@ -40,7 +41,7 @@ fn dots(kernel: &TestKernel) -> Option<String> {
             "Clang numbers no variables of functions, but puts the function's name in front".into(),
         );
     }
-    let other = kernel.version < (6, 13) && kernel.machine == Machine::S390x;
+    let other = kernel.version < KernelVersion::new(6, 13) && kernel.machine == Machine::S390x;
     other.then(|| "the compiler has called bootid_spinlock.0 otherwise in this kernel".into())
 }
 

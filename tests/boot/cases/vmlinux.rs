@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use klp_arch::KernelVersion;
+
 use super::text::filled;
 use super::{CMDLINE, fits};
 use crate::case::Case;
@@ -30,11 +32,11 @@ fn files(kernel: &TestKernel) -> Option<String> {
     let image = "a boot image does not record source files";
     let others = "the homonyms are from other files in this kernel";
     let why = if kernel.modules.is_some() { image } else { others };
-    (kernel.version < (6, 13)).then(|| why.into())
+    (kernel.version < KernelVersion::new(6, 13)).then(|| why.into())
 }
 
 fn key_off(kernel: &TestKernel) -> Option<String> {
-    if kernel.version < (6, 3) {
+    if kernel.version < KernelVersion::new(6, 3) {
         return Some("vmlinux has no key check_pages_enabled".into());
     }
     (kernel.release == Release::Debian612)
@@ -205,7 +207,7 @@ impl Case for &'static Value {
     /// Patched, disabled, unloaded, and the same again.
     fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
         let before = session.read(CMDLINE)?;
-        let old = session.workshop.kernel.version < (6, 13);
+        let old = session.workshop.kernel.version < KernelVersion::new(6, 13);
         let says = self.said.filter(|_| old).unwrap_or(self.says);
         let says = filled(says, session)?;
         for _ in 0..2 {

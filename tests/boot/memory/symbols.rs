@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use klp_arch::{ConfigProbe, Machine};
+use klp_arch::{ConfigProbe, KernelVersion, Machine};
 use klp_convert::load::{Bind, ExportedSymbol, Lookup, TargetKernel};
 use klp_convert::name::{KlpSymbol, ObjectName, Position};
 
@@ -45,7 +45,7 @@ impl Lines {
 /// Answers from `/proc/kallsyms`.
 #[derive(Debug)]
 pub(crate) struct Symbols {
-    version: (u32, u32),
+    version: KernelVersion,
     vmlinux: Lines,
     modules: Lines,
     /// Globals are listed as local symbols are: Clang's LTO hides them, and lld makes what is hidden local.
@@ -54,9 +54,9 @@ pub(crate) struct Symbols {
 
 impl Symbols {
     /// `vmlinux`: the lines of vmlinux; `cuts`: whether names are cut when they are looked for.
-    pub(crate) fn new(version: (u32, u32), cuts: bool, vmlinux: &str) -> Self {
+    pub(crate) fn new(version: KernelVersion, cuts: bool, vmlinux: &str) -> Self {
         // cleanup_symbol_name() of kernels that are built with Clang's LTO, when a name is looked for.
-        let mark = if version < (6, 5) { "." } else { ".llvm." };
+        let mark = if version < KernelVersion::new(6, 5) { "." } else { ".llvm." };
         let vmlinux = Lines::cut(vmlinux, |name| match name.split(mark).next() {
             Some(cut) if cuts && !cut.is_empty() => cut,
             _ => name,

@@ -23,7 +23,7 @@ pub(super) const ALL: &[Wrong] = &[
     .unsaid("check says that the map is of another machine"),
     refused("file/other-abi", |good| good.copy().header(|h, e| h.e_flags.set(e, FileFlags(1))))
         .on(&[Machine::Ppc64le], "e_flags are not checked")
-        .since((6, 2)),
+        .since(6, 2),
     refused("file/too-many-sections", |good| {
         let (mut patched, count) = (good.copy(), good.image.sections.len());
         let (start, mut at) = (patched.bytes.len(), 0);
@@ -66,37 +66,37 @@ pub(super) const ALL: &[Wrong] = &[
         less.resize(magic.len(), 0);
         good.copy().replace(magic.as_bytes(), &less)
     }),
-    refused("modinfo/two", |good| good.copy().rename_section(".comment", ".modinfo")).since((6, 4)),
+    refused("modinfo/two", |good| good.copy().rename_section(".comment", ".modinfo")).since(6, 4),
     refused("struct-module/none", |good| {
         good.copy().rename_section(THIS_MODULE, ".gnu.linkonce.that_module")
     }),
     refused("struct-module/two", |good| good.copy().rename_section(".comment", THIS_MODULE))
-        .since((6, 4)),
+        .since(6, 4),
     refused("struct-module/no-contents", |good| {
         good.copy().section(THIS_MODULE, |s, e| s.sh_type.set(e, SectionType(8)))
     })
-    .since((6, 4)),
+    .since(6, 4),
     refused("struct-module/not-loaded", |good| flags(good.copy(), THIS_MODULE, |flags| flags & !2)),
     refused("struct-module/other-size", |good| {
         good.copy().section(THIS_MODULE, |s, e| s.sh_size.set(e, s.sh_size.get(e) - 64))
     })
-    .since((6, 4)),
+    .since(6, 4),
     Wrong::new("exports/without-flags", "klp_target_a", Then::Refused, |good| {
         good.copy().rename_section("__kflagstab", "__kflagsta_")
     })
-    .since((7, 1)),
+    .since(7, 1),
     refused("versions/crcs-without-names", |good| {
         let patched = good.copy().rename_section(".comment", "__version_ext_crcs");
         flags(patched, "__version_ext_crcs", |flags| flags | 2)
     })
-    .since((6, 14)),
+    .since(6, 14),
     refused("versions/more-crcs-than-names", |good| {
         let patched = good.copy().rename_section(".comment", "__version_ext_crcs");
         let patched = flags(patched, "__version_ext_crcs", |flags| flags | 2);
         let patched = patched.rename_section(".note.GNU-stack", "__version_ext_names");
         flags(patched, "__version_ext_names", |flags| flags | 2)
     })
-    .since((6, 14)),
+    .since(6, 14),
     refused("machine-sections/stubs", |good| good.copy().rename_section(".stubs", ".stubz"))
         .on(&[Machine::Ppc64le], "the loader does not fill such a section"),
     refused("machine-sections/plt", |good| good.copy().rename_section(".plt", ".plx"))
@@ -113,7 +113,7 @@ pub(super) const ALL: &[Wrong] = &[
     refused("memory/too-large", |good| {
         good.copy().section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000))
     })
-    .since((6, 10)),
+    .since(6, 10),
     refused("memory/percpu-too-large", |good| {
         let percpu = ".data..percpu";
         good.copy().rename_section(".exit.data", percpu).section(percpu, |s, e| {
@@ -135,11 +135,11 @@ pub(super) const ALL: &[Wrong] = &[
         let is_empty = good.image.section(".data").size == 0;
         good.copy().rename_section(".exit.data", if is_empty { ".init.data" } else { ".data" })
     })
-    .since((6, 12)),
+    .since(6, 12),
     refused("sections/note-twins", |good| {
         good.copy().rename_section(".note.gnu.build-id", ".note.Linux")
     })
-    .since((6, 12)),
+    .since(6, 12),
     refused("section-zero/address", |good| {
         let (mut patched, mut at) = (good.copy(), 0);
         patched = patched.header(|h, e| at = usize::try_from(h.e_shoff.get(e)).unwrap());

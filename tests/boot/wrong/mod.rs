@@ -14,6 +14,8 @@ mod symbols;
 
 pub(crate) use good::Good;
 
+use klp_arch::KernelVersion;
+
 use crate::kernel::{Machine, Release, TestKernel};
 use crate::patch::Patched;
 
@@ -53,7 +55,7 @@ pub(crate) struct Wrong {
     /// The alarm that the kernel raises besides, with a trace of its stack.
     pub(crate) alarm: Option<&'static str>,
     machines: Option<(&'static [Machine], &'static str)>,
-    since: Option<(u32, u32)>,
+    since: Option<KernelVersion>,
     /// Whether the kernel has written other relocations when it comes to the fault.
     behind_others: bool,
     releases: Option<(&'static [Release], &'static str)>,
@@ -99,8 +101,8 @@ impl Wrong {
         Self { machines: Some((machines, why)), ..self }
     }
 
-    const fn since(self, version: (u32, u32)) -> Self {
-        Self { since: Some(version), ..self }
+    const fn since(self, major: u32, minor: u32) -> Self {
+        Self { since: Some(KernelVersion::new(major, minor)), ..self }
     }
 
     const fn behind_others(self) -> Self {
@@ -127,7 +129,7 @@ impl Wrong {
             return Some(why.into());
         }
         // What they change is where newer kernels' linker scripts have put it.
-        let scattered = kernel.version < (6, 13)
+        let scattered = kernel.version < KernelVersion::new(6, 13)
             && matches!(kernel.machine, Machine::Ppc64le | Machine::S390x)
             && ["relocation/", "silent/"].iter().any(|group| self.name.starts_with(group));
         if scattered {
@@ -137,8 +139,8 @@ impl Wrong {
             let why = "insmod tries twice, and the second attempt finds what the first one wrote";
             return Some(why.into());
         }
-        let (major, minor) = self.since.filter(|since| kernel.version < *since)?;
-        Some(format!("Linux has checked it only since {major}.{minor}"))
+        let since = self.since.filter(|since| kernel.version < *since)?;
+        Some(format!("Linux has checked it only since {since}"))
     }
 }
 

@@ -31,11 +31,11 @@ pub(super) const ALL: &[Wrong] = &[
     refused("symbol/for-other-modules", |good| {
         good.copy().rename(good.symbol("seq_printf"), "anon_inode_make_secure_inode")
     })
-    .since((6, 16)),
+    .since(6, 16),
     refused("symbol/namespace-of-modules", |good| {
         good.copy().append(".modinfo", b"import_ns=module:kvm\0")
     })
-    .since((6, 16)),
+    .since(6, 16),
     refused("symbol/common", |good| in_section(good.copy(), good.symbol("seq_printf"), 0xfff2)),
     refused("symbol/no-such-section", |good| {
         in_section(good.copy(), good.symbol("seq_printf"), 0xff01)
