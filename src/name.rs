@@ -10,7 +10,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use klp_arch::KernelVersion;
-use serde::Serialize;
 
 /// Start of every klp symbol name (`KLP_SYM_PREFIX`, `include/linux/livepatch_external.h`).
 pub const KLP_SYM_PREFIX: &str = ".klp.sym.";
@@ -66,8 +65,7 @@ pub enum NameError {
 /// A klp object: `vmlinux` or a module, in the spelling of `module.name` (`kvm_intel`).
 ///
 /// Every symbol, export and relocation names one, so that a copy shares the text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName(Arc<str>);
 
 impl ObjectName {
@@ -175,15 +173,8 @@ impl fmt::Display for Position {
     }
 }
 
-impl Serialize for Position {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(self.number())
-    }
-}
-
 /// A symbol name that fits into a klp symbol: 1 to [`SYMBOL_NAME_MAX`] bytes, no comma.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolName(Box<str>);
 
 impl SymbolName {
@@ -218,7 +209,7 @@ impl fmt::Display for SymbolName {
 }
 
 /// `.klp.sym.<owner>.<symbol>,<position>`: what the kernel looks up.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KlpSymbol {
     /// The object that has the symbol.
     pub owner: ObjectName,
@@ -253,7 +244,7 @@ impl fmt::Display for KlpSymbol {
 ///
 /// The kernel reads the gate only; which section is patched says `sh_info`. The section's own name
 /// follows the second dot whole, so `.text` gives two dots and `__jump_table` one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KlpSection {
     /// The object whose loading triggers the write.
     pub gate: ObjectName,

@@ -5,7 +5,6 @@ use std::fmt;
 
 use bstr::ByteSlice;
 use klp_arch::Machine;
-use serde::Serialize;
 
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection};
 
@@ -16,7 +15,7 @@ const SPECIAL_ENTRY: u64 = 16;
 const NAME_SHOWN: usize = 1024;
 
 /// One relocation: which entry of which section, what it patches, and against what.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Site {
     /// Name of the relocation section.
     pub rela_section: String,

@@ -3,8 +3,7 @@
 use crate::findings::{Consequence, Finding, Occasion};
 
 /// What comes of a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Conclusion {
     /// The kernel loads it, and it is what it should be.

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Outcome;
 use super::args::Check;
 use super::progress::Progress;
 use super::report::Reporter;
+use super::{Outcome, document};
 use crate::check::{Assumed, Conclusion, Judge, Tried, Verdict, suggest};
 use crate::diagnostic::Diagnostic;
 use crate::elf::Module;
@@ -33,9 +33,10 @@ struct Line {
     module: String,
     accepted: bool,
     /// `null` where the file is not a module.
-    conclusion: Option<Conclusion>,
+    conclusion: Option<String>,
     /// At how many placements it was loaded in simulation.
     simulated_loads: usize,
+    #[serde(serialize_with = "document::diagnostics")]
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -184,7 +185,7 @@ fn line(path: &Path, verdict: Result<Verdict, Error>) -> Judged {
             let simulated_loads = if let Tried::At(count) = verdict.tried { count } else { 0 };
             let remark = remark(&verdict);
             let accepted = conclusion == Conclusion::Loads;
-            let conclusion = Some(conclusion);
+            let conclusion = Some(conclusion.to_string());
             let line = Line { module, accepted, conclusion, simulated_loads, diagnostics };
             let end = if accepted { Outcome::Done } else { Outcome::Refused };
             Judged { line, assumed: None, remark, end }

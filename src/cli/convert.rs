@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::Convert;
 use super::overwrite::overwritten;
 use super::report::{Reporter, io_diagnostic};
-use super::{Outcome, output};
+use super::{Outcome, document, output};
 use crate::convert::{Conversion, Plan, convert};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::findings::Error;
@@ -19,7 +19,8 @@ use crate::patch::PatchedObjects;
 struct Document<'a> {
     input: String,
     output: Option<String>,
-    plan: Option<&'a Plan>,
+    plan: Option<document::Plan<'a>>,
+    #[serde(serialize_with = "document::diagnostics")]
     diagnostics: &'a [Diagnostic],
 }
 
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Convert, reporter: &Reporter) -> Outcome {
     let printed = reporter.json(&Document {
         input: args.input.display().to_string(),
         output: output.filter(|_| outcome == Outcome::Done).map(|o| o.display().to_string()),
-        plan: plan.as_ref(),
+        plan: plan.as_ref().map(document::Plan::from),
         diagnostics: &diagnostics,
     });
     if outcome == Outcome::Done { printed } else { outcome }

@@ -51,7 +51,7 @@ struct Line {
     bytes_after: usize,
     klp_relocations: usize,
     klp_symbols: Vec<String>,
-    check: Conclusion,
+    check: String,
     /// At how many placements it was loaded in simulation.
     simulated_loads: usize,
 }
@@ -83,7 +83,7 @@ pub(super) fn run(reporter: &Reporter) -> Outcome {
             format!("{} → {}", line.bytes_before, line.bytes_after),
             line.klp_relocations.to_string(),
             line.klp_symbols.join("\n"),
-            line.check.to_string(),
+            line.check.clone(),
             line.simulated_loads.to_string(),
         ]);
     }
@@ -129,7 +129,7 @@ fn line(bundle: &Bundle, plan: &Plan, written: usize, verdict: &Verdict) -> Line
         bytes_after: written,
         klp_relocations: plan.relocations(),
         klp_symbols: plan.symbols.iter().map(|s| s.klp.to_string()).collect(),
-        check: verdict.conclusion(),
+        check: verdict.conclusion().to_string(),
         simulated_loads: if let Tried::At(count) = verdict.tried { count } else { 0 },
     }
 }

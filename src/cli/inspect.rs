@@ -1,8 +1,8 @@
 //! `klp-convert inspect`.
 
-use super::Outcome;
 use super::args::Inspect;
 use super::report::{Reporter, io_diagnostic};
+use super::{Outcome, document};
 use crate::diagnostic::Code;
 use crate::inspect::{inspect, meanings};
 use crate::options::Options;
@@ -28,7 +28,9 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
         Ok(inspection)
     });
     match inspected {
-        Ok(inspection) if reporter.is_json() => reporter.json(&inspection),
+        Ok(inspection) if reporter.is_json() => {
+            reporter.json(&document::Inspection::from(&inspection))
+        }
         Ok(inspection) => reporter.text(&inspection.to_string()),
         Err(failure) => reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure)),
     }

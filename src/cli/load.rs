@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::Load;
 use super::place::overlap;
 use super::report::{Reporter, io_diagnostic};
-use super::{Outcome, memory_image};
+use super::{Outcome, document, memory_image};
 use crate::check::Assumed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
@@ -32,6 +32,7 @@ pub(super) struct Report {
     gates: Vec<Gate>,
     /// Bytes that the kernel still changes by itself, for comparisons to leave out.
     patched_later: Vec<Changed>,
+    #[serde(serialize_with = "document::diagnostics")]
     diagnostics: Vec<Diagnostic>,
 }
 

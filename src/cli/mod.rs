@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod convert;
 mod demo;
+mod document;
 mod explain;
 mod historical;
 mod inspect;

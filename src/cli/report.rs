@@ -6,8 +6,8 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::Outcome;
 use super::args::{Format, Global};
+use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, Severity};
 use crate::symbols::SymbolError;
 
@@ -21,6 +21,7 @@ const ALSO: usize = 5;
 /// What `--format json` prints in place of a result.
 #[derive(Serialize)]
 struct NoResult<'a> {
+    #[serde(serialize_with = "document::diagnostics")]
     diagnostics: &'a [Diagnostic],
 }
 

@@ -1,12 +1,10 @@
 //! The plan of a conversion: what changes in the module, as a value.
 //!
 //! Everything is decided here; carrying it out ([`rewrite()`](super::rewrite())) asks nobody. A plan prints
-//! (`--dry-run`) and serialises (`--format json`).
+//! (`--dry-run`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-
-use serde::Serialize;
 
 use crate::elf::{SectionIndex, SymbolIndex};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
@@ -14,7 +12,7 @@ use crate::patch::Replaced;
 use crate::resolve::Basis;
 
 /// What a conversion does to a module.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// Undefined symbols that become klp symbols, by symbol index.
     pub symbols: Vec<PlannedSymbol>,
@@ -38,7 +36,7 @@ pub struct Plan {
 }
 
 /// An index and the name that goes with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named<I> {
     /// Index in the input file, or in the table there.
     pub index: I,
@@ -47,7 +45,7 @@ pub struct Named<I> {
 }
 
 /// An undefined symbol that becomes a klp symbol.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSymbol {
     /// Index in the input file.
     pub index: SymbolIndex,
@@ -63,7 +61,7 @@ pub struct PlannedSymbol {
 }
 
 /// Relocations of one plain section that move into one klp section.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSection {
     /// The plain relocation section.
     pub from: Named<SectionIndex>,
@@ -78,7 +76,7 @@ pub struct PlannedSection {
 }
 
 /// One relocation that moves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedEntry {
     /// Its index in the plain section.
     pub entry: usize,
@@ -91,7 +89,7 @@ pub struct PlannedEntry {
 }
 
 /// A position of a function that is replaced, to be filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPosition {
     /// The section that has the function's entry.
     pub section: Named<SectionIndex>,
@@ -104,7 +102,7 @@ pub struct PlannedPosition {
 }
 
 /// An undefined symbol that stays ordinary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
     /// The symbol's name.
     pub name: String,
@@ -113,7 +111,7 @@ pub struct Exported {
 }
 
 /// A table of versions that becomes shorter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedVersions {
     /// The section that holds it.
     pub section: Named<SectionIndex>,
@@ -124,7 +122,7 @@ pub struct PlannedVersions {
 }
 
 /// A `depends=` that becomes shorter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedDepends {
     /// The section `.modinfo`.
     pub section: SectionIndex,

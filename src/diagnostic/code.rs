@@ -1,7 +1,5 @@
 //! The stable codes, and the page that explains each.
 
-use serde::{Serialize, Serializer};
-
 /// The explanations: one `## KLP-…` section per code.
 const PAGE: &str = include_str!("../../docs/errors.md");
 
@@ -257,12 +255,6 @@ impl Code {
         let name: &str = self.into();
         let start = PAGE.split("\n## ").find(|section| section.starts_with(name));
         start.map_or("", str::trim_end)
-    }
-}
-
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.into())
     }
 }
 

@@ -10,11 +10,9 @@ pub use code::Code;
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 
 /// Whether a diagnostic stops the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// The input is refused.
     Error,
@@ -23,7 +21,7 @@ pub enum Severity {
 }
 
 /// One thing to tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it stops the work.
     pub severity: Severity,
@@ -36,7 +34,6 @@ pub struct Diagnostic {
     /// What to do: lines to paste, candidates, causes.
     pub help: Vec<String>,
     /// Further places where the same is so for the same cause.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
 }
 

@@ -5,14 +5,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 /// Index of a section in the section header table; 0 is the null section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SectionIndex(u32);
 
 /// Index of a symbol in the symbol table; 0 is the null symbol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SymbolIndex(u32);
 
 macro_rules! index {

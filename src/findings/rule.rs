@@ -3,12 +3,10 @@
 //! The checks are in [`rules`](crate::rules).
 
 use klp_arch::Fault;
-use serde::Serialize;
 use strum::EnumMessage;
 
 /// What the kernel does with a module that breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Consequence {
     /// The module, or the patched object, does not load.
@@ -43,12 +41,10 @@ impl Consequence {
     PartialOrd,
     Ord,
     Hash,
-    Serialize,
     strum::EnumIter,
     strum::EnumMessage,
     strum::Display,
 )]
-#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {

@@ -7,7 +7,6 @@ pub use name_use::{Meaning, NameUse, meanings};
 use std::fmt;
 
 use bstr::ByteSlice;
-use serde::Serialize;
 
 use crate::annotation::Annotations;
 use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
@@ -17,7 +16,7 @@ use crate::site::{Site, Sites};
 use crate::target::backend;
 
 /// The livepatch view of a module.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Inspection {
     /// The machine's name.
     pub machine: &'static str,
@@ -48,7 +47,7 @@ pub struct Inspection {
 }
 
 /// A klp section and its relocations.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct InspectedSection {
     /// Name of the klp section.
     pub name: String,
@@ -57,7 +56,7 @@ pub struct InspectedSection {
 }
 
 /// A section that another maker of livepatches has put into the module.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct OtherToolsSection {
     /// Name of the section.
     pub name: String,

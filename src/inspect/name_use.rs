@@ -6,7 +6,6 @@
 use std::fmt;
 
 use bstr::ByteSlice;
-use serde::Serialize;
 
 use crate::annotation::Annotations;
 use crate::convert;
@@ -21,18 +20,16 @@ use crate::symbols::{Candidate, Export, Sources, Wanted};
 use crate::target::{backend, built_for, same_kernel};
 
 /// What one name means.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Meaning {
     /// The symbol as the module has it.
     pub name: String,
     /// What it is in the kernel.
-    #[serde(flatten)]
     pub means: NameUse,
 }
 
 /// What a name is in the kernel.
-#[derive(Debug, Serialize)]
-#[serde(tag = "means", rename_all = "kebab-case")]
+#[derive(Debug)]
 pub enum NameUse {
     /// The klp symbol that it becomes or is.
     Klp {

@@ -5,14 +5,13 @@
 use std::fmt;
 
 use bstr::ByteSlice;
-use serde::Serialize;
 
 use super::{TableFunction, Tables};
 use crate::name::ObjectName;
 use crate::symbols::{Candidate, Kind};
 
 /// A function of the kernel that a livepatch replaces.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Replaced {
     /// The object that has it.
     pub object: ObjectName,

@@ -52,8 +52,7 @@ pub struct Query<'a> {
 }
 
 /// How a klp symbol was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, strum::Display)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Basis {
     /// The name occurs once in all objects.

@@ -8,7 +8,6 @@ use std::fmt::{self, Debug};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::Serialize;
 
 use super::data::{Scope, SymbolData};
 use super::{Answer, Merged, Suggestions, SymbolError, Wanted};
@@ -51,7 +50,7 @@ pub struct Sources {
 }
 
 /// Something that was found beside the sources and is none of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The file.
     pub path: PathBuf,

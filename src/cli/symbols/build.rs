@@ -9,7 +9,7 @@ use super::super::args::Build;
 use super::super::overwrite::overwritten;
 use super::super::progress::Progress;
 use super::super::report::{Reporter, io_diagnostic};
-use super::super::{Outcome, output};
+use super::super::{Outcome, document, output};
 use super::info::Summary;
 use super::odd::odd;
 use crate::diagnostic::{Code, Diagnostic, Severity};
@@ -22,9 +22,22 @@ struct Document<'a> {
     output: String,
     map: Summary,
     /// What was found and is not in the map.
-    notes: &'a [Note],
+    notes: Vec<PassedOver<'a>>,
     /// What was left out, and which modules are not like the others.
+    #[serde(serialize_with = "document::diagnostics")]
     diagnostics: &'a [Diagnostic],
+}
+
+#[derive(Serialize)]
+struct PassedOver<'a> {
+    path: String,
+    text: &'a str,
+}
+
+impl<'a> From<&'a Note> for PassedOver<'a> {
+    fn from(note: &'a Note) -> Self {
+        Self { path: note.path.display().to_string(), text: &note.text }
+    }
 }
 
 pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
@@ -85,7 +98,7 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         return reporter.json(&Document {
             output,
             map: summary,
-            notes: sources.notes(),
+            notes: sources.notes().iter().map(PassedOver::from).collect(),
             diagnostics: &warnings,
         });
     }

@@ -2,12 +2,56 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::super::Outcome;
 use super::super::args::Diff;
 use super::super::report::{Reporter, io_diagnostic};
 use crate::convert::wanted_names;
 use crate::diagnostic::Code;
-use crate::symbols::{Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff};
+use crate::symbols::{self, Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff};
+
+/// What `--format json` prints, one for each change.
+#[derive(Serialize)]
+struct Changed<'a> {
+    name: &'a str,
+    object: &'a str,
+    #[serde(flatten)]
+    change: Change<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+enum Change<'a> {
+    Vanished,
+    Ambiguous { candidates: usize },
+    Unique,
+    Moved { file: &'a str, before: usize, now: usize },
+    Homonyms { before: usize, now: usize },
+    Exported,
+    Unexported,
+}
+
+impl<'a> From<&'a symbols::Changed> for Changed<'a> {
+    fn from(changed: &'a symbols::Changed) -> Self {
+        let symbols::Changed { name, object, change } = changed;
+        Self { name, object: object.as_str(), change: change.into() }
+    }
+}
+
+impl<'a> From<&'a symbols::Change> for Change<'a> {
+    fn from(change: &'a symbols::Change) -> Self {
+        match *change {
+            symbols::Change::Vanished => Self::Vanished,
+            symbols::Change::Ambiguous { candidates } => Self::Ambiguous { candidates },
+            symbols::Change::Unique => Self::Unique,
+            symbols::Change::Moved { ref file, before, now } => Self::Moved { file, before, now },
+            symbols::Change::Homonyms { before, now } => Self::Homonyms { before, now },
+            symbols::Change::Exported => Self::Exported,
+            symbols::Change::Unexported => Self::Unexported,
+        }
+    }
+}
 
 pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
     let names = match &args.module {
@@ -35,7 +79,7 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
     };
     let changes = diff(&old, &new);
     if reporter.is_json() {
-        return reporter.json(&changes);
+        return reporter.json(&changes.iter().map(Changed::from).collect::<Vec<_>>());
     }
     let text: String = changes.iter().map(|change| format!("{change}\n")).collect();
     reporter.remark(&format!("{} changes", changes.len()));
@@ -47,4 +91,32 @@ fn read(path: &Path, scope: Scope<'_>) -> Result<Merged, SymbolError> {
     let mut merged = Merged::default();
     merged.add(map.read(scope)?, path)?;
     Ok(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_has_a_word_and_what_belongs_to_it() {
+        use symbols::Change;
+        let file = "a.c".to_owned();
+        for (change, text) in [
+            (Change::Vanished, r#""vanished""#),
+            (Change::Ambiguous { candidates: 2 }, r#""ambiguous","candidates":2"#),
+            (Change::Unique, r#""unique""#),
+            (
+                Change::Moved { file, before: 1, now: 3 },
+                r#""moved","file":"a.c","before":1,"now":3"#,
+            ),
+            (Change::Homonyms { before: 2, now: 4 }, r#""homonyms","before":2,"now":4"#),
+            (Change::Exported, r#""exported""#),
+            (Change::Unexported, r#""unexported""#),
+        ] {
+            let (name, object) = ("f".to_owned(), "m".parse().unwrap());
+            let changed = symbols::Changed { name, object, change };
+            let document = serde_json::to_string(&Changed::from(&changed)).unwrap();
+            assert_eq!(document, format!(r#"{{"name":"f","object":"m","change":{text}}}"#));
+        }
+    }
 }

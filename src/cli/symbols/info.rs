@@ -4,19 +4,20 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::Outcome;
 use super::super::args::Info;
 use super::super::report::Reporter;
-use crate::symbols::{BuildId, KernelIdentity, Map, Order, Siblings, SymbolError};
+use super::super::{Outcome, document};
+use crate::symbols::{KernelIdentity, Map, Order, Siblings, SymbolError};
 
 /// What a map is of.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
+    #[serde(serialize_with = "document::kernel")]
     kernel: KernelIdentity,
     /// The machine as distributions spell it.
     machine: Option<&'static str>,
     /// Build-id of vmlinux.
-    build_id: Option<BuildId>,
+    build_id: Option<String>,
     /// Whether the symbols of vmlinux are known.
     vmlinux: bool,
     /// How many modules' symbols are known.
@@ -24,6 +25,7 @@ pub(super) struct Summary {
     symbols: u64,
     exports: u64,
     /// What its modules prove of the kernel.
+    #[serde(serialize_with = "document::siblings")]
     siblings: Siblings,
     /// Bytes of the file.
     size: usize,
@@ -39,7 +41,7 @@ impl Summary {
         Ok(Self {
             machine,
             kernel,
-            build_id: vmlinux.and_then(|object| object.build_id.clone()),
+            build_id: vmlinux.and_then(|object| Some(object.build_id.as_ref()?.to_string())),
             vmlinux: vmlinux.is_some(),
             modules: told().filter(|object| !object.name.is_vmlinux()).count(),
             symbols: map.symbols(),

@@ -3,26 +3,60 @@
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use super::super::Outcome;
 use super::super::args::Lookup;
 use super::super::report::Reporter;
+use super::super::{Outcome, document};
 use crate::convert::explain_not_found;
 use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
 
-/// What `--format json` prints, one for each name.
-#[derive(Serialize)]
+/// What is known of a name.
 struct Found<'a> {
     name: &'a str,
-    candidates: Vec<Row<'a>>,
+    candidates: Vec<(&'a Candidate, Reach)>,
     /// Who exports the name; an ordinary relocation binds to it.
     export: Option<&'a Export>,
 }
 
+/// What `--format json` prints, one for each name.
 #[derive(Serialize)]
-struct Row<'a> {
+struct Document<'a> {
+    name: &'a str,
+    candidates: Vec<Reached<'a>>,
+    export: Option<document::Export<'a>>,
+}
+
+#[derive(Serialize)]
+struct Reached<'a> {
     #[serde(flatten)]
-    candidate: &'a Candidate,
-    reach: Reach,
+    candidate: document::Candidate<'a>,
+    reach: &'static str,
+}
+
+impl<'a> From<&Found<'a>> for Document<'a> {
+    fn from(found: &Found<'a>) -> Self {
+        let reached = |&(candidate, reach): &(&'a Candidate, Reach)| Reached {
+            candidate: candidate.into(),
+            reach: word(reach),
+        };
+        Self {
+            name: found.name,
+            candidates: found.candidates.iter().map(reached).collect(),
+            export: found.export.map(Into::into),
+        }
+    }
+}
+
+/// How a symbol is reached, as programs read it.
+fn word(reach: Reach) -> &'static str {
+    match reach {
+        Reach::ByName => "by-name",
+        Reach::Exported => "exported",
+        Reach::ByPosition => "by-position",
+        Reach::WhileLoading => "while-loading",
+        Reach::Unproven => "unproven",
+        Reach::Freed => "freed",
+        Reach::Marker => "marker",
+    }
 }
 
 pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
@@ -38,8 +72,11 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
     let found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
     let missing = found.iter().filter(|f| f.candidates.is_empty() && f.export.is_none());
     let missing: Vec<&str> = missing.map(|found| found.name).collect();
-    let printed =
-        if reporter.is_json() { reporter.json(&found) } else { reporter.text(&text(&found)) };
+    let printed = if reporter.is_json() {
+        reporter.json(&found.iter().map(Document::from).collect::<Vec<_>>())
+    } else {
+        reporter.text(&text(&found))
+    };
     if missing.is_empty() {
         return printed;
     }
@@ -53,7 +90,7 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
 fn find<'a>(name: &'a str, answer: &'a Answer) -> Found<'a> {
     let export = answer.export(name);
     let rows = answer.candidates(name).iter();
-    let candidates = rows.map(|candidate| Row { candidate, reach: answer.reach(candidate) });
+    let candidates = rows.map(|candidate| (candidate, answer.reach(candidate)));
     Found { name, candidates: candidates.collect(), export }
 }
 
@@ -63,7 +100,7 @@ fn text(found: &[Found<'_>]) -> String {
     let titles = ["NAME", "OBJECT", "POSITION", "ADDRESS", "SIZE", "TYPE", "SECTION", "FILE"];
     table.set_header(titles.into_iter().chain(["REACHED BY A LIVEPATCH"]));
     for found in found {
-        for Row { candidate, reach } in &found.candidates {
+        for (candidate, reach) in &found.candidates {
             let Candidate { object, name, position, homonyms, .. } = candidate;
             let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
             table.add_row(vec![
@@ -99,4 +136,25 @@ fn text(found: &[Found<'_>]) -> String {
         text.clear();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reach_has_a_word_for_programs() {
+        let all = [
+            (Reach::ByName, "by-name"),
+            (Reach::Exported, "exported"),
+            (Reach::ByPosition, "by-position"),
+            (Reach::WhileLoading, "while-loading"),
+            (Reach::Unproven, "unproven"),
+            (Reach::Freed, "freed"),
+            (Reach::Marker, "marker"),
+        ];
+        for (reach, programs) in all {
+            assert_eq!(word(reach), programs);
+        }
+    }
 }

@@ -1,7 +1,5 @@
 //! What kinds of symbols and exports there are, and how well their order is known.
 
-use serde::Serialize;
-
 use crate::name::ObjectName;
 
 /// Start of the name of a symbol that marks an export: in objects before Linux 6.4, in linked files
@@ -17,8 +15,7 @@ pub(crate) const CRC_PREFIX: &str = "__crc_";
 pub(crate) const HOMONYMS_MAX: u32 = 1 << 16;
 
 /// How well the order of symbols of one name is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Order {
     /// From a list sorted by name: it proves how often a name occurs, not which one is first. Such
     /// lists also name what a module leaves undefined as if the module defined it.
@@ -31,8 +28,7 @@ pub enum Order {
 }
 
 /// ELF symbol binding (`STB_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Binding {
     /// `STB_LOCAL`.
     Local,
@@ -45,8 +41,7 @@ pub enum Binding {
 }
 
 /// ELF symbol type (`STT_*`), as far as it matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `STT_FUNC`, or `STT_GNU_IFUNC`.
     Function,
@@ -61,7 +56,7 @@ pub enum Kind {
 }
 
 /// An exported symbol.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
     /// The object that exports it.
     pub owner: ObjectName,

@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use klp_arch::KernelVersion;
 use scroll::Endian;
-use serde::{Serialize, Serializer};
 
 use promoted::Compares;
 
@@ -61,21 +60,14 @@ impl fmt::Display for BuildId {
     }
 }
 
-impl Serialize for BuildId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// What a source says about the kernel itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelIdentity {
     /// `uname -r`, such as `7.2.13`.
     pub release: Option<String>,
     /// `e_machine` of the ELF header.
     pub machine: Option<u16>,
     /// Byte order.
-    #[serde(serialize_with = "byte_order")]
     pub endian: Option<Endian>,
     /// Whether its table of symbols has data, too (`CONFIG_KALLSYMS_ALL`), which livepatching needs.
     /// Where it has not, only functions are told.
@@ -88,11 +80,6 @@ impl KernelIdentity {
     pub fn version(&self) -> Option<KernelVersion> {
         self.release.as_deref()?.parse().ok()
     }
-}
-
-fn byte_order<S: Serializer>(endian: &Option<Endian>, serializer: S) -> Result<S::Ok, S::Error> {
-    let name = endian.map(|e| if e == Endian::Little { "little" } else { "big" });
-    name.serialize(serializer)
 }
 
 /// A piece of an object's text. What lies outside of the text is empty.

@@ -8,8 +8,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
-
 use super::evidence::{Evidence, ModuleBtf};
 use crate::name::ObjectName;
 
@@ -25,7 +23,7 @@ pub struct Witness {
 }
 
 /// Something that modules prove of their kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact<T> {
     /// What.
     pub value: T,
@@ -47,7 +45,7 @@ impl<T> Fact<T> {
 }
 
 /// What the modules of a kernel prove of it; `None` where nothing is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Siblings {
     /// All of `vermagic`.
     pub vermagic: Option<Fact<String>>,

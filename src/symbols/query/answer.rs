@@ -10,7 +10,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::{Serialize, Serializer};
 
 use crate::name::{ObjectName, Position};
 use crate::symbols::data::{KnownObjects, Object, Symbol};
@@ -20,7 +19,7 @@ use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorK
 const SHOWN_MAX: usize = 255;
 
 /// One symbol that the kernel would count when it looks for a name in an object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The object that has it.
     pub object: ObjectName,
@@ -49,7 +48,6 @@ pub struct Candidate {
     /// Type, when the source tells.
     pub kind: Option<Kind>,
     /// The type letter that `/proc/kallsyms` shows while nobody exports it.
-    #[serde(serialize_with = "letter")]
     pub letter: Option<u8>,
     /// Whether it lies in memory that is freed after initialisation.
     pub init: bool,
@@ -72,10 +70,6 @@ impl Candidate {
     pub fn drifts(&self) -> bool {
         self.live_position != Some(self.position)
     }
-}
-
-fn letter<S: Serializer>(letter: &Option<u8>, serializer: S) -> Result<S::Ok, S::Error> {
-    letter.map(char::from).serialize(serializer)
 }
 
 /// All that the sources know about the wanted names.

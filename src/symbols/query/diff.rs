@@ -7,14 +7,12 @@
 use std::fmt;
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 
 use crate::name::ObjectName;
 use crate::symbols::{Merged, Object, Symbol};
 
 /// What changed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "change", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// The object does not have it any more.
     Vanished,
@@ -48,14 +46,13 @@ pub enum Change {
 }
 
 /// One name that changed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Changed {
     /// The name.
     pub name: String,
     /// The object that has it.
     pub object: ObjectName,
     /// What changed.
-    #[serde(flatten)]
     pub change: Change,
 }
 
@@ -317,7 +314,6 @@ mod tests {
         let new = kernel(objects(), &[("g", "vmlinux"), ("came", "vmlinux"), ("f", "m")]);
         let found: Vec<_> = diff(&old, &new).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["vmlinux: f: is not exported any more", "vmlinux: g: became exported"]);
-        let document = serde_json::to_value(diff(&old, &new)).unwrap();
-        assert_eq!(document[1]["change"], "exported");
+        assert_eq!(diff(&old, &new)[1].change, Change::Exported);
     }
 }
