@@ -26,6 +26,7 @@ mod debug_info;
 mod debug_twins;
 mod dependencies;
 mod dialects;
+mod documents;
 mod fixtures;
 mod gate_faults;
 mod gates;

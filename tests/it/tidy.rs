@@ -92,6 +92,16 @@ fn no_machine_is_named_in_the_core() {
     assert_eq!(naming, BTreeSet::new(), "what a machine does differently belongs to its `Machine`");
 }
 
+#[test]
+fn nothing_below_the_command_line_knows_json() {
+    let knows = |(path, bytes): (String, Vec<u8>)| {
+        let known = !path.starts_with("src/cli/")
+            && code(&String::from_utf8(bytes).unwrap()).contains("serde");
+        known.then_some(path)
+    };
+    assert_eq!(files("src").into_iter().filter_map(knows).collect::<Vec<_>>(), [""; 0]);
+}
+
 /// The words of a table's cell that the kernel says whatever it fills in: the longest piece without it.
 fn fixed_words(cell: &str) -> Vec<String> {
     let quoted = cell.split('`').skip(1).step_by(2);

@@ -152,6 +152,9 @@ fn a_stock_debian_tree_gives_a_map() {
     assert_eq!(root.said(), [said]);
     let document = root.build(&["--format", "json"]).done().json();
     assert_eq!(document["notes"].as_array().unwrap().len(), 1);
+    let note = &document["notes"][0];
+    assert!(note["path"].as_str().unwrap().ends_with("/7.2.13/System.map"));
+    assert_eq!(note["text"], "passed over: a stand-in without symbols");
     assert_eq!(root.build(&["-q"]).done().stderr, "");
     // Other words in its place, or none.
     for text in ["", "# See the debug package.\n", "System.map was moved to /boot\n"] {
