@@ -45,7 +45,7 @@ fn lines(criterion: &mut Criterion) {
     }
 }
 
-/// One thing of the large module doubled, the others as they are.
+/// One parameter of the large module doubled, the others unchanged.
 fn growing(
     criterion: &mut Criterion,
     name: &str,

@@ -1,9 +1,9 @@
-//! The figures that are promised, measured on the whole program.
+//! The promised figures, measured on the whole program.
 //!
-//! Each figure stands beside a baseline of the same run, because machines differ and are shared:
-//! `cp` of the same file, and reading it. Times are medians of runs in turn; processor time is
-//! beside the time on the clock. Then one thing doubles while the others stay, and the time of each
-//! step is compared with that of the first.
+//! Each figure has a baseline from the same run, because machines differ and are shared: `cp` of
+//! the same file, and reading it. Times are medians of interleaved runs, wall clock and CPU. Then
+//! one parameter doubles while the others stay, and the time of each step is compared with the
+//! first.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -50,13 +50,13 @@ fn make_inputs() {
     write("large.ko", &module(Shape::LARGE));
 }
 
-/// Reads a file and keeps nothing, in blocks as large as those that lists are read in.
+/// Reads a file and keeps nothing, in blocks of the size used for lists.
 fn read(path: &Path) {
     let (mut file, mut block) = (fs::File::open(path).unwrap(), vec![0; 256 * 1024]);
     while file.read(&mut block).unwrap() > 0 {}
 }
 
-/// The promised figures, of the program as it is called by a build.
+/// The promised figures, for the program as called by a build.
 fn promised(rounds: usize) {
     let program = env!("CARGO_BIN_EXE_klp-convert");
     let [list, short, small, large, bare, out] =
@@ -106,7 +106,7 @@ fn promised(rounds: usize) {
     table(&titles, rows.collect());
 }
 
-/// How the time of the library call grows when one thing doubles.
+/// Growth of the library call's time when one parameter doubles.
 fn growth(rounds: usize) {
     let large = Shape::LARGE;
     let shapes: [(&str, [Shape; 4]); 4] = [
@@ -155,7 +155,7 @@ fn main() {
         return make_inputs();
     }
     run(&words[0], &[Path::new(MAKE_INPUTS)]);
-    // Without `--bench` this is a test that all of it runs.
+    // Without `--bench` this only tests that everything runs.
     let rounds = if words.iter().any(|word| word == "--bench") { 15 } else { 1 };
     promised(rounds);
     growth(rounds);

@@ -1,7 +1,7 @@
-//! The simulated load: relocations per second, and the whole of it beside the least that it must do.
+//! The simulated load: relocations per second, and the whole load compared with the minimal work.
 //!
-//! *Apply* is the loop over the tables alone. Beside it stands what the same run measured for a copy
-//! of the bytes that are touched and one read of the tables. Times are medians of runs in turn.
+//! *Apply* is the loop over the tables alone. Its baseline is a copy of the touched bytes and one
+//! read of the tables, from the same run. Times are medians of interleaved runs.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -33,8 +33,8 @@ use relocations::relocations;
 
 /// Relocations of the promised figures.
 const RELOCATIONS: u64 = 10_000_000;
-/// Where modules are placed and where the kernel is: near enough for every machine's calls to need
-/// nothing in between, which is the usual case, where the machine has a choice.
+/// Addresses of modules and kernel: close enough for direct calls on every machine that can make
+/// them, which is the usual case.
 const MODULE: u64 = 0xffff_ffff_c000_0000;
 const KERNEL: u64 = 0xffff_ffff_be00_0000;
 
@@ -63,7 +63,7 @@ fn read(bytes: &[u8]) -> u64 {
     bytes.as_chunks().0.iter().fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word))
 }
 
-/// The back end's part alone: a module whose regions are placed and whose symbols are bound.
+/// The machine's part alone: a module whose regions are placed and whose symbols are bound.
 struct Placed<'data> {
     object: Object<'data>,
     linkage: Box<dyn klp_arch::Linkage>,
@@ -113,7 +113,7 @@ impl<'data> Placed<'data> {
         Self { object, linkage, memory }
     }
 
-    /// Puts the sections back as they were.
+    /// Restores the sections.
     fn reset(&mut self) {
         self.memory.regions[0].bytes.fill(0);
         for section in self.object.sections.iter().filter(|s| s.sh_type != SHT_NOBITS) {
@@ -184,7 +184,7 @@ fn one(backend: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
 }
 
 fn main() {
-    // Without `--bench` this is a test that all of it runs.
+    // Without `--bench` this only tests that everything runs.
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
     let rows = machines().iter().map(|backend| one(backend, count, rounds)).collect();

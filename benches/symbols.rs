@@ -1,8 +1,8 @@
-//! The figures that are promised of the map of a kernel's symbols.
+//! The promised figures for kernel symbol maps.
 //!
-//! With `KLP_DISTRIBUTION_KERNEL` a distribution's kernel, a folder as `.ci/distribution-kernels`
-//! prints it; without, a generated one of as many modules and symbols. Each figure stands beside what
-//! the same run measured for today's tools and for the least that anything must do.
+//! With `KLP_DISTRIBUTION_KERNEL` a distribution's kernel, a folder as printed by
+//! `.ci/distribution-kernels`; otherwise a generated one of similar size. Each figure has baselines
+//! from the same run: existing tools, and the minimal work.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -30,10 +30,10 @@ use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table
 use rustc_hash::FxHashMap;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_klp-convert");
-/// The word that makes this program do a baseline's work, on as many threads, on a list of files.
+/// Makes this program do a baseline's work, with a number of threads and a list of files.
 const READ: &str = "--read-tables";
 const DECOMPRESS: &str = "--decompress";
-/// When no new round of a slow comparison starts.
+/// After this time no new round of a slow comparison starts.
 const PATIENCE: Duration = Duration::from_secs(9);
 
 fn build(image: (&str, &Path), modules: &[PathBuf], map: &Path) -> measure::Run {
@@ -79,8 +79,8 @@ fn converts(rounds: usize, kernel: &Kernel, map: &Path) {
     table(&titles, vec![row.into_iter().chain(cells).collect()]);
 }
 
-/// The verdict on every module of a distribution: rules, symbols, and a load at each placement. The
-/// modules of the generated kernel are no modules that a kernel would load.
+/// The verdict on every module of a distribution: rules, symbols, and a load at each placement. A
+/// kernel would not load the generated kernel's modules.
 fn checks(rounds: usize, kernel: &Kernel, map: &Path) {
     let modules = kernel.modules();
     let mut words: Vec<OsString> = vec!["check".into(), "--quiet".into(), "-s".into(), map.into()];
@@ -104,14 +104,14 @@ fn checks(rounds: usize, kernel: &Kernel, map: &Path) {
     table(&titles, vec![row]);
 }
 
-/// A baseline's work in a process of its own, so that its processor time is known.
+/// A baseline's work in its own process, to measure CPU time.
 fn bare(work: &str, threads: usize, list: &Path) -> measure::Run {
     let program = std::env::current_exe().unwrap();
     let words: [OsString; 3] = [work.into(), threads.to_string().into(), list.into()];
     run(program.to_str().unwrap(), &words)
 }
 
-/// Does what [`bare`] asks for.
+/// Does the work for [`bare`].
 fn work(words: &[String]) {
     let list = fs::read_to_string(&words[3]).unwrap();
     let files: Vec<PathBuf> = list.lines().map(Into::into).collect();
@@ -128,7 +128,7 @@ fn listed(name: &str, kernel: &Kernel, modules: &[PathBuf]) -> PathBuf {
     list
 }
 
-/// The runs of one thing.
+/// The runs of one benchmark.
 #[derive(Default)]
 struct Runs {
     cpu: Vec<Duration>,
@@ -143,7 +143,7 @@ impl Runs {
     }
 }
 
-/// Making the map of all, of plain modules and of compressed ones.
+/// Builds the map of plain and of compressed modules.
 fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
     let image = (kernel.image.0, kernel.image.1.as_path());
     let modules = kernel.modules();
@@ -223,7 +223,7 @@ fn opening(rounds: usize, map: &Path) -> Duration {
     median((0..rounds * 10).map(|_| timed(|| Map::open(map).unwrap())).collect())
 }
 
-/// The mean time of asking for one of these names, of each the median of its rounds.
+/// The mean over names of the median time of a lookup.
 fn asking(rounds: usize, map: &Map, names: &[String]) -> Duration {
     let ask = |wanted: &Wanted<'_>| timed(|| map.read(Scope::Names(wanted)).unwrap());
     let wanted: Vec<_> = names.iter().map(|name| Wanted::new([name.as_str()])).collect();
@@ -235,11 +235,11 @@ fn asking(rounds: usize, map: &Map, names: &[String]) -> Duration {
     sum / u32::try_from(names.len().max(1)).unwrap()
 }
 
-/// Every so many of all names, how often each occurs beside it.
+/// A sample of all names, with the number of occurrences.
 fn names(map: &Map) -> Vec<(String, u32)> {
-    let told = map.read(Scope::All).unwrap();
+    let contents = map.read(Scope::All).unwrap();
     let mut counts: FxHashMap<&[u8], u32> = FxHashMap::default();
-    for object in &told.objects {
+    for object in &contents.objects {
         for symbol in &object.symbols {
             *counts.entry(object.text(symbol.name)).or_default() += 1;
         }
@@ -250,7 +250,7 @@ fn names(map: &Map) -> Vec<(String, u32)> {
     names
 }
 
-/// About a thousand of those that occur so often.
+/// About a thousand names that occur this often.
 fn some(names: &[(String, u32)], often: std::ops::RangeInclusive<u32>) -> Vec<String> {
     let fit: Vec<_> = names.iter().filter(|(_, count)| often.contains(count)).collect();
     fit.iter().step_by(fit.len() / 1000 + 1).map(|(name, _)| name.clone()).collect()
@@ -277,7 +277,7 @@ fn lookups(rounds: usize, path: &Path) {
     table(&["library call, warm", "to reach", "mean time", "names"], rows);
 }
 
-/// How it grows with the symbols of a generated kernel.
+/// Growth with the symbols of a generated kernel.
 fn growth(rounds: usize) {
     let map = |times: u64| folder().join(format!("growth-{times}.map"));
     let make =

@@ -1,10 +1,11 @@
-//! BTF, as far as the module loader looks at it and as it shows which vmlinux it was made against.
+//! BTF: the module loader's checks, and evidence of the vmlinux that it was made against.
 //!
-//! A module's BTF is *split*: its types and strings continue those of vmlinux, so that the offset of a
-//! name tells how long the strings of vmlinux are. Used by [`crate::symbols`], for what a module's
-//! file proves of its kernel, and by [`crate::load`]. Invariant: nothing is read outside of the
-//! section, and each type is read once. Sources: `kernel/bpf/btf.c` (`btf_parse_module`, `btf_parse_hdr`,
-//! `btf_check_sec_info`, `btf_parse_str_sec`, `btf_check_all_metas`), `include/uapi/linux/btf.h`.
+//! A module's BTF is *split*: its types and strings continue those of vmlinux, so offsets of names
+//! reveal how long the strings of vmlinux are. Used by [`crate::symbols`], for what a module's file
+//! proves about its kernel, and by [`crate::load`]. Invariant: nothing is read outside of the
+//! section, and each type is read once. Sources: `kernel/bpf/btf.c` (`btf_parse_module`,
+//! `btf_parse_hdr`, `btf_check_sec_info`, `btf_parse_str_sec`, `btf_check_all_metas`),
+//! `include/uapi/linux/btf.h`.
 
 use scroll::{Endian, Pread};
 
@@ -19,12 +20,12 @@ const TYPE: usize = 12;
 /// `BTF_MAX_NAME_OFFSET`.
 const NAME_OFFSET_MAX: u32 = 0x00ff_ffff;
 
-/// Why the kernel does not take the BTF of a module: what its verifier logs after `BPF: `.
+/// Why the kernel rejects a module's BTF: what its verifier logs after `BPF: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Invalid(pub(crate) &'static str);
 
-/// A split BTF whose header is right.
+/// A split BTF with a valid header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Btf<'a> {
     types: &'a [u8],
@@ -32,12 +33,12 @@ pub(crate) struct Btf<'a> {
     endian: Endian,
 }
 
-/// A name that a type, or a member of one, has.
+/// The name of a type or of a member.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Name {
     /// Its offset in the strings of vmlinux and, after them, those of the module.
     pub(crate) offset: u32,
-    /// Whether the kernel looks at the offset: not at those of parameters.
+    /// Whether the kernel checks the offset: it does not for parameters.
     pub(crate) is_checked: bool,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Btf<'a> {
         if bytes.get(HEADER..length).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)) {
             return Err(Invalid("Unsupported btf_header"));
         }
-        // What the header is too short for is 0.
+        // Fields beyond a short header are 0.
         let field = |at: usize| if at + 4 <= length { word(at) } else { 0 };
         if length < 2 || bytes.pread_with::<u16>(0, endian).ok() != Some(MAGIC) {
             return Err(Invalid("Invalid magic"));
@@ -96,7 +97,7 @@ impl<'a> Btf<'a> {
         u32::try_from(self.strings.len()).unwrap_or(u32::MAX)
     }
 
-    /// Shows every name (`btf_check_all_metas`), until `see` says that it is enough.
+    /// Passes every name to `see` (`btf_check_all_metas`).
     ///
     /// # Errors
     /// The kernel's objection to a type.
@@ -131,18 +132,19 @@ impl<'a> Btf<'a> {
         Ok(())
     }
 
-    /// Bytes of the strings of the vmlinux that this was made against; `None` where it does not show.
+    /// Bytes of the strings of the vmlinux that this was made against; `None` if that cannot be
+    /// determined.
     ///
-    /// The last string of the module is the one with the greatest offset. That is believed where every
-    /// own name starts where a string does, and most strings are names: tools that make BTF keep few
-    /// strings that nothing uses.
+    /// The last string of the module is the one with the greatest offset. This is trusted only if
+    /// all own names are at starts of strings and most strings are names: tools that make BTF keep
+    /// few unused strings.
     pub(crate) fn base_strings(&self) -> Option<u32> {
         let text = self.strings.split_last()?.1;
         let last = memchr::memrchr(0, text).map_or(0, |end| end + 1);
         let mut greatest = 0;
         self.names(|name| greatest = name.offset.max(greatest)).ok()?;
         let base = greatest.checked_sub(u32::try_from(last).ok()?)?;
-        // Whether a string starts here, and whether it is a name.
+        // For each byte: whether a string starts here, and whether it is a name.
         let mut starts = vec![false; self.strings.len()];
         let mut whole = true;
         self.names(|name| {
@@ -166,14 +168,14 @@ impl<'a> Btf<'a> {
 /// Bytes that follow a type.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// As many, once.
+    /// This many, once.
     Once(usize),
-    /// As many for each member, parameter or value.
+    /// This many for each member, parameter or value.
     Each(usize),
 }
 
 impl Kind {
-    /// What follows a type of this kind and, where that starts with names, whether the kernel looks at
+    /// What follows a type of this kind and, if that starts with names, whether the kernel checks
     /// their offsets.
     fn of(kind: u32) -> Option<(Self, Option<bool>)> {
         Some(match kind {

@@ -1,8 +1,10 @@
-//! What the kernel's loader makes of the sections and symbols of a module's file, for everyone who reads one.
+//! How the kernel's loader treats the sections and symbols of a module's file, for all readers of
+//! one.
 //!
-//! The simulated load has the file in memory and a source of symbols reads it piece by piece; both take the rules
-//! from here. Sources: `kernel/module/main.c` (`rewrite_section_headers`, `module_init_section`),
-//! `kernel/module/kallsyms.c` (`elf_type`), `kernel/module/strict_rwx.c` (`module_mark_ro_after_init`).
+//! The simulated load has the file in memory and a symbol source reads it piece by piece; both use
+//! these rules. Sources: `kernel/module/main.c` (`rewrite_section_headers`, `module_init_section`),
+//! `kernel/module/kallsyms.c` (`elf_type`), `kernel/module/strict_rwx.c`
+//! (`module_mark_ro_after_init`).
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
 
@@ -23,7 +25,7 @@ pub(crate) fn is_init(name: &[u8]) -> bool {
     name.starts_with(b".init")
 }
 
-/// Where a symbol is defined, as far as its letter depends on it.
+/// Where a symbol is defined, in the detail that its letter depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Definition<'a> {
     /// `SHN_UNDEF`.
@@ -38,7 +40,7 @@ pub(crate) enum Definition<'a> {
     Reserved,
 }
 
-/// The type letter of a symbol in `/proc/kallsyms`, while nobody exports it (`elf_type`).
+/// The type letter of an unexported symbol in `/proc/kallsyms` (`elf_type`).
 pub(crate) fn type_letter(weak: bool, object: bool, definition: Definition<'_>) -> u8 {
     match definition {
         _ if weak && object => b'v',

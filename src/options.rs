@@ -1,10 +1,10 @@
-//! How modules are converted and checked.
+//! Options of conversions and checks.
 
 use klp_arch::KernelVersion;
 
 use crate::patch::PatchedObjects;
 
-/// How to convert.
+/// Options of conversions and checks.
 #[derive(Debug, Default, Clone)]
 pub struct Options {
     /// The objects that the livepatch patches.
@@ -16,9 +16,9 @@ pub struct Options {
     /// The kernel that the module is for; `None`: the one that its vermagic names, or else the newest
     /// known ([`KernelVersion::NEWEST`]).
     pub target: Option<KernelVersion>,
-    /// Take the sources although they are of another release than the module's vermagic.
+    /// Accept sources of another release than the module's vermagic.
     pub allow_stale_map: bool,
-    /// Let relocations need a module that the object which they wait for does not depend on.
+    /// Let relocations use a module that the object they wait for does not depend on.
     pub allow_undeclared_dependency: bool,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,

@@ -1,4 +1,4 @@
-//! The kernel that a module is for: its machine, its release, and whether the sources are of it.
+//! The kernel that a module is for: its machine and release, compared with the sources'.
 
 use bstr::ByteSlice;
 use klp_arch::Machine;
@@ -8,25 +8,25 @@ use crate::findings::Error;
 use crate::options::Options;
 use crate::symbols::{Answer, KernelIdentity};
 
-/// The back end for a module's machine.
+/// A module's machine.
 ///
 /// # Errors
-/// [`Error::Machine`] where there is none.
+/// [`Error::Machine`] if it is not supported.
 pub fn backend(module: &Module<'_>) -> Result<&'static Machine, Error> {
     let machine = module.machine();
     let backend = klp_arch::for_machine(machine).filter(|b| b.endian == module.endian());
     backend.ok_or(Error::Machine(machine))
 }
 
-/// The release that the module is built for, as its vermagic says.
+/// The release that the module is built for, from its vermagic.
 pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
     module.vermagic()?.fields().next()?.to_str().ok()
 }
 
-/// Whether the sources, as far as they tell, speak of the kernel that the module is for.
+/// Checks that what the sources know about their kernel fits the module.
 ///
 /// # Errors
-/// [`Error::OtherMachine`] and [`Error::OtherRelease`] where they do not, and
+/// [`Error::OtherMachine`] and [`Error::OtherRelease`] if it does not, and
 /// [`Error::NoLivepatching`].
 pub(crate) fn same_kernel(
     module: &Module<'_>,

@@ -1,4 +1,4 @@
-//! What the time of a map is held against: today's tools, and the least that anything must do.
+//! Baselines for the time of a map: existing tools, and the minimal work.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -14,11 +14,10 @@ use object::elf;
 
 use super::measure::{Run, run};
 
-/// Modules of which one is given to `nm`.
+/// One of this many modules is given to `nm`.
 pub(crate) const SAMPLE: usize = 16;
 
-/// `nm` of every 16th module, one by one, and what all of them would take. `None` where there is no
-/// `nm`.
+/// `nm` of every 16th module, one by one, extrapolated to all. `None` without `nm`.
 pub(crate) fn nm(modules: &[PathBuf]) -> Option<Run> {
     Command::new("nm").arg("--version").stdout(Stdio::null()).status().ok()?;
     let zero = Run { time: Duration::ZERO, cpu: Duration::ZERO, memory: 0 };
@@ -33,7 +32,7 @@ pub(crate) fn nm(modules: &[PathBuf]) -> Option<Run> {
     Some(Run { time: sum.time.mul_f64(all), cpu: sum.cpu.mul_f64(all), ..sum })
 }
 
-/// Gives the files to so many threads, as each has time.
+/// Distributes the files over threads dynamically.
 pub(crate) fn share(threads: usize, files: &[PathBuf], work: impl Fn(&Path, &mut Vec<u8>) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -93,7 +92,7 @@ pub(crate) fn decoder(bytes: &[u8]) -> XzDecoder<&[u8]> {
     XzDecoder::new_stream(bytes, Stream::new_stream_decoder(u64::MAX, 0).unwrap())
 }
 
-/// All files below a folder whose names end so.
+/// All files below a folder whose names end in `end`.
 pub(crate) fn below(folder: &Path, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,6 +1,6 @@
-//! A kernel: a linked vmlinux, and modules as many as are asked for.
+//! A kernel: a linked vmlinux, and any number of modules.
 //!
-//! Of the order of a distribution's in symbols and files; the modules have less code.
+//! Of the size of a distribution's in symbols and files; the modules have less code.
 #![allow(dead_code, reason = "one of the benchmarks needs a kernel")]
 
 use object::elf;
@@ -10,12 +10,12 @@ use super::{Random, Shape, TARGETS, seeded, target};
 
 /// A module of usual size.
 const MODULE: Shape = Shape { symbols: 240, relocations: 240, convert: 8 };
-/// One name in so many occurs twice in vmlinux.
+/// One in this many names occurs twice in vmlinux.
 const HOMONYM: usize = 64;
 const START: u64 = 0xffff_ffff_8100_0000;
 const FUNCTION: u64 = 64;
 
-/// The module of a number.
+/// The module with this number.
 pub(crate) fn kernel_module(number: u64) -> Vec<u8> {
     seeded(MODULE, number)
 }

@@ -1,11 +1,11 @@
 //! An ELF file for x86_64 as `ld -r` lays it out.
 //!
-//! Written by hand, because writers of libraries sort names by their ends to merge them, which
-//! scatters them; linkers of kernel modules leave them in the order of the symbols.
+//! Written by hand, because library writers merge names by sorting their suffixes, which scatters
+//! them; linkers of kernel modules keep them in symbol order.
 
 use object::elf;
 
-/// A section as it will be in the file.
+/// A section of the file.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) name: String,
@@ -17,7 +17,7 @@ pub(crate) struct Section {
     pub(crate) body: Vec<u8>,
 }
 
-/// Names one behind the other.
+/// Concatenated names.
 #[derive(Debug)]
 pub(crate) struct Strings(Vec<u8>);
 
@@ -54,7 +54,7 @@ pub(crate) fn call(offset: u64, symbol: u64) -> Vec<u8> {
     [offset, info, (-4_i64).cast_unsigned()].map(u64::to_le_bytes).concat()
 }
 
-/// The file of these sections, which start with number 1; the names of sections come behind them.
+/// The file of these sections, which start with number 1; section names follow.
 pub(crate) fn file(kind: elf::FileType, mut sections: Vec<Section>) -> Vec<u8> {
     let mut names = Strings::new();
     let mut starts: Vec<u32> = sections.iter().map(|section| names.add(&section.name)).collect();

@@ -1,9 +1,9 @@
-//! Inputs of any size, the same ones from the same seed.
+//! Inputs of any size, deterministic for a seed.
 //!
-//! A text list is like what kbuild makes of a distribution's kernel: vmlinux and thousands of
-//! modules, names of the kernel's usual words and lengths, homonyms among them, sorted by name in
-//! each object. A module is like a livepatch for x86_64 linked from many units: functions that call
-//! one another, and calls of kernel functions that are to be converted.
+//! A text list resembles kbuild's for a distribution kernel: vmlinux and thousands of modules,
+//! names with the kernel's usual words and lengths, some homonyms, sorted by name in each object. A
+//! module resembles an x86_64 livepatch linked from many units: functions that call one another,
+//! and calls of kernel functions to convert.
 
 pub(crate) mod kernel;
 pub(crate) mod layout;
@@ -17,7 +17,7 @@ use layout::{Section, Strings, file, symbol};
 
 /// Kernel functions that modules call and lists have, each in vmlinux once.
 const TARGETS: u64 = 1000;
-/// The part of the lines that vmlinux has; modules have the rest.
+/// Vmlinux's share of the lines; modules have the rest.
 const LINES_IN_VMLINUX: f64 = 0.2;
 const LINES_IN_MODULE: u64 = 240;
 /// Functions in one section.
@@ -108,12 +108,12 @@ pub(crate) fn sources(list: &std::path::Path) -> Sources {
     sources
 }
 
-/// How large a module is.
+/// The size of a module.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    /// Symbols, the undefined ones among them.
+    /// Symbols, including undefined ones.
     pub(crate) symbols: u64,
-    /// Relocations, those to convert among them.
+    /// Relocations, including those to convert.
     pub(crate) relocations: u64,
     /// Undefined symbols, each used by one relocation, that become klp symbols.
     pub(crate) convert: u64,
@@ -122,7 +122,7 @@ pub(crate) struct Shape {
 impl Shape {
     /// A livepatch of a few functions.
     pub(crate) const SMALL: Self = Self { symbols: 60, relocations: 100, convert: 10 };
-    /// The largest that is promised to be fast.
+    /// The largest with a promised time.
     pub(crate) const LARGE: Self = Self { symbols: 50_000, relocations: 100_000, convert: 50 };
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn module(shape: Shape) -> Vec<u8> {
     seeded(shape, shape.symbols)
 }
 
-/// One module of many that differ.
+/// One of many different modules.
 fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
     let mut random = Random(seed);
     let (alloc, text) = (elf::SHF_ALLOC.0, elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0);
@@ -142,7 +142,7 @@ fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
     let functions = shape.symbols - shape.convert;
     let units = functions.div_ceil(UNIT);
     let calls_each = shape.relocations.div_ceil(functions);
-    // Each unit is a section and its relocations, behind the first two.
+    // After the first two, each unit is a section and its relocations.
     let (first, symtab) = (3, u32::try_from(3 + 2 * units).unwrap());
     let mut sections = vec![
         progbits(".modinfo".into(), alloc, b"livepatch=Y\0license=GPL\0".to_vec()),

@@ -1,6 +1,6 @@
-//! The kernel that the figures of maps are about: a distribution's or a generated one.
+//! The kernel for the figures of maps: a distribution's or a generated one.
 //!
-//! Everything lies below `CARGO_TARGET_TMPDIR` and stays there for the next run.
+//! Everything is below `CARGO_TARGET_TMPDIR` and kept for the next run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ const KERNEL: &str = "KLP_DISTRIBUTION_KERNEL";
 /// Of the generated kernel an eighth: modules, and symbols of vmlinux.
 const MODULES: u64 = 527;
 const SYMBOLS: u64 = 20_000;
-/// Threads of the baselines: the promises are of two processors.
+/// Threads of the baselines: the promises are for two CPUs.
 pub(crate) const THREADS: usize = 2;
 
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("symbols")
 }
 
-/// What the figures are about.
+/// The kernel of the figures.
 pub(crate) struct Kernel {
     pub(crate) name: String,
     /// The option for the file, and the file.
@@ -72,7 +72,7 @@ impl Kernel {
     }
 }
 
-/// Writes every input that is not there from another run.
+/// Writes every missing input.
 pub(crate) fn make_inputs() {
     let root = folder();
     fs::create_dir_all(&root).unwrap();

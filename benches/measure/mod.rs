@@ -1,10 +1,10 @@
-//! Processes and calls side by side, and the tables that show them.
+//! Measures processes and calls, and prints tables.
 //!
-//! What is compared runs in turn, so that it meets the same weather, and medians are shown.
+//! Compared runs are interleaved, so they see the same conditions, and medians are shown.
 //!
-//! Linux counts what a process was before `exec` into its peak memory, so that a large parent would
-//! hide its children's: inputs are made by a child, and the parent stays small until the programs
-//! whose memory is shown have run.
+//! Linux counts a process's memory before `exec` in its peak, so a large parent would hide its
+//! children's: inputs are made by a child, and the parent stays small until the programs whose
+//! memory is shown have run.
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
@@ -16,14 +16,14 @@ use wait4::Wait4;
 
 /// How much larger an input grows.
 pub(crate) const DOUBLINGS: [u64; 4] = [1, 2, 4, 8];
-/// The word that makes a benchmark write its inputs and nothing else.
+/// Makes a benchmark only write its inputs.
 pub(crate) const MAKE_INPUTS: &str = "--make-inputs";
 
-/// What a child took.
+/// The cost of a child process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) time: Duration,
-    /// Processor time, of the kernel for it as well.
+    /// CPU time, user and system.
     pub(crate) cpu: Duration,
     /// Peak in bytes.
     pub(crate) memory: u64,
@@ -46,7 +46,7 @@ pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Runs several things in turn and gives their medians; no new round starts after `patience`.
+/// Runs several things interleaved and returns their medians; no new round starts after `patience`.
 pub(crate) fn compare<const N: usize>(
     rounds: usize,
     patience: Duration,

@@ -1,8 +1,9 @@
-//! A module with as many relocations as wanted, for each machine: what its compiler emits most.
+//! A module with any number of relocations, for each machine: those that its compiler emits most.
 //!
-//! One section of instructions, one of data, a few thousand symbols of which every fourth is the
-//! kernel's, and one table for each section, each with half of the relocations. Sites hold what the
-//! machine's loader demands. Ten million make 27 MB of instructions, which every branch reaches.
+//! One section of instructions, one of data, a few thousand symbols, every fourth of them the
+//! kernel's, and one table for each section, each with half of the relocations. Sites have the
+//! bytes that the machine's loader demands. Ten million make 27 MB of instructions, which every
+//! branch reaches.
 
 use klp_arch::{Machine, Rela};
 use object::elf;
@@ -14,16 +15,16 @@ use crate::generate::layout::Strings;
 /// Symbols besides the null symbol.
 const SYMBOLS: u32 = 4000;
 
-/// One kind of site: the relocation, its addend, what stands there, and whether the symbol may be
-/// the kernel's.
+/// One kind of site: the relocation, its addend, the bytes there, and whether the symbol may be the
+/// kernel's.
 type Kind = (&'static str, i64, &'static [u32], bool);
 
-/// Branch and link; no operation.
+/// Branch and link; nop.
 const CALL: &[u32] = &[0x4800_0001, 0x6000_0000];
 const WORD: &[u32] = &[0];
 const DOUBLE: &[u32] = &[0, 0];
 
-/// What a machine's code and data use.
+/// The kinds of sites in a machine's code and data.
 fn kinds(machine: &str) -> (&'static [Kind], &'static [Kind]) {
     match machine {
         "x86_64" => (
@@ -101,7 +102,7 @@ fn sites(backend: &Machine, kinds: &[Kind], count: u64) -> (Vec<u8>, Vec<u8>) {
     (body, table)
 }
 
-/// A module of this machine with so many relocations.
+/// A module of this machine with this many relocations.
 pub(crate) fn relocations(backend: &Machine, count: u64) -> Vec<u8> {
     let (code, data) = kinds(backend.name);
     let (text, text_table) = sites(backend, code, count / 2);
@@ -132,7 +133,7 @@ pub(crate) fn relocations(backend: &Machine, count: u64) -> Vec<u8> {
         (".gnu.linkonce.this_module", progbits, alloc | write, 0, 0, vec![0; 64]),
         (".modinfo", progbits, alloc, 0, 0, b"name=many\0license=GPL\0".to_vec()),
     ];
-    // What tracing needs, where a machine's loader looks for it.
+    // The sections for tracing that a machine's loader looks for.
     let traced: &[&str] = match backend.name {
         "arm64" => &[".text.ftrace_trampoline", ".init.text.ftrace_trampoline"],
         _ => &[],
@@ -184,7 +185,7 @@ fn file(backend: &Machine, mut sections: Vec<Section<'_>>) -> Vec<u8> {
     let order = if backend.endian == Endian::Big { 2 } else { 1 };
     let mut header = File { endian: backend.endian, bytes: b"\x7fELF\x02".to_vec() };
     header.bytes.extend([order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    // ELFv2, where a machine looks at it.
+    // ELFv2, if the machine checks it.
     let flags = if backend.check_header(0).is_err() { 2 } else { 0 };
     let machine = u64::from(backend.e_machines[0]);
     for (value, size) in [(1, 2), (machine, 2), (1, 4), (0, 8), (0, 8), (table, 8), (flags, 4)] {

@@ -1,4 +1,4 @@
-//! Any module with any list: an error, or a conversion that holds what conversions promise.
+//! Arbitrary module and list: an error, or a conversion that keeps its promises.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
 use klp_convert::check::check;
@@ -10,7 +10,7 @@ use klp_convert::rules;
 use klp_convert::symbols::{Sources, TextList};
 use klp_convert::target::backend;
 
-/// How a list starts; what stands before the last one of these is the module.
+/// The start of a list; everything before the last of these is the module.
 const LIST: &[u8] = b"klp-convert-symbol-data.";
 
 /// Checks the property.

@@ -1,6 +1,6 @@
-//! Modules of all machines, made from the bytes: relocations of every type, near and far, that a
-//! compiler could have made. Each loads or is refused; what was reserved is enough. Any bytes make one,
-//! so that there are no seeds.
+//! Modules of all machines, generated from the bytes: relocations of every type, near and far, that
+//! a compiler could emit. Each loads or is refused; the reserved room is enough. Any bytes make a
+//! module, so there are no seeds.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -15,26 +15,26 @@ use builder::{Builder, NOBITS, Section};
 use klp_arch::{Machine, machines};
 use scroll::Endian;
 
-/// Bytes of a section that is relocated, and from one place to the next.
+/// Bytes of a relocated section, and from one site to the next.
 const SIZE: usize = 4096;
 const STEP: usize = 16;
-/// Symbols of each sort.
+/// Symbols of each kind.
 const SYMBOLS: u8 = 12;
 /// Sections of code, of code that is freed, and of data.
 const PATCHED: [(&str, u64); 3] = [(".text", 6), (".init.text", 6), (".data", 3)];
 
-/// What stands at a place: what the loaders demand that demand anything.
+/// The bytes of a site: what the loaders demand, if anything.
 fn site(backend: &Machine) -> [u8; STEP] {
     let mut site = [0; STEP];
     if !backend.needs_untouched_place && backend.endian == Endian::Little {
-        // A call, and behind it a no-operation, where the two mean anything.
+        // A call, followed by a nop, where that matters.
         site[..4].copy_from_slice(&0x4800_0001_u32.to_le_bytes());
         site[4..8].copy_from_slice(&0x6000_0000_u32.to_le_bytes());
     }
     site
 }
 
-/// A module: the first byte says the machine, each eight that follow a relocation.
+/// A module: the first byte selects the machine, every further eight bytes make a relocation.
 fn module(data: &[u8]) -> Option<Vec<u8>> {
     let (&first, rest) = data.split_first()?;
     let backend = machines()[usize::from(first) % machines().len()];
@@ -84,7 +84,7 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
     for (index, chunk) in rest.as_chunks::<8>().0.iter().take(places).enumerate() {
         let [table, row, symbol, low, high, a, b, shift] = *chunk;
         let table = usize::from(table) % tables.len();
-        // Room is set aside for code only: nothing branches out of data.
+        // Room is reserved for code only: nothing branches out of data.
         let code = table % PATCHED.len() != 2;
         let rows: Vec<_> =
             backend.rows.iter().filter(|row| code || !row.calc.may_detour()).collect();
@@ -97,7 +97,7 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
                 1 + u32::from(2 * SYMBOLS) + (u32::from(symbol) % u32::from(SYMBOLS / 2)) * 2 + odd
             }
         };
-        // No room is set aside for what lies in the section itself, however far behind its end.
+        // No room is reserved for targets in the section itself, however far past its end.
         let shift = if symbol <= u32::from(SYMBOLS) { 0 } else { shift % 24 };
         let addend = i64::from(i16::from_le_bytes([a, b])) << shift;
         let offset = u64::try_from(index * STEP).unwrap() + u64::from(high % 3);
@@ -118,13 +118,13 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
     let mut file = builder.build();
     let machine = builder.u16(backend.e_machines[0]);
     file[18..20].copy_from_slice(&machine);
-    // ELFv2, where a machine looks at it.
+    // ELFv2, if the machine checks it.
     let flags = builder.u32(if backend.check_header(0).is_err() { 2 } else { 0 });
     file[48..52].copy_from_slice(&flags);
     Some(file)
 }
 
-/// Checks the property; gives whether the module loads somewhere.
+/// Checks the property; returns whether the module loads somewhere.
 ///
 /// # Panics
 /// When it does not hold.

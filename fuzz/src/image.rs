@@ -1,4 +1,5 @@
-//! Any bytes as a boot image: an error, or symbols in the order of addresses, each with a name.
+//! Arbitrary bytes as a boot image: an error, or symbols in the order of addresses, each with a
+//! name.
 
 use klp_convert::symbols::image::{KallsymsSymbol, read};
 

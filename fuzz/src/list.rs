@@ -1,10 +1,11 @@
-//! Any bytes as a text list and as `Module.symvers`: an error, or as many symbols as there are lines.
+//! Arbitrary bytes as a text list and as `Module.symvers`: an error, or as many symbols as there
+//! are lines.
 
 use klp_convert::symbols::{
     Answer, Sources, Suggestions, SymbolError, SymbolSource, Symvers, TextList, Wanted,
 };
 
-/// The most names that are asked about.
+/// The most names that are looked up.
 const NAMES: usize = 64;
 
 /// Checks the property.
@@ -34,8 +35,8 @@ pub fn run(data: &[u8]) {
     if let Ok(answer) = ask(Symvers::from_bytes("symvers", data), &wanted) {
         for name in wanted.iter() {
             assert!(answer.candidates(name).is_empty(), "exports are no positions");
-            let told = text.split('\n').any(|line| line.split('\t').nth(1) == Some(name));
-            assert_eq!(answer.export(name).is_some(), told, "export of {name:?}");
+            let listed = text.split('\n').any(|line| line.split('\t').nth(1) == Some(name));
+            assert_eq!(answer.export(name).is_some(), listed, "export of {name:?}");
         }
     }
     let mut sources = Sources::new();

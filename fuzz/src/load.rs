@@ -1,4 +1,4 @@
-//! Any module at any of several addresses: a refusal, or memory of which every byte lies in a region.
+//! Arbitrary modules at several addresses: a refusal, or memory whose bytes all lie in regions.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
 use klp_arch::Fault;
@@ -10,11 +10,10 @@ use klp_convert::load::{
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::target::backend;
 
-/// No region of a real module is that large; a refusal is due long before.
+/// No region of a real module is this large; it must be refused long before.
 const MEMORY_MAX: usize = 1 << 32;
 
-/// A kernel that exports every name, at addresses that follow from it and from how often it was
-/// moved.
+/// A kernel that exports every name, at addresses derived from the name and the number of moves.
 #[derive(Debug)]
 struct Everything {
     base: u64,
@@ -54,8 +53,8 @@ pub fn run(data: &[u8]) {
     check(data, false);
 }
 
-/// Checks the property, and with `sound` that what was reserved is enough; gives whether the module
-/// loads somewhere.
+/// Checks the property, and with `sound` that the reserved room is enough; returns whether the
+/// module loads somewhere.
 pub(crate) fn check(data: &[u8], sound: bool) -> bool {
     let Ok(module) = Module::parse_as_kernel(data) else { return false };
     let Ok(backend) = backend(&module) else { return false };
@@ -103,7 +102,7 @@ fn memory(loaded: &Loaded<'_>) -> Vec<(u64, Vec<u8>)> {
     regions
 }
 
-/// Objects come and go, at other addresses each time.
+/// Objects arrive and leave, at other addresses each time.
 fn gates(loaded: &mut Loaded<'_>, base: u64) {
     let shape = |loaded: &Loaded<'_>| {
         loaded.regions().map(|(kind, base, bytes)| (kind, base, bytes.len())).collect::<Vec<_>>()

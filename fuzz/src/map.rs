@@ -1,24 +1,24 @@
-//! Any bytes as a map file: an error, or a map whose parts agree.
+//! Arbitrary bytes as a map file: an error, or a consistent map.
 //!
-//! The bytes are read as they are, and once more with right checksums, so that the search gets behind
-//! them; the layout is that of `src/symbols/map/layout.rs`.
+//! The bytes are read as they are, and again with valid checksums, to let the search get past them;
+//! the layout is that of `src/symbols/map/layout.rs`.
 
 use std::ops::Range;
 
 use klp_convert::symbols::map::build;
 use klp_convert::symbols::{Map, Merged, Scope, Suggestions, SymbolSource, Wanted};
 
-/// Names that are asked about beside those of the map.
+/// Names that are looked up besides the map's own.
 const NAMES: [&str; 4] = ["f", "set_is_seen", "__pfx_f", "no_such_name"];
-/// The most names of a map that are asked about.
+/// The most names of a map that are looked up.
 const ASKED: usize = 16;
 
 const DIRECTORY: usize = 24;
 const ENTRY: usize = 24;
 const SECTIONS: usize = 8;
-/// How many version 1 has.
+/// The number in version 1.
 const SECTIONS_BEFORE: usize = 6;
-/// Places of the index and of the blocks in the directory.
+/// Directory entries of the index and of the blocks.
 const INDEX: usize = 4;
 const BLOCKS: usize = 5;
 
@@ -37,14 +37,14 @@ fn read(bytes: Vec<u8>) {
     let verified = map.verify().is_ok();
     let objects = map.objects();
     let whole = map.read(Scope::All);
-    // What is told is read from blocks of the file, each once: a record takes a byte at least.
+    // Symbols are read from blocks of the file, each once: a record takes at least a byte.
     let mut names = NAMES.map(str::to_owned).to_vec();
-    if let Ok(told) = &whole {
-        assert!(verified, "told, though a block is damaged");
-        let symbols: usize = told.objects.iter().map(|object| object.symbols.len()).sum();
-        assert!(symbols + told.exports.len() <= size, "{symbols} symbols in {size} bytes");
+    if let Ok(contents) = &whole {
+        assert!(verified, "read, though a block is damaged");
+        let symbols: usize = contents.objects.iter().map(|object| object.symbols.len()).sum();
+        assert!(symbols + contents.exports.len() <= size, "{symbols} symbols in {size} bytes");
         assert!(objects.is_ok_and(|all| all.len() <= size), "more objects than bytes");
-        let named = told
+        let named = contents
             .objects
             .iter()
             .flat_map(|object| object.symbols.iter().map(|symbol| object.text(symbol.name)));
@@ -53,18 +53,18 @@ fn read(bytes: Vec<u8>) {
     }
     for name in &names {
         let wanted = Wanted::new([name.as_str()]);
-        if let Ok(told) = map.read(Scope::Names(&wanted)) {
+        if let Ok(contents) = map.read(Scope::Names(&wanted)) {
             let mut all =
-                told.objects.iter().flat_map(|o| o.symbols.iter().map(|s| o.text(s.name)));
+                contents.objects.iter().flat_map(|o| o.symbols.iter().map(|s| o.text(s.name)));
             assert!(all.all(|found| found == name.as_bytes()), "another name than {name:?}");
         }
     }
     let mut near = Suggestions::new(names.iter().map(String::as_str));
     let _ = map.similar(&mut near);
-    // What was read is a map again, and that map is the same as its own.
-    let Ok(told) = whole else { return };
+    // A map of the map's contents can be built, and that one is a fixed point.
+    let Ok(contents) = whole else { return };
     let mut merged = Merged::default();
-    if merged.add(told, map.path()).is_err() {
+    if merged.add(contents, map.path()).is_err() {
         return;
     }
     let Ok(first) = build(&merged) else { return };
@@ -76,15 +76,15 @@ fn again(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let map = Map::from_bytes("again", bytes).ok();
     assert!(map.is_some(), "what was written is not read");
     let map = map?;
-    let told = map.read(Scope::All);
-    assert!(told.is_ok(), "what was written is not told: {told:?}");
+    let contents = map.read(Scope::All);
+    assert!(contents.is_ok(), "what was written cannot be read: {contents:?}");
     let mut merged = Merged::default();
-    merged.add(told.ok()?, map.path()).ok()?;
+    merged.add(contents.ok()?, map.path()).ok()?;
     build(&merged).ok()
 }
 
-/// The same bytes with the checksums that they should have; unchanged where there is no place for one.
-/// What is of neither version becomes the newest.
+/// The bytes with valid checksums; unchanged if there is no room for one. Unknown versions become
+/// the newest.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let first = bytes.get(8..12) == Some(&[1, 0, 0, 0]);
     let (version, sections) = if first { (1, SECTIONS_BEFORE) } else { (2, SECTIONS) };
@@ -115,7 +115,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Where the blocks are among the blocks, as the index says.
+/// The ranges of the blocks, from the index.
 fn entries(bytes: &[u8], index: Range<usize>) -> Vec<Range<usize>> {
     let Some(table) = bytes.get(index) else { return Vec::new() };
     let word = |n: usize| {
@@ -132,7 +132,7 @@ fn entries(bytes: &[u8], index: Range<usize>) -> Vec<Range<usize>> {
     (0..count).filter_map(entry).collect()
 }
 
-/// A number of seven bits a byte.
+/// A LEB128 number.
 fn number(rest: &mut &[u8]) -> Option<usize> {
     let mut number = 0_usize;
     for shift in (0..56).step_by(7) {

@@ -1,5 +1,5 @@
-//! Sources made of any bytes: merged in every order they give one map, or none in any order, and the
-//! map tells what they told.
+//! Sources made from arbitrary bytes: in every order they merge into the same map or fail, and the
+//! map has what they had.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const OBJECTS: [&str; 3] = ["vmlinux", "m", "n"];
 const NAMES: [&str; 6] = ["f", "g", "__pfx_f", "f.isra.0", "__ksymtab_g", ""];
 const FILES: [&str; 3] = ["a.c", "b.c", ""];
 const SECTIONS: [&str; 3] = [".text", ".data", ".init.text"];
-/// The most symbols, exports and objects together that one source has.
+/// The most symbols, exports and objects of one source together.
 const ITEMS: usize = 64;
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
@@ -22,21 +22,21 @@ const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2,
 /// # Panics
 /// When it does not hold.
 pub fn run(data: &[u8]) {
-    // Sources that share most of what they tell, so that many agree.
+    // Sources that share most of their contents, so many agree.
     let (shared, own) = data.split_at(data.len() / 2);
     let thirds = own.len() / 3;
     let source = |n: usize| {
         let own = own.get(n * thirds..(n + 1) * thirds).unwrap_or(&[]);
         source(n, shared, own)
     };
-    // Which of the sources are held against each other first decides what the error says.
+    // The error depends on which sources are compared first.
     let maps: Vec<Option<Vec<u8>>> = ORDERS
         .iter()
         .map(|order| {
             let mut merged = Merged::default();
             for n in order {
-                let (told, name) = (source(*n), n.to_string());
-                merged.add(told, Path::new(&name)).ok()?;
+                let (contents, name) = (source(*n), n.to_string());
+                merged.add(contents, Path::new(&name)).ok()?;
             }
             build(&merged).ok()
         })
@@ -53,19 +53,22 @@ pub fn run(data: &[u8]) {
 /// A map of a map is that map.
 fn same(bytes: &[u8]) {
     let map = Map::from_bytes("map", bytes.to_vec());
-    let told = map.as_ref().ok().map(|map| (map.verify(), map.read(Scope::All)));
-    assert!(matches!(told, Some((Ok(()), Ok(_)))), "what was written is not read: {told:?}");
-    let Some((_, Ok(told))) = told else { return };
+    let contents = map.as_ref().ok().map(|map| (map.verify(), map.read(Scope::All)));
+    assert!(
+        matches!(contents, Some((Ok(()), Ok(_)))),
+        "what was written is not read: {contents:?}"
+    );
+    let Some((_, Ok(contents))) = contents else { return };
     let mut merged = Merged::default();
-    let added = merged.add(told, Path::new("map"));
+    let added = merged.add(contents, Path::new("map"));
     assert!(added.is_ok(), "what was written contradicts itself: {added:?}");
     assert!(build(&merged).is_ok_and(|again| again == bytes), "written again, other bytes");
 }
 
-/// What one source tells: of each chunk of five bytes one thing.
+/// The contents of one source: one item for each five bytes.
 fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
     let path = number.to_string();
-    let mut told = SymbolData { kernel: kernel(own), ..SymbolData::default() };
+    let mut contents = SymbolData { kernel: kernel(own), ..SymbolData::default() };
     for chunk in shared.as_chunks().0.iter().chain(own.as_chunks().0).take(ITEMS) {
         let [what, object, name, low, high] = *chunk;
         let pick = |all: &[&'static str], byte: u8| -> &'static str {
@@ -77,15 +80,15 @@ fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
         if what % 8 == 0 {
             let mut export = Export::by(owner);
             export.crc = Some(low.into());
-            told.exports.push((name.into(), export));
+            contents.exports.push((name.into(), export));
             continue;
         }
-        let known = told.objects.iter().position(|object| object.name == owner);
-        let at = known.unwrap_or(told.objects.len());
+        let known = contents.objects.iter().position(|object| object.name == owner);
+        let at = known.unwrap_or(contents.objects.len());
         if known.is_none() {
-            told.objects.push(Object::new(owner, Path::new(&path), Order::Proven));
+            contents.objects.push(Object::new(owner, Path::new(&path), Order::Proven));
         }
-        let Some(object) = told.objects.get_mut(at) else { continue };
+        let Some(object) = contents.objects.get_mut(at) else { continue };
         if what % 8 == 1 {
             object.build_id = Some(BuildId(vec![low % 4 + 1]));
             continue;
@@ -102,7 +105,7 @@ fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
         object.symbols.push(Symbol {
             name,
             address: (what & 8 == 0).then_some(u64::from(low) << 4),
-            // A source knows sizes of all that it tells, or of nothing.
+            // A source has sizes for all of its symbols, or for none.
             size: (number != 1).then_some(u64::from(high)),
             section,
             unit,
@@ -114,10 +117,10 @@ fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
             stays: !init,
         });
     }
-    told
+    contents
 }
 
-/// What a source says of the kernel; mostly nothing.
+/// A source's kernel identity; mostly empty.
 fn kernel(own: &[u8]) -> KernelIdentity {
     let release = match own.first() {
         Some(255) => Some("7.3".into()),

@@ -1,11 +1,11 @@
-//! Any bytes as a vmlinux, a module or a boot image: an error, or objects whose parts lie inside of
-//! what they have, the same for some names as for all.
+//! Arbitrary bytes as a vmlinux, a module or a boot image: an error, or consistent objects, the
+//! same for some names as for all.
 
 use klp_convert::symbols::{
     Answer, BootImage, Merged, ModuleFile, Scope, SymbolData, SymbolSource, Vmlinux, Wanted,
 };
 
-/// The most names that are asked about again.
+/// The most names that are looked up again.
 const NAMES: usize = 16;
 
 /// Checks the property.
@@ -19,15 +19,15 @@ pub fn run(data: &[u8]) {
 }
 
 fn check(source: &dyn SymbolSource) {
-    let told = match source.read(Scope::All) {
-        Ok(told) => told,
+    let contents = match source.read(Scope::All) {
+        Ok(contents) => contents,
         Err(error) => {
             assert!(error.to_string().len() > source.path().as_os_str().len(), "no words");
             return;
         }
     };
     let mut names: Vec<String> = Vec::new();
-    for object in &told.objects {
+    for object in &contents.objects {
         for symbol in &object.symbols {
             let name = object.text(symbol.name);
             assert!(!name.is_empty(), "a symbol without a name is counted");
@@ -41,18 +41,18 @@ fn check(source: &dyn SymbolSource) {
         }
     }
     let wanted: Wanted<'_> = names.iter().map(String::as_str).collect();
-    let some = source.read(Scope::Names(&wanted)).map(|told| answer(told, source));
-    let (Ok(Some(some)), Some(all)) = (some, answer(told, source)) else { return };
+    let some = source.read(Scope::Names(&wanted)).map(|contents| answer(contents, source));
+    let (Ok(Some(some)), Some(all)) = (some, answer(contents, source)) else { return };
     for name in wanted.iter() {
         assert_eq!(some.candidates(name), all.candidates(name), "{name:?}");
         assert_eq!(some.export(name), all.export(name), "{name:?}");
     }
 }
 
-/// `None` where one name occurs more often than in any kernel.
-fn answer(told: SymbolData, source: &dyn SymbolSource) -> Option<Answer> {
+/// `None` if a name occurs more often than in any kernel.
+fn answer(contents: SymbolData, source: &dyn SymbolSource) -> Option<Answer> {
     let mut merged = Merged::default();
-    merged.add(told, source.path()).ok()?;
+    merged.add(contents, source.path()).ok()?;
     Answer::new(merged).ok()
 }
 

@@ -1,4 +1,4 @@
-//! Any bytes: a module or an error; and a module that is written again is the same module.
+//! Arbitrary bytes: a module or an error; and a rewritten module is the same module.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
 use klp_convert::elf::{
@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
 
     remove_one(&module);
 
-    // A section more forces every header and body through the rewriter.
+    // One more section forces every header and body through the rewriter.
     let mut edits = Edits::new();
     edits.add_section(NewSection {
         name: b".fuzz".to_vec(),
@@ -42,8 +42,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Removes one section or one symbol, which one depends on the bytes: what is not refused leaves a
-/// module that is one entry shorter.
+/// Removes one section or one symbol, chosen by the bytes: unless refused, the module is one entry
+/// shorter.
 fn remove_one(module: &Module<'_>) {
     let choice = module.data().iter().fold(0_u32, |sum, &byte| sum.wrapping_add(byte.into()));
     let section = choice.checked_rem(u32::try_from(module.sections().len()).unwrap_or(0));
@@ -81,7 +81,7 @@ fn walk(module: &Module<'_>) {
     assert!(module.signature().is_none_or(|range| range.end == module.data().len()));
 }
 
-/// Panics unless the second module is the first one and one section more.
+/// Panics unless the second module is the first one plus a section.
 fn same(old: &Module<'_>, new: &Module<'_>) {
     assert_eq!(new.sections().len(), old.sections().len() + 1);
     assert!(old.symbols().eq(new.symbols()), "symbols differ");
@@ -93,7 +93,7 @@ fn same(old: &Module<'_>, new: &Module<'_>) {
         if before.sh_type == SHT_NULL {
             continue;
         }
-        // String tables lose what nothing names.
+        // String tables lose unused strings.
         if before.sh_type != SHT_STRTAB && before.index != old.symtab() {
             assert_eq!(before.sh_size, after.sh_size);
             assert_eq!(old.body(before.index), new.body(after.index));

@@ -1,5 +1,5 @@
-//! Any bytes as `System.map`, as `/proc/kallsyms` and as the body of a list 0.2: an error, or the
-//! symbols that a plain reading of the lines finds, in its order.
+//! Arbitrary bytes as `System.map`, as `/proc/kallsyms` and as the body of a list 0.2: an error, or
+//! the symbols of a naive reader, in its order.
 
 use klp_convert::name::ObjectName;
 use klp_convert::symbols::{
@@ -7,7 +7,7 @@ use klp_convert::symbols::{
     Wanted,
 };
 
-/// The most names that are asked about.
+/// The most names that are looked up.
 const NAMES: usize = 64;
 
 /// Checks the property.
@@ -36,8 +36,9 @@ pub fn run(data: &[u8]) {
                 .filter(|c| c.object.is_vmlinux())
                 .map(|c| c.address)
                 .collect();
-            let told: Vec<_> = text.lines().filter_map(|line| row(line, name)).map(Some).collect();
-            assert_eq!(found, told, "the symbols {name:?} of vmlinux");
+            let expected: Vec<_> =
+                text.lines().filter_map(|line| row(line, name)).map(Some).collect();
+            assert_eq!(found, expected, "the symbols {name:?} of vmlinux");
             positions(answer.candidates(name));
         }
     }
@@ -48,7 +49,7 @@ pub fn run(data: &[u8]) {
                 answer.candidates(name).iter().map(|c| (c.object.as_str(), c.file.as_deref()));
             let mut found: Vec<_> = found.collect();
             found.sort_unstable();
-            let (mut object, mut file, mut told) = (String::new(), None, Vec::new());
+            let (mut object, mut file, mut expected) = (String::new(), None, Vec::new());
             for line in text.lines() {
                 if let Some(entered) = line.strip_prefix('*') {
                     file = None;
@@ -57,18 +58,20 @@ pub fn run(data: &[u8]) {
                 } else if let Some(entered) = line.strip_prefix('-') {
                     file = Some(entered);
                 } else if line == name {
-                    told.push((object.clone(), file));
+                    expected.push((object.clone(), file));
                 }
             }
-            told.sort_unstable();
-            // A long name of a file is cut where it is shown.
-            let same = found.len() == told.len()
-                && found.iter().zip(&told).all(|(found, told)| {
-                    found.0 == told.0
-                        && found.1.is_some() == told.1.is_some()
-                        && found.1.is_none_or(|f| told.1.is_some_and(|t| t == f || t.len() > 255))
+            expected.sort_unstable();
+            // A long file name is truncated for display.
+            let same = found.len() == expected.len()
+                && found.iter().zip(&expected).all(|(found, expected)| {
+                    found.0 == expected.0
+                        && found.1.is_some() == expected.1.is_some()
+                        && found
+                            .1
+                            .is_none_or(|f| expected.1.is_some_and(|t| t == f || t.len() > 255))
                 });
-            assert!(same, "files of {name:?}: {found:?}, {told:?}");
+            assert!(same, "files of {name:?}: {found:?}, {expected:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The seeds for `convert`, `list`, `load`, `map` and `merge` come of the fixtures; `BLESS=1` writes
-//! them.
+//! The seeds for `convert`, `list`, `load`, `map` and `merge` come from the fixtures; `BLESS=1`
+//! writes them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,10 +25,10 @@ fn fixture(machine: &str, name: &str) -> Vec<u8> {
     fs::read(fixtures.join(machine).join(name)).unwrap()
 }
 
-/// What the selectors of the fixtures name as neighbours.
+/// The neighbours in the fixtures' selectors.
 const NEIGHBOURS: [&str; 3] = ["set_root", "klp_string.67890", "klp_root_kobj"];
 
-/// The lines of a machine's list that a module asks about, and those of some names more.
+/// The lines of a machine's list with names of a module, and with some more names.
 fn cut_list(machine: &str, module: &[u8], more: &[&str]) -> String {
     let module = Module::parse(module).unwrap();
     let undefined = module.symbols_in(SymbolSection::Undefined);
@@ -72,7 +72,7 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
             same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
             same(&seeds.join("list").join(format!("{machine}-{name}")), list.as_bytes());
         }
-        // A list tells no source files: selectors are read and refused.
+        // A list has no source files: selectors are read and refused.
         for name in ["lp_selector_file", "lp_selector_neighbour"] {
             let module = fixture(machine, &format!("{name}.ko"));
             let list = cut_list(machine, &module, &NEIGHBOURS);
@@ -80,7 +80,7 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
             sources.push(TextList::from_bytes("list", list.as_bytes()));
             let failure = convert(&module, &sources, &Options::default()).unwrap_err();
             let said = failure.diagnostics(name);
-            assert!(said.iter().any(|d| d.code == Code::FilesUntold), "{machine}: {said:?}");
+            assert!(said.iter().any(|d| d.code == Code::FilesUnknown), "{machine}: {said:?}");
             let seed = [&module, list.as_bytes()].concat();
             same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
         }
@@ -89,7 +89,7 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
     }
 }
 
-/// Livepatches as the kernel gets them: with relocations that wait for nothing, and for modules.
+/// Converted livepatches: with relocations that wait for nothing, and for modules.
 #[test]
 fn seeds_of_loads_are_converted_fixtures() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/load");
@@ -124,7 +124,7 @@ fn seeds_of_maps_are_what_the_fixtures_give() {
     }
 }
 
-/// Half of the bytes is what all sources tell, the rest is each one's own: exports, a build-id, or
+/// Half of the bytes is common to all sources, the rest is each one's own: exports, a build-id, or
 /// anything.
 #[test]
 fn seeds_of_merges_are_sources_that_agree_and_others() {

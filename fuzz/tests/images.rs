@@ -1,4 +1,4 @@
-//! The seeds for `image` are what the tests' kernel builder makes; `BLESS=1` writes them.
+//! The seeds for `image` come from the tests' kernel builder; `BLESS=1` writes them.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

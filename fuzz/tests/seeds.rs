@@ -1,4 +1,4 @@
-//! The seeds for `read` are what the tests' ELF builder makes; `BLESS=1` writes them.
+//! The seeds for `read` come from the tests' ELF builder; `BLESS=1` writes them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -3,19 +3,19 @@
 //! `KLP_MODULE_RELOC(object) name[] = { KLP_SYMPOS(symbol, position), … };` makes a section
 //! `.klp.module_relocs.<object>` of packed 12-byte entries: 8 bytes for a pointer that exists only
 //! to carry a relocation against the symbol, then the position, 32 bits in the target's byte
-//! order. Several arrays, and arrays of several object files, are simply concatenated. An entry
-//! and its relocation belong together by `r_offset`, never by list order.
+//! order. Several arrays, and arrays of several object files, are simply concatenated. `r_offset`
+//! links an entry to its relocation, never list order.
 
 use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 use scroll::Pread;
 
-use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Selector, pointer};
+use super::{Annotation, AnnotationError, AnnotationLocation, Annotations, Selector, pointer};
 use crate::elf::{Module, Rela, Section};
 use crate::name::{ObjectName, Position};
 
-/// Start of the name of an array section; the object's name follows.
+/// Prefix of an array section's name; the object's name follows.
 const SECTION_PREFIX: &[u8] = b".klp.module_relocs.";
 /// Bytes of an entry.
 const ENTRY_SIZE: u64 = 12;
@@ -50,8 +50,8 @@ fn read_section(
     let owner: ObjectName = match object.parse() {
         Ok(owner) => owner,
         Err(error) => {
-            let place = AnnotationPlace::Entry { section: name, entry: 0 };
-            errors.push(AnnotationError::Name { place, error });
+            let location = AnnotationLocation::Entry { section: name, entry: 0 };
+            errors.push(AnnotationError::Name { location, error });
             return;
         }
     };
@@ -71,14 +71,14 @@ fn read_section(
         }
     }
     for entry in 0..size / ENTRY_SIZE {
-        let place = AnnotationPlace::Entry { section: name.clone(), entry };
+        let location = AnnotationLocation::Entry { section: name.clone(), entry };
         let at = usize::try_from(entry * ENTRY_SIZE + POSITION_OFFSET).ok();
         let position = at.and_then(|at| body.pread_with::<u32>(at, module.endian()).ok());
         let (Some(rela), Some(position)) = (by_entry.get(&entry), position) else {
             errors.push(AnnotationError::NoSymbol { section: name.clone(), entry });
             continue;
         };
-        match annotated(module, *rela, &owner, position.into(), place) {
+        match annotated(module, *rela, &owner, position.into(), location) {
             Ok(annotation) => annotations.add(annotation, errors),
             Err(error) => errors.push(error),
         }
@@ -90,11 +90,12 @@ fn annotated(
     rela: Rela,
     owner: &ObjectName,
     position: Position,
-    place: AnnotationPlace,
+    location: AnnotationLocation,
 ) -> Result<Annotation, AnnotationError> {
-    let (symbol, text) = pointer::symbol(module, rela, &place)?;
-    let name =
-        text.parse().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
+    let (symbol, text) = pointer::symbol(module, rela, &location)?;
+    let name = text
+        .parse()
+        .map_err(|error| AnnotationError::Name { location: location.clone(), error })?;
     let which = Selector::Position(position);
-    Ok(Annotation { symbol, name, gate: None, owner: owner.clone(), which, place })
+    Ok(Annotation { symbol, name, gate: None, owner: owner.clone(), which, location })
 }

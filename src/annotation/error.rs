@@ -1,6 +1,6 @@
 //! Why an annotation cannot be read.
 
-use super::{Annotation, AnnotationPlace, NAME_PREFIX, Selector, SourceFileError};
+use super::{Annotation, AnnotationLocation, NAME_PREFIX, Selector, SourceFileError};
 use crate::name::NameError;
 
 /// Why an annotation cannot be read.
@@ -15,11 +15,11 @@ pub enum AnnotationError {
         /// Its size in bytes.
         size: u64,
     },
-    /// A selector is none that can be read.
-    #[error("{place}: {fault}")]
+    /// A selector cannot be read.
+    #[error("{location}: {fault}")]
     Selector {
-        /// Where it stands.
-        place: AnnotationPlace,
+        /// Its location.
+        location: AnnotationLocation,
         /// What is wrong with it.
         fault: SelectorFault,
     },
@@ -40,47 +40,47 @@ pub enum AnnotationError {
         offset: u64,
     },
     /// An entry names a symbol plus an offset.
-    #[error("{place}: '{symbol}' with addend {addend:#x}: an annotation names a whole symbol")]
+    #[error("{location}: '{symbol}' with addend {addend:#x}: an annotation names a whole symbol")]
     Addend {
-        /// Where it stands.
-        place: AnnotationPlace,
+        /// Its location.
+        location: AnnotationLocation,
         /// The symbol's name.
         symbol: String,
         /// The addend.
         addend: i64,
     },
     /// An annotation names a symbol that the module itself defines.
-    #[error("{place}: '{symbol}' is defined in this module, so there is nothing to look up")]
+    #[error("{location}: '{symbol}' is defined in this module, so there is nothing to look up")]
     Defined {
-        /// Where it stands.
-        place: AnnotationPlace,
+        /// Its location.
+        location: AnnotationLocation,
         /// The symbol's name.
         symbol: String,
     },
     /// The selector of a function names a replacement that the module does not define.
-    #[error("{place}: '{symbol}' is not defined in this module, so it replaces nothing")]
+    #[error("{location}: '{symbol}' is not defined in this module, so it replaces nothing")]
     Undefined {
-        /// Where it stands.
-        place: AnnotationPlace,
+        /// Its location.
+        location: AnnotationLocation,
         /// The symbol's name.
         symbol: String,
     },
-    /// Object, symbol or position is no such name.
-    #[error("{place}: {error}")]
+    /// Object, symbol or position is malformed.
+    #[error("{location}: {error}")]
     Name {
-        /// Where it stands.
-        place: AnnotationPlace,
+        /// Its location.
+        location: AnnotationLocation,
         /// What is wrong with it.
         error: NameError,
     },
-    /// A symbol name starts like an annotation but lacks a part.
+    /// A symbol name starts like an annotation, but a part is missing.
     #[error("symbol '{0}': an annotated name is {NAME_PREFIX}GATE.OWNER.SYMBOL.POSITION")]
     NameParts(String),
-    /// One ELF symbol is annotated twice, differently.
+    /// One ELF symbol has two different annotations.
     #[error(
         "'{name}' is annotated as {m1} ({at1}) and as {m2} ({at2})",
-        name = .first.name, m1 = Meaning(.first), at1 = .first.place,
-        m2 = Meaning(.second), at2 = .second.place
+        name = .first.name, m1 = Meaning(.first), at1 = .first.location,
+        m2 = Meaning(.second), at2 = .second.location
     )]
     Conflict {
         /// The annotation that came first.
@@ -90,7 +90,7 @@ pub enum AnnotationError {
     },
 }
 
-/// Prints `vmlinux,1` or `vmlinux, from 'kernel/pid.c'`.
+/// Displays `vmlinux,1` or `vmlinux, from 'kernel/pid.c'`.
 struct Meaning<'a>(&'a Annotation);
 
 impl std::fmt::Display for Meaning<'_> {
@@ -103,45 +103,45 @@ impl std::fmt::Display for Meaning<'_> {
     }
 }
 
-/// The version that is read, and the size that its records have, in bytes.
+/// The supported version, and the size of its records in bytes.
 pub(super) const VERSION: u8 = 1;
 pub(super) const SIZE: u32 = 1152;
 
-/// Why a record is not a selector that can be read.
+/// Why a selector record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectorFault {
     /// The section ends within a record, or the record's size cannot be one.
-    #[error("no selector has {size} bytes where {left} are left")]
+    #[error("a selector cannot have {size} bytes when {left} are left")]
     Cut {
-        /// The size that it gives, or 0 if not even that is there.
+        /// The size that it gives, or 0 if even that is missing.
         size: u32,
         /// Bytes from its start to the end of the section.
         left: usize,
     },
-    /// The record is of another version.
-    #[error("a selector of version {0}: its klp-convert.h is of another version than klp-convert")]
+    /// The record has another version.
+    #[error("a selector of version {0}: its klp-convert.h does not match this klp-convert")]
     Version(u8),
     /// The record has another size than its version.
     #[error("a selector of version {VERSION} has {SIZE} bytes, not {0}")]
     Size(u32),
-    /// The kind is none of those that are known.
+    /// The kind is not known.
     #[error("selector of unknown kind {0}")]
     Kind(u8),
     /// Bytes that have no meaning are not 0.
     #[error("reserved bytes are not 0")]
     Reserved,
-    /// A text fills its field, without a NUL.
-    #[error("the field '{0}' has no end")]
-    Endless(&'static str),
-    /// There is something behind a text's NUL.
-    #[error("there is something behind the end of the field '{0}'")]
-    Behind(&'static str),
+    /// A text fills its field without a NUL.
+    #[error("the field '{0}' is not terminated")]
+    Unterminated(&'static str),
+    /// A text's NUL is followed by other bytes.
+    #[error("the field '{0}' has bytes after its end")]
+    Trailing(&'static str),
     /// A text is not UTF-8.
     #[error("the field '{0}' is not UTF-8")]
     NotUtf8(&'static str),
-    /// The selector of a function that is replaced says what is patched; the function's object is.
-    #[error("the field 'patched' means nothing for a function that is replaced")]
+    /// The selector of a replaced function gives the patched object, which is the function's own.
+    #[error("the field 'patched' has no meaning for a replaced function")]
     Patched,
     /// The text of [`Selector::InFile`] is not a path.
     #[error(transparent)]

@@ -1,11 +1,11 @@
-//! What a livepatch author says about a symbol, in any of three dialects.
+//! A livepatch author's annotations of symbols, in any of three dialects.
 //!
 //! `arrays` reads `KLP_MODULE_RELOC`/`KLP_SYMPOS` (klp-convert v1 to v7), `names` reads
 //! `KLP_RELOC_SYMBOL[_POS]` (the minimal version), `selectors` reads `KLP_SYMBOL_IN` and
-//! `KLP_SYMBOL_NEXT_TO`, whose position is found per kernel, and `KLP_FUNC_IN` and `KLP_FUNC_NEXT_TO`
-//! for functions that are replaced. All others decode to the same [`Annotation`],
-//! keyed by ELF symbol, not by name: one module may use one name in two objects, or two positions of
-//! one name. Nothing of an annotation reaches the output: [`Annotations`] lists what goes with it.
+//! `KLP_SYMBOL_NEXT_TO`, whose position is found for each kernel, and `KLP_FUNC_IN` and
+//! `KLP_FUNC_NEXT_TO` for replaced functions. All others decode to the same [`Annotation`], keyed
+//! by ELF symbol, not by name: one module may use one name in two objects, or two positions of one
+//! name. Annotations do not reach the output: [`Annotations`] lists what is removed with them.
 
 mod arrays;
 mod error;
@@ -24,21 +24,21 @@ pub use names::NAME_PREFIX;
 pub use selector::{Selector, SourceFile, SourceFileError};
 pub use selectors::SELECTORS;
 
-/// What one undefined symbol of the module stands for.
+/// The meaning of one undefined symbol of the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotation {
     /// The annotated ELF symbol.
     pub symbol: SymbolIndex,
     /// The symbol's name in its owner.
     pub name: SymbolName,
-    /// The object whose loading triggers the write; `None`: follows from the owner.
+    /// The object whose load triggers the write; `None`: derived from the owner and its users.
     pub gate: Option<ObjectName>,
     /// The object that has the symbol.
     pub owner: ObjectName,
     /// Which symbol of that name.
     pub which: Selector,
     /// Where the author wrote it, for messages.
-    pub place: AnnotationPlace,
+    pub location: AnnotationLocation,
 }
 
 impl Annotation {
@@ -48,7 +48,7 @@ impl Annotation {
     }
 }
 
-/// Which function a livepatch replaces, where that is not said by a position.
+/// Selects the function that a livepatch replaces by something other than a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionSelector {
     /// The object that has the function.
@@ -60,12 +60,12 @@ pub struct FunctionSelector {
     /// Which symbol of that name.
     pub which: Selector,
     /// Where the author wrote it, for messages.
-    pub place: AnnotationPlace,
+    pub location: AnnotationLocation,
 }
 
-/// Where an annotation stands.
+/// The location of an annotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnnotationPlace {
+pub enum AnnotationLocation {
     /// Entry number (from 0) of an array or of the selectors.
     Entry {
         /// The section's name.
@@ -77,7 +77,7 @@ pub enum AnnotationPlace {
     Name(String),
 }
 
-impl std::fmt::Display for AnnotationPlace {
+impl std::fmt::Display for AnnotationLocation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Entry { section, entry } => write!(f, "{section}[{entry}]"),
@@ -86,11 +86,11 @@ impl std::fmt::Display for AnnotationPlace {
     }
 }
 
-/// All annotations of a module, and what leaves the module with them.
+/// All annotations of a module, and what is removed with them.
 #[derive(Debug, Default)]
 pub struct Annotations {
     by_symbol: BTreeMap<SymbolIndex, Annotation>,
-    /// What is said of functions that are replaced, in file order.
+    /// Selectors of replaced functions, in file order.
     pub functions: Vec<FunctionSelector>,
     /// Sections that exist only to annotate: arrays, selectors, and their relocations.
     pub sections: BTreeSet<SectionIndex>,
@@ -124,7 +124,7 @@ impl Annotations {
         self.by_symbol.values()
     }
 
-    /// Finds the symbols that go with the sections.
+    /// Finds the symbols to remove with the sections.
     fn find_symbols(&mut self, module: &Module<'_>) {
         if self.sections.is_empty() {
             return;

@@ -2,19 +2,19 @@
 //!
 //! `KLP_RELOC_SYMBOL[_POS](gate, owner, symbol[, position])` gives a C declaration the assembler
 //! name `.klp.sym.rela.<gate>.<owner>.<symbol>.<position>`, in older headers with a comma before
-//! the position. The position is read from the right, so that `__key.12345` and `foo.isra.0` keep
-//! their dots.
+//! the position. The position is read from the right: `__key.12345` and `foo.isra.0` keep their
+//! dots.
 
 use bstr::ByteSlice;
 
-use super::{Annotation, AnnotationError, AnnotationPlace, Annotations, Selector};
+use super::{Annotation, AnnotationError, AnnotationLocation, Annotations, Selector};
 use crate::elf::{Module, Symbol, SymbolSection};
 use crate::name::{NameError, ObjectName, Position, SymbolName};
 
-/// Start of an annotated symbol name.
+/// Prefix of an annotated symbol name.
 pub const NAME_PREFIX: &str = ".klp.sym.rela.";
 
-/// Adds the annotations that symbol names carry.
+/// Adds the annotations in symbol names.
 pub(super) fn read(
     module: &Module<'_>,
     annotations: &mut Annotations,
@@ -30,9 +30,9 @@ pub(super) fn read(
 
 fn annotated(symbol: &Symbol<'_>) -> Result<Annotation, AnnotationError> {
     let text = symbol.name.to_str_lossy().into_owned();
-    let place = AnnotationPlace::Name(text.clone());
+    let location = AnnotationLocation::Name(text.clone());
     if symbol.section != SymbolSection::Undefined {
-        return Err(AnnotationError::Defined { place, symbol: text });
+        return Err(AnnotationError::Defined { location, symbol: text });
     }
     let (gate, owner, name, position) =
         parts(&text).ok_or_else(|| AnnotationError::NameParts(text.clone()))?;
@@ -40,9 +40,9 @@ fn annotated(symbol: &Symbol<'_>) -> Result<Annotation, AnnotationError> {
         Ok((gate.parse()?, owner.parse()?, name.parse()?, position.parse()?))
     };
     let (gate, owner, name, position) =
-        parsed().map_err(|error| AnnotationError::Name { place: place.clone(), error })?;
+        parsed().map_err(|error| AnnotationError::Name { location: location.clone(), error })?;
     let which = Selector::Position(position);
-    Ok(Annotation { symbol: symbol.index, name, gate: Some(gate), owner, which, place })
+    Ok(Annotation { symbol: symbol.index, name, gate: Some(gate), owner, which, location })
 }
 
 /// Gate, owner, symbol and position of an annotated name.
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_lacks_a_part_is_none() {
+    fn a_name_with_a_missing_part_is_not_an_annotation() {
         for text in
             [".klp.sym.rela.", ".klp.sym.rela.a", ".klp.sym.rela.a.b", ".klp.sym.rela.a.b.c"]
         {

@@ -1,15 +1,15 @@
-//! The pointer at the start of an entry, which exists for its relocation.
+//! The pointer at the start of an entry, which exists to carry a relocation.
 //!
-//! Arrays and selectors name a symbol in the same way: by a relocation at the entry's offset.
+//! Arrays and selectors both name a symbol by a relocation at the entry's offset.
 
 use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
-use super::{AnnotationError, AnnotationPlace};
+use super::{AnnotationError, AnnotationLocation};
 use crate::elf::{Location, Module, Rela, Section, SectionIndex, SymbolIndex, SymbolSection};
 
-/// The sections of some names, each with the sections of its relocations.
+/// The sections of certain names, each with its relocation sections.
 pub(super) fn sections(
     module: &Module<'_>,
     wanted: impl Fn(&Section<'_>) -> bool,
@@ -30,35 +30,35 @@ pub(super) fn sections(
 pub(super) fn symbol(
     module: &Module<'_>,
     rela: Rela,
-    place: &AnnotationPlace,
+    location: &AnnotationLocation,
 ) -> Result<(SymbolIndex, String), AnnotationError> {
     let found = module.symbol(rela.symbol);
     let name = found.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
     let undefined = found.is_some_and(|s| s.section == SymbolSection::Undefined);
-    let place = || place.clone();
+    let location = || location.clone();
     if !undefined || rela.symbol.get() == 0 {
-        return Err(AnnotationError::Defined { place: place(), symbol: name });
+        return Err(AnnotationError::Defined { location: location(), symbol: name });
     }
     if rela.addend != 0 {
         let addend = rela.addend;
-        return Err(AnnotationError::Addend { place: place(), symbol: name, addend });
+        return Err(AnnotationError::Addend { location: location(), symbol: name, addend });
     }
     Ok((rela.symbol, name))
 }
 
-/// The place in the module that an entry's relocation names.
-pub(super) fn place(
+/// The location in the module that an entry's relocation refers to.
+pub(super) fn location(
     module: &Module<'_>,
     rela: Rela,
-    at: &AnnotationPlace,
+    at: &AnnotationLocation,
 ) -> Result<Location, AnnotationError> {
     let found = module.symbol(rela.symbol);
     let name = found.as_ref().map_or_else(String::new, |s| s.name.to_str_lossy().into_owned());
-    let place = found.and_then(|symbol| match symbol.section {
+    let location = found.and_then(|symbol| match symbol.section {
         SymbolSection::Defined(section) => {
             Some(Location { section, offset: symbol.st_value.checked_add_signed(rela.addend)? })
         }
         _ => None,
     });
-    place.ok_or_else(|| AnnotationError::Undefined { place: at.clone(), symbol: name })
+    location.ok_or_else(|| AnnotationError::Undefined { location: at.clone(), symbol: name })
 }

@@ -1,23 +1,23 @@
-//! How an author says which symbol of a name is meant.
+//! How an author selects one of several symbols of a name.
 //!
 //! The kernel knows positions only. A position is what both historical dialects give; a selector
 //! names a source file or a neighbour, from which [`crate::resolve`] computes the position. A
-//! [`SourceFile`] is compared by whole components from its end, because an author, a symbol table
-//! and debug information each know another length of the same path.
+//! [`SourceFile`] is compared by whole components from its end, because author, symbol table and
+//! debug information may each have a different part of the path.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::name::{Position, SymbolName};
 
-/// Which of the symbols of one name.
+/// Selects one of the symbols of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// The one that the kernel counts so.
+    /// The one at this position.
     Position(Position),
-    /// The one that is defined in this source file.
+    /// The one defined in this source file.
     InFile(SourceFile),
-    /// The one that is defined in the same source file as the static symbol of this name.
+    /// The one defined in the same source file as the static symbol of this name.
     NextTo(SymbolName),
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Longest path in bytes: what a selector's text holds beside its NUL.
+/// Longest path in bytes: a selector's text field without its NUL.
 const FILE_MAX: usize = 511;
 
 /// A source file's path or the end of one, such as `fs/proc/stat.c` or `stat.c`.
@@ -45,21 +45,21 @@ const FILE_MAX: usize = 511;
 pub struct SourceFile(String);
 
 impl SourceFile {
-    /// The path as it was written.
+    /// The path as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this may be the file that a source of symbols calls `known`: the shorter of both
-    /// paths is the end of the longer one, component by component.
+    /// Whether this may be the file that a symbol source calls `known`: the shorter path is the end
+    /// of the longer one, component by component.
     #[must_use]
     pub fn agrees_with(&self, known: &str) -> bool {
         let mut theirs = components(known).peekable();
         theirs.peek().is_some() && components(&self.0).zip(theirs).all(|(a, b)| a == b)
     }
 
-    /// Whether this says more than `known`, so that only the end of it could be compared.
+    /// Whether this has more components than `known`, so only its end could be compared.
     #[must_use]
     pub fn says_more_than(&self, known: &str) -> bool {
         components(&self.0).count() > components(known).count()
@@ -88,7 +88,7 @@ pub enum SourceFileError {
     #[error("source file of {0} bytes, a selector holds {FILE_MAX}")]
     TooLong(usize),
     /// The path ends with a slash or has an empty component, `.` or `..`.
-    #[error("source file '{0}' has a component that is no name")]
+    #[error("source file '{0}' has an invalid component")]
     Component(String),
     /// A character that ends a C string or a line.
     #[error("source file {0:?} contains {1:?}")]
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_of_a_file_is_refused() {
+    fn what_is_not_the_path_of_a_file_is_refused() {
         for text in ["", "/", "a/", "a//b.c", "./a.c", "../a.c", "a/../b.c", "a\n", "a\"", "a\\b"] {
             assert!(text.parse::<SourceFile>().is_err(), "{text:?}");
         }

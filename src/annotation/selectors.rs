@@ -1,11 +1,11 @@
-//! The selector dialect: a source file or a neighbour in place of a position.
+//! The selector dialect: a source file or a neighbour instead of a position.
 //!
 //! `KLP_SYMBOL_IN` and `KLP_SYMBOL_NEXT_TO` each make a record in the section `.klp.selectors`:
 //! a pointer that exists for its relocation against the symbol, size and version of the record,
 //! the kind of selector, and texts of fixed width. `KLP_FUNC_IN` and `KLP_FUNC_NEXT_TO` do so, too;
-//! their pointer is to the function that replaces the selected one. A record of another version is refused, but its
-//! size says where the next one is. Invariant: nothing that a later version may give a meaning is
-//! passed over. Layout: `docs/formats.md`.
+//! their pointer is to the function that replaces the selected one. A record of another version is
+//! refused, but its size leads to the next one. Invariant: nothing that a later version may define
+//! is ignored. Layout: `docs/formats.md`.
 
 use super::error::{SIZE, SelectorFault, VERSION};
 use std::collections::BTreeMap;
@@ -14,15 +14,16 @@ use bstr::ByteSlice;
 use scroll::Pread;
 
 use super::{
-    Annotation, AnnotationError, AnnotationPlace, Annotations, FunctionSelector, Selector, pointer,
+    Annotation, AnnotationError, AnnotationLocation, Annotations, FunctionSelector, Selector,
+    pointer,
 };
 use crate::elf::{Module, Rela, SectionIndex};
 
 /// The section of all selectors.
 pub const SELECTORS: &str = ".klp.selectors";
-/// What every version starts with: pointer, size, version and three bytes more.
+/// The header of every version: pointer, size, version and three more bytes.
 const HEAD: u32 = 16;
-/// Kinds: the text is a path, or a name; of a symbol that is used, or of a function that is replaced.
+/// Kinds: the text is a path or a name, for a symbol that is used or a function that is replaced.
 const IN_FILE: u8 = 1;
 const NEXT_TO: u8 = 2;
 const FUNC_IN_FILE: u8 = 3;
@@ -48,12 +49,12 @@ pub(super) fn read(
     }
 }
 
-fn place(entry: u64) -> AnnotationPlace {
-    AnnotationPlace::Entry { section: SELECTORS.into(), entry }
+fn location(entry: u64) -> AnnotationLocation {
+    AnnotationLocation::Entry { section: SELECTORS.into(), entry }
 }
 
 fn faulty(entry: u64, fault: SelectorFault) -> AnnotationError {
-    AnnotationError::Selector { place: place(entry), fault }
+    AnnotationError::Selector { location: location(entry), fault }
 }
 
 fn stray(offset: u64) -> AnnotationError {
@@ -76,9 +77,9 @@ fn read_section(
         let size = rest.pread_with::<u32>(8, module.endian()).unwrap_or(0);
         let whole = size >= HEAD && size.is_multiple_of(8);
         let split = usize::try_from(size).ok().filter(|_| whole);
-        let Some((record, behind)) = split.and_then(|size| rest.split_at_checked(size)) else {
+        let Some((record, tail)) = split.and_then(|size| rest.split_at_checked(size)) else {
             errors.push(faulty(entry, SelectorFault::Cut { size, left: rest.len() }));
-            // Where further records start is not known, so neither is whose the relocations are.
+            // The start of further records is not known, so neither are the owners of relocations.
             return;
         };
         let end = offset.saturating_add(u64::from(size));
@@ -94,12 +95,12 @@ fn read_section(
             errors.push(faulty(entry, SelectorFault::Version(version)));
             pointers.retain(|at, _| !(offset..end).contains(at));
         }
-        (rest, offset) = (behind, end);
+        (rest, offset) = (tail, end);
     }
     errors.extend(pointers.into_keys().map(stray));
 }
 
-/// What a record speaks of.
+/// What a record selects.
 enum Selected {
     /// A symbol that is used.
     Symbol(Annotation),
@@ -115,7 +116,7 @@ fn selector(
     entry: u64,
 ) -> Result<Selected, AnnotationError> {
     let fault = |fault| faulty(entry, fault);
-    let name = |error| AnnotationError::Name { place: place(entry), error };
+    let name = |error| AnnotationError::Name { location: location(entry), error };
     let fields = Fields::of(record).map_err(fault)?;
     let no_symbol = || AnnotationError::NoSymbol { section: SELECTORS.into(), entry };
     let rela = pointer.ok_or_else(no_symbol)?;
@@ -134,21 +135,21 @@ fn selector(
         return Ok(Selected::Function(FunctionSelector {
             object: fields.owner.parse().map_err(name)?,
             name: fields.name.parse().map_err(name)?,
-            new_func: pointer::place(module, rela, &place(entry))?,
+            new_func: pointer::location(module, rela, &location(entry))?,
             which,
-            place: place(entry),
+            location: location(entry),
         }));
     }
-    let (symbol, spelling) = pointer::symbol(module, rela, &place(entry))?;
+    let (symbol, spelling) = pointer::symbol(module, rela, &location(entry))?;
     let gate = Some(fields.patched).filter(|gate| !gate.is_empty());
     let gate = gate.map(str::parse).transpose().map_err(name)?;
     let owner = fields.owner.parse().map_err(name)?;
     let own = if fields.name.is_empty() { &spelling } else { fields.name };
     let name = own.parse().map_err(name)?;
-    Ok(Selected::Symbol(Annotation { symbol, name, gate, owner, which, place: place(entry) }))
+    Ok(Selected::Symbol(Annotation { symbol, name, gate, owner, which, location: location(entry) }))
 }
 
-/// The parts of a record that are not its pointer.
+/// The fields of a record after its pointer.
 struct Fields<'a> {
     kind: u8,
     owner: &'a str,
@@ -181,12 +182,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The text of a field: up to the first NUL, behind which there are only more of them.
+/// The text of a field: up to the first NUL, which only NULs may follow.
 fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, SelectorFault> {
-    let end = bytes.find_byte(0).ok_or(SelectorFault::Endless(field))?;
-    let (text, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-    if behind.iter().any(|&byte| byte != 0) {
-        return Err(SelectorFault::Behind(field));
+    let end = bytes.find_byte(0).ok_or(SelectorFault::Unterminated(field))?;
+    let (text, padding) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    if padding.iter().any(|&byte| byte != 0) {
+        return Err(SelectorFault::Trailing(field));
     }
     text.to_str().map_err(|_| SelectorFault::NotUtf8(field))
 }

@@ -1,4 +1,4 @@
-//! What the kernel's verifier objects to, and what split BTF shows of its base.
+//! Objections of the kernel's verifier, and what split BTF reveals about its base.
 
 use super::*;
 use proptest::prelude::*;
@@ -68,23 +68,23 @@ fn the_strings_of_vmlinux_show_in_those_of_the_module() {
 }
 
 #[test]
-fn names_that_are_no_strings_of_the_module_show_nothing() {
+fn names_outside_the_modules_strings_prove_nothing() {
     let little = |all: &[Type], strings: &[u8]| {
         section(&types(all, Endian::Little), strings, Endian::Little)
     };
     // In the middle of a string.
     assert_eq!(base(&little(&[(INT, 1001, &[]), (INT, 1004, &[])], b"own\0m\0")), None);
-    // Most strings are of nobody: the last name may be any of them.
+    // Most strings are unused: the last name may be any of them.
     assert_eq!(base(&little(&[(INT, 1004, &[])], b"own\0m\0n\0")), None);
     // Nothing of its own.
     assert_eq!(base(&little(&[(INT, 7, &[])], b"")), None);
     assert_eq!(base(&little(&[], b"own\0")), None);
-    // One that nobody uses is not enough to doubt the others.
+    // A single unused string does not count.
     assert_eq!(base(&little(&[(INT, 1000, &[]), (INT, 1006, &[])], b"own\0m\0run\0")), Some(1000));
 }
 
 #[test]
-fn the_header_and_its_lengths_are_held_against_the_section() {
+fn the_header_and_its_lengths_are_checked_against_the_section() {
     let right = usual(1000, Endian::Little);
     let change = |at: usize, bytes: &[u8]| {
         let mut wrong = right.clone();
@@ -113,7 +113,7 @@ fn the_header_and_its_lengths_are_held_against_the_section() {
 }
 
 #[test]
-fn a_longer_header_may_have_a_layout_and_nothing_that_is_not_known() {
+fn a_longer_header_may_have_a_layout_but_nothing_unknown() {
     let longer = |rest: &[u8], after: &[u8]| {
         let right = usual(1000, Endian::Little);
         let mut bytes = [&right[..24], rest, &right[24..], after].concat();
@@ -133,7 +133,7 @@ fn a_longer_header_may_have_a_layout_and_nothing_that_is_not_known() {
 }
 
 #[test]
-fn a_type_of_no_kind_or_without_its_end_is_refused() {
+fn a_type_of_an_unknown_kind_or_a_truncated_one_is_refused() {
     let names = |types: &[u8]| {
         let bytes = section(types, b"own\0", Endian::Little);
         Btf::parse(&bytes, Endian::Little).unwrap().names(|_| ()).map_err(|fault| fault.0)
@@ -150,7 +150,7 @@ fn a_type_of_no_kind_or_without_its_end_is_refused() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_to_their_end_or_refused(types: Vec<u8>, strings: Vec<u8>, whole: bool) {
+    fn any_bytes_are_read_whole_or_refused(types: Vec<u8>, strings: Vec<u8>, whole: bool) {
         let bytes = if whole { section(&types, &strings, Endian::Little) } else { types };
         if let Ok(btf) = Btf::parse(&bytes, Endian::Little) {
             let mut names = 0;

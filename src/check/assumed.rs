@@ -1,6 +1,6 @@
-//! What a verdict takes for granted: the kernel, where that is known from, and the placements.
+//! What a verdict assumes: the kernel, how that is known, and the placements.
 //!
-//! For people who ask why a verdict is what it is; nothing here decides anything.
+//! For people who ask why a verdict is what it is; nothing here affects it.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ use crate::name::ObjectName;
 use crate::symbols::Answer;
 use crate::target;
 
-/// The kernel that a module is taken to be for, and where it is put there.
+/// The kernel that a module is assumed to be for, and the placements tried.
 #[derive(Debug)]
 pub struct Assumed {
     kernel: TargetKernel,
-    /// What tells the version.
+    /// Where the version comes from.
     version_from: &'static str,
-    /// What tells the features.
+    /// Where the features come from.
     features_from: &'static str,
     backend: &'static Machine,
 }
 
 impl Assumed {
-    /// What is assumed of the kernel that a module is for; `target`: the version that is asked for.
+    /// The assumptions about a module's kernel; `target`: the requested version.
     ///
     /// # Errors
     /// [`Error::Machine`].

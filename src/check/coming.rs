@@ -3,7 +3,7 @@
 use crate::load::{Bind, ExportedSymbol, Lookup};
 use crate::name::{KlpSymbol, ObjectName};
 
-/// What is known while `object` is coming: symbols of its init part count.
+/// The kernel while `object` is being loaded: symbols of its init part count.
 pub(super) struct Coming<'a> {
     pub(super) known: &'a dyn Bind,
     pub(super) object: &'a ObjectName,

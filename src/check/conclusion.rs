@@ -1,21 +1,21 @@
-//! What comes of a module.
+//! The outcome for a module.
 
 use crate::findings::{Consequence, Finding, Occasion};
 
-/// What comes of a module.
+/// The outcome for a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Conclusion {
-    /// The kernel loads it, and it is what it should be.
+    /// The kernel loads it, and it works as intended.
     Loads,
-    /// The kernel would load it, but something is missing, cut off or damaged then.
+    /// The kernel would load it, but something would be missing, truncated or corrupted.
     LoadsWrong,
     /// The kernel would refuse it, or an object that it patches.
     Refused,
 }
 
 impl Conclusion {
-    /// What a finding makes of the module.
+    /// The outcome that a finding leads to.
     #[must_use]
     pub fn of(finding: &Finding) -> Self {
         match (finding.consequence, finding.occasion()) {

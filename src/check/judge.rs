@@ -1,4 +1,4 @@
-//! Modules held against one kernel.
+//! Checks modules against one kernel.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
 use super::replaced::replaced;
-use super::simulation::{Met, Trial};
+use super::simulation::{Simulated, Trial};
 use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::{Error, Finding, Refusal, Warning};
@@ -21,20 +21,20 @@ use crate::site::Sites;
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
 use crate::target;
 
-/// One kernel, that modules are held against.
+/// A kernel to check modules against.
 ///
-/// It is asked about many modules at once: [`Judge::wanted`] gives the names of each, the sources
-/// are asked for all of them together, and any thread may judge.
+/// Made for many modules at once: [`Judge::wanted`] gives the names of each, the sources are
+/// searched once for all of them, and any thread may judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Judge<'a> {
-    /// What the sources know about the names; `None`: there are no sources.
+    /// What the sources know about the names; `None` without sources.
     pub answer: Option<&'a Answer>,
-    /// How modules are judged: `target`, `patched` and `allow_stale_map` matter.
+    /// Uses `target`, `patched` and `allow_stale_map`.
     pub options: &'a Options,
 }
 
 impl Judge<'_> {
-    /// The names that the sources must be asked about before a module can be judged.
+    /// The names to look up in the sources before a module can be judged.
     ///
     /// # Errors
     /// [`Error::Machine`].
@@ -45,7 +45,7 @@ impl Judge<'_> {
     /// The verdict on a module.
     ///
     /// # Errors
-    /// [`Error`]: the module is of another kernel, or there is no back end for it.
+    /// [`Error`]: the module is for another kernel or an unknown machine.
     pub fn judge(&self, module: &Module<'_>) -> Result<Verdict, Error> {
         let backend = target::backend(module)?;
         let tables = Tables::of(module, backend);
@@ -76,10 +76,10 @@ impl Judge<'_> {
             let kernel = TargetKernel::of(backend, self.options.target, module, Some(answer));
             let known = SimulatedKernel::new(answer);
             let trial = Trial { module, backend, kernel: &kernel, known: &known };
-            let Met { findings, placements } = trial.run();
+            let Simulated { findings, placements } = trial.run();
             *count = placements;
             unite(&mut found, findings);
-            found.extend(audit::untold(module, answer));
+            found.extend(audit::unknown_exports(module, answer));
         }
         found.extend(audit::audit(module, backend, self.answer));
         Ok(Verdict { findings: found, tried })
@@ -87,8 +87,8 @@ impl Judge<'_> {
 }
 
 impl Judge<'_> {
-    /// A warning about a file that is compressed as the kernel's own decompressor does not take it, unless
-    /// the kernel is known to have none.
+    /// A warning about a file whose compression the kernel's own decompressor does not support,
+    /// unless the kernel is known to have none.
     #[must_use]
     pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Finding> {
         let backend = target::backend(module).ok()?;
@@ -98,7 +98,7 @@ impl Judge<'_> {
     }
 }
 
-/// Gates that the kernel never opens for this livepatch, each at its first relocation.
+/// Gates that never arrive for this livepatch, each at its first relocation.
 fn unopened(
     module: &Module<'_>,
     backend: &'static Machine,
@@ -120,16 +120,16 @@ fn unopened(
     refusals.collect()
 }
 
-/// Adds what simulated loads met to what was found without them. What was found already gets the kernel's
-/// words instead. A module may have many thousands of either.
-fn unite(found: &mut Vec<Finding>, met: Vec<Finding>) {
+/// Adds the findings of simulated loads to the others. One that is known already only gets the
+/// kernel's message. A module may have many thousands of either.
+fn unite(found: &mut Vec<Finding>, simulated: Vec<Finding>) {
     let mut known: FxHashMap<_, Vec<usize>> = FxHashMap::default();
     for (index, finding) in found.iter().enumerate() {
         if let Some(subject) = finding.subject() {
             known.entry(subject).or_default().push(index);
         }
     }
-    for finding in met {
+    for finding in simulated {
         let same = finding.subject().and_then(|subject| known.get(&subject));
         let Some(same) = same else {
             found.push(finding);
@@ -143,8 +143,8 @@ fn unite(found: &mut Vec<Finding>, met: Vec<Finding>) {
     }
 }
 
-/// Adds near names to what verdicts say is not found; takes another pass over the sources, where
-/// there is any such name.
+/// Adds similar names to names that are not found; takes another pass over the sources if there are
+/// any.
 ///
 /// # Errors
 /// The first [`SymbolError`] of a source.
@@ -157,10 +157,10 @@ pub fn suggest<'v>(
     resolve::suggest(sources, &mut unresolved)
 }
 
-/// Judges one module: its bytes, and everything that can tell its kernel's symbols.
+/// Judges one module, given its bytes and sources of its kernel's symbols.
 ///
 /// # Errors
-/// [`Error`]: the file is not a module, or of another kernel, or a source cannot be read.
+/// [`Error`]: the file is not a module, it is for another kernel, or a source cannot be read.
 pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdict, Error> {
     let module = Module::parse_as_kernel(data)?;
     let answer = if sources.is_empty() {
@@ -174,7 +174,7 @@ pub fn check(data: &[u8], sources: &Sources, options: &Options) -> Result<Verdic
     Ok(verdict)
 }
 
-/// The names that the kernel will look for.
+/// The names that the kernel will look up.
 struct Names<'data> {
     klp: Vec<(SymbolIndex, KlpSymbol)>,
     undefined: Vec<(SymbolIndex, &'data str, bool)>,
@@ -189,7 +189,7 @@ impl<'data> Names<'data> {
                     let klp = symbol.name.to_str_lossy().parse();
                     names.klp.extend(klp.map(|klp| (symbol.index, klp)));
                 }
-                // What is to be said of it does not depend on the kernel.
+                // Findings about it do not depend on the kernel.
                 SymbolSection::Undefined if rules::awaits_post_link(&symbol) => {}
                 SymbolSection::Undefined => {
                     let name = std::str::from_utf8(symbol.name);
@@ -201,7 +201,8 @@ impl<'data> Names<'data> {
         names
     }
 
-    /// A name, where the sources do not tell what vmlinux exports: a boot image without data symbols.
+    /// An undefined name, if the sources do not have vmlinux's exports: a boot image without data
+    /// symbols.
     fn unexported_all(&self, answer: &Answer) -> Option<String> {
         if answer.kernel().kallsyms_all != Some(false) {
             return None;
@@ -211,14 +212,14 @@ impl<'data> Names<'data> {
         self.undefined.first().filter(|_| none).map(|(_, name, _)| (*name).to_owned())
     }
 
-    /// What the kernel would not find, and what no ordinary relocation can bind.
+    /// Names that the kernel would not find, and names that no ordinary relocation can bind.
     fn unresolved(&self, backend: &Machine, answer: &Answer) -> Vec<Finding> {
         let resolver = Resolver::new(answer);
         let about = |refusal, symbol| Finding::from(refusal).about(symbol);
         let klp = self.klp.iter();
         let klp = klp.filter_map(|(index, klp)| Some(about(klp_symbol(klp, &resolver)?, *index)));
         let mut found: Vec<_> = klp.collect();
-        // Whether an export is for this module is what loading it tells.
+        // The simulated load decides whether an export is for this module.
         let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
         for &(index, name, weak) in unexported {
             let query = Query { name, weak, loader: is_loaders(backend, name), annotation: None };
@@ -228,7 +229,7 @@ impl<'data> Names<'data> {
         found
     }
 
-    /// A symbol that is there, but nobody tells where.
+    /// A symbol that exists, but whose address no source has.
     fn unplaced(&self, backend: &Machine, answer: &Answer) -> Option<String> {
         let placed = |name: &str, object| {
             let mut candidates = answer.candidates_in(name, object);
@@ -265,7 +266,7 @@ fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
 
 fn undefined_symbol(query: &Query<'_>, resolve: &dyn Resolve) -> Option<Refusal> {
     match resolve.resolve(query) {
-        // The kernel leaves a weak one 0.
+        // The kernel leaves a weak symbol at 0.
         Ok(Resolution::Klp(_)) if query.weak => None,
         Ok(Resolution::Klp(_)) => Some(Refusal::NotConverted { name: query.name.to_owned() }),
         Ok(_) => None,

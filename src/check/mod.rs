@@ -1,11 +1,11 @@
-//! The verdict on a module: whether a kernel would load it, and whether it would be right then.
+//! The verdict on a module: whether a kernel would load it, and whether it would then work.
 //!
-//! [`Judge`] holds a module against the kernel's [rules](crate::rules), its names against the
-//! kernel's symbols, and then loads it in simulation: at the addresses of the map, at
-//! every extreme placement, with its gates there, coming, going and coming again. What stands
-//! against it is said once, with what the kernel says. Invariant: without sources that tell
-//! addresses nothing is loaded, so that nothing is refused for what is not known.
-//! Source: `kernel/module/main.c:load_module`, `kernel/livepatch/core.c`.
+//! [`Judge`] checks a module against the kernel's [rules](crate::rules) and its names against the
+//! kernel's symbols, and then loads it in simulation: at the usual and at every extreme placement,
+//! with the objects that it patches loaded before it, after it, unloaded and reloaded. Each problem
+//! is reported once, with the kernel's message. Invariant: without addresses nothing is loaded, so
+//! nothing is refused for lack of knowledge. Source: `kernel/module/main.c:load_module`,
+//! `kernel/livepatch/core.c`.
 //!
 //! ```
 //! use klp_convert::check::{Conclusion, check};
@@ -18,7 +18,7 @@
 //! sources.push(Vmlinux::new(folder.join("vmlinux.cut")));
 //! sources.push(Symvers::new(folder.join("Module.symvers")));
 //! let input = std::fs::read(folder.join("lp_vmlinux_inferred.ko"))?;
-//! // Before the conversion the kernel does not find its symbols; after it, it does.
+//! // The kernel finds its symbols only after the conversion.
 //! let before = check(&input, &sources, &Options::default())?;
 //! assert_eq!(before.conclusion(), Conclusion::Refused);
 //! assert!(before.diagnostics("lp.ko")[0].help[0].starts_with("the kernel says: "));
@@ -43,42 +43,41 @@ pub use judge::{Judge, check, suggest};
 use crate::diagnostic::Diagnostic;
 use crate::findings::{self, Finding, Reload};
 
-/// How far a module was loaded in simulation.
+/// To what extent a module was loaded in simulation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tried {
-    /// Not at all: no symbols were given.
+    /// Not at all: there are no symbol sources.
     #[default]
     NoSymbols,
-    /// Not at all: this symbol is known, but not where it is.
+    /// Not at all: this symbol is known, but not its address.
     NoAddress(String),
-    /// At so many placements.
+    /// At this number of placements.
     At(usize),
 }
 
 /// The verdict on one module.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// What was found: rules and names first, then what else the simulated loads met, then what is
-    /// probably not meant. Each thing is there once; where a load met it, the kernel's words are with it.
+    /// The findings: rules and names first, then the others of simulated loads, then probable
+    /// mistakes. Each occurs once, with the kernel's message if a load ran into it.
     pub findings: Vec<Finding>,
-    /// How far it was loaded.
+    /// To what extent it was loaded.
     pub tried: Tried,
 }
 
 impl Verdict {
-    /// What comes of the module.
+    /// The outcome for the module.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
         self.findings.iter().map(Conclusion::of).max().unwrap_or(Conclusion::Loads)
     }
 
-    /// Objects that do not survive every reload; the module loads all the same.
+    /// Objects that do not survive every reload; the module itself loads.
     pub fn reloads(&self) -> impl Iterator<Item = &Reload> {
         self.findings.iter().filter_map(Finding::reload)
     }
 
-    /// Everything that it says, as diagnostics about the module named `file`: errors, then
-    /// warnings.
+    /// Its findings as diagnostics about the module named `file`: errors, then warnings.
     #[must_use]
     pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
         findings::diagnostics(&self.findings, file)

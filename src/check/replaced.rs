@@ -1,4 +1,5 @@
-//! What a livepatch replaces, and what it needs while its objects come, held against the kernel.
+//! Checks the functions that a livepatch replaces, and the modules that its objects need, against
+//! the kernel.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::resolve::{Resolve, Resolver};
 use crate::site::{Site, Sites};
 use crate::symbols::Answer;
 
-/// What is wrong with what a module replaces, and with what it needs for that.
+/// Findings about the functions that a module replaces and the modules that it needs for that.
 pub(super) fn replaced(
     module: &Module<'_>,
     backend: &'static Machine,
@@ -39,7 +40,7 @@ pub(super) fn replaced(
     let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
     let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
     for (site, gate, owner) in needs {
-        // What waits for ever refuses nobody.
+        // A relocation that waits forever cannot make the kernel refuse an object.
         if needed.contains(&owner) || !patched.opens(&gate) {
             continue;
         }
@@ -48,13 +49,13 @@ pub(super) fn replaced(
             Some(false) => {
                 found.push(Finding::from(Refusal::UndeclaredDependency { gate, owner }).at(site));
             }
-            None => found.push(Warning::DependencyUntold { gate, owner }.into()),
+            None => found.push(Warning::DependencyUnknown { gate, owner }.into()),
         }
     }
     found
 }
 
-/// Modules that klp relocations need while they are written for another one, each with the first such
+/// Modules whose symbols are needed when another module arrives, each with the first such
 /// relocation.
 fn needs(module: &Module<'_>, backend: &'static Machine) -> Vec<(Site, ObjectName, ObjectName)> {
     let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);

@@ -1,8 +1,9 @@
-//! A module loaded in simulation, wherever the kernel may put it, with its objects coming and going.
+//! Loads a module in simulation, wherever the kernel may put it, and its objects before it, after
+//! it and again.
 //!
-//! At each placement a module is loaded; then its gates come, either because they are there already
-//! when it is enabled or after its init memory is gone, and leave. Where the kernel usually puts modules
-//! each comes again, at other addresses. The kernel stops at the first fault, and so does each run.
+//! At each placement the module is loaded; then its gates arrive, either when it is enabled (the
+//! object is loaded already) or after its init memory is freed, and leave. At the usual placement
+//! each arrives again, at other addresses. Each run stops at the first fault, as the kernel does.
 //! Source: `klp_init_object_loaded`, `klp_cleanup_module_patches_limited`.
 
 use std::collections::BTreeSet;
@@ -22,13 +23,13 @@ use crate::load::{
 use crate::name::{KlpSymbol, ObjectName};
 use crate::site::Sites;
 
-/// How far the symbols of modules have moved when they come again, in bytes: no distance that two
-/// functions are likely to have, and no alignment is lost.
+/// How far the symbols of reloaded modules move, in bytes: unlikely as the distance of two
+/// functions, and aligned.
 const MOVED: u64 = 0x12_3450;
-/// The same for per-CPU variables.
+/// How far reloaded modules' per-CPU variables move.
 const MOVED_PER_CPU: u64 = 0x450;
 
-/// Whether the objects are there before the module is.
+/// Whether the objects are loaded before the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     ObjectsFirst,
@@ -44,14 +45,14 @@ pub(super) struct Trial<'t, 'm> {
 }
 
 impl Trial<'_, '_> {
-    /// Whether it hands a patch over to the livepatch core.
+    /// Whether it passes a patch to the livepatch core.
     fn enables(&self) -> bool {
         self.module.symbols_in(SymbolSection::Undefined).any(|s| s.name == b"klp_enable_patch")
     }
 
-    /// Loads it everywhere.
-    pub(super) fn run(&self) -> Met {
-        let mut met = Meeting {
+    /// Loads it at every placement, in every order.
+    pub(super) fn run(&self) -> Simulated {
+        let mut runs = Runs {
             trial: self,
             sites: Sites::new(self.module, self.backend),
             entries: FxHashMap::default(),
@@ -66,49 +67,51 @@ impl Trial<'_, '_> {
         extremes.retain(|placement| *placement != usual);
         let placements: Vec<_> = std::iter::once(usual).chain(extremes).collect();
         for placement in &placements {
-            let gated = met.load(placement, Order::ObjectsFirst);
+            let gated = runs.load(placement, Order::ObjectsFirst);
             if gated {
-                met.load(placement, Order::ModuleFirst);
+                runs.load(placement, Order::ModuleFirst);
             }
-            met.usual = false;
+            runs.usual = false;
         }
-        let mut findings = met.findings;
-        findings.extend(met.reloads.into_iter().map(Finding::from));
-        Met { findings, placements: placements.len() }
+        let mut findings = runs.findings;
+        findings.extend(runs.reloads.into_iter().map(Finding::from));
+        Simulated { findings, placements: placements.len() }
     }
 }
 
-/// What simulated loads have shown.
-pub(super) struct Met {
-    /// Each once, then the objects that do not survive every reload.
+/// What the simulated loads found.
+pub(super) struct Simulated {
+    /// Each finding once, then the objects that do not survive every reload.
     pub(super) findings: Vec<Finding>,
     /// At how many placements it was loaded.
     pub(super) placements: usize,
 }
 
-/// What was met so far.
-struct Meeting<'t, 'm> {
+/// What was found so far.
+struct Runs<'t, 'm> {
     trial: &'t Trial<'t, 'm>,
     sites: Sites<'m, 'm>,
-    /// Where in the file each relocation of a table stands: a module may have many thousands of findings.
+    /// The index in the file of each relocation of a table: a module may have many thousands of
+    /// findings.
     entries: FxHashMap<SectionIndex, FxHashMap<Rela, usize>>,
-    /// Whether modules lie where the kernel usually puts them.
+    /// Whether this is the usual placement.
     usual: bool,
-    /// What comes of it once it has been relocated, wherever it is.
+    /// The outcome after relocation, the same at every placement.
     received: Result<(), Refused>,
     findings: Vec<Finding>,
     reloads: Vec<Reload>,
-    /// What makes each of them the one it is: a module may have many thousands.
+    /// Identities of the findings: a module may have many thousands.
     seen: FxHashSet<Identity>,
 }
 
-impl<'t, 'm> Meeting<'t, 'm> {
-    /// Loads once, and lets every gate come, go and come again; says whether there are gates.
+impl<'t, 'm> Runs<'t, 'm> {
+    /// Loads once, and has every gate arrive, leave and arrive again; returns whether there are
+    /// gates.
     fn load(&mut self, placement: &Placement, order: Order) -> bool {
         let Trial { module, backend, kernel, known } = *self.trial;
-        // Slots and stubs are looked at, too, where objects come again.
+        // If objects are reloaded, their slots and stubs are checked, too.
         let reloads = self.usual && order == Order::ModuleFirst;
-        let record = if reloads { Record::Everything } else { Record::Cut };
+        let record = if reloads { Record::Everything } else { Record::Truncated };
         let loader = Loader { backend, kernel, placement, record };
         let mut loaded = match loader.load(module, known) {
             Ok(loaded) => loaded,
@@ -136,7 +139,7 @@ impl<'t, 'm> Meeting<'t, 'm> {
             self.refused(Refused(ignored), &Occasion::Load, text);
         }
         let mut seen = 0;
-        self.cut(&loaded, &mut seen, &Occasion::Load, text);
+        self.truncated(&loaded, &mut seen, &Occasion::Load, text);
         if taken.is_err() {
             return false;
         }
@@ -153,7 +156,7 @@ impl<'t, 'm> Meeting<'t, 'm> {
             let coming = Coming { known, object: gate };
             let there: &dyn Bind = if order == Order::ModuleFirst { &coming } else { known };
             let (came, before) = (loaded.gate_arrives(gate, there), seen);
-            self.cut(&loaded, &mut seen, &occasion, text);
+            self.truncated(&loaded, &mut seen, &occasion, text);
             match came {
                 Ok(()) => arrived.push(Arrived::of(gate, &loaded, before..seen)),
                 Err(refused) => self.refused(refused, &occasion, text),
@@ -179,8 +182,8 @@ impl<'t, 'm> Meeting<'t, 'm> {
         }
     }
 
-    /// Notes what was cut off since the last time.
-    fn cut(
+    /// Records the values truncated since the last call.
+    fn truncated(
         &mut self,
         loaded: &Loaded<'_>,
         seen: &mut usize,
@@ -190,20 +193,20 @@ impl<'t, 'm> Meeting<'t, 'm> {
         let new = loaded.relocations().get(*seen..).unwrap_or_default();
         *seen = loaded.relocations().len();
         for relocated in new {
-            let Some((value, reads)) = cut_off(relocated, self.trial.backend) else { continue };
-            let finding = Finding::cut_off(value, reads).at(self.site(relocated));
+            let Some((value, reads)) = truncation(relocated, self.trial.backend) else { continue };
+            let finding = Finding::truncated(value, reads).at(self.site(relocated));
             self.note(finding, occasion, text);
         }
     }
 
-    /// Where a relocation stands in the file, whose order the loader may have changed.
+    /// The site of a relocation in the file; the loader may have reordered the table.
     fn site(&mut self, relocated: &Relocated) -> crate::site::Site {
         let klp_arch::Rela { offset, symbol, kind, addend } = relocated.rela;
         let rela = Rela { offset, symbol: SymbolIndex::new(symbol), kind, addend };
         let section = SectionIndex::new(u32::try_from(relocated.section).unwrap_or(u32::MAX));
         let module = self.trial.module;
         let entries = self.entries.entry(section).or_insert_with(|| {
-            // The first of several that are equal.
+            // The first of several equal ones.
             module.relocations(section).enumerate().map(|(i, rela)| (rela, i)).rev().collect()
         });
         let entry = entries.get(&rela).copied().unwrap_or(relocated.entry);
@@ -212,15 +215,15 @@ impl<'t, 'm> Meeting<'t, 'm> {
 
     fn note(&mut self, finding: Finding, occasion: &Occasion, text: Option<u64>) {
         if self.seen.insert(finding.identity()) {
-            let met = Encounter { occasion: occasion.clone(), text, usual: self.usual };
-            self.findings.push(finding.met(met));
+            let encounter = Encounter { occasion: occasion.clone(), text, usual: self.usual };
+            self.findings.push(finding.encountered(encounter));
         }
     }
 }
 
-/// What was to be written and what the field holds, where that is less.
-fn cut_off(relocated: &Relocated, backend: &Machine) -> Option<(i64, i64)> {
-    let patch = relocated.patch.filter(|_| relocated.is_cut(backend.endian))?;
+/// The value and what the field holds, if that is truncated.
+fn truncation(relocated: &Relocated, backend: &Machine) -> Option<(i64, i64)> {
+    let patch = relocated.patch.filter(|_| relocated.is_truncated(backend.endian))?;
     let signed = relocated.row.check.is_signed();
     let reads = patch.field.load(&relocated.after, signed, backend.endian).ok()?;
     Some((patch.value, reads))
@@ -229,7 +232,7 @@ fn cut_off(relocated: &Relocated, backend: &Machine) -> Option<(i64, i64)> {
 /// An object that has arrived, and what its relocations use.
 struct Arrived<'g> {
     gate: &'g ObjectName,
-    /// Where calls go that go through stubs, and one of them.
+    /// Targets of calls through stubs, and one such call.
     through_stubs: FxHashSet<u64>,
     call: Option<Relocated>,
     /// Indices of the symbols.
@@ -251,8 +254,8 @@ impl<'g> Arrived<'g> {
 }
 
 impl Trial<'_, '_> {
-    /// What comes of an object's reloads, once it has left, if not all goes well. `left`: how many
-    /// stubs could be made after all objects had arrived.
+    /// What goes wrong at an object's reloads, once it has left, if anything. `left`: free stubs
+    /// after all objects had arrived.
     fn reload(
         &self,
         arrived: &Arrived<'_>,
@@ -294,7 +297,7 @@ impl Trial<'_, '_> {
     }
 }
 
-/// The same kernel after modules have come again: their symbols lie elsewhere, still among modules.
+/// The same kernel after modules were reloaded: their symbols lie elsewhere in the module area.
 struct Moved<'a> {
     known: &'a dyn Bind,
     area: Range<u64>,
@@ -302,7 +305,7 @@ struct Moved<'a> {
 
 impl Moved<'_> {
     fn moved(&self, address: u64) -> u64 {
-        // An area may end beyond address 0.
+        // An area may wrap to address 0.
         let Range { start, end } = self.area;
         let (offset, size) = (address.wrapping_sub(start), end.wrapping_sub(start));
         if offset < size {

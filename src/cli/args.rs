@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use klp_arch::KernelVersion;
 
-use super::place::Place;
+use super::region_base::RegionBase;
 use crate::name::ObjectName;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///
 /// A livepatch uses kernel symbols that are not exported. klp-convert finds each in a map of the
-/// kernel, takes the author's annotation where a name is ambiguous, refuses with the line to paste
-/// where there is none, and rewrites the module so that the kernel's livepatch loader resolves them.
+/// kernel, uses the author's annotation if a name is ambiguous, refuses with the line to paste if
+/// there is none, and rewrites the module for the kernel's livepatch loader to resolve them.
 #[derive(Debug, Parser)]
 #[command(
     name = "klp-convert",
@@ -58,9 +58,9 @@ pub(super) enum Command {
     Convert(Convert),
     /// Load modules in simulation, by the kernel's rules; exit 1 if one is refused or wrong
     Check(Check),
-    /// Load a module in simulation, and show what is in memory then
+    /// Load a module in simulation and show the resulting memory
     Load(Load),
-    /// Show klp sections, symbols, annotations; with a map, what names mean
+    /// Show klp sections, symbols, annotations; with a map, what names resolve to
     Inspect(Inspect),
     /// Build, query and compare maps of a kernel's symbols
     Symbols(Symbols),
@@ -78,7 +78,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether more is asked for than usual; not every command has more to say.
+    /// Whether `--verbose` is given; not every command has it.
     pub(super) fn is_verbose(&self) -> bool {
         match self {
             Self::Convert(convert) => convert.verbose,
@@ -91,15 +91,15 @@ impl Command {
     }
 }
 
-/// Heading of the options in [`Maps`]. Each names it: a heading set for the struct would go on over
-/// the options that a command has behind it.
+/// Heading of the options in [`Maps`]. Each option names it: a heading set for the struct would
+/// also cover options that follow it.
 const SYMBOLS: &str = "Kernel symbols";
 
 /// The options of [`Maps`] that name a source.
 const SOURCES: [&str; 8] =
     ["symbols", "kernel", "image", "vmlinux", "modules", "symvers", "system_map", "kallsyms"];
 
-/// Where the symbols of the target kernel come from; several together make one map.
+/// The sources of the target kernel's symbols; several together make one map.
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct Maps {
     /// A map made by 'symbols build', or a text list (symbols.klp, Symbols.list)
@@ -126,7 +126,7 @@ pub(super) struct Maps {
     /// A saved /proc/kallsyms of the target kernel
     #[arg(long, help_heading = SYMBOLS, value_name = "FILE")]
     pub(super) kallsyms: Option<PathBuf>,
-    /// Take the symbols although they are of another release than the module's vermagic
+    /// Accept symbols of another release than the module's vermagic
     #[arg(long)]
     pub(super) allow_stale_map: bool,
 }
@@ -148,7 +148,7 @@ pub(super) struct Convert {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) maps: Maps,
-    /// An object that the livepatch patches (repeatable), where its tables are filled in at run time
+    /// An object that the livepatch patches (repeatable), if its tables are filled in at run time
     #[arg(long = "object", value_name = "NAME")]
     pub(super) objects: Vec<ObjectName>,
     /// Let code of a patched object use a module that the object does not depend on
@@ -166,7 +166,7 @@ pub(super) struct Convert {
     /// Write even if the result breaks a rule of the kernel
     #[arg(long)]
     pub(super) no_check: bool,
-    /// Print the plan: what each name was found to be, what moves, what leaves
+    /// Print the plan: how each name was resolved, what moves, what is removed
     #[arg(short, long)]
     pub(super) verbose: bool,
 }
@@ -178,7 +178,7 @@ pub(super) struct Check {
     pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
-    /// An object that the livepatches patch (repeatable), where tables are filled in at run time
+    /// An object that the livepatches patch (repeatable), if tables are filled in at run time
     #[arg(long = "object", value_name = "NAME")]
     pub(super) objects: Vec<ObjectName>,
     /// Let code of a patched object use a module that the object does not depend on
@@ -187,7 +187,7 @@ pub(super) struct Check {
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<KernelVersion>,
-    /// Print which kernel each module is taken to be for, and where it was placed
+    /// Print which kernel each module is assumed to be for, and where it was placed
     #[arg(short, long)]
     pub(super) verbose: bool,
 }
@@ -202,8 +202,8 @@ pub(super) struct Load {
     pub(super) maps: Maps,
     /// Where a region goes, such as text=0xffffffffc0000000 (repeatable); others follow
     #[arg(long = "place", value_name = "REGION=0xADDRESS")]
-    pub(super) places: Vec<Place>,
-    /// An object that is loaded, too (repeatable, in order): what waits for it is written
+    pub(super) bases: Vec<RegionBase>,
+    /// An object to load, too (repeatable, in order): relocations that wait for it are written
     #[arg(long = "gate", value_name = "OBJECT")]
     pub(super) gates: Vec<ObjectName>,
     /// A new folder for the memory: a file for each region, and image.json
@@ -212,7 +212,7 @@ pub(super) struct Load {
     /// The kernel that the module is for, such as 6.12: kernels lay out modules differently
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<KernelVersion>,
-    /// Print which kernel it is taken to be for, and every relocation
+    /// Print which kernel it is assumed to be for, and every relocation
     #[arg(short, long)]
     pub(super) verbose: bool,
 }
@@ -254,9 +254,9 @@ pub(super) enum SymbolsCommand {
     Lookup(Lookup),
     /// Write the names as a text list
     Export(Export),
-    /// Say what a map is of, and check all of it
+    /// Describe a map, and verify all of it
     Info(Info),
-    /// Say which names changed their meaning between two kernels
+    /// Show which names changed meaning between two kernels
     Diff(Diff),
 }
 
@@ -268,10 +268,10 @@ pub(super) struct Build {
     /// Where the map goes
     #[arg(short, long, value_name = "MAP")]
     pub(super) output: PathBuf,
-    /// Leave out files that cannot be used, and say so, instead of giving up
+    /// Skip files that cannot be used, with a warning, instead of failing
     #[arg(long)]
     pub(super) keep_going: bool,
-    /// Print which sources were read, and what each gave
+    /// Print which sources were read, and what each contains
     #[arg(short, long)]
     pub(super) verbose: bool,
 }
@@ -291,7 +291,7 @@ pub(super) struct Lookup {
 pub(super) enum ListForm {
     /// symbols.klp, version 0.1.
     Klp,
-    /// Lines as of /proc/kallsyms, with addresses of the files.
+    /// Lines as in /proc/kallsyms, with the addresses in the files.
     Kallsyms,
 }
 
@@ -313,17 +313,17 @@ pub(super) struct Info {
     /// The map
     #[arg(short = 's', long = "symbols", value_name = "MAP")]
     pub(super) map: PathBuf,
-    /// Print every object: what is known of its order, source files and build-id
+    /// Print every object: its order, source files and build-id, if known
     #[arg(short, long)]
     pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Diff {
-    /// The map of the kernel that livepatches are for now
+    /// The map of the kernel that livepatches are built for
     #[arg(value_name = "OLD")]
     pub(super) old: PathBuf,
-    /// The map of the kernel that they are to be for
+    /// The map of the kernel that they will be moved to
     #[arg(value_name = "NEW")]
     pub(super) new: PathBuf,
     /// Only the names that this module leaves undefined or annotates

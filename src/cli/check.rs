@@ -1,8 +1,8 @@
 //! `klp-convert check`.
 //!
-//! Modules are read and judged on all processors, some at a time: as many as there is room for, so
-//! that the sources are asked for the names of all of them together and memory stays bounded by
-//! [`ROOM`] and the largest module. Reports come in the order of the arguments.
+//! Modules are read and judged on all CPUs, in batches: the sources are searched once for the names
+//! of a batch, and memory stays bounded by [`ROOM`] and the largest module. Reports are in the
+//! order of the arguments.
 
 use std::path::{Path, PathBuf};
 
@@ -22,9 +22,9 @@ use crate::patch::PatchedObjects;
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
 use crate::target::built_for;
 
-/// Bytes of modules that are held at a time, give or take the last one.
+/// Bytes of modules in a batch, give or take the last one.
 const ROOM: u64 = 32 << 20;
-/// How many times as long as its file a compressed module is taken to be.
+/// Assumed ratio of a compressed module's size to its file's.
 const EXPANSION: u64 = 5;
 
 /// What `--format json` prints, one for each module.
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     for batch in batches(&args.files) {
         let judged = match judged(batch, &sources, &options, args.verbose, &progress) {
             Ok(judged) => judged,
-            // What is wrong with a map is not the fault of a module.
+            // A fault of a map is not about a module.
             Err(error) => {
                 progress.finish();
                 return reporter.symbols(&[error]);
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
                     reporter.remark(&format!("{}: {remark}", line.module));
                 }
             });
-            // Thousands of lines are kept only for the one document that they become.
+            // In JSON, all lines are kept to make one document.
             if reporter.is_json() {
                 lines.push(line);
             }
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     outcome
 }
 
-/// The files, as many at a time as there is room for.
+/// The files in batches of [`ROOM`] bytes.
 fn batches(files: &[PathBuf]) -> impl Iterator<Item = &[PathBuf]> {
     let mut rest = files;
     std::iter::from_fn(move || {
@@ -105,8 +105,8 @@ fn batches(files: &[PathBuf]) -> impl Iterator<Item = &[PathBuf]> {
                 break;
             }
         }
-        let (batch, behind) = rest.split_at_checked(count)?;
-        rest = behind;
+        let (batch, remaining) = rest.split_at_checked(count)?;
+        rest = remaining;
         (!batch.is_empty()).then_some(batch)
     })
 }
@@ -114,11 +114,11 @@ fn batches(files: &[PathBuf]) -> impl Iterator<Item = &[PathBuf]> {
 /// A module that has been judged.
 struct Judged {
     line: Line,
-    /// What is taken for granted, where that is asked for.
+    /// The assumptions, if `--verbose` is given.
     assumed: Option<String>,
-    /// What is to be said of it besides.
+    /// A remark besides the diagnostics.
     remark: Option<String>,
-    /// How its check ends.
+    /// The outcome of its check.
     end: Outcome,
 }
 
@@ -138,7 +138,7 @@ fn judged(
         None
     } else {
         let modules = modules.iter().flatten().flatten();
-        // Modules of several kernels are no question for sources that do not say which theirs is.
+        // Sources that do not record their kernel cannot be used for modules of several kernels.
         let release = modules.clone().find_map(built_for);
         let wanted: Vec<_> = modules.filter_map(|module| Judge::wanted(module).ok()).collect();
         let wanted = Wanted::new(wanted.into_iter().flatten());
@@ -199,18 +199,18 @@ fn line(path: &Path, verdict: Result<Verdict, Error>) -> Judged {
     }
 }
 
-/// What is said of a module that is accepted.
+/// The remark about a module.
 fn remark(verdict: &Verdict) -> Option<String> {
     match verdict.conclusion() {
         Conclusion::Loads => {}
-        Conclusion::LoadsWrong => return Some("would load, and be wrong".into()),
+        Conclusion::LoadsWrong => return Some("would load incorrectly".into()),
         Conclusion::Refused => return Some("would be refused".into()),
     }
     Some(match &verdict.tried {
         Tried::NoSymbols => "no rule is broken".into(),
         Tried::NoAddress(name) => {
             format!(
-                "no rule is broken; not loaded in simulation: no source tells where '{name}' is"
+                "no rule is broken; not loaded in simulation: no source has the address of '{name}'"
             )
         }
         Tried::At(count) => format!("loads, tried at {count} placements"),

@@ -1,7 +1,7 @@
 //! `klp-convert demo`: four real livepatches, one per machine, converted and checked.
 //!
-//! The bundled files are written to a temporary directory and go the way that `convert` and `check`
-//! go, from files to files.
+//! The bundled files are written to a temporary directory, then converted and checked as by
+//! `convert` and `check`.
 
 use std::io;
 use std::path::Path;

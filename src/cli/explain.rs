@@ -24,7 +24,7 @@ pub(super) fn run(args: &Explain, reporter: &Reporter) -> Outcome {
         let rules: Vec<_> = Rule::iter().map(|rule| rule.to_string()).collect();
         let (codes, rules) = (codes.join(" "), rules.join(" "));
         let name = &args.code;
-        let text = format!("'{name}' is none of the codes\n  {codes}\nor rules\n  {rules}");
+        let text = format!("'{name}' is not one of the codes\n  {codes}\nor rules\n  {rules}");
         return reporter.usage(&text);
     };
     if reporter.is_json() {
@@ -35,5 +35,5 @@ pub(super) fn run(args: &Explain, reporter: &Reporter) -> Outcome {
 
 fn describe(rule: Rule) -> String {
     let (consequence, source) = (rule.consequence(), rule.source());
-    format!("{rule}\n\n{}\n\nBroken: {consequence}. Kernel: {source}.", rule.statement())
+    format!("{rule}\n\n{}\n\nIf broken: {consequence}. Kernel source: {source}.", rule.statement())
 }

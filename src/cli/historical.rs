@@ -1,9 +1,9 @@
 //! The calls of the C tool: `klp-convert SYMBOLS IN OUT` (v1 to v7) and `klp-convert IN OUT`
 //! (minimal version).
 //!
-//! Build scripts call these and search their output, so each error is told twice: first in the
-//! historical words, on a line that starts `klp-convert: `, then in ours. One text differs: the
-//! candidate list of v7 counted homonyms from 0, which chose the wrong one.
+//! Build scripts call these and search their output, so each error is reported twice: first in the
+//! historical words, on a line that starts with `klp-convert: `, then in ours. One text differs:
+//! the candidate list of v7 counted homonyms from 0, which chose the wrong one.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ use crate::options::Options;
 use crate::resolve::Unresolved;
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
 
-/// What the C tool says of a list whose first line is not the header it knows.
+/// The C tool's message for a list whose first line is not a known header.
 const UNKNOWN_FORMAT: &str = "Symbol list is in unknown format.";
 
 /// A historical call.
@@ -37,8 +37,8 @@ pub(super) struct Call {
     output: PathBuf,
 }
 
-/// The historical call that the words are: two or three file names, and nothing else. The first is
-/// no command of today.
+/// The historical call in these words, if they are one: two or three file names and nothing else,
+/// the first of which is not a command.
 pub(super) fn recognise(words: &[OsString]) -> Option<Call> {
     let files = words.get(1..)?;
     let first = files.first()?;
@@ -65,7 +65,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     let outcome = attempt(call, &reporter);
     match call.mistyped() {
         Some(word) if outcome != Outcome::Done => reporter.usage(&format!(
-            "'{}' is no command and no file: see klp-convert --help",
+            "'{}' is neither a command nor a file: see klp-convert --help",
             word.display()
         )),
         _ => outcome,
@@ -73,14 +73,14 @@ pub(super) fn run(call: &Call) -> Outcome {
 }
 
 impl Call {
-    /// The first word, if it looks like a command rather than a file and is not there as one.
+    /// The first word, if it looks like a command rather than a file and no such file exists.
     fn mistyped(&self) -> Option<&Path> {
         let first = self.symbols.as_ref().unwrap_or(&self.input);
         let like_file = first.as_os_str().as_encoded_bytes().iter().any(|b| b"/.".contains(b));
         (!like_file && !first.exists()).then_some(first)
     }
 
-    /// The files that are read, each with what it is.
+    /// The files that are read, each with its role.
     fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let symbols = self.symbols.as_deref().map(|path| ("the symbol list", path));
         iter::once(("the input", self.input.as_path())).chain(symbols)
@@ -110,7 +110,7 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     };
     let mut sources = Sources::new();
     call.symbols.iter().for_each(|path| sources.push(TextList::new(path)));
-    // As the historical tools did.
+    // As in the historical tools.
     let options = Options { allow_undeclared_dependency: true, ..Options::default() };
     let conversion = match convert(&data, &sources, &options) {
         Ok(conversion) => conversion,
@@ -132,7 +132,7 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     }
 }
 
-/// What the C tool would have said.
+/// The C tool's messages.
 fn historical(failure: &Error, input: &str, symbols: Option<&Path>) -> Vec<String> {
     let list = symbols.map_or_else(String::new, |path| path.display().to_string());
     match failure {
@@ -148,7 +148,7 @@ fn historical(failure: &Error, input: &str, symbols: Option<&Path>) -> Vec<Strin
         Error::Elf(_) | Error::Machine(_) => vec![format!("Unable to read elf file {input}")],
         Error::Symbols(error) => vec![match error.kind {
             SymbolErrorKind::Io(_) => format!("Unable to open Symbol list: {list}"),
-            // The first line is the header, whatever is wrong with it; an empty file has none.
+            // The first line is the header, however wrong; an empty file has none.
             SymbolErrorKind::NoHeader | SymbolErrorKind::Image(_) => UNKNOWN_FORMAT.to_owned(),
             _ if error.line == Some(1) => UNKNOWN_FORMAT.to_owned(),
             _ => format!("Unable to read Symbol list: {list}: File format error"),
@@ -184,13 +184,13 @@ fn refusal(finding: &Finding) -> String {
         }
         Refusal::PassedOver(table) => format!("Unable to convert relocation: {table}"),
         Refusal::AnnotationNeeded
-        | Refusal::VmlinuxSymbolBehindModule { .. }
+        | Refusal::GatedVmlinuxSymbol { .. }
         | Refusal::UnknownRelocation
         | Refusal::GateUndecided { .. }
         | Refusal::ModuleSymbolInVmlinux { .. }
         | Refusal::UndeclaredDependency { .. }
         | Refusal::Place(_) => format!("Unable to convert relocation: {used}"),
-        // The historical tools did not look at what is replaced.
+        // The historical tools did not check replaced functions.
         _ => "Unable to convert livepatch".to_owned(),
     }
 }
@@ -217,7 +217,7 @@ fn annotation(error: &AnnotationError) -> String {
             error: NameError::SymbolTooLong(name) | NameError::ObjectTooLong(name),
             ..
         } => format!("Length error ({name})"),
-        AnnotationError::Name { place, .. } => format!("Invalid format of symbol ({place})"),
+        AnnotationError::Name { location, .. } => format!("Invalid format of symbol ({location})"),
         _ => "Unable to load user-provided sympos".to_owned(),
     }
 }
@@ -252,7 +252,7 @@ fn unresolved(reason: &Unresolved) -> String {
     }
 }
 
-/// The candidates as v7 lists them, positions counted as the kernel counts them.
+/// The candidates as v7 lists them, but with the kernel's positions.
 fn block(name: &str, candidates: &[Candidate]) -> String {
     let title = format!("Valid KLP_SYMPOS for symbol {name}:");
     let mut text = format!("{title}\n{}", "-".repeat(title.len()));

@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::args::Load;
-use super::place::overlap;
+use super::region_base::overlap;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, document, memory_image};
 use crate::check::Assumed;
@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::site::Sites;
 use crate::symbols::{Sources, read_module};
 
-/// What `--format json` prints, and what stands beside an image.
+/// The document of `--format json`, also written beside an image.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     module: String,
@@ -30,7 +30,7 @@ pub(super) struct Report {
     sections: Vec<Section>,
     relocations: Vec<Relocation>,
     gates: Vec<Gate>,
-    /// Bytes that the kernel still changes by itself, for comparisons to leave out.
+    /// Bytes that the kernel edits later; comparisons must skip them.
     patched_later: Vec<Changed>,
     #[serde(serialize_with = "document::diagnostics")]
     diagnostics: Vec<Diagnostic>,
@@ -41,7 +41,7 @@ struct Region {
     kind: String,
     address: u64,
     size: usize,
-    /// Name of the file with its bytes, beside an image.
+    /// Name of the file with its bytes, in an image.
     file: String,
 }
 
@@ -63,7 +63,7 @@ struct Relocation {
     symbol: String,
     s: u64,
     a: i64,
-    /// What the field was given, in its scale; `null` where nothing is written.
+    /// The value given to the field, in its scale; `null` if nothing is written.
     value: Option<i64>,
     before: String,
     after: String,
@@ -72,12 +72,12 @@ struct Relocation {
     at: Option<u64>,
 }
 
-/// How a reference gets to its symbol.
+/// How a reference reaches its symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 enum Through {
-    /// By itself.
+    /// Directly.
     Direct,
     /// Through a slot of the GOT.
     Slot,
@@ -88,7 +88,7 @@ enum Through {
 #[derive(Debug, Serialize)]
 struct Gate {
     object: String,
-    /// Whether it was brought in with `--gate`.
+    /// Whether it was loaded with `--gate`.
     arrived: bool,
 }
 
@@ -132,8 +132,9 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Err(Stopped::Overlap(first, second)) => reporter
             .usage(&format!("--place: the regions '{first}' and '{second}' would share bytes")),
         Err(Stopped::Refused(refused, occasion)) => {
-            let met = |finding: Finding| finding.met(Encounter::usual(occasion.clone()));
-            let findings = refused.0.into_iter().map(met);
+            let encountered =
+                |finding: Finding| finding.encountered(Encounter::usual(occasion.clone()));
+            let findings = refused.0.into_iter().map(encountered);
             let diagnostics: Vec<_> =
                 findings.map(|finding| Diagnostic::error(&name, &finding)).collect();
             reporter.failure(&diagnostics, Outcome::Refused)
@@ -141,7 +142,7 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
     }
 }
 
-/// Why there is no image.
+/// Why there is no result.
 enum Stopped {
     Failed(Error),
     NoGate { gate: crate::name::ObjectName, gates: BTreeSet<crate::name::ObjectName> },
@@ -171,7 +172,7 @@ fn load(
     };
     let prepared = prepare(data, sources, &options)?;
     let mut placement = prepared.usual_placement();
-    placement.bases.extend(args.places.iter().map(|place| (place.region, place.address)));
+    placement.bases.extend(args.bases.iter().map(|place| (place.region, place.address)));
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
     let mut loaded = prepared.load(&placement).map_err(refused(Occasion::Load))?;
     if let Some((first, second)) = overlap(&loaded) {
@@ -213,8 +214,8 @@ fn report(
         address,
         size,
     });
-    let met = |finding: Finding| finding.met(Encounter::usual(Occasion::Load));
-    let warned = loaded.ignored().into_iter().map(met);
+    let encountered = |finding: Finding| finding.encountered(Encounter::usual(Occasion::Load));
+    let warned = loaded.ignored().into_iter().map(encountered);
     Report {
         machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),
         kernel: kernel.version.series().to_string(),
@@ -300,8 +301,8 @@ fn print(report: &Report, reporter: &Reporter) -> Outcome {
         let _ = writeln!(text, "{by} changes up to {bytes:#x} bytes later");
     }
     for gate in &report.gates {
-        let state = if gate.arrived { "is written" } else { "waits" };
-        let _ = writeln!(text, "what is behind '{}' {state}", gate.object);
+        let state = if gate.arrived { "are written" } else { "wait" };
+        let _ = writeln!(text, "relocations for '{}' {state}", gate.object);
     }
     if reporter.is_verbose() {
         let _ = writeln!(text, "{}", table(report));
@@ -324,7 +325,7 @@ fn regions(report: &Report) -> Table {
     table
 }
 
-/// How many relocations of each type go which way.
+/// Counts of relocations by type and way.
 fn summary(report: &Report) -> Table {
     let mut counts: BTreeMap<(&str, Through), usize> = BTreeMap::new();
     for relocation in &report.relocations {
@@ -363,7 +364,7 @@ fn table(report: &Report) -> Table {
 }
 
 impl Report {
-    /// The names of the files with the bytes of each region.
+    /// Names of the files with each region's bytes.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         self.regions.iter().map(|region| Path::new(&region.file))
     }

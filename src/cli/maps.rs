@@ -1,4 +1,4 @@
-//! The sources of symbols that the arguments name.
+//! The symbol sources that the arguments name.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,11 +11,11 @@ use crate::symbols::{
     SystemMap, TextList, Vmlinux, add_kernel, add_modules,
 };
 
-/// Bytes that tell a map or a list from other files.
+/// Bytes that distinguish a map or a list from other files.
 const START: u64 = 24;
 
 impl Maps {
-    /// All of them as one, and what could not be found or opened.
+    /// All of them as one, and errors for those that could not be found or opened.
     pub(super) fn gather(&self) -> (Sources, Vec<SymbolError>) {
         let mut sources = Sources::new();
         let mut errors = Vec::new();
@@ -53,7 +53,7 @@ impl Maps {
         (sources, errors)
     }
 
-    /// All of them as one. What was passed over is said.
+    /// All of them as one; prints which files were skipped.
     ///
     /// # Errors
     /// The first that cannot be found or opened.
@@ -79,7 +79,7 @@ impl Maps {
     }
 }
 
-/// How a file starts. One that cannot be read is met again when it is asked.
+/// The start of a file. One that cannot be read fails later, as a source.
 fn start(path: &Path) -> Vec<u8> {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));

@@ -1,7 +1,7 @@
-//! A folder with a module's memory: a file for each region, and what they are.
+//! A folder with a module's memory: a file for each region, and their description.
 //!
-//! Invariant: the folder appears whole or not at all, and no file that was there is lost: it must
-//! not be there, or be empty.
+//! Invariant: the folder appears whole or not at all, and no existing file is lost: it must not
+//! exist, or be empty.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -9,13 +9,13 @@ use std::path::Path;
 
 use super::load::Report;
 
-/// Name of the file that says what the others are.
+/// Name of the file that describes the others.
 const DESCRIPTION: &str = "image.json";
 
-/// Writes `directory`: into one beside it, synced, then renamed.
+/// Writes `directory`: into a temporary one beside it, synced, then renamed.
 ///
 /// # Errors
-/// Any I/O error, a folder that has files already among them.
+/// Any I/O error; also a folder that already has files.
 pub(super) fn write(directory: &Path, report: &Report, images: &[Vec<u8>]) -> io::Result<()> {
     match fs::read_dir(directory) {
         Ok(mut entries) => {
@@ -42,21 +42,21 @@ pub(super) fn write(directory: &Path, report: &Report, images: &[Vec<u8>]) -> io
     description.push(b'\n');
     file(Path::new(DESCRIPTION), &description)?;
     open(temporary.path())?;
-    // What is empty is replaced; what has got files meanwhile is not.
+    // An empty folder is replaced; one that has got files meanwhile is not.
     fs::rename(temporary.path(), directory)?;
-    // Nothing is left to remove.
+    // There is nothing left to remove.
     let _ = temporary.keep();
     Ok(())
 }
 
-/// Gives a folder the mode that new ones have, not that of a temporary one.
+/// Gives a folder the mode of new folders, not of temporary ones.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
-/// Modes are Unix's.
+/// Only Unix has modes.
 #[cfg(not(unix))]
 fn open(_: &Path) -> io::Result<()> {
     Ok(())

@@ -15,8 +15,8 @@ mod maps;
 mod memory_image;
 mod output;
 mod overwrite;
-mod place;
 mod progress;
+mod region_base;
 mod relocs;
 mod report;
 mod symbols;
@@ -40,7 +40,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// How a command ends that failed for this.
+    /// The outcome for an error.
     fn of(failure: &Error) -> Self {
         if failure.is_io() { Self::UsageOrIo } else { Self::Refused }
     }
@@ -66,7 +66,7 @@ pub fn run() -> ExitCode {
     let args = match Args::try_parse_from(&words) {
         Ok(args) => args,
         Err(error) => {
-            // Help and version are asked for, everything else is a usage error.
+            // Help and version are not errors; everything else is a usage error.
             let outcome = if error.use_stderr() { Outcome::UsageOrIo } else { Outcome::Done };
             return if error.print().is_ok() { outcome } else { Outcome::UsageOrIo }.into();
         }
@@ -102,7 +102,7 @@ fn man(reporter: &Reporter) -> Outcome {
     let mut page = Vec::new();
     let command = Args::command();
     let rendered = clap_mangen::Man::new(command.clone()).render(&mut page).and_then(|()| {
-        // One page: each command's options behind the overview.
+        // One page: the overview, then each command's options.
         command.get_subcommands().filter(|c| !c.is_hide_set()).try_for_each(|sub| {
             let name = sub.get_name();
             writeln!(page, ".SH COMMAND {}", name.to_uppercase())?;

@@ -8,16 +8,16 @@ use tempfile::{Builder, NamedTempFile};
 
 /// Writes a file: into a temporary one beside it, synced, then renamed over it.
 ///
-/// On any error the old file, if there was one, is untouched and no new one exists. An old file's
-/// mode is kept; a new one gets that of `like`. A symbolic link stays: what it names is replaced.
+/// On any error an old file is untouched and no new one exists. An old file's mode is kept; a new
+/// one gets that of `like`. A symbolic link stays: its target is replaced.
 ///
 /// # Errors
-/// Any I/O error, an existing output that is no regular file among them.
+/// Any I/O error; also an existing output that is not a regular file.
 pub(super) fn write(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
     replace(path, bytes, Some(like))
 }
 
-/// Writes a file as [`write()`] does; a new one gets the mode that new files have.
+/// Writes a file as [`write()`] does; a new one gets the default mode.
 ///
 /// # Errors
 /// As [`write()`].
@@ -44,7 +44,7 @@ fn replace(path: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
     };
     let directory = target.parent().filter(|p| !p.as_os_str().is_empty());
     let directory = directory.unwrap_or_else(|| Path::new("."));
-    // The operating system's word, without the name of a temporary file that nobody knows.
+    // The operating system's error, without the name of the temporary file.
     std::fs::metadata(directory)?;
     let mut file = temporary(directory).map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(bytes)?;

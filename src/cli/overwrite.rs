@@ -1,17 +1,16 @@
-//! Outputs that would replace what they are made from.
+//! Outputs that would replace their inputs.
 //!
-//! Asked before anything is read. A file is known by what it is, not by how it is spelled: a link
-//! to an input is that input. Invariant: only `--in-place` replaces a file that was given as an
-//! input, and never a map.
+//! Checked before anything is read. Files are compared by identity, not by path: a link to an input
+//! is that input. Invariant: only `--in-place` replaces an input, and never a map.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::diagnostic::{Code, Diagnose, Diagnostic};
 
-/// What is wrong with an output that is also one of `inputs`, each with the words for its role.
+/// The diagnostic for an output that is also one of `inputs`, each given with its role.
 ///
-/// A file that is not there is no other file.
+/// A file that does not exist is no input.
 pub(super) fn overwritten<'a>(
     output: &Path,
     inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
@@ -20,7 +19,7 @@ pub(super) fn overwritten<'a>(
     Some(Diagnostic::error(&output.display().to_string(), &Overwritten { role, path }))
 }
 
-/// Whether two paths lead to one file, through symbolic links or as two names of it.
+/// Whether two paths lead to one file, through symbolic or hard links.
 fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = one.canonicalize().ok().zip(other.canonicalize().ok());
     resolved.is_some_and(|(one, other)| one == other || is_one_file(&one, &other))
@@ -33,7 +32,7 @@ fn is_one_file(one: &Path, other: &Path) -> bool {
     known(one).is_some_and(|file| known(other) == Some(file))
 }
 
-/// Hard links are not seen here: the numbers that show them are Unix's.
+/// Hard links are not detected: only Unix has the numbers that show them.
 #[cfg(not(unix))]
 fn is_one_file(_: &Path, _: &Path) -> bool {
     false

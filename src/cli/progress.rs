@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How long nothing is shown.
+/// How long the bar stays hidden.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is known of the length of some work. Any thread may step.
+/// Progress of some work of known length. Any thread may step.
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Work of so many steps; `doing` says what is done, such as `checking`.
+    /// Work of `steps` steps; `doing` names it, such as `checking`.
     pub(super) fn new(doing: &str, steps: usize) -> Self {
         let length = u64::try_from(steps).unwrap_or(u64::MAX);
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
@@ -23,7 +23,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// One step is done.
+    /// Counts one step.
     pub(super) fn step(&self) {
         self.0.inc(1);
         if self.0.is_hidden() && self.0.elapsed() > PATIENCE {
@@ -36,7 +36,7 @@ impl Progress {
         self.0.suspend(print);
     }
 
-    /// All is done.
+    /// Ends the bar.
     pub(super) fn finish(&self) {
         self.0.finish_and_clear();
     }

@@ -28,7 +28,7 @@ pub(super) fn run(args: &Relocs, reporter: &Reporter) -> Outcome {
     if backends.is_empty() {
         let names: Vec<_> = klp_arch::machines().iter().map(|b| b.name).collect();
         let machine = args.machine.as_deref().unwrap_or_default();
-        return reporter.usage(&format!("'{machine}' is none of {}", names.join(", ")));
+        return reporter.usage(&format!("'{machine}' is not one of {}", names.join(", ")));
     }
     let entries = backends.iter().flat_map(|b| b.rows.iter().map(|row| entry(b.name, row)));
     if reporter.is_json() {

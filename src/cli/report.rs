@@ -15,17 +15,17 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default();
 
-/// How many further places of one cause are printed.
+/// How many further locations of one cause are printed.
 const ALSO: usize = 5;
 
-/// What `--format json` prints in place of a result.
+/// What `--format json` prints instead of a result.
 #[derive(Serialize)]
 struct NoResult<'a> {
     #[serde(serialize_with = "document::diagnostics")]
     diagnostics: &'a [Diagnostic],
 }
 
-/// How a command talks.
+/// Prints the output of a command.
 #[derive(Debug)]
 pub(super) struct Reporter {
     format: Format,
@@ -38,7 +38,7 @@ impl Reporter {
         Self { format: global.format, quiet: global.quiet, verbose }
     }
 
-    /// What the historical calls use: text, errors and warnings.
+    /// For the historical calls: text, errors and warnings.
     pub(super) fn plain() -> Self {
         Self { format: Format::Text, quiet: false, verbose: false }
     }
@@ -60,13 +60,13 @@ impl Reporter {
         for diagnostic in diagnostics {
             let warning = diagnostic.severity == Severity::Warning;
             if !(warning && self.quiet) {
-                // Nothing can be said about an stderr that is gone.
+                // A closed stderr cannot be reported.
                 let _ = print(&mut out, diagnostic);
             }
         }
     }
 
-    /// Says why a command has no result: as text, or as the document in place of the result's.
+    /// Reports why a command has no result: as text, or as the document in place of the result's.
     pub(super) fn failure(&self, diagnostics: &[Diagnostic], outcome: Outcome) -> Outcome {
         self.diagnostics(diagnostics);
         if self.is_json() && self.json(&NoResult { diagnostics }) == Outcome::UsageOrIo {
@@ -75,7 +75,7 @@ impl Reporter {
         outcome
     }
 
-    /// Says why symbols cannot be had.
+    /// Reports why symbols cannot be read.
     pub(super) fn symbols(&self, errors: &[SymbolError]) -> Outcome {
         let diagnostics: Vec<_> = errors.iter().map(SymbolError::diagnostic).collect();
         let io = errors.iter().any(SymbolError::is_io);
@@ -89,20 +89,20 @@ impl Reporter {
         }
     }
 
-    /// Says what is wrong with the arguments; like a usage error, whatever the format.
+    /// Reports wrong arguments; as text in every format, like clap.
     #[expect(clippy::unused_self, reason = "everything printed goes through the reporter")]
     pub(super) fn usage(&self, text: &str) -> Outcome {
-        // Nothing can be said about an stderr that is gone.
+        // A closed stderr cannot be reported.
         let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {text}");
         Outcome::UsageOrIo
     }
 
-    /// Prints the result that was asked for.
+    /// Prints a result.
     pub(super) fn text(&self, text: &str) -> Outcome {
         written(anstream::stdout().lock().write_all(text.as_bytes()))
     }
 
-    /// Prints bytes that are no report: a script, a page.
+    /// Prints raw bytes: a script, a page.
     #[expect(clippy::unused_self, reason = "everything printed goes through the reporter")]
     pub(super) fn bytes(&self, bytes: &[u8]) -> Outcome {
         written(io::stdout().lock().write_all(bytes))
@@ -121,7 +121,7 @@ pub(super) fn io_diagnostic(code: Code, path: &Path, error: &io::Error) -> Diagn
     Diagnostic::error(&path.display().to_string(), &IoProblem { code, error })
 }
 
-/// A reader that has seen enough and closed the pipe is no trouble.
+/// A closed pipe is not an error.
 fn written(result: io::Result<()>) -> Outcome {
     match result.and_then(|()| io::stdout().flush()) {
         Ok(()) => Outcome::Done,
@@ -140,11 +140,11 @@ fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
         Severity::Warning => (WARNING, "warning"),
     };
     writeln!(out, "{style}{word}[{code}]{style:#}: {file}: {message}")?;
-    for place in also.iter().take(ALSO) {
-        writeln!(out, "  {HELP}also:{HELP:#} {place}")?;
+    for location in also.iter().take(ALSO) {
+        writeln!(out, "  {HELP}also:{HELP:#} {location}")?;
     }
     if let Some(more) = also.len().checked_sub(ALSO).filter(|more| *more > 0) {
-        writeln!(out, "  {HELP}also:{HELP:#} {more} more places")?;
+        writeln!(out, "  {HELP}also:{HELP:#} {more} more")?;
     }
     for line in help {
         writeln!(out, "  {HELP}help:{HELP:#} {line}")?;

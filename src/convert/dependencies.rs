@@ -1,11 +1,11 @@
-//! What a module says of the modules that it needs, and how a conversion changes it.
+//! What a module records about the modules that it needs, and how a conversion changes it.
 //!
 //! For each export that a module uses, modpost writes the owner into `depends=` of `.modinfo`, and with
 //! `CONFIG_MODVERSIONS` name and CRC into `__versions`, or into `__version_ext_crcs` and
-//! `__version_ext_names`. depmod takes every name in these tables for a symbol that the module needs,
-//! whatever its symbol table says (kmod's `libkmod-elf.c:kmod_elf_get_dependency_symbols`); the kernel looks
-//! up there what is undefined, and never a klp symbol (`kernel/module/version.c:check_version`). So
-//! entries of symbols that become klp symbols leave, and the owner leaves `depends=` where nothing
+//! `__version_ext_names`. depmod treats every name in these tables as a needed symbol, whatever the
+//! symbol table says (kmod's `libkmod-elf.c:kmod_elf_get_dependency_symbols`); the kernel looks up
+//! undefined symbols there, never klp symbols (`kernel/module/version.c:check_version`). So entries
+//! of symbols that become klp symbols are removed, and so is the owner in `depends=` if nothing
 //! else of it is used. Source of the tables: `scripts/mod/modpost.c:add_versions`,
 //! `add_extended_versions`, `add_depends`.
 
@@ -19,26 +19,26 @@ use crate::elf::{Module, SHT_NOBITS, Section, SectionIndex, Symbol, SymbolIndex,
 use crate::findings::{Finding, StillNamed, Warning};
 use crate::name::{KlpSymbol, ObjectName};
 
-/// Bytes of a `struct modversion_info`, whose name stands after the CRC.
+/// Bytes of a `struct modversion_info`: the CRC, then the name.
 const VERSION: usize = 64;
 /// Bytes of the CRC in it: an `unsigned long`.
 const VERSION_CRC: usize = 8;
 /// Bytes of a CRC in `__version_ext_crcs`.
 const EXTENDED_CRC: usize = 4;
-/// The key of `.modinfo`, as it stands there.
+/// The key in `.modinfo`.
 const DEPENDS: &[u8] = b"depends=";
 
-/// A table of versions: where in its section each entry is.
+/// A table of versions and the ranges of its entries.
 #[derive(Debug)]
 pub(super) struct VersionTable<'m, 'data> {
     /// The section.
     pub(super) section: &'m Section<'data>,
-    /// Bytes of each entry in the section, and the name that it is about; they follow each other.
+    /// The range of each entry in the section, and its name; they are contiguous.
     pub(super) entries: Vec<(Range<usize>, &'data [u8])>,
 }
 
 impl<'m, 'data> VersionTable<'m, 'data> {
-    /// All tables of a module that the kernel could read.
+    /// All tables of a module that the kernel can read.
     pub(super) fn all(module: &'m Module<'data>) -> Vec<Self> {
         let section = |name: &[u8]| {
             let section = module.sections_named(name).next()?;
@@ -75,7 +75,7 @@ impl<'m, 'data> VersionTable<'m, 'data> {
         module.body(self.section.index).get(entry.clone()).unwrap_or_default()
     }
 
-    /// Whether entries can leave: nothing refers to one of them by where it is.
+    /// Whether entries can be removed: nothing refers to one by its offset.
     fn may_shrink(&self, module: &Module<'_>) -> bool {
         let index = self.section.index;
         let inside = module.symbols_in(SymbolSection::Defined(index));
@@ -83,13 +83,13 @@ impl<'m, 'data> VersionTable<'m, 'data> {
         !relocated && inside.filter(|symbol| symbol.st_size > 0).all(|s| self.is_covered_by(&s))
     }
 
-    /// Whether a symbol stands for the whole table.
+    /// Whether a symbol covers the whole table.
     fn is_covered_by(&self, symbol: &Symbol<'_>) -> bool {
         symbol.st_value == 0 && symbol.st_size == self.section.sh_size
     }
 }
 
-/// The first so many NUL-terminated strings, each with its terminator.
+/// The first `count` NUL-terminated strings, each with its terminator.
 fn strings(body: &[u8], count: usize) -> Option<Vec<(Range<usize>, &[u8])>> {
     let mut start = 0;
     let mut strings = Vec::new();
@@ -103,10 +103,10 @@ fn strings(body: &[u8], count: usize) -> Option<Vec<(Range<usize>, &[u8])>> {
     Some(strings)
 }
 
-/// The entries that leave each table: those of names in `gone`.
+/// The entries to remove from each table: those of names in `gone`.
 pub(super) fn plan_versions(module: &Module<'_>, gone: &BTreeSet<&[u8]>) -> Vec<PlannedVersions> {
     let tables = VersionTable::all(module);
-    // Two of them have to stay in step.
+    // The two extended tables have to stay in step.
     if !tables.iter().all(|table| table.may_shrink(module)) {
         return Vec::new();
     }
@@ -128,7 +128,7 @@ pub(super) fn plan_versions(module: &Module<'_>, gone: &BTreeSet<&[u8]>) -> Vec<
     planned.collect()
 }
 
-/// The names that a module has a version of.
+/// The names for which a module has a version.
 pub(crate) fn versions<'data>(module: &Module<'data>) -> BTreeSet<&'data [u8]> {
     let tables = VersionTable::all(module);
     tables.iter().flat_map(|table| table.entries.iter().map(|(_, name)| *name)).collect()
@@ -141,8 +141,8 @@ pub(super) fn depends(module: &Module<'_>) -> impl Iterator<Item = ObjectName> {
     names.filter_map(|name| name.to_str_lossy().parse().ok())
 }
 
-/// What a finished livepatch still says of modules of which it has klp symbols and nothing else.
-/// `needed`: the owners of its ordinary symbols.
+/// Records in a finished livepatch of modules of which it uses klp symbols only. `needed`: the
+/// owners of its ordinary symbols.
 pub(crate) fn recorded(module: &Module<'_>, needed: &BTreeSet<ObjectName>) -> Vec<Finding> {
     let klp = module.symbols_in(SymbolSection::Livepatch);
     let klp: BTreeMap<String, ObjectName> = klp
@@ -165,7 +165,7 @@ pub(crate) fn recorded(module: &Module<'_>, needed: &BTreeSet<ObjectName>) -> Ve
     warnings
 }
 
-/// What `depends=` becomes without some objects; `None` where it names none of them.
+/// The new `depends=` without some objects; `None` if it names none of them.
 pub(super) fn plan_depends(
     module: &Module<'_>,
     gone: &BTreeSet<ObjectName>,
@@ -179,7 +179,7 @@ pub(super) fn plan_depends(
     Some(PlannedDepends { section: section.index, from, to, removed: gone.clone() })
 }
 
-/// A list of modules without some.
+/// A list of modules without those in `gone`.
 pub(super) fn without(list: &[u8], gone: &BTreeSet<ObjectName>) -> Vec<u8> {
     let kept = list.split(|&byte| byte == b',').filter(|name| {
         let object = name.to_str().ok().and_then(|name| name.parse::<ObjectName>().ok());
@@ -201,7 +201,7 @@ pub(super) fn bodies(module: &Module<'_>, plan: &Plan) -> Vec<(SectionIndex, Vec
         let kept = entries.filter(|(entry, _)| !removed.contains(entry));
         let kept = kept.flat_map(|(_, (range, _))| table.body(module, range));
         let mut new: Vec<u8> = kept.copied().collect();
-        // What stands after the last entry stays, as a string's own terminator does.
+        // What follows the last entry stays, as does a string's terminator.
         let end = table.entries.last().map_or(0, |(range, _)| range.end);
         new.extend(module.body(index).get(end..).unwrap_or_default());
         bodies.push((index, new));
@@ -212,8 +212,8 @@ pub(super) fn bodies(module: &Module<'_>, plan: &Plan) -> Vec<(SectionIndex, Vec
     bodies
 }
 
-/// `.modinfo` with shorter lists of modules. NULs make up for what leaves, so that everything else
-/// stays where symbols say that it is; whoever reads the section passes over them.
+/// `.modinfo` with shorter lists of modules, padded with NULs: symbols keep their offsets, and
+/// readers of the section skip NULs.
 fn modinfo(body: &[u8], gone: &BTreeSet<ObjectName>) -> Vec<u8> {
     let mut new = Vec::with_capacity(body.len());
     for entry in body.split_inclusive(|&byte| byte == 0) {
@@ -231,7 +231,7 @@ fn modinfo(body: &[u8], gone: &BTreeSet<ObjectName>) -> Vec<u8> {
     new
 }
 
-/// The sizes of the symbols that stand for a table which becomes shorter.
+/// The new sizes of symbols that cover a shortened table.
 pub(super) fn sizes(module: &Module<'_>, plan: &Plan) -> Vec<(SymbolIndex, u64)> {
     let mut sizes = Vec::new();
     for (table, planned) in VersionTable::all(module).into_iter().flat_map(|table| {

@@ -1,4 +1,4 @@
-//! The conversion from bytes to bytes: parse, ask, plan, rewrite, prove.
+//! The conversion from bytes to bytes: parse, resolve, plan, rewrite, verify.
 
 mod dependencies;
 mod plan;
@@ -37,16 +37,16 @@ use crate::target::{backend, built_for, same_kernel};
 pub struct Conversion<'data> {
     /// What was done.
     pub plan: Plan,
-    /// What its reader should know.
+    /// What the user should know.
     pub warnings: Vec<Finding>,
-    /// The module's new bytes; the input's own where nothing was to be done.
+    /// The module's new bytes, or the input's if nothing had to be done.
     pub bytes: Cow<'data, [u8]>,
 }
 
-/// Converts a module with what the sources know of its kernel.
+/// Converts a module, using what the sources know about its kernel.
 ///
 /// # Errors
-/// [`Error`]: nothing is half done, there is no output.
+/// [`Error`]: there is no partial output.
 pub fn convert<'data>(
     data: &'data [u8],
     sources: &Sources,
@@ -91,8 +91,8 @@ pub fn convert<'data>(
     Ok(Conversion { plan: planned.plan, warnings: planned.warnings, bytes })
 }
 
-/// Asks the sources about every name that the module leaves undefined, about every neighbour, and about
-/// what it replaces.
+/// Looks up in the sources every undefined name of the module, every neighbour, and the functions
+/// that it replaces.
 ///
 /// # Errors
 /// [`SymbolError`] when a source cannot be read.
@@ -106,7 +106,7 @@ pub fn ask(
     sources.answer(&wanted.of_release(built_for(module)))
 }
 
-/// Adds near names to what was not found; they cost another pass over the sources.
+/// Adds similar names to names that were not found; this takes another pass over the sources.
 pub(super) fn advise(mut refusals: Vec<Finding>, sources: &Sources) -> Result<Error, SymbolError> {
     let mut unresolved: Vec<_> = refusals.iter_mut().filter_map(Finding::unresolved_mut).collect();
     resolve::suggest(sources, &mut unresolved)?;

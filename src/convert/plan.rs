@@ -1,7 +1,6 @@
 //! The plan of a conversion: what changes in the module, as a value.
 //!
-//! Everything is decided here; carrying it out ([`rewrite()`](super::rewrite())) asks nobody. A plan prints
-//! (`--dry-run`).
+//! Every decision is here; [`rewrite()`](super::rewrite()) makes none. A plan can be printed (`--dry-run`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,24 +17,24 @@ pub struct Plan {
     pub symbols: Vec<PlannedSymbol>,
     /// Relocations that move into klp sections, by section and entry.
     pub sections: Vec<PlannedSection>,
-    /// Annotation sections that leave the module, in file order.
+    /// Annotation sections to remove, in file order.
     pub removed_sections: Vec<Named<SectionIndex>>,
-    /// Symbols that leave with them, in file order.
+    /// Symbols to remove with them, in file order.
     pub removed_symbols: Vec<Named<SymbolIndex>>,
-    /// Relocations that go with them: section and entry. They are of sections that are not loaded,
-    /// debug information that describes the annotations.
+    /// Relocations to remove with them, by section and entry: debug information about the
+    /// annotations, not loaded.
     pub removed_relocations: Vec<(SectionIndex, usize)>,
     /// Positions of functions that are replaced, in the order of their selectors.
     pub positions: Vec<PlannedPosition>,
-    /// Undefined symbols that stay ordinary, because something exports them.
+    /// Undefined symbols that stay ordinary because something exports them.
     pub exported: Vec<Exported>,
     /// Tables of versions that lose the entries of symbols that become klp symbols, in file order.
     pub versions: Vec<PlannedVersions>,
-    /// What `.modinfo` says of the modules that are needed, where it changes.
+    /// The change of `depends=` in `.modinfo`, if any.
     pub depends: Option<PlannedDepends>,
 }
 
-/// An index and the name that goes with it.
+/// An index and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named<I> {
     /// Index in the input file, or in the table there.
@@ -53,8 +52,8 @@ pub struct PlannedSymbol {
     pub name: String,
     /// What it becomes.
     pub klp: KlpSymbol,
-    /// The klp symbol's index in the input file, when another symbol already stands for the same
-    /// thing: this one is removed and its relocations name the other.
+    /// The index in the input file of another symbol that already is this klp symbol, if any: this
+    /// one is removed and its relocations refer to the other.
     pub same_as: Option<SymbolIndex>,
     /// How it was found.
     pub basis: Basis,
@@ -69,7 +68,7 @@ pub struct PlannedSection {
     pub target: SectionIndex,
     /// The klp section.
     pub to: KlpSection,
-    /// An existing klp section of that name and target, which takes the relocations.
+    /// An existing klp section of that name and target to receive the relocations.
     pub existing: Option<SectionIndex>,
     /// The entries that move, ascending.
     pub entries: Vec<PlannedEntry>,
@@ -84,7 +83,7 @@ pub struct PlannedEntry {
     pub offset: u64,
     /// ABI name of the relocation.
     pub relocation: String,
-    /// The symbol it names.
+    /// Its symbol.
     pub symbol: SymbolIndex,
 }
 
@@ -93,7 +92,7 @@ pub struct PlannedEntry {
 pub struct PlannedPosition {
     /// The section that has the function's entry.
     pub section: Named<SectionIndex>,
-    /// Where `old_sympos` stands in it, in bytes.
+    /// The offset of `old_sympos` in it, in bytes.
     pub offset: u64,
     /// The function, with the position that is written.
     pub function: Replaced,
@@ -117,7 +116,7 @@ pub struct PlannedVersions {
     pub section: Named<SectionIndex>,
     /// Number of entries in the input file.
     pub of: usize,
-    /// The entries that leave, ascending.
+    /// The entries to remove, ascending.
     pub removed: Vec<Named<usize>>,
 }
 
@@ -130,7 +129,7 @@ pub struct PlannedDepends {
     pub from: String,
     /// The list in the output.
     pub to: String,
-    /// The modules that are needed no more.
+    /// The modules that are no longer needed.
     pub removed: BTreeSet<ObjectName>,
 }
 

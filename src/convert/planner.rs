@@ -1,9 +1,9 @@
 //! Turns a module and a resolver into a [`Plan`], or lists every reason why it cannot.
 //!
-//! Every undefined symbol is asked about once; every relocation against one that must become a klp
-//! symbol is placed under its gate. Errors are collected, never reported one by one. The rules are
-//! those of `kernel/livepatch/core.c` and of the machine's back end; nothing here names a machine.
-//! What a relocation waits for is in `patched`.
+//! Every undefined symbol is looked up once; every relocation against one that must become a klp
+//! symbol is assigned to its gate. Errors are collected, never reported one by one. The rules are
+//! those of `kernel/livepatch/core.c` and of the machine's loader; nothing here names a machine.
+//! `patched` finds the gate.
 
 mod dependencies;
 mod patched;
@@ -28,20 +28,20 @@ use crate::resolve::{self, Basis, Query, Resolution, Resolve};
 use crate::rules::{self, gate_timing};
 use crate::site::Sites;
 
-/// A plan, and what its reader should know.
+/// A plan, and what the user should know.
 #[derive(Debug)]
 pub struct Planned {
     /// What changes.
     pub plan: Plan,
-    /// What is allowed but may not be what was meant.
+    /// What is allowed but may be a mistake.
     pub warnings: Vec<Finding>,
 }
 
 /// Plans the conversion of a module.
 ///
 /// # Errors
-/// Everything that stands against the conversion: an unfinished module of another tool or unreadable
-/// annotations alone, else every unresolved symbol and every relocation that cannot be placed.
+/// Every reason against the conversion: only an unfinished module of another tool or unreadable
+/// annotations, or else every unresolved symbol and every relocation that cannot be converted.
 pub fn plan(
     module: &Module<'_>,
     backend: &'static Machine,
@@ -69,22 +69,22 @@ pub fn plan(
         annotations,
         uses: OnceCell::new(),
         klp: FxHashMap::default(),
-        untold: false,
+        exports_unknown: false,
         plan: Plan::default(),
         found: Vec::new(),
     };
-    planner.look_at_tables();
+    planner.check_tables();
     planner.resolve_symbols();
     planner.move_relocations();
-    planner.look_at_uses();
+    planner.check_uses();
     planner.remove_annotations();
-    planner.forget_dependencies();
+    planner.remove_dependencies();
     let Planner { plan, found, .. } = planner;
     let (refusals, warnings): (Vec<_>, _) = found.into_iter().partition(Finding::is_error);
     if refusals.is_empty() { Ok(Planned { plan, warnings }) } else { Err(refusals) }
 }
 
-/// A symbol that becomes a klp symbol, and the gate of its relocations where the author says it.
+/// A symbol that becomes a klp symbol, and the gate of its relocations if the author gives one.
 struct Klp {
     symbol: KlpSymbol,
     gate: Option<ObjectName>,
@@ -101,17 +101,17 @@ struct Planner<'m, 'data> {
     gates: Gates<'m, 'data>,
     sites: Sites<'m, 'data>,
     annotations: Annotations,
-    /// Each symbol's first relocation; made when the first error asks.
+    /// Each symbol's first relocation; built at the first error.
     uses: OnceCell<BTreeMap<SymbolIndex, (SectionIndex, usize, Rela)>>,
     klp: FxHashMap<SymbolIndex, Klp>,
-    /// Whether there is no source to ask what is exported.
-    untold: bool,
+    /// Whether no source has exports.
+    exports_unknown: bool,
     plan: Plan,
     found: Vec<Finding>,
 }
 
 impl Planner<'_, '_> {
-    /// Asks about every undefined symbol.
+    /// Looks up every undefined symbol.
     fn resolve_symbols(&mut self) {
         let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
         let livepatch = self.module.symbols_in(SymbolSection::Livepatch);
@@ -136,7 +136,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// The klp symbol that one undefined symbol becomes; `None`: it stays.
+    /// The klp symbol that an undefined symbol becomes; `None`: it stays.
     fn resolve_symbol(
         &mut self,
         symbol: &Symbol<'_>,
@@ -150,7 +150,7 @@ impl Planner<'_, '_> {
         let query = Query {
             name: annotation.map_or(text, |a| a.name.as_str()),
             weak: symbol.is_weak(),
-            // Under another name the loader would not know it any more.
+            // The loader would not recognise it under another name.
             loader: self.backend.loader_symbol(symbol.name).is_some(),
             annotation: written.as_ref(),
         };
@@ -181,7 +181,7 @@ impl Planner<'_, '_> {
                     self.found.push(Warning::FileUnproven { klp, said, known }.into());
                 }
                 if klp.candidate.is_none() && klp.basis == Basis::Exported {
-                    self.found.push(Warning::OwnerUntold { klp: klp.symbol.clone() }.into());
+                    self.found.push(Warning::OwnerUnknown { klp: klp.symbol.clone() }.into());
                 }
                 let gate = klp.gate.as_ref();
                 if gate.is_some_and(ObjectName::is_vmlinux) && !klp.symbol.owner.is_vmlinux() {
@@ -197,7 +197,7 @@ impl Planner<'_, '_> {
                 Ok(None)
             }
             Resolution::NoSource => {
-                self.untold = true;
+                self.exports_unknown = true;
                 Ok(None)
             }
             Resolution::Loader | Resolution::WeakMissing => Ok(None),
@@ -233,7 +233,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// What moves out of one plain section, in its order.
+    /// The entries that move out of one plain section, in its order.
     fn entries_by_gate(
         &mut self,
         section: &Section<'_>,
@@ -245,7 +245,7 @@ impl Planner<'_, '_> {
             klp.used.set(true);
             let Some(target) = self.loaded_target(section) else { continue };
             let placed = self.gate(section, target, entry, rela, klp).and_then(|gate| {
-                self.place(section, target, entry, rela, klp, &gate)?;
+                self.check_location(section, target, entry, rela, klp, &gate)?;
                 Ok(gate)
             });
             let gate = match placed {
@@ -268,24 +268,22 @@ impl Planner<'_, '_> {
         }
         self.found.append(&mut refusals);
         for ((gate, owner), (entry, rela)) in needs {
-            self.look_at_dependency(gate, owner, &|sites| {
-                sites.describe(section.index, entry, rela)
-            });
+            self.check_dependency(gate, owner, &|sites| sites.describe(section.index, entry, rela));
         }
         by_gate
     }
 
-    /// The section that a relocation section patches, where the kernel loads it.
+    /// The section that a relocation section patches, if the kernel loads it.
     ///
     /// Relocations of sections that are not loaded (debug information) stay where they are: the
-    /// kernel's `apply_relocations` passes them over.
+    /// kernel's `apply_relocations` skips them.
     fn loaded_target(&self, section: &Section<'_>) -> Option<&Section<'_>> {
         let target = self.module.section(SectionIndex::new(section.sh_info))?;
         target.sh_flags.contains(SectionFlags::ALLOC).then_some(target)
     }
 
-    /// Whether the kernel would write this relocation, when and where its gate says.
-    fn place(
+    /// Checks that the kernel would write this relocation when its gate arrives.
+    fn check_location(
         &self,
         section: &Section<'_>,
         target: &Section<'_>,
@@ -298,7 +296,7 @@ impl Planner<'_, '_> {
             Finding::from(refusal).at(self.sites.describe(section.index, entry, rela))
         };
         if klp.symbol.owner.is_vmlinux() && !gate.is_vmlinux() {
-            return Err(here(Refusal::VmlinuxSymbolBehindModule { gate: gate.clone() }));
+            return Err(here(Refusal::GatedVmlinuxSymbol { gate: gate.clone() }));
         }
         if !self.patched.opens(gate) {
             return Err(here(Refusal::GateNotPatched { gate: gate.clone() }));
@@ -317,14 +315,14 @@ impl Planner<'_, '_> {
             .map_err(|fault| here(Refusal::Place(fault)))
     }
 
-    /// Plans that no annotation is left, and refuses annotations that nothing uses.
+    /// Plans the removal of all annotations, and refuses annotations that nothing uses.
     fn remove_annotations(&mut self) {
         let module = self.module;
         for annotation in self.annotations.iter() {
             let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used.get());
             if unused {
-                let (name, place) = (annotation.name.clone(), annotation.place.clone());
-                self.found.push(Refusal::AnnotationUnused { name, place }.into());
+                let (name, location) = (annotation.name.clone(), annotation.location.clone());
+                self.found.push(Refusal::AnnotationUnused { name, location }.into());
             }
         }
         let name = |name: &[u8]| name.to_str_lossy().into_owned();
@@ -336,11 +334,11 @@ impl Planner<'_, '_> {
             let name = module.symbol(index).map_or_else(String::new, |s| name(s.name));
             self.plan.removed_symbols.push(Named { index, name });
         }
-        self.forget_annotations();
+        self.remove_uses_of_annotations();
     }
 
-    /// Takes away what debug information says of the annotations, and refuses other uses of them.
-    fn forget_annotations(&mut self) {
+    /// Removes debug information about the annotations, and refuses other uses of them.
+    fn remove_uses_of_annotations(&mut self) {
         if self.annotations.symbols.is_empty() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Positions of functions that are replaced, found by selectors and filled into the tables.
+//! Positions of replaced functions, found by selectors and written to the tables.
 
 use super::plan::{Named, PlannedPosition};
 use crate::annotation::{Annotations, FunctionSelector};
@@ -7,7 +7,7 @@ use crate::findings::Refusal;
 use crate::patch::{Replaced, TableFunction, Tables};
 use crate::resolve::{Annotation, Query, Resolution, Resolve};
 
-/// What selectors fill in, and the functions of which that is not known.
+/// The positions that selectors found, and the functions without one.
 #[derive(Debug, Default)]
 pub(super) struct Positions<'t> {
     pub(super) planned: Vec<PlannedPosition>,
@@ -37,7 +37,7 @@ impl<'t> Positions<'t> {
         tables: &'t Tables<'t>,
         resolve: &dyn Resolve,
     ) {
-        let FunctionSelector { object, name, new_func, which, place } = selector;
+        let FunctionSelector { object, name, new_func, which, location } = selector;
         let objects = tables.objects().iter().filter(|o| o.object().as_ref() == Some(object));
         let functions = objects.flat_map(|object| &object.functions).filter(|function| {
             function.new_func == Some(*new_func)
@@ -46,8 +46,8 @@ impl<'t> Positions<'t> {
         let functions: Vec<_> = functions.collect();
         let named = || name.as_str().to_owned();
         if functions.is_empty() {
-            let (place, object, name) = (place.clone(), object.clone(), name.clone());
-            self.refusals.push(Refusal::SelectedNotReplaced { place, object, name });
+            let (location, object, name) = (location.clone(), object.clone(), name.clone());
+            self.refusals.push(Refusal::SelectedNotReplaced { location, object, name });
             return;
         }
         let annotation = Annotation { owner: object.clone(), gate: None, which: which.clone() };
@@ -71,12 +71,12 @@ impl<'t> Positions<'t> {
         };
         for function in functions {
             let written = function.old_sympos;
-            // 1 means the same as 0 where the name is unique.
+            // If the name is unique, 1 means the same as 0.
             if written != 0 && written != found.max(1) {
                 let function =
                     Replaced { object: object.clone(), name: named(), position: written };
-                let place = place.clone();
-                self.refusals.push(Refusal::SelectedElsewhere { place, function, found });
+                let location = location.clone();
+                self.refusals.push(Refusal::SelectedElsewhere { location, function, found });
             } else if written == 0 && found != 0 {
                 let at = function.sympos_at;
                 let section = module.section(at.section).map_or(&[][..], |section| section.name);
@@ -91,7 +91,7 @@ impl<'t> Positions<'t> {
         }
     }
 
-    /// The position that a function will have; `None` where its selector finds none.
+    /// The position that a function will have; `None` if its selector found none.
     pub(super) fn of(&self, function: &TableFunction<'_>) -> Option<u64> {
         let at = function.sympos_at;
         if self.unknown.iter().any(|unknown| unknown.sympos_at == at) {

@@ -1,9 +1,9 @@
-//! The functions that a livepatch replaces, held against the kernel.
+//! Checks the functions that a livepatch replaces against the kernel.
 //!
-//! The kernel looks each up when its object is there, as it does klp symbols, and then wants to trace
-//! it. What it would not find, or not patch, stands against the livepatch; what cannot be known is a
-//! warning. Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_func`,
-//! `klp_init_object_loaded`, `kernel/livepatch/patch.c:klp_patch_func`.
+//! The kernel looks each one up when its object is loaded, like klp symbols, and then traces it.
+//! One that it would not find or could not patch is an error; what cannot be known is a warning.
+//! Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_func`, `klp_init_object_loaded`,
+//! `kernel/livepatch/patch.c:klp_patch_func`.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +18,8 @@ use crate::patch::{Replaced, TableFunction, TableObject, Tables, Unpatchable, un
 use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
 use crate::rules::gate_timing;
 
-/// Holds what a module replaces against the kernel. `position`: the `old_sympos` that a function will
-/// have; `None` for one that is not to be looked up.
+/// Checks the functions that a module replaces against the kernel. `position`: the `old_sympos`
+/// that a function will have; `None` for one not to look up.
 pub(crate) fn check(
     module: &Module<'_>,
     backend: &'static Machine,
@@ -35,7 +35,7 @@ pub(crate) fn check(
         position,
         resolve,
         named: None,
-        untold: BTreeSet::new(),
+        without_symbols: BTreeSet::new(),
         found: Vec::new(),
     };
     let mut seen = BTreeSet::new();
@@ -48,30 +48,30 @@ pub(crate) fn check(
     checker.found
 }
 
-/// Where named symbols start: the kernel finds the sizes of replacements by them
+/// Start addresses of named symbols, by which the kernel finds the sizes of replacements
 /// (`find_kallsyms_symbol`).
 fn named(module: &Module<'_>) -> BTreeSet<Location> {
     let symbols = module.symbols().filter(|s| !s.name.is_empty() && !is_mapping_symbol(s.name));
-    let places = symbols.filter_map(|symbol| match symbol.section {
+    let locations = symbols.filter_map(|symbol| match symbol.section {
         SymbolSection::Defined(section) => Some(Location { section, offset: symbol.st_value }),
         _ => None,
     });
-    places.collect()
+    locations.collect()
 }
 
 struct Checker<'c, 'data> {
     module: &'c Module<'data>,
     backend: &'static Machine,
-    /// Objects that were told to be there twice.
+    /// Objects already reported as duplicates.
     twice: BTreeSet<String>,
-    /// Sections that were told to be no place for tables.
+    /// Sections already reported as unsuitable for tables.
     unwritable: BTreeSet<SectionIndex>,
     position: &'c dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &'c dyn Resolve,
-    /// See [`named`]; looked for when the first function is there.
+    /// See [`named`]; built at the first function.
     named: Option<BTreeSet<Location>>,
-    /// Objects whose symbols no source tells.
-    untold: BTreeSet<ObjectName>,
+    /// Objects whose symbols no source has.
+    without_symbols: BTreeSet<ObjectName>,
     found: Vec<Finding>,
 }
 
@@ -84,7 +84,7 @@ impl Checker<'_, '_> {
         self.found.push(warning.into());
     }
 
-    /// Whether a section is gone when the patch is used.
+    /// Whether a section is freed before the patch is used.
     fn is_init(&self, section: &Section<'_>) -> bool {
         self.backend.frees_init_sections && kmod::is_init(section.name)
     }
@@ -119,7 +119,7 @@ impl Checker<'_, '_> {
         for function in &table.functions {
             let Some(position) = (self.position)(function) else { continue };
             let replaced = Replaced { position, ..Replaced::of(&object, function) };
-            // The kernel's directory of a function is called by name and position, 0 being 1.
+            // The kernel names a function's directory by name and position, with 1 for 0.
             let twice = !functions.insert((function.old_name, position.max(1)));
             if twice {
                 let why = Unpatchable::Twice;
@@ -149,7 +149,7 @@ impl Checker<'_, '_> {
             }),
         };
         let named = self.named.get_or_insert_with(|| named(self.module));
-        if table.new_func.is_some_and(|place| !named.contains(&place)) {
+        if table.new_func.is_some_and(|location| !named.contains(&location)) {
             self.warn(Warning::ReplacementNameless { function });
         }
         self.found.extend(refusal.map(Finding::from));
@@ -157,7 +157,7 @@ impl Checker<'_, '_> {
 
     /// What the kernel would find.
     fn look_up(&mut self, function: &Replaced) -> Option<Refusal> {
-        // What no klp symbol can be called, the kernel finds all the same; nothing is known of it.
+        // The kernel looks up names that no klp symbol can have, too; nothing is known about them.
         let name: &str = &function.name;
         let position = u32::try_from(function.position).unwrap_or(u32::MAX);
         let position = Position::from(position);
@@ -167,9 +167,9 @@ impl Checker<'_, '_> {
         match self.resolve.resolve(&query) {
             Ok(Resolution::Klp(klp)) => self.found(function, *klp),
             Err(Unresolved::ObjectUnknown { .. }) => {
-                if self.untold.insert(function.object.clone()) {
+                if self.without_symbols.insert(function.object.clone()) {
                     let object = function.object.clone();
-                    self.warn(Warning::ObjectUntold { object });
+                    self.warn(Warning::ReplacedUnchecked { object });
                 }
                 None
             }

@@ -1,4 +1,4 @@
-//! A plan carried out: the edits that make a module what its [`Plan`] says.
+//! Carries out a [`Plan`]: the edits to the module.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ pub(super) fn positions(module: &Module<'_>, plan: &Plan) -> BTreeMap<SectionInd
         let section = planned.section.index;
         let body: &mut Vec<u8> =
             bodies.entry(section).or_insert_with(|| module.body(section).to_vec());
-        // The place was read from there, so that it is inside.
+        // The offset was read from there, so it is inside.
         if let Ok(offset) = usize::try_from(planned.offset) {
             let written = body.pwrite_with(planned.function.position, offset, module.endian());
             debug_assert!(written.is_ok(), "{planned:?}");

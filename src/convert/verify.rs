@@ -1,8 +1,8 @@
-//! The proof that what was written is what was planned.
+//! Verifies that the written module is the planned one.
 //!
-//! The written module is read back, knowing nothing of the rewriter: every symbol must stand at its
-//! place with its name, every moved relocation in its klp section with its own offset, type and
-//! 64-bit addend, and every other relocation where and what it was, in the same order.
+//! The written module is read back independently of the rewriter: every symbol must have its index
+//! and name, every moved relocation its klp section, offset, type and 64-bit addend, and every
+//! other relocation must be unchanged, in the same order.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<
     Ok(())
 }
 
-/// Every position must stand where the plan has it.
+/// Every position must be where the plan has it.
 fn positions(plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
     for PlannedPosition { section, offset, function, .. } in &plan.positions {
         let removed = plan.removed_sections.iter().filter(|gone| gone.index < section.index);
@@ -59,7 +59,7 @@ fn positions(plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// Where symbols go when others are removed.
+/// New indices of symbols when others are removed.
 struct Renumbering {
     removed: BTreeSet<SymbolIndex>,
     same: BTreeMap<SymbolIndex, SymbolIndex>,
@@ -118,7 +118,7 @@ fn symbols(
     Ok(())
 }
 
-/// The entries of each table of versions: what is not planned to leave, byte for byte.
+/// The entries of each table of versions: all that the plan keeps, byte for byte.
 fn versions(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
     let (old, new) = (VersionTable::all(module), VersionTable::all(written));
     if old.len() != new.len() {
@@ -138,7 +138,7 @@ fn versions(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<()
     Ok(())
 }
 
-/// The pairs of `.modinfo`: as they were, but for `depends=`.
+/// The pairs of `.modinfo`: unchanged, except `depends=`.
 fn modinfo(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
     let none = BTreeSet::new();
     let removed = plan.depends.as_ref().map_or(&none, |depends| &depends.removed);

@@ -8,8 +8,8 @@ use crate::patch::{self, Tables};
 use crate::resolve::{self, Unresolved};
 use crate::symbols::{Sources, SymbolError};
 
-/// Every name that the module leaves undefined, as its annotation calls it where it has one, every
-/// neighbour by which an annotation tells homonyms apart, and every function that it replaces.
+/// Every undefined name of the module (as its annotation gives it, if it has one), every neighbour
+/// in a selector, and every function that it replaces.
 pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
     let annotations = Annotations::read(module).unwrap_or_default();
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
@@ -27,7 +27,7 @@ pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
     names.chain(neighbours).chain(replaced).map(str::to_owned).collect()
 }
 
-/// The names that the module in these bytes wants of its kernel, to use or to replace them.
+/// The names that the module in these bytes needs from its kernel, to use or to replace them.
 ///
 /// # Errors
 /// [`Error::Elf`].
@@ -37,8 +37,8 @@ pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Error> {
     Ok(names(&module, &tables.unwrap_or_default()))
 }
 
-/// What to say of names that no source has: probable causes and near names. Reads every source once
-/// more.
+/// Diagnostics for names that no source has: probable causes and similar names. Reads every source
+/// again.
 ///
 /// # Errors
 /// The first [`SymbolError`] of a source.

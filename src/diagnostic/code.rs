@@ -24,7 +24,7 @@ pub enum Code {
     /// The file is not a well-formed ELF module.
     #[strum(serialize = "KLP-E0001")]
     MalformedElf,
-    /// No back end for the file's machine.
+    /// The file's machine is not supported.
     #[strum(serialize = "KLP-E0002")]
     UnknownMachine,
     /// The module carries an appended signature.
@@ -51,7 +51,7 @@ pub enum Code {
     /// Annotated with a position that does not exist.
     #[strum(serialize = "KLP-E0104")]
     NoSuchPosition,
-    /// Annotated with an object that no map knows.
+    /// Annotated with an object that no map has.
     #[strum(serialize = "KLP-E0105")]
     UnknownObject,
     /// The symbol lives in memory that is freed after boot.
@@ -66,12 +66,12 @@ pub enum Code {
     /// A selector does not single out one symbol.
     #[strum(serialize = "KLP-E0109")]
     NotSingledOut,
-    /// No source tells source files.
+    /// No source has source files.
     #[strum(serialize = "KLP-E0110")]
-    FilesUntold,
+    FilesUnknown,
     /// The source file of a neighbour is not known.
     #[strum(serialize = "KLP-E0111")]
-    NeighbourUntold,
+    NeighbourUnknown,
     /// A function that is replaced is not found.
     #[strum(serialize = "KLP-E0112")]
     ReplacedNotFound,
@@ -81,10 +81,10 @@ pub enum Code {
     /// A function is replaced at a position that does not exist.
     #[strum(serialize = "KLP-E0114")]
     ReplacedNoSuchPosition,
-    /// The kernel cannot patch what is replaced.
+    /// The kernel cannot patch a replaced function.
     #[strum(serialize = "KLP-E0115")]
     Unpatchable,
-    /// The tables of a patch are not what the kernel takes.
+    /// The kernel does not accept the tables of a patch.
     #[strum(serialize = "KLP-E0116")]
     MalformedTables,
     /// A livepatch that kpatch has not finished.
@@ -105,9 +105,9 @@ pub enum Code {
     /// A selector of a function does not fit the tables.
     #[strum(serialize = "KLP-E0205")]
     SelectorNotInTables,
-    /// A vmlinux symbol behind a module gate.
+    /// A vmlinux symbol gated on a module.
     #[strum(serialize = "KLP-E0301")]
-    VmlinuxBehindModule,
+    GatedVmlinuxSymbol,
     /// The gate is not patched by this livepatch.
     #[strum(serialize = "KLP-E0302")]
     GateNotPatched,
@@ -120,7 +120,7 @@ pub enum Code {
     /// The loader does not know the relocation type.
     #[strum(serialize = "KLP-E0305")]
     UnknownRelocation,
-    /// The bytes at the place are not what the loader demands.
+    /// The bytes to patch are not what the loader demands.
     #[strum(serialize = "KLP-E0306")]
     Place,
     /// What a relocation waits for is not clear.
@@ -164,17 +164,17 @@ pub enum Code {
     KernelRefusesObject,
     /// The kernel writes a value that does not fit.
     #[strum(serialize = "KLP-E0803")]
-    CutOff,
+    Truncated,
     /// The kernel never writes some relocations.
     #[strum(serialize = "KLP-E0804")]
     NeverWritten,
     /// The kernel damages memory.
     #[strum(serialize = "KLP-E0805")]
     Damages,
-    /// Relocations cannot be taken back.
+    /// Relocations cannot be cleared.
     #[strum(serialize = "KLP-E0806")]
-    NotTakenBack,
-    /// An indirect call would land where no landing pad is.
+    NotCleared,
+    /// An indirect call would land outside a landing pad.
     #[strum(serialize = "KLP-W0811")]
     NoLandingPad,
     /// An undefined symbol that nothing uses.
@@ -183,7 +183,7 @@ pub enum Code {
     /// It would fail at some of the addresses that a kernel may choose.
     #[strum(serialize = "KLP-W0813")]
     SomePlacements,
-    /// An object that the livepatch patches cannot be reloaded as often as one likes.
+    /// An object that the livepatch patches does not survive every reload.
     #[strum(serialize = "KLP-W0814")]
     Reload,
     /// A position that no address proves.
@@ -192,7 +192,7 @@ pub enum Code {
     /// A position that holds only while its module is loading.
     #[strum(serialize = "KLP-W0702")]
     PositionDrifts,
-    /// A module's symbol behind the vmlinux gate.
+    /// A module's symbol gated on vmlinux.
     #[strum(serialize = "KLP-W0703")]
     OwnerNotAwaited,
     /// Annotated with a symbol in memory that is freed after boot.
@@ -200,32 +200,32 @@ pub enum Code {
     AnnotatedInitMemory,
     /// A module's export whose owner's symbols are not known.
     #[strum(serialize = "KLP-W0705")]
-    OwnerUntold,
-    /// A selector whose path is longer than what is known.
+    OwnerUnknown,
+    /// A selector's path is longer than the known one.
     #[strum(serialize = "KLP-W0707")]
     FileUnproven,
     /// The tables of a patch are made at run time.
     #[strum(serialize = "KLP-W0720")]
     TablesAtRunTime,
-    /// What is replaced in an object is not checked.
+    /// Replaced functions of an object are not checked.
     #[strum(serialize = "KLP-W0721")]
-    ObjectUntold,
+    ReplacedUnchecked,
     /// Whether one module depends on another is not known.
     #[strum(serialize = "KLP-W0722")]
-    DependencyUntold,
+    DependencyUnknown,
     /// A function is replaced only while its module is loaded after the livepatch.
     #[strum(serialize = "KLP-W0723")]
     ReplacedDrifts,
     /// A replacement has no symbol.
     #[strum(serialize = "KLP-W0724")]
     ReplacementNameless,
-    /// The kernel applies nothing of a relocation table.
+    /// The kernel does not apply a relocation table.
     #[strum(serialize = "KLP-E0410")]
     PassedOver,
     /// A klp symbol that nothing uses.
     #[strum(serialize = "KLP-W0820")]
     UnusedKlpSymbol,
-    /// A header field that is wrong, and that the kernel does not look at.
+    /// A header field is wrong, but the kernel ignores it.
     #[strum(serialize = "KLP-W0821")]
     Irregular,
     /// Another module exports the same names.
@@ -234,13 +234,13 @@ pub enum Code {
     /// The kernel's own decompressor refuses the file.
     #[strum(serialize = "KLP-W0823")]
     Incompressible,
-    /// What the kernel checks of exports is not known.
+    /// Properties of exports that the kernel checks are not known.
     #[strum(serialize = "KLP-W0824")]
-    ExportsUntold,
+    ExportsUnknown,
     /// modinfo names a module that is not needed any more.
     #[strum(serialize = "KLP-W0706")]
     DependsOnOwner,
-    /// A module is not like the others of its kernel.
+    /// A module differs from the others of its kernel.
     #[strum(serialize = "KLP-W0730")]
     UnlikeSiblings,
     /// Modules were built for another release of the kernel.
@@ -274,7 +274,7 @@ mod tests {
     fn every_explanation_belongs_to_a_code() {
         for section in PAGE.split("\n## ").skip(1) {
             let name = section.split_whitespace().next().unwrap();
-            assert!(name.parse::<Code>().is_ok(), "{name} is no code");
+            assert!(name.parse::<Code>().is_ok(), "{name} is not a code");
         }
     }
 }

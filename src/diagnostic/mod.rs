@@ -1,6 +1,6 @@
-//! What the tool tells people: a stable code, the place, one sentence, and what to do.
+//! Diagnostics: a stable code, the location, one sentence, and what to do.
 //!
-//! Errors are typed where they arise; [`Diagnose`] gives each its [`Code`] and its help. A
+//! Errors have types of their own; [`Diagnose`] gives each its [`Code`] and its help. A
 //! [`Diagnostic`] is the printable form, the same for text and JSON.
 
 mod code;
@@ -20,7 +20,7 @@ pub enum Severity {
     Warning,
 }
 
-/// One thing to tell.
+/// One error or warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it stops the work.
@@ -29,11 +29,11 @@ pub struct Diagnostic {
     pub code: Code,
     /// The file it is about, as the user named it.
     pub file: String,
-    /// Place and sentence, one line.
+    /// Location and sentence, on one line.
     pub message: String,
     /// What to do: lines to paste, candidates, causes.
     pub help: Vec<String>,
-    /// Further places where the same is so for the same cause.
+    /// Further locations with the same cause.
     pub also: Vec<String>,
 }
 
@@ -59,12 +59,12 @@ impl Diagnostic {
         }
     }
 
-    /// One diagnostic for each cause: the first that has it, with the places of the others.
+    /// One diagnostic for each cause: the first one, with the locations of the others.
     pub(crate) fn grouped(all: impl IntoIterator<Item = (Self, Option<Cause>)>) -> Vec<Self> {
         let mut grouped: Vec<Self> = Vec::new();
         let mut causes = FxHashMap::default();
         for (diagnostic, cause) in all {
-            let Some(Cause { what, place }) = cause else {
+            let Some(Cause { what, location }) = cause else {
                 grouped.push(diagnostic);
                 continue;
             };
@@ -77,7 +77,7 @@ impl Diagnostic {
                     grouped
                         .get_mut(*first.get())
                         .into_iter()
-                        .for_each(|d| d.also.push(place.clone()));
+                        .for_each(|d| d.also.push(location.clone()));
                 }
             }
         }
@@ -85,13 +85,13 @@ impl Diagnostic {
     }
 }
 
-/// What several errors of one code have in common, so that it is told once.
+/// What several errors of one code have in common, to report them once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// The cause: equal for errors that one change to the input mends.
+    /// The cause: equal for errors that one change to the input fixes.
     pub what: String,
-    /// Where this error is, in place of its whole message.
-    pub place: String,
+    /// The location of this error, to print instead of its message.
+    pub location: String,
 }
 
 /// An error with a stable code and advice.
@@ -99,7 +99,7 @@ pub trait Diagnose: std::fmt::Display {
     /// The code of `klp-convert explain`.
     fn code(&self) -> Code;
 
-    /// What it has in common with others of its code; `None` for what is told one by one.
+    /// What it has in common with others of its code; `None` to report each one.
     fn cause(&self) -> Option<Cause> {
         None
     }

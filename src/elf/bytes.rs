@@ -5,13 +5,13 @@ use object::pod;
 
 use super::section::Section;
 
-/// The whole entries of a table, as the kernel counts them: what is left over is no entry.
+/// The entries of a table, as the kernel counts them: an incomplete one at the end is ignored.
 pub(super) fn entries<T: pod::Pod>(bytes: &[u8]) -> &[T] {
     let count = bytes.len().checked_div(size_of::<T>()).unwrap_or(0);
     pod::slice_from_bytes(bytes, count).map_or(&[], |(entries, _)| entries)
 }
 
-/// The bytes of a section in the file; none where it has none or they are out of range.
+/// The bytes of a section in the file; empty if it has none or they are out of range.
 pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
     if section.sh_type == SHT_NULL || section.sh_type == SHT_NOBITS {
         return &[];

@@ -1,8 +1,8 @@
 //! What to change in a module.
 //!
-//! A value that is collected while a module is looked at, and consumed by [`rewrite()`](super::rewrite()).
-//! Every index is one of the module as it was read, even where earlier edits remove something.
-//! Whether edits fit a module is checked when they are applied.
+//! Collected while a module is read, and consumed by [`rewrite()`](super::rewrite()). Every index
+//! is that of the module as read, even if earlier edits remove something. Edits are checked against
+//! the module when they are applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,17 +23,17 @@ pub enum NewBody {
     Relocations(Vec<Rela>),
 }
 
-/// A section to add behind the others.
+/// A section to add after the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSection {
     /// Its name; need not be unique.
     pub name: Vec<u8>,
-    /// Its type: `SHT_RELA` exactly where the body is [`NewBody::Relocations`], and none of the
-    /// types that the rewriter keeps the books of.
+    /// Its type: `SHT_RELA` if and only if the body is [`NewBody::Relocations`], and not a type
+    /// that the rewriter itself maintains.
     pub sh_type: SectionType,
     /// Its flags.
     pub sh_flags: SectionFlags,
-    /// The section for `sh_link`: the symbol table for relocations, else null where there is none.
+    /// The section for `sh_link`: the symbol table for relocations, else null if there is none.
     pub link: SectionIndex,
     /// The section for `sh_info`: the one to relocate for relocations, else null.
     pub info: SectionIndex,
@@ -45,7 +45,7 @@ pub struct NewSection {
     pub body: NewBody,
 }
 
-/// A list of changes; of several to the same thing the last one counts.
+/// A list of changes; the last of several to the same thing counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
     pub(super) bodies: BTreeMap<SectionIndex, Vec<u8>>,
@@ -54,7 +54,7 @@ pub struct Edits {
     pub(super) removed_sections: BTreeSet<SectionIndex>,
     pub(super) removed_symbols: BTreeSet<SymbolIndex>,
     pub(super) names: BTreeMap<SymbolIndex, Vec<u8>>,
-    pub(super) places: BTreeMap<SymbolIndex, SymbolSection>,
+    pub(super) symbol_sections: BTreeMap<SymbolIndex, SymbolSection>,
     pub(super) sizes: BTreeMap<SymbolIndex, u64>,
 }
 
@@ -71,27 +71,27 @@ impl Edits {
         *self == Self::default()
     }
 
-    /// Replaces a section's bytes. Relocations have [`Edits::set_relocations`]; the symbol table,
-    /// its string tables and section groups are the rewriter's.
+    /// Replaces a section's bytes. Use [`Edits::set_relocations`] for relocations; the rewriter
+    /// itself maintains the symbol table, its string tables and section groups.
     pub fn set_body(&mut self, section: SectionIndex, body: Vec<u8>) {
         self.bodies.insert(section, body);
     }
 
     /// Replaces the entries of an `SHT_RELA` section. A section left without entries stays, with
-    /// size 0: indices do not change because relocations moved away.
+    /// size 0, so indices do not change.
     pub fn set_relocations(&mut self, section: SectionIndex, relocations: Vec<Rela>) {
         self.relocations.insert(section, relocations);
     }
 
-    /// Adds a section behind all others. Without removals its index is the module's number of
+    /// Adds a section after all others. Without removals its index is the module's number of
     /// sections, plus the number of sections added before.
     pub fn add_section(&mut self, section: NewSection) {
         self.new_sections.push(section);
     }
 
-    /// Removes a section. Later sections move up and everything that names them follows. Groups
-    /// forget the section, and a group that this leaves empty is removed, too. Whatever else names
-    /// the section (relocations for it, symbols in it) must be removed or changed as well.
+    /// Removes a section. Later sections move up and everything that names them follows. The
+    /// section is removed from its group, and a group left empty is removed, too. Whatever else
+    /// names the section (relocations for it, symbols in it) must be removed or changed as well.
     pub fn remove_section(&mut self, section: SectionIndex) {
         self.removed_sections.insert(section);
     }
@@ -107,9 +107,10 @@ impl Edits {
         self.names.insert(symbol, name);
     }
 
-    /// Puts a symbol elsewhere. The value stays, but is 0 for [`SymbolSection::Livepatch`].
+    /// Moves a symbol to another section. The value stays, but is 0 for
+    /// [`SymbolSection::Livepatch`].
     pub fn set_symbol_section(&mut self, symbol: SymbolIndex, section: SymbolSection) {
-        self.places.insert(symbol, section);
+        self.symbol_sections.insert(symbol, section);
     }
 
     /// Gives a symbol another size (`st_size`), in bytes.
@@ -117,9 +118,9 @@ impl Edits {
         self.sizes.insert(symbol, size);
     }
 
-    /// Where a symbol that was in `old` is after the edits, in old numbering.
-    pub(super) fn place(&self, symbol: SymbolIndex, old: SymbolSection) -> SymbolSection {
-        self.places.get(&symbol).copied().unwrap_or(old)
+    /// The section after the edits of a symbol that was in `old`, in old numbering.
+    pub(super) fn section_of(&self, symbol: SymbolIndex, old: SymbolSection) -> SymbolSection {
+        self.symbol_sections.get(&symbol).copied().unwrap_or(old)
     }
 
     /// Checks that everything named exists in the module and may be changed as asked.
@@ -127,33 +128,33 @@ impl Edits {
         for &index in &self.removed_sections {
             let section = known_section(module, index)?;
             if is_required(module, section) {
-                return Err(ElfError::EditRequired(section.place()));
+                return Err(ElfError::EditRequired(section.reference()));
             }
         }
         for &index in self.bodies.keys() {
             let section = known_section(module, index)?;
             if is_kept_by_rewriter(section.sh_type) || is_string_table(module, section) {
-                return Err(ElfError::EditBody(section.place()));
+                return Err(ElfError::EditBody(section.reference()));
             }
         }
         for &index in self.relocations.keys() {
             let section = known_section(module, index)?;
             if section.sh_type != SHT_RELA {
-                return Err(ElfError::EditRelocations(section.place()));
+                return Err(ElfError::EditRelocations(section.reference()));
             }
         }
         let symbols = self.removed_symbols.iter().chain(self.names.keys());
         for &index in symbols.chain(self.sizes.keys()) {
             known_symbol(module, index)?;
         }
-        for (&index, &place) in &self.places {
+        for (&index, &section) in &self.symbol_sections {
             let symbol = known_symbol(module, index)?;
-            match place {
+            match section {
                 SymbolSection::Defined(section) => {
                     known_section(module, section)?;
                 }
                 SymbolSection::Reserved(value) if !is_reserved(value) => {
-                    return Err(ElfError::EditReserved { symbol: symbol.place(), value });
+                    return Err(ElfError::EditReserved { symbol: symbol.reference(), value });
                 }
                 _ => {}
             }
@@ -204,7 +205,7 @@ fn known_symbol<'data>(
     known.ok_or(ElfError::EditSymbol { index, count })
 }
 
-/// Types whose bodies are tables of indices, or that have no body.
+/// Whether sections of a type have tables of indices for bodies, or none.
 fn is_kept_by_rewriter(sh_type: SectionType) -> bool {
     [SHT_NULL, SHT_NOBITS, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SHT_GROUP, SHT_REL, SHT_RELA]
         .contains(&sh_type)

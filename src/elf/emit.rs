@@ -1,8 +1,8 @@
-//! Puts sections into a file: where each body goes, then the bytes.
+//! Writes sections into a file: gives each body its offset, then emits the bytes.
 //!
-//! Bodies keep their order in the file and the alignment that they had there; new ones follow. An
-//! alignment counts only as far as the old offset obeyed it, so that a header cannot ask for more
-//! padding than the old file had. Invariant: bodies do not overlap, the section header table is last.
+//! Bodies keep their order and alignment in the file; new ones follow. An alignment is limited to
+//! that of the old offset, so a header cannot demand more padding than the old file had. Invariant:
+//! bodies do not overlap, the section header table is last.
 
 use std::borrow::Cow;
 
@@ -14,12 +14,12 @@ use object::{Endianness, U16, U32, U64, pod};
 use super::header::{HEADER_LEN, Header};
 use super::{ElfError, SectionIndex};
 
-/// Alignment in the file that a section without an old place gets at most: the largest page.
+/// Largest file alignment of a section without an old offset: the largest page.
 const ALIGN_MAX: u64 = 0x1_0000;
 /// Alignment of the section header table.
 const TABLE_ALIGN: u64 = 8;
 
-/// A section on its way out; everything in it is in new numbering but for `sh_offset`.
+/// A section to write, in new numbering except for `sh_offset`.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
     pub(super) header: SectionHeader64<Endianness>,
@@ -36,7 +36,7 @@ pub(super) fn emit(
 ) -> Result<Vec<u8>, ElfError> {
     let endian = old.endian;
     let mut order: Vec<usize> = (1..outputs.len()).collect();
-    // Empty bodies first among those at one offset, or they would move behind the other's end.
+    // Empty bodies come first at their offset, or they would move past the other's end.
     order.sort_by_key(|&slot| match outputs.get(slot) {
         Some(old) if old.is_old => (false, old.header.sh_offset.get(endian), !old.body.is_empty()),
         _ => (true, 0, true),
@@ -44,7 +44,7 @@ pub(super) fn emit(
     let mut end = u64::from(HEADER_LEN);
     for &slot in &order {
         if let Some(output) = outputs.get_mut(slot) {
-            end = place(output, end, endian)?;
+            end = set_offset(output, end, endian)?;
         }
     }
     let table = align_up(end, TABLE_ALIGN)?;
@@ -70,8 +70,8 @@ pub(super) fn emit(
     Ok(file)
 }
 
-/// Gives a section its offset, and says where its body ends.
-fn place(output: &mut Output<'_>, end: u64, endian: Endianness) -> Result<u64, ElfError> {
+/// Gives a section its offset, and returns the end of its body.
+fn set_offset(output: &mut Output<'_>, end: u64, endian: Endianness) -> Result<u64, ElfError> {
     let header = &mut output.header;
     if header.sh_type.get(endian) == SHT_NULL {
         return Ok(end);
@@ -90,7 +90,7 @@ fn place(output: &mut Output<'_>, end: u64, endian: Endianness) -> Result<u64, E
     start.checked_add(length(&output.body)).ok_or(ElfError::TooLarge("size"))
 }
 
-/// Counts that do not fit the file header stand in section 0 (gABI, "Sections").
+/// Counts that do not fit the file header go to section 0 (gABI, "Sections").
 fn extended_counts(
     zero: &mut SectionHeader64<Endianness>,
     count: u32,

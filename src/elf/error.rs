@@ -1,6 +1,6 @@
 //! Why bytes are not a module, or why edits do not fit one.
 //!
-//! Every error names its place: the section by index and name, the entry or symbol by index.
+//! Every error names its location: the section by index and name, the entry or symbol by index.
 
 use bstr::BString;
 
@@ -57,7 +57,7 @@ pub enum ElfError {
     /// Section 0 is not the null section.
     #[error("section 0 has type {0:#x}, not SHT_NULL")]
     SectionZero(u32),
-    /// `e_shstrndx` names no section.
+    /// `e_shstrndx` does not name a section.
     #[error("e_shstrndx names section {index} of {count}")]
     SectionNames {
         /// What it names.
@@ -151,7 +151,8 @@ pub enum ElfError {
         /// What it must be.
         expected: u64,
     },
-    /// A table's size is not a whole number of entries, or they are more than an index can count.
+    /// A table's size is not a whole number of entries, or it has more entries than an index can
+    /// count.
     #[error("{section}: size {size:#x} is not a whole number of entries of {entsize} bytes")]
     Entries {
         /// The section.
@@ -205,7 +206,7 @@ pub enum ElfError {
         /// Number of sections.
         count: usize,
     },
-    /// A symbol's section is in the extended table (`SHN_XINDEX`), which is not there.
+    /// A symbol's section is in the extended table (`SHN_XINDEX`), which does not exist.
     #[error("{symbol} is SHN_XINDEX, but there is no SHT_SYMTAB_SHNDX section")]
     NoExtendedTable {
         /// The symbol.
@@ -214,7 +215,7 @@ pub enum ElfError {
     /// There is more than one `SHT_SYMTAB_SHNDX` section for the symbol table.
     #[error("{0} is another SHT_SYMTAB_SHNDX section")]
     TwoExtendedTables(SectionRef),
-    /// The `SHT_SYMTAB_SHNDX` section has not one entry for each symbol.
+    /// The `SHT_SYMTAB_SHNDX` section does not have one entry for each symbol.
     #[error("{section} has {entries} entries for {symbols} symbols")]
     ExtendedCount {
         /// The section.
@@ -290,7 +291,7 @@ pub enum ElfError {
         /// Length of the signature.
         len: u64,
     },
-    /// What stands before the marker is not the description of a PKCS#7 signature.
+    /// The marker does not follow the description of a PKCS#7 signature.
     #[error("module signature before {offset:#x} has type {kind}, PKCS#7 is type 2")]
     SignatureKind {
         /// Where the marker starts.
@@ -303,7 +304,7 @@ pub enum ElfError {
     AddressSignificance {
         /// The section.
         section: SectionRef,
-        /// Where in its body.
+        /// The offset in its body.
         offset: usize,
     },
     /// Edits name a section that does not exist, or the null section.
@@ -328,7 +329,7 @@ pub enum ElfError {
     /// Edits replace the relocations of a section that has none.
     #[error("{0} has no relocations to replace")]
     EditRelocations(SectionRef),
-    /// Edits remove a section that no module is without.
+    /// Edits remove a section that every module needs.
     #[error("{0} cannot be removed")]
     EditRequired(SectionRef),
     /// An added section has a type or an alignment that cannot be added.
@@ -346,7 +347,7 @@ pub enum ElfError {
     /// An edit gives a name with a NUL in it.
     #[error("name {0:?} contains a NUL")]
     EditName(BString),
-    /// An edit puts a symbol into a reserved section index that is none.
+    /// An edit gives a symbol a reserved section index that is not reserved.
     #[error("{symbol}: {value:#x} is not a reserved section index")]
     EditReserved {
         /// The symbol.
@@ -361,7 +362,7 @@ pub enum ElfError {
         section: SectionRef,
         /// The header field.
         field: &'static str,
-        /// The section that goes.
+        /// The removed section.
         removed: SectionRef,
     },
     /// A symbol that stays is defined in a section that is removed.
@@ -369,7 +370,7 @@ pub enum ElfError {
     InRemovedSection {
         /// The symbol that stays.
         symbol: SymbolRef,
-        /// The section that goes.
+        /// The removed section.
         removed: SectionRef,
     },
     /// A relocation that stays names a symbol that is removed.
@@ -379,7 +380,7 @@ pub enum ElfError {
         section: SectionRef,
         /// Index of the relocation in it.
         entry: usize,
-        /// The symbol that goes.
+        /// The removed symbol.
         removed: SymbolRef,
     },
     /// A group that stays is named by a symbol that is removed.
@@ -387,7 +388,7 @@ pub enum ElfError {
     GroupOfRemovedSymbol {
         /// The group.
         section: SectionRef,
-        /// The symbol that goes.
+        /// The removed symbol.
         removed: SymbolRef,
     },
     /// The result does not fit the fields of the format.

@@ -1,7 +1,7 @@
 //! Indices of sections and symbols, kept apart by type.
 //!
-//! Both count from 0, where 0 is the null entry of its table. An index alone promises nothing: it is
-//! the module that says whether an entry of that number exists.
+//! Both count from 0, where 0 is the null entry of its table. An index need not be valid: only the
+//! module knows whether the entry exists.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ macro_rules! index {
                 Self(number)
             }
 
-            /// The number, as the file has it.
+            /// The number, as in the file.
             #[must_use]
             pub const fn get(self) -> u32 {
                 self.0
@@ -36,7 +36,7 @@ macro_rules! index {
                 Self(u32::try_from(slot).unwrap_or(u32::MAX))
             }
 
-            /// Where the entry is in a slice of the whole table.
+            /// The entry's position in a slice of the whole table.
             pub(super) fn slot(self) -> usize {
                 usize::try_from(self.0).unwrap_or(usize::MAX)
             }

@@ -1,46 +1,47 @@
-//! Header fields that are wrong and that the kernel's loader never looks at.
+//! Wrong header fields that the kernel's loader ignores.
 //!
 //! A rewriter must not guess what they mean, so [`Module::parse`](super::Module::parse) refuses them;
-//! whoever does what the loader does must read the file all the same
-//! ([`Module::parse_as_kernel`](super::Module::parse_as_kernel)). Which field is which is decided where
-//! it is checked. Source: `elf_validity_*` and `apply_relocations` in `kernel/module/main.c`.
+//! the simulated loader must read the file all the same
+//! ([`Module::parse_as_kernel`](super::Module::parse_as_kernel)). The code that checks a field
+//! decides which kind it is. Source: `elf_validity_*` and `apply_relocations` in
+//! `kernel/module/main.c`.
 
 use super::ElfError;
 
-/// The most irregularities that are remembered: a file may have one for each symbol.
+/// How many irregularities are remembered: a file may have one for each symbol.
 const MOST: usize = 16;
 
-/// What is done with what the kernel would not notice.
+/// How to treat faults that the kernel would not notice.
 #[derive(Debug)]
 pub(super) struct Tolerance {
     tolerant: bool,
-    met: Vec<ElfError>,
+    faults: Vec<ElfError>,
 }
 
 impl Tolerance {
     /// Refuses every fault.
     pub(super) fn none() -> Self {
-        Self { tolerant: false, met: Vec::new() }
+        Self { tolerant: false, faults: Vec::new() }
     }
 
-    /// Remembers what the kernel does not look at, and goes on.
+    /// Remembers faults that the kernel ignores, and goes on.
     pub(super) fn of_kernel() -> Self {
-        Self { tolerant: true, met: Vec::new() }
+        Self { tolerant: true, faults: Vec::new() }
     }
 
-    /// A fault that the kernel does not notice.
+    /// Handles a fault that the kernel does not notice.
     pub(super) fn unnoticed(&mut self, fault: ElfError) -> Result<(), ElfError> {
         if !self.tolerant {
             return Err(fault);
         }
-        if self.met.len() < MOST {
-            self.met.push(fault);
+        if self.faults.len() < MOST {
+            self.faults.push(fault);
         }
         Ok(())
     }
 
-    /// What was met.
-    pub(super) fn met(self) -> Vec<ElfError> {
-        self.met
+    /// The faults found.
+    pub(super) fn faults(self) -> Vec<ElfError> {
+        self.faults
     }
 }

@@ -1,4 +1,4 @@
-//! Where in a module something is.
+//! Locations in a module.
 
 use super::SectionIndex;
 
@@ -12,7 +12,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// The location so many bytes further on.
+    /// The location this many bytes further on.
     #[must_use]
     pub fn plus(self, bytes: u64) -> Self {
         Self { offset: self.offset.saturating_add(bytes), ..self }

@@ -1,9 +1,10 @@
 //! A kernel module as a read-only view, and the rewriter that emits it again.
 //!
 //! [`Module`] is what every command starts with: 64-bit ELF of either byte order, validated once,
-//! never copied. [`rewrite()`] takes a module and [`Edits`] and gives new bytes in which everything
-//! that was not edited is as it was. Nothing here knows a machine; numbers of relocation types pass
-//! through. Invariants: no edits, the input's own bytes; any input, a result or an error.
+//! never copied. [`rewrite()`] takes a module and [`Edits`] and returns new bytes in which
+//! everything that was not edited is unchanged. Nothing here knows a machine; relocation types are
+//! just numbers. Invariants: without edits the result is the input's own bytes; any input gives a
+//! result or an error.
 
 mod bytes;
 mod edits;

@@ -1,11 +1,11 @@
 //! The key-value pairs of `.modinfo`.
 //!
-//! The section is a run of NUL-terminated `key=value` strings; padding NULs may stand between them.
-//! Source: `get_next_modinfo` in `kernel/module/main.c`.
+//! The section is a run of NUL-terminated `key=value` strings; there may be padding NULs between
+//! them. Source: `get_next_modinfo` in `kernel/module/main.c`.
 
 use super::Module;
 
-/// The pairs in file order; strings without `=` say nothing and are passed over.
+/// The pairs in file order; strings without `=` are skipped.
 pub(super) fn pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
     body.split(|&byte| byte == 0).filter_map(|entry| {
         let (key, value) = entry.split_at_checked(memchr::memchr(b'=', entry)?)?;
@@ -26,13 +26,13 @@ impl<'data> Module<'data> {
         self.modinfo_value(b"name")
     }
 
-    /// The kernel that it was built for: release, and what of the configuration must be equal.
+    /// The kernel that it was built for: its release, and the configuration that must match.
     #[must_use]
     pub fn vermagic(&self) -> Option<&'data [u8]> {
         self.modinfo_value(b"vermagic")
     }
 
-    /// Whether the kernel takes it for a livepatch (`check_modinfo_livepatch`).
+    /// Whether the kernel treats it as a livepatch (`check_modinfo_livepatch`).
     #[must_use]
     pub fn is_livepatch(&self) -> bool {
         self.modinfo_value(b"livepatch").is_some()

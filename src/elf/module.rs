@@ -1,8 +1,8 @@
 //! A kernel module, or the kernel itself, as a read-only view of its bytes.
 //!
-//! First step of every command: bytes come in, and what cannot be followed safely is refused here,
-//! so that everything behind may follow indices and offsets without looking twice. The view copies
-//! no body, and it allocates per section, never per symbol or relocation.
+//! First step of every command: whatever cannot be followed safely is refused here, so later code
+//! may follow indices and offsets without checking again. The view copies no body, and it allocates
+//! per section, never per symbol or relocation.
 
 use super::bytes::{body, entries};
 use std::ops::Range;
@@ -39,8 +39,8 @@ impl<'data> Module<'data> {
         Self::read(data, Tolerance::none())
     }
 
-    /// Reads a module as the kernel's loader does, which looks at fewer fields: what it does not look at
-    /// may be anything, and is told by [`Module::irregularities`].
+    /// Reads a module as the kernel's loader does, which checks fewer fields: the others may be
+    /// wrong, and [`Module::irregularities`] returns them.
     ///
     /// # Errors
     /// [`ElfError`] for the first thing found that cannot be followed.
@@ -58,12 +58,12 @@ impl<'data> Module<'data> {
         let irregularities = Vec::new();
         let mut module = Self { data, header, sections, symbols, signature, irregularities };
         validate::relocatable(&module, &mut tolerance)?;
-        module.irregularities = tolerance.met();
+        module.irregularities = tolerance.faults();
         Ok(module)
     }
 
-    /// Header fields that are wrong and that the kernel's loader does not look at, or not closely; the
-    /// first of them only where there are many. None after [`Module::parse`].
+    /// Wrong header fields that the kernel's loader checks loosely or not at all; only the first
+    /// ones of many. None after [`Module::parse`].
     #[must_use]
     pub fn irregularities(&self) -> &[ElfError] {
         &self.irregularities
@@ -132,12 +132,12 @@ impl<'data> Module<'data> {
         self.symbols.iter()
     }
 
-    /// The symbols defined in one place, by index; the names of others are not looked at.
+    /// The symbols defined in one section, by index; names of others are not read.
     pub fn symbols_in(
         &self,
-        place: SymbolSection,
+        section: SymbolSection,
     ) -> impl Iterator<Item = Symbol<'data>> + Clone + use<'data> {
-        self.symbols.iter_in(place)
+        self.symbols.iter_in(section)
     }
 
     /// The symbol of this index.
@@ -146,8 +146,8 @@ impl<'data> Module<'data> {
         self.symbols.get(index.slot())
     }
 
-    /// How errors name a symbol.
-    pub(super) fn symbol_place(&self, index: SymbolIndex) -> SymbolRef {
+    /// A symbol's number and name, for errors.
+    pub(super) fn symbol_ref(&self, index: SymbolIndex) -> SymbolRef {
         SymbolRef::new(index, self.symbol(index).map_or(&[], |symbol| symbol.name))
     }
 
@@ -188,7 +188,7 @@ impl<'data> Module<'data> {
         modinfo::pairs(section.map_or(&[], |section| body(self.data, section)))
     }
 
-    /// Where in [`Module::data`] the appended signature is: from its first byte to the file's end.
+    /// The range of the appended signature in [`Module::data`], to the end of the file.
     #[must_use]
     pub fn signature(&self) -> Option<Range<usize>> {
         self.signature.clone()

@@ -1,7 +1,7 @@
 //! The names of sections and symbols after edits.
 //!
-//! The two string tables (one, where a compiler shares it) are rebuilt only if a name in them comes
-//! or goes; else they and every offset into them stay.
+//! The two string tables (or one, if the compiler shares it) are rebuilt only if a name is added or
+//! removed; else they and all offsets into them stay.
 
 use object::elf::SHT_NULL;
 
@@ -10,7 +10,7 @@ use super::section::Section;
 use super::strings::{NewStrings, StringTable};
 use super::{Edits, ElfError, Module, SectionIndex, SymbolIndex};
 
-/// New string tables, where they are new.
+/// New string tables, if they change.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     symbols: Option<(SectionIndex, NewStrings<'a>)>,
@@ -18,7 +18,7 @@ pub(super) struct Names<'a> {
     shared: bool,
 }
 
-/// What reads names from a table.
+/// The readers of a string table.
 #[derive(Debug, Clone, Copy)]
 struct Readers {
     symbols: bool,
@@ -69,7 +69,7 @@ impl<'a> Names<'a> {
         tables.find(|(index, _)| *index == section).map(|(_, table)| table.bytes.as_slice())
     }
 
-    /// The new `sh_name` of an old section, if it is another one.
+    /// The new `sh_name` of an old section, if it changes.
     pub(super) fn of_section(&self, section: &Section<'_>, old: u32) -> Option<u32> {
         let table = self.of_sections()?;
         Some(if section.name.is_empty() { 0 } else { table.kept(old) })

@@ -1,4 +1,4 @@
-//! How errors say where: sections and symbols by number and name.
+//! Sections and symbols by number and name, for errors.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use bstr::BString;
 
 use super::{SectionIndex, SymbolIndex};
 
-/// A section as people find it in a listing: number and name.
+/// A section's number and name, as in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionRef {
     /// Index in the section header table.
     pub index: SectionIndex,
-    /// The section's name; empty where names could not be read yet.
+    /// The section's name; empty if names could not be read yet.
     pub name: BString,
 }
 
@@ -27,12 +27,12 @@ impl fmt::Display for SectionRef {
     }
 }
 
-/// A symbol as people find it in a listing: number and name.
+/// A symbol's number and name, as in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SymbolRef {
     /// Index in the symbol table.
     pub index: SymbolIndex,
-    /// The symbol's name; empty where it has none.
+    /// The symbol's name; empty if it has none.
     pub name: BString,
 }
 
@@ -62,8 +62,8 @@ pub enum StringTableFault {
     NoLeadingNul,
     /// Its last byte is not NUL.
     NoTrailingNul,
-    /// A string in it is longer than 65,535 bytes. The kernel reads 511; and strings may start at
-    /// every byte of one another, so that a limit keeps reading all of them linear.
+    /// A string in it is longer than 65,535 bytes. The kernel reads 511. Strings may overlap at
+    /// every byte; the limit keeps reading all of them linear.
     LongString,
 }
 

@@ -1,6 +1,6 @@
-//! Relocations with addends: decoded where they lie, encoded in the file's byte order.
+//! Relocations with addends: decoded in place, encoded in the file's byte order.
 //!
-//! One entry is 24 bytes (`Elf64_Rela`). The type is a bare number: its meaning is the machine's.
+//! One entry is 24 bytes (`Elf64_Rela`). The type is a bare number, defined by the machine.
 
 use std::slice;
 
@@ -17,13 +17,13 @@ pub(super) const RELA_LEN: u64 = 24;
 /// One relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rela {
-    /// The place, in bytes from the start of the section that is relocated.
+    /// The offset in the relocated section, in bytes.
     pub offset: u64,
-    /// The symbol whose value is used; [`SymbolIndex::NULL`] for none.
+    /// The symbol; [`SymbolIndex::NULL`] for none.
     pub symbol: SymbolIndex,
     /// The relocation type (`R_*`) of the file's machine.
     pub kind: u32,
-    /// What is added to the symbol's value.
+    /// The addend.
     pub addend: i64,
 }
 
@@ -57,7 +57,7 @@ pub struct Relocations<'data> {
 }
 
 impl<'data> Relocations<'data> {
-    /// The whole entries of a section's body.
+    /// The complete entries of a section's body.
     pub(super) fn new(body: &'data [u8], endian: Endianness) -> Self {
         Self { entries: entries::<Rela64<Endianness>>(body).iter(), endian }
     }

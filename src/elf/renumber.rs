@@ -1,8 +1,8 @@
-//! Old indices to new ones, and what may not be removed.
+//! Maps old indices to new ones, and refuses removals that leave references.
 //!
-//! Entries that stay keep their order; those behind a removed one move up. Without removals the
-//! maps are identities. Invariant: once made, no kept section, symbol or relocation that the module
-//! had names anything removed.
+//! Entries that stay keep their order; those after a removed one move up. Without removals the maps
+//! are identities. Invariant: once built, no remaining section, symbol or relocation of the module
+//! refers to anything removed.
 
 use object::elf::{SHT_GROUP, SHT_NULL, SHT_RELA, SHT_SYMTAB};
 
@@ -11,20 +11,20 @@ use super::{
     Edits, ElfError, Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection,
 };
 
-/// Where every old index went.
+/// The new index of every old one.
 #[derive(Debug)]
 pub(super) struct Renumbering {
     sections: Vec<Option<SectionIndex>>,
-    /// `None` where no symbol is removed.
+    /// `None` if no symbol is removed.
     symbols: Option<Vec<Option<SymbolIndex>>>,
     /// Number of old sections that stay.
     pub(super) kept_sections: usize,
-    /// Sections that lost their group.
+    /// Sections whose group is removed.
     ungrouped: Vec<SectionIndex>,
 }
 
 impl Renumbering {
-    /// The maps for checked edits.
+    /// Builds the maps for checked edits.
     pub(super) fn new(module: &Module<'_>, edits: &Edits) -> Result<Self, ElfError> {
         let (removed, ungrouped) = removed_sections(module, edits);
         let mut next = 0;
@@ -45,23 +45,23 @@ impl Renumbering {
         Ok(renumbering)
     }
 
-    /// Whether any section has another index than before.
+    /// Whether any section index changes.
     pub(super) fn moves_sections(&self) -> bool {
         self.kept_sections != self.sections.len()
     }
 
-    /// Whether any symbol has another index than before.
+    /// Whether any symbol index changes.
     pub(super) fn moves_symbols(&self) -> bool {
         self.symbols.is_some()
     }
 
-    /// The new index of a section, unless it is removed or never was.
+    /// The new index of a section, unless it is removed or does not exist.
     pub(super) fn section(&self, old: SectionIndex) -> Option<SectionIndex> {
         self.sections.get(old.slot()).copied().flatten()
     }
 
-    /// Where a symbol that stays is in new numbering.
-    pub(super) fn place(&self, old: SymbolSection) -> SymbolSection {
+    /// The section of a remaining symbol, in new numbering.
+    pub(super) fn symbol_section(&self, old: SymbolSection) -> SymbolSection {
         match old {
             SymbolSection::Defined(section) => {
                 SymbolSection::Defined(self.section(section).unwrap_or_default())
@@ -78,7 +78,7 @@ impl Renumbering {
         }
     }
 
-    /// A section's flags, without membership in a group that is gone.
+    /// A section's flags, without membership in a removed group.
     pub(super) fn flags(&self, section: &Section<'_>) -> SectionFlags {
         let lost = self.ungrouped.binary_search(&section.index).is_ok();
         if lost { section.sh_flags.difference(SectionFlags::GROUP) } else { section.sh_flags }
@@ -92,7 +92,7 @@ impl Renumbering {
         }
         match section.sh_type {
             SHT_GROUP => self.symbol(SymbolIndex::new(section.sh_info)).unwrap_or_default().get(),
-            // The first global symbol: as many fewer as there are removed before it.
+            // The first global symbol, minus the number of symbols removed before it.
             SHT_SYMTAB => {
                 let locals = SymbolIndex::new(section.sh_info).slot();
                 let Some(symbols) = &self.symbols else {
@@ -105,22 +105,22 @@ impl Renumbering {
         }
     }
 
-    /// Checks that relocations name symbols that stay.
+    /// Checks that relocations do not refer to removed symbols.
     pub(super) fn check_entries(
         &self,
         module: &Module<'_>,
-        place: impl Fn() -> super::SectionRef,
+        reference: impl Fn() -> super::SectionRef,
         relocations: impl Iterator<Item = Rela>,
     ) -> Result<(), ElfError> {
         let count = module.symbol_count();
         for (entry, rela) in relocations.enumerate() {
             let symbol = rela.symbol;
             if symbol.slot() >= count {
-                let section = place();
+                let section = reference();
                 return Err(ElfError::RelocationSymbol { section, entry, symbol, count });
             }
             if self.symbol(symbol).is_none() {
-                let (section, removed) = (place(), module.symbol_place(symbol));
+                let (section, removed) = (reference(), module.symbol_ref(symbol));
                 return Err(ElfError::NamesRemovedSymbol { section, entry, removed });
             }
         }
@@ -131,7 +131,7 @@ impl Renumbering {
         if !self.moves_sections() {
             return Ok(());
         }
-        // The fields of a null section mean nothing.
+        // The fields of a null section have no meaning.
         let used = module.sections().filter(|section| section.sh_type != SHT_NULL);
         for section in used.filter(|section| self.section(section.index).is_some()) {
             let info = names_section(section).then(|| SectionIndex::new(section.sh_info));
@@ -140,7 +140,7 @@ impl Renumbering {
                 let target = target.and_then(|target| module.section(target));
                 if let Some(removed) = target.filter(|target| self.section(target.index).is_none())
                 {
-                    let (section, removed) = (section.place(), removed.place());
+                    let (section, removed) = (section.reference(), removed.reference());
                     return Err(ElfError::NamesRemovedSection { section, field, removed });
                 }
             }
@@ -154,7 +154,7 @@ impl Renumbering {
             for group in groups.filter(|group| self.section(group.index).is_some()) {
                 let name = SymbolIndex::new(group.sh_info);
                 if self.symbol(name).is_none() {
-                    let (section, removed) = (group.place(), module.symbol_place(name));
+                    let (section, removed) = (group.reference(), module.symbol_ref(name));
                     return Err(ElfError::GroupOfRemovedSymbol { section, removed });
                 }
             }
@@ -162,14 +162,14 @@ impl Renumbering {
         if !self.moves_sections() {
             return Ok(());
         }
-        let places = module.symbols.places();
-        for (symbol, old) in places.filter(|(symbol, _)| self.symbol(*symbol).is_some()) {
-            let SymbolSection::Defined(index) = edits.place(symbol, old) else {
+        let sections = module.symbols.sections();
+        for (symbol, old) in sections.filter(|(symbol, _)| self.symbol(*symbol).is_some()) {
+            let SymbolSection::Defined(index) = edits.section_of(symbol, old) else {
                 continue;
             };
             let section = module.section(index).filter(|_| self.section(index).is_none());
             if let Some(removed) = section {
-                let (symbol, removed) = (module.symbol_place(symbol), removed.place());
+                let (symbol, removed) = (module.symbol_ref(symbol), removed.reference());
                 return Err(ElfError::InRemovedSection { symbol, removed });
             }
         }
@@ -178,11 +178,11 @@ impl Renumbering {
 
     fn check_relocations(&self, module: &Module<'_>, edits: &Edits) -> Result<(), ElfError> {
         for section in module.relocation_sections().filter(|s| self.section(s.index).is_some()) {
-            let place = || section.place();
+            let reference = || section.reference();
             if let Some(edited) = edits.relocations.get(&section.index) {
-                self.check_entries(module, place, edited.iter().copied())?;
+                self.check_entries(module, reference, edited.iter().copied())?;
             } else if self.moves_symbols() {
-                self.check_entries(module, place, module.relocations(section.index))?;
+                self.check_entries(module, reference, module.relocations(section.index))?;
             }
         }
         Ok(())
@@ -200,7 +200,7 @@ fn names_section(section: &Section<'_>) -> bool {
     section.sh_type == SHT_RELA || section.sh_flags.contains(SectionFlags::INFO_LINK)
 }
 
-/// By old index whether a section goes, and which sections lose their group by that.
+/// By old index whether a section is removed, and the sections that thereby lose their group.
 fn removed_sections(module: &Module<'_>, edits: &Edits) -> (Vec<bool>, Vec<SectionIndex>) {
     let mut removed = vec![false; module.sections().len()];
     for index in &edits.removed_sections {

@@ -1,9 +1,9 @@
 //! Emits a module again, with edits.
 //!
 //! Last step of a conversion. The file is: header, bodies in their original order and alignment,
-//! new sections behind them, the section header table last. Bodies that no edit touches are
-//! borrowed. The linker's own layout of the file means nothing to the loader, which follows
-//! `sh_offset` (`move_module` in `kernel/module/main.c`).
+//! new sections, the section header table. Bodies that no edit touches are borrowed. The loader
+//! does not depend on the linker's file layout: it follows `sh_offset` (`move_module` in
+//! `kernel/module/main.c`).
 
 use std::borrow::Cow;
 
@@ -20,15 +20,15 @@ use super::section::Section;
 use super::tables::{self, NewSymbols, SHT_LLVM_ADDRSIG};
 use super::{Edits, ElfError, Module, NewBody, NewSection, SectionFlags, SectionIndex, SectionRef};
 
-/// Name of the extended section indices where the rewriter has to add them.
+/// Name of the extended section indices if the rewriter has to add them.
 const EXTENDED_NAME: &[u8] = b".symtab_shndx";
 
-/// Applies edits to a relocatable module and gives the new file.
+/// Applies edits to a relocatable module and returns the new file.
 ///
 /// Without edits these are the module's own bytes, signature included. Everything that the edits do
-/// not touch keeps its bytes, order, alignment and, where nothing is removed, its index. What is in
-/// no section (gaps, trailing bytes, a signature) is left out. A string table in which names come or
-/// go keeps the strings in use; one that unknown sections read, too, is only appended to.
+/// not touch keeps its bytes, order, alignment and, if nothing is removed, its index. Bytes outside
+/// sections (gaps, trailing bytes, a signature) are dropped. A string table whose names change
+/// keeps the strings in use; one that unknown sections read, too, is only appended to.
 ///
 /// # Errors
 /// [`ElfError`] when an edit names what does not exist or leaves a reference to something removed,
@@ -42,7 +42,7 @@ pub fn rewrite<'data>(module: &Module<'data>, edits: &Edits) -> Result<Cow<'data
     let extended = needs_extended(module, edits, &renumbering).then_some(EXTENDED_NAME);
     let names = Names::new(module, edits, &renumbering, extended)?;
     let symbols_change = names.of_symbols().is_some()
-        || !edits.places.is_empty()
+        || !edits.symbol_sections.is_empty()
         || !edits.sizes.is_empty()
         || renumbering.moves_sections()
         || renumbering.moves_symbols();
@@ -70,12 +70,14 @@ fn needs_extended(module: &Module<'_>, edits: &Edits, renumbering: &Renumbering)
     if has_table || renumbering.kept_sections <= usize::from(SHN_LORESERVE) {
         return false;
     }
-    let places = module.symbols.places();
-    let mut kept = places.filter(|(symbol, _)| renumbering.symbol(*symbol).is_some());
-    kept.any(|(symbol, old)| renumbering.place(edits.place(symbol, old)).is_extended())
+    let sections = module.symbols.sections();
+    let mut kept = sections.filter(|(symbol, _)| renumbering.symbol(*symbol).is_some());
+    kept.any(|(symbol, old)| {
+        renumbering.symbol_section(edits.section_of(symbol, old)).is_extended()
+    })
 }
 
-/// What the sections of the new file are made from.
+/// The inputs of the new file's sections.
 #[derive(Debug)]
 struct Rewriter<'a, 'data> {
     module: &'a Module<'data>,
@@ -86,7 +88,7 @@ struct Rewriter<'a, 'data> {
 }
 
 impl<'a> Rewriter<'a, '_> {
-    /// Old sections that stay and added ones, by new index.
+    /// Remaining and added sections, by new index.
     fn sections(&self) -> Result<Vec<Output<'a>>, ElfError> {
         let mut outputs = Vec::with_capacity(self.renumbering.kept_sections);
         for (section, raw) in self.module.sections().zip(self.module.header.sections) {
@@ -165,18 +167,21 @@ impl<'a> Rewriter<'a, '_> {
 
     fn added(&self, section: &'a NewSection) -> Result<Output<'a>, ElfError> {
         let (module, renumbering) = (self.module, self.renumbering);
-        let place = || SectionRef::new(SectionIndex::NULL, &section.name);
+        let reference = || SectionRef::new(SectionIndex::NULL, &section.name);
         let body = match &section.body {
             NewBody::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
             NewBody::Relocations(entries) => {
-                renumbering.check_entries(module, place, entries.iter().copied())?;
+                renumbering.check_entries(module, reference, entries.iter().copied())?;
                 Cow::Owned(tables::relocations(module, renumbering, entries.iter().copied()))
             }
         };
         let target = |field, old| {
-            let removed = || module.section(old).map_or_else(place, Section::place);
-            let gone =
-                || ElfError::NamesRemovedSection { section: place(), field, removed: removed() };
+            let removed = || module.section(old).map_or_else(reference, Section::reference);
+            let gone = || ElfError::NamesRemovedSection {
+                section: reference(),
+                field,
+                removed: removed(),
+            };
             renumbering.section(old).ok_or_else(gone)
         };
         let fields = Fields {

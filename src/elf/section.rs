@@ -11,7 +11,7 @@ use super::{SectionFlags, SectionIndex, SectionRef};
 pub struct Section<'data> {
     /// Index in the section header table.
     pub index: SectionIndex,
-    /// Name; empty for `SHT_NULL`, whose `sh_name` means nothing.
+    /// Name; empty for `SHT_NULL`, whose `sh_name` has no meaning.
     pub name: &'data [u8],
     /// What the section holds (`SHT_*`); types without a name are kept.
     pub sh_type: SectionType,
@@ -23,14 +23,14 @@ pub struct Section<'data> {
     pub sh_offset: u64,
     /// Size of the body; for `SHT_NOBITS` the size in memory.
     pub sh_size: u64,
-    /// A section that this one depends on; which, depends on the type. In range, but
-    /// for a module that was read as the kernel reads it.
+    /// A section that this one depends on, in a way defined by the type. In range, except in a
+    /// module read as the kernel reads it.
     pub sh_link: SectionIndex,
     /// Section index, symbol index or else, depending on the type.
     pub sh_info: u32,
     /// Alignment in memory: 0 or a power of two, with the same exception.
     pub sh_addralign: u64,
-    /// Size of an entry where the section is a table, else 0.
+    /// Size of an entry if the section is a table, else 0.
     pub sh_entsize: u64,
 }
 
@@ -41,8 +41,8 @@ impl Section<'_> {
         self.sh_type != SHT_NULL && self.sh_type != SHT_NOBITS && self.sh_size != 0
     }
 
-    /// How errors name the section.
-    pub(super) fn place(&self) -> SectionRef {
+    /// Its number and name, for errors.
+    pub(super) fn reference(&self) -> SectionRef {
         SectionRef::new(self.index, self.name)
     }
 }

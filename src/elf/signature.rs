@@ -1,16 +1,16 @@
-//! The signature that a signed module carries behind its ELF contents.
+//! The signature that follows a signed module's ELF contents.
 //!
 //! From the end of the file backwards: a marker, a `struct module_signature` of 12 bytes, and the
-//! signature whose length that struct gives. The kernel cuts all of it off before it looks at the
-//! ELF file, and so does the view. Source: `include/uapi/linux/module_signature.h`,
-//! `mod_verify_sig` and `module_sig_check` in `kernel/module/signing.c`.
+//! signature whose length that struct gives. The kernel removes all of it before it reads the ELF
+//! file, and so does the view. Source: `include/uapi/linux/module_signature.h`, `mod_verify_sig`
+//! and `module_sig_check` in `kernel/module/signing.c`.
 
 use std::ops::Range;
 
 use super::ElfError;
 use super::irregular::Tolerance;
 
-/// What the file ends with (`MODULE_SIGNATURE_MARKER`).
+/// The end of a signed file (`MODULE_SIGNATURE_MARKER`).
 pub const SIGNATURE_MARKER: &[u8] = b"~Module signature appended~\n";
 /// Size of `struct module_signature` in bytes.
 pub const SIGNATURE_INFO_LEN: usize = 12;
@@ -19,7 +19,7 @@ pub const SIGNATURE_PKCS7: u8 = 2;
 
 /// The bytes from the signature to the end of the file, if the file is signed.
 ///
-/// Where the kernel makes nothing of what is before the marker it cuts off the marker alone.
+/// If the kernel does not recognise what precedes the marker, it removes only the marker.
 pub(super) fn find(
     data: &[u8],
     tolerance: &mut Tolerance,
@@ -93,12 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn of_a_marker_alone_the_kernel_cuts_off_the_marker() {
+    fn of_a_lone_marker_the_kernel_removes_only_the_marker() {
         let file = [&[0; 40], SIGNATURE_MARKER].concat();
         let error = find(&file).unwrap_err();
         assert_eq!(error, ElfError::SignatureKind { offset: 40, kind: 0 });
         let mut tolerance = Tolerance::of_kernel();
         assert_eq!(super::find(&file, &mut tolerance), Ok(Some(40..file.len())));
-        assert_eq!(tolerance.met(), [error]);
+        assert_eq!(tolerance.faults(), [error]);
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct StringTable<'data> {
 }
 
 impl<'data> StringTable<'data> {
-    /// The string at an offset, without its NUL.
+    /// The string at an offset, without NUL.
     pub(super) fn get(&self, offset: u32) -> Option<&'data [u8]> {
         let tail = self.bytes.get(usize::try_from(offset).ok()?..)?;
         tail.get(..memchr(0, tail)?)
@@ -33,14 +33,14 @@ impl<'data> StringTable<'data> {
     }
 }
 
-/// A run of strings of the old table that the new one has, too. Few: most strings stay.
+/// A run of old strings that are also in the new table. There are few: most strings stay.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     old: u32,
     new: u32,
 }
 
-/// A table that takes the place of an old one.
+/// A table that replaces an old one.
 #[derive(Debug)]
 pub(super) struct NewStrings<'a> {
     pub(super) bytes: Vec<u8>,
@@ -49,7 +49,7 @@ pub(super) struct NewStrings<'a> {
 }
 
 impl<'a> NewStrings<'a> {
-    /// The old table whole, and `added` behind it.
+    /// The whole old table, then `added`.
     pub(super) fn append(
         old: StringTable<'_>,
         added: impl IntoIterator<Item = &'a [u8]>,
@@ -58,7 +58,7 @@ impl<'a> NewStrings<'a> {
         Self { bytes: old.bytes.to_vec(), spans, added: FxHashMap::default() }.add(added)
     }
 
-    /// The strings of the old table at the offsets `used`, and `added` behind them.
+    /// The strings of the old table at the offsets `used`, then `added`.
     pub(super) fn rebuild(
         old: StringTable<'_>,
         mut used: Vec<u32>,
@@ -96,14 +96,14 @@ impl<'a> NewStrings<'a> {
         Ok(self)
     }
 
-    /// Where the new table has the string that the old one had at an offset that was `used`.
+    /// The new offset of the string that was at an offset in `used`.
     pub(super) fn kept(&self, offset: u32) -> u32 {
         let after = self.spans.partition_point(|span| span.old <= offset);
         let span = after.checked_sub(1).and_then(|at| self.spans.get(at));
         span.map_or(0, |span| span.new.saturating_add(offset.saturating_sub(span.old)))
     }
 
-    /// Where the new table has an added string; the empty one is at 0.
+    /// The offset of an added string; the empty one is at 0.
     pub(super) fn added(&self, name: &[u8]) -> u32 {
         self.added.get(name).copied().unwrap_or(0)
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_without_use_go_and_the_others_keep_their_order() {
+    fn unused_strings_are_dropped_and_the_others_keep_their_order() {
         let old = table(b"\0first\0second\0third\0");
         let new = NewStrings::rebuild(old, vec![14, 3], [&b"new"[..], b"", b"new"]).unwrap();
         assert_eq!(new.bytes, b"\0rst\0third\0new\0");

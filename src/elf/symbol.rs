@@ -1,6 +1,6 @@
-//! Symbols, decoded one at a time from the table where it lies.
+//! Symbols, decoded in place, one at a time.
 //!
-//! Nothing is allocated per symbol. `st_shndx` is resolved into [`SymbolSection`], so that reserved
+//! Nothing is allocated per symbol. `st_shndx` is resolved into [`SymbolSection`]: reserved
 //! indices, extended ones (`SHN_XINDEX`) and real sections cannot be confused. The livepatch index
 //! is from `include/uapi/linux/elf.h`.
 
@@ -15,8 +15,8 @@ use super::{SectionIndex, SymbolIndex, SymbolRef};
 
 /// Section index of symbols that the livepatch core resolves.
 pub const SHN_LIVEPATCH: u16 = 0xff20;
-/// Whether the kernel passes over a symbol where it looks for one by its address: linkers need it, nobody
-/// else does. Source: `include/linux/module_symbol.h:is_mapping_symbol`.
+/// Whether the kernel skips a symbol when it looks one up by address: only linkers need it. Source:
+/// `include/linux/module_symbol.h:is_mapping_symbol`.
 #[must_use]
 pub(crate) fn is_mapping_symbol(name: &[u8]) -> bool {
     [&b".L"[..], b"L0", b"$"].iter().any(|start| name.starts_with(start))
@@ -36,9 +36,9 @@ pub enum SymbolSection {
     Common,
     /// [`SHN_LIVEPATCH`]: the livepatch core finds it.
     Livepatch,
-    /// In this section, which exists.
+    /// In this existing section.
     Defined(SectionIndex),
-    /// Another index from `SHN_LORESERVE` up, meaning what the machine or system says.
+    /// Another index from `SHN_LORESERVE` up, defined by the machine or system.
     Reserved(u16),
 }
 
@@ -70,14 +70,14 @@ impl Symbol<'_> {
         self.bind == STB_WEAK
     }
 
-    /// Whether the symbol is code or data with a name of its own (`STT_FUNC`, `STT_OBJECT`).
+    /// Whether the symbol is a function or a data object (`STT_FUNC`, `STT_OBJECT`).
     #[must_use]
     pub fn is_function_or_object(&self) -> bool {
         self.kind == STT_FUNC || self.kind == STT_OBJECT
     }
 
-    /// How errors name the symbol.
-    pub(super) fn place(&self) -> SymbolRef {
+    /// Its number and name, for errors.
+    pub(super) fn reference(&self) -> SymbolRef {
         SymbolRef::new(self.index, self.name)
     }
 }
@@ -89,7 +89,7 @@ pub(super) struct ExtendedIndices<'data> {
     pub(super) words: &'data [object::U32<Endianness>],
 }
 
-/// The symbol table with what is needed to read it.
+/// The symbol table, and what is needed to read it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SymbolTable<'data> {
     pub(super) section: SectionIndex,
@@ -110,18 +110,18 @@ impl<'data> SymbolTable<'data> {
         table.entries.iter().enumerate().map(move |(slot, raw)| table.decode(slot, raw))
     }
 
-    /// Where every symbol is defined, by index, without a look at names.
-    pub(super) fn places(&self) -> impl Iterator<Item = (SymbolIndex, SymbolSection)> + '_ {
+    /// The section of every symbol, by index; names are not read.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (SymbolIndex, SymbolSection)> + '_ {
         let entries = self.entries.iter().enumerate();
         entries.map(|(slot, raw)| (SymbolIndex::of_slot(slot), self.section_of(slot, raw)))
     }
 
     pub(super) fn iter_in(
         &self,
-        place: SymbolSection,
+        section: SymbolSection,
     ) -> impl Iterator<Item = Symbol<'data>> + Clone + use<'data> {
         let table = *self;
-        let here = move |&(slot, raw): &(usize, &_)| table.section_of(slot, raw) == place;
+        let here = move |&(slot, raw): &(usize, &_)| table.section_of(slot, raw) == section;
         let entries = table.entries.iter().enumerate().filter(here);
         entries.map(move |(slot, raw)| table.decode(slot, raw))
     }
@@ -139,7 +139,7 @@ impl<'data> SymbolTable<'data> {
         }
     }
 
-    /// Where a symbol is defined, without a look at its name.
+    /// The section of a symbol; its name is not read.
     pub(super) fn section_of(&self, slot: usize, raw: &Sym64<Endianness>) -> SymbolSection {
         match raw.st_shndx.get(self.endian) {
             SHN_UNDEF => SymbolSection::Undefined,
@@ -165,7 +165,7 @@ pub(super) fn is_reserved(index: u16) -> bool {
 }
 
 impl SymbolSection {
-    /// The value for `st_shndx`, and for the extended table where `st_shndx` is `SHN_XINDEX`.
+    /// The value for `st_shndx`, and for the extended table if `st_shndx` is `SHN_XINDEX`.
     pub(super) fn encode(self) -> (elf::SymbolSection, u32) {
         match self {
             Self::Undefined => (SHN_UNDEF, 0),

@@ -1,4 +1,4 @@
-//! Bodies that name sections or symbols by index, written anew.
+//! Rewrites bodies that refer to sections or symbols by index.
 //!
 //! Relocations, the symbol table with its extended section indices, section groups, and LLVM's list
 //! of address-significant symbols. All are written in the file's byte order from checked edits and
@@ -12,7 +12,7 @@ use super::section::Section;
 use super::strings::NewStrings;
 use super::{Edits, ElfError, Module, Rela, SymbolIndex, SymbolSection};
 
-/// LLVM's list of symbols whose address matters: ULEB128 symbol indices (`SHT_LLVM_ADDRSIG`).
+/// LLVM's list of address-significant symbols: ULEB128 symbol indices (`SHT_LLVM_ADDRSIG`).
 pub(super) const SHT_LLVM_ADDRSIG: SectionType = SectionType(0x6fff_4c03);
 
 /// Relocations with renumbered symbols.
@@ -37,7 +37,7 @@ pub(super) struct NewSymbols {
 }
 
 impl NewSymbols {
-    /// Both tables after the edits; `names` is the new string table, if it is a new one.
+    /// Both tables after the edits; `names` is the new string table, if it changes.
     pub(super) fn new(
         module: &Module<'_>,
         edits: &Edits,
@@ -65,12 +65,12 @@ impl NewSymbols {
             if let Some(&size) = edits.sizes.get(&index) {
                 raw.st_size = U64::new(endian, size);
             }
-            let place = edits.places.get(&index).copied();
-            if place == Some(SymbolSection::Livepatch) {
+            let section = edits.symbol_sections.get(&index).copied();
+            if section == Some(SymbolSection::Livepatch) {
                 raw.st_value = U64::new(endian, 0);
             }
-            let place = place.unwrap_or_else(|| table.section_of(slot, &raw));
-            let (short, long) = renumbering.place(place).encode();
+            let section = section.unwrap_or_else(|| table.section_of(slot, &raw));
+            let (short, long) = renumbering.symbol_section(section).encode();
             raw.st_shndx = U16::new(endian, short);
             symtab.extend_from_slice(pod::bytes_of(&raw));
             extended.extend_from_slice(pod::bytes_of(&U32::new(endian, long)));
@@ -106,7 +106,7 @@ pub(super) fn address_significance(
     let mut rest = old;
     while !rest.is_empty() {
         let offset = old.len().saturating_sub(rest.len());
-        let malformed = || ElfError::AddressSignificance { section: section.place(), offset };
+        let malformed = || ElfError::AddressSignificance { section: section.reference(), offset };
         let (number, tail) = take_uleb(rest).ok_or_else(malformed)?;
         let symbol = module.symbol(SymbolIndex::new(number)).ok_or_else(malformed)?;
         if let Some(index) = renumbering.symbol(symbol.index) {
@@ -126,7 +126,7 @@ fn take_uleb(bytes: &[u8]) -> Option<(u32, &[u8])> {
         if byte & 0x80 == 0 {
             return Some((value, bytes.get(at.checked_add(1)?..)?));
         }
-        // The fifth digit is the last one that 32 bits hold.
+        // 32 bits hold at most five digits.
         scale = scale.checked_mul(0x80).unwrap_or(0);
     }
     None
@@ -150,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_number_beyond_32_bits_or_cut_off_is_refused() {
+    fn a_number_that_is_truncated_or_exceeds_32_bits_is_refused() {
         assert_eq!(take_uleb(&[0xff, 0xff, 0xff, 0xff, 0x1f]), None);
         assert_eq!(take_uleb(&[0x80, 0x80]), None);
         assert_eq!(take_uleb(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x01]), None);

@@ -1,9 +1,9 @@
-//! What a file must be like before anything follows its indices and offsets.
+//! Checks a file before anything follows its indices and offsets.
 //!
-//! Second step of parsing. The order of the checks is the order in which they rely on each other:
-//! sections and their names, then symbols, then (relocatable files only) what is between sections.
-//! The kernel checks part of this (`elf_validity_*` in `kernel/module/main.c`) and trusts the rest,
-//! among it the symbol indices of relocations. Everything is linear but for one sort of sections.
+//! Second step of parsing. Each check relies on those before it: sections and their names, then
+//! symbols, then (relocatable files only) relations between sections. The kernel checks part of
+//! this (`elf_validity_*` in `kernel/module/main.c`) and trusts the rest, including the symbol
+//! indices of relocations. Everything is linear except one sort of the sections.
 
 mod relocatable;
 mod sections;
@@ -31,17 +31,17 @@ fn body_in_file(data: &[u8], section: &Section<'_>) -> Result<(), ElfError> {
         return Ok(());
     }
     let (offset, size) = (section.sh_offset, section.sh_size);
-    Err(ElfError::Body { section: section.place(), offset, size, len: data.len() })
+    Err(ElfError::Body { section: section.reference(), offset, size, len: data.len() })
 }
 
-/// `needs_nul`: whether the kernel wants the table to start with NUL, as it does of symbol names only.
+/// `needs_nul`: whether the kernel requires a leading NUL, as it does for symbol names only.
 fn string_table<'data>(
     data: &'data [u8],
     section: &Section<'_>,
     needs_nul: bool,
     tolerance: &mut Tolerance,
 ) -> Result<StringTable<'data>, ElfError> {
-    let fault = |fault| ElfError::StringTable { section: section.place(), fault };
+    let fault = |fault| ElfError::StringTable { section: section.reference(), fault };
     if section.sh_type != SHT_STRTAB {
         return Err(fault(StringTableFault::Type(section.sh_type.0)));
     }
@@ -65,19 +65,19 @@ fn string_table<'data>(
     }
 }
 
-/// Checks that a table's size is a whole number of entries that an index can count. The kernel divides
-/// by the size that it knows, and leaves the rest.
+/// Checks that a table's size is a whole number of entries that an index can count. The kernel
+/// divides by its own entry size, and ignores the remainder.
 fn whole_entries(
     section: &Section<'_>,
     entsize: u64,
     tolerance: &mut Tolerance,
 ) -> Result<(), ElfError> {
     if section.sh_entsize != entsize {
-        let (section, given) = (section.place(), section.sh_entsize);
+        let (section, given) = (section.reference(), section.sh_entsize);
         tolerance.unnoticed(ElfError::EntrySize { section, entsize: given, expected: entsize })?;
     }
     let size = section.sh_size;
-    let fault = || ElfError::Entries { section: section.place(), size, entsize };
+    let fault = || ElfError::Entries { section: section.reference(), size, entsize };
     if u32::try_from(size / entsize).is_err() {
         return Err(fault());
     }

@@ -31,13 +31,13 @@ impl Refusal {
                 Unresolved::SelectedNone { .. } | Unresolved::SelectedSeveral { .. } => {
                     Code::NotSingledOut
                 }
-                Unresolved::FilesUntold { .. } => Code::FilesUntold,
-                Unresolved::NeighbourUntold { .. } => Code::NeighbourUntold,
+                Unresolved::FilesUntold { .. } => Code::FilesUnknown,
+                Unresolved::NeighbourUntold { .. } => Code::NeighbourUnknown,
                 Unresolved::InitMemory { .. } => Code::InitMemory,
                 Unresolved::NotFound { .. } => Code::NotFound,
             },
             Self::NotConverted { .. } => Code::KernelRule,
-            Self::VmlinuxSymbolBehindModule { .. } => Code::VmlinuxBehindModule,
+            Self::GatedVmlinuxSymbol { .. } => Code::GatedVmlinuxSymbol,
             Self::GateNotPatched { .. } => Code::GateNotPatched,
             Self::Misplaced { reason: Misplaced::Consumed(_), .. } => Code::ConsumedSection,
             Self::Misplaced { .. } => Code::UnwritableSection,
@@ -64,7 +64,7 @@ impl Refusal {
         }
     }
 
-    /// What to do about it; `site`: the relocation that it is about.
+    /// What to do about it; `site`: the relocation concerned.
     pub(super) fn help(&self, site: Option<&Site>) -> Vec<String> {
         match self {
             Self::Annotation(AnnotationError::Conflict { first, second }) => {
@@ -81,8 +81,8 @@ impl Refusal {
                 vec![format!("convert the module: '{name}' must become a klp symbol")]
             }
             Self::Unresolved { reason, gate, .. } => remedy::unresolved(reason, gate.as_ref()),
-            Self::VmlinuxSymbolBehindModule { .. } => {
-                vec!["give vmlinux as the gate: its symbols are always there".into()]
+            Self::GatedVmlinuxSymbol { .. } => {
+                vec!["give vmlinux as the gate: its symbols are always available".into()]
             }
             Self::GateNotPatched { gate, .. } => {
                 vec![format!("add a klp_object for '{gate}' to the patch; its funcs may be empty")]
@@ -92,10 +92,7 @@ impl Refusal {
             Self::UndeclaredDependency { gate, owner, .. } => remedy::undeclared(gate, owner),
             Self::NotReplaced { function, reason } => remedy::replaced(function, reason),
             Self::Unpatchable { why: Unpatchable::Untraceable, .. } => {
-                vec![
-                    "it is assembly, or notrace as inline functions are: patch what calls it"
-                        .into(),
-                ]
+                vec!["it is assembly or notrace, as inline functions are: patch its callers".into()]
             }
             Self::NoFunctions { .. } => {
                 vec![
@@ -104,7 +101,7 @@ impl Refusal {
                 ]
             }
             Self::TablesUnwritable { .. } => {
-                vec!["neither const, nor __ro_after_init, nor __initdata: plain static data".into()]
+                vec!["make them plain static data: not const, __ro_after_init or __initdata".into()]
             }
             Self::NoSuchObject { name } => remedy::object_name(name),
             Self::SelectedElsewhere { .. } => {
@@ -112,7 +109,8 @@ impl Refusal {
             }
             Self::PassedOver(PassedOver { reason: Unapplied::Target(_), .. }) => {
                 vec![
-                    "link again: sh_info of a relocation section is the section that it is for"
+                    "link again: sh_info of a relocation section must name the section that it \
+                     applies to"
                         .into(),
                 ]
             }
@@ -142,19 +140,19 @@ impl Warning {
             Self::OwnerNotAwaited { .. } => Code::OwnerNotAwaited,
             Self::InitMemory { .. } => Code::AnnotatedInitMemory,
             Self::FileUnproven { .. } => Code::FileUnproven,
-            Self::OwnerUntold { .. } => Code::OwnerUntold,
+            Self::OwnerUnknown { .. } => Code::OwnerUnknown,
             Self::DependsOnOwner { .. } => Code::DependsOnOwner,
             Self::UnusedImport { .. } => Code::UnusedImport,
             Self::NoLandingPad { .. } => Code::NoLandingPad,
             Self::TablesAtRunTime => Code::TablesAtRunTime,
-            Self::ObjectUntold { .. } => Code::ObjectUntold,
-            Self::DependencyUntold { .. } => Code::DependencyUntold,
+            Self::ReplacedUnchecked { .. } => Code::ReplacedUnchecked,
+            Self::DependencyUnknown { .. } => Code::DependencyUnknown,
             Self::ReplacedDrifts { .. } => Code::ReplacedDrifts,
             Self::ReplacementNameless { .. } => Code::ReplacementNameless,
             Self::UnusedKlpSymbol { .. } => Code::UnusedKlpSymbol,
             Self::Irregular(_) => Code::Irregular,
             Self::ExportedTwice { .. } => Code::ExportedTwice,
-            Self::ExportsUntold { .. } => Code::ExportsUntold,
+            Self::ExportsUnknown { .. } => Code::ExportsUnknown,
             Self::Incompressible(_) => Code::Incompressible,
         }
     }
@@ -174,15 +172,15 @@ impl Warning {
             Self::FileUnproven { known, .. } => vec![format!(
                 "if no other '{known}' can be meant, select by what is known: \"{known}\""
             )],
-            Self::OwnerUntold { klp } => {
+            Self::OwnerUnknown { klp } => {
                 vec![format!("a source that has it can prove it: --module {}.ko", klp.owner)]
             }
             Self::DependsOnOwner { why, .. } => vec![
                 match why {
                     StillNamed::Import(_) => "convert without --keep-module-exports",
-                    StillNamed::Untold => "give the exports: a map, or --symvers Module.symvers",
+                    StillNamed::Unknown => "give the exports: a map, or --symvers Module.symvers",
                     StillNamed::Depends | StillNamed::Version(_) => {
-                        "convert the module as kbuild left it once more: the conversion removes this"
+                        "convert kbuild's module again: the conversion removes this"
                     }
                 }
                 .into(),
@@ -197,15 +195,15 @@ impl Warning {
             ],
             Self::OwnerNotAwaited { klp } => {
                 let owner = &klp.owner;
-                vec![format!("give the object that is patched as the gate, '{owner}' or another")]
+                vec![format!("give the patched object as the gate, '{owner}' or another")]
             }
             Self::TablesAtRunTime => {
                 vec!["make them static, or say what is patched: --object NAME".into()]
             }
-            Self::ObjectUntold { object } => {
+            Self::ReplacedUnchecked { object } => {
                 vec![format!("add a source that has it: --module {object}.ko")]
             }
-            Self::DependencyUntold { gate, .. } => vec![format!(
+            Self::DependencyUnknown { gate, .. } => vec![format!(
                 "add the module's file, which says what it depends on: --module {gate}.ko"
             )],
             Self::ReplacedDrifts { function } => vec![format!(
@@ -219,18 +217,18 @@ impl Warning {
                 vec!["use it only for its address, or choose another symbol".into()]
             }
             Self::UnusedKlpSymbol { .. } => {
-                vec!["drop the declaration, or look where the relocations have gone".into()]
+                vec!["drop the declaration, or find out where its relocations went".into()]
             }
             Self::Irregular(_) => vec!["link it again; convert refuses such a file".into()],
-            Self::ExportedTwice { .. } => vec!["load one of the two only".into()],
-            Self::ExportsUntold { .. } => vec![
+            Self::ExportedTwice { .. } => vec!["load only one of the two".into()],
+            Self::ExportsUnknown { .. } => vec![
                 "add a source that has it: --symvers Module.symvers of this kernel, --image vmlinuz, \
                  or --vmlinux vmlinux"
                     .into(),
             ],
             Self::Incompressible(_) => vec![
                 "compress as the kernel's make does (xz --check=crc32, zstd, gzip), or not at all; \
-                 where the kernel does not decompress modules itself, kmod does, and takes it"
+                 if the kernel does not decompress modules itself, kmod does, and accepts it"
                     .into(),
             ],
             Self::PositionDrifts { .. } => {

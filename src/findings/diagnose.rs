@@ -1,4 +1,4 @@
-//! Findings as people read them.
+//! Findings as diagnostics.
 
 use super::finding::{Finding, Kind};
 use super::objection::{About, Objection, Stage};
@@ -10,8 +10,8 @@ use super::rule::{Consequence, Rule};
 use crate::diagnostic::{Cause, Code, Diagnose, Diagnostic};
 use crate::resolve::Unresolved;
 
-/// Findings in a module named `file`: errors, then what happens at an extreme placement only, then
-/// reloads, all in one, then warnings.
+/// Findings in a module named `file`: errors, then those at extreme placements only, then one for
+/// all reloads, then warnings.
 #[must_use]
 pub(crate) fn diagnostics(findings: &[Finding], file: &str) -> Vec<Diagnostic> {
     let (errors, rest): (Vec<_>, Vec<_>) = findings.iter().partition(|found| found.is_error());
@@ -39,26 +39,26 @@ impl Diagnose for Finding {
                 (Some(Consequence::Ignored), _) => Code::NeverWritten,
                 (Some(Consequence::Corrupted), _) => Code::Damages,
                 (_, Occasion::Load) => Code::KernelRefuses,
-                (_, Occasion::Departure(_)) => Code::NotTakenBack,
+                (_, Occasion::Departure(_)) => Code::NotCleared,
                 _ => Code::KernelRefusesObject,
             },
-            Kind::CutOff { .. } => Code::CutOff,
+            Kind::Truncated { .. } => Code::Truncated,
             Kind::Reload(_) => Code::Reload,
             Kind::Warning(warning) => warning.code(),
         }
     }
 
     fn cause(&self) -> Option<Cause> {
-        // The kernel's words are about this one.
+        // The kernel's message is about this one.
         let Kind::Refusal(refusal) = &self.kind else { return None };
         if self.kernel.is_some() {
             return None;
         }
         let site = self.site.as_deref();
         let section = site.map_or("", |site| &site.section);
-        let mut place = site.map_or_else(String::new, ToString::to_string);
+        let mut location = site.map_or_else(String::new, ToString::to_string);
         let what = match &**refusal {
-            Refusal::VmlinuxSymbolBehindModule { gate } | Refusal::GateNotPatched { gate } => {
+            Refusal::GatedVmlinuxSymbol { gate } | Refusal::GateNotPatched { gate } => {
                 gate.to_string()
             }
             Refusal::GateUndecided { klp, .. } | Refusal::ModuleSymbolInVmlinux { klp } => {
@@ -69,13 +69,13 @@ impl Diagnose for Finding {
             Refusal::Unresolved { reason, .. } => {
                 let Unresolved::ObjectUnknown { name, owner, .. } = &**reason else { return None };
                 if site.is_none() {
-                    place = format!("'{name}'");
+                    location = format!("'{name}'");
                 }
                 owner.to_string()
             }
             _ => return None,
         };
-        Some(Cause { what, place })
+        Some(Cause { what, location })
     }
 
     fn help(&self) -> Vec<String> {
@@ -84,16 +84,16 @@ impl Diagnose for Finding {
             Kind::Refusal(refusal) => lines.extend(refusal.help(self.site.as_deref())),
             Kind::Rule(rule, _) => lines.push(rule_help(*rule)),
             Kind::Objection(objection) => lines.extend(objection.help()),
-            Kind::CutOff { .. } => lines.push(
-                "the code will use another address: compile with kbuild's flags, so that the \
-                 reference reaches as far as modules lie"
+            Kind::Truncated { .. } => lines.push(
+                "the code will use a wrong address: compile with kbuild's flags: \
+                 their code model reaches the whole module area"
                     .into(),
             ),
             Kind::Reload(reload) => lines.extend(Reloads(vec![reload]).help()),
             Kind::Warning(warning) => lines.extend(warning.help()),
         }
-        let text = self.met.as_ref().and_then(|met| met.text);
-        lines.extend(text.map(|text| format!("first met with the module's text at {text:#x}")));
+        let text = self.encounter.as_ref().and_then(|encounter| encounter.text);
+        lines.extend(text.map(|text| format!("first seen with the module's text at {text:#x}")));
         lines
     }
 }
@@ -114,12 +114,12 @@ impl Objection {
 impl Stage {
     fn help(self) -> Option<&'static str> {
         Some(match self {
-            Self::Signature => "sign it again, or strip what stands after the module",
+            Self::Signature => "sign it again, or strip what follows the module",
             Self::Sysfs => {
-                "link without ld's --unique, or rename one of the sections: the kernel shows each by \
-                 its name"
+                "link without ld's --unique, or rename one of the sections: sysfs has one file \
+                 for each section name"
             }
-            Self::Bind => "convert the module, or give the symbols of all modules that it needs",
+            Self::Bind => "convert the module, or add symbol sources for all modules that it needs",
             _ => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! Why there is no result at all.
+//! Errors that leave no result at all.
 
 use super::diagnose;
 use super::finding::Finding;
@@ -13,19 +13,19 @@ pub enum Error {
     /// The file is not a well-formed module.
     #[error(transparent)]
     Elf(#[from] ElfError),
-    /// There is no back end for the machine.
-    #[error("e_machine {0} is none of {list}", list = machine_names())]
+    /// The machine is not supported.
+    #[error("e_machine {0} is not one of {list}", list = machine_names())]
     Machine(u16),
     /// The module is for another machine than the kernel.
-    #[error("the module is for {module}, its kernel's symbols are of {kernel}")]
+    #[error("the module is for {module}, the symbols are from a kernel for {kernel}")]
     OtherMachine {
         /// The module's machine.
         module: &'static str,
         /// The machine of the sources.
         kernel: String,
     },
-    /// The module was built for another release than the sources are of.
-    #[error("the module is built for '{module}', the symbols are of '{kernel}'")]
+    /// The module was built for another release than the sources describe.
+    #[error("the module is built for '{module}', the symbols are from '{kernel}'")]
     OtherRelease {
         /// The release in the module's vermagic.
         module: String,
@@ -43,7 +43,7 @@ pub enum Error {
     /// A symbol map cannot be read.
     #[error(transparent)]
     Symbols(#[from] SymbolError),
-    /// Symbols or places stand against it.
+    /// Its symbols or relocations cannot be converted.
     #[error("{} refusals", .0.len())]
     Refused(Vec<Finding>),
     /// The result is not what was planned.
@@ -56,12 +56,12 @@ fn machine_names() -> String {
 }
 
 impl Error {
-    /// Everything it says, as diagnostics about the module named `file`.
+    /// The error as diagnostics about the module named `file`.
     #[must_use]
     pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
         match self {
             Self::Refused(findings) => diagnose::diagnostics(findings, file),
-            // What is wrong with a map is not the module's fault.
+            // A fault of a map is not about the module.
             Self::Symbols(error) => vec![error.diagnostic()],
             _ => vec![Diagnostic::error(file, self)],
         }
@@ -105,11 +105,11 @@ impl Diagnose for Error {
     }
 }
 
-/// The written module is not the planned one: a fault of this program, never of the input.
+/// The written module is not the planned one: a bug of this program, never a fault of the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// A symbol is not what and where it should be.
+    /// A symbol is wrong or at the wrong index.
     #[error("symbol {index} should be '{name}' in the written module")]
     Symbol {
         /// Index in the written file.
@@ -117,7 +117,7 @@ pub enum VerifyError {
         /// The name that was planned.
         name: String,
     },
-    /// A position is not where it should be.
+    /// A position is not written as planned.
     #[error("the position of {0} is not written as it was planned")]
     Position(String),
     /// The relocations of a section are not the planned ones.

@@ -1,4 +1,4 @@
-//! One thing found in a module, whoever has found it: the planner, a rule, a simulated load, an audit.
+//! One thing found in a module by the planner, a rule, a simulated load or an audit.
 
 use std::fmt;
 
@@ -16,35 +16,36 @@ use crate::site::Site;
 
 /// One thing found in a module.
 ///
-/// Invariant: `kernel` is there only where the kernel refuses or warns, as far as a simulated load got.
+/// Invariant: `kernel` is set only if the kernel refuses or warns at a point that a simulated load
+/// reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// What was found.
     pub kind: Kind,
-    /// What comes of it; `None`: nothing, it is allowed, but probably not meant.
+    /// Its consequence; `None`: it is allowed, but probably a mistake.
     pub consequence: Option<Consequence>,
-    /// The relocation, where it is about one.
+    /// The relocation, if it is about one.
     pub site: Option<Box<Site>>,
-    /// The symbol, where it is about one.
+    /// The symbol, if it is about one.
     pub symbol: Option<SymbolIndex>,
-    /// What the kernel logs, a line or two, and returns.
+    /// What the kernel logs and returns.
     pub kernel: Option<KernelError>,
-    /// Where a simulated load has met it first; `None` where it was found without one.
-    pub met: Option<Box<Encounter>>,
+    /// The first simulated load that ran into it; `None` if found without one.
+    pub encounter: Option<Box<Encounter>>,
 }
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Something stands against the conversion, or the module.
+    /// A reason against the conversion or the module.
     Refusal(Box<Refusal>),
-    /// A rule of the kernel is broken; the text says by what.
+    /// A broken rule of the kernel; the text says what breaks it.
     Rule(Rule, String),
-    /// A simulated load was stopped, or should have been.
+    /// A simulated load stopped, or should have.
     Objection(Box<Objection>),
     /// The kernel writes a value that the field cannot hold.
-    CutOff {
+    Truncated {
         /// The value in the scale of the field.
         value: i64,
         /// What the field holds.
@@ -52,44 +53,44 @@ pub enum Kind {
     },
     /// An object does not survive every reload.
     Reload(Box<Reload>),
-    /// It is allowed, and probably not meant.
+    /// Allowed, but probably a mistake.
     Warning(Box<Warning>),
 }
 
 impl Finding {
     pub(crate) fn new(kind: Kind, consequence: Option<Consequence>) -> Self {
-        Self { kind, consequence, site: None, symbol: None, kernel: None, met: None }
+        Self { kind, consequence, site: None, symbol: None, kernel: None, encounter: None }
     }
 
-    /// A rule that is broken: what the kernel does about it, and what was found.
+    /// A broken rule: what the kernel does about it, and what was found.
     pub(crate) fn broken(rule: Rule, consequence: Consequence, detail: String) -> Self {
         Self::new(Kind::Rule(rule, detail), Some(consequence))
     }
 
-    /// A value that was cut off.
-    pub(crate) fn cut_off(value: i64, reads: i64) -> Self {
-        Self::new(Kind::CutOff { value, reads }, Some(Consequence::Corrupted))
+    /// A truncated value.
+    pub(crate) fn truncated(value: i64, reads: i64) -> Self {
+        Self::new(Kind::Truncated { value, reads }, Some(Consequence::Corrupted))
     }
 
-    /// The same, at a relocation.
+    /// Adds the relocation.
     #[must_use]
     pub(crate) fn at(self, site: impl Into<Option<Site>>) -> Self {
         Self { site: site.into().map(Box::new), ..self }
     }
 
-    /// The same, about a symbol.
+    /// Adds the symbol.
     #[must_use]
     pub(crate) fn about(self, symbol: SymbolIndex) -> Self {
         Self { symbol: Some(symbol), ..self }
     }
 
-    /// The same, as a simulated load has met it.
+    /// Adds the simulated load that ran into it.
     #[must_use]
-    pub fn met(self, met: Encounter) -> Self {
-        Self { met: Some(Box::new(met)), ..self }
+    pub fn encountered(self, encounter: Encounter) -> Self {
+        Self { encounter: Some(Box::new(encounter)), ..self }
     }
 
-    /// The rule that is broken.
+    /// The broken rule.
     #[must_use]
     pub fn rule(&self) -> Option<Rule> {
         match &self.kind {
@@ -99,7 +100,7 @@ impl Finding {
         }
     }
 
-    /// What the loader was doing, where a simulated load has met it.
+    /// What the loader was doing, if a simulated load ran into it.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         match &self.kind {
@@ -108,7 +109,7 @@ impl Finding {
         }
     }
 
-    /// What a machine's back end found at a place.
+    /// The machine's fault at a relocation.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         match &self.kind {
@@ -121,7 +122,7 @@ impl Finding {
         }
     }
 
-    /// What stands against the module, if that is what this is.
+    /// The refusal, if it is one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.kind {
@@ -130,7 +131,7 @@ impl Finding {
         }
     }
 
-    /// What is probably not meant, if that is what this is.
+    /// The warning, if it is one.
     #[must_use]
     pub fn warning(&self) -> Option<&Warning> {
         match &self.kind {
@@ -139,7 +140,7 @@ impl Finding {
         }
     }
 
-    /// What comes of a reload, if that is what this is.
+    /// The reload, if it is one.
     #[must_use]
     pub fn reload(&self) -> Option<&Reload> {
         match &self.kind {
@@ -148,7 +149,7 @@ impl Finding {
         }
     }
 
-    /// What is known about a name that is not found, where this is about one.
+    /// What is known about the name, if this is about a name that is not found.
     pub fn unresolved_mut(&mut self) -> Option<&mut Unresolved> {
         match &mut self.kind {
             Kind::Refusal(refusal) => refusal.unresolved_mut(),
@@ -156,22 +157,22 @@ impl Finding {
         }
     }
 
-    /// Whether it may happen, but usually does not: at an extreme placement only.
+    /// Whether it happens at extreme placements only.
     #[must_use]
     pub fn is_rare(&self) -> bool {
-        self.met.as_ref().is_some_and(|met| !met.usual)
+        self.encounter.as_ref().is_some_and(|encounter| !encounter.usual)
     }
 
-    /// Whether it stands against the module; a warning otherwise.
+    /// Whether it is an error rather than a warning.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.consequence.is_some() && !self.is_rare()
     }
 
-    /// When a simulated load has met it.
+    /// When a simulated load ran into it.
     #[must_use]
     pub fn occasion(&self) -> &Occasion {
-        self.met.as_ref().map_or(&Occasion::Load, |met| &met.occasion)
+        self.encounter.as_ref().map_or(&Occasion::Load, |encounter| &encounter.occasion)
     }
 }
 
@@ -206,15 +207,15 @@ impl fmt::Display for Finding {
                 write!(f, "{detail} [{rule}, {consequence}]")?;
             }
             Kind::Objection(objection) => objection.fmt(f)?,
-            Kind::CutOff { value, reads } => {
+            Kind::Truncated { value, reads } => {
                 let (value, reads) = (Signed(*value), Signed(*reads));
-                write!(f, "{value} is cut off to {reads}, and the kernel does not look")?;
+                write!(f, "{value} is truncated to {reads}, which the kernel does not check")?;
             }
             Kind::Reload(reload) => reload.fmt(f)?,
             Kind::Warning(warning) => warning.fmt(f)?,
         }
-        match &self.met {
-            Some(met) => write!(f, ", {}", met.occasion),
+        match &self.encounter {
+            Some(encounter) => write!(f, ", {}", encounter.occasion),
             None => Ok(()),
         }
     }

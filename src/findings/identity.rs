@@ -1,8 +1,9 @@
-//! When two findings are one: never by their words, for a symbol may be called like anything.
+//! When two findings are the same: never by their text, because a symbol may have any name.
 //!
-//! Rules and names are looked at first, because that finds everything at once and knows candidates; the
-//! kernel stops at the first. A simulated load then adds the kernel's words to what was found already, by
-//! its [`Subject`]. What loads meet at several placements is one by its [`Identity`].
+//! Rules and names are checked first, because that finds everything at once and knows candidates;
+//! the kernel stops at the first fault. A simulated load then adds the kernel's message to the
+//! finding with the same [`Subject`]. What loads find at several placements is one finding by its
+//! [`Identity`].
 
 use std::mem::{Discriminant, discriminant};
 
@@ -19,22 +20,22 @@ use crate::site::Site;
 /// What a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
-    /// A symbol that is not found, or not as it should be.
+    /// A symbol that is not found, or wrong.
     Symbol(SymbolIndex),
-    /// What stands at the place of a relocation.
+    /// The bytes at a relocation.
     Place(Box<Site>),
     /// A relocation table.
     Table(SectionIndex),
     /// A function that is replaced.
     Function(Replaced),
-    /// The tables of the patch, of which the kernel tells nothing when it does not take them over.
+    /// The tables of the patch; the kernel logs nothing when it rejects them.
     Tables,
-    /// A rule, and the symbol or the relocation that breaks it where there may be many.
+    /// A rule, and the symbol or relocation that breaks it if several may.
     Rule(Rule, Option<SymbolIndex>, Option<Box<Site>>),
 }
 
 impl Finding {
-    /// What it is about; `None` where no simulated load can meet it.
+    /// What it is about; `None` if no simulated load can run into it.
     pub(crate) fn subject(&self) -> Option<Subject> {
         match &self.kind {
             Kind::Rule(rule, _) => Some(self.broken_rule(*rule)),
@@ -53,7 +54,7 @@ impl Finding {
                 _ => self.symbol.map(Subject::Symbol),
             },
             Kind::Objection(objection) => self.objected_to(objection),
-            Kind::CutOff { .. } | Kind::Reload(_) | Kind::Warning(_) => None,
+            Kind::Truncated { .. } | Kind::Reload(_) | Kind::Warning(_) => None,
         }
     }
 
@@ -79,7 +80,7 @@ impl Finding {
             (Rule::Place | Rule::PlaceTwice | Rule::RelocationType, Some(site)) => {
                 Subject::Place(site.clone())
             }
-            // The kernel does not tell a name that is too long from one that is malformed.
+            // The kernel does not distinguish a name that is too long from a malformed one.
             (Rule::SymbolName | Rule::SymbolLength, _) => {
                 Subject::Rule(Rule::SymbolName, self.symbol, None)
             }
@@ -91,8 +92,8 @@ impl Finding {
         }
     }
 
-    /// What makes something that a simulated load meets the same, met elsewhere: values and addresses may
-    /// differ. Of several things at one place each is told.
+    /// What identifies a finding of simulated loads at different placements: values and addresses
+    /// may differ. Several findings at one relocation are all reported.
     pub(crate) fn identity(&self) -> Identity {
         let about = match &self.kind {
             Kind::Objection(objection) => objection.about.as_ref(),
@@ -111,10 +112,10 @@ impl Finding {
     }
 }
 
-/// What makes a finding of a simulated load the one that it is.
+/// Identifies a finding of a simulated load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
-    /// `None`: a value that is cut off.
+    /// `None`: a truncated value.
     stage: Option<Stage>,
     consequence: Option<Consequence>,
     symbol: Option<SymbolIndex>,
@@ -144,7 +145,7 @@ mod tests {
         }
     }
 
-    fn met(stage: Stage) -> Finding {
+    fn stopped(stage: Stage) -> Finding {
         let (errno, message) = (Errno::EINVAL, "no".to_owned());
         Finding::refused(stage, KernelError { errno, message })
     }
@@ -154,43 +155,54 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_stops_at_a_symbol_has_met_what_was_found_about_it_and_no_other() {
+    fn a_load_that_stops_at_a_symbol_matches_the_finding_about_it_and_no_other() {
         let symbol = SymbolIndex::new;
         let found = Finding::from(Refusal::NotConverted { name: "symbol".into() });
         let found = found.about(symbol(7)).subject();
-        assert_eq!(met(Stage::Bind).about(symbol(7)).at(site(8)).subject(), found);
-        assert_ne!(met(Stage::Bind).about(symbol(8)).subject(), found);
-        assert_ne!(met(Stage::Bind).about(symbol(7)).breaks(Rule::CommonSymbol).subject(), found);
+        assert_eq!(stopped(Stage::Bind).about(symbol(7)).at(site(8)).subject(), found);
+        assert_ne!(stopped(Stage::Bind).about(symbol(8)).subject(), found);
+        assert_ne!(
+            stopped(Stage::Bind).about(symbol(7)).breaks(Rule::CommonSymbol).subject(),
+            found
+        );
     }
 
     #[test]
-    fn a_rule_that_many_may_break_is_one_with_the_symbol_or_the_relocation_that_breaks_it() {
+    fn a_rule_that_many_may_break_is_told_apart_by_symbol_or_relocation() {
         let symbol = SymbolIndex::new;
-        // The kernel stops at a relocation, the rule is about the symbol that it names.
+        // The kernel stops at a relocation; the rule is about its symbol.
         let long = broken(Rule::SymbolLength).about(symbol(3)).subject();
         let malformed = |index| {
-            met(Stage::Apply).breaks(Rule::SymbolName).about(symbol(index)).at(site(0)).subject()
+            stopped(Stage::Apply)
+                .breaks(Rule::SymbolName)
+                .about(symbol(index))
+                .at(site(0))
+                .subject()
         };
         assert_eq!((malformed(3) == long, malformed(4) == long), (true, false));
         let marked = broken(Rule::SymbolMarked).at(site(16)).subject();
         let unmarked = |offset| {
-            met(Stage::Gate).breaks(Rule::SymbolMarked).about(symbol(3)).at(site(offset)).subject()
+            stopped(Stage::Gate)
+                .breaks(Rule::SymbolMarked)
+                .about(symbol(3))
+                .at(site(offset))
+                .subject()
         };
         assert_eq!((unmarked(16) == marked, unmarked(24) == marked), (true, false));
         assert_eq!(
-            met(Stage::Reserve).breaks(Rule::MachineSections).subject(),
+            stopped(Stage::Reserve).breaks(Rule::MachineSections).subject(),
             broken(Rule::MachineSections).subject()
         );
     }
 
     #[test]
-    fn what_stands_at_a_place_is_one_by_the_place() {
+    fn findings_about_the_bytes_at_one_relocation_are_one() {
         let fault = || Fault::NoSymbol { index: 1 };
         let kernel = || KernelError { errno: Errno::ENOEXEC, message: String::new() };
         let stopped = Finding::stopped(Stage::Apply, kernel(), fault()).at(site(4));
         assert_eq!(stopped.subject(), broken(Rule::RelocationType).at(site(4)).subject());
         assert_ne!(stopped.subject(), broken(Rule::Place).at(site(5)).subject());
-        // At another placement the values differ, and it is the same.
+        // At another placement the values differ, but it is the same finding.
         let again = Finding::stopped(Stage::Apply, kernel(), Fault::NoSymbol { index: 2 });
         assert_eq!(stopped.identity(), again.clone().at(site(4)).identity());
         assert_ne!(stopped.identity(), again.at(site(5)).identity());

@@ -1,4 +1,4 @@
-//! How the simulated loader puts what it finds.
+//! Constructors for findings of the simulated loader.
 
 use klp_arch::{Fault, KernelError};
 
@@ -21,12 +21,12 @@ impl Finding {
         Self { kernel, ..Self::objection(stage, Consequence::Refused) }
     }
 
-    /// What the kernel does not notice.
+    /// A fault that the kernel does not notice.
     pub(crate) fn unnoticed(stage: Stage, consequence: Consequence, explanation: String) -> Self {
         Self::objection(stage, consequence).explained(explanation)
     }
 
-    /// Where the loader stopped at a relocation, and what the kernel would say there.
+    /// A relocation at which the loader stopped, with the kernel's message.
     pub(crate) fn stopped(stage: Stage, kernel: KernelError, fault: Fault) -> Self {
         let finding = match Consequence::of(&fault) {
             Consequence::Refused => Self::refused(stage, kernel),
@@ -42,42 +42,42 @@ impl Finding {
         self
     }
 
-    /// The same, in another stage.
+    /// Changes the stage.
     pub(crate) fn in_stage(self, stage: Stage) -> Self {
         self.with(|objection| objection.stage = stage)
     }
 
-    /// The same, with what happens where the kernel does not say so.
+    /// Adds an explanation that the kernel's message lacks.
     pub(crate) fn explained(self, why: impl Into<Option<String>>) -> Self {
         self.with(|objection| objection.explanation = why.into())
     }
 
-    /// The same, with what the back end found.
+    /// Adds the machine's fault.
     pub(crate) fn faulty(self, fault: Fault) -> Self {
         self.with(|objection| objection.fault = Some(fault))
     }
 
-    /// The same, because a rule is broken.
+    /// Adds the broken rule.
     pub(crate) fn breaks(self, rule: Rule) -> Self {
         self.with(|objection| objection.rule = Some(rule))
     }
 
-    /// The same, with what else is known of it.
+    /// Adds what else is known about it.
     pub(crate) fn knowing(self, about: About) -> Self {
         self.with(|objection| objection.about = Some(about))
     }
 
-    /// The same, about a relocation table.
+    /// Adds the relocation table.
     pub(crate) fn about_table(self, table: SectionIndex) -> Self {
         self.knowing(About::Table(table))
     }
 
-    /// With the modules that prove what the kernel is like.
+    /// Adds the modules that prove the kernel's value.
     pub(crate) fn proven<T>(self, fact: &Fact<T>) -> Self {
         self.proved(fact.proof())
     }
 
-    /// With one more line of what is known of the kernel, and what is not.
+    /// Adds a line on what is known about the kernel and what is not.
     pub(crate) fn proved(self, line: String) -> Self {
         self.with(|objection| match &mut objection.about {
             Some(About::Proof(lines)) => lines.push(line),
@@ -85,7 +85,7 @@ impl Finding {
         })
     }
 
-    /// What the kernel says after it, too.
+    /// Adds a line that the kernel logs next.
     pub(crate) fn says(&mut self, line: &str) {
         if let Some(kernel) = &mut self.kernel {
             let separator = if kernel.message.is_empty() { "" } else { "\n" };
@@ -93,7 +93,7 @@ impl Finding {
         }
     }
 
-    /// What a kernel's log has of it, and what returns: for whoever asks the loader itself.
+    /// The kernel's log lines and errno, for direct users of the loader.
     pub(crate) fn in_the_kernels_words(&self) -> String {
         let site = self.site.as_ref().map_or_else(String::new, |site| format!("{site}: "));
         let kernel = self.kernel.as_ref().map(ToString::to_string);

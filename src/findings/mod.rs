@@ -1,7 +1,7 @@
-//! What is found in a module: a [`Finding`], whoever has found it, with its code and what to do.
+//! What is found in a module: a [`Finding`], with its code and what to do about it.
 //!
-//! What is found is its [`Kind`]; where, with what consequence, and in which words of the kernel are fields
-//! that all kinds share. Why there is no result at all is an [`Error`].
+//! What was found is its [`Kind`]; location, consequence and the kernel's message are fields that
+//! all kinds share. An [`Error`] leaves no result at all.
 
 mod codes;
 mod diagnose;
@@ -29,4 +29,4 @@ pub use refusal::Refusal;
 pub use reload::{Aftermath, Reload};
 pub use rule::{Consequence, Rule};
 pub use section::{Misplaced, PassedOver, Unapplied, Unfinished};
-pub use warning::{StillNamed, UntoldOfExports, Warning};
+pub use warning::{ExportProperty, StillNamed, Warning};

@@ -1,4 +1,4 @@
-//! What the kernel's loader objects to, or should: where a simulated load stops, and what it sees.
+//! Objections of the kernel's loader, real ones and missing ones, where a simulated load stops.
 
 use std::fmt;
 
@@ -8,48 +8,57 @@ use super::rule::Rule;
 use crate::elf::SectionIndex;
 use crate::patch::Replaced;
 
-/// What the loader was doing.
+/// What the loader was doing, to follow "while".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
-#[strum(serialize_all = "kebab-case")]
 pub enum Stage {
     /// Checking the file (`elf_validity_cache_copy`).
+    #[strum(serialize = "checking the file")]
     Validate,
-    /// Setting room aside (`module_frob_arch_sections`).
+    /// Reserving room for slots and stubs (`module_frob_arch_sections`).
+    #[strum(serialize = "reserving room for slots and stubs")]
     Reserve,
-    /// Setting memory aside (`layout_and_allocate`).
+    /// Allocating memory (`layout_and_allocate`).
+    #[strum(serialize = "allocating memory")]
     Layout,
     /// Giving symbols their values (`simplify_symbols`).
+    #[strum(serialize = "resolving symbols")]
     Bind,
     /// Applying relocations (`apply_relocations`).
+    #[strum(serialize = "applying relocations")]
     Apply,
     /// What follows relocation (`module_finalize`).
+    #[strum(serialize = "finishing the module")]
     Finish,
-    /// Taking a patch over (`klp_init_patch`).
+    /// Enabling a patch (`klp_init_patch`).
+    #[strum(serialize = "enabling the patch")]
     Enable,
-    /// Writing relocations of an object that arrives (`klp_init_object_loaded`), or taking them back
+    /// Writing relocations of an object that arrives (`klp_init_object_loaded`), or clearing them
     /// (`klp_cleanup_module_patches_limited`).
+    #[strum(serialize = "writing relocations of an object")]
     Gate,
     /// Checking the signature (`module_sig_check`).
+    #[strum(serialize = "checking the signature")]
     Signature,
-    /// Making it known to others (`complete_formation`).
-    #[strum(serialize = "formation")]
+    /// Making the module visible to the kernel (`complete_formation`).
+    #[strum(serialize = "making the module visible")]
     Form,
-    /// Showing it in sysfs (`mod_sysfs_setup`).
+    /// Creating its sysfs files (`mod_sysfs_setup`).
+    #[strum(serialize = "creating its sysfs files")]
     Sysfs,
 }
 
-/// Something that a simulated load has met.
+/// A fault that a simulated load ran into.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objection {
     /// What the loader was doing.
     pub stage: Stage,
-    /// What happens, where the kernel does not say so.
+    /// What happens, if the kernel's message does not say.
     pub explanation: Option<String>,
-    /// What the back end found, where it is about a place.
+    /// The machine's fault, if it is about a relocation.
     pub fault: Option<Fault>,
-    /// The rule that is broken, where [`rules`](crate::rules) has it, too.
+    /// The broken rule, if [`rules`](crate::rules) has one for it.
     pub rule: Option<Rule>,
-    /// What else is known of it.
+    /// What else is known about it.
     pub about: Option<About>,
 }
 
@@ -58,28 +67,28 @@ impl fmt::Display for Objection {
         match (&self.explanation, &self.fault) {
             (Some(why), _) => f.write_str(why),
             (None, Some(fault)) => write!(f, "{fault}"),
-            (None, None) => write!(f, "refused in step '{}'", self.stage),
+            (None, None) => write!(f, "the kernel refuses it while {}", self.stage),
         }
     }
 }
 
-/// What else is known of an objection.
+/// What else is known about an objection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum About {
-    /// What shows that the kernel is so, where that is not the module alone: a line each.
+    /// Evidence from other modules about the kernel, one line each.
     Proof(Vec<String>),
     /// The function that is replaced.
     Replaced(Replaced),
     /// The relocation table.
     Table(SectionIndex),
-    /// The namespace that is not imported.
+    /// The missing namespace import.
     Import(MissingImport),
 }
 
-/// How a namespace of `EXPORT_SYMBOL_FOR_MODULES` starts.
+/// Prefix of namespaces of `EXPORT_SYMBOL_FOR_MODULES`.
 pub(crate) const MODULES: &[u8] = b"module:";
 
-/// A namespace that a module uses and does not import. Its text is what to do about it.
+/// A namespace that a module uses but does not import. Displayed as advice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MissingImport {
     /// The namespace.
@@ -92,7 +101,8 @@ impl fmt::Display for MissingImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, quoted } = self;
         if namespace.as_bytes().starts_with(MODULES) {
-            return f.write_str("it is for the modules named there only: use it by a klp symbol");
+            return f
+                .write_str("it is only for the modules named there: use it through a klp symbol");
         }
         let quote = if *quoted { "\"" } else { "" };
         write!(f, "add to the module's source: MODULE_IMPORT_NS({quote}{namespace}{quote});")

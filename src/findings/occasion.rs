@@ -1,4 +1,4 @@
-//! When, and where in memory, a simulated load has met something.
+//! When, and where in memory, a simulated load ran into something.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::name::ObjectName;
 pub enum Occasion {
     /// While it is loaded.
     Load,
-    /// While it is enabled, because the object is there already.
+    /// While it is enabled, because the object is already loaded.
     Enable(ObjectName),
     /// When the object is loaded, after the module's init memory is gone.
     Arrival(ObjectName),
@@ -39,19 +39,19 @@ impl fmt::Display for Occasion {
     }
 }
 
-/// The first load in simulation that has met something.
+/// The first simulated load that ran into something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encounter {
-    /// When.
+    /// The point in the module's life.
     pub occasion: Occasion,
-    /// The address of the module's instructions then; `None` where there are none yet.
+    /// The address of the module's text in that load; `None` if not placed yet.
     pub text: Option<u64>,
-    /// Whether it is met where the kernel usually puts modules, not at an extreme placement only.
+    /// Whether it happens at the usual placement, not only at extreme ones.
     pub usual: bool,
 }
 
 impl Encounter {
-    /// Where modules usually lie, before anything of the module does.
+    /// An encounter at the usual placement, before the module is placed.
     #[must_use]
     pub fn usual(occasion: Occasion) -> Self {
         Self { occasion, text: None, usual: true }

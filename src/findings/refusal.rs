@@ -1,4 +1,4 @@
-//! What stands against a module: the input's faults.
+//! Faults of the input that rule out a conversion.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use klp_arch::Fault;
 
 use super::rule::Consequence;
 use super::section::{Misplaced, PassedOver, Unapplied, Unfinished};
-use crate::annotation::{AnnotationError, AnnotationPlace};
+use crate::annotation::{AnnotationError, AnnotationLocation};
 use crate::elf::SymbolIndex;
 use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, SymbolName};
 use crate::patch::{Replaced, Unpatchable};
 use crate::resolve::Unresolved;
 
-/// One reason why a module cannot be converted, or is not what it should be.
+/// One reason why a module cannot be converted, or does not work.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -20,46 +20,46 @@ pub enum Refusal {
     #[error(transparent)]
     Annotation(AnnotationError),
     /// An annotated symbol has no relocation.
-    #[error("{place}: '{name}' is annotated, but nothing in this module uses it")]
+    #[error("{location}: '{name}' is annotated, but nothing in this module uses it")]
     AnnotationUnused {
         /// The symbol's name.
         name: SymbolName,
-        /// Where the annotation stands.
-        place: AnnotationPlace,
+        /// The annotation's location.
+        location: AnnotationLocation,
     },
     /// An undefined symbol's name is not UTF-8, so no map can have it.
     #[error("symbol {symbol} '{name}' has a name that is not UTF-8")]
     NotUtf8 {
         /// Index of the symbol.
         symbol: SymbolIndex,
-        /// Its name, as far as it can be printed.
+        /// Its name, lossily decoded.
         name: String,
     },
     /// Another tool made the module, and has not finished it.
     #[error(transparent)]
     Unfinished(Unfinished),
-    /// No symbol of the kernel, or not just one, is meant.
+    /// The name matches no symbol of the kernel, or more than one.
     #[error("{reason}")]
     Unresolved {
-        /// The gate that the author gave it, with a name.
+        /// The gate, if the author named one.
         gate: Option<ObjectName>,
         /// What is known about it.
         reason: Box<Unresolved>,
     },
     /// A vmlinux symbol in a section that a module gates.
     #[error("a vmlinux symbol cannot wait for module '{gate}'")]
-    VmlinuxSymbolBehindModule {
+    GatedVmlinuxSymbol {
         /// The gate.
         gate: ObjectName,
     },
-    /// The gate is none of the objects that the livepatch patches.
+    /// The gate is not an object that the livepatch patches.
     #[error("waits for '{gate}', which this livepatch does not patch")]
     GateNotPatched {
         /// The gate.
         gate: ObjectName,
     },
     /// Something that is loaded uses an annotation.
-    #[error("an annotation is no data, it leaves the module")]
+    #[error("an annotation is not data: the conversion removes it")]
     AnnotationNeeded,
     /// The section cannot take this relocation.
     #[error("{}", describe(*.reason, .gate))]
@@ -74,14 +74,15 @@ pub enum Refusal {
     /// The machine's loader does not know the relocation type.
     #[error("the kernel's module loader does not know this relocation")]
     UnknownRelocation,
-    /// A symbol is undefined, and no export that an ordinary relocation could use has it.
+    /// A symbol is undefined, and nothing exports it to ordinary relocations.
     #[error("'{name}' is undefined, and only a klp relocation could bind it")]
     NotConverted {
         /// The symbol's name.
         name: String,
     },
-    /// Code of several objects uses a symbol, and nothing says which of them its relocation waits for.
-    #[error("code for {} uses '{}' of '{}', and what it waits for is not clear",
+    /// Code of several objects uses a symbol, and nothing determines which of them its relocation
+    /// waits for.
+    #[error("code for {} uses '{}' of '{}', and which object it waits for is not clear",
         Names(.users), .klp.symbol, .klp.owner)]
     GateUndecided {
         /// The symbol.
@@ -90,21 +91,21 @@ pub enum Refusal {
         users: Vec<ObjectName>,
     },
     /// Functions of vmlinux are replaced by code that uses a symbol of a module.
-    #[error("replaces code of vmlinux and uses '{}' of '{}', a module that may not be there",
+    #[error("replaces code of vmlinux and uses '{}' of '{}', a module that may not be loaded",
         .klp.symbol, .klp.owner)]
     ModuleSymbolInVmlinux {
         /// The symbol.
         klp: KlpSymbol,
     },
-    /// The kernel refuses the patched object while the owner of a symbol is not there.
+    /// The kernel refuses the patched object while a symbol's owner is not loaded.
     #[error("waits for '{gate}' and needs '{owner}', which '{gate}' does not depend on")]
     UndeclaredDependency {
-        /// The object that is waited for.
+        /// The object that the relocation waits for.
         gate: ObjectName,
         /// The module that has the symbol.
         owner: ObjectName,
     },
-    /// A function that is replaced is not found, or not just one.
+    /// A function to replace is not found, or not unique.
     #[error("{}", describe_lookup(.function, .reason))]
     NotReplaced {
         /// The function.
@@ -112,7 +113,7 @@ pub enum Refusal {
         /// What is known about it.
         reason: Box<Unresolved>,
     },
-    /// A function that is replaced is there, and the kernel cannot patch it.
+    /// The kernel cannot patch a function to replace.
     #[error("{function} is to be replaced, but {why}")]
     Unpatchable {
         /// The function.
@@ -120,19 +121,19 @@ pub enum Refusal {
         /// Why.
         why: Unpatchable,
     },
-    /// An entry of a table has no name of the function to replace.
-    #[error("an entry of the functions to replace in '{object}' has no old_name")]
+    /// A `klp_func` does not name the function to replace.
+    #[error("a klp_func of '{object}' has no old_name")]
     NoOldName {
         /// The object.
         object: ObjectName,
     },
-    /// An object of the patch has no table of functions.
+    /// A `klp_object` has no table of functions.
     #[error("the klp_object of '{object}' has no funcs")]
     NoFunctions {
         /// The object.
         object: ObjectName,
     },
-    /// The kernel writes to the tables of a patch, as long as it is loaded.
+    /// The kernel writes to the tables of a loaded patch, but they are not writable.
     #[error("the tables of the patch are in section '{section}', and the kernel writes to them")]
     TablesUnwritable {
         /// The section.
@@ -144,49 +145,49 @@ pub enum Refusal {
         /// The object.
         name: String,
     },
-    /// No module can have the name of an object.
-    #[error("the patch has a klp_object called \"{name}\", and no module is called so")]
+    /// No module can have the name of a `klp_object`.
+    #[error("the patch has a klp_object called \"{name}\", but no module can have that name")]
     NoSuchObject {
         /// The name.
         name: String,
     },
-    /// A selector speaks of a function that the tables do not have.
-    #[error("{place}: the patch does not replace '{name}' of '{object}' by this function")]
+    /// A selector names a function that the tables do not have.
+    #[error("{location}: the patch does not replace '{name}' of '{object}' with this function")]
     SelectedNotReplaced {
-        /// Where the selector stands.
-        place: AnnotationPlace,
+        /// The selector's location.
+        location: AnnotationLocation,
         /// The object.
         object: ObjectName,
         /// The function's name.
         name: SymbolName,
     },
-    /// A selector finds another position than the author has written.
-    #[error("{place}: {function} has position {found} there, but old_sympos says {written}",
+    /// A selector finds another position than the author wrote.
+    #[error("{location}: {function} has position {found} there, but old_sympos says {written}",
         written = .function.position)]
     SelectedElsewhere {
-        /// Where the selector stands.
-        place: AnnotationPlace,
-        /// The function, with what is written.
+        /// The selector's location.
+        location: AnnotationLocation,
+        /// The function, with the author's position.
         function: Replaced,
         /// The position that the selector finds.
         found: u64,
     },
-    /// The kernel applies nothing of a relocation table.
+    /// The kernel does not apply a relocation table.
     #[error("{0}")]
     PassedOver(PassedOver),
-    /// The bytes at the place are not what the loader demands.
+    /// The bytes to patch are not what the loader demands.
     #[error("{0}")]
     Place(Fault),
 }
 
 impl Refusal {
-    /// What comes of a module that has it.
+    /// What happens to a module that has it.
     #[must_use]
     pub fn consequence(&self) -> Consequence {
         match self {
-            // What is longer than a module's name is refused, any other name waits for ever.
+            // A name too long for a module is refused; any other waits forever.
             Self::NoSuchObject { name } if name.len() <= OBJECT_NAME_MAX => Consequence::Ignored,
-            // Of unfinished symbols that are not weak a simulated load has the kernel's refusal.
+            // For unfinished symbols that are not weak, a simulated load has the kernel's refusal.
             Self::GateNotPatched { .. }
             | Self::Unfinished(_)
             | Self::PassedOver(PassedOver {
@@ -199,7 +200,7 @@ impl Refusal {
         }
     }
 
-    /// What is known about a name that is not found, where this is about one.
+    /// What is known about the name, if this is about a name that is not found.
     pub fn unresolved_mut(&mut self) -> Option<&mut Unresolved> {
         match self {
             Self::Unresolved { reason, .. } | Self::NotReplaced { reason, .. } => Some(reason),
@@ -208,7 +209,7 @@ impl Refusal {
     }
 }
 
-/// Prints names, each in quotes.
+/// Displays names, each in quotes.
 struct Names<'a>(&'a [ObjectName]);
 
 impl fmt::Display for Names<'_> {
@@ -257,6 +258,8 @@ fn describe(reason: Misplaced, gate: &ObjectName) -> String {
         Misplaced::Percpu => {
             "the percpu template is copied before or without klp relocations".to_owned()
         }
-        Misplaced::NotLoaded => "the section is not loaded, the kernel would skip this".to_owned(),
+        Misplaced::NotLoaded => {
+            "the section is not loaded, so the kernel would skip this".to_owned()
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! What comes of it when an object that a livepatch patches is unloaded and loaded again.
+//! What happens when an object that a livepatch patches is unloaded and loaded again.
 //!
-//! The livepatch loads and works; it stays while the object goes, and the object comes again at other
-//! addresses, as do the modules that it needs. Some kernels do not take back what they have written,
-//! slots are filled once, and stubs are not given back: so the object is refused, or reached where it
-//! was, at its first reload or at a later one. Invariant: a count is exact where every reload is at
-//! addresses that the object has never had; chance can only make it larger.
-//! Source: `kernel/livepatch/core.c` (`klp_init_object_loaded`, `klp_cleanup_module_patches_limited`);
-//! `stub_for_addr` of `arch/powerpc/kernel/module_64.c`; `apply_rela` of `arch/s390/kernel/module.c`.
+//! The livepatch loads and works; it stays loaded while the object is reloaded at other addresses,
+//! as are the modules that the object needs. Some kernels do not clear relocations, slots are
+//! filled only once, and stubs are never freed: so the object is refused, or reached at its old
+//! address, at its first reload or at a later one. Invariant: a count is exact if every reload is
+//! at addresses that the object has never had; otherwise it can only be larger. Source:
+//! `kernel/livepatch/core.c` (`klp_init_object_loaded`, `klp_cleanup_module_patches_limited`);
+//! `stub_for_addr` of `arch/powerpc/kernel/module_64.c`; `apply_rela` of
+//! `arch/s390/kernel/module.c`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,29 +23,29 @@ use crate::name::ObjectName;
 pub struct Reload {
     /// The object.
     pub object: ObjectName,
-    /// How many reloads go well, each at new addresses.
+    /// How many reloads succeed, each at new addresses.
     pub survives: u64,
-    /// What comes of the next one.
+    /// What happens at the next one.
     pub then: Aftermath,
 }
 
-/// What comes of a reload.
+/// What happens at a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aftermath {
-    /// The kernel refuses the object, in these words.
+    /// The kernel refuses the object, with this message.
     Refused(KernelError),
-    /// The kernel writes one stub after the end of the room for stubs, without a look at what is there;
-    /// the reload after it is refused, in these words.
+    /// The kernel writes one stub past the end of the room for stubs, without a check; the reload
+    /// after that is refused, with this message.
     WritesBeyond(KernelError),
-    /// The kernel would damage memory, or leave something out; this is what happens.
+    /// The kernel would corrupt memory or skip something; the text says what.
     Wrong(String),
-    /// Code still uses the addresses that these symbols had before.
+    /// Code still uses the old addresses of these symbols.
     Stale(Vec<String>),
 }
 
 impl Reload {
-    /// An object each of whose reloads takes new stubs, of which so many are left after its first
-    /// arrival; `refused`: what the kernel says when there is none. `None`: it takes no stubs.
+    /// An object that takes `taken` new stubs at each reload, when `left` are free after its first
+    /// arrival; `refused`: the kernel's message when there is none. `None` if it takes no stubs.
     pub(crate) fn by_stubs(
         object: ObjectName,
         left: u64,
@@ -52,17 +53,18 @@ impl Reload {
         refused: KernelError,
     ) -> Option<Self> {
         let survives = left.checked_div(taken)?;
-        // The kernel looks at the end of the room before it looks at a stub, not before it makes one.
+        // The kernel checks for the end of the room before it reads a stub, not before it writes
+        // one.
         let missing = taken - left % taken;
         let then = if missing == 1 { Aftermath::WritesBeyond } else { Aftermath::Refused };
         Some(Self { object, survives, then: then(refused) })
     }
 }
 
-/// What one warning says of all objects of a livepatch; there is at least one.
+/// The one warning about all objects of a livepatch; there is at least one.
 pub(super) struct Reloads<'a>(pub(super) Vec<&'a Reload>);
 
-/// Objects of which the same is said.
+/// Objects with the same outcome.
 #[derive(Default)]
 struct Group<'a> {
     reloads: Vec<&'a Reload>,
@@ -85,7 +87,7 @@ impl Reloads<'_> {
 }
 
 impl Group<'_> {
-    /// The symbols that are reached where they were, each once.
+    /// The symbols that are reached at old addresses, each once.
     fn stale(&self) -> BTreeSet<&str> {
         let lists = self.reloads.iter().filter_map(|reload| match &reload.then {
             Aftermath::Stale(symbols) => Some(symbols),
@@ -116,27 +118,27 @@ impl Group<'_> {
         }
     }
 
-    /// What happens then, in detail.
+    /// The outcome in detail.
     fn details(&self) -> Vec<String> {
         match self.reloads.first().map(|first| &first.then) {
             None => Vec::new(),
             Some(Aftermath::Refused(kernel)) => vec![says(kernel)],
             Some(Aftermath::WritesBeyond(kernel)) => vec![
-                "the kernel writes a stub after the end of the room that it has reserved, and does not \
-                 look; the reload after that is refused"
+                "the kernel writes a stub past the room that it reserved, without a check; the \
+                 reload after that is refused"
                     .into(),
                 says(kernel),
             ],
             Some(Aftermath::Wrong(why)) => vec![why.clone()],
             Some(Aftermath::Stale(_)) => vec![format!(
-                "the kernel fills a slot once only; what is reached through one: {}",
+                "the kernel fills a slot only once; symbols reached through one: {}",
                 list(self.stale())
             )],
         }
     }
 }
 
-/// So many names are printed of a list.
+/// How many names of a list are printed.
 const SHOWN: usize = 8;
 
 fn list<S: Into<String>>(names: impl IntoIterator<Item = S>) -> String {
@@ -170,7 +172,7 @@ impl Diagnose for Reloads<'_> {
     fn help(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.groups().flat_map(|group| group.details()).collect();
         lines.push(
-            "the livepatch itself loads; before a module that it patches is reloaded, remove the \
+            "the livepatch itself loads; before reloading a module that it patches, remove the \
              livepatch, and load it again afterwards"
                 .into(),
         );
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn room_for_stubs_is_used_up_by_reloads_and_the_first_stub_too_many_is_written() {
+    fn reloads_use_up_the_room_for_stubs_and_the_first_stub_too_many_is_written() {
         let of = |left, taken| {
             let reload = by_stubs(left, taken).unwrap();
             (reload.survives, matches!(reload.then, Aftermath::WritesBeyond(_)))
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn one_warning_speaks_of_all_objects() {
+    fn one_warning_covers_all_objects() {
         let stale = Reload {
             object: "c".parse().unwrap(),
             survives: 0,
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_cut() {
+    fn a_long_list_is_shortened() {
         let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
         assert_eq!(list(&names), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
         assert_eq!(list(&names[..8]), "0, 1, 2, 3, 4, 5, 6, 7");

@@ -12,32 +12,32 @@ use crate::symbols::Candidate;
 /// How many candidates are listed; a kernel has hundreds of symbols called `__func__.0`.
 const LISTED: usize = 20;
 
-/// Why a file is not known.
-const GLOBAL: &str = "a symbol table tells source files of static symbols only";
+/// Why a source file is not known.
+const GLOBAL: &str = "a symbol table has source files for static symbols only";
 
-/// What is left to say of a name that nothing resembles.
+/// Advice for a name without similar ones.
 const ELSEWHERE: &str =
     "if a module has it, add the module: --module FILE.ko; else the compiler may have inlined it";
 
-/// The kernel's own words, and what it returns.
+/// The kernel's message and errno.
 pub(super) fn says(error: &KernelError) -> String {
     let (errno, number) = (error.errno, error.errno.number());
     if error.message.is_empty() {
-        format!("the kernel says nothing, and returns -{errno} ({number})")
+        format!("the kernel logs nothing and returns -{errno} ({number})")
     } else {
         format!("the kernel says: {} (-{errno}, {number})", error.message)
     }
 }
 
-/// What to do about what a machine's loader finds at a place.
+/// Advice for a fault of the machine's loader at a relocation.
 pub(super) fn fault(fault: &Fault) -> Option<&'static str> {
     Some(match fault {
         Fault::NoNopAfterCall { .. } => {
-            "a call to a function that was static has no nop after it: declare the function so \
-             that the compiler takes it for external, and keep the call from being a tail call"
+            "a call to a function that was static has no nop after it: declare it so that the \
+             compiler treats it as external, and avoid a tail call"
         }
         Fault::Overflow { .. } | Fault::MisalignedValue { .. } => {
-            "compile with kbuild's flags, so that the reference reaches as far as modules lie"
+            "compile with kbuild's flags: their code model reaches the whole module area"
         }
         Fault::ReadOnly => "keep the reference in writable data: a pointer that is not const",
         Fault::MisalignedPlace { .. } => "keep the reference aligned: no packed structure",
@@ -45,8 +45,8 @@ pub(super) fn fault(fault: &Fault) -> Option<&'static str> {
             "the loader writes once only: link from the original objects again"
         }
         Fault::NoRoom { .. } => {
-            "the kernel reserves too little for what comes late: use fewer symbols that wait for this \
-             object, or load the object before the livepatch"
+            "the kernel reserves too little room for late relocations: use fewer symbols that \
+             wait for this object, or load the object before the livepatch"
         }
         Fault::UnknownType { .. } | Fault::NotOnThisKernel { .. } => {
             "compile with kbuild's flags: no -fPIC, no other code model"
@@ -55,14 +55,15 @@ pub(super) fn fault(fault: &Fault) -> Option<&'static str> {
     })
 }
 
-/// Advice for a name that is not resolved; `gate` is what its author gave it, with a name.
+/// Advice for a name that is not resolved; `gate`: as its author named it, if so.
 pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<String> {
     match reason {
         Unresolved::Ambiguous { name, candidates, exporter } => {
             let mut lines = list(candidates, gate);
             if let Some(owner) = exporter {
                 lines.push(format!(
-                    "{owner}: {name}, exported; its other symbols are not told: --module {owner}.ko"
+                    "{owner}: {name}, exported; its other symbols are not known: --module \
+                     {owner}.ko"
                 ));
                 lines.push(line(owner, name, Position::Unique, gate));
             }
@@ -78,7 +79,7 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             if let Selector::NextTo(neighbour) = &**which {
                 lines.insert(
                     0,
-                    format!("none of these is of the same source file as '{neighbour}':"),
+                    format!("none of these is from the same source file as '{neighbour}':"),
                 );
             }
             lines
@@ -100,9 +101,9 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             let source = if owner.is_vmlinux() {
                 "--vmlinux vmlinux".to_owned()
             } else {
-                format!("--module {owner}.ko as it was before it was stripped (Debian: -dbg)")
+                format!("--module {owner}.ko, unstripped (Debian: -dbg)")
             };
-            let mut lines = vec![format!("add a source that tells them: {source}")];
+            let mut lines = vec![format!("add a source that has them: {source}")];
             lines.extend(list(candidates, gate));
             lines
         }
@@ -173,13 +174,13 @@ fn describe(candidate: &Candidate) -> String {
     text
 }
 
-/// The selector to paste for a candidate, where its file tells it from the others.
+/// The selector to paste for a candidate, if its file distinguishes it from the others.
 fn select(candidate: &Candidate, all: &[Candidate]) -> Option<String> {
     let file: SourceFile = candidate.file.as_ref()?.parse().ok()?;
     KlpSymbolIn::of(candidate, &file, all).map(|selector| format!("  {selector}"))
 }
 
-/// The line to paste for a candidate, in the dialect that its author uses.
+/// The line to paste for a candidate, in the author's dialect.
 fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
     let Candidate { object, name, .. } = candidate;
     line(object, name, candidate.klp_position(), gate)
@@ -188,14 +189,14 @@ fn paste(candidate: &Candidate, gate: Option<&ObjectName>) -> String {
 /// The line to paste for a symbol.
 fn line(owner: &ObjectName, name: &str, position: Position, gate: Option<&ObjectName>) -> String {
     match gate {
-        // The declaration is there already.
+        // The declaration exists already.
         Some(gate) => format!("  KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {position})"),
         None if pasteable(name) => format!("  {}", KlpSympos { owner, name, position }),
         None => format!("  {}", KlpRelocSymbol { gate: owner, owner, name, alias: name, position }),
     }
 }
 
-/// Advice for two meanings of one symbol: the second gets a C name of its own.
+/// Advice for one symbol with two meanings: give the second its own C name.
 pub(super) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
     let Annotation { owner, which, .. } = second;
     let gate = second.gate.as_ref().or(first.gate.as_ref()).unwrap_or(owner);
@@ -216,7 +217,7 @@ pub(super) fn conflict(first: &Annotation, second: &Annotation) -> Vec<String> {
     ]
 }
 
-/// Advice for a symbol that code of several objects uses.
+/// Advice for a symbol used by code of several objects.
 pub(super) fn undecided(klp: &KlpSymbol, users: &[ObjectName]) -> Vec<String> {
     let KlpSymbol { owner, symbol, position } = klp;
     let mut lines = vec!["declare it for the code of each object under a name of its own:".into()];
@@ -236,14 +237,17 @@ pub(super) fn in_vmlinux(klp: &KlpSymbol) -> Vec<String> {
     let line = KlpRelocSymbol { gate, owner, name, alias: name, position: *position };
     vec![
         format!(
-            "add a klp_object for '{owner}' to the patch, with empty funcs: it is written when"
+            "add a klp_object for '{owner}' to the patch, with empty funcs: the relocation is \
+             written when"
         ),
-        format!("  '{owner}' comes, and must not be used before; or load only where it is there:"),
+        format!(
+            "  '{owner}' is loaded, and must not be used before; or load only while it is loaded:"
+        ),
         format!("  {line}"),
     ]
 }
 
-/// Advice for a module that the patched object does not need by itself.
+/// Advice for a module that the patched object does not depend on.
 pub(super) fn undeclared(gate: &ObjectName, owner: &ObjectName) -> Vec<String> {
     vec![
         format!("while '{owner}' is not loaded, the kernel refuses to load '{gate}'"),
@@ -253,7 +257,7 @@ pub(super) fn undeclared(gate: &ObjectName, owner: &ObjectName) -> Vec<String> {
     ]
 }
 
-/// Advice for a function that is replaced and not found, or not alone.
+/// Advice for a function to replace that is not found or not unique.
 pub(super) fn replaced(function: &Replaced, reason: &Unresolved) -> Vec<String> {
     let (Unresolved::AnnotatedNotUnique { candidates, .. }
     | Unresolved::AnnotatedNoSuchPosition { candidates, .. }) = reason
@@ -276,18 +280,18 @@ pub(super) fn replaced(function: &Replaced, reason: &Unresolved) -> Vec<String> 
     lines
 }
 
-/// Advice for the name of an object that no module has.
+/// Advice for an object name that no module can have.
 pub(super) fn object_name(name: &str) -> Vec<String> {
     vec![match name.parse::<ObjectName>() {
         Ok(object) if object.is_vmlinux() => {
             "the kernel itself has no name: leave .name out".to_owned()
         }
-        Ok(object) => format!("the kernel compares names as they are: \"{object}\""),
+        Ok(object) => format!("the kernel compares names verbatim: \"{object}\""),
         Err(error) => error.to_string(),
     }]
 }
 
-/// Advice for a place that cannot wait for a gate.
+/// Advice for a relocation that cannot wait for a gate.
 pub(super) fn misplaced(
     reason: Misplaced,
     section: &str,
@@ -312,6 +316,6 @@ pub(super) fn misplaced(
         }
         Misplaced::Init => "move the code out of __init, the data out of __initdata".into(),
         Misplaced::Percpu => "set the pointer at run time, in a callback of the patch".into(),
-        Misplaced::NotLoaded => "the kernel loads sections with SHF_ALLOC only".into(),
+        Misplaced::NotLoaded => "the kernel loads only sections with SHF_ALLOC".into(),
     }]
 }

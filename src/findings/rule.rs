@@ -1,4 +1,4 @@
-//! The kernel's rules for a module, as a catalogue, and what the kernel does where one is broken.
+//! The catalogue of the kernel's rules for a module, and what the kernel does if one is broken.
 //!
 //! The checks are in [`rules`](crate::rules).
 
@@ -13,15 +13,16 @@ pub enum Consequence {
     Refused,
     /// It loads, and the relocations are never written.
     Ignored,
-    /// It loads, and memory is damaged or stale values are used.
+    /// It loads, and memory is corrupted or stale values are used.
     Corrupted,
 }
 
 impl Consequence {
-    /// What comes of a fault of a relocation: most are refused, some the kernel does not look for.
+    /// The consequence of a relocation's fault: the kernel refuses most, and does not check for
+    /// some.
     pub(crate) fn of(fault: &Fault) -> Self {
         match fault {
-            // It writes, or reads, wherever that leads; or its store faults.
+            // It writes or reads a wild address, or its store faults.
             Fault::PlaceOutside { .. } | Fault::NoSymbol { .. } | Fault::ReadOnly => {
                 Self::Corrupted
             }
@@ -48,49 +49,51 @@ impl Consequence {
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// A module with klp relocations says `livepatch=` in `.modinfo`.
+    /// A module with klp relocations has `livepatch=` in `.modinfo`.
     LivepatchMarker,
     /// There is one loaded `.gnu.linkonce.this_module`, and at most one `.modinfo`.
     ModuleSections,
-    /// The sections that the machine's loader fills are there.
+    /// The sections that the machine's loader fills exist.
     MachineSections,
     /// `e_flags` are those of the machine's kernel ABI.
     MachineFlags,
     /// No section is both writable and executable.
     WriteExecute,
-    /// No two loaded sections have one name, since Linux 6.12.
+    /// No two loaded sections have the same name, since Linux 6.12.
     SectionTwins,
     /// No symbol is common.
     CommonSymbol,
-    /// A klp section's name is `.klp.rela.OBJECT.SECTION`, with an object name that the kernel reads whole.
+    /// A klp section's name is `.klp.rela.OBJECT.SECTION`, with an object name that the kernel does
+    /// not truncate.
     SectionName,
-    /// A klp section is loaded, so that it is still there when its gate comes.
+    /// A klp section is loaded, so it still exists when its gate arrives.
     SectionLoaded,
     /// A klp section is of type `SHT_RELA`, with entries of 24 bytes.
     SectionShape,
     /// A klp section patches a section that is loaded.
     TargetLoaded,
-    /// A module-gated klp section patches no section that is freed after init.
+    /// A module-gated klp section does not patch a section that is freed after init.
     TargetInit,
     /// A klp section does not patch the percpu template.
     TargetPercpu,
-    /// A module-gated klp section patches no section that the kernel has consumed by then.
+    /// A module-gated klp section does not patch a section that the kernel has already consumed.
     TargetConsumed,
     /// Every relocation of a klp section names a symbol marked `SHN_LIVEPATCH`.
     SymbolMarked,
     /// A symbol marked `SHN_LIVEPATCH` is called `.klp.sym.OBJECT.SYMBOL,POSITION`.
     SymbolName,
-    /// A klp symbol's name is no longer than the target kernel scans.
+    /// A klp symbol's name is not longer than the target kernel scans.
     SymbolLength,
     /// A module-gated klp section names no vmlinux symbol.
     VmlinuxSymbol,
-    /// No plain relocation that the kernel applies names a klp symbol, but for objtool's records that nothing reads.
+    /// No plain relocation that the kernel applies names a klp symbol, except in objtool's records,
+    /// which nothing reads.
     PlainRelocation,
-    /// The machine's loader knows every relocation type that it would apply.
+    /// The machine's loader knows every relocation type that it has to apply.
     RelocationType,
-    /// Every place is inside its section, and holds what the machine's loader demands.
+    /// Every relocation lies inside its section, at bytes that the machine's loader accepts.
     Place,
-    /// No two relocations write the same bytes, where the machine demands untouched bytes.
+    /// No two relocations write the same bytes, if the machine demands untouched bytes.
     PlaceTwice,
     /// No annotation is left.
     Annotation,

@@ -1,4 +1,4 @@
-//! What is wrong with a section, or with a table of relocations, and with a module that is only half made.
+//! Faults of sections and relocation tables, and modules that another tool left unfinished.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use klp_arch::SpecialSection;
 
 use crate::elf::SectionIndex;
 
-/// Why a place cannot take a klp relocation.
+/// Why a section cannot take a klp relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misplaced {
     /// The section is consumed before module-gated relocations are written.
     Consumed(&'static SpecialSection),
     /// The section's memory is freed after the livepatch's init function.
     Init,
-    /// The section is the percpu template, which is copied before.
+    /// The section is the percpu template, which is copied earlier.
     Percpu,
-    /// The section is not loaded, so the kernel skips the relocations without a word.
+    /// The section is not loaded, so the kernel silently skips the relocations.
     NotLoaded,
 }
 
-/// Why the kernel applies nothing of a table.
+/// Why the kernel does not apply a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unapplied {
     /// It has no addends, and the kernel refuses the module.
@@ -30,12 +30,12 @@ pub enum Unapplied {
     Target(u32),
 }
 
-/// A table that is meant for something loaded.
+/// A table for a loaded section that the kernel does not apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedOver {
     /// Its index.
     pub section: SectionIndex,
-    /// Its name, as far as it can be printed.
+    /// Its name, lossily decoded.
     pub name: String,
     /// Why the kernel does not apply it.
     pub reason: Unapplied,
@@ -58,8 +58,8 @@ impl fmt::Display for PassedOver {
     }
 }
 
-/// A module whose klp relocations are still records of the tool that made it. The kernel knows
-/// nothing of them: it binds weak symbols to 0, and never writes the relocations.
+/// A module whose klp relocations are still records of the tool that made it. The kernel ignores
+/// those: it binds weak symbols to 0 and never writes the relocations.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unfinished {

@@ -1,21 +1,21 @@
-//! What is allowed, but may not be what was meant.
+//! What is allowed, but may be a mistake.
 
 use crate::elf::ElfError;
 use crate::name::{KlpSymbol, ObjectName};
 use crate::patch::Replaced;
 
-/// Something that is allowed but may not be what was meant.
+/// Something that is allowed, but may be a mistake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
     /// A position could not be checked against addresses.
-    #[error("'{klp}': its position comes from a list that proves no order")]
+    #[error("'{klp}': its position comes from a list whose order is not proven")]
     PositionUnproven {
         /// The klp symbol.
         klp: KlpSymbol,
     },
     /// A selector's path is longer than what is known of the file.
-    #[error("'{klp}': its source file is known as '{known}' only, not that it is '{said}'")]
+    #[error("'{klp}': its source file is known only as '{known}', which may not be '{said}'")]
     FileUnproven {
         /// The klp symbol.
         klp: KlpSymbol,
@@ -25,17 +25,17 @@ pub enum Warning {
         known: String,
     },
     /// A module exports the symbol, but its symbols are not known.
-    #[error("'{klp}': no source tells the symbols of '{}', so that it is unique is not proven", .klp.owner)]
-    OwnerUntold {
+    #[error("'{klp}': no source has the symbols of '{}', so its uniqueness is not proven", .klp.owner)]
+    OwnerUnknown {
         /// The klp symbol.
         klp: KlpSymbol,
     },
-    /// The livepatch still asks for a module although it has klp symbols of it.
+    /// The livepatch still depends on a module although it has klp symbols of it.
     #[error("{}", .why.text(.object))]
     DependsOnOwner {
         /// The module.
         object: ObjectName,
-        /// What asks for it.
+        /// What still names it.
         why: StillNamed,
     },
     /// A symbol that nothing refers to makes the livepatch need a module.
@@ -51,16 +51,16 @@ pub enum Warning {
     NoLandingPad {
         /// The function.
         function: String,
-        /// What the processor demands there.
+        /// What the CPU requires there.
         pad: &'static str,
     },
     /// A module's symbol is resolved while the livepatch itself is loaded.
-    #[error("'{klp}': waits for nothing, so the livepatch loads only where '{}' is loaded already", .klp.owner)]
+    #[error("'{klp}': waits for nothing, so the livepatch loads only if '{}' is already loaded", .klp.owner)]
     OwnerNotAwaited {
         /// The klp symbol.
         klp: KlpSymbol,
     },
-    /// An author insists on a symbol in memory that is freed after initialisation.
+    /// An annotation selects a symbol in memory that is freed after init.
     #[error("'{klp}': lies in init memory of '{}', which is freed before a livepatch runs", .klp.owner)]
     InitMemory {
         /// The klp symbol.
@@ -75,26 +75,26 @@ pub enum Warning {
     /// The tables of the patch cannot be read.
     #[error("the objects and functions to patch cannot be read from the file: code fills them in")]
     TablesAtRunTime,
-    /// No source tells the symbols of an object that is patched.
+    /// No source has the symbols of a patched object.
     #[error(
         "no source has the symbols of '{object}', so the functions replaced there are not checked"
     )]
-    ObjectUntold {
+    ReplacedUnchecked {
         /// The object.
         object: ObjectName,
     },
     /// Whether a patched object needs the owner of a symbol is not known.
     #[error(
-        "'{gate}' needs '{owner}' for this livepatch, and whether it depends on it is not known"
+        "'{gate}' needs '{owner}' for this livepatch, but it is not known whether it depends on it"
     )]
-    DependencyUntold {
-        /// The object that is waited for.
+    DependencyUnknown {
+        /// The object that the relocation waits for.
         gate: ObjectName,
         /// The module that has the symbol.
         owner: ObjectName,
     },
-    /// A function is there, or at its position, only while its module is being loaded.
-    #[error("{function} is replaced only where the livepatch is loaded before '{}'", .function.object)]
+    /// A function exists, or has its position, only while its module is being loaded.
+    #[error("{function} is replaced only if the livepatch is loaded before '{}'", .function.object)]
     ReplacedDrifts {
         /// The function.
         function: Replaced,
@@ -111,33 +111,33 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
-    /// A header field is wrong, and the kernel does not look at it.
-    #[error("{0}, which the kernel does not look at")]
+    /// A header field is wrong, but the kernel ignores it.
+    #[error("{0}, which the kernel ignores")]
     Irregular(ElfError),
     /// Another module exports what this one exports.
-    #[error("exports {names}, as '{owner}' does: the one that is loaded later is refused")]
+    #[error("exports {names}, as '{owner}' does: whichever is loaded second is refused")]
     ExportedTwice {
-        /// The names, the first of them where there are many.
+        /// The names, or the first few of many.
         names: String,
         /// The other module.
         owner: ObjectName,
     },
-    /// What the kernel checks of exports is not known.
-    #[error("no source tells {what} of {names}: {}", .what.check())]
-    ExportsUntold {
+    /// Properties of exports that the kernel checks are not known.
+    #[error("no source has {what} of {names}: {}", .what.check())]
+    ExportsUnknown {
         /// What is not known.
-        what: UntoldOfExports,
-        /// The names, the first of them where there are many.
+        what: ExportProperty,
+        /// The names, or the first few of many.
         names: String,
     },
-    /// The file is compressed in a way that the kernel's own decompressor does not take.
+    /// The kernel's own decompressor does not support the file's compression.
     #[error("the kernel's own decompressor refuses it: {0}")]
     Incompressible(String),
 }
 
-/// What the kernel checks of an export (`resolve_symbol`), and sources may not tell.
+/// A property of an export that the kernel checks (`resolve_symbol`) and sources may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
-pub enum UntoldOfExports {
+pub enum ExportProperty {
     /// The namespace that a module must import.
     #[strum(serialize = "the namespace")]
     Namespace,
@@ -149,7 +149,7 @@ pub enum UntoldOfExports {
     Crc,
 }
 
-impl UntoldOfExports {
+impl ExportProperty {
     fn check(self) -> &'static str {
         match self {
             Self::Namespace => "the kernel refuses a module that does not import it",
@@ -159,14 +159,14 @@ impl UntoldOfExports {
     }
 }
 
-/// What asks for a module of which a livepatch has klp symbols.
+/// What still names a module that a livepatch has klp symbols of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StillNamed {
-    /// Another symbol of it stays an ordinary one.
+    /// Another symbol of it stays ordinary.
     Import(String),
     /// `depends=`: whether another symbol of it stays ordinary is not known.
-    Untold,
+    Unknown,
     /// `depends=`, though no ordinary symbol of it is left.
     Depends,
     /// An entry of this name in a table of versions, though the symbol is a klp symbol.
@@ -179,14 +179,15 @@ impl StillNamed {
             Self::Import(name) => {
                 format!("'{name}' stays an ordinary symbol, so '{object}' must be loaded first")
             }
-            Self::Untold => format!(
-                ".modinfo: 'depends' still names '{object}': no source tells whether it is needed"
+            Self::Unknown => format!(
+                ".modinfo: 'depends' still names '{object}': no source shows whether it is needed"
             ),
             Self::Depends => format!(
                 ".modinfo: 'depends' still names '{object}', of which only klp symbols are used"
             ),
             Self::Version(name) => format!(
-                "the table of versions still has '{name}', so depmod takes '{object}' to be needed"
+                "the table of versions still has '{name}', so depmod considers '{object}' a \
+                 dependency"
             ),
         }
     }

@@ -96,7 +96,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
     };
     let described = annotations.iter().map(|a| {
         let gate = a.gate.as_ref().map_or_else(String::new, |gate| format!(", gate {gate}"));
-        format!("{}: '{}' of {}, {}{gate}", a.place, a.name, a.owner, a.which)
+        format!("{}: '{}' of {}, {}{gate}", a.location, a.name, a.owner, a.which)
     });
     Ok(Inspection {
         machine: backend.name,

@@ -1,7 +1,7 @@
 //! Relocations at load: plain ones and those of vmlinux, in the order of sections
-//! (`apply_relocations`), and the way from one table to the machine.
+//! (`apply_relocations`), each table handed to the machine.
 //!
-//! Invariant: the first error ends it, and what was written before stays. Sources:
+//! Invariant: the first error ends the load; what was written before it stays. Sources:
 //! `kernel/module/main.c:apply_relocations`, `kernel/livepatch/core.c:klp_write_section_relocs`.
 
 use klp_arch::object::{SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_RELA};
@@ -19,28 +19,28 @@ use crate::site::{Site, Sites};
 /// `SHT_REL`.
 const SHT_REL: u32 = 9;
 
-/// A refusal that is about no relocation, and of which the kernel says nothing
+/// A refusal that concerns no relocation and that the kernel does not log
 /// (`module_init_ftrace_plt`).
 pub(super) fn refuse(stage: Stage, fault: Fault) -> Finding {
     let kernel = KernelError { errno: Errno::ENOEXEC, message: String::new() };
     Finding::refused(stage, kernel).explained(fault.to_string()).faulty(fault)
 }
 
-/// What the kernel does with a section at load.
+/// What the kernel does with a section at load time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtLoad {
-    /// A klp section for this target; the gate decides.
+    /// A klp section for this target; its gate decides.
     Klp(usize),
     /// A plain table for this target.
     Rela(usize),
-    /// A table without addends, which is refused.
+    /// A table without addends: refused.
     Rel,
     /// Nothing.
     PassedOver,
 }
 
 impl Loaded<'_> {
-    /// Applies what is applied before init runs.
+    /// Applies the relocations that are applied before init runs.
     pub(super) fn apply(&mut self, known: &dyn Bind) -> Result<(), Refused> {
         for index in 1..self.temporary.object.sections.len() {
             match self.at_load(index) {
@@ -83,12 +83,12 @@ impl Loaded<'_> {
         }
     }
 
-    /// Whether a table that has entries for something loaded is passed over at load.
+    /// Whether the loader skips a table with entries for a loaded section.
     pub(super) fn is_passed_over(&self, index: usize) -> bool {
         self.at_load(index) == AtLoad::PassedOver
     }
 
-    /// The gate that a klp section's name tells, as the kernel reads it.
+    /// The gate in a klp section's name, as the kernel reads it.
     pub(super) fn gate(&self, stage: Stage, index: usize) -> Result<Vec<u8>, Finding> {
         let name = self.section_name(index);
         scan::gate(name).map(<[u8]>::to_vec).ok_or_else(|| {
@@ -113,7 +113,7 @@ impl Loaded<'_> {
         Sites::new(self.module, self.backend).describe(section, entry, rela)
     }
 
-    /// Applies one table, or takes it back.
+    /// Applies or clears one table.
     pub(super) fn relocate(
         &mut self,
         index: usize,
@@ -128,7 +128,7 @@ impl Loaded<'_> {
         else {
             return Ok(());
         };
-        // What is empty has no place in memory: every relocation is outside of it.
+        // An empty section is not in memory: every relocation is outside it.
         let nowhere = Extent { region: usize::MAX, offset: 0, size: 0, address: 0 };
         let features = self.kernel.configuration.features;
         let table = RelocationTable {
@@ -153,12 +153,12 @@ impl Loaded<'_> {
         done.map_err(|stopped| self.stopped(stage, index, &stopped).into())
     }
 
-    /// What the kernel says of a relocation at which it has stopped.
+    /// The kernel's message for the relocation at which it stopped.
     fn stopped(&self, stage: Stage, index: usize, stopped: &FailedRelocation) -> Finding {
         let FailedRelocation { entry, rela, operands, fault } = *stopped;
         let symbol = usize::try_from(rela.symbol).ok();
         let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
-        // While it is loaded the kernel has no symbols of it yet.
+        // During the load the kernel has none of its symbols yet.
         let next = operands.p.wrapping_add(4);
         let next = if stage == Stage::Gate { self.symbolic(next) } else { None };
         let at = RelocationContext {

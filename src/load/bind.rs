@@ -1,8 +1,7 @@
-//! What every symbol's value becomes (`simplify_symbols`).
+//! Gives every symbol its value (`simplify_symbols`).
 //!
-//! Who knows the running kernel answers through [`Bind`]. Invariant: every symbol is looked at, also
-//! behind one that is refused, and the errors stand in the order of symbols: the last one is what
-//! `init_module` returns. Source: `kernel/module/main.c`.
+//! [`Bind`] answers for the running kernel. Invariant: a refused symbol does not end the pass, and
+//! errors are in symbol order: `init_module` returns the last one. Source: `kernel/module/main.c`.
 
 use klp_arch::object::{SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF};
 use klp_arch::{Errno, KernelError, Machine};
@@ -23,18 +22,18 @@ pub struct ExportedSymbol {
     pub address: u64,
     /// Who exports it.
     pub owner: ObjectName,
-    /// Whether to GPL modules only, where that is known.
+    /// Whether for GPL modules only, if known.
     pub gpl: Option<bool>,
-    /// The namespace, empty for none; `None` where that is not known.
+    /// The namespace, empty for none; `None` if not known.
     pub namespace: Option<String>,
-    /// The CRC of its type, where that is known.
+    /// The CRC of its type, if known.
     pub crc: Option<u32>,
 }
 
 /// What the kernel finds for a klp symbol (`klp_find_object_symbol`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// The one symbol, at this address.
+    /// Exactly one symbol, at this address.
     Found(u64),
     /// No symbol of this name, or one at address 0.
     NotFound,
@@ -46,12 +45,12 @@ pub enum Lookup {
     Unknown,
 }
 
-/// Whoever knows the symbols of the running kernel and their addresses.
+/// Symbols and addresses of the running kernel.
 pub trait Bind {
     /// Who exports a name, vmlinux before modules.
     fn export(&self, name: &str) -> Option<ExportedSymbol>;
 
-    /// Everybody who exports a name, vmlinux before modules; nobody, where that is not known.
+    /// All exporters of a name, vmlinux before modules; empty if not known.
     fn exporters(&self, name: &str) -> Vec<ObjectName> {
         let _ = name;
         Vec::new()
@@ -60,19 +59,21 @@ pub trait Bind {
     /// What the kernel finds for a klp symbol.
     fn find(&self, symbol: &KlpSymbol) -> Lookup;
 
-    /// The same while the symbol's object is being loaded, when its init part counts, too.
+    /// Like [`find`](Self::find) while the symbol's object is being loaded: symbols of its init
+    /// part count, too.
     fn find_coming(&self, symbol: &KlpSymbol) -> Lookup {
         self.find(symbol)
     }
 
-    /// Whether ftrace can hook what is found for a klp symbol; `None` where that is not known.
+    /// Whether ftrace can hook what is found for a klp symbol; `None` if not known.
     fn is_traceable(&self, symbol: &KlpSymbol) -> Option<bool> {
         let _ = symbol;
         None
     }
 }
 
-/// Whether the module was built for this kernel's `struct module`, which is checked before anything.
+/// Whether the module was built for this kernel's `struct module`, which is checked before anything
+/// else.
 pub(super) fn check_layout(
     module: &Module<'_>,
     temporary: &LoadInfo<'_>,
@@ -108,7 +109,7 @@ pub(super) fn bind(
         known,
     };
     let (mut values, mut errors) = (Vec::with_capacity(temporary.object.symbols.len()), Vec::new());
-    // Symbol 0 is none.
+    // Symbol 0 is the null symbol.
     for (slot, symbol) in temporary.object.symbols.iter().enumerate().skip(1) {
         values.push(context.value(symbol).unwrap_or_else(|kernel| {
             let index = SymbolIndex::new(u32::try_from(slot).unwrap_or(u32::MAX));
@@ -132,7 +133,7 @@ pub(super) fn bind(
     Ok(())
 }
 
-/// What a value is made from.
+/// What a symbol's value depends on.
 struct Context<'c> {
     name: &'c str,
     importer: &'c Importer<'c>,
@@ -182,7 +183,7 @@ impl Context<'_> {
         }
     }
 
-    /// `ignore_undef_symbol`, and what the machine's loader has defined by itself.
+    /// `ignore_undef_symbol`, and symbols that the machine's loader itself defines.
     fn is_ignored(&self, name: &[u8]) -> bool {
         self.backend.loader_symbol(name).is_some_and(|symbol| symbol.needs_no_export())
     }

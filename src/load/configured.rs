@@ -1,6 +1,7 @@
-//! What the symbols of vmlinux tell of its configuration, beside what concerns the machine.
+//! Configuration read off vmlinux's symbols, except what concerns the machine.
 //!
-//! Invariant: asked is only of a vmlinux whose symbols are known, so that what is not there is off.
+//! Invariant: only used on a vmlinux whose symbols are known, so a missing symbol means the option
+//! is off.
 
 use klp_arch::VersionRange;
 
@@ -8,17 +9,16 @@ use super::TargetKernel;
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 
-/// The first byte of vmlinux's per-CPU variables, and the one after the last.
+/// Start and end (exclusive) of vmlinux's per-CPU variables.
 pub(super) const PER_CPU: [&str; 2] = ["__per_cpu_start", "__per_cpu_end"];
 
 /// A symbol of every kernel with `CONFIG_MEM_ALLOC_PROFILING`, and of no other.
 pub(super) const PROFILING: &str = "mem_alloc_profiling_key";
 
-/// What follows from whether something is on.
+/// Sets what follows from an option being on or off.
 type Switch = fn(&mut TargetKernel, bool);
 
-/// Functions of vmlinux that are there exactly where the configuration has something on, and what
-/// follows from that.
+/// Functions of vmlinux that exist exactly if an option is on, and what follows from it.
 const SWITCHES: [(&str, Switch); 4] = [
     ("is_module_sig_enforced", |kernel, on| kernel.checks_signatures = on),
     ("module_decompress", |kernel, on| kernel.decompresses = Some(on)),
@@ -33,13 +33,13 @@ const CONSTRUCTORS: &str = "__ctors_start";
 const PERCPU_PROFILED: (VersionRange, u64) =
     (VersionRange::since(6, 10).and_before(6, 16), 64 << 10);
 
-/// The names that the sources are to be asked about.
+/// The names to look up in the sources.
 pub(super) fn wanted() -> impl Iterator<Item = &'static str> {
     let switches = SWITCHES.iter().map(|(symbol, _)| *symbol);
     switches.chain([CONSTRUCTORS]).chain(PER_CPU)
 }
 
-/// Takes over what is configured.
+/// Sets the kernel's configuration from its symbols.
 pub(super) fn learn(kernel: &mut TargetKernel, answer: &Answer) {
     let vmlinux = ObjectName::vmlinux();
     let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
@@ -51,7 +51,7 @@ pub(super) fn learn(kernel: &mut TargetKernel, answer: &Answer) {
     if let Some((start, end)) = address(PER_CPU[0]).zip(address(PER_CPU[1])) {
         kernel.percpu_static = end.checked_sub(start);
     }
-    // These are data: a table without data does not tell.
+    // These are data symbols: a table of functions only proves nothing.
     if kernel.kallsyms_all {
         kernel.constructors = has(CONSTRUCTORS);
         let (versions, bytes) = PERCPU_PROFILED;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_vmlinux_tell_what_is_configured() {
+    fn functions_of_vmlinux_show_what_is_configured() {
         let usual = TargetKernel::newest(klp_arch::machines()[0]);
         assert!(usual.checks_signatures && usual.livepatches && usual.decompresses.is_none());
         let on = learnt("7.2", &SWITCHES.map(|(symbol, _)| symbol));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn per_cpu_memory_is_told_by_symbols_and_by_profiling() {
+    fn per_cpu_memory_depends_on_symbols_and_on_profiling() {
         assert_eq!(learnt("7.2", &["f"]).percpu_static, None);
         assert_eq!(learnt("7.2", &PER_CPU).percpu_static, Some(0x1000));
         let reserve = |version, names: &[&str]| learnt(version, names).percpu_reserve;

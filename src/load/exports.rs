@@ -1,8 +1,8 @@
-//! What a module exports, and who exports it already.
+//! A module's exports, and names that somebody else exports already.
 //!
-//! The table has three numbers for each export: where the symbol, its name and its namespace are; each is
-//! a distance of four bytes, or an address of eight. Sources: `kernel/module/main.c`
-//! (`find_module_sections`, `verify_exported_symbols`, `find_symbol`), `include/linux/export-internal.h`.
+//! Each entry of the table locates the symbol, its name and its namespace, each by a 4-byte offset
+//! or an 8-byte address. Sources: `kernel/module/main.c` (`find_module_sections`,
+//! `verify_exported_symbols`, `find_symbol`), `include/linux/export-internal.h`.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
 use crate::findings::{Finding, Stage};
 use crate::name::ObjectName;
 
-/// The tables; since Linux 7.1 the kernel passes over the second.
+/// The tables; since Linux 7.1 the kernel ignores the second.
 const TABLES: [&[u8]; 2] = [b"__ksymtab", b"__ksymtab_gpl"];
 
 /// The names that a module exports, in the order of its tables.
@@ -30,7 +30,7 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m s
     let target = |section: &&crate::elf::Section<'_>| section.sh_info == table.get();
     let Some(relocations) = module.relocation_sections().find(target) else { return Vec::new() };
     let relocations = module.relocations(relocations.index);
-    // Every number is relocated.
+    // Every field has a relocation.
     let count = u64::try_from(relocations.len()).unwrap_or(u64::MAX);
     let width = size.checked_div(count).filter(|width| matches!(width, 4 | 8)).unwrap_or(u64::MAX);
     let names = relocations.filter(|rela| (rela.offset / width) % 3 == 1);
@@ -44,8 +44,8 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m s
     if width == u64::MAX { Vec::new() } else { names.filter_map(name).collect() }
 }
 
-/// Refuses what somebody exports already who is certainly there: vmlinux, or a module that this one
-/// imports from (`verify_exported_symbols`).
+/// Refuses a name that vmlinux exports, or a module that this one imports from: those are certainly
+/// loaded (`verify_exported_symbols`).
 pub(super) fn verify(
     module: &Module<'_>,
     temporary: &LoadInfo<'_>,
@@ -76,7 +76,7 @@ fn needed(module: &Module<'_>, known: &dyn Bind) -> BTreeSet<ObjectName> {
     names.filter_map(|name| Some(known.export(name)?.owner)).collect()
 }
 
-/// Constructors are listed in one table or in another (`find_module_sections`).
+/// Constructors are in one of two tables, never in both (`find_module_sections`).
 pub(super) fn constructors(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let has = |name: &[u8]| {
         let mut sections = temporary.object.sections.iter();

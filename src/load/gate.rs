@@ -1,9 +1,9 @@
-//! Objects that come and go: klp relocations behind their gates.
+//! Gates: klp relocations that are written when their object is loaded and cleared when it goes.
 //!
-//! A gate arrives when its object is loaded (`klp_module_coming`), or when the livepatch is enabled and
-//! it is there already (`klp_enable_patch`); the kernel goes by the section headers that it has saved
-//! and checks nothing. What it would write where nothing of the module lies any more is an error here.
-//! Invariant: what was written before an error stays. Source: `kernel/livepatch/core.c`.
+//! A gate arrives when its object is loaded (`klp_module_coming`), or, if the object is loaded
+//! already, when the livepatch is enabled (`klp_enable_patch`). The kernel trusts the section
+//! headers that it saved; a write outside the module's memory is an error here. Invariant: writes
+//! before an error stay. Source: `kernel/livepatch/core.c`.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::findings::{Consequence, Finding, Stage};
 use crate::name::ObjectName;
 
 impl Loaded<'_> {
-    /// The objects that klp relocations of this module wait for, and those that it patches, vmlinux not
-    /// among them.
+    /// The objects that this module patches or whose load its klp relocations wait for, without
+    /// vmlinux.
     #[must_use]
     pub fn gates(&self) -> BTreeSet<ObjectName> {
         let sections = self.klp_sections();
@@ -27,17 +27,17 @@ impl Loaded<'_> {
         gates.chain(patched.cloned()).collect()
     }
 
-    /// The module's init function has run: what is freed then cannot be written any more. A gate that
-    /// arrives before was there when the livepatch was enabled.
+    /// Call it after the module's init function has run: init memory can no longer be written.
+    /// Gates that arrive before are objects that were loaded when the livepatch was enabled.
     pub fn free_init(&mut self) {
         self.init_freed = true;
     }
 
-    /// An object has been loaded: the relocations behind its gate are written.
+    /// An object has been loaded: writes the relocations that wait for it.
     ///
     /// # Errors
-    /// [`Refused`]: what the kernel says while it refuses the object, or, before
-    /// [`free_init`](Self::free_init), the livepatch; or what it would damage. What was written stays.
+    /// [`Refused`]: why the kernel refuses the object (before [`free_init`](Self::free_init): the
+    /// livepatch), or what it would damage. What was written stays.
     pub fn gate_arrives(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
         let patch = self.temporary.name.clone();
         self.arrive(gate, known).map_err(|mut refused| {
@@ -60,21 +60,21 @@ impl Loaded<'_> {
         })
     }
 
-    /// How many more stubs there is room for, if late relocations take any. Each that goes to a new
-    /// address takes one, and the kernel takes none back when an object goes.
+    /// How many more stubs fit, if late relocations use any. Each new target address takes one, and
+    /// the kernel never frees them when an object goes.
     #[must_use]
     pub fn stubs_left(&self) -> Option<u64> {
         self.linkage.stubs_left()
     }
 
-    /// Indices of symbols that the module reaches at another address than their own, because the kernel
-    /// fills their slot once only.
+    /// Indices of symbols that the module reaches at a stale address: the kernel fills their slot
+    /// only once.
     #[must_use]
     pub fn stale(&self) -> Vec<u32> {
         self.linkage.stale()
     }
 
-    /// What the kernel says of an object for which there is no room, at a relocation like one that was
+    /// The kernel's message for an object for which no stub is left, at a relocation like one
     /// applied before.
     pub(crate) fn without_room(&self, gate: &ObjectName, like: &Relocated) -> KernelError {
         let at = RelocationContext {
@@ -96,7 +96,7 @@ impl Loaded<'_> {
         kernel
     }
 
-    /// What the livepatch core says when it refuses an object (`klp_module_coming`).
+    /// What the livepatch core logs when it refuses an object (`klp_module_coming`).
     fn refusal(&self, gate: &ObjectName, failed: &str) -> String {
         let patch = &self.temporary.name;
         format!(
@@ -105,7 +105,7 @@ impl Loaded<'_> {
         )
     }
 
-    /// What the kernel says after it, where it refuses an object that comes after the livepatch.
+    /// Adds what the kernel logs next if the refused object is loaded after the livepatch.
     fn refuses_to_load(
         &self,
         refused: &mut Refused,
@@ -134,10 +134,11 @@ impl Loaded<'_> {
         Ok(self.init_object(gate, known)?)
     }
 
-    /// An object goes: the relocations behind its gate are taken back, where kernel and machine do so.
+    /// An object is unloaded: clears its relocations, where kernel and machine do so.
     ///
     /// # Errors
-    /// [`Refused`]: what the kernel warns of. A section is left where it warns; the others are done.
+    /// [`Refused`]: what the kernel warns about. A warning ends its section; the others are still
+    /// cleared.
     pub fn gate_leaves(&mut self, gate: &ObjectName) -> Result<(), Refused> {
         let mut errors = Vec::new();
         for index in self.klp_sections().collect::<Vec<_>>() {
@@ -156,7 +157,7 @@ impl Loaded<'_> {
         if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
     }
 
-    /// Whether the section that a late table patches can be written by a plain store by now.
+    /// Whether a plain store can write the section that a late table patches by now.
     pub(super) fn is_writable(&self, target: usize) -> bool {
         self.temporary.object.sections.get(target).is_some_and(|section| {
             let locked = self.init_freed && section.has(SHF_RO_AFTER_INIT);
@@ -189,16 +190,17 @@ impl Loaded<'_> {
         Err(self.damages(index, "it is not loaded, and the kernel reads memory that it has freed"))
     }
 
-    /// The section that a late table patches, if it still is where the kernel takes it to be.
+    /// The section that a late table patches, if it is still where the kernel expects it.
     fn check_target(&self, index: usize) -> Result<usize, Finding> {
         let sections = &self.temporary.object.sections;
         let target = sections.get(index).and_then(|table| usize::try_from(table.sh_info).ok());
         let Some((target, section)) =
             target.filter(|target| *target != 0).and_then(|t| Some((t, sections.get(t)?)))
         else {
-            return Err(
-                self.damages(index, "sh_info names no section, and the kernel writes anywhere")
-            );
+            return Err(self.damages(
+                index,
+                "sh_info names no section, and the kernel writes to an arbitrary address",
+            ));
         };
         let name = String::from_utf8_lossy(section.name);
         let why = if self.temporary.percpu == Some(target) {

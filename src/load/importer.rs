@@ -1,7 +1,7 @@
-//! What a module may import: by its license, the namespaces that it names, and versions.
+//! What a module may import, by its license, its namespaces and symbol versions.
 //!
-//! Read from `.modinfo` and from the tables of CRCs, and asked once for every undefined symbol. What is
-//! not known of an export is no objection. Sources: `kernel/module/main.c` (`resolve_symbol`,
+//! Read from `.modinfo` and the CRC tables; called once for every undefined symbol. What is not
+//! known about an export is not held against it. Sources: `kernel/module/main.c` (`resolve_symbol`,
 //! `verify_namespace_is_imported`, `module_augment_kernel_taints`), `kernel/module/version.c`
 //! (`check_version`), `include/linux/license.h`.
 
@@ -20,7 +20,7 @@ use crate::findings::{MODULES, MissingImport};
 pub struct Imports {
     /// Whether modules without versions are loaded (`CONFIG_MODULE_FORCE_LOAD`).
     pub force_load: bool,
-    /// Whether a namespace that is not imported is forgiven
+    /// Whether a missing namespace import is allowed
     /// (`CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS`).
     pub missing_namespaces: bool,
     /// Whether `MODULE_IMPORT_NS` takes a string (since Linux 6.13), not a bare word.
@@ -34,7 +34,7 @@ impl Default for Imports {
     }
 }
 
-/// Licenses that GPL-only exports are for (`license_is_gpl_compatible`).
+/// Licenses that may use GPL-only exports (`license_is_gpl_compatible`).
 const GPL_COMPATIBLE: [&[u8]; 6] = [
     b"GPL",
     b"GPL v2",
@@ -43,12 +43,12 @@ const GPL_COMPATIBLE: [&[u8]; 6] = [
     b"Dual MIT/GPL",
     b"Dual MPL/GPL",
 ];
-/// Modules that are not believed (`module_license_offenders`).
+/// Modules whose license is not trusted (`module_license_offenders`).
 const OFFENDERS: [&str; 2] = ["driverloader", "lve"];
 /// Bytes of an entry of `__versions`, and of the CRC at its start (`struct modversion_info`).
 const VERSION: (usize, usize) = (64, 8);
 
-/// The versions that a module was built with, by name; the first one counts.
+/// The symbol versions that a module was built with, by name; the first entry of a name counts.
 #[derive(Debug)]
 enum Versions<'o> {
     /// None at all.
@@ -88,7 +88,7 @@ impl<'o> Versions<'o> {
     }
 }
 
-/// A module as one that imports.
+/// The importing side of a module.
 #[derive(Debug)]
 pub(super) struct Importer<'o> {
     name: &'o str,
@@ -122,7 +122,7 @@ impl<'o> Importer<'o> {
             .map_err(|message| KernelError { errno: Errno::ENOEXEC, message })
     }
 
-    /// Whether it names no namespace that cannot be imported (`setup_modinfo`).
+    /// Refuses an import of a namespace that cannot be imported (`setup_modinfo`).
     pub(super) fn check_namespaces(&self) -> Result<(), KernelError> {
         let Some(namespace) = self.namespaces.iter().find(|ns| ns.starts_with(MODULES)) else {
             return Ok(());
@@ -133,10 +133,10 @@ impl<'o> Importer<'o> {
         Err(KernelError { errno: Errno::EPERM, message })
     }
 
-    /// The address that an undefined symbol gets; `None` where nobody exports it to this module.
+    /// The address that an undefined symbol gets; `None` if nothing exports it to this module.
     ///
     /// # Errors
-    /// The kernel's objection to an export that it has found (`resolve_symbol`).
+    /// The kernel's objection to an export that it found (`resolve_symbol`).
     pub(super) fn resolve(
         &self,
         name: &[u8],
@@ -199,8 +199,8 @@ impl<'o> Importer<'o> {
         Some(MissingImport { namespace, quoted: self.imports.quoted_namespaces })
     }
 
-    /// Whether a namespace lists this module (`verify_module_namespace`): names with `-` read as `_`,
-    /// each of them perhaps with a `*` at its end.
+    /// Whether a namespace lists this module (`verify_module_namespace`): `-` in a name counts as
+    /// `_`, and a name may end in `*`.
     fn is_meant(&self, namespace: &[u8]) -> bool {
         let Some(patterns) = namespace.strip_prefix(MODULES) else { return false };
         let spelled =
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_for_modules_is_for_those_that_it_names() {
+    fn a_module_namespace_admits_only_the_modules_that_it_lists() {
         let module = importer(&[], Versions::Absent);
         for (namespace, meant) in [
             ("module:kvm-intel", true),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_of_modules_cannot_be_imported() {
+    fn a_module_namespace_cannot_be_imported() {
         let error = importer(&[b"module:x"], Versions::Absent).check_namespaces().unwrap_err();
         let text = "kvm_intel: module tries to import module namespace: module:x -EPERM";
         assert_eq!(error.to_string(), text);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_must_be_the_one_of_the_export_and_must_be_there() {
+    fn a_version_must_be_present_and_match_the_export() {
         for big_endian in [false, true] {
             let crc = if big_endian { 7_u64.to_be_bytes() } else { 7_u64.to_le_bytes() };
             let entry = [&crc[..], b"f", &[0; 55]].concat();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extended_table_goes_before_the_other_and_need_not_have_every_name() {
+    fn an_extended_table_takes_precedence_and_need_not_have_every_name() {
         let section =
             |name, body: &[u8]| Section { name, body: body.to_vec().into(), ..Section::default() };
         let sections = vec![
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_without_versions_is_refused_where_none_is_forced() {
+    fn a_module_without_versions_is_refused_where_loads_cannot_be_forced() {
         let module = importer(&[], Versions::Absent);
         assert_eq!(module.check_version(b"f", Some(1)), Ok(()));
         let imports = Imports { force_load: false, ..Imports::default() };

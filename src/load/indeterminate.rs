@@ -1,8 +1,9 @@
-//! What depends on where the kernel's temporary copy of the file was, which nobody can know.
+//! Bytes that depend on the address of the kernel's temporary copy of the file, which nobody can
+//! know.
 //!
-//! Symbols of sections that are not moved have addresses in the temporary copy, and so have the places
-//! of the percpu template, which is relocated there. Invariant: these bytes are the only ones that the
-//! loader itself writes and we cannot tell. Sources: `kernel/module/main.c:rewrite_section_headers`,
+//! Symbols of sections that are not moved have addresses in the temporary copy, and so do the
+//! locations in the percpu template, which is relocated there. Invariant: the loader itself writes
+//! no other bytes that we cannot predict. Sources: `kernel/module/main.c:rewrite_section_headers`,
 //! `simplify_symbols`, `apply_relocations`.
 
 use klp_arch::object::{SHN_LORESERVE, SHN_UNDEF, SHT_RELA, Symbol};
@@ -12,7 +13,7 @@ use super::{LateEdit, Loaded};
 
 impl Loaded<'_> {
     /// The bytes whose values are addresses in the temporary copy, or computed from one.
-    pub(super) fn unknowable(&self) -> Vec<LateEdit> {
+    pub(super) fn indeterminate(&self) -> Vec<LateEdit> {
         let object = &self.temporary.object;
         let symbols = object.symbols.iter().enumerate();
         let symbols = symbols.filter(|(_, symbol)| self.is_left_behind(symbol));
@@ -20,10 +21,10 @@ impl Loaded<'_> {
             let (moment, by, section) = (Moment::Finish, "simplify_symbols", self.temporary.symtab);
             LateEdit { address, size: 8, moment, by, section }
         });
-        values.chain(self.unknowable_fields()).collect()
+        values.chain(self.indeterminate_fields()).collect()
     }
 
-    /// Whether a symbol is of a section that is not moved.
+    /// Whether a symbol belongs to a section that is not moved.
     fn is_left_behind(&self, symbol: &Symbol<'_>) -> bool {
         let index = symbol.st_shndx;
         let defined = index != SHN_UNDEF && index < SHN_LORESERVE;
@@ -31,9 +32,9 @@ impl Loaded<'_> {
         defined && section.is_some_and(|section| section.extent.is_none())
     }
 
-    /// Fields of relocations that know the place of the percpu template, or a symbol that was left
-    /// behind.
-    fn unknowable_fields(&self) -> impl Iterator<Item = LateEdit> {
+    /// Fields of relocations computed from the address of the percpu template or of a symbol that
+    /// was left behind.
+    fn indeterminate_fields(&self) -> impl Iterator<Item = LateEdit> {
         let object = &self.temporary.object;
         let tables = object.sections.iter().enumerate().filter(|(_, s)| s.sh_type == SHT_RELA);
         tables.flat_map(move |(table, section)| {

@@ -1,6 +1,6 @@
-//! The target kernel, as far as it decides what loading a module does.
+//! The target kernel's version and configuration, where they change how a module is loaded.
 //!
-//! Version and configuration are data: each field says which function of the kernel it changes.
+//! Each field names the kernel function whose behaviour it changes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::symbols::{Answer, Siblings};
 /// What differs between kernels in livepatching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Livepatching {
-    /// Whether relocations are taken back when their object goes, on machines that do so
-    /// (`clear_relocate_add`, in Linux since 6.3).
+    /// Whether relocations are cleared when their object goes, on machines that can
+    /// (`clear_relocate_add`, since Linux 6.3).
     pub clears: bool,
-    /// Whether the message about a symbol that is not marked says which relocation it is.
+    /// Whether the message about an unmarked symbol names the relocation.
     pub names_relocation: bool,
-    /// Whether a position that is more than 64 bits hold is the largest that they hold, not what is
-    /// left of it: in Linux 7.2, and not in 7.1 (`_parse_integer_limit`).
+    /// Whether an overflowing position saturates at `u64::MAX` instead of wrapping: 7.1 wraps, 7.2
+    /// saturates (`_parse_integer_limit`).
     pub sympos_saturates: bool,
 }
 
@@ -36,14 +36,15 @@ impl Default for Livepatching {
 /// How the kernel divides a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryModel {
-    /// Before Linux 6.4: one block for what stays and one for what is freed (`struct module_layout`).
+    /// Before Linux 6.4: one block for what stays and one for what init frees (`struct
+    /// module_layout`).
     Blocks,
     /// Since Linux 6.4: up to seven regions (`enum mod_mem_type`).
     Regions,
 }
 
 impl MemoryModel {
-    /// The piece that takes the place of a region.
+    /// The block or region that holds a region's sections.
     #[must_use]
     pub fn region(self, kind: RegionKind) -> RegionKind {
         match (self, kind) {
@@ -67,76 +68,77 @@ pub struct TargetKernel {
     pub layouts: MemoryModel,
     /// Bytes of a page (`PAGE_SIZE`).
     pub page_size: u64,
-    /// `sizeof(struct module)`, where it is known; otherwise the module is believed.
+    /// `sizeof(struct module)`, if known; otherwise the module's own is taken to be right.
     pub module_size: Option<u64>,
-    /// Whether the machine looks at the flags of the file (`module_elf_check_arch`): 6.1 does not, 6.2 does.
+    /// Whether the machine checks the ELF header's flags (`module_elf_check_arch`): 6.1 does not,
+    /// 6.2 does.
     pub checks_machine_flags: bool,
-    /// Whether the loader looks at the section of `struct module`: 6.3 does not, 6.4 does.
+    /// Whether the loader checks the section of `struct module`: 6.3 does not, 6.4 does.
     pub checks_this_module: bool,
-    /// What modules must say of it (`vermagic`), where that is known; otherwise the module is believed.
+    /// The vermagic that modules must have, if known; otherwise the module's own is taken to be
+    /// right.
     pub vermagic: Option<String>,
     /// Whether a second `.modinfo` is refused: 6.3 does not, 6.4 does.
     pub rejects_second_modinfo: bool,
     /// Whether section headers are checked before the names of sections (`elf_validity_cache_sechdrs`):
-    /// 6.13 does and stable releases of 6.12 since 6.12.117, 6.12.95 has one function that looks at names
-    /// first (`elf_validity_cache_copy`).
+    /// 6.13 does, and so does 6.12 since 6.12.117; 6.12.95 has one function that checks names first
+    /// (`elf_validity_cache_copy`).
     pub checks_headers_first: bool,
-    /// Whether signatures are looked at (`CONFIG_MODULE_SIG`).
+    /// Whether signatures are checked (`CONFIG_MODULE_SIG`).
     pub checks_signatures: bool,
-    /// Whether the kernel itself can decompress modules (`CONFIG_MODULE_DECOMPRESS`), where that is
-    /// known; kmod leaves it to the kernel then.
+    /// Whether the kernel itself can decompress modules (`CONFIG_MODULE_DECOMPRESS`), if known;
+    /// kmod then leaves it to the kernel.
     pub decompresses: Option<bool>,
-    /// Whether livepatches are taken at all (`CONFIG_LIVEPATCH`).
+    /// Whether livepatches are accepted at all (`CONFIG_LIVEPATCH`).
     pub livepatches: bool,
     /// Whether constructors are called (`CONFIG_CONSTRUCTORS`): only kernels with gcov or KASAN do so.
     pub constructors: bool,
-    /// Whether two loaded sections of one name are refused: 6.11 passes over the error of
+    /// Whether two loaded sections of one name are refused: 6.11 ignores the error of
     /// `add_sect_attrs`, 6.12 does not.
     pub refuses_section_twins: bool,
-    /// Bytes that all modules share for their per-CPU variables, where they are set aside.
+    /// Bytes reserved for the per-CPU variables of all modules, where the machine has a reserve.
     pub percpu_reserve: Option<u64>,
-    /// Bytes of vmlinux's own per-CPU variables, which come before them, where they are known.
+    /// Bytes of vmlinux's own per-CPU variables, which precede the reserve, if known.
     pub percpu_static: Option<u64>,
     /// Whether each processor has its own copy of the percpu template (`CONFIG_SMP`).
     pub smp: bool,
-    /// Whether memory is write-protected (`CONFIG_STRICT_MODULE_RWX`): what is writable and
-    /// executable is refused, and groups of a block start on pages.
+    /// Whether memory is write-protected (`CONFIG_STRICT_MODULE_RWX`): writable and executable
+    /// sections are refused, and groups of a block start on pages.
     pub strict_module_rwx: bool,
-    /// Whether all sections of a name are read-only after init (`module_mark_ro_after_init`), or the first:
-    /// 6.14 looks for the first, 6.18 marks all.
+    /// Whether all sections of a name become read-only after init (`module_mark_ro_after_init`), or
+    /// only the first: 6.14 marks the first, 6.18 all.
     pub marks_all_ro_after_init: bool,
     /// Whether relocations of the percpu template are applied: 6.14 does not, 6.18 does.
     pub relocates_percpu: bool,
     /// Whether `.static_call_sites` are read-only after init: 6.14 does not, 6.18 does. Only kernels with
     /// `CONFIG_HAVE_STATIC_CALL_INLINE` do so, and modules of others have no such section.
     pub static_call_sites_read_only: bool,
-    /// Whether the tags of memory allocation profiling go to an area of their own
-    /// (6.12 has none, 6.13 has one, with `CONFIG_MEM_ALLOC_PROFILING`, unless it is switched off for good at
-    /// boot, which nothing tells).
+    /// Whether the tags of memory allocation profiling go to an area of their own (since 6.13, with
+    /// `CONFIG_MEM_ALLOC_PROFILING`, unless permanently disabled at boot, which no source shows).
     pub separate_codetags: bool,
-    /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`): kernels that can be patched
-    /// do so.
+    /// Whether all symbols are kept after init (`CONFIG_KALLSYMS_ALL`), as in every kernel that can
+    /// be livepatched.
     pub kallsyms_all: bool,
-    /// Whether exports must have flags in a section of their own (`check_export_symbol_sections`): 7.0
-    /// does not know it, 7.1 does.
+    /// Whether exports must have flags in a section of their own (`check_export_symbol_sections`):
+    /// since 7.1.
     pub flags_apart: bool,
     /// Whether the BTF of modules is read (`CONFIG_DEBUG_INFO_BTF_MODULES`, `btf_module_notify`).
     pub reads_btf: bool,
-    /// What modules of this kernel prove of it.
+    /// What modules of this kernel prove about it.
     pub siblings: Arc<Siblings>,
     /// What modules may import (`resolve_symbol`).
     pub imports: Imports,
     /// How livepatches are handled (`klp_write_section_relocs`, `klp_resolve_symbols`).
     pub livepatching: Livepatching,
-    /// What the machine's part of the loader wants to know.
+    /// What the machine's part of the loader depends on.
     pub configuration: Configuration,
 }
 
-/// The first byte of vmlinux, and the one behind the last.
+/// Start and end (exclusive) of vmlinux.
 const IMAGE: [&str; 2] = ["_text", "_end"];
 
-/// A function of every kernel with livepatching that can take relocations back, and one of every kernel
-/// with livepatching since Linux 5.8: where neither is known, not all of vmlinux's symbols are.
+/// A function of every livepatching kernel that can clear relocations, and one of every
+/// livepatching kernel since Linux 5.8: if neither is known, vmlinux's symbols are incomplete.
 const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
 
 impl TargetKernel {
@@ -148,8 +150,9 @@ impl TargetKernel {
 
     /// A kernel of a version, as distributions configure it.
     ///
-    /// Each bound is the first release that was read with what it says; the one before it was read without.
-    /// 6.15 and 6.16 were not read: a bound there lies between 6.14 and 6.18, which were (`docs/kernels.md`).
+    /// Each bound is the first release whose source was read and has the change; the release before
+    /// it was read, too, and has not. 6.15 and 6.16 were not read: a bound there lies between 6.14
+    /// and 6.18 (`docs/kernels.md`).
     #[must_use]
     pub fn of_version(backend: &Machine, version: KernelVersion) -> Self {
         let since = |major, minor| version >= KernelVersion::new(major, minor);
@@ -193,8 +196,8 @@ impl TargetKernel {
         }
     }
 
-    /// The kernel that a module is built for: its version, what the module says of it in
-    /// `.modinfo`, and what can be told from the kernel's symbols, where they are known. `target`: the version
+    /// The kernel that a module is built for, from its version, the module's `.modinfo` and, if
+    /// known, the kernel's symbols. `target`: the version
     /// that is asked for, whatever the module says.
     #[must_use]
     pub fn of(
@@ -217,17 +220,17 @@ impl TargetKernel {
         kernel
     }
 
-    /// The kernel that sources of symbols tell of: its version, and what its symbols tell.
+    /// The kernel that the symbol sources describe, from its version and its symbols.
     #[must_use]
-    pub fn told_by(backend: &Machine, answer: &Answer) -> Self {
+    pub fn described_by(backend: &Machine, answer: &Answer) -> Self {
         let version = answer.kernel().version().unwrap_or(KernelVersion::NEWEST);
         let mut kernel = Self::of_version(backend, version);
         kernel.learn(backend, answer);
         kernel
     }
 
-    /// Names of the vmlinux symbols that tell what a kernel is like, or whose addresses its module
-    /// loader uses: what the sources are to be asked about for [`Self::of`].
+    /// Names of vmlinux symbols that reveal a kernel's configuration, or whose addresses its module
+    /// loader uses: what [`Self::of`] looks up in the sources.
     pub fn wanted(backend: &Machine) -> impl Iterator<Item = &'static str> + use<> {
         let probes = backend.config_probes.iter().map(|probe| probe.symbol);
         let pages = backend.page_sizes.iter().map(|(symbol, _)| *symbol);
@@ -235,7 +238,7 @@ impl TargetKernel {
         machine.chain([PROFILING]).chain(IMAGE).chain(CLEARS).chain(configured::wanted())
     }
 
-    /// Takes over what the symbols of vmlinux tell.
+    /// Applies what vmlinux's symbols reveal.
     fn learn(&mut self, backend: &Machine, answer: &Answer) {
         let vmlinux = ObjectName::vmlinux();
         if let Some(all) = answer.kernel().kallsyms_all {
@@ -264,10 +267,10 @@ impl TargetKernel {
             self.configuration.features.set(*features, has(symbol));
         }
         configured::learn(self, answer);
-        // Not by the version: vendors take it over into older kernels.
+        // Not by version: vendors backport it.
         let [clears, livepatching] = CLEARS.map(has);
         self.livepatching.clears = clears || self.livepatching.clears && !livepatching;
-        // The key is data: a table without data does not tell.
+        // The key is data: a table of functions only proves nothing.
         if self.kallsyms_all {
             self.separate_codetags &= has(PROFILING);
         }

@@ -1,8 +1,9 @@
-//! What the kernel still changes in a loaded module: the bytes in which memory may differ from ours.
+//! Bytes of a loaded module that the kernel edits after relocation, where memory may differ from
+//! ours.
 //!
-//! Tables of the module name code that is patched behind relocation; they are read out of our own
-//! memory, where they are relocated. Invariant: a range lies in one region, and what a table names
-//! outside of the module is left out. Rows: [`klp_arch::special`]; the order is that of the sections.
+//! Tables of the module name the code; they are read from our own memory, after relocation.
+//! Invariant: a range lies in one region, and addresses outside the module are left out. Rows:
+//! [`klp_arch::special`]; the order is that of the sections.
 
 use klp_arch::Memory;
 use klp_arch::special::{Moment, Named, Span, SpecialSection, Target};
@@ -10,7 +11,7 @@ use scroll::Endian;
 
 use super::Loaded;
 
-/// Bytes that may change, and who changes them.
+/// Bytes that may change, and the kernel function that changes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateEdit {
     /// Address of the first byte.
@@ -21,19 +22,19 @@ pub struct LateEdit {
     pub moment: Moment,
     /// The kernel function.
     pub by: &'static str,
-    /// Index of the section that makes it do so.
+    /// Index of the section that causes it.
     pub section: usize,
 }
 
 impl Loaded<'_> {
-    /// The bytes that the kernel may still change, by itself, and those that depend on where its
-    /// temporary copy was. What the module's own code writes is not among them.
+    /// The bytes that the kernel may still edit, and those that depend on the address of its
+    /// temporary copy. Writes by the module's own code are not included.
     #[must_use]
     pub fn patched_later(&self) -> Vec<LateEdit> {
         let object = &self.temporary.object;
         let features = self.kernel.configuration.features;
         let reader = Reader { memory: &self.memory, endian: object.endian() };
-        let mut found = self.unknowable();
+        let mut found = self.indeterminate();
         for (index, section) in object.sections.iter().enumerate() {
             let Some(extent) = section.extent else { continue };
             let table = self.memory.bytes(&extent);
@@ -57,14 +58,14 @@ impl Loaded<'_> {
     }
 }
 
-/// Reads tables in memory.
+/// Reads the tables from memory.
 struct Reader<'m> {
     memory: &'m Memory,
     endian: Endian,
 }
 
 impl Reader<'_> {
-    /// Addresses and sizes of what the entries of a table name; an entry that is cut off names nothing.
+    /// Addresses and sizes that the entries of a table name; a truncated entry names nothing.
     fn named<'t>(
         &'t self,
         row: &'static SpecialSection,
@@ -82,7 +83,7 @@ impl Reader<'_> {
     fn target(&self, target: &Target, entry_at: u64, entry: &[u8]) -> Option<(u64, u64)> {
         let code = self.address(target.named, target.at, entry_at, entry)?;
         let start = code.wrapping_sub(target.before);
-        // A table may have empty entries.
+        // Entries may be empty.
         let room = u64::try_from(self.memory.at(start)?.len()).ok()?;
         let size = match target.span {
             Span::Bytes(bytes) => bytes,
@@ -152,21 +153,21 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_how_many_bytes_an_alternative_replaces() {
+    fn an_entry_gives_the_number_of_bytes_that_an_alternative_replaces() {
         let mut table = [0; 28];
         table[..4].copy_from_slice(&relative(TABLE, CODE + 3));
         table[12] = 7;
-        // The second is as long as the region has room.
+        // The second reaches to the end of the region.
         table[14..18].copy_from_slice(&relative(TABLE + 14, CODE + 30));
         table[26] = 255;
         let row = row("x86_64", ".altinstructions");
         assert_eq!(named(row, &[0; 32], &table), [(CODE + 3, 7), (CODE + 30, 2)]);
-        // An entry that is cut off names nothing.
+        // A truncated entry names nothing.
         assert_eq!(named(row, &[0; 32], &table[..27]), [(CODE + 3, 7)]);
     }
 
     #[test]
-    fn the_code_says_how_long_a_jump_is() {
+    fn the_length_of_a_jump_is_read_from_the_code() {
         let mut code = [0x90; 32];
         (code[0], code[8]) = (0xeb, 0xe9);
         let mut table = [0; 32];
@@ -187,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn a_traced_call_takes_the_instruction_in_front_of_it_along() {
+    fn a_traced_call_includes_the_instruction_before_it() {
         let row = row("ppc64le", "__mcount_loc");
         assert_eq!(named(row, &[0; 32], &(CODE + 8).to_le_bytes()), [(CODE + 4, 8)]);
     }
 
     #[test]
-    fn empty_entries_and_addresses_outside_of_the_module_name_nothing() {
+    fn empty_entries_and_addresses_outside_the_module_name_nothing() {
         let row = row("arm64", "__patchable_function_entries");
         for address in [0, CODE - 1, CODE + 32, u64::MAX] {
             assert_eq!(named(row, &[0; 32], &address.to_le_bytes()), []);

@@ -1,10 +1,10 @@
-//! Which region each section goes to, and where in it.
+//! The region of each section and its offset there.
 //!
-//! Passes over the section headers, one for each kind of memory, first for what stays and then for
-//! what is freed after init; within a pass, sections follow each other in the order of the headers.
-//! Before Linux 6.4 all passes fill one block; since, each fills a region of its own. Nothing here
-//! is larger than [`MEMORY_MAX`], whatever the headers say.
-//! Source: `kernel/module/main.c:layout_and_allocate`, `kernel/module/strict_rwx.c`.
+//! One pass over the section headers for each kind of memory, first for what stays and then for
+//! what is freed after init; within a pass, sections keep the order of their headers. Before Linux
+//! 6.4 all passes fill one block; since then each fills its own region. Nothing here exceeds
+//! [`MEMORY_MAX`], whatever the headers say. Source: `kernel/module/main.c:layout_and_allocate`,
+//! `kernel/module/strict_rwx.c`.
 
 use super::region::{RegionKind, SHF_RO_AFTER_INIT};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::{MemoryModel, TargetKernel, per_cpu};
 use crate::findings::{Finding, Stage};
 use crate::kmod;
 
-/// What regions there are and where in them the sections lie.
+/// The regions, and where the sections lie in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The regions with their sizes in bytes, in order of allocation; those of no size are absent.
@@ -29,14 +29,14 @@ pub struct Layout {
     pub(super) symbols: SymbolTables,
 }
 
-/// Most bytes that all regions of a module may have together: 256 MiB, twice what arm64 has for all
-/// modules that need no veneers. More is what the kernel's allocator says it has not.
+/// Most bytes for all regions of a module together: 256 MiB, twice what arm64 has for all modules
+/// that need no veneers. Beyond it the kernel's allocator fails.
 pub const MEMORY_MAX: u64 = 256 << 20;
 
-/// `sizeof(struct alloc_tag)`: what is smaller is no tag.
+/// `sizeof(struct alloc_tag)`: a smaller section has no tags.
 const ALLOC_TAG: u64 = 40;
 
-/// What a pass over the sections looks for.
+/// The sections that one pass places.
 struct Pass {
     /// Flags that a section needs.
     needed: u64,
@@ -77,14 +77,14 @@ const PASSES: [Pass; 4] = [
     },
 ];
 
-/// Regions while they grow.
+/// Sizes of the regions while sections are added.
 pub(super) struct Tally<'a> {
     kernel: &'a TargetKernel,
     sizes: BTreeMap<RegionKind, u64>,
 }
 
 impl Tally<'_> {
-    /// Sets room aside at the end of a region; gives its offset (`module_get_offset_and_type`).
+    /// Reserves room at the end of a region; returns its offset (`module_get_offset_and_type`).
     pub(super) fn place(
         &mut self,
         kind: RegionKind,
@@ -92,7 +92,7 @@ impl Tally<'_> {
         size: u64,
     ) -> Result<u64, Finding> {
         let end = self.sizes.entry(kind).or_insert(0);
-        // The kernel reckons in 32 bits here. Where that would wrap, sections would overlap.
+        // The kernel computes in 32 bits here. If that wraps, sections overlap.
         let offset = aligned(*end, align.max(1));
         let placed = offset.and_then(|offset| Some((offset, offset.checked_add(size)?)));
         let Some((offset, after)) = placed.filter(|(_, after)| *after <= MEMORY_MAX) else {
@@ -113,7 +113,7 @@ impl Tally<'_> {
     /// The regions with the sizes that are allocated.
     fn finish(self) -> Result<Vec<(RegionKind, u64)>, Finding> {
         let page = self.kernel.page_size.max(1);
-        // A block was as long as its sections, and allocated in pages all the same.
+        // A block's size was not rounded up, but it was allocated in pages.
         let pages = |(kind, size): (RegionKind, u64)| {
             let paged = if kind.is_paged() { size.next_multiple_of(page) } else { size };
             (kind, paged)
@@ -125,19 +125,19 @@ impl Tally<'_> {
     }
 }
 
-/// `ALIGN`, which is made for powers of two and does something else with other numbers.
+/// `ALIGN`, which gives nonsense for anything but powers of two.
 fn aligned(value: u64, align: u64) -> Option<u64> {
     let mask = align.checked_sub(1)?;
     Some(value.checked_add(mask)? & !mask)
 }
 
-/// The allocator's refusal (`execmem_vmalloc`), which does not know for whom it is.
+/// The allocator's refusal (`execmem_vmalloc`), which does not name the module.
 fn no_memory() -> Finding {
     let message = "execmem: unable to allocate memory".to_owned();
     Finding::refused(Stage::Layout, KernelError { errno: Errno::ENOMEM, message })
 }
 
-/// Lays out the sections; nothing is placed yet (`layout_and_allocate`).
+/// Lays out the sections; addresses come later (`layout_and_allocate`).
 pub(super) fn layout(
     temporary: &mut LoadInfo<'_>,
     backend: &Machine,
@@ -199,11 +199,11 @@ fn is_init(name: &[u8], backend: &Machine, kernel: &TargetKernel) -> bool {
         || backend.frees_init_sections && kmod::is_init(name)
 }
 
-/// Marks what is read-only after init (`module_mark_ro_after_init`).
+/// Marks sections that become read-only after init (`module_mark_ro_after_init`).
 fn mark_ro_after_init(object: &mut Object<'_>, kernel: &TargetKernel) {
     let known = if kernel.static_call_sites_read_only { 3 } else { 2 };
     for name in kmod::RO_AFTER_INIT.iter().take(known) {
-        // Older kernels look for a section and take the first that is loaded.
+        // Older kernels take the first loaded section of the name.
         let first = !kernel.marks_all_ro_after_init;
         let marked = object.sections.iter_mut().skip(1).filter(|section| section.name == *name);
         let marked = marked.filter(|section| !first || section.has(SHF_ALLOC));

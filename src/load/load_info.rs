@@ -9,7 +9,7 @@ use scroll::Endian;
 use crate::elf::{Module, SymbolSection};
 use crate::kmod::{PERCPU, READ_IN_PLACE};
 
-/// A module as the loader starts with it, and what it has found there.
+/// A module at the start of the load, and the sections that the loader has found.
 #[derive(Debug, Clone)]
 pub(super) struct LoadInfo<'data> {
     pub(super) object: Object<'data>,
@@ -40,7 +40,7 @@ impl<'data> LoadInfo<'data> {
         let mut sections: Vec<Section<'_>> = sections.collect();
         // `find_pcpusec`: the first one that is loaded.
         let percpu = sections.iter().position(|s| s.name == PERCPU && s.has(SHF_ALLOC));
-        // `find_sec`, too: another one of the same name is moved.
+        // `find_sec`, too: further ones of the name are moved.
         for name in READ_IN_PLACE {
             if let Some(section) =
                 sections.iter_mut().skip(1).find(|s| s.name == name && s.has(SHF_ALLOC))

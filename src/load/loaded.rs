@@ -15,16 +15,16 @@ use crate::patch::Tables;
 /// Which relocations a loader records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Record {
-    /// None: the quickest way.
+    /// None: fastest.
     #[default]
     Nothing,
-    /// Those whose value was cut off ([`AppliedRelocation::is_truncated`]).
-    Cut,
+    /// Those whose value was truncated ([`AppliedRelocation::is_truncated`]).
+    Truncated,
     /// Each.
     Everything,
 }
 
-/// One relocation as it was applied.
+/// One applied relocation.
 #[derive(Debug, Clone)]
 pub struct Relocated {
     /// Index of the relocation section.
@@ -35,20 +35,20 @@ pub struct Relocated {
     pub rela: Rela,
     /// What it means.
     pub row: &'static Row,
-    /// What it was computed from: S, A, P and what it goes through.
+    /// What it was computed from: S, A, P and the slot or stub it goes through.
     pub inputs: Operands,
-    /// What was written; `None` where the loader writes nothing.
+    /// The value written; `None` where the loader writes nothing.
     pub patch: Option<Patch>,
-    /// The field's bytes as they were.
+    /// The field's bytes before.
     pub before: Vec<u8>,
-    /// The field's bytes as they are.
+    /// The field's bytes after.
     pub after: Vec<u8>,
 }
 
 impl Relocated {
-    /// Whether high bits of the value were lost that were meant: [`AppliedRelocation::is_truncated`].
+    /// Whether significant high bits of the value were lost: [`AppliedRelocation::is_truncated`].
     #[must_use]
-    pub fn is_cut(&self, endian: Endian) -> bool {
+    pub fn is_truncated(&self, endian: Endian) -> bool {
         let Self { entry, rela, row, inputs: operands, patch, .. } = *self;
         let (before, after) = (&*self.before, &*self.after);
         AppliedRelocation { entry, rela, row, operands, patch, before, after }.is_truncated(endian)
@@ -76,9 +76,9 @@ pub struct Loaded<'m> {
     pub(super) backend: &'static Machine,
     pub(super) kernel: TargetKernel,
     pub(super) temporary: LoadInfo<'m>,
-    /// What the module hands to the livepatch core.
+    /// The tables that the module passes to the livepatch core.
     pub(super) tables: Tables<'m>,
-    /// The numbers of each object in it.
+    /// The indices of each object in them.
     pub(super) table_objects: FxHashMap<ObjectName, Vec<usize>>,
     pub(super) layout: Layout,
     pub(super) memory: Memory,
@@ -106,13 +106,13 @@ impl Loaded<'_> {
         })
     }
 
-    /// The bytes from an address to the end of its region; `None` where nothing of the module lies.
+    /// The bytes from an address to the end of its region; `None` outside the module.
     #[must_use]
     pub fn bytes_at(&self, address: u64) -> Option<&[u8]> {
         self.memory.at(address)
     }
 
-    /// The relocations that the loader was told to record, in the order in which they were applied.
+    /// The recorded relocations (see [`Record`]), in the order of application.
     #[must_use]
     pub fn relocations(&self) -> &[Relocated] {
         &self.relocations

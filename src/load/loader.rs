@@ -28,7 +28,7 @@ pub struct Loader<'k> {
 }
 
 impl Loader<'_> {
-    /// Loads a module, up to the point where its init function would run.
+    /// Loads a module up to the call of its init function.
     ///
     /// # Errors
     /// [`Refused`], with what the kernel says.
@@ -49,7 +49,7 @@ impl Loader<'_> {
             .loader
             .reserve(&mut temporary.object, &self.kernel.configuration)
             .map_err(|kernel| Finding::refused(Stage::Reserve, kernel))
-            // What the back end sets aside, it sets aside in sections that must be there.
+            // The machine reserves room in sections that must exist.
             .map_err(|refused| refused.breaks(Rule::MachineSections))?;
         validate::enforce_rwx(&temporary, self.kernel)?;
         let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
@@ -93,7 +93,7 @@ impl Loader<'_> {
     }
 }
 
-/// The numbers of each object in the tables, which has one unless the patch is wrong.
+/// The indices of each object in the tables: one each, unless the patch is wrong.
 fn numbers(tables: &Tables<'_>) -> FxHashMap<ObjectName, Vec<usize>> {
     let mut numbers: FxHashMap<_, Vec<_>> = FxHashMap::default();
     for (number, table) in tables.objects().iter().enumerate() {
@@ -112,10 +112,10 @@ fn move_module(object: &mut Object<'_>, layout: &Layout, placement: &Placement) 
         bytes: vec![0; usize::try_from(size).unwrap_or(0)],
     });
     let mut memory = Memory { regions: regions.collect() };
-    for (section, place) in object.sections.iter_mut().zip(&layout.sections) {
-        let Some((kind, offset)) = *place else { continue };
+    for (section, slot) in object.sections.iter_mut().zip(&layout.sections) {
+        let Some((kind, offset)) = *slot else { continue };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
-        // A region without a byte is not allocated: its sections have offsets for addresses.
+        // An empty region is not allocated: the addresses of its sections are offsets.
         let region = layout.regions.iter().position(|(k, _)| *k == kind).unwrap_or(usize::MAX);
         let base = bases.get(region).copied().unwrap_or(0);
         let address = base.wrapping_add(offset);

@@ -1,12 +1,12 @@
-//! The kernel's module loader, without the kernel: what will be in memory, at given addresses.
+//! The kernel's module loader, simulated: what will be in memory at given addresses.
 //!
-//! [`Loader::load`] does to a module what `load_module` does: temporary copy, reserve (the back end),
-//! layout, move, settle (the back end again), bind, apply, the copies of the symbol table, finish. The
+//! [`Loader::load`] does to a module what `load_module` does: temporary copy, reserve (by machine),
+//! layout, move, settle (by machine), bind, apply, the copies of the symbol table, finish. The
 //! result is a [`Loaded`] module: regions of memory byte for byte, to which gates then come and go
-//! ([`Loaded::gate_arrives`]). Nothing here knows a machine.
-//! Source: `kernel/module/main.c:load_module`, `kernel/livepatch/core.c`.
+//! ([`Loaded::gate_arrives`]). Nothing here knows a machine. Source:
+//! `kernel/module/main.c:load_module`, `kernel/livepatch/core.c`.
 //!
-//! A module in memory, and an object that it patches comes and goes:
+//! Load a module, then an object that it patches:
 //!
 //! ```
 //! use klp_convert::convert::convert;

@@ -1,7 +1,7 @@
-//! What loads and is never applied, without a word from the kernel.
+//! Relocations that load and are silently never applied.
 //!
-//! Told once a module has been loaded: names of gates that no module answers to, and tables that the
-//! loader passes over. Sources: `kernel/livepatch/core.c:klp_write_section_relocs`,
+//! Found after the load: gates that no module can be called, and tables that the loader skips.
+//! Sources: `kernel/livepatch/core.c:klp_write_section_relocs`,
 //! `kernel/module/main.c:apply_relocations`.
 
 use klp_arch::object::{SHF_ALLOC, SHT_RELA};
@@ -14,7 +14,7 @@ use crate::name::{KLP_RELA_PREFIX, OBJECT_NAME_MAX};
 use crate::rules;
 
 impl Loaded<'_> {
-    /// What the kernel will never apply although the module says so.
+    /// Relocations of the module that the kernel will never apply.
     #[must_use]
     pub fn ignored(&self) -> Vec<Finding> {
         let mut ignored: Vec<Finding> =
@@ -42,7 +42,7 @@ impl Loaded<'_> {
         if whole.len() > OBJECT_NAME_MAX {
             let gate = String::from_utf8_lossy(gate);
             return because(&format!(
-                "the kernel cuts its gate to {OBJECT_NAME_MAX} bytes, '{gate}'"
+                "the kernel truncates its gate to {OBJECT_NAME_MAX} bytes, '{gate}'"
             ));
         }
         if scan::object(gate).is_none() {
@@ -55,7 +55,7 @@ impl Loaded<'_> {
         None
     }
 
-    /// Before Linux 6.15 the percpu template is copied as the file has it.
+    /// Before Linux 6.15 the percpu template is copied without relocation.
     fn ignored_percpu(&self) -> Option<Finding> {
         let percpu = u32::try_from(self.temporary.percpu?).ok()?;
         let sections = self.temporary.object.sections.iter();

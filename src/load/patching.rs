@@ -1,8 +1,8 @@
-//! The livepatch core takes a patch over: its objects are looked at, its functions looked up.
+//! What the livepatch core does with a patch: checks its objects and looks up its functions.
 //!
-//! When the module's init function hands the patch over this is done for vmlinux and for the objects
-//! that are there, later for each that comes. Tables that code fills in are not known, and nothing is
-//! said of them. Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_patch`,
+//! It does so for vmlinux and the loaded objects when the module's init function enables the patch,
+//! and for other objects when they are loaded. Tables that code fills in are not known and not
+//! checked. Source: `kernel/livepatch/core.c:klp_enable_patch`, `klp_init_patch`,
 //! `klp_init_object_loaded`, `kernel/livepatch/patch.c:klp_patch_func`,
 //! `kernel/module/kallsyms.c:find_kallsyms_symbol`.
 
@@ -24,7 +24,7 @@ fn refuse(errno: Errno, message: String, why: String) -> Finding {
     error.explained(why)
 }
 
-/// The same about one function.
+/// A refusal that concerns one function.
 fn refuse_function(
     errno: Errno,
     message: &str,
@@ -37,12 +37,12 @@ fn refuse_function(
 }
 
 impl Loaded<'_> {
-    /// What the livepatch core says to the module's patch when it is handed over, as far as vmlinux
-    /// goes: objects that are there come next ([`gate_arrives`](Self::gate_arrives)).
+    /// Enables the module's patch for vmlinux; objects that are loaded follow with
+    /// [`gate_arrives`](Self::gate_arrives).
     ///
     /// # Errors
     /// [`Refused`]: the module is not marked as a livepatch module, or its tables name what the
-    /// kernel does not find or take.
+    /// kernel does not find or accept.
     pub fn enable(&self, known: &dyn Bind) -> Result<(), Refused> {
         let objects = self.tables.objects();
         if objects.iter().any(|object| !object.has_funcs) {
@@ -62,7 +62,7 @@ impl Loaded<'_> {
         Ok(())
     }
 
-    /// Whether the module says that it is a livepatch.
+    /// Refuses a module that is not marked as a livepatch.
     pub(super) fn is_marked(&self) -> Result<(), Refused> {
         if self.temporary.livepatch {
             return Ok(());
@@ -114,7 +114,7 @@ impl Loaded<'_> {
         objects.flat_map(|table| &table.functions)
     }
 
-    /// Looks up what is replaced in an object that is there (`klp_init_object_loaded`).
+    /// Looks up the functions that are replaced in a loaded object (`klp_init_object_loaded`).
     pub(super) fn init_object(&self, object: &ObjectName, known: &dyn Bind) -> Result<(), Finding> {
         for function in self.functions(object) {
             let Some(symbol) = symbol(object, function) else { continue };
@@ -136,7 +136,7 @@ impl Loaded<'_> {
         Ok(())
     }
 
-    /// Hooks what is replaced in an object (`klp_patch_func`).
+    /// Hooks the functions that are replaced in an object (`klp_patch_func`).
     pub(super) fn patch_object(
         &self,
         object: &ObjectName,
@@ -154,12 +154,12 @@ impl Loaded<'_> {
         Ok(())
     }
 
-    /// Where a replacement is in memory; `None` where it is not of this module.
+    /// The address of a replacement; `None` if it is not in this module.
     fn address(&self, function: &TableFunction<'_>) -> Option<u64> {
-        let place = function.new_func?;
-        let section = usize::try_from(place.section.get()).ok()?;
+        let pointer = function.new_func?;
+        let section = usize::try_from(pointer.section.get()).ok()?;
         let section = self.temporary.object.sections.get(section)?;
-        Some(section.address().wrapping_add(place.offset))
+        Some(section.address().wrapping_add(pointer.offset))
     }
 
     /// Whether the kernel finds a symbol at or before an address: in the same region, or, where a
@@ -181,7 +181,7 @@ impl Loaded<'_> {
     }
 }
 
-/// What the kernel looks for; `None` where no symbol can be called so.
+/// What the kernel looks up; `None` if no symbol can have the name.
 fn symbol(object: &ObjectName, function: &TableFunction<'_>) -> Option<KlpSymbol> {
     let name = function.old_name?.to_str().ok()?;
     let position = u32::try_from(function.old_sympos).unwrap_or(u32::MAX);
@@ -189,12 +189,12 @@ fn symbol(object: &ObjectName, function: &TableFunction<'_>) -> Option<KlpSymbol
     Some(KlpSymbol { owner: object.clone(), symbol: name.parse().ok()?, position })
 }
 
-/// A directory that is there already (`sysfs_warn_dup`, `kobject_add_internal`).
+/// A directory that exists already (`sysfs_warn_dup`, `kobject_add_internal`).
 fn exists(parent: &str, name: &str) -> Finding {
     let message = format!(
         "sysfs: cannot create duplicate filename '{parent}/{name}'\nkobject: kobject_add_internal \
          failed for {name} with -EEXIST, don't try to register things with the same name in the \
          same directory."
     );
-    refuse(Errno::EEXIST, message, format!("'{name}' is there twice"))
+    refuse(Errno::EEXIST, message, format!("'{name}' occurs twice"))
 }

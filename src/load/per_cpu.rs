@@ -1,10 +1,9 @@
-//! Where the per-CPU variables of modules are.
+//! Addresses of modules' per-CPU variables.
 //!
-//! Each processor has a copy of them; what relocations see (`mod->percpu`) is no copy's address but a
-//! per-CPU pointer, which is a distance from `__per_cpu_start`. Modules' variables come after vmlinux's
-//! own. A machine without a reserve for modules takes what is free after that, and later memory that is
-//! farther away from everything.
-//! Sources: `kernel/module/main.c:percpu_modalloc`; `mm/percpu.c` (`pcpu_setup_first_chunk`,
+//! Each CPU has a copy of them; what relocations see (`mod->percpu`) is not a copy's address but a
+//! per-CPU pointer, an offset from `__per_cpu_start`. Modules' variables follow vmlinux's own. A
+//! machine without a reserve for modules takes what is free there first, and then memory farther
+//! away. Sources: `kernel/module/main.c:percpu_modalloc`; `mm/percpu.c` (`pcpu_setup_first_chunk`,
 //! `__addr_to_pcpu_ptr`).
 
 pub(super) mod room;

@@ -1,9 +1,9 @@
-//! Where regions are placed: the addresses that the kernel's allocator might give.
+//! Addresses of regions, as the kernel's allocator might choose them.
 //!
-//! Per-CPU memory lies where the kernel's own per-CPU variables are linked to lie, not beside the module.
-//! Every other region starts on a page, and behind it a page stays free, since `vmalloc` guards each area with
-//! one (`mm/vmalloc.c:__get_vm_area_node`). Only the text of x86_64 may be packed tighter since Linux
-//! 6.16 (`mm/execmem.c:execmem_cache_alloc`), which changes no distance that matters.
+//! Per-CPU memory lies near the kernel's own per-CPU variables, not beside the module. Every other
+//! region starts on a page and is followed by the guard page of `vmalloc`
+//! (`mm/vmalloc.c:__get_vm_area_node`). Only x86_64 text may be packed tighter since Linux 6.16
+//! (`mm/execmem.c:execmem_cache_alloc`), which changes no distance that matters.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use klp_arch::Machine;
 
 use super::{Layout, RegionKind, TargetKernel};
 
-/// Bytes that signed relative fields of 32 bits reach.
+/// Reach of signed 32-bit relative fields, in bytes.
 const REACH: u64 = 2 << 30;
 
 /// Whether everything in an area is within reach of everything else in it.
@@ -20,23 +20,23 @@ fn is_near(area: &Range<u64>) -> bool {
     area.end.wrapping_sub(area.start) <= REACH
 }
 
-/// The address of per-CPU memory, which is nowhere near the other regions. It is rounded up to pages,
-/// so that it is aligned to whatever a template asks for (`percpu_modalloc`).
+/// The address of per-CPU memory, far from the other regions. Rounded up to a page, it satisfies
+/// any alignment that a template can have (`percpu_modalloc`).
 fn per_cpu(address: u64, page_size: u64) -> BTreeMap<RegionKind, u64> {
     let address = address.checked_next_multiple_of(page_size.max(1)).unwrap_or(address);
     BTreeMap::from([(RegionKind::Percpu, address)])
 }
 
-/// Base addresses of regions. What is not given follows the region before it.
+/// Base addresses of regions. A region without one follows the region before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placement {
-    /// The addresses that are given.
+    /// Explicit base addresses.
     pub bases: BTreeMap<RegionKind, u64>,
-    /// Where the first region goes that has no address.
+    /// Address of the first region without a base.
     pub start: u64,
     /// Bytes of a page: regions start on one.
     pub page_size: u64,
-    /// Regions without an address that do not follow from `start` but end at an address.
+    /// Regions without a base that end at an address instead of following `start`.
     pub below: Option<(Part, u64)>,
 }
 
@@ -62,8 +62,8 @@ impl Part {
 }
 
 impl Placement {
-    /// Where a kernel usually puts modules: the first area, and of a larger one the part that is
-    /// taken first, the lowest.
+    /// Where a kernel usually puts modules: the first area, or the lowest part of a larger one,
+    /// which is allocated first.
     #[must_use]
     pub fn area(backend: &Machine, kernel: &TargetKernel) -> Range<u64> {
         let area = backend.loader.module_areas(&kernel.image, kernel.version).into_iter().next();
@@ -78,7 +78,7 @@ impl Placement {
         Self::from(Self::area(backend, kernel).start, kernel)
     }
 
-    /// From an address on, and per-CPU memory where the kernel takes it first.
+    /// From an address up, with per-CPU memory where the kernel takes it first.
     fn from(start: u64, kernel: &TargetKernel) -> Self {
         let page_size = kernel.page_size;
         let bases = per_cpu(kernel.module_per_cpu().start, page_size);
@@ -87,14 +87,14 @@ impl Placement {
 
     /// The address of each region of a layout, in its order.
     ///
-    /// Regions that are given addresses may overlap others; see [`Self::overlap`].
+    /// Regions with explicit bases may overlap others; see [`Self::overlap`].
     #[must_use]
     pub fn of(&self, layout: &Layout) -> Vec<u64> {
         let page = self.page_size.max(1);
         let pages = |size: u64| size.div_ceil(page).saturating_mul(page);
         let down = |kind| self.below.filter(|(part, _)| part.has(kind)).map(|(_, end)| end);
         let missing = layout.regions.iter().filter(|(kind, _)| !self.bases.contains_key(kind));
-        // The guard page of the last region is inside, too.
+        // The last region's guard page counts, too.
         let room = missing.clone().filter(|(kind, _)| down(*kind).is_some());
         let room = room
             .fold(0_u64, |sum, (_, size)| sum.saturating_add(pages(*size)).saturating_add(page));
@@ -116,7 +116,7 @@ impl Placement {
         layout.regions.iter().map(place).collect()
     }
 
-    /// Two regions of a layout that share bytes when placed so, if there are such.
+    /// Two regions of a layout that overlap at this placement, if any.
     #[must_use]
     pub fn overlap(&self, layout: &Layout) -> Option<(RegionKind, RegionKind)> {
         let regions = layout.regions.iter().zip(self.of(layout));
@@ -128,9 +128,9 @@ impl Placement {
         shared.next().map(|((.., first), (.., second))| (*first, *second))
     }
 
-    /// The placements that put most distance, in each direction, between regions and kernel, and
-    /// where the machine's area lets text and data be within reach of each other wherever they lie,
-    /// between those: what loads at all of them loads wherever the kernel's allocator may put it.
+    /// The placements with the largest distances, in each direction, between regions and kernel
+    /// and, if anything in the machine's area reaches anything else in it, between text and data.
+    /// What loads at all of them loads wherever the kernel's allocator puts it.
     #[must_use]
     pub fn extremes(backend: &Machine, kernel: &TargetKernel) -> Vec<Self> {
         let placements = |area: Range<u64>| {
@@ -139,7 +139,7 @@ impl Placement {
             let below =
                 |part| Self { below: Some((part, area.end)), bases: last.clone(), ..low.clone() };
             let mut found = vec![low.clone(), below(Part::All)];
-            // In a larger area the allocator takes the lowest room for all regions.
+            // In a larger area the allocator puts all regions lowest.
             if is_near(&area) {
                 found.extend([below(Part::Text), below(Part::Data)]);
             }

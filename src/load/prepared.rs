@@ -1,4 +1,4 @@
-//! A module and what is known of its kernel: everything that a simulated load needs.
+//! A module and what is known about its kernel: all that a simulated load needs.
 
 use klp_arch::Machine;
 
@@ -12,10 +12,10 @@ use crate::patch::{self, Tables};
 use crate::symbols::{Answer, Sources, Wanted};
 use crate::target;
 
-/// The symbol whose CRC says what `struct module` is (`check_modstruct_version`).
+/// The symbol whose CRC identifies `struct module` (`check_modstruct_version`).
 const MODULE_LAYOUT: &str = "module_layout";
 
-/// A module that can be loaded, at any addresses and as often as one likes.
+/// A module that can be loaded at any addresses, any number of times.
 #[derive(Debug)]
 pub struct Prepared<'data> {
     /// The module, read as the kernel reads it.
@@ -24,15 +24,15 @@ pub struct Prepared<'data> {
     pub backend: &'static Machine,
     /// Its kernel.
     pub kernel: TargetKernel,
-    /// What the sources know about the names that the load asks for.
+    /// What the sources know about the names that the load looks up.
     pub answer: Answer,
 }
 
-/// Reads a module, and asks the sources about its kernel. Of the options `target` and `allow_stale_map`
-/// matter.
+/// Reads a module, and asks the sources about its kernel. Uses only the options `target` and
+/// `allow_stale_map`.
 ///
 /// # Errors
-/// [`Error`]: the file is not a module, it is of another kernel, or a source cannot be read.
+/// [`Error`]: the file is not a module, it is for another kernel, or a source cannot be read.
 pub fn prepare<'data>(
     data: &'data [u8],
     sources: &Sources,
@@ -73,13 +73,13 @@ impl Prepared<'_> {
         Placement::usual(self.backend, &self.kernel)
     }
 
-    /// Who answers for the kernel while the module is loaded and its gates come and go.
+    /// The simulated kernel that the module is loaded into and whose objects come and go.
     #[must_use]
     pub fn known(&self) -> SimulatedKernel<'_> {
         SimulatedKernel::new(&self.answer)
     }
 
-    /// Loads the module, up to the point where its init function would run; every relocation is recorded.
+    /// Loads the module up to the call of its init function, and records every relocation.
     ///
     /// # Errors
     /// [`Refused`], with what the kernel says.

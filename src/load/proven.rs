@@ -1,7 +1,8 @@
-//! What the kernel's other modules prove of it, and what comes of a module that is unlike them.
+//! What the kernel's other modules prove about it, and what happens to a module that differs from
+//! them.
 //!
-//! Each of these is compared by the kernel with itself, so that the module alone does not show what
-//! will come of it. Without modules of the kernel the module is believed. Sources:
+//! The kernel compares each of these with itself, so the module alone does not show the outcome.
+//! Without modules of the kernel, the module's own values are taken to be right. Sources:
 //! `kernel/module/main.c` (`check_modinfo`, `check_export_symbol_sections`, `do_init_module`),
 //! `kernel/bpf/btf.c` (`btf_module_notify`).
 
@@ -21,12 +22,12 @@ use crate::symbols::{Fact, Siblings};
 /// The functions whose pointers are in `struct module`.
 const INIT: &[u8] = b"init_module";
 const EXIT: &[u8] = b"cleanup_module";
-/// What is said of every fault of BTF.
+/// Added to every BTF fault.
 const FORGIVING: &str = "a kernel with CONFIG_MODULE_ALLOW_BTF_MISMATCH would only warn; no source \
-                         tells whether this one has it, and the default is that it has not";
+                         shows whether this one has it; it is off by default";
 
 impl TargetKernel {
-    /// Takes over what modules prove, if they are of the release that the module is built for.
+    /// Adopts what modules prove, if they are of the release that the module is built for.
     pub(super) fn believe(&mut self, siblings: &Arc<Siblings>, built_for: Option<&str>) {
         let release = |magic: &str| magic.split_ascii_whitespace().next().map(str::to_owned);
         let theirs = siblings.vermagic.as_ref().and_then(|fact| release(&fact.value));
@@ -44,17 +45,17 @@ impl TargetKernel {
         self.siblings = Arc::clone(siblings);
     }
 
-    /// What the words of a vermagic say (`MODULE_ARCH_VERMAGIC` and before it).
+    /// Configuration in the words of a vermagic (`MODULE_ARCH_VERMAGIC` and before it).
     pub(super) fn configure(&mut self, vermagic: &str) {
         let says = |word: &str| vermagic.split_ascii_whitespace().any(|said| said == word);
         self.smp = says("SMP");
         self.configuration.features.set(Features::EXIT_IS_INIT, !says("mod_unload"));
     }
 
-    /// What comes of a module that has been relocated, when the kernel's other parts hear of it and its
-    /// init function is called: its BTF, and where its pointers are.
+    /// What follows relocation: the kernel's other parts are notified and the init function is
+    /// called. Checks the BTF and the pointers in `struct module`.
     ///
-    /// It reads all of the BTF and does not depend on where the module is.
+    /// Reads all of the BTF; does not depend on the module's addresses.
     ///
     /// # Errors
     /// [`Refused`], with what the kernel says.
@@ -63,13 +64,13 @@ impl TargetKernel {
         Ok(self.pointers(module)?)
     }
 
-    /// `btf_module_notify`. Whether the kernel forgives a mismatch
-    /// (`CONFIG_MODULE_ALLOW_BTF_MISMATCH`) does not show: as distributions configure it, it does not.
+    /// `btf_module_notify`. Nothing shows whether the kernel allows a mismatch
+    /// (`CONFIG_MODULE_ALLOW_BTF_MISMATCH`): assume that it does not, as in distributions.
     fn btf(&self, module: &Module<'_>) -> Result<(), Finding> {
         if !self.reads_btf {
             return Ok(());
         }
-        // `any_section_objs` takes the first one, loaded or not.
+        // `any_section_objs` takes the first match, loaded or not.
         let find = |name: &[u8]| {
             let mut sections = module.sections_named(name);
             sections.next().map(|section| module.body(section.index))
@@ -87,7 +88,7 @@ impl TargetKernel {
         let btf = Btf::parse(bytes, module.endian()).map_err(|fault| {
             refuse(Some(fault.0)).explained(format!("its BTF is malformed: {fault}"))
         })?;
-        // It brings along what it needs of vmlinux, and is relocated.
+        // It has its own base, and is relocated.
         if find(b".BTF.base").is_some_and(|base| !base.is_empty()) {
             return Ok(());
         }
@@ -116,7 +117,7 @@ impl TargetKernel {
         }
     }
 
-    /// The kernel reads the pointers where its own `struct module` has them.
+    /// The kernel reads the pointers at the offsets of its own `struct module`.
     fn pointers(&self, module: &Module<'_>) -> Result<(), Finding> {
         let Siblings { init, exit, .. } = &*self.siblings;
         let Some(this) = module.sections_named(THIS_MODULE).next() else { return Ok(()) };
@@ -165,7 +166,7 @@ impl TargetKernel {
     }
 }
 
-/// How two vermagics differ, word by word.
+/// The words by which two vermagics differ.
 pub(super) fn words(ours: &str, theirs: &str) -> Option<String> {
     let split = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let (ours, theirs) = (split(ours), split(theirs));
@@ -175,7 +176,7 @@ pub(super) fn words(ours: &str, theirs: &str) -> Option<String> {
     };
     let (missing, more) = (without(&theirs, &ours), without(&ours, &theirs));
     let missing = (!missing.is_empty()).then(|| format!("its vermagic lacks {missing}"));
-    let more = (!more.is_empty()).then(|| format!("that of the kernel lacks {more}"));
+    let more = (!more.is_empty()).then(|| format!("the kernel's lacks {more}"));
     let both: Vec<_> = missing.into_iter().chain(more).collect();
     (!both.is_empty()).then(|| both.join("; "))
 }
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_modules_prove_is_the_kernels() {
+    fn what_modules_prove_holds_for_the_kernel() {
         let siblings = || Siblings {
             vermagic: fact("7.2 preempt mod_unload ".into()),
             module_size: fact(0x500),
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_exports_are_wanted_since_7_1_or_where_modules_have_them() {
+    fn export_flags_are_required_since_7_1_or_where_modules_have_them() {
         let wanted = |has_flags, version| {
             believing(Siblings { has_flags, ..Siblings::default() }, None, version).flags_apart
         };
@@ -236,8 +237,8 @@ mod tests {
     fn words_of_vermagic_are_named() {
         let words = |ours, theirs| words(ours, theirs).unwrap_or_default();
         assert_eq!(words("7 SMP ", "7 SMP preempt "), "its vermagic lacks 'preempt'");
-        assert_eq!(words("7 SMP a b ", "7 SMP "), "that of the kernel lacks 'a', 'b'");
-        assert_eq!(words("7 x", "7 y"), "its vermagic lacks 'y'; that of the kernel lacks 'x'");
+        assert_eq!(words("7 SMP a b ", "7 SMP "), "the kernel's lacks 'a', 'b'");
+        assert_eq!(words("7 x", "7 y"), "its vermagic lacks 'y'; the kernel's lacks 'x'");
         assert_eq!(words("7 a b", "7 b a"), "", "in another order");
     }
 }

@@ -4,14 +4,14 @@ use klp_arch::Errno;
 
 use crate::findings::{Consequence, Finding};
 
-/// Everything that the kernel objects to before it gives up, in its order.
+/// Every objection of the kernel before it gives up, in its order.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", .0.iter().map(Finding::in_the_kernels_words).collect::<Vec<_>>().join("\n"))]
 pub struct Refused(pub Vec<Finding>);
 
 impl Refused {
-    /// What `init_module` returns: the last error wins (`simplify_symbols`). `None` where the kernel
-    /// does not refuse but damages memory or leaves something out.
+    /// What `init_module` returns: the last error wins (`simplify_symbols`). `None` if the kernel
+    /// does not refuse but corrupts memory or skips something.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         let refusing = |finding: &&Finding| finding.consequence == Some(Consequence::Refused);

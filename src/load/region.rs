@@ -3,7 +3,7 @@
 /// `SHF_RO_AFTER_INIT`, the kernel's own (`kernel/module/internal.h`).
 pub(super) const SHF_RO_AFTER_INIT: u64 = 0x20_0000;
 
-/// A piece of a module's memory that is allocated as one.
+/// A piece of a module's memory with its own allocation.
 #[derive(
     Debug,
     Clone,
@@ -37,7 +37,7 @@ pub enum RegionKind {
     Core,
     /// `init_layout`, before Linux 6.4: everything that is freed after init.
     Init,
-    /// Room for `.codetag.alloc_tags` in the area of all modules' tags.
+    /// Room for `.codetag.alloc_tags` in the area for all modules' tags.
     Codetags,
     /// The percpu template; relocated in the temporary copy.
     Percpu,
@@ -56,7 +56,7 @@ impl RegionKind {
         matches!(self, Self::Text | Self::InitText | Self::Core | Self::Init)
     }
 
-    /// Whether it is allocated in pages, so that its size is a multiple of one.
+    /// Whether it is allocated in pages: its size is rounded up to one.
     pub(super) fn is_paged(self) -> bool {
         !matches!(self, Self::Codetags | Self::Percpu)
     }

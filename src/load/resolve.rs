@@ -1,7 +1,7 @@
-//! The symbols of a klp section get their values (`klp_resolve_symbols`).
+//! Gives the symbols of a klp section their values (`klp_resolve_symbols`).
 //!
-//! Before a klp section is applied, and each time that it is. Invariant: at the first objection those
-//! before it have their values. Source: `kernel/livepatch/core.c`.
+//! Runs each time before a klp section is applied. Invariant: on an error, the symbols before it
+//! have their values. Source: `kernel/livepatch/core.c`.
 
 use klp_arch::object::SHN_LIVEPATCH;
 use klp_arch::{Errno, Fault, KernelError, Rela};
@@ -18,7 +18,7 @@ fn refuse(stage: Stage, message: &str) -> Finding {
 }
 
 impl Loaded<'_> {
-    /// Gives the symbols that a klp section names their values. `gate`: the object in its name.
+    /// Gives the symbols that a klp section uses their values. `gate`: the object in its name.
     pub(super) fn resolve(
         &mut self,
         stage: Stage,
@@ -59,13 +59,13 @@ impl Loaded<'_> {
         let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(ResolveError::NoSymbol)?;
         let name = String::from_utf8_lossy(symbol.name);
         if symbol.st_shndx != SHN_LIVEPATCH {
-            let place = if names_relocation {
+            let location = if names_relocation {
                 // The kernel prints the index of the symbol table.
                 format!(" at rela sec {symtab} idx {entry}")
             } else {
                 String::new()
             };
-            let message = format!("symbol {name}{place} is not marked as a livepatch symbol");
+            let message = format!("symbol {name}{location} is not marked as a livepatch symbol");
             return Err(ResolveError::Breaks(Rule::SymbolMarked, message));
         }
         let Some(scanned) = Scanned::symbol(symbol.name) else {
@@ -86,7 +86,7 @@ impl Loaded<'_> {
         let found = scanned.lookup().map_or(Lookup::NotFound, |klp| known.find(&klp));
         if let Lookup::Found(address) = found {
             symbol.st_value = address;
-            // The copies of the table are made after relocations at load.
+            // At load the copies of the table are made after relocation.
             if stage == Stage::Gate {
                 self.store_symbol(slot);
             }
@@ -102,7 +102,7 @@ impl Loaded<'_> {
     }
 }
 
-/// What the kernel says of a name that it does not find; `None` where it does, and where that is not
+/// The kernel's message for a name that it does not find; `None` if it does, or if that is not
 /// known (`klp_find_object_symbol`).
 pub(super) fn not_looked_up(
     found: Lookup,
@@ -114,7 +114,7 @@ pub(super) fn not_looked_up(
         Lookup::Found(_) | Lookup::Unknown => return None,
         Lookup::NotFound => not_found(name),
         Lookup::Ambiguous => {
-            // The kernel has no name for itself.
+            // vmlinux has no name in the kernel.
             let object = if object.as_bytes() == VMLINUX { "(null)" } else { object };
             format!("unresolvable ambiguity for symbol '{name}' in object '{object}'")
         }
@@ -128,7 +128,7 @@ fn not_found(name: &str) -> String {
     format!("symbol '{name}' not found in symbol table")
 }
 
-/// What the kernel compares with.
+/// The name as the kernel compares it.
 pub(super) const VMLINUX: &[u8] = crate::name::VMLINUX.as_bytes();
 
 /// Why a symbol gets no value.
@@ -137,8 +137,8 @@ enum ResolveError {
     Says(String),
     /// The kernel says so, because a rule is broken.
     Breaks(Rule, String),
-    /// The kernel may say so: we do not know enough, and why.
+    /// Not known whether it gets one, and why.
     Unknown(String, String),
-    /// It reads what lies behind the symbol table.
+    /// The kernel reads beyond the symbol table.
     NoSymbol,
 }

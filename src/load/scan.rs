@@ -1,8 +1,8 @@
 //! Names of klp sections and symbols as the kernel's `sscanf` reads them.
 //!
-//! [`crate::name::KlpSymbol`] is what such a name should be; this is what the kernel makes of any
-//! bytes: it cuts long object names, passes over white space before a position and garbage behind
-//! it, and lets numbers wrap or saturate. Sources: `lib/vsprintf.c:vsscanf`, and the formats in
+//! [`crate::name::KlpSymbol`] is what such a name should be; this is how the kernel reads any
+//! bytes: it truncates long object names, skips white space before a position and garbage after it,
+//! and lets numbers wrap or saturate. Sources: `lib/vsprintf.c:vsscanf`, and the formats in
 //! `kernel/livepatch/core.c` (`klp_write_section_relocs`, `klp_resolve_symbols`).
 
 use crate::name::{
@@ -10,7 +10,7 @@ use crate::name::{
     SYMBOL_NAME_MAX,
 };
 
-/// `%N[^end]`: 1 to `width` bytes other than `end` and NUL; gives them and the rest.
+/// `%N[^end]`: 1 to `width` bytes other than `end` and NUL; returns them and the rest.
 fn bytes(text: &[u8], width: usize, end: u8) -> Option<(&[u8], &[u8])> {
     let stop = text.iter().position(|&byte| byte == end || byte == 0).unwrap_or(text.len());
     (stop != 0).then(|| text.split_at(stop.min(width)))
@@ -21,8 +21,8 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, 9..=13 | 32 | 0xa0)
 }
 
-/// `%lu`: white space, then at least one decimal digit; what follows is left. Says also whether it is
-/// more than 64 bits hold; it has wrapped then.
+/// `%lu`: white space, then at least one decimal digit; the rest is ignored. Also returns whether
+/// it overflowed 64 bits and wrapped.
 fn number(text: &[u8]) -> Option<(u64, bool)> {
     let start = text.iter().position(|&byte| !is_space(byte))?;
     let digits = text.iter().skip(start).map_while(|&byte| char::from(byte).to_digit(10));
@@ -34,13 +34,13 @@ fn number(text: &[u8]) -> Option<(u64, bool)> {
     digits.fold(None, |sum, digit| Some(next(sum.unwrap_or_default(), digit)))
 }
 
-/// The object that a klp section waits for, cut to what the kernel keeps of its name.
+/// The object that a klp section waits for, its name truncated as in the kernel.
 pub(super) fn gate(section: &[u8]) -> Option<&[u8]> {
     let rest = section.strip_prefix(KLP_RELA_PREFIX.as_bytes())?;
     bytes(rest, OBJECT_NAME_MAX, b'.').map(|(gate, _)| gate)
 }
 
-/// A klp symbol's name, taken apart.
+/// A klp symbol's name, split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scanned<'a> {
     /// `sym_objname`.
@@ -49,12 +49,12 @@ pub(super) struct Scanned<'a> {
     pub(super) name: &'a [u8],
     /// `sympos`.
     pub(super) position: u64,
-    /// Whether the position is more than 64 bits hold.
+    /// Whether the position overflowed 64 bits.
     over: bool,
 }
 
 impl<'a> Scanned<'a> {
-    /// Takes a name apart; `None` where the kernel says that it is incorrectly formatted.
+    /// Splits a name; `None` if the kernel calls it incorrectly formatted.
     pub(super) fn symbol(name: &'a [u8]) -> Option<Self> {
         let rest = name.strip_prefix(KLP_SYM_PREFIX.as_bytes())?;
         let (owner, rest) = bytes(rest, OBJECT_NAME_MAX, b'.')?;
@@ -63,28 +63,27 @@ impl<'a> Scanned<'a> {
         Some(Self { owner, name, position, over })
     }
 
-    /// The same where a position does not wrap (`_parse_integer_limit`).
+    /// As read by a kernel where positions saturate instead of wrapping (`_parse_integer_limit`).
     pub(super) fn saturated(self) -> Self {
         let position = if self.over { u64::MAX } else { self.position };
         Self { position, ..self }
     }
 
-    /// What is looked up. `None` where nothing can be called so: no module has such a name, no
-    /// symbol is text of this kind.
+    /// What is looked up. `None` if no module or no symbol can have such a name.
     pub(super) fn lookup(&self) -> Option<KlpSymbol> {
-        // A position that no object reaches stays one.
+        // A position out of reach stays out of reach.
         let position = Position::from(u32::try_from(self.position).unwrap_or(u32::MAX));
         let symbol = std::str::from_utf8(self.name).ok()?.parse().ok()?;
         Some(KlpSymbol { owner: object(self.owner)?, symbol, position })
     }
 }
 
-/// The name that the kernel looks for where a klp symbol is called so, in whatever object.
+/// The name that the kernel looks up for a klp symbol, in whatever object.
 pub(crate) fn looked_for(symbol: &[u8]) -> Option<&str> {
     std::str::from_utf8(Scanned::symbol(symbol)?.name).ok()
 }
 
-/// The object of exactly this name, if any can have it: the kernel does not take `-` for `_` here.
+/// The object of exactly this name, if one can have it: the kernel does not treat `-` as `_` here.
 pub(super) fn object(name: &[u8]) -> Option<ObjectName> {
     let text = std::str::from_utf8(name).ok()?;
     text.parse().ok().filter(|object: &ObjectName| object.as_str() == text)
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_behind_the_gate_of_a_section_is_looked_at() {
+    fn what_follows_the_gate_in_a_section_name_is_ignored() {
         assert_eq!(gate(b".klp.rela.ext4..text"), Some(&b"ext4"[..]));
         assert_eq!(gate(b".klp.rela.ext4"), Some(&b"ext4"[..]));
         assert_eq!(gate(b".klp.rela.ext4."), Some(&b"ext4"[..]));
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_gate_is_cut_and_a_long_owner_is_malformed() {
+    fn a_long_gate_is_truncated_and_a_long_owner_is_malformed() {
         let long = "m".repeat(56);
         let section = format!(".klp.rela.{long}.text");
         assert_eq!(gate(section.as_bytes()), Some(&section.as_bytes()[10..65]));
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_name_ends_at_its_first_comma_and_may_hold_anything_else() {
+    fn a_symbol_name_ends_at_the_first_comma_and_may_contain_anything_else() {
         let scanned = Scanned::symbol(b".klp.sym.vmlinux.a.b c,2").unwrap();
         assert_eq!((scanned.owner, scanned.name), (&b"vmlinux"[..], &b"a.b c"[..]));
         assert_eq!(position(".klp.sym.vmlinux.f,g,1"), None);
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_may_have_white_space_before_and_anything_behind() {
+    fn a_position_may_follow_white_space_and_precede_anything() {
         for name in ["1", " \t1", "1x", "1,2", "01", "1 ", "\u{b}1.5"] {
             assert_eq!(position(&format!(".klp.sym.m.f,{name}")), Some(1), "{name}");
         }

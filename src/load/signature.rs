@@ -1,9 +1,10 @@
-//! The signature at the end of the file, which is looked at before anything else.
+//! The signature at the end of the file, which is checked before anything else.
 //!
-//! Whether a signature is right only the kernel's keys tell; whether it is one can be seen: what is no
-//! PKCS#7 message is refused even where signatures are not demanded. Sources:
-//! `kernel/module/signing.c:module_sig_check`, `mod_verify_sig`, `kernel/module_signature.c:mod_check_sig`,
-//! `crypto/asymmetric_keys/pkcs7.asn1`, `lib/asn1_decoder.c`.
+//! Only the kernel's keys can verify a signature, but its form is checked here: the kernel refuses
+//! what is not a PKCS#7 message even where signatures are not required. Sources:
+//! `kernel/module/signing.c:module_sig_check`, `mod_verify_sig`,
+//! `kernel/module_signature.c:mod_check_sig`, `crypto/asymmetric_keys/pkcs7.asn1`,
+//! `lib/asn1_decoder.c`.
 
 use klp_arch::{Errno, KernelError};
 
@@ -11,22 +12,21 @@ use super::TargetKernel;
 use crate::elf::{SIGNATURE_INFO_LEN, SIGNATURE_MARKER, SIGNATURE_PKCS7};
 use crate::findings::{Finding, Stage};
 
-/// Longest message that the decoder takes, in bytes.
+/// Longest message that the decoder accepts, in bytes.
 const MESSAGE_MAX: usize = 0xffff;
 /// 1.2.840.113549.1.7.2, `signedData`.
 const SIGNED_DATA: &[u8] = &[42, 134, 72, 134, 247, 13, 1, 7, 2];
 
-/// `INTEGER`, `OBJECT IDENTIFIER`, `SEQUENCE`, `SET`, and what a `[0]`, `[1]`, `[2]` or `[3]` stands
-/// before.
+/// Tags of `INTEGER`, `OBJECT IDENTIFIER`, `SEQUENCE`, `SET`, and `[0]` to `[3]`.
 const INTEGER: u8 = 0x02;
 const OID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const TAGGED: [u8; 4] = [0xa0, 0xa1, 0xa2, 0xa3];
 
-/// Looks at the signature of a whole file (`module_sig_check`). An unsigned module, one of another kind
-/// of signature and one that an unknown key has signed load unless `module.sig_enforce` is set, which
-/// nothing tells.
+/// Checks the signature of a whole file (`module_sig_check`). A module that is unsigned, signed
+/// with an unknown key or with another kind of signature loads unless `module.sig_enforce` is set,
+/// which no source shows.
 pub(super) fn check(data: &[u8], kernel: &TargetKernel) -> Result<(), Finding> {
     let Some(rest) = data.strip_suffix(SIGNATURE_MARKER).filter(|rest| !rest.is_empty()) else {
         return Ok(());
@@ -61,10 +61,10 @@ fn verify(rest: &[u8]) -> Result<(), KernelError> {
     if is_message(message) != Some(false) { Ok(()) } else { bad("") }
 }
 
-/// Whether bytes are a PKCS#7 message as far as its outer structure goes; `None` where it has a length
-/// that only its end tells, which is not followed.
+/// Whether bytes have the outer structure of a PKCS#7 message; `None` for an indefinite length,
+/// which is not followed.
 fn is_message(bytes: &[u8]) -> Option<bool> {
-    // What follows the message is not looked at.
+    // What follows the message is ignored.
     let content = match element(bytes) {
         Ok((SEQUENCE, content, _)) => content,
         other => return known(&other),
@@ -105,12 +105,12 @@ fn is_message(bytes: &[u8]) -> Option<bool> {
     Some(rest.is_empty())
 }
 
-/// Why an element cannot be taken.
+/// Why an element cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
-    /// Its end is marked where it is.
+    /// Its length is indefinite: an end marker follows its contents.
     Indefinite,
-    /// It is cut off, or has a tag or length that the decoder does not know.
+    /// It is truncated, or has a tag or length that the decoder does not know.
     Wrong,
 }
 
@@ -121,7 +121,7 @@ fn known(element: &Element<'_>) -> Option<bool> {
     if *element == Err(Length::Indefinite) { None } else { Some(false) }
 }
 
-/// Takes the element at the start (`asn1_ber_decoder`): one byte of tag, at most two of length.
+/// Reads the element at the start (`asn1_ber_decoder`): a tag of one byte, a length of at most two.
 fn element(bytes: &[u8]) -> Element<'_> {
     let (&[tag, first], rest) = bytes.split_first_chunk().ok_or(Length::Wrong)?;
     if tag & 0x1f == 0x1f {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_by_whatever_key_is_no_reason_to_refuse() {
+    fn a_signature_by_any_key_is_accepted() {
         assert_eq!(errno(&message(&parts())), None);
         let mut with_certificates = parts();
         with_certificates.insert(3, wrap(0xa0, b"anything"));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signed_message_is_refused() {
+    fn what_is_not_a_signed_message_is_refused() {
         assert_eq!(errno(&[0xa5; 256]), Some(Errno::EBADMSG));
         assert_eq!(errno(b"0"), Some(Errno::EBADMSG));
         let whole = message(&parts());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_signatures_does_not_look() {
+    fn a_kernel_without_signatures_does_not_check() {
         let kernel = TargetKernel::newest(klp_arch::machines()[0]);
         let file = [&[0xa5; 200], SIGNATURE_MARKER].concat();
         assert!(check(&file, &kernel).is_err());

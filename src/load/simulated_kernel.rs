@@ -1,11 +1,10 @@
-//! What the sources of symbols know, as the running kernel would answer.
+//! The running kernel, answering from what the symbol sources know.
 //!
-//! An [`Answer`] has the addresses of the linked kernel and, for modules, sections and offsets. Here
-//! the kernel is shifted as a whole, and every section of a module lies at a base: one that was given,
-//! or one that is computed from its name, so that it is the same each time; per-CPU variables among those
-//! of the kernel, all others in the area of modules. Invariant: positions are
-//! counted as the kernel counts in the state that the object is in. Sources:
-//! `kernel/livepatch/core.c:klp_find_object_symbol`,
+//! An [`Answer`] has the addresses of the linked kernel and, for modules, sections and offsets.
+//! Here the kernel is shifted as a whole, and every section of a module has a base: one that was
+//! set, or one computed from its name, the same each time (per-CPU variables near the kernel's own,
+//! all others in the area of modules). Invariant: positions are counted as the kernel does in the
+//! object's current state. Sources: `kernel/livepatch/core.c:klp_find_object_symbol`,
 //! `kernel/module/kallsyms.c:module_kallsyms_on_each_symbol`.
 
 use std::hash::{Hash, Hasher};
@@ -18,14 +17,14 @@ use crate::kmod::PERCPU;
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 
-/// What a running kernel has of a module.
+/// The state of a module in the running kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ObjectState {
-    /// It is not loaded: nothing of it is found.
+    /// Not loaded: none of its symbols is found.
     Absent,
-    /// It is being loaded: symbols of its init part count.
+    /// Being loaded: symbols of its init part count.
     Coming,
-    /// It has been initialised.
+    /// Initialised.
     #[default]
     Live,
 }
@@ -36,7 +35,7 @@ pub struct SimulatedKernel<'a> {
     answer: &'a Answer,
     shift: u64,
     area: Range<u64>,
-    /// Where modules' per-CPU variables are.
+    /// Addresses of modules' per-CPU variables.
     per_cpu: Range<u64>,
     /// Addresses in vmlinux that do not move with it: per-CPU variables that are linked at 0.
     fixed: Range<u64>,
@@ -44,31 +43,31 @@ pub struct SimulatedKernel<'a> {
     bases: FxHashMap<(ObjectName, String), u64>,
 }
 
-/// Bytes between two bases that are assumed, so that no machine's page is divided.
+/// Bytes between two assumed bases: at least a page on every machine.
 const GRAIN: u64 = 0x1_0000;
 
-/// Bytes between two bases of per-CPU variables.
+/// Bytes between two assumed bases of per-CPU variables.
 const PER_CPU_GRAIN: u64 = 0x100;
 
-/// A base that the name alone decides.
+/// An assumed base, computed from the name alone.
 fn assumed(object: &ObjectName, what: &str, area: &Range<u64>, grain: u64) -> u64 {
     let mut hasher = FxHasher::default();
     (object.as_str(), what).hash(&mut hasher);
     let start = area.start.checked_next_multiple_of(grain).unwrap_or(area.start);
-    // An area may end beyond address 0, at which nothing is found.
+    // An area may wrap to address 0, at which nothing is found.
     let slots = area.end.wrapping_sub(start).min(u64::MAX - start) / grain;
     let slot = hasher.finish().checked_rem(slots).unwrap_or(0);
     start.wrapping_add(slot * grain)
 }
 
 impl<'a> SimulatedKernel<'a> {
-    /// The answer must have been asked about every name that the module leaves undefined and about the
-    /// symbol of every klp symbol. Every object that it knows is taken to be [`ObjectState::Live`].
+    /// The answer must cover every undefined name of the module and every klp symbol. Every object
+    /// that it knows starts as [`ObjectState::Live`].
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
         let machine = answer.kernel().machine;
         let backend = machine.and_then(klp_arch::for_machine);
-        let kernel = backend.map(|backend| (backend, TargetKernel::told_by(backend, answer)));
+        let kernel = backend.map(|backend| (backend, TargetKernel::described_by(backend, answer)));
         let area = kernel.as_ref().map(|(backend, kernel)| Placement::area(backend, kernel));
         let kernel = kernel.map(|(_, kernel)| kernel);
         let fixed = kernel.as_ref().filter(|kernel| kernel.per_cpu.start == 0);
@@ -83,8 +82,8 @@ impl<'a> SimulatedKernel<'a> {
         }
     }
 
-    /// How far the kernel has been moved (KASLR): added to every address in vmlinux that moves with it,
-    /// and to those of per-CPU variables of modules if vmlinux's move.
+    /// Sets the KASLR offset: added to every address in vmlinux that moves with it, and to modules'
+    /// per-CPU variables if vmlinux's move.
     #[must_use]
     pub fn shifted(self, shift: u64) -> Self {
         let Range { start, end } = self.per_cpu;
@@ -93,24 +92,23 @@ impl<'a> SimulatedKernel<'a> {
         Self { shift, per_cpu, ..self }
     }
 
-    /// Where sections of modules are assumed to lie that are given no address.
+    /// Sets the area for sections of modules without a base.
     #[must_use]
     pub fn modules_in(self, area: Range<u64>) -> Self {
         Self { area, ..self }
     }
 
-    /// Says in which state a module is.
+    /// Sets the state of a module.
     pub fn set_state(&mut self, object: ObjectName, state: ObjectState) {
         self.states.insert(object, state);
     }
 
-    /// Says where a section of a module lies.
+    /// Sets the address of a section of a module.
     pub fn set_base(&mut self, object: ObjectName, section: &str, address: u64) {
         self.bases.insert((object, section.into()), address);
     }
 
-    /// Where a section of a module lies: as it was given, else at an address that its name alone
-    /// decides.
+    /// The address of a section of a module: as set, or else computed from its name.
     #[must_use]
     pub fn base(&self, object: &ObjectName, section: &str) -> u64 {
         if let Some(base) = self.bases.get(&(object.clone(), section.into())) {
@@ -128,7 +126,7 @@ impl<'a> SimulatedKernel<'a> {
 
     fn address(&self, candidate: &Candidate) -> Option<u64> {
         let address = candidate.address?;
-        // Symbols of percpu templates have the letter, too, and lie in a section.
+        // Symbols of percpu templates also have this letter, but lie in a section.
         let absolute = candidate.section.is_none()
             && candidate.letter.is_some_and(|letter| letter.eq_ignore_ascii_case(&b'a'));
         match &candidate.section {
@@ -141,7 +139,7 @@ impl<'a> SimulatedKernel<'a> {
         }
     }
 
-    /// What the kernel finds while the symbol's object is in a state.
+    /// What the kernel finds while the symbol's object is in this state.
     fn find_in(&self, symbol: &KlpSymbol, state: ObjectState) -> Lookup {
         if state == ObjectState::Absent {
             return Lookup::NotFound;
@@ -164,8 +162,8 @@ impl<'a> SimulatedKernel<'a> {
         }
     }
 
-    /// The symbols of a name that the kernel counts, up to so many: the last of them, which it keeps,
-    /// and their number.
+    /// Counts symbols of a name as the kernel does, up to a limit; returns the last one, which the
+    /// kernel keeps, and the count.
     fn count(
         &self,
         symbol: &KlpSymbol,
@@ -186,7 +184,7 @@ impl<'a> SimulatedKernel<'a> {
         (last, count)
     }
 
-    /// The one of several symbols of a name that is exported: not a local one.
+    /// The exported one of several symbols of a name: not a local one.
     fn exported(&self, name: &str, owner: &ObjectName) -> Option<u64> {
         let candidates = || self.answer.candidates_in(name, owner);
         let global = candidates().find(|c| match (c.binding, c.letter) {
@@ -199,7 +197,7 @@ impl<'a> SimulatedKernel<'a> {
 }
 
 impl Bind for SimulatedKernel<'_> {
-    /// An export whose address no source tells is assumed to lie among the modules.
+    /// An export whose address no source has is assumed to lie among the modules.
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
         let export = self.answer.export(name)?;
         if self.state(&export.owner) == ObjectState::Absent {
@@ -295,7 +293,7 @@ mod tests {
         let two = [candidate("vmlinux", 1, Some(1), 8), candidate("vmlinux", 2, Some(2), 0)];
         let answer = answer(two.to_vec());
         let known = SimulatedKernel::new(&answer);
-        // The second match ends the search and is what the kernel looks at.
+        // The second match ends the search, and the kernel uses it.
         assert_eq!(find(&known, "vmlinux", 0), Lookup::NotFound);
         assert_eq!(find(&known, "vmlinux", 2), Lookup::NotFound);
         assert_eq!(find(&known, "vmlinux", 3), Lookup::NotFound);
@@ -318,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_was_given_no_base_lies_in_the_area_and_always_at_the_same_place() {
+    fn a_section_without_a_base_always_has_the_same_address_in_the_area() {
         let answer = Answer::default();
         let known = || SimulatedKernel::new(&answer).modules_in(0x4000_0000..0x8000_0000);
         let m: ObjectName = "m".parse().unwrap();
@@ -329,27 +327,27 @@ mod tests {
     }
 
     #[test]
-    fn per_cpu_variables_of_modules_lie_among_the_kernels_and_move_with_it_but_not_from_0() {
+    fn per_cpu_variables_of_modules_lie_near_the_kernels_and_move_with_it_unless_at_0() {
         let m: ObjectName = "m".parse().unwrap();
         for (per_cpu, moved) in [((0x5000, 0x6000), 0x10_0000), ((0, 0x1000), 0)] {
             let per_cpu = [per_cpu.0, per_cpu.1];
             let names = ["__per_cpu_start", "__per_cpu_end"];
             let bounds = names.iter().zip(per_cpu);
-            let mut told: Vec<_> = bounds
+            let mut candidates: Vec<_> = bounds
                 .map(|(name, at)| Candidate {
                     name: (*name).into(),
                     ..candidate("vmlinux", 1, Some(1), at)
                 })
                 .collect();
-            told.push(candidate("vmlinux", 1, Some(1), per_cpu[0] + 0x10));
+            candidates.push(candidate("vmlinux", 1, Some(1), per_cpu[0] + 0x10));
             let of_m = Candidate {
                 name: "g".into(),
                 section: Some(".data..percpu".into()),
                 letter: Some(b'a'),
                 ..candidate("m", 1, Some(1), 8)
             };
-            told.push(of_m);
-            let mut answer = answer(told);
+            candidates.push(of_m);
+            let mut answer = answer(candidates);
             let machine = klp_arch::by_name("x86_64").unwrap().e_machines[0];
             answer.machine(machine);
             let known = SimulatedKernel::new(&answer);
@@ -369,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exported_one_of_several_symbols_is_not_local() {
+    fn the_exported_symbol_of_several_is_not_local() {
         let global =
             Candidate { binding: Some(Binding::Global), ..candidate("vmlinux", 2, Some(2), 0x20) };
         let mut answer = answer(vec![candidate("vmlinux", 1, Some(1), 0x10), global]);

@@ -1,7 +1,8 @@
 //! Addresses as the kernel prints them in its messages (`%pS`).
 //!
-//! Of a module it knows the symbols once it is formed, so that it can name what late relocations
-//! patch. Source: `kernel/module/kallsyms.c:find_kallsyms_symbol`, `kernel/kallsyms.c:__sprint_symbol`.
+//! It knows a module's symbols once the module is formed, so it can name what late relocations
+//! patch. Source: `kernel/module/kallsyms.c:find_kallsyms_symbol`,
+//! `kernel/kallsyms.c:__sprint_symbol`.
 
 use klp_arch::object::{SHN_UNDEF, Symbol};
 
@@ -9,8 +10,8 @@ use super::Loaded;
 use crate::elf::is_mapping_symbol;
 
 impl Loaded<'_> {
-    /// The symbol before an address in the module and the distance from it, with the distance between
-    /// the symbols on both sides; `None` for an address outside of the module.
+    /// The symbol before an address in the module, the offset from it, and the distance to the next
+    /// symbol; `None` for an address outside the module.
     pub(super) fn symbolic(&self, address: u64) -> Option<String> {
         let region = self.memory.regions.iter().find(|region| {
             let size = u64::try_from(region.bytes.len()).unwrap_or(u64::MAX);
@@ -34,7 +35,7 @@ impl Loaded<'_> {
     }
 }
 
-/// Whether the kernel names places by a symbol.
+/// Whether the kernel names addresses by a symbol.
 fn is_shown(symbol: &Symbol<'_>) -> bool {
     symbol.st_shndx != SHN_UNDEF && !symbol.name.is_empty() && !is_mapping_symbol(symbol.name)
 }

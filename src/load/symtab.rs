@@ -1,10 +1,10 @@
 //! The copies of the symbol table that the kernel keeps for kallsyms, byte for byte.
 //!
 //! The whole table goes to init memory, with `struct mod_kallsyms` and a letter for the type of
-//! each symbol. What stays is a shorter table with strings and letters of its own; of a livepatch
-//! module all symbols stay, because its late relocations need them. The copies are made when
-//! relocations are applied, so that values are final.
-//! Source: `kernel/module/kallsyms.c:layout_symtab`, `add_kallsyms`, `elf_type`.
+//! each symbol. What stays is a shorter table with strings and letters of its own; a livepatch
+//! module keeps all symbols, because its late relocations need them. The copies are made after
+//! relocation, when values are final. Source: `kernel/module/kallsyms.c:layout_symtab`,
+//! `add_kallsyms`, `elf_type`.
 
 mod copies;
 
@@ -32,14 +32,14 @@ pub(super) struct SymbolTables {
     core: Option<RegionKind>,
     /// Offsets of symbols, strings and types in it.
     core_at: [u64; 3],
-    /// The region of what is freed.
+    /// The region of what init frees.
     init: Option<RegionKind>,
     /// Offsets of `struct mod_kallsyms` and of types in it.
     init_at: [u64; 2],
 }
 
 impl SymbolTables {
-    /// Sets room aside, behind all sections.
+    /// Reserves room after all sections.
     pub(super) fn layout(
         temporary: &mut LoadInfo<'_>,
         sections: &mut [Option<(RegionKind, u64)>],
@@ -83,7 +83,7 @@ impl SymbolTables {
 /// The symbols that stay, by index.
 fn kept(
     temporary: &LoadInfo<'_>,
-    places: &[Option<(RegionKind, u64)>],
+    slots: &[Option<(RegionKind, u64)>],
     kernel: &TargetKernel,
 ) -> Vec<usize> {
     let object = &temporary.object;
@@ -99,7 +99,7 @@ fn kept(
         if kernel.kallsyms_all && temporary.percpu == Some(section) {
             return true;
         }
-        let freed = places.get(section).copied().flatten().is_some_and(|(kind, _)| kind.is_init());
+        let freed = slots.get(section).copied().flatten().is_some_and(|(kind, _)| kind.is_init());
         let shown = kernel.kallsyms_all || defining.has(SHF_EXECINSTR);
         defining.has(SHF_ALLOC) && shown && !freed
     };
@@ -115,8 +115,8 @@ impl LoadInfo<'_> {
         self.object.sections.get(self.symtab).map_or(&[], |section| section.body.as_chunks().0)
     }
 
-    /// An entry of the symbol table as the loader leaves it; `st_name` is what is given, or where
-    /// the name is in the file's strings.
+    /// An entry of the symbol table as the loader leaves it; `st_name` is the one given, or else
+    /// the offset in the file's strings.
     fn symbol_entry(&self, index: usize, st_name: Option<u32>) -> Option<[u8; ENTRY]> {
         let symbol = self.object.symbols.get(index)?;
         let endian = self.object.endian();
@@ -126,7 +126,7 @@ impl LoadInfo<'_> {
                 Endian::Little => u32::from_le_bytes([a, b, c, d]),
                 Endian::Big => u32::from_be_bytes([a, b, c, d]),
             };
-            // A loader that drops the start of a name moves `st_name` on.
+            // A loader that drops the start of a name advances `st_name`.
             let strings = self.object.sections.get(self.strtab).map_or(&[][..], |s| &s.body);
             let start = usize::try_from(in_file).unwrap_or(usize::MAX);
             let name = strings.get(start..).and_then(|rest| rest.split(|byte| *byte == 0).next());

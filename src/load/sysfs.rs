@@ -1,6 +1,6 @@
-//! What a module shows of itself in `/sys/module`: a file for each section, named after it.
+//! A module's files in `/sys/module`: one for each section, named after it.
 //!
-//! Two files of one name are an error, and since it is looked at, of the load. Source:
+//! Two files of one name are an error, which fails the load since 6.12. Source:
 //! `kernel/module/sysfs.c:mod_sysfs_setup`, `add_sect_attrs`, `fs/sysfs/dir.c:sysfs_warn_dup`.
 
 use klp_arch::object::SHF_ALLOC;
@@ -11,7 +11,7 @@ use super::TargetKernel;
 use super::load_info::LoadInfo;
 use crate::findings::{Finding, Rule, Stage};
 
-/// Shows the sections that are loaded and not empty, those of the symbol table among them.
+/// Creates files for the loaded sections that are not empty, including the symbol table's.
 pub(super) fn setup(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let sections = temporary.object.sections.iter();
     let mut shown = sections.filter(|section| section.has(SHF_ALLOC) && section.sh_size != 0);

@@ -1,8 +1,8 @@
-//! What the kernel demands of a module's file before it looks at anything else.
+//! The kernel's checks of a module's file, before anything else.
 //!
-//! [`Module::parse`] has refused most of what the kernel refuses, and more; what remains are
-//! demands of modules, not of ELF files. Messages are the kernel's, in its order; the first one
-//! ends the load. Source: `kernel/module/main.c:elf_validity_cache_copy`, `early_mod_check`,
+//! [`Module::parse`] has already refused most of what the kernel refuses, and more; what remains is
+//! specific to modules. Messages are the kernel's, in its order; the first one ends the load.
+//! Source: `kernel/module/main.c:elf_validity_cache_copy`, `early_mod_check`,
 //! `kernel/module/strict_rwx.c:module_enforce_rwx_sections`.
 
 use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
@@ -19,7 +19,8 @@ use crate::name::VMLINUX;
 /// The module itself.
 pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
-/// From here on `e_shnum` does not tell the number of sections, and the kernel knows no other way.
+/// From here on `e_shnum` does not hold the number of sections, and the kernel does not read it
+/// from section 0.
 const SHN_LORESERVE: usize = 0xff00;
 
 fn refuse(message: String) -> Finding {
@@ -48,7 +49,7 @@ fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Resu
     }
     if module.sections().len() >= SHN_LORESERVE {
         let index = shstrndx(module);
-        // The number stands in section 0 then, whose size must be 0.
+        // The number is then in the size of section 0, which must be 0.
         if kernel.checks_headers_first {
             let what = "section 0 type(0)!=SH_NULL or non-zero len or addr";
             return Err(refuse(format!("ELF Spec violation: {what}")));
@@ -59,7 +60,7 @@ fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Resu
     sections(module, kernel)
 }
 
-/// Section 0, the index of the names, and sections without a byte, which lie in the file all the same
+/// Section 0, the index of the names, and empty sections, whose offsets must lie in the file
 /// (`elf_validity_cache_sechdrs`, `elf_validity_cache_secstrings`; before, `elf_validity_check`).
 fn sections(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let count = module.sections().len();
@@ -97,7 +98,7 @@ fn sections(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     }
 }
 
-/// `e_shstrndx`, as it stands there.
+/// `e_shstrndx` as it is in the header.
 fn shstrndx(module: &Module<'_>) -> u16 {
     match (module.data().get(62..64), module.endian()) {
         (Some(&[a, b]), Endian::Little) => u16::from_le_bytes([a, b]),
@@ -111,7 +112,7 @@ const SHT_NULL: u32 = 0;
 
 /// `elf_validity_cache_index_info`, `elf_validity_cache_index_mod`; before, `setup_load_info`.
 fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
-    // Before 6.13 the loop that looks for them passes over sections without contents.
+    // Before 6.13 the loop that looks for them skips sections without contents.
     let counted = |section: &&Section<'_>| {
         kernel.checks_headers_first || !matches!(section.sh_type.0, SHT_NULL | SHT_NOBITS)
     };
@@ -162,7 +163,8 @@ fn this_module(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding
     }
 }
 
-/// `elf_validity_cache_index_versions`. Kernels that know no such sections have none of them.
+/// `elf_validity_cache_index_versions`. Kernels without this check have modules without such
+/// sections.
 fn versions(module: &Module<'_>) -> Result<(), Finding> {
     let find = |name: &[u8]| {
         module.sections_named(name).find(|section| section.sh_flags.bits() & SHF_ALLOC != 0)
@@ -180,8 +182,8 @@ fn versions(module: &Module<'_>) -> Result<(), Finding> {
     }
 }
 
-/// The module must be for this kernel, if it says what it is for (`check_modinfo`). Where it has
-/// versions of symbols, the release may differ (`same_magic`).
+/// The module must be built for this kernel, if it has a vermagic (`check_modinfo`). If it has
+/// symbol versions, the release may differ (`same_magic`).
 pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let (Some(ours), Some(theirs)) = (module.vermagic(), kernel.vermagic.as_deref()) else {
         return Ok(());
@@ -204,7 +206,7 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(),
     })
 }
 
-/// A livepatch wants a kernel that takes livepatches (`check_modinfo_livepatch`).
+/// A livepatch needs a kernel that accepts livepatches (`check_modinfo_livepatch`).
 pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     if kernel.livepatches || !temporary.livepatch {
         return Ok(());
@@ -213,7 +215,7 @@ pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Resu
     Err(refuse(format!("{}: {what}", temporary.name)))
 }
 
-/// Where there is livepatching, no module may be called as vmlinux is (`klp_module_coming`).
+/// With livepatching, no module may be named vmlinux (`klp_module_coming`).
 pub(super) fn name(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     if temporary.name != VMLINUX || !kernel.livepatches {
         return Ok(());

@@ -1,8 +1,9 @@
-//! Whether code changes the tables of a patch before it hands them over.
+//! Whether code changes the tables of a patch before it enables it.
 //!
-//! Static tables say what the kernel reads unless something writes to what authors fill in of them, or
-//! may: a store, or an address that goes elsewhere than to the livepatch core. Where a compiler reaches
-//! several objects from one address, that address is no use of the object that happens to be there.
+//! Static tables are what the kernel reads unless something writes, or may write, to the fields
+//! that authors fill in: a store, or an address passed to anything but the livepatch core. If a
+//! compiler reaches several objects from one address, that does not count as a use of the object
+//! there.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ use super::registered::distance;
 use super::structures::Extent;
 use crate::elf::{Location, Module, SectionFlags, SectionIndex, Symbol, SymbolSection};
 
-/// Functions of the kernel that get a patch and change nothing that is read here.
+/// Kernel functions that take a patch and change nothing that is read here.
 /// Source: `kernel/livepatch/core.c`, `kernel/livepatch/state.c`.
 const TRUSTED: [&[u8]; 2] = [super::ENABLE, b"klp_get_state"];
 
@@ -85,17 +86,17 @@ pub(super) fn are_changed(
     })
 }
 
-/// Where a pointer in data points.
+/// The target of a pointer in data.
 fn to(pointers: &Pointers<'_, '_>, at: Address) -> Option<Address> {
-    let to = pointers.to(place_of(at)?)?;
+    let to = pointers.to(location_of(at)?)?;
     Some(Address { section: to.section.get(), offset: i64::try_from(to.offset).ok()? })
 }
 
-fn place_of(Address { section, offset }: Address) -> Option<Location> {
+fn location_of(Address { section, offset }: Address) -> Option<Location> {
     Some(Location { section: SectionIndex::new(section), offset: u64::try_from(offset).ok()? })
 }
 
-/// Where functions start, by section.
+/// Start offsets of functions, by section.
 fn functions(module: &Module<'_>) -> FxHashMap<SectionIndex, Vec<usize>> {
     let mut functions: FxHashMap<_, Vec<_>> = FxHashMap::default();
     for symbol in module.symbols().filter(Symbol::is_function_or_object) {
@@ -110,14 +111,14 @@ fn functions(module: &Module<'_>) -> FxHashMap<SectionIndex, Vec<usize>> {
 
 /// Whether a function with these uses changes a table.
 fn changes(uses: &[AddressUse], trusted: &[u32], tables: &[Extent]) -> bool {
-    // Tables are sorted, and there may be many: the one that starts at or before a place.
-    let before = |place: Location| {
-        let after = tables.partition_point(|table| table.start <= place);
+    // Tables are sorted, and there may be many: the one that starts at or before a location.
+    let before = |location: Location| {
+        let after = tables.partition_point(|table| table.start <= location);
         after.checked_sub(1).and_then(|last| tables.get(last))
     };
-    let is_in = |table: &Extent, at: Address| place_of(at).is_some_and(|at| table.whole(at));
-    let table = |at: Address| before(place_of(at)?).filter(|table| is_in(table, at));
-    // What something else is reached from as well.
+    let is_in = |table: &Extent, at: Address| location_of(at).is_some_and(|at| table.whole(at));
+    let table = |at: Address| before(location_of(at)?).filter(|table| is_in(table, at));
+    // Addresses from which something else is reached as well.
     let anchors: BTreeSet<_> = uses
         .iter()
         .filter(|used| {
@@ -132,13 +133,13 @@ fn changes(uses: &[AddressUse], trusted: &[u32], tables: &[Extent]) -> bool {
             UseKind::Derived | UseKind::Loaded(_) => false,
             UseKind::Passed(Some(callee)) if trusted.contains(&callee) => false,
             UseKind::Stored(size) => {
-                let Some(place) = place_of(address) else { return false };
-                let touched = [place, place.plus(size.saturating_sub(1))].map(before);
-                touched.into_iter().flatten().any(|table| table.is_written(place, size))
+                let Some(location) = location_of(address) else { return false };
+                let touched = [location, location.plus(size.saturating_sub(1))].map(before);
+                touched.into_iter().flatten().any(|table| table.is_written(location, size))
             }
             UseKind::Passed(_) | UseKind::Taken => {
-                let Some(place) = place_of(address) else { return false };
-                before(place).is_some_and(|table| table.leads_to(place))
+                let Some(location) = location_of(address) else { return false };
+                before(location).is_some_and(|table| table.leads_to(location))
                     && !(address == from && anchors.contains(&from))
             }
         }

@@ -8,16 +8,16 @@ use super::structures::{FUNCS, NAME, callbacks, function, name};
 use super::{FUNCTIONS_MAX, TableObject};
 use crate::elf::{Location, Module, SectionIndex};
 
-/// The section of the objects, and what it was called in Linux 6.19.
+/// The section of the objects, and its name in Linux 6.19.
 const SECTIONS: [&[u8]; 2] = [b".init.klp_objects", b"__klp_objects"];
-/// Bytes of a `struct klp_object_ext`, and where the number of its functions stands.
+/// Bytes of a `struct klp_object_ext`, and the offset of its number of functions.
 const OBJECT_SIZE: u64 = 64;
 const NR_FUNCS: u64 = 56;
 /// Bytes of a `struct klp_func_ext`.
 const FUNC_SIZE: u64 = 24;
 
 /// Whether a module has such tables.
-pub(super) fn is_there(module: &Module<'_>) -> bool {
+pub(super) fn is_present(module: &Module<'_>) -> bool {
     sections(module).next().is_some()
 }
 
@@ -26,7 +26,7 @@ fn sections(module: &Module<'_>) -> impl Iterator<Item = (SectionIndex, u64)> {
     named.map(|section| (section.index, section.sh_size))
 }
 
-/// The objects of all such tables; `None` where they cannot be read.
+/// The objects of all such tables; `None` if they cannot be read.
 pub(super) fn read<'data>(pointers: &Pointers<'_, 'data>) -> Option<Vec<TableObject<'data>>> {
     let (mut objects, mut room) = (Vec::new(), FUNCTIONS_MAX);
     for (section, size) in sections(pointers.module) {

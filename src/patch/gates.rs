@@ -1,8 +1,8 @@
-//! What a relocation waits for, where its author does not say.
+//! The gate of a relocation whose author gives none.
 //!
-//! The kernel writes the klp relocations of an object when that object is there, and only for objects
-//! that the patch has a `klp_object` of. So a module's symbol waits for the object whose code uses
-//! it, whoever owns the symbol; the owner counts only where it is patched, too. Source:
+//! The kernel writes the klp relocations of an object when that object is loaded, and only if the
+//! patch has a `klp_object` for it. So a relocation waits for the object whose code uses the
+//! symbol, not for the symbol's owner, unless that is patched, too. Source:
 //! `kernel/livepatch/core.c:klp_init_object_loaded`, `klp_apply_section_relocs`.
 
 use std::cell::OnceCell;
@@ -16,23 +16,23 @@ use super::users::Users;
 use crate::elf::{Location, Module};
 use crate::name::ObjectName;
 
-/// Why nobody but the author can say what a relocation waits for.
+/// Why only the author can give a relocation's gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Undecided {
-    /// Code that replaces functions of vmlinux uses a symbol of a module, for which nothing waits.
+    /// Code that replaces functions of vmlinux uses a symbol of a module, but does not wait for it.
     InVmlinux,
-    /// Code of these objects uses it, and the symbol's owner need not be there before all of them.
+    /// Code of these objects uses it, and the symbol's owner need not be loaded before all of them.
     Several(Vec<ObjectName>),
 }
 
-/// Decides for the relocations of one module.
+/// Finds the gates of one module's relocations.
 #[derive(Debug)]
 pub(crate) struct Gates<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static Machine,
     tables: &'m Tables<'data>,
     patched: &'m PatchedObjects,
-    /// Made where several objects are patched and the first relocation asks.
+    /// Built at the first relocation that needs it, if several objects are patched.
     users: OnceCell<Users>,
 }
 
@@ -46,19 +46,19 @@ impl<'m, 'data> Gates<'m, 'data> {
         Self { module, backend, tables, patched, users: OnceCell::new() }
     }
 
-    /// The object that a relocation here against a symbol of `owner` waits for. `depends`: whether an
-    /// object is loaded after another one only.
+    /// The gate of a relocation here against a symbol of `owner`. `depends`: whether an object
+    /// depends on another.
     pub(crate) fn decide(
         &self,
         owner: &ObjectName,
-        place: Location,
+        location: Location,
         depends: &dyn Fn(&ObjectName, &ObjectName) -> Option<bool>,
     ) -> Result<ObjectName, Undecided> {
         let patched = &self.patched.objects;
         if owner.is_vmlinux() || patched.is_empty() {
             return Ok(owner.clone());
         }
-        let users = self.users(place);
+        let users = self.users(location);
         let mut others = users.iter().filter(|user| *user != owner);
         let (first, second) = (others.next(), others.next());
         match first {
@@ -66,7 +66,7 @@ impl<'m, 'data> Gates<'m, 'data> {
             Some(only) if second.is_none() && users.len() == 1 && !only.is_vmlinux() => {
                 Ok(only.clone())
             }
-            // What is patched of vmlinux may run at any time: the author has seen to that.
+            // Patched vmlinux code may run at any time: that is up to the author.
             Some(only) if second.is_none() && only.is_vmlinux() && patched.contains(owner) => {
                 Ok(owner.clone())
             }
@@ -83,15 +83,15 @@ impl<'m, 'data> Gates<'m, 'data> {
         }
     }
 
-    /// The objects whose code comes to a place; all of them where that is not known.
-    fn users(&self, place: Location) -> BTreeSet<ObjectName> {
+    /// The objects whose code uses a location; all of them if that is not known.
+    fn users(&self, location: Location) -> BTreeSet<ObjectName> {
         let objects = self.tables.objects();
         let patched = &self.patched.objects;
         if patched.len() < 2 || objects.is_empty() {
             return patched.clone();
         }
         let users = self.users.get_or_init(|| Users::of(self.module, self.backend, self.tables));
-        let numbers = users.at(place);
+        let numbers = users.at(location);
         let found: BTreeSet<_> =
             numbers.filter_map(|number| objects.get(number)?.object()).collect();
         if found.is_empty() { patched.clone() } else { found }

@@ -1,10 +1,10 @@
-//! What a livepatch replaces: the tables that it hands to the livepatch core.
+//! What a livepatch replaces: the tables that it passes to the livepatch core.
 //!
-//! `klp_enable_patch` is given a `struct klp_patch` that points to its `struct klp_object`, each of
-//! which points to its `struct klp_func`. Where they are static, relocations say all that the kernel
-//! will read; where code makes them, nothing is known ([`Tables::AtRunTime`]), and that is said.
-//! `registered` finds the patch, `structures` reads what it points to, `external` reads the tables of
-//! objtool, of which its modules make the others. Source: `include/linux/livepatch.h`.
+//! `klp_enable_patch` takes a `struct klp_patch` that points to its `struct klp_object`s, each of
+//! which points to its `struct klp_func`s. If they are static, relocations describe all that the
+//! kernel will read; if code makes them, nothing is known ([`Tables::AtRunTime`]), and a warning
+//! says so. `registered` finds the patch, `structures` reads what it points to, `external` reads
+//! objtool's tables, from which its modules make the others. Source: `include/linux/livepatch.h`.
 
 mod changed;
 mod external;
@@ -31,17 +31,17 @@ use pointers::Pointers;
 /// The function that takes a patch.
 const ENABLE: &[u8] = b"klp_enable_patch";
 
-/// Most functions that are read: objects may share one table, so that a small file could have many
+/// Most functions that are read: objects may share one table, so a small file could have many
 /// millions.
 const FUNCTIONS_MAX: usize = 1 << 16;
 
-/// What a module hands to the livepatch core.
+/// What a module passes to the livepatch core.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tables<'data> {
-    /// Nothing.
+    /// No patch.
     #[default]
     None,
-    /// A patch that code makes, or that cannot be read.
+    /// A patch made by code, or one that cannot be read.
     AtRunTime,
     /// These objects, in their order.
     Static(Vec<TableObject<'data>>),
@@ -52,20 +52,20 @@ pub enum Tables<'data> {
 pub struct TableObject<'data> {
     /// `name`; `None` for vmlinux. At most 512 bytes of it.
     pub name: Option<&'data [u8]>,
-    /// The sections of what the kernel writes to: patch, objects and functions. None where a copy is
-    /// made of them.
+    /// The sections that the kernel writes to: of patch, objects and functions. None if the module
+    /// copies them.
     pub written: Vec<SectionIndex>,
-    /// Whether `funcs` is there. An object without functions has an empty table.
+    /// Whether `funcs` is set. An object without functions has an empty table.
     pub has_funcs: bool,
-    /// What it replaces, in its order.
+    /// The functions that it replaces, in its order.
     pub functions: Vec<TableFunction<'data>>,
     /// The functions of `callbacks`.
     pub callbacks: Vec<Location>,
 }
 
 impl TableObject<'_> {
-    /// The object that this means. A name that no module can have means none, and neither does
-    /// `"vmlinux"`: the kernel takes any name for a module's, and compares it as it is.
+    /// The object of this name. A name that no module can have gives none, and neither does
+    /// `"vmlinux"`: the kernel takes any name to be a module's, and compares it verbatim.
     #[must_use]
     pub fn object(&self) -> Option<ObjectName> {
         let Some(name) = self.name else { return Some(ObjectName::vmlinux()) };
@@ -80,13 +80,13 @@ impl TableObject<'_> {
 pub struct TableFunction<'data> {
     /// `old_name`, at most 512 bytes of it; `None` for NULL.
     pub old_name: Option<&'data [u8]>,
-    /// `new_func`, where it is a function of this module.
+    /// `new_func`, if it is a function of this module.
     pub new_func: Option<Location>,
     /// Whether `new_func` is not NULL.
     pub has_new_func: bool,
     /// `old_sympos`.
     pub old_sympos: u64,
-    /// Where `old_sympos` stands.
+    /// The location of `old_sympos`.
     pub sympos_at: Location,
 }
 
@@ -95,7 +95,7 @@ impl<'data> Tables<'data> {
     #[must_use]
     pub fn of(module: &Module<'data>, backend: &Machine) -> Self {
         let enables = module.symbols_in(SymbolSection::Undefined).find(|s| s.name == ENABLE);
-        let external = external::is_there(module);
+        let external = external::is_present(module);
         if enables.is_none() && !external {
             return Self::None;
         }
@@ -113,7 +113,7 @@ impl<'data> Tables<'data> {
         objects.filter(|objects| !objects.is_empty()).map_or(Self::AtRunTime, Self::Static)
     }
 
-    /// The objects; none where they are not known.
+    /// The objects; empty if not known.
     #[must_use]
     pub fn objects(&self) -> &[TableObject<'data>] {
         match self {

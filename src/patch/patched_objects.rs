@@ -1,8 +1,8 @@
-//! Which objects a livepatch patches: the gates that the kernel will ever open for it.
+//! The objects that a livepatch patches: the only gates that can arrive for it.
 //!
-//! `klp_init_object_loaded` writes the relocations of an object that has a `klp_object` in the
-//! patch, and of no other. The module's tables say which ([`Tables`]); where code makes them, the
-//! author can, with `--object`.
+//! `klp_init_object_loaded` writes the relocations only of objects with a `klp_object` in the
+//! patch. The module's tables name them ([`Tables`]); if code makes the tables, the author can,
+//! with `--object`.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use crate::name::ObjectName;
 /// The objects that a livepatch patches.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PatchedObjects {
-    /// Their names. Empty: not known, so gates are not held against it.
+    /// Their names. Empty: not known, so gates are not checked.
     pub objects: BTreeSet<ObjectName>,
 }
 
 impl PatchedObjects {
-    /// What a module's tables say; where they cannot be read, what its author says.
+    /// From a module's tables or, if they cannot be read, from its author.
     #[must_use]
     pub fn by(tables: &Tables<'_>, said: &Self) -> Self {
         match tables {
@@ -28,7 +28,7 @@ impl PatchedObjects {
         }
     }
 
-    /// Whether the kernel would write what waits for this object, as far as that is known.
+    /// Whether the kernel would write relocations that wait for this object, or that is not known.
     #[must_use]
     pub fn opens(&self, gate: &ObjectName) -> bool {
         gate.is_vmlinux() || self.objects.is_empty() || self.objects.contains(gate)

@@ -1,4 +1,4 @@
-//! Pointers in a module's data: what their relocations say.
+//! Pointers in a module's data, read from their relocations.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,29 @@ use crate::elf::{
     Location, Module, Rela, SHT_NOBITS, SectionFlags, SectionIndex, SymbolIndex, SymbolSection,
 };
 
-/// What a pointer points to.
+/// The target of a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pointer {
-    /// Something of the module itself.
+    /// A location in the module.
     To(Location),
-    /// Something that is not in the module: another object defines it, or it is an address.
+    /// Outside the module: another object's symbol, or an absolute address.
     Outside,
 }
 
-/// The pointers in the loaded data of a module, by where they stand.
+/// The pointers in the loaded data of a module, by location.
 #[derive(Debug)]
 pub(super) struct Pointers<'m, 'data> {
     pub(super) module: &'m Module<'data>,
-    by_place: BTreeMap<Location, Pointer>,
+    by_location: BTreeMap<Location, Pointer>,
     sizes: FxHashMap<Location, u64>,
 }
 
-/// Bytes of a pointer; every machine's field for one is as long.
+/// Bytes of a pointer, on every machine.
 pub(super) const WORD: u64 = 8;
 
 impl<'m, 'data> Pointers<'m, 'data> {
     pub(super) fn of(module: &'m Module<'data>, backend: &Machine) -> Self {
-        let mut by_place = BTreeMap::new();
+        let mut by_location = BTreeMap::new();
         for table in module.relocation_sections() {
             let section = SectionIndex::new(table.sh_info);
             let Some(target) = module.section(section) else { continue };
@@ -43,7 +43,7 @@ impl<'m, 'data> Pointers<'m, 'data> {
             }
             for rela in module.relocations(table.index) {
                 if let Some(pointer) = pointer(module, backend, rela) {
-                    by_place.insert(Location { section, offset: rela.offset }, pointer);
+                    by_location.insert(Location { section, offset: rela.offset }, pointer);
                 }
             }
         }
@@ -54,68 +54,68 @@ impl<'m, 'data> Pointers<'m, 'data> {
             }
             _ => None,
         });
-        Self { module, by_place, sizes: sizes.collect() }
+        Self { module, by_location, sizes: sizes.collect() }
     }
 
-    /// The pointer that stands here; `None` for NULL and for what is no pointer.
-    pub(super) fn at(&self, place: Location) -> Option<Pointer> {
-        self.by_place.get(&place).copied()
+    /// The pointer here; `None` for NULL and for what is not a pointer.
+    pub(super) fn at(&self, location: Location) -> Option<Pointer> {
+        self.by_location.get(&location).copied()
     }
 
-    /// The place in the module that the pointer here points to.
-    pub(super) fn to(&self, place: Location) -> Option<Location> {
-        match self.at(place)? {
-            Pointer::To(place) => Some(place),
+    /// The location in the module that the pointer here points to.
+    pub(super) fn to(&self, location: Location) -> Option<Location> {
+        match self.at(location)? {
+            Pointer::To(location) => Some(location),
             Pointer::Outside => None,
         }
     }
 
-    /// Size of what starts here, in bytes, where a symbol tells; no more than its section has.
-    pub(super) fn size(&self, place: Location) -> Option<u64> {
-        let section = self.module.section(place.section)?;
-        let room = section.sh_size.checked_sub(place.offset)?;
-        self.sizes.get(&place).map(|size| (*size).min(room))
+    /// Size in bytes of the symbol that starts here, if any; at most up to the end of its section.
+    pub(super) fn size(&self, location: Location) -> Option<u64> {
+        let section = self.module.section(location.section)?;
+        let room = section.sh_size.checked_sub(location.offset)?;
+        self.sizes.get(&location).map(|size| (*size).min(room))
     }
 
-    /// Where pointers stand, from a place on and before another.
+    /// Locations of pointers from one location up to another (exclusive).
     pub(super) fn between(
         &self,
         from: Location,
         to: Location,
     ) -> impl Iterator<Item = Location> + '_ {
-        self.by_place.range(from..to).map(|(place, _)| *place)
+        self.by_location.range(from..to).map(|(location, _)| *location)
     }
 
-    /// Where pointers stand.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Location, Pointer)> + '_ {
-        self.by_place.iter().map(|(place, pointer)| (*place, *pointer))
+    /// All pointers and their locations.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Location, Pointer)> + '_ {
+        self.by_location.iter().map(|(location, pointer)| (*location, *pointer))
     }
 
-    /// The number in the 64 bits here; `None` where the section has no such bytes.
-    pub(super) fn word(&self, place: Location) -> Option<u64> {
-        let section = self.module.section(place.section)?;
+    /// The 64-bit number here; `None` outside the section.
+    pub(super) fn word(&self, location: Location) -> Option<u64> {
+        let section = self.module.section(location.section)?;
         if section.sh_type == SHT_NOBITS {
-            return (place.offset.checked_add(WORD)? <= section.sh_size).then_some(0);
+            return (location.offset.checked_add(WORD)? <= section.sh_size).then_some(0);
         }
-        let body = self.module.body(place.section);
-        body.pread_with(usize::try_from(place.offset).ok()?, self.module.endian()).ok()
+        let body = self.module.body(location.section);
+        body.pread_with(usize::try_from(location.offset).ok()?, self.module.endian()).ok()
     }
 
-    /// The number in the 32 bits here.
-    pub(super) fn half(&self, place: Location) -> Option<u32> {
-        let body = self.module.body(place.section);
-        body.pread_with(usize::try_from(place.offset).ok()?, self.module.endian()).ok()
+    /// The 32-bit number here.
+    pub(super) fn half(&self, location: Location) -> Option<u32> {
+        let body = self.module.body(location.section);
+        body.pread_with(usize::try_from(location.offset).ok()?, self.module.endian()).ok()
     }
 
-    /// The string that the pointer here points to: at most so many bytes of it, because a hostile
-    /// file has many pointers to one endless string.
-    pub(super) fn text(&self, place: Location, most: usize) -> Option<&'data [u8]> {
-        let Location { section, offset } = self.to(place)?;
+    /// The string that the pointer here points to: at most `most` bytes of it, because a hostile
+    /// file may have many pointers to one endless string.
+    pub(super) fn text(&self, location: Location, most: usize) -> Option<&'data [u8]> {
+        let Location { section, offset } = self.to(location)?;
         let tail = self.module.body(section).get(usize::try_from(offset).ok()?..)?;
         let start = tail.get(..most.min(tail.len()))?;
         let text = match start.find_byte(0) {
             Some(end) => start.get(..end)?,
-            // It goes on, or has no end at all.
+            // Longer, or unterminated.
             None if start.len() == most => start,
             None => return None,
         };
@@ -123,19 +123,19 @@ impl<'m, 'data> Pointers<'m, 'data> {
         text.iter().all(u8::is_ascii_graphic).then_some(text).filter(|_| data)
     }
 
-    /// Whether a place is in a section that is loaded and is code.
-    pub(super) fn is_code(&self, place: Location) -> bool {
-        self.flags(place).contains(SectionFlags::ALLOC | SectionFlags::EXECINSTR)
+    /// Whether a location is in loaded code.
+    pub(super) fn is_code(&self, location: Location) -> bool {
+        self.flags(location).contains(SectionFlags::ALLOC | SectionFlags::EXECINSTR)
     }
 
-    /// Whether a place is in a section that is loaded and is data.
-    pub(super) fn is_data(&self, place: Location) -> bool {
-        let flags = self.flags(place);
+    /// Whether a location is in loaded data.
+    pub(super) fn is_data(&self, location: Location) -> bool {
+        let flags = self.flags(location);
         flags.contains(SectionFlags::ALLOC) && !flags.contains(SectionFlags::EXECINSTR)
     }
 
-    fn flags(&self, place: Location) -> SectionFlags {
-        let section = self.module.section(place.section);
+    fn flags(&self, location: Location) -> SectionFlags {
+        let section = self.module.section(location.section);
         section.map_or(SectionFlags::empty(), |section| section.sh_flags)
     }
 }

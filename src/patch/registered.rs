@@ -1,8 +1,8 @@
-//! Which `struct klp_patch` a module hands to `klp_enable_patch`.
+//! The `struct klp_patch` that a module passes to `klp_enable_patch`.
 //!
-//! A patch is told by what it points to: a module, and a table of objects whose first one has
-//! functions to replace. Where `mod` is filled in by code, or where several are there, the one counts
-//! whose address is taken in the function that calls `klp_enable_patch`; if that is not just one, code
+//! A patch is recognised by what it points to: a module, and a table of objects whose first one has
+//! functions to replace. If code fills in `mod`, or if there are several, it is the one whose
+//! address is taken in the function that calls `klp_enable_patch`; if that is not exactly one, code
 //! chooses, and nothing is known.
 
 use std::collections::BTreeSet;
@@ -18,21 +18,21 @@ use crate::elf::{
 /// `struct module` of the module itself.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
-/// The patch; `None` where it is not static, or not just one.
+/// The patch; `None` if it is not static or not unique.
 pub(crate) fn patch(
     pointers: &Pointers<'_, '_>,
     backend: &Machine,
     enable: SymbolIndex,
 ) -> Option<Location> {
-    let is_this = |place| {
-        let section = pointers.to(place).and_then(|to| pointers.module.section(to.section));
+    let is_this = |location| {
+        let section = pointers.to(location).and_then(|to| pointers.module.section(to.section));
         section.is_some_and(|section| section.name == THIS_MODULE)
     };
     let (mut alike, mut said, mut faulty) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for (place, _) in pointers.places() {
-        let Some(offset) = place.offset.checked_sub(OBJS) else { continue };
-        let Some(table) = pointers.to(place) else { continue };
-        let patch = Location { offset, ..place };
+    for (location, _) in pointers.all() {
+        let Some(offset) = location.offset.checked_sub(OBJS) else { continue };
+        let Some(table) = pointers.to(location) else { continue };
+        let patch = Location { offset, ..location };
         let said_so = is_this(patch.plus(MOD));
         if is_table_of_objects(pointers, table) {
             alike.insert(patch);
@@ -44,7 +44,7 @@ pub(crate) fn patch(
     if said.len() == 1 {
         return said.pop_first();
     }
-    // What the kernel refuses is looked at where there is nothing better.
+    // Tables that the kernel refuses count only if there is nothing better.
     let candidates = match (alike.is_empty(), said.is_empty()) {
         (true, _) => faulty,
         (false, true) => alike,
@@ -56,7 +56,7 @@ pub(crate) fn patch(
     handed.next().copied().filter(|_| handed.next().is_none())
 }
 
-/// The places whose addresses are taken in functions that call `klp_enable_patch`.
+/// The locations whose addresses are taken in functions that call `klp_enable_patch`.
 fn taken(
     pointers: &Pointers<'_, '_>,
     backend: &Machine,
@@ -80,10 +80,10 @@ fn taken(
         let all = calling.contains(&None);
         let inside = relocations()
             .filter(|rela| all || calling.contains(&function(&functions, rela.offset)));
-        for place in inside.filter_map(|rela| place(module, backend, rela)) {
-            taken.insert(place);
-            // Through a slot with the address.
-            taken.extend(pointers.to(place));
+        for location in inside.filter_map(|rela| location(module, backend, rela)) {
+            taken.insert(location);
+            // Through a slot that has the address.
+            taken.extend(pointers.to(location));
         }
     }
     taken
@@ -99,20 +99,20 @@ fn functions(module: &Module<'_>, section: SectionIndex) -> Vec<(u64, u64)> {
     functions
 }
 
-/// The function around a place, as far as symbols tell.
+/// The function around an offset, by its symbol.
 fn function(functions: &[(u64, u64)], offset: u64) -> Option<(u64, u64)> {
     let after = functions.partition_point(|(start, _)| *start <= offset);
     let last = after.checked_sub(1).and_then(|last| functions.get(last));
     last.copied().filter(|(_, end)| offset < *end)
 }
 
-/// The place in the module that a relocation of code means.
-pub(crate) fn place(module: &Module<'_>, backend: &Machine, rela: Rela) -> Option<Location> {
+/// The location in the module that a relocation of code refers to.
+pub(crate) fn location(module: &Module<'_>, backend: &Machine, rela: Rela) -> Option<Location> {
     let (section, offset) = distance(module, backend, rela)?;
     Some(Location { section, offset: u64::try_from(offset).ok()? })
 }
 
-/// The same as a section and an offset in it: the addend alone may lead to before the section.
+/// Its section and signed offset: the addend may lead to before the section.
 pub(crate) fn distance(
     module: &Module<'_>,
     backend: &Machine,

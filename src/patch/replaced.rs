@@ -15,7 +15,7 @@ use crate::symbols::{Candidate, Kind};
 pub struct Replaced {
     /// The object that has it.
     pub object: ObjectName,
-    /// `old_name`, as far as it can be printed.
+    /// `old_name`, lossily decoded.
     pub name: String,
     /// `old_sympos`.
     pub position: u64,
@@ -41,23 +41,23 @@ pub enum Unpatchable {
     /// It is data.
     #[error("is not a function")]
     Data,
-    /// It has been freed when a livepatch comes.
+    /// It is freed before a livepatch is loaded.
     #[error("lies in init memory, which is freed before a livepatch runs")]
     Init,
     /// `new_func` is NULL.
     #[error("has no new_func")]
     NoReplacement,
     /// The name is longer than `KSYM_NAME_LEN`.
-    #[error("has a name that is longer than the kernel takes")]
+    #[error("has a name that is too long for the kernel")]
     LongName,
-    /// Its replacement has been freed when it is called.
+    /// Its replacement is freed before it is called.
     #[error("its replacement lies in init memory, which is freed")]
     InitReplacement,
     /// ftrace has no call site in it.
-    #[error("has no place that ftrace can hook")]
+    #[error("has no call site that ftrace can hook")]
     Untraceable,
     /// The object has it twice at one position.
-    #[error("it is there twice, at one position")]
+    #[error("it occurs twice, at one position")]
     Twice,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn names<'data>(tables: &Tables<'data>) -> impl Iterator<Item = &'dat
     names.into_iter()
 }
 
-/// Why the kernel cannot trace what it has found, as far as its symbol tells.
+/// Why the kernel cannot trace a function, judging by its symbol.
 #[must_use]
 pub(crate) fn unpatchable(candidate: &Candidate) -> Option<Unpatchable> {
     let text = |letter: u8| matches!(letter, b't' | b'T' | b'w' | b'W');
@@ -80,6 +80,6 @@ pub(crate) fn unpatchable(candidate: &Candidate) -> Option<Unpatchable> {
     if candidate.untraceable {
         return Some(Unpatchable::Untraceable);
     }
-    // A module's init functions are there while it is loaded, and are patched then.
+    // A module's init functions exist while it is loaded, and are patched then.
     (candidate.init && candidate.object.is_vmlinux()).then_some(Unpatchable::Init)
 }

@@ -1,9 +1,9 @@
 //! `struct klp_object` and `struct klp_func`, read as the kernel walks them.
 //!
-//! Tables end with an empty entry. The offsets of what authors fill in are the same on every machine
-//! and since Linux 5.1; the sizes depend on `struct kobject`, which kernels with
-//! `CONFIG_DEBUG_KOBJECT_RELEASE` have longer: then the table's own symbol tells them. Source:
-//! `include/linux/livepatch.h`, `klp_for_each_object_static`, `klp_for_each_func_static`.
+//! Tables end with an empty entry. The offsets of the fields that authors fill in are the same on
+//! every machine and since Linux 5.1; the sizes depend on `struct kobject`, which
+//! `CONFIG_DEBUG_KOBJECT_RELEASE` makes larger: then they come from the size of the table's symbol.
+//! Source: `include/linux/livepatch.h`, `klp_for_each_object_static`, `klp_for_each_func_static`.
 
 use std::collections::BTreeSet;
 
@@ -35,19 +35,19 @@ const FUNC_SIZE: u64 = 152;
 /// More than either has with any configuration.
 const SIZE_MAX: u64 = 2048;
 
-/// Most bytes of a name that are read (`KSYM_NAME_LEN`): what is longer is refused.
+/// Most bytes of a name that are read (`KSYM_NAME_LEN`): longer names are refused.
 const NAME_MAX: usize = 512;
 
-/// Bytes of a `struct klp_patch` where no symbol tells.
+/// Bytes of a `struct klp_patch` without a symbol.
 const PATCH_SIZE: u64 = 200;
 
-/// Where a table is, and what authors fill in of it.
+/// The extent of a table, and of the fields that authors fill in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Extent {
     pub(super) start: Location,
     /// Offset of its end in its section.
     end: u64,
-    /// What the kernel reads of it.
+    /// The part that the kernel reads.
     read: (u64, u64),
 }
 
@@ -58,32 +58,33 @@ impl Extent {
         Self { start, end, read: (start.offset, end) }
     }
 
-    /// Of a patch only `objs` says what is patched; `mod` is the module itself, whoever fills it in.
+    /// Only `objs` of a patch matters here; `mod` is always the module itself.
     fn of_patch(pointers: &Pointers<'_, '_>, start: Location) -> Self {
         let end = start.plus(pointers.size(start).unwrap_or(PATCH_SIZE)).offset;
         let objs = start.plus(OBJS).offset;
         Self { start, end, read: (objs, objs.saturating_add(WORD)) }
     }
 
-    /// Whether a place is in it.
-    pub(super) fn whole(&self, place: Location) -> bool {
-        place.section == self.start.section && (self.start.offset..self.end).contains(&place.offset)
+    /// Whether a location is in it.
+    pub(super) fn whole(&self, location: Location) -> bool {
+        location.section == self.start.section
+            && (self.start.offset..self.end).contains(&location.offset)
     }
 
-    /// Whether so many bytes that are written here are part of what the kernel reads.
-    pub(super) fn is_written(&self, place: Location, size: u64) -> bool {
-        let end = place.offset.saturating_add(size);
-        place.section == self.start.section && place.offset < self.read.1 && self.read.0 < end
+    /// Whether a write of `size` bytes here changes what the kernel reads.
+    pub(super) fn is_written(&self, location: Location, size: u64) -> bool {
+        let end = location.offset.saturating_add(size);
+        location.section == self.start.section && location.offset < self.read.1 && self.read.0 < end
     }
 
-    /// Whether who has this address has that of what the kernel reads.
-    pub(super) fn leads_to(&self, place: Location) -> bool {
-        place.section == self.start.section
-            && (self.start.offset..self.read.1).contains(&place.offset)
+    /// Whether this address leads to what the kernel reads.
+    pub(super) fn leads_to(&self, location: Location) -> bool {
+        location.section == self.start.section
+            && (self.start.offset..self.read.1).contains(&location.offset)
     }
 }
 
-/// The objects of a patch, and where its tables are; `None` where they cannot be read.
+/// The objects of a patch, and the extents of its tables; `None` if they cannot be read.
 pub(super) fn objects<'data>(
     pointers: &Pointers<'_, 'data>,
     patch: Location,
@@ -91,7 +92,7 @@ pub(super) fn objects<'data>(
     let table = pointers.to(patch.plus(OBJS))?;
     let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
     let (mut objects, mut at) = (Vec::new(), table);
-    // Objects may share a table, whose size is looked for once.
+    // Objects may share a table, whose size is computed once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
     let mut extents = BTreeSet::from([Extent::of_patch(pointers, patch)]);
     while !is_end_of_objects(pointers, at)? {
@@ -114,12 +115,12 @@ pub(super) fn is_table_of_objects(pointers: &Pointers<'_, '_>, table: Location) 
     pointers.is_data(table) && is_whole_object(pointers, table)
 }
 
-/// The same for a table that the kernel refuses: its first entry has a name, or functions that are not
-/// whole.
+/// Whether a table of objects that the kernel refuses may be here: its first entry has a name, or
+/// incomplete functions.
 pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Location) -> bool {
     let named = pointers.text(table.plus(NAME), 1).is_some();
     let funcs = match pointers.at(table.plus(FUNCS)) {
-        Some(Pointer::To(place)) => pointers.is_data(place),
+        Some(Pointer::To(location)) => pointers.is_data(location),
         Some(Pointer::Outside) => false,
         None => named,
     };
@@ -135,7 +136,7 @@ fn object<'data>(
     let funcs = pointers.to(at.plus(FUNCS));
     let functions = match funcs {
         Some(table) => functions(pointers, table, sizes, room)?,
-        // It may be another object's table, which nobody can read here.
+        // It may be another object's table, which cannot be read here.
         None if pointers.at(at.plus(FUNCS)).is_some() => return None,
         None => Vec::new(),
     };
@@ -148,10 +149,10 @@ fn object<'data>(
     })
 }
 
-/// The functions of `struct klp_callbacks`, which stands at the same place in `struct klp_object_ext`.
+/// The functions of `struct klp_callbacks`, which has the same offset in `struct klp_object_ext`.
 pub(super) fn callbacks(pointers: &Pointers<'_, '_>, object: Location) -> Vec<Location> {
-    let places = (0..CALLBACK_COUNT).map(|n| object.plus(CALLBACKS + n * WORD));
-    places.filter_map(|place| pointers.to(place)).collect()
+    let locations = (0..CALLBACK_COUNT).map(|n| object.plus(CALLBACKS + n * WORD));
+    locations.filter_map(|location| pointers.to(location)).collect()
 }
 
 fn functions<'data>(
@@ -172,7 +173,8 @@ fn functions<'data>(
     Some(functions)
 }
 
-/// What authors fill in of a `struct klp_func`, which is all of a `struct klp_func_ext`.
+/// The fields of a `struct klp_func` that authors fill in, which are all of a `struct
+/// klp_func_ext`.
 pub(super) fn function<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
@@ -187,7 +189,7 @@ pub(super) fn function<'data>(
     })
 }
 
-/// The name that the pointer here points to; `Some(None)` for NULL, `None` where it cannot be read.
+/// The name that the pointer here points to; `Some(None)` for NULL, `None` if it cannot be read.
 pub(super) fn name<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
@@ -198,13 +200,13 @@ pub(super) fn name<'data>(
     }
 }
 
-/// `obj->funcs || obj->name`; `None` where the section ends.
+/// `obj->funcs || obj->name`; `None` at the end of the section.
 fn is_end_of_objects(pointers: &Pointers<'_, '_>, at: Location) -> Option<bool> {
     pointers.word(at.plus(FUNCS))?;
     Some(pointers.at(at.plus(NAME)).is_none() && pointers.at(at.plus(FUNCS)).is_none())
 }
 
-/// `func->old_name || func->new_func || func->old_sympos`; `None` where the section ends.
+/// `func->old_name || func->new_func || func->old_sympos`; `None` at the end of the section.
 fn is_end_of_functions(pointers: &Pointers<'_, '_>, at: Location) -> Option<bool> {
     let old_sympos = pointers.word(at.plus(OLD_SYMPOS))?;
     let [name, new] = [OLD_NAME, NEW_FUNC].map(|offset| pointers.at(at.plus(offset)));
@@ -223,18 +225,18 @@ fn is_whole_object(pointers: &Pointers<'_, '_>, at: Location) -> bool {
 /// Whether an entry has what a function needs: a name, and code to replace it.
 fn is_whole_function(pointers: &Pointers<'_, '_>, at: Location) -> bool {
     let code = match pointers.at(at.plus(NEW_FUNC)) {
-        Some(Pointer::To(place)) => pointers.is_code(place),
+        Some(Pointer::To(location)) => pointers.is_code(location),
         Some(Pointer::Outside) => true,
         None => false,
     };
     code && pointers.text(at.plus(OLD_NAME), 1).is_some()
 }
 
-/// Bytes from one entry of a table to the next: as usual, unless the symbol of the table says that its
-/// entries are longer.
+/// Bytes from one entry of a table to the next: as usual, unless the size of the table's symbol
+/// shows longer entries.
 fn size(pointers: &Pointers<'_, '_>, table: Location, usual: u64, is: &Entry) -> u64 {
     let Some(whole) = pointers.size(table) else { return usual };
-    // Whole entries, then an empty one.
+    // Complete entries, then an empty one.
     let fits = |size: &u64| {
         let entries = (0..whole / size).map(|n| table.plus(n * size));
         let mut rest = entries.skip_while(|at| (is.whole)(pointers, *at));
@@ -242,10 +244,10 @@ fn size(pointers: &Pointers<'_, '_>, table: Location, usual: u64, is: &Entry) ->
     };
     let sizes = (usual..=SIZE_MAX).step_by(8).filter(|size| whole.is_multiple_of(*size));
     let fitting: Vec<u64> = sizes.filter(fits).collect();
-    // Of several, the one that leaves no pointer between what authors fill in.
+    // Of several sizes, the one that leaves no pointer between the fields that authors fill in.
     let strays = |size: &&u64| {
         let inside = pointers.between(table, table.plus(whole));
-        inside.filter(|place| (place.offset - table.offset) % **size >= is.filled).count()
+        inside.filter(|location| (location.offset - table.offset) % **size >= is.filled).count()
     };
     match fitting.as_slice() {
         [] => usual,
@@ -254,13 +256,13 @@ fn size(pointers: &Pointers<'_, '_>, table: Location, usual: u64, is: &Entry) ->
     }
 }
 
-/// How entries of a table are told.
+/// How to recognise entries of a table.
 struct Entry {
-    /// Whether it has what the kernel demands.
+    /// Whether it has what the kernel requires.
     whole: fn(&Pointers<'_, '_>, Location) -> bool,
-    /// Bytes that authors fill in.
+    /// Bytes of the fields that authors fill in.
     filled: u64,
-    /// Whether the kernel stops here; `None` where the section ends.
+    /// Whether the kernel stops here; `None` at the end of the section.
     end: fn(&Pointers<'_, '_>, Location) -> Option<bool>,
 }
 

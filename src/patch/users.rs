@@ -1,38 +1,40 @@
-//! Which of the objects that a livepatch patches have code that comes to a place.
+//! Which of the objects that a livepatch patches have code that uses a location.
 //!
-//! Replaced functions and callbacks belong to an object; what they call, jump to or take the address
-//! of, in code and through data, is used by it. Relocations say so, and instructions where the
-//! assembler has resolved them ([`branches`](klp_arch::InstructionSet::branches)).
-//! More may be told to be used than is; nothing is told to be unused that a direct reference reaches.
+//! Replaced functions and callbacks belong to an object, which uses all that they call, jump to or
+//! take the address of, in code and through data. This comes from relocations and, where the
+//! assembler has resolved them, from instructions
+//! ([`branches`](klp_arch::InstructionSet::branches)). It may overestimate, but includes everything
+//! that a direct reference reaches.
 
 use klp_arch::Machine;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Tables;
-use super::registered::place;
+use super::registered::location;
 use crate::elf::{Location, Module, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
 
-/// Most objects that are told apart. Patches of more are taken to use everything everywhere.
+/// Most objects that are distinguished. In patches of more, every object is assumed to use
+/// everything.
 const OBJECTS_MAX: usize = 64;
 
-/// How far from its start a function may be entered, in bytes: one has two entries on some machines.
+/// How far from its start a function may be entered, in bytes: some machines have two entries.
 const ENTRY: u64 = 8;
 
-/// Sections that refer to what they do not use: the module itself, and its tables.
+/// Sections whose references are not uses: the module itself, and its tables.
 const NO_USERS: [&[u8]; 4] =
     [b".gnu.linkonce.this_module", b".init.klp_objects", b"__klp_objects", b"__mcount_loc"];
 
-/// Who uses which place.
+/// The users of each location.
 #[derive(Debug)]
 pub(crate) struct Users {
     units: Units,
-    /// A bit for each object, by number of the unit or place.
+    /// A bit for each object, by start of the unit or by location.
     masks: FxHashMap<Location, u64>,
 }
 
 impl Users {
-    /// Follows the code of every object from its functions on. Numbers of objects are their places
-    /// in the tables.
+    /// Follows the code of every object from its functions on. Objects are numbered as in the
+    /// tables.
     pub(crate) fn of(module: &Module<'_>, backend: &Machine, tables: &Tables<'_>) -> Self {
         let units = Units::of(module);
         let mut masks: FxHashMap<Location, u64> = FxHashMap::default();
@@ -40,13 +42,13 @@ impl Users {
         for (number, object) in tables.objects().iter().enumerate() {
             let bit = if tables.objects().len() > OBJECTS_MAX { u64::MAX } else { 1 << number };
             let functions = object.functions.iter().filter_map(|function| function.new_func);
-            for place in functions.chain(object.callbacks.iter().copied()) {
-                *masks.entry(units.around(place)).or_default() |= bit;
-                queue.push(units.around(place));
+            for location in functions.chain(object.callbacks.iter().copied()) {
+                *masks.entry(units.around(location)).or_default() |= bit;
+                queue.push(units.around(location));
             }
         }
         let mut references = references(module, backend, &units);
-        // Tables of functions use none of them: code that has an address near by does not either.
+        // Tables of functions do not use them, and neither does code with an address nearby.
         let functions = tables.objects().iter().flat_map(|object| &object.functions);
         for table in functions.map(|function| units.around(function.sympos_at)) {
             references.remove(&table);
@@ -64,17 +66,17 @@ impl Users {
         Self { units, masks }
     }
 
-    /// The numbers of the objects whose code comes to a place; none where that is not known.
-    pub(crate) fn at(&self, place: Location) -> impl Iterator<Item = usize> + use<> {
-        let mask = self.masks.get(&self.units.around(place)).copied().unwrap_or(0);
+    /// The numbers of the objects whose code uses a location; none if that is not known.
+    pub(crate) fn at(&self, location: Location) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.masks.get(&self.units.around(location)).copied().unwrap_or(0);
         (0..OBJECTS_MAX).filter(move |number| mask >> number & 1 == 1)
     }
 }
 
-/// Functions and objects: what is used as a whole.
+/// Functions and data objects: used as a whole or not at all.
 #[derive(Debug)]
 struct Units {
-    /// Start and end of each, sorted; none starts where another does.
+    /// Start and end of each, sorted by distinct starts.
     sorted: Vec<(Location, u64)>,
 }
 
@@ -90,22 +92,22 @@ impl Units {
                 _ => None,
             })
             .collect();
-        // The longest first, which stays.
+        // The longest comes first and stays.
         sorted.sort_unstable_by_key(|(start, end)| (*start, std::cmp::Reverse(*end)));
         sorted.dedup_by_key(|(start, _)| *start);
         Self { sorted }
     }
 
-    /// The start of the unit that covers a place; the place itself where none does.
-    fn around(&self, place: Location) -> Location {
-        self.unit(place).unwrap_or(place)
+    /// The start of the unit that covers a location, or else the location itself.
+    fn around(&self, location: Location) -> Location {
+        self.unit(location).unwrap_or(location)
     }
 
-    fn unit(&self, place: Location) -> Option<Location> {
-        let after = self.sorted.partition_point(|(start, _)| *start <= place);
+    fn unit(&self, location: Location) -> Option<Location> {
+        let after = self.sorted.partition_point(|(start, _)| *start <= location);
         let last = after.checked_sub(1).and_then(|last| self.sorted.get(last));
         let covers =
-            last.filter(|(start, end)| start.section == place.section && place.offset < *end);
+            last.filter(|(start, end)| start.section == location.section && location.offset < *end);
         covers.map(|(start, _)| *start)
     }
 }
@@ -135,7 +137,7 @@ fn references(
         let fields = relocated.entry(section).or_default();
         for rela in module.relocations(table.index) {
             fields.insert(rela.offset);
-            if let Some(to) = place(module, backend, rela) {
+            if let Some(to) = location(module, backend, rela) {
                 refer(Location { section, offset: rela.offset }, to);
             }
         }

@@ -1,7 +1,7 @@
-//! Which sections a klp relocation may be written into, and when that is too late.
+//! Which sections klp relocations may patch, and when it is too late.
 //!
 //! Relocations gated on vmlinux are written while the livepatch itself is loaded, before anything
-//! reads the sections. Those gated on a module are written when that module is there, after the
+//! reads the sections. Those gated on a module are written once that module is loaded, after the
 //! kernel has consumed every special section of the livepatch (`post_relocation`,
 //! `ftrace_module_init` and the `MODULE_STATE_COMING` notifiers in `kernel/module/main.c`).
 
@@ -36,7 +36,7 @@ pub(crate) fn check(
     consumed(section, backend).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
 }
 
-/// Who consumes a section early, if anybody does.
+/// The special section row of a section that the kernel consumes early, if it does.
 #[must_use]
 pub(crate) fn consumed(
     section: &Section<'_>,
@@ -57,7 +57,8 @@ pub(crate) fn stays_writable(section: &Section<'_>) -> bool {
     section.sh_flags.contains(SectionFlags::WRITE) && !RO_AFTER_INIT.contains(&section.name)
 }
 
-/// What the back end may know about a relocation that `gate` triggers; `None`: a plain one.
+/// The conditions under which the machine applies a relocation gated on `gate` (`None`: a plain
+/// one).
 pub(crate) fn facts<'a>(
     target: &Section<'_>,
     gate: Option<&ObjectName>,

@@ -1,8 +1,8 @@
 //! The kernel's rules for a livepatch module, each a named check on a finished module.
 //!
-//! These run on what a conversion wrote, before it gets its name, and on any module that `check`
-//! is given. A rule says where the kernel has it and what the kernel does when it is broken: most
-//! are refusals, the others are worse. Checks here need no map and no addresses.
+//! These run on a conversion's output before it gets its file name, and on any module given to
+//! `check`. A rule names its kernel source and what the kernel does if it is broken: most are
+//! refusals, the others are worse. Checks here need no map and no addresses.
 
 pub(crate) mod gate_timing;
 mod module;
@@ -43,14 +43,14 @@ pub fn check(
     checker.found
 }
 
-/// What the checks share: the module, its machine, and what they have found.
+/// State shared by the checks: the module, its machine, and the findings.
 struct Checker<'m, 'data> {
     module: &'m Module<'data>,
     backend: &'static Machine,
     target: Option<KernelVersion>,
     sites: Sites<'m, 'data>,
-    /// The symbols that others define. Few, so that they stay in the cache where the symbol table
-    /// does not: every relocation asks.
+    /// Undefined symbols. They are few and stay in the cache, where the symbol table does not:
+    /// every relocation needs them.
     outside: FxHashMap<SymbolIndex, Symbol<'data>>,
     found: Vec<Finding>,
 }
@@ -60,22 +60,22 @@ impl<'m, 'data> Checker<'m, 'data> {
         self.broken_with(rule, rule.consequence(), detail);
     }
 
-    /// The same where it depends on the case what the kernel does.
+    /// Like [`broken`](Self::broken), with the consequence of this case.
     fn broken_with(&mut self, rule: Rule, consequence: Consequence, detail: impl Into<String>) {
         self.found.push(Finding::broken(rule, consequence, detail.into()));
     }
 
-    /// The same at a relocation.
+    /// Like [`broken_with`](Self::broken_with), at a relocation.
     fn broken_at(&mut self, rule: Rule, consequence: Consequence, site: Site, what: &str) {
         self.found.push(Finding::broken(rule, consequence, what.to_owned()).at(site));
     }
 
-    /// The same by a symbol.
+    /// Like [`broken`](Self::broken), about a symbol.
     fn broken_by(&mut self, rule: Rule, symbol: SymbolIndex, detail: String) {
         self.found.push(Finding::broken(rule, rule.consequence(), detail).about(symbol));
     }
 
-    /// The version of the target kernel, as it was given or as the module says.
+    /// The version of the target kernel, from the options or else from the module.
     fn version(&self) -> KernelVersion {
         let built_for = || String::from_utf8_lossy(self.module.vermagic()?).parse().ok();
         self.target.or_else(built_for).unwrap_or(KernelVersion::NEWEST)
@@ -87,7 +87,7 @@ impl<'m, 'data> Checker<'m, 'data> {
     }
 
     /// Whether the kernel applies relocations for this section at all. Those of the percpu template
-    /// are applied too, in newer kernels before it is copied.
+    /// count, too: newer kernels apply them before it is copied.
     fn is_loaded(section: &Section<'_>) -> bool {
         section.sh_flags.contains(SectionFlags::ALLOC)
     }

@@ -22,7 +22,7 @@ fn marker(checker: &mut Checker<'_, '_>) {
     if !checker.module.is_livepatch() && checker.klp_sections().next().is_some() {
         checker.broken(
             Rule::LivepatchMarker,
-            ".modinfo: no 'livepatch=' though there are klp relocations",
+            ".modinfo: no 'livepatch=' although there are klp relocations",
         );
     }
 }
@@ -41,7 +41,8 @@ fn sections(checker: &mut Checker<'_, '_>) {
             checker.broken(
                 Rule::ModuleSections,
                 format!(
-                    "{count} sections are called .gnu.linkonce.this_module, the kernel wants one"
+                    "{count} sections are called .gnu.linkonce.this_module, the kernel requires \
+                     exactly one"
                 ),
             );
         }
@@ -72,7 +73,8 @@ fn machine(checker: &mut Checker<'_, '_>) {
     }
 }
 
-/// Each loaded section that is not empty gets a file of its name in sysfs; some are loaded apart.
+/// Each loaded section that is not empty gets a file of its name in sysfs; some sections are
+/// handled separately.
 fn section_twins(checker: &mut Checker<'_, '_>) {
     const APART: [&[u8]; 5] = [
         b".modinfo",
@@ -114,7 +116,7 @@ fn annotations(checker: &mut Checker<'_, '_>) {
     for section in module.sections().filter(|s| annotates(s.name)) {
         let name = section.name.as_bstr();
         let detail = format!("section {} '{name}' is an annotation", section.index);
-        // The kernel loads it, and what was meant by it is not done.
+        // The kernel loads it, and its annotations have no effect.
         checker.broken_with(Rule::Annotation, Consequence::Ignored, detail);
     }
     for symbol in module.symbols().filter(|s| s.name.starts_with(NAME_PREFIX.as_bytes())) {

@@ -1,13 +1,13 @@
-//! What other makers of livepatches leave in a module, and whether they have finished it.
+//! Traces of other livepatch tools in a module, and whether they have finished it.
 //!
-//! Both record relocations first, and make klp sections of the records after the module has been
-//! linked. `objtool klp diff` records them in `__klp_relocs.GATE` (Linux 6.19 to 7.1: one
-//! `__klp_relocs`) against weak undefined `.klp.sym.*`, while the original relocations name weak
-//! undefined `.klp.tombstone.*`; `objtool klp post-link` marks both kinds of symbols
-//! `SHN_LIVEPATCH` and leaves the records where they are. kpatch's `create-diff-object` records them
-//! in `.kpatch.relocations` and `.kpatch.symbols`, which `create-klp-module` removes.
-//! Sources: `tools/objtool/klp-diff.c`, `tools/objtool/klp-post-link.c`, `scripts/livepatch/init.c`;
-//! kpatch's `kpatch-build/create-klp-module.c`.
+//! Both record relocations first and turn the records into klp sections after linking. `objtool klp
+//! diff` records them in `__klp_relocs.GATE` (Linux 6.19 to 7.1: one `__klp_relocs`) against weak
+//! undefined `.klp.sym.*`, while the original relocations name weak undefined `.klp.tombstone.*`;
+//! `objtool klp post-link` marks both kinds of symbols `SHN_LIVEPATCH` and keeps the records.
+//! kpatch's `create-diff-object` records them in `.kpatch.relocations` and `.kpatch.symbols`, which
+//! `create-klp-module` removes. Sources: `tools/objtool/klp-diff.c`,
+//! `tools/objtool/klp-post-link.c`, `scripts/livepatch/init.c`; kpatch's
+//! `kpatch-build/create-klp-module.c`.
 
 use bstr::ByteSlice;
 
@@ -15,14 +15,14 @@ use crate::elf::{Module, Section, SectionFlags, SectionIndex, Symbol, SymbolSect
 use crate::findings::Unfinished;
 use crate::name::KLP_SYM_PREFIX;
 
-/// How objtool calls what an original relocation names until post-link disables it.
+/// objtool's prefix for the symbols of original relocations until post-link disables those.
 const TOMBSTONE: &[u8] = b".klp.tombstone.";
-/// Where objtool records relocations: this name, or it with `.GATE` after it.
+/// Sections where objtool records relocations: this name, or this name and `.GATE`.
 const OBJTOOL_RECORDS: &[u8] = b"__klp_relocs";
-/// Where kpatch records relocations, and the symbols that they name.
+/// Sections where kpatch records relocations, and their symbols.
 const KPATCH_RECORDS: [&[u8]; 2] = [b".kpatch.relocations", b".kpatch.symbols"];
 
-/// What is still to be done to a module; `None` where it is finished, or no other tool made it.
+/// What remains to be done to a module; `None` if it is finished or not made by another tool.
 #[must_use]
 pub(crate) fn unfinished(module: &Module<'_>) -> Option<Unfinished> {
     let records = module
@@ -40,16 +40,16 @@ pub(crate) fn unfinished(module: &Module<'_>) -> Option<Unfinished> {
     Some(Unfinished::KlpBuild { count: waiting.count().saturating_add(1), first })
 }
 
-/// Whether post-link would mark an undefined symbol `SHN_LIVEPATCH`. Names of annotations start
-/// alike; they are the author's, and a conversion reads them.
+/// Whether post-link would mark an undefined symbol `SHN_LIVEPATCH`. Names of annotations start the
+/// same; the author wrote them, and a conversion reads them.
 pub(crate) fn awaits_post_link(symbol: &Symbol<'_>) -> bool {
     let klp = symbol.name.starts_with(KLP_SYM_PREFIX.as_bytes())
         && !symbol.name.starts_with(crate::annotation::NAME_PREFIX.as_bytes());
     klp || is_tombstone(symbol)
 }
 
-/// Whether objtool made a symbol to carry an original relocation through the link. Nothing resolves
-/// it.
+/// Whether objtool made a symbol to carry an original relocation through the link. It is never
+/// resolved.
 pub(crate) fn is_tombstone(symbol: &Symbol<'_>) -> bool {
     symbol.name.starts_with(TOMBSTONE)
 }
@@ -58,8 +58,8 @@ fn is_objtool_record(section: &Section<'_>) -> bool {
     section.name.strip_prefix(OBJTOOL_RECORDS).is_some_and(|rest| matches!(rest, [] | [b'.', ..]))
 }
 
-/// Whether a section holds objtool's records and nothing reads them: the kernel knows no section of
-/// this name, and no relocation that it applies refers to this one. What is written there does not
+/// Whether a section holds objtool's records and nothing reads them: the kernel does not know the
+/// name, and no relocation that it applies refers to the section. What is written there does not
 /// matter.
 pub(crate) fn is_unread(module: &Module<'_>, section: &Section<'_>) -> bool {
     let loaded = |index: u32| {
@@ -75,12 +75,12 @@ pub(crate) fn is_unread(module: &Module<'_>, section: &Section<'_>) -> bool {
             .any(|rela| module.symbol(rela.symbol).is_some_and(inside))
 }
 
-/// What a section of another tool is for, in a few words; `None` for all others.
+/// The purpose of another tool's section, in a few words; `None` for all other sections.
 #[must_use]
 pub(crate) fn purpose(section: &Section<'_>) -> Option<&'static str> {
     Some(match section.name {
         _ if is_objtool_record(section) => {
-            "klp-build: relocations as recorded before linking; the kernel reads none of it"
+            "klp-build: relocations recorded before linking; the kernel does not read them"
         }
         b".init.klp_objects" | b"__klp_objects" => {
             "klp-build: the objects that are patched, for its init function"
@@ -88,11 +88,11 @@ pub(crate) fn purpose(section: &Section<'_>) -> Option<&'static str> {
         b".init.klp_funcs" | b"__klp_funcs" => {
             "klp-build: the functions that are replaced, for its init function"
         }
-        b".kpatch.relocations" => "kpatch: relocations that create-klp-module is to make",
+        b".kpatch.relocations" => "kpatch: relocations for create-klp-module to write",
         b".kpatch.symbols" => "kpatch: the symbols of these relocations",
         b".kpatch.funcs" => "kpatch: the functions that are replaced, for its init function",
         b".kpatch.strings" => "kpatch: names of functions, objects and symbols",
-        b".kpatch.arch" => "kpatch: what create-klp-module is to make .klp.arch sections of",
+        b".kpatch.arch" => "kpatch: input from which create-klp-module makes .klp.arch sections",
         name if name.starts_with(b".kpatch.callbacks.") => "kpatch: callbacks of the patch",
         name if name.starts_with(b".klp.arch.") => {
             "kpatch: for kernels from 4.9 to 5.7; later ones do not read it"

@@ -1,7 +1,8 @@
-//! The rule that no two relocations write the same bytes, where the loader demands untouched ones.
+//! The rule that no two relocations write the same bytes, on machines whose loader demands
+//! untouched bytes.
 //!
-//! A compiler writes its relocations in the order of their places, so one look in file order settles
-//! nearly every section; only what is patched from two sections, or out of order, is sorted.
+//! Compilers emit relocations in the order of their offsets, so one pass in file order settles
+//! nearly every section; only sections with several or unordered tables are sorted.
 
 use std::collections::BTreeMap;
 
@@ -30,21 +31,21 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
     }
 }
 
-/// How many bytes the loader writes for a relocation; 0 where it knows none of this type.
+/// How many bytes the loader writes for a relocation; 0 for a type that it does not know.
 fn size(checker: &Checker<'_, '_>, rela: Rela) -> u64 {
     let size = checker.backend.row(rela.kind).map_or(0, |row| row.field.size());
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// Whether every place lies behind the one before.
+/// Whether every relocation's field follows the one before.
 fn in_order(checker: &Checker<'_, '_>, section: SectionIndex) -> bool {
     let mut relocations = checker.module.relocations(section);
     let Some(mut last) = relocations.next() else { return true };
     relocations.all(|rela| {
         let gap = rela.offset.checked_sub(last.offset);
-        let behind = gap.is_some_and(|gap| gap >= WIDEST || gap >= size(checker, last));
+        let follows = gap.is_some_and(|gap| gap >= WIDEST || gap >= size(checker, last));
         last = rela;
-        behind
+        follows
     })
 }
 
@@ -75,7 +76,7 @@ fn written_once(checker: &mut Checker<'_, '_>, sections: &[SectionIndex]) {
             && let Some(rela) = module.relocations(written.section).nth(written.entry)
         {
             let site = checker.sites.describe(written.section, written.entry, rela);
-            let (rule, what) = (Rule::PlaceTwice, "another relocation writes this place");
+            let (rule, what) = (Rule::PlaceTwice, "another relocation writes the same bytes");
             checker.broken_at(rule, rule.consequence(), site, what);
         }
         end = end.max(written.end);

@@ -1,7 +1,7 @@
-//! Relocation tables of which the kernel applies nothing.
+//! Relocation tables that the kernel does not apply.
 //!
-//! `apply_relocations` knows `SHT_RELA`, and refuses `SHT_REL` on machines that use the former. Tables of
-//! other types are no tables to it, nor are those whose `sh_info` names no loaded section: the module loads
+//! `apply_relocations` knows `SHT_RELA`, and refuses `SHT_REL` on machines that use the former. It
+//! skips tables of other types and those whose `sh_info` names no loaded section: the module loads
 //! with its references unwritten. Source: `kernel/module/main.c:apply_relocations`,
 //! `include/linux/moduleloader.h:apply_relocate`.
 
@@ -15,16 +15,16 @@ const SHT_REL: u32 = 9;
 /// Types of tables that the kernel does not know, by name.
 const UNKNOWN: [(u32, &str); 4] = [
     (0x4000_0014, "SHT_CREL"),
-    // As LLVM had it first.
+    // LLVM's first number for it.
     (0x4000_0020, "SHT_CREL"),
     (0x6000_0001, "SHT_ANDROID_REL"),
     (0x6000_0002, "SHT_ANDROID_RELA"),
 ];
-/// How names of tables start.
+/// Prefixes of table names.
 const PREFIXES: [&[u8]; 3] = [b".rela", b".crel", b".rel"];
 
-/// The tables that are meant for loaded sections and that the kernel does not apply. Tables of klp
-/// relocations have rules of their own.
+/// The tables for loaded sections that the kernel does not apply. klp sections have rules of their
+/// own.
 pub(crate) fn passed_over<'m>(
     module: &'m Module<'_>,
 ) -> impl Iterator<Item = PassedOver> + use<'m> {
@@ -44,7 +44,7 @@ fn reason(module: &Module<'_>, section: &Section<'_>) -> Option<Unapplied> {
         if section.sh_size < 24 || target.is_some_and(loaded) {
             return None;
         }
-        // What a table is for only its name tells then.
+        // Then only its name shows what a table is for.
         let mut meant = meant(module, section).peekable();
         let misses = match target {
             Some(target) => meant.any(|s| loaded(s) && s.name != target.name),
@@ -58,11 +58,11 @@ fn reason(module: &Module<'_>, section: &Section<'_>) -> Option<Unapplied> {
         return target.is_some_and(loaded).then_some(Unapplied::NoAddends);
     }
     let (_, name) = UNKNOWN.iter().find(|(kind, _)| *kind == section.sh_type.0)?;
-    // A compact table without an entry has a header of one byte.
+    // An empty compact table has a header of one byte.
     (section.sh_size > 1 && for_loaded()).then_some(Unapplied::Unknown(name))
 }
 
-/// The sections that a table is for by its name.
+/// The sections that a table is for, judging by its name.
 fn meant<'m>(module: &'m Module<'_>, table: &Section<'m>) -> impl Iterator<Item = &'m Section<'m>> {
     let name = PREFIXES.iter().find_map(|prefix| table.name.strip_prefix(*prefix));
     let sections = module.sections().filter(move |section| Some(section.name) == name);

@@ -25,7 +25,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
         let unread = LazyCell::new(|| other_tools::is_unread(module, patched));
         for (entry, rela) in module.relocations(section.index).enumerate() {
             let symbol = checker.outside.get(&rela.symbol).copied();
-            // No machine knows a local symbol by its name.
+            // No machine treats a local symbol specially.
             let name = symbol.map_or(&b""[..], |s| s.name);
             let facts = Conditions { external: symbol.is_some(), symbol: name, ..facts };
             if let Some((rule, what)) = names(klp, rela, symbol, &facts)
@@ -39,7 +39,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
     }
 }
 
-/// What is wrong with the symbol that a relocation names.
+/// Checks the symbol of a relocation.
 fn names(
     klp: bool,
     rela: Rela,
@@ -52,10 +52,10 @@ fn names(
         (true, Some(symbol)) if facts.late => {
             let name = symbol.name.to_str_lossy();
             let of_vmlinux = name.parse::<KlpSymbol>().is_ok_and(|klp| klp.owner.is_vmlinux());
-            let what = || format!("a {VMLINUX} symbol in a section that a module gates");
+            let what = || format!("a {VMLINUX} symbol in a section gated by a module");
             of_vmlinux.then(|| (Rule::VmlinuxSymbol, what()))
         }
-        // Type 0 writes nothing where the loader accepts it; objtool leaves it behind.
+        // Type 0 writes nothing if the loader accepts it; objtool leaves such entries.
         (false, Some(_)) if rela.kind != 0 => {
             let what = "a plain relocation would write a klp symbol's unset value";
             Some((Rule::PlainRelocation, what.into()))
@@ -64,7 +64,7 @@ fn names(
     }
 }
 
-/// Whether the loader knows the relocation and accepts its place.
+/// Checks that the loader knows the relocation and accepts its location.
 fn place(
     checker: &mut Checker<'_, '_>,
     section: &Section<'_>,

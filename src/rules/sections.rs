@@ -31,7 +31,7 @@ fn name(checker: &mut Checker<'_, '_>, section: &Section<'_>) -> Option<KlpSecti
         Err(error) => {
             let rest = section.name.strip_prefix(KLP_RELA_PREFIX.as_bytes());
             let consequence = match rest {
-                // The kernel reads some object, which never comes.
+                // The kernel waits for an object that never arrives.
                 Some([first, ..]) if *first != b'.' => Consequence::Ignored,
                 _ => Consequence::Refused,
             };
@@ -43,20 +43,21 @@ fn name(checker: &mut Checker<'_, '_>, section: &Section<'_>) -> Option<KlpSecti
 }
 
 fn shape(checker: &mut Checker<'_, '_>, section: &Section<'_>) {
-    let place = format!("section {} '{}'", section.index, section.name.as_bstr());
+    let section_ref = format!("section {} '{}'", section.index, section.name.as_bstr());
     if section.sh_type != SHT_RELA {
         let kind = section.sh_type;
-        checker.broken(Rule::SectionShape, format!("{place}: sh_type {kind} is not SHT_RELA"));
+        checker
+            .broken(Rule::SectionShape, format!("{section_ref}: sh_type {kind} is not SHT_RELA"));
     }
     if !section.sh_flags.contains(SectionFlags::ALLOC) {
-        checker.broken(Rule::SectionLoaded, format!("{place}: SHF_ALLOC is not set"));
+        checker.broken(Rule::SectionLoaded, format!("{section_ref}: SHF_ALLOC is not set"));
     }
 }
 
 fn target(checker: &mut Checker<'_, '_>, section: &Section<'_>, klp: &KlpSection) {
-    let place = format!("section {} '{klp}'", section.index);
+    let section_ref = format!("section {} '{klp}'", section.index);
     let Some(target) = checker.module.section(SectionIndex::new(section.sh_info)) else {
-        let detail = format!("{place}: sh_info {} is no section", section.sh_info);
+        let detail = format!("{section_ref}: sh_info {} is not a section", section.sh_info);
         checker.broken(Rule::TargetLoaded, detail);
         return;
     };
@@ -66,23 +67,24 @@ fn target(checker: &mut Checker<'_, '_>, section: &Section<'_>, klp: &KlpSection
         Err(Misplaced::NotLoaded) => {
             checker.broken(
                 Rule::TargetLoaded,
-                format!("{place}: patches '{name}', which is not loaded"),
+                format!("{section_ref}: patches '{name}', which is not loaded"),
             );
         }
         Err(Misplaced::Init) => {
             checker.broken(
                 Rule::TargetInit,
-                format!("{place}: patches '{name}', which is freed after init"),
+                format!("{section_ref}: patches '{name}', which is freed after init"),
             );
         }
         Err(Misplaced::Percpu) => {
-            checker.broken(Rule::TargetPercpu, format!("{place}: patches the percpu template"));
+            checker
+                .broken(Rule::TargetPercpu, format!("{section_ref}: patches the percpu template"));
         }
         Err(Misplaced::Consumed(consumed)) => {
             let by = consumed.by;
             checker.broken(
                 Rule::TargetConsumed,
-                format!("{place}: patches '{name}' after {by} has read it"),
+                format!("{section_ref}: patches '{name}' after {by} has read it"),
             );
         }
     }

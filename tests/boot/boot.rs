@@ -19,13 +19,13 @@ use crate::options::Options;
 use crate::session::Session;
 use crate::workshop::{Workshop, busybox};
 
-/// Where logs and initial RAM disks of guests are kept.
+/// The folder for logs and initial RAM disks of guests.
 const KEPT: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// What came of a case on a kernel.
+/// The result of a case on a kernel.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
-    /// It holds; what was compared meanwhile.
+    /// It holds, with counts of what was compared.
     Holds(Tally),
     /// It cannot be run there.
     Unfit(String),
@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
     Fails(Failure),
 }
 
-/// A kernel, the cases that are to be run on it, and what came of them.
+/// A kernel, its cases, and their results.
 pub(crate) struct Boot {
     machine: Machine,
     release: Release,
@@ -42,15 +42,15 @@ pub(crate) struct Boot {
     outcomes: OnceLock<Result<Outcomes, Failure>>,
 }
 
-/// What came of the cases of a boot.
+/// The results of a boot's cases.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
-    /// What `uname -r` says.
+    /// The output of `uname -r`.
     pub(crate) uname: String,
     pub(crate) cases: BTreeMap<String, Outcome>,
 }
 
-/// The boots that are asked for.
+/// The selected boots.
 pub(crate) fn boots(options: &Options) -> Vec<Arc<Boot>> {
     let cases: Vec<Arc<dyn Case + Send>> =
         cases::all().into_iter().filter(|case| options.wants_case(&case.name())).collect();
@@ -70,7 +70,7 @@ pub(crate) fn boots(options: &Options) -> Vec<Arc<Boot>> {
 /// A trial for each kernel and case. The first of a kernel boots it and runs all others, too.
 pub(crate) fn trials(boots: &[Arc<Boot>]) -> Vec<Trial> {
     let cases = boots.first().map_or(&[][..], |boot| boot.cases());
-    // All kernels of a case before the next case: so no two threads wait for one boot.
+    // All kernels of a case come before the next case, so no two threads wait for one boot.
     let each = cases.iter().flat_map(|case| boots.iter().map(move |boot| (case.name(), boot)));
     let trials = each.map(|(case, boot)| {
         let (name, boot) = (format!("{}/{case}", boot.title()), Arc::clone(boot));
@@ -89,7 +89,7 @@ impl Boot {
         &self.cases
     }
 
-    /// What came of the cases; `None`: it was not booted, or could not be.
+    /// The results; `None`: it was not booted, or could not be.
     pub(crate) fn outcomes(&self) -> Option<&Outcomes> {
         self.outcomes.get()?.as_ref().ok()
     }
@@ -154,7 +154,7 @@ impl Boot {
             };
             say(&format!("{} {says}", case.name()));
             outcomes.cases.insert(case.name(), outcome);
-            // What a failed case has left would be in the way of the next.
+            // Leftovers of a failed case would disturb the next.
             session = clean.then_some(live);
         }
         Ok(outcomes)

@@ -1,4 +1,4 @@
-//! Modules from sources, by kbuild; they are kept for the next time.
+//! Builds modules from sources with kbuild, and caches them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use crate::failure::Failure;
 use crate::kernel::{REPOSITORY, TestKernel};
 
-/// Where sources of modules are; their `Kbuild` files are read as one.
+/// Folders with sources of modules; their `Kbuild` files are concatenated.
 const SOURCES: [&str; 2] = ["tests/fixtures/src", "tests/boot/src"];
-/// What they include.
+/// The header that they include.
 const INCLUDED: &str = "kbuild/klp-convert.h";
 
 /// The directory with the modules for a kernel, and nothing else.
@@ -43,14 +43,14 @@ pub(crate) fn modules(kernel: &TestKernel) -> Result<PathBuf, Failure> {
         }
     }
     match fs::rename(made.path(), &modules) {
-        // Somebody else has been quicker.
+        // Another process was quicker.
         Err(_) if modules.is_dir() => {}
         renamed => renamed?,
     }
     Ok(modules)
 }
 
-/// Where slow things are kept, as the scripts in `tests/kernel` do.
+/// The cache for slow results, as in the scripts of `tests/kernel`.
 fn cache() -> Result<PathBuf, Failure> {
     let named = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
     let home = || named("HOME").map(|home| home.join(".cache"));

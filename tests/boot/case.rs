@@ -1,4 +1,4 @@
-//! What is looked at in a running kernel.
+//! Claims that are tested in a running kernel.
 
 use crate::failure::Failure;
 use crate::kernel::TestKernel;
@@ -7,7 +7,7 @@ use crate::workshop::{GuestFile, Workshop};
 
 /// One claim about livepatches in a running kernel.
 pub(crate) trait Case: Sync {
-    /// `group/name`, what `--case` selects by.
+    /// `group/name`, for `--case`.
     fn name(&self) -> String;
 
     /// What it shows, a line of the report.
@@ -18,11 +18,11 @@ pub(crate) trait Case: Sync {
         None
     }
 
-    /// Modules that it needs besides those of the workshop.
+    /// Modules that it needs in addition to the workshop's.
     fn files(&self, _workshop: &Workshop) -> Result<Vec<GuestFile>, Failure> {
         Ok(Vec::new())
     }
 
-    /// Runs it in a kernel without modules; what it leaves loaded is unloaded behind it.
+    /// Runs it in a kernel without modules; modules that it leaves loaded are unloaded afterwards.
     fn run(&self, session: &mut Session<'_>) -> Result<(), Failure>;
 }

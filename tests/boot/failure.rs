@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// What was expected and what was there instead, for people.
+/// What was expected and what was found, for people.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure(pub(crate) String);
 
 impl Failure {
-    /// What was going on when it happened.
+    /// Adds what was going on.
     pub(crate) fn during(self, what: impl fmt::Display) -> Self {
         Self(format!("{what}: {}", self.0))
     }

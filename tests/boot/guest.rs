@@ -1,7 +1,7 @@
-//! A kernel under QEMU that does what it is told.
+//! A kernel under QEMU that runs commands.
 //!
-//! The serial console carries one command at a time; `init` says what the lines look like. What the
-//! kernel itself says there is kept in the log and not taken for an answer.
+//! The serial console carries one command at a time; `init` defines the format of the lines. Kernel
+//! messages on the console are kept in the log and not mistaken for an answer.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -14,17 +14,17 @@ use crate::failure::Failure;
 use crate::kernel::TestKernel;
 use crate::monitor::Monitor;
 
-/// A guest that says nothing for so long has died. The machine may be busy with other things.
+/// A guest without output for this long is dead. The host may be busy with other things.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u32,
     pub(crate) output: String,
 }
 
-/// A running kernel; it ends with this value.
+/// A running kernel; dropping it ends the kernel.
 #[derive(Debug)]
 pub(crate) struct Guest {
     child: Child,
@@ -78,7 +78,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Lets the guest's shell run a command line.
+    /// Runs a command line in the guest's shell.
     pub(crate) fn run(&mut self, command: &str) -> Result<Reply, Failure> {
         self.number += 1;
         // A terminal in the kernel takes lines of up to 4095 bytes.
@@ -89,7 +89,7 @@ impl Guest {
         self.answer(self.number).map_err(|failure| failure.during(format_args!("`{command}`")))
     }
 
-    /// The same; fails unless the command succeeds.
+    /// Runs a command line and fails unless it succeeds.
     pub(crate) fn done(&mut self, command: &str) -> Result<String, Failure> {
         let Reply { status, output } = self.run(command)?;
         if status == 0 {
@@ -98,14 +98,14 @@ impl Guest {
         Err(format!("`{command}` ended with {status}: {}", output.trim_end()).into())
     }
 
-    /// The bytes that a command writes, whatever they are; `src/klp_memory.c` carries them.
+    /// The raw bytes that a command writes; `src/klp_memory.c` carries them.
     pub(crate) fn bytes(&mut self, command: &str) -> Result<Vec<u8>, Failure> {
         self.done("echo forget >/proc/klp_memory")?;
         self.done(&format!("{command} >/proc/klp_carry"))?;
         self.kept()
     }
 
-    /// What `src/klp_memory.c` has kept since it was asked before.
+    /// The data that `src/klp_memory.c` has kept since the last call.
     pub(crate) fn kept(&mut self) -> Result<Vec<u8>, Failure> {
         let places = self.done("cat /proc/klp_memory")?;
         let mut words = places.split_ascii_whitespace().map(|word| u64::from_str_radix(word, 16));
@@ -145,7 +145,7 @@ impl Guest {
         }
     }
 
-    /// Why there is no guest any more, with the end of its log.
+    /// Why the guest is gone, with the end of its log.
     fn dead(&self, why: &str) -> Failure {
         let log = std::fs::read(&self.path).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -157,7 +157,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // It has nothing that could be lost.
+        // It has no data to lose.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

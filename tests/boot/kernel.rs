@@ -1,4 +1,4 @@
-//! The kernels that are booted: machine, release, build tree, boot image.
+//! The kernels to boot: machine, release, build tree, boot image.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,13 +9,14 @@ use klp_convert::symbols::{BootImage, ModuleFile, Sources, Symvers, Vmlinux};
 
 use crate::failure::Failure;
 
-/// Where the scripts of the repository are.
+/// The folder of the repository's scripts.
 pub(crate) const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Which Clang builds kernels and modules with link-time optimisation, as `tests/kernel/build` has it.
+/// The Clang that builds kernels and modules with link-time optimisation, as in
+/// `tests/kernel/build`.
 const CLANG: &str = "-19";
 
-/// A machine and what QEMU and kbuild call it.
+/// A machine, with its names for QEMU and kbuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display, strum::EnumIter)]
 #[value(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -66,7 +67,7 @@ impl Machine {
         }
     }
 
-    /// QEMU and what the machine adds to its arguments.
+    /// QEMU and its arguments for the machine.
     pub(crate) fn qemu(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::X86 => ("qemu-system-x86_64", &[]),
@@ -79,7 +80,7 @@ impl Machine {
     }
 }
 
-/// A release, and who built it.
+/// A release, and its builder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::Display)]
 pub(crate) enum Release {
     /// A small 7.3, built here
@@ -111,7 +112,7 @@ pub(crate) enum Release {
 }
 
 impl Release {
-    /// Why there is no such kernel of a machine.
+    /// Why a machine has no such kernel.
     pub(crate) fn unfit(self, machine: Machine) -> Option<&'static str> {
         match (self, machine) {
             (Self::Small61, Machine::Arm64) => Some("Linux 6.1 has no livepatches on arm64"),
@@ -129,7 +130,7 @@ impl Release {
     }
 }
 
-/// A kernel that can be booted and built for.
+/// A kernel that can be booted, and for which modules can be built.
 #[derive(Debug)]
 pub(crate) struct TestKernel {
     pub(crate) machine: Machine,
@@ -138,18 +139,18 @@ pub(crate) struct TestKernel {
     /// For `make -C`: external modules are built against it.
     pub(crate) build: PathBuf,
     pub(crate) image: PathBuf,
-    /// The ELF file, of a kernel that was built here; otherwise its boot image is all there is.
+    /// The ELF file of a kernel that was built here; others have only a boot image.
     vmlinux: Option<PathBuf>,
-    /// The modules of the same package, of a kernel that was not built here.
+    /// The modules of the package, for a kernel that was not built here.
     pub(crate) modules: Option<PathBuf>,
     /// Memory of the guest in MiB.
     pub(crate) memory: u32,
-    /// What is added to the kernel's command line.
+    /// Additions to the kernel's command line.
     pub(crate) arguments: &'static str,
 }
 
 impl TestKernel {
-    /// Builds the kernel, or fetches it, or finds it done.
+    /// Builds or fetches the kernel, unless cached.
     pub(crate) fn obtain(machine: Machine, release: Release) -> Result<Self, Failure> {
         match release {
             Release::Small73 => Self::built(machine, release, "7.3"),
@@ -181,7 +182,7 @@ impl TestKernel {
         Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
 
-    /// A kernel that lies where it likes.
+    /// A distribution's kernel, placed at a random address (KASLR).
     fn distributed(machine: Machine, release: Release, series: &str) -> Result<Self, Failure> {
         let script = Path::new(REPOSITORY).join("tests/kernel/distribution");
         let said = said(Command::new(script).env("SERIES", series).arg(machine.to_string()))?;
@@ -196,15 +197,15 @@ impl TestKernel {
         Ok(Self { machine, release, version, build, image, vmlinux, modules, memory, arguments })
     }
 
-    /// Whether a patched module may come again while its livepatch stays: x86_64 and ppc64le refuse to
-    /// write a place twice, and take nothing back before Linux 6.3 (`clear_relocate_add`).
+    /// Whether a patched module may be reloaded while its livepatch stays: x86_64 and ppc64le
+    /// refuse to write a location twice, and clear nothing before Linux 6.3 (`clear_relocate_add`).
     pub(crate) fn writes_again(&self) -> bool {
         self.version >= KernelVersion::new(6, 3)
             || matches!(self.machine, Machine::S390x | Machine::Arm64)
     }
 
-    /// Whether names that Clang's LTO has made are cut when they are looked for, as its source says;
-    /// livepatches of 6.1 go through the whole table.
+    /// Whether lookups truncate names made by Clang's LTO, according to the kernel's source;
+    /// livepatches of 6.1 search the whole table.
     pub(crate) fn cuts_names(&self) -> bool {
         let source = || std::fs::read_to_string(self.build.join("source/kernel/kallsyms.c"));
         self.release == Release::Lto
@@ -212,12 +213,12 @@ impl TestKernel {
             && source().unwrap().contains("cleanup_symbol_name")
     }
 
-    /// `machine/release`, as reports and trials say.
+    /// `machine/release`, as in reports and trials.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.machine, self.release)
     }
 
-    /// The sources of symbols of a livepatch's author: the kernel, and the modules that are patched.
+    /// The symbol sources of a livepatch's author: the kernel, and the patched modules.
     pub(crate) fn sources(&self, targets: impl Iterator<Item = PathBuf>) -> Sources {
         let mut sources = Sources::new();
         match &self.vmlinux {
@@ -253,7 +254,7 @@ fn version_of(build: &Path) -> Result<KernelVersion, Failure> {
     Ok(release.parse()?)
 }
 
-/// The one line that a command says on its stdout.
+/// The single line of a command's output.
 pub(crate) fn said(command: &mut Command) -> Result<String, Failure> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("{command:?}: {error}"))?;

@@ -1,9 +1,9 @@
-//! Livepatches in running kernels: converted by the library, loaded under QEMU, and looked at.
+//! Livepatches in running kernels: converted by the library, loaded under QEMU, and checked.
 //!
 //! `cargo test --release --test boot -- --ignored` builds the kernels (cached), boots them and runs
 //! every case on every machine; `--machine`, `--kernel` and `--case` select, `--help` says more. One
 //! boot serves all cases of a kernel ([`boot`]); a case ([`case`]) talks to the guest through a
-//! [`session`], which holds the memory of each module against our load of it ([`memory`]).
+//! [`session`], which compares the memory of each module with our load of it ([`memory`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -63,11 +63,11 @@ fn main() -> ExitCode {
     }
     let boots = boot::boots(&options);
     let mut trials = boot::trials(&boots);
-    // A suite that is told to make a mistake proves nothing about others.
+    // With a mistake the suite proves nothing about the others.
     if options.mistake.is_none() && options.wants_case("sabotage") {
         trials.extend(sabotage::trials(&options));
     }
-    // A boot is a trial's thread that waits: as many threads as boots at a time.
+    // Each boot blocks a trial's thread: as many threads as concurrent boots.
     let test_threads = Some(test.test_threads.unwrap_or(2));
     let conclusion = libtest_mimic::run(&Arguments { test_threads, ..test.clone() }, trials);
     let is_reported = options.report.is_some() || options.is_whole();

@@ -1,4 +1,4 @@
-//! Deliberate mistakes: a suite that holds in spite of one would prove nothing.
+//! Deliberate mistakes: a suite that passes despite one would prove nothing.
 
 use clap::ValueEnum;
 use klp_arch::Features;
@@ -9,7 +9,7 @@ use object::elf::{SectionFlags, SymbolSection};
 use crate::image::{Image, RELA_LIVEPATCH, SHN_LIVEPATCH};
 use crate::patch::Patched;
 
-/// What converting or loading does wrong.
+/// A mistake in converting or loading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, strum::Display)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum Mistake {
@@ -26,7 +26,7 @@ pub(crate) enum Mistake {
 }
 
 impl Mistake {
-    /// A converted livepatch, made wrong.
+    /// A converted livepatch with the mistake.
     pub(crate) fn convert(self, bytes: Vec<u8>) -> Vec<u8> {
         let image = Image::read(&bytes);
         let patched = Patched::new(bytes);
@@ -80,7 +80,7 @@ impl Mistake {
         .bytes
     }
 
-    /// A kernel for which less room is reserved.
+    /// Makes a kernel reserve less room.
     pub(crate) fn reserve(self, kernel: &mut TargetKernel) {
         if self == Self::StubRoom {
             // The entry for `ftrace_regs_caller`.
@@ -89,7 +89,7 @@ impl Mistake {
     }
 }
 
-/// The object and what stands behind it in `PREFIX OBJECT . REST`.
+/// The object and the rest of `PREFIX OBJECT . REST`.
 fn parts<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     name.strip_prefix(prefix)?.split_once('.')
 }

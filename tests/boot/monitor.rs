@@ -1,4 +1,4 @@
-//! QEMU's monitor: the guest's physical memory, which no console carries so quickly.
+//! QEMU's monitor: reads the guest's physical memory, faster than over a console.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::failure::Failure;
 
-/// A monitor that QEMU has yet to open.
+/// A monitor that QEMU has not opened yet.
 #[derive(Debug)]
 pub(crate) struct Socket {
     directory: TempDir,
@@ -55,7 +55,7 @@ impl Socket {
 }
 
 impl Monitor {
-    /// A place for QEMU to open a monitor at.
+    /// A socket path for QEMU's monitor.
     pub(crate) fn socket() -> Result<Socket, Failure> {
         Ok(Socket { directory: TempDir::new()? })
     }
@@ -70,7 +70,7 @@ impl Monitor {
 
     fn execute(&mut self, command: &Value) -> Result<(), Failure> {
         writeln!(self.stream.get_mut(), "{command}")?;
-        // Greetings and events come between.
+        // There may be greetings and events in between.
         loop {
             let mut line = String::new();
             if self.stream.read_line(&mut line)? == 0 {

@@ -1,4 +1,4 @@
-//! What to boot and what to look at.
+//! What to boot and which cases to run.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The machines that are asked for.
+    /// The selected machines.
     pub(crate) fn machines(&self) -> &[Machine] {
         if self.machine.is_empty() { Machine::value_variants() } else { &self.machine }
     }
@@ -53,7 +53,7 @@ impl Options {
         if self.every_kernel { every.copied().collect() } else { self.kernel.clone() }
     }
 
-    /// Whether nothing is left out of any kernel.
+    /// Whether no kernel or case is left out.
     pub(crate) fn is_whole(&self) -> bool {
         let test = &self.test;
         self.machine.is_empty()

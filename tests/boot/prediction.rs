@@ -1,8 +1,8 @@
-//! What the library says that a kernel does with a module that is wrong.
+//! The library's prediction of what a kernel does with a wrong module.
 //!
-//! Asked is what an author has: the map of the kernel and of the modules that are patched, which prove
-//! what the kernel is like. A module of another release they are not believed of: its `TargetKernel::vermagic`
-//! is that of a module that loads.
+//! It uses what an author has: the map of the kernel and of the patched modules, which prove its
+//! properties. For a module of another release they prove nothing: its `TargetKernel::vermagic` is
+//! that of a module that loads.
 
 use klp_convert::check::{self, Conclusion, Judge};
 use klp_convert::elf::Module;
@@ -19,37 +19,37 @@ use crate::failure::Failure;
 use crate::workshop::Workshop;
 use crate::wrong::Good;
 
-/// What the kernel has beside the module.
+/// Which other modules are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    /// No module that it patches.
+    /// None that it patches.
     Alone,
     /// The modules that it patches.
     Enabled,
-    /// The module, and the one that it patches comes.
+    /// The module, and then the one that it patches.
     Arriving,
 }
 
-/// What the kernel says and returns.
+/// The kernel's message and errno.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) errno: u32,
     pub(crate) lines: Vec<String>,
 }
 
-/// What `check` says.
+/// The result of `check`.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// `None`: it is not of this kernel at all.
+    /// `None`: it is not for this kernel at all.
     pub(crate) conclusion: Option<Conclusion>,
-    /// What the kernel would say, all in one.
+    /// All kernel messages.
     pub(crate) says: String,
 }
 
-/// The modules that a livepatch may wait for.
+/// The modules that relocations of a livepatch may wait for.
 const TARGETS: [&str; 2] = ["klp_target_b", "klp_target_a"];
 
-/// What the kernel says of a module, if it refuses it or the one that it patches.
+/// The kernel's message, if it refuses the module or the one that it patches.
 pub(crate) fn words(
     workshop: &Workshop,
     good: &Good,
@@ -58,7 +58,7 @@ pub(crate) fn words(
 ) -> Result<Option<Words>, Failure> {
     let module = Module::parse_as_kernel(bytes)?;
     let backend = workshop.kernel.machine.backend();
-    // One of another machine has no names that this kernel knows.
+    // A module of another machine has no names for this kernel.
     let wanted = Wanted::new(Judge::wanted(&module).unwrap_or_default());
     let answer = workshop.map()?.answer(&wanted)?;
     let mut kernel = TargetKernel::of(backend, Options::default().target, &module, Some(&answer));
@@ -97,7 +97,7 @@ fn in_words(refused: &Refused) -> Result<Words, Failure> {
     Ok(Words { errno: errno.number().into(), lines })
 }
 
-/// What `check` says of a livepatch of vmlinux and of module A.
+/// Checks a livepatch of vmlinux and of module A.
 pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failure> {
     let patched = PatchedObjects { objects: [object("klp_target_a")].into() };
     let options = Options { patched, ..Options::default() };
@@ -111,7 +111,8 @@ pub(crate) fn check(workshop: &Workshop, bytes: &[u8]) -> Result<Checked, Failur
     })
 }
 
-/// What `check` says of reloads of the modules that a livepatch patches; it says that it loads.
+/// The reload warnings of `check` about the modules that a livepatch patches; the livepatch must
+/// load.
 pub(crate) fn reloads(workshop: &Workshop, livepatch: &str) -> Result<Vec<Reload>, Failure> {
     let bytes = workshop.file(livepatch)?;
     let verdict = check::check(bytes, &workshop.map()?, &Options::default())

@@ -1,4 +1,4 @@
-//! `docs/proof.md`: what was looked at in which kernel, how much was compared, and what was not.
+//! `docs/proof.md`: the cases of each kernel, how much was compared, and what was not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use crate::boot::{Boot, Outcome, Outcomes};
 use crate::failure::Failure;
 use crate::memory::Tally;
 
-/// Where the report is in the repository.
+/// The path of the report in the repository.
 pub(crate) const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof.md");
 
 /// Why bytes that a kernel function changes are left out.
@@ -44,16 +44,16 @@ const MASKED: [(&str, &str); 28] = [
     ("tracepoint_module_notify", "tracepoints, which the kernel links and marks"),
 ];
 
-/// What came of all boots.
+/// The results of all boots.
 pub(crate) struct Report<'a> {
     boots: Vec<(&'a Boot, &'a Outcomes)>,
 }
 
 impl<'a> Report<'a> {
     /// # Errors
-    /// Where a kernel was not booted or a case does not hold: a report tells proofs.
+    /// If a kernel was not booted or a case does not hold: a report has only proofs.
     pub(crate) fn of(boots: &'a [Arc<Boot>]) -> Result<Self, Failure> {
-        let mut told = Vec::new();
+        let mut outcomes_by_boot = Vec::new();
         for boot in boots {
             let outcomes =
                 boot.outcomes().ok_or_else(|| format!("{} was not run", boot.title()))?;
@@ -61,9 +61,9 @@ impl<'a> Report<'a> {
             if let Some((case, _)) = fails {
                 return Err(format!("{}: {case} does not hold", boot.title()).into());
             }
-            told.push((&**boot, outcomes));
+            outcomes_by_boot.push((&**boot, outcomes));
         }
-        Ok(Self { boots: told })
+        Ok(Self { boots: outcomes_by_boot })
     }
 
     /// The cases that are not run, why, and on which kernels.
@@ -121,7 +121,7 @@ impl<'a> Report<'a> {
         Ok(text)
     }
 
-    /// A row for each kernel; gives the sum.
+    /// A row for each kernel; returns the sum.
     fn kernels(&self, text: &mut String) -> Result<Tally, Failure> {
         let mut total = Tally::default();
         text.push_str(

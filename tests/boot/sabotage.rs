@@ -1,4 +1,4 @@
-//! The suite with deliberate mistakes: it must fail.
+//! Runs the suite with deliberate mistakes: it must fail.
 
 use std::process::{Command, Stdio};
 
@@ -8,8 +8,8 @@ use crate::kernel::{Machine, Release};
 use crate::mistake::Mistake;
 use crate::options::Options;
 
-/// A mistake, where it is made, and the case that must notice; and what it must say, so that it is not
-/// another failure that is seen.
+/// A mistake, its machine, the case that must notice it, and the expected message, to rule out
+/// other failures.
 const SABOTAGE: [(Mistake, Machine, &str, &str); 5] = [
     (Mistake::Position, Machine::X86, "vmlinux/homonyms", "/proc/cmdline: found"),
     (Mistake::GateOwner, Machine::Arm64, "module/cross/before", "which it does not patch"),
@@ -18,8 +18,8 @@ const SABOTAGE: [(Mistake, Machine, &str, &str); 5] = [
     (Mistake::ByteOrder, Machine::S390x, "vmlinux/inferred", "the kernel refuses"),
 ];
 
-/// A trial for each mistake on the machines that are asked for. Without the mistake the same case
-/// holds: it is one of the others.
+/// A trial for each mistake on the selected machines. Without the mistake the same case holds: it
+/// is one of the others.
 pub(crate) fn trials(options: &Options) -> impl Iterator<Item = Trial> {
     let sabotage = SABOTAGE.into_iter();
     let sabotage = sabotage.filter(|(_, machine, ..)| options.machines().contains(machine));

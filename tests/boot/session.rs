@@ -1,4 +1,5 @@
-//! A guest in which modules come and go; each event is held against our memory of them.
+//! A guest in which modules are loaded and unloaded; memory is compared with our loads after each
+//! event.
 
 use klp_convert::load::Loaded;
 
@@ -11,15 +12,15 @@ use crate::workshop::Workshop;
 const WITNESS: &str = "klp_memory";
 /// Livepatches of the running kernel.
 const LIVEPATCHES: &str = "/sys/kernel/livepatch";
-/// What the kernel says when it does not like something about itself.
+/// Kernel messages about internal faults.
 const ALARMS: [&str; 4] = ["WARNING: ", "BUG: ", "Oops", "FAILED klp_memory"];
 
-/// What came of a module that the kernel did not take.
+/// The refusal of a module by the kernel.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// The error number that `init_module` gave.
+    /// The error number of `init_module`.
     pub(crate) errno: u32,
-    /// What the kernel said meanwhile, a line for each message.
+    /// The kernel's messages meanwhile, one per line.
     pub(crate) log: String,
 }
 
@@ -29,16 +30,16 @@ pub(crate) struct Session<'a> {
     pub(crate) workshop: &'a Workshop,
     pub(crate) guest: Guest,
     pub(crate) memory: Memory,
-    /// Bytes that vmlinux has in `/proc/kallsyms`, before all modules.
+    /// Length of vmlinux's part of `/proc/kallsyms`, before all modules.
     vmlinux: usize,
-    /// What the kernel has said since the case began.
+    /// The kernel's messages since the start of the case.
     log: String,
-    /// Alarms that the case has expected.
+    /// Alarms that the case expects.
     expected: Vec<String>,
 }
 
 impl<'a> Session<'a> {
-    /// Gets acquainted with a kernel that has just been booted.
+    /// Starts a session with a kernel that has just been booted.
     pub(crate) fn new(workshop: &'a Workshop, mut guest: Guest) -> Result<Self, Failure> {
         guest.done(&format!("insmod /modules/{WITNESS}.ko"))?;
         let vmlinux = guest.bytes("grep -v '\\[' /proc/kallsyms")?;
@@ -54,7 +55,7 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Forgets what a case before has left.
+    /// Resets the state of the previous case.
     pub(crate) fn begin(&mut self) {
         self.log.clear();
         self.expected.clear();
@@ -77,7 +78,7 @@ impl<'a> Session<'a> {
         refused.ok_or_else(|| format!("the kernel has loaded {file}").into())
     }
 
-    /// Loads a module, if the kernel takes it.
+    /// Loads a module, if the kernel accepts it.
     pub(crate) fn try_insmod(&mut self, file: &str) -> Result<Option<Refused>, Failure> {
         self.workshop.file(file)?;
         let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
@@ -108,8 +109,8 @@ impl<'a> Session<'a> {
         Ok(None)
     }
 
-    /// Loads a module whose init may fail, or may write what our load does not know of: compares its
-    /// memory before init. Gives whether it stays.
+    /// Loads a module whose init may fail or write data that our load does not have: compares its
+    /// memory before init. Returns whether it stays.
     pub(crate) fn insmod_foreign(&mut self, file: &str) -> Result<bool, Failure> {
         let Reply { status, .. } = self.guest.run(&format!("insmod /modules/{file}.ko"))?;
         let module = self.workshop.module(file)?;
@@ -120,9 +121,9 @@ impl<'a> Session<'a> {
         Ok(status == 0)
     }
 
-    /// Unloads a module and compares the memory of the livepatches that were written when it came.
+    /// Unloads a module and compares the memory of the livepatches whose relocations wait for it.
     pub(crate) fn rmmod(&mut self, name: &str) -> Result<(), Failure> {
-        // A livepatch is let go by a worker, some time after it has been disabled.
+        // A worker releases a livepatch some time after it was disabled.
         let rmmod = format!(
             "i=0; until rmmod {name}; do i=$((i+1)); [ $i -lt 50 ] || false || break; usleep 100000; done; \
              [ ! -e /sys/module/{name} ]"
@@ -140,7 +141,7 @@ impl<'a> Session<'a> {
         Ok(directories.filter_map(|line| Some(line.rsplit_once('/')?.1.to_owned())).collect())
     }
 
-    /// A module that livepatches wait for has come or gone.
+    /// A module that livepatches wait for was loaded or unloaded.
     fn turn(&mut self, gate: &str, arrived: bool) -> Result<(), Failure> {
         for livepatch in self.memory.waiting(gate) {
             let point = if arrived { "arrived" } else { "left" };
@@ -164,7 +165,7 @@ impl<'a> Session<'a> {
         self.enabled(file)
     }
 
-    /// Disables a livepatch and waits until the kernel has let go of it.
+    /// Disables a livepatch and waits until the kernel has released it.
     pub(crate) fn disable(&mut self, name: &str) -> Result<(), Failure> {
         self.guest.done(&format!("echo 0 >{LIVEPATCHES}/{name}/enabled"))?;
         self.wait(&format!("[ ! -e {LIVEPATCHES}/{name} ]"))?;
@@ -203,12 +204,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Our load of a module that is there.
+    /// Our load of a loaded module.
     pub(crate) fn loaded(&self, name: &str) -> Result<&Loaded<'static>, Failure> {
         self.memory.loaded(name).ok_or_else(|| format!("{name} is not there").into())
     }
 
-    /// What the kernel has said since it was asked before; all of it is kept for the case's end.
+    /// The kernel's messages since the last call; all are kept until the case ends.
     pub(crate) fn listen(&mut self) -> Result<String, Failure> {
         let said = self.guest.done("dmesg -c")?;
         let said: String = said.lines().map(|line| message(line).to_owned() + "\n").collect();
@@ -216,17 +217,17 @@ impl<'a> Session<'a> {
         Ok(said)
     }
 
-    /// What the kernel has said since the case began, as far as it was listened to.
+    /// The kernel's messages since the start of the case, up to the last [`listen`](Self::listen).
     pub(crate) fn said(&self) -> &str {
         &self.log
     }
 
-    /// An alarm with this in it does not make the case fail.
+    /// An alarm with this text does not fail the case.
     pub(crate) fn expect_alarm(&mut self, text: &str) {
         self.expected.push(text.to_owned());
     }
 
-    /// Ends a case: everything is unloaded, and the kernel has not raised an alarm.
+    /// Ends a case: unloads everything, and fails if the kernel raised an alarm.
     pub(crate) fn end(&mut self) -> Result<(), Failure> {
         let livepatches = self.guest.done(&format!("ls {LIVEPATCHES}"))?;
         for name in livepatches.split_whitespace() {
@@ -251,7 +252,7 @@ impl<'a> Session<'a> {
     }
 
     fn renew_symbols(&mut self) -> Result<(), Failure> {
-        // A search takes the guest ten times as long.
+        // A search would take ten times as long in the guest.
         let modules = self.guest.bytes(&format!("tail -c +{} /proc/kallsyms", self.vmlinux + 1))?;
         self.memory.symbols.renew(std::str::from_utf8(&modules)?);
         Ok(())
@@ -263,7 +264,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// What has been kept of memory since this was called before.
+    /// The memory snapshots since the last call.
     fn snapshots(&mut self) -> Result<Vec<dump::Snapshot>, Failure> {
         Ok(dump::snapshots(&self.guest.kept()?))
     }

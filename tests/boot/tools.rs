@@ -1,4 +1,4 @@
-//! Programs that other people wrote, and the Debian packages that have them.
+//! External programs, and the Debian packages that have them.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::kernel::{Machine, REPOSITORY};
 
-/// What builds kernels and modules of every machine.
+/// Tools to build kernels and modules for every machine.
 const TOOLS: [(&str, &str); 13] = [
     ("apt-get", "apt"),
     ("bash", "bash"),
@@ -23,7 +23,7 @@ const TOOLS: [(&str, &str); 13] = [
     ("xz", "xz-utils"),
 ];
 
-/// What a machine needs besides.
+/// Further tools for a machine.
 fn of(machine: Machine) -> [(&'static str, &'static str); 2] {
     let (qemu, _) = machine.qemu();
     match machine {
@@ -40,8 +40,7 @@ fn of(machine: Machine) -> [(&'static str, &'static str); 2] {
     }
 }
 
-/// Fails where a program is missing, and says which packages to install; installs them where that is
-/// asked for.
+/// Fails if a program is missing, with the packages to install; with `install` installs them.
 pub(crate) fn are_there(machines: &[Machine], install: bool) -> Result<(), Failure> {
     let missing = || {
         let tools = machines.iter().flat_map(|machine| of(*machine)).chain(TOOLS);

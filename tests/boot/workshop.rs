@@ -1,4 +1,4 @@
-//! What is made for a kernel before it is booted: modules, built and converted.
+//! Builds and converts the modules for a kernel before it is booted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,13 +29,14 @@ pub(crate) struct GuestFile {
 pub(crate) struct Workshop {
     pub(crate) kernel: TestKernel,
     pub(crate) mistake: Option<Mistake>,
-    /// The modules that livepatches patch, as kbuild left them.
+    /// The modules that livepatches patch, as built by kbuild.
     targets: Vec<PathBuf>,
-    /// As they are in the guest. Their memory is ours until the end: our loads of them point into it.
+    /// As they are in the guest. They are never freed, because our loads of them borrow their
+    /// memory.
     guest: BTreeMap<String, &'static [u8]>,
     /// Why livepatches were not converted.
     refused: BTreeMap<String, Error>,
-    /// What `symbols build` makes of the kernel and the modules that are patched.
+    /// The map of the kernel and the patched modules.
     map: OnceLock<Map>,
 }
 
@@ -56,7 +57,7 @@ impl Workshop {
             let bytes = fs::read(path)?;
             let is_livepatch = name.starts_with("lp_");
             let options = Options {
-                // Of all livepatches this one uses a module that the patched one does not need.
+                // Only this livepatch uses a module that the patched one does not depend on.
                 allow_undeclared_dependency: name == "lp_cross_module",
                 ..Options::default()
             };
@@ -109,12 +110,12 @@ impl Workshop {
         }
     }
 
-    /// What a livepatch's author gives us.
+    /// The symbol sources of a livepatch's author.
     pub(crate) fn sources(&self) -> Sources {
         self.kernel.sources(self.targets.iter().cloned())
     }
 
-    /// The same as one file, which is quick to ask.
+    /// The sources as one map file, which is fast to search.
     pub(crate) fn map(&self) -> Result<Sources, Failure> {
         let map = match self.map.get() {
             Some(map) => map,

@@ -1,5 +1,5 @@
-//! Which folder of `src/` uses which, as DESIGN.md draws it: no cycles between folders, and none of more than
-//! two files.
+//! The folders of `src/` use each other as DESIGN.md draws it: no cycles between folders, and none
+//! of more than two files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,12 +12,12 @@ type Module = Vec<String>;
 #[derive(Default)]
 struct Uses {
     code: BTreeMap<Module, String>,
-    /// What a module gives out under a name of its own.
+    /// What a module re-exports.
     given_out: BTreeMap<(Module, String), Module>,
 }
 
 impl Uses {
-    /// Of files by their paths below `src/`.
+    /// Reads files, given by their paths below `src/`.
     fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut uses = Self::default();
         for (path, text) in files {
@@ -47,7 +47,7 @@ impl Uses {
         uses
     }
 
-    /// A path as the root of the crate sees it; `None` for what is of another crate.
+    /// A path from the root of the crate; `None` for another crate's.
     fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
         let mut base = match path.first().map(String::as_str)? {
             "crate" => Vec::new(),
@@ -84,7 +84,7 @@ impl Uses {
     /// What each file uses of others.
     fn files(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let used = |(module, code): (&Module, &String)| {
-            // What is only given out is not used.
+            // A re-export is not a use.
             let given_out = |at: usize| {
                 let before = code[..at].trim_end();
                 before.ends_with("pub") || before.ends_with(')')
@@ -103,7 +103,7 @@ impl Uses {
         self.code.iter().filter(|(module, _)| !tests(module)).map(used).collect()
     }
 
-    /// What each folder, or file that is in none, uses of others.
+    /// What each folder, or top-level file, uses of others.
     fn folders(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (module, used) in self.files() {
@@ -134,7 +134,7 @@ fn trees(text: &str) -> Vec<Vec<String>> {
             let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
             let (name, rest) = text.split_at(end.max(usize::from(text.starts_with('*'))));
             if name.is_empty() {
-                // No path: whatever it is, it is passed over.
+                // Not a path: skipped.
                 *text = text.get(1..).unwrap_or_default();
                 return;
             }
@@ -156,7 +156,7 @@ fn trees(text: &str) -> Vec<Vec<String>> {
     all
 }
 
-/// Everything that uses itself by way of others, in groups.
+/// The cycles: everything that uses itself through others, in groups.
 fn cycles<T: Ord + Clone>(uses: &BTreeMap<T, BTreeSet<T>>) -> BTreeSet<BTreeSet<T>> {
     let reached = |from: &T| {
         let (mut seen, mut left) = (BTreeSet::new(), vec![from.clone()]);
@@ -211,7 +211,7 @@ fn drawn() -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn folders_use_what_the_picture_says_and_only_what_is_above_them() {
+fn folders_use_what_the_picture_shows_and_only_what_is_above_them() {
     let drawn = drawn();
     let folders = ours().folders();
     let used: BTreeMap<_, _> = drawn.iter().cloned().collect();
@@ -230,7 +230,7 @@ fn no_more_than_two_files_use_each_other() {
 }
 
 #[test]
-fn a_cycle_that_is_planted_is_found() {
+fn a_planted_cycle_is_found() {
     let mut files = vec![
         ("lib.rs", "pub mod a;\npub mod b;\npub mod c;\n"),
         ("a/mod.rs", "mod inner;\npub use inner::{Thing, other::{Second as Renamed}};\n"),

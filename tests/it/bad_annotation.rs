@@ -1,4 +1,4 @@
-//! Annotations that cannot be meant are refused with the section and the entry.
+//! Malformed annotations are refused with their section and entry.
 
 use object::elf::Rela64;
 
@@ -10,7 +10,7 @@ use crate::tool::Sandbox;
 const ARRAY: &str = ".klp.module_relocs.vmlinux";
 const RELOCATIONS: &str = ".rela.klp.module_relocs.vmlinux";
 
-/// On every machine the patched module is refused, and all of `words` are said.
+/// On every machine the patched module is refused with all of `words`.
 #[track_caller]
 fn refused(module: &str, words: &[&str], patch: impl Fn(Patched, &Image) -> Patched) {
     for machine in machines() {
@@ -149,7 +149,7 @@ fn position_0_of_a_homonym_is_refused_with_the_positions_that_exist() {
 }
 
 #[test]
-fn an_object_that_cannot_be_one_is_refused() {
+fn a_malformed_object_name_is_refused() {
     let words = ["error[KLP-E0201]", ".klp.module_relocs.vmli.ux", "contains '.'"];
     array_refused(&words, |patched, _| {
         patched.replace(ARRAY.as_bytes(), b".klp.module_relocs.vmli.ux")
@@ -157,7 +157,7 @@ fn an_object_that_cannot_be_one_is_refused() {
 }
 
 #[test]
-fn an_object_that_no_source_has_is_refused_with_those_that_may_be_meant() {
+fn an_object_that_no_source_has_is_refused_with_similar_ones() {
     let words = ["error[KLP-E0105]", "which no symbol source describes", "klp_target_a"];
     array_refused(&words, |patched, _| {
         patched.replace(ARRAY.as_bytes(), b".klp.module_relocs.vmlinuz")
@@ -165,7 +165,7 @@ fn an_object_that_no_source_has_is_refused_with_those_that_may_be_meant() {
 }
 
 #[test]
-fn annotated_names_that_lack_a_part_are_refused() {
+fn annotated_names_with_a_missing_part_are_refused() {
     let whole = b".klp.sym.rela.vmlinux.vmlinux.set_is_seen.1";
     for (broken, words) in [
         (&b".klp.sym.rela.vmlinux.vmlinux.set_is_seen.x"[..], "'x' is not a symbol position"),
@@ -183,7 +183,7 @@ fn annotated_names_that_lack_a_part_are_refused() {
 }
 
 #[test]
-fn a_vmlinux_symbol_behind_a_module_is_refused() {
+fn a_vmlinux_symbol_gated_on_a_module_is_refused() {
     let words = ["error[KLP-E0301]", "a vmlinux symbol cannot wait for module 'vmlinuz'"];
     refused("lp_two_positions.ko", &words, |patched, _| {
         let name = b".klp.sym.rela.vmlinux.vmlinux.set_is_seen.1";

@@ -1,4 +1,4 @@
-//! Symbol lists that people really have: other line ends, other versions, junk, too much.
+//! Symbol lists as they occur in practice: other line ends, other versions, junk, too much.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn first() -> Machine {
     machines().remove(0)
 }
 
-/// The list is refused, with `words` about it.
+/// The list is refused with `words`.
 #[track_caller]
 fn refused(list: &[u8], words: &[&str]) {
     let bench = Sandbox::new();
@@ -62,14 +62,14 @@ fn other_versions_are_refused() {
 }
 
 #[test]
-fn what_is_no_list_is_refused() {
+fn what_is_not_a_list_is_refused() {
     refused(b"", &["the first line is not 'klp-convert-symbol-data.0.1'"]);
     refused(b"*vmlinux\nset_root\n", &["the first line is not 'klp-convert-symbol-data.0.1'"]);
     refused(&first().read("vmlinux.cut"), &["symbols.klp:1: "]);
 }
 
 #[test]
-fn an_object_that_is_told_twice_is_refused() {
+fn an_object_that_is_listed_twice_is_refused() {
     let twice = [&list()[..], b"*vmlinux\nset_root\n"].concat();
     refused(&twice, &["KLP-E0502", "object 'vmlinux' was already told by"]);
     // The two spellings of a module's name are one object.
@@ -95,12 +95,12 @@ fn junk_in_a_list_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_list_that_cannot_be_read_is_trouble_not_a_refusal() {
+fn an_unreadable_list_is_an_io_error_not_a_refusal() {
     let bench = Sandbox::new();
     let input = first().path(MODULE);
     for list in [Path::new("no/such/list"), Path::new("/")] {
         let ended = bench.convert_with(&input, ["-s".as_ref(), list.as_os_str()]);
-        ended.trouble(&["error[KLP-E0601]", list.to_str().unwrap()]);
+        ended.usage_or_io(&["error[KLP-E0601]", list.to_str().unwrap()]);
         assert_eq!(bench.files(), [""; 0]);
     }
 }
@@ -121,7 +121,7 @@ fn a_list_of_50_megabytes_is_read_in_little_memory() {
     }
     drop(file);
     assert!(std::fs::metadata(&path).unwrap().len() > 50_000_000);
-    // 48 MB of address space, less than the list is long.
+    // 48 MB of address space, less than the size of the list.
     let script = r#"ulimit -v 49152; exec "$0" convert "$1" -o "$2" -s "$3""#;
     shell(script, &[&machine.path(MODULE), &bench.output(), &path]).done();
     assert_eq!(Image::read(&bench.written()).klp_sections().count(), 1);

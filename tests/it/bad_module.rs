@@ -1,4 +1,4 @@
-//! Malformed modules are refused with the place of the fault, and leave nothing behind.
+//! Malformed modules are refused with the location of the fault, and no file is left.
 
 use klp_convert::convert::convert;
 use klp_convert::findings::Error;
@@ -15,7 +15,7 @@ use crate::tool::Sandbox;
 
 const MODULE: &str = "lp_homonyms_annotated.ko";
 
-/// On every machine the patched module is refused, and all of `words` are said.
+/// On every machine the patched module is refused with all of `words`.
 #[track_caller]
 fn refused(words: &[&str], patch: impl Fn(Patched, &Image) -> Patched) {
     for machine in machines() {
@@ -63,7 +63,7 @@ fn a_module_with_flipped_bits_is_converted_or_refused_and_never_stops_the_progra
             }
             match convert(&flipped, &sources, &Options::default()) {
                 Ok(conversion) => {
-                    // What is written is at least a file that can be read again.
+                    // The output can at least be read again.
                     assert!(!matches!(
                         klp_convert::check::check(
                             &conversion.bytes,
@@ -95,7 +95,7 @@ fn a_file_that_is_not_elf_is_refused() {
 
 #[test]
 fn a_module_of_an_unknown_machine_is_refused() {
-    refused(&["error[KLP-E0002]", "e_machine 999 is none of "], |patched, _| {
+    refused(&["error[KLP-E0002]", "e_machine 999 is not one of "], |patched, _| {
         patched.header(|h, e| h.e_machine.set(e, ElfMachine(999)))
     });
 }
@@ -105,7 +105,8 @@ fn a_module_of_another_machine_than_the_kernel_is_refused() {
     let all = machines();
     for machine in &all {
         let other = all.iter().find(|other| other.name != machine.name).unwrap();
-        let said = format!("for {}, its kernel's symbols are of {}", machine.name, other.name);
+        let said =
+            format!("for {}, the symbols are from a kernel for {}", machine.name, other.name);
         let bench = Sandbox::new();
         let input = machine.path(MODULE);
         bench.refuses(&input, other.map(Map::Elf), &["error[KLP-E0004]", &said]);
@@ -250,7 +251,7 @@ fn a_link_to_a_missing_section_is_refused() {
 }
 
 #[test]
-fn an_alignment_that_is_no_power_of_two_is_refused() {
+fn an_alignment_that_is_not_a_power_of_two_is_refused() {
     refused(&["'.data': alignment 24 is not a power of two"], |patched, _| {
         patched.section(".data", |s, e| s.sh_addralign.set(e, 24))
     });

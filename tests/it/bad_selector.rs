@@ -1,4 +1,4 @@
-//! Selectors that cannot be read, or that single out nothing, are refused with their place.
+//! Selectors that cannot be read, or that match no single symbol, are refused with their location.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use crate::tool::Sandbox;
 const SELECTORS: &str = ".klp.selectors";
 const RELOCATIONS: &str = ".rela.klp.selectors";
 const MODULE: &str = "lp_selector_file.ko";
-/// Bytes of a record, and where its fields start.
+/// Bytes of a record, and the offsets of its fields.
 const SIZE: usize = 1152;
 const RECORD_SIZE: usize = 8;
 const VERSION: usize = 12;
@@ -25,8 +25,7 @@ const PATCHED: usize = 72;
 const NAME: usize = 128;
 const TEXT: usize = 640;
 
-/// On every machine, and so in both byte orders, the patched module is refused, and all of `words`
-/// are said.
+/// On every machine, and so in both byte orders, the patched module is refused with all of `words`.
 #[track_caller]
 fn refused(module: &str, words: &[&str], patch: impl Fn(Patched, &Image) -> Patched) {
     for machine in machines() {
@@ -56,12 +55,13 @@ fn malformed(field: usize, new: &[u8], words: &str) {
 #[test]
 fn a_section_that_ends_within_a_record_is_refused() {
     let words =
-        ["error[KLP-E0201]", ".klp.selectors[2]: no selector has 1152 bytes where 1144 are"];
+        ["error[KLP-E0201]", ".klp.selectors[2]: a selector cannot have 1152 bytes when 1144 are"];
     let short = 3 * SIZE as u64 - 8;
     refused(MODULE, &words, |patched, _| {
         patched.section(SELECTORS, |s, e| s.sh_size.set(e, short))
     });
-    let words = ["error[KLP-E0201]", ".klp.selectors[2]: no selector has 0 bytes where 8 are left"];
+    let words =
+        ["error[KLP-E0201]", ".klp.selectors[2]: a selector cannot have 0 bytes when 8 are left"];
     let short = 2 * SIZE as u64 + 8;
     refused(MODULE, &words, |patched, _| {
         patched.section(SELECTORS, |s, e| s.sh_size.set(e, short))
@@ -73,7 +73,7 @@ fn a_size_that_no_record_can_have_is_refused() {
     for (new, shown) in [(0, "0"), (8, "8"), (1156, "1156"), (0xffff_fff8_u32, "4294967288")] {
         let words = [
             "error[KLP-E0201]",
-            &format!(".klp.selectors[1]: no selector has {shown} bytes where 2304 are left"),
+            &format!(".klp.selectors[1]: a selector cannot have {shown} bytes when 2304 are left"),
         ];
         for machine in machines() {
             let bench = Sandbox::new();
@@ -87,7 +87,7 @@ fn a_size_that_no_record_can_have_is_refused() {
 }
 
 #[test]
-fn a_size_that_is_not_the_version_s_is_refused() {
+fn a_size_that_does_not_fit_the_version_is_refused() {
     for machine in machines() {
         let bench = Sandbox::new();
         let big = machine.name == "s390x";
@@ -100,8 +100,8 @@ fn a_size_that_is_not_the_version_s_is_refused() {
 }
 
 #[test]
-fn another_version_is_refused_and_the_records_behind_it_are_read() {
-    malformed(VERSION, &[2], "a selector of version 2: its klp-convert.h is of another version");
+fn another_version_is_refused_and_the_records_after_it_are_read() {
+    malformed(VERSION, &[2], "a selector of version 2: its klp-convert.h does not match");
     let words = [
         ".klp.selectors[0]: a selector of version 0",
         ".klp.selectors[2]: selector of unknown kind",
@@ -113,7 +113,7 @@ fn another_version_is_refused_and_the_records_behind_it_are_read() {
 }
 
 #[test]
-fn what_a_later_version_may_mean_is_not_passed_over() {
+fn what_a_later_version_may_define_is_not_ignored() {
     malformed(KIND, &[0], "selector of unknown kind 0");
     malformed(KIND, &[5], "selector of unknown kind 5");
     malformed(RESERVED, &[1, 0], "reserved bytes are not 0");
@@ -121,20 +121,20 @@ fn what_a_later_version_may_mean_is_not_passed_over() {
 }
 
 #[test]
-fn texts_end_within_their_fields_and_nothing_is_behind_them() {
-    malformed(OWNER, &[b'a'; 56], "the field 'owner' has no end");
-    malformed(PATCHED, &[b'a'; 56], "the field 'patched' has no end");
-    malformed(NAME, &[b'a'; 512], "the field 'name' has no end");
-    malformed(TEXT, &[b'a'; 512], "the field 'text' has no end");
-    malformed(OWNER + 55, b"x", "there is something behind the end of the field 'owner'");
-    malformed(PATCHED + 1, b"x", "there is something behind the end of the field 'patched'");
-    malformed(NAME + 511, b"x", "there is something behind the end of the field 'name'");
-    malformed(TEXT + 511, b"x", "there is something behind the end of the field 'text'");
+fn texts_end_within_their_fields_and_nothing_follows_them() {
+    malformed(OWNER, &[b'a'; 56], "the field 'owner' is not terminated");
+    malformed(PATCHED, &[b'a'; 56], "the field 'patched' is not terminated");
+    malformed(NAME, &[b'a'; 512], "the field 'name' is not terminated");
+    malformed(TEXT, &[b'a'; 512], "the field 'text' is not terminated");
+    malformed(OWNER + 55, b"x", "the field 'owner' has bytes after its end");
+    malformed(PATCHED + 1, b"x", "the field 'patched' has bytes after its end");
+    malformed(NAME + 511, b"x", "the field 'name' has bytes after its end");
+    malformed(TEXT + 511, b"x", "the field 'text' has bytes after its end");
     malformed(TEXT, b"\xff", "the field 'text' is not UTF-8");
 }
 
 #[test]
-fn names_and_paths_must_be_such() {
+fn names_and_paths_must_be_well_formed() {
     malformed(OWNER, &[0; 56], "object name is empty");
     malformed(OWNER, b"vm.inux", "object name 'vm.inux' contains '.'");
     malformed(PATCHED, b"a,b", "object name 'a,b' contains ','");
@@ -237,7 +237,7 @@ fn a_selector_that_nothing_uses_is_refused() {
 }
 
 #[test]
-fn what_singles_out_nothing_is_refused_with_the_candidates_and_lines_to_paste() {
+fn a_selector_without_a_match_is_refused_with_candidates_and_lines_to_paste() {
     let words = [
         "error[KLP-E0109]",
         "'set_root' is selected from 'ucounx.c', but none of 2 in 'vmlinux' is known",
@@ -251,7 +251,7 @@ fn what_singles_out_nothing_is_refused_with_the_candidates_and_lines_to_paste() 
 }
 
 #[test]
-fn neighbours_that_say_nothing_are_refused_with_the_reason() {
+fn neighbours_of_no_use_are_refused_with_the_reason() {
     let module = "lp_selector_neighbour.ko";
     let record = |image: &Image, name: &str| {
         let relocations = &image.section(RELOCATIONS).relocations;
@@ -265,7 +265,7 @@ fn neighbours_that_say_nothing_are_refused_with_the_reason() {
     };
     for (neighbour, code, words) in [
         ("klp_target_a_hidden2", "KLP-E0101", "'klp_homonym' is selected next to it"),
-        ("klp_target_a_second", "KLP-E0111", "tells source files of static symbols only"),
+        ("klp_target_a_second", "KLP-E0111", "has source files for static symbols only"),
         ("klp_homonym_value", "KLP-E0109", "is in several source files"),
     ] {
         refused(module, &[&format!("error[{code}]"), neighbour, words], |patched, image| {

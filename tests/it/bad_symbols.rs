@@ -1,4 +1,4 @@
-//! Sources that people really have, and maps that are none: named, and nothing is written.
+//! Bad sources and maps as they occur in practice: named in the error, and nothing is written.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -27,15 +27,15 @@ fn built(bench: &Sandbox, sources: &[OsString], further: &[&str]) -> Run {
     symbols(&["build"], sources.iter().cloned().chain(output).chain(further))
 }
 
-/// A build that fails, without and with an old map: no file appears, none changes, and all of `said`
-/// is said.
+/// A build that fails, without and with an old map: no file appears, none changes, and all of
+/// `said` is printed.
 #[track_caller]
 fn fails(bench: &Sandbox, code: i32, sources: &[OsString], said: &[&str]) {
     let before = bench.files();
     let out = bench.path("out.klpmap");
     let check = |run: &Run| match code {
         1 => run.refused(said).code,
-        _ => run.trouble(said).code,
+        _ => run.usage_or_io(said).code,
     };
     check(&built(bench, sources, &[]));
     assert_eq!(bench.files(), before, "a failed build left a file");
@@ -46,7 +46,7 @@ fn fails(bench: &Sandbox, code: i32, sources: &[OsString], said: &[&str]) {
     assert_eq!(bench.files(), before, "a failed build left a file");
 }
 
-/// What `--keep-going` warns of, and how many modules the map has then.
+/// The warnings of `--keep-going`, and the number of modules in the map.
 #[track_caller]
 fn kept(bench: &Sandbox, sources: &[OsString]) -> (String, u64) {
     let run = built(bench, sources, &["--keep-going", "--format", "json"]);
@@ -84,7 +84,7 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn boot_images_that_are_none_or_cut_off_are_refused() {
+fn malformed_and_truncated_boot_images_are_refused() {
     let bench = Sandbox::new();
     let kernel = machines().remove(3).read("vmlinux.cut");
     let packed = gzip(&kernel);
@@ -109,7 +109,7 @@ fn boot_images_that_are_none_or_cut_off_are_refused() {
 }
 
 #[test]
-fn modules_that_cannot_be_used_are_named_and_left_out_only_if_asked() {
+fn unusable_modules_are_named_and_skipped_only_on_request() {
     let machine = first();
     let whole = machine.read("klp_target_a.ko");
     let stranger = machines().remove(2).read("klp_target_b.ko");
@@ -140,7 +140,7 @@ fn modules_that_cannot_be_used_are_named_and_left_out_only_if_asked() {
 }
 
 #[test]
-fn a_module_that_is_there_twice_and_the_same_is_there_once() {
+fn two_copies_of_one_module_count_once() {
     let (bench, machine) = (Sandbox::new(), first());
     let modules = folder(&bench, &machine);
     std::fs::write(modules.join("copy.ko.xz"), xz(&machine.read("klp_target_a.ko"))).unwrap();
@@ -149,7 +149,7 @@ fn a_module_that_is_there_twice_and_the_same_is_there_once() {
 }
 
 #[test]
-fn files_that_cannot_be_read_are_trouble() {
+fn unreadable_files_are_io_errors() {
     let machine = first();
     let vmlinux = machine.path("vmlinux.cut");
     let bench = Sandbox::new();
@@ -164,7 +164,7 @@ fn files_that_cannot_be_read_are_trouble() {
     assert!(warned.contains("warning[KLP-E0601]") && warned.contains("dangling.ko"), "{warned}");
     assert_eq!(count, 2);
     std::fs::remove_file(modules.join("dangling.ko")).unwrap();
-    // A folder may be called like a module; what is in it counts.
+    // A folder may be named like a module; its contents count.
     std::fs::create_dir(modules.join("folder.ko")).unwrap();
     assert_eq!(kept(&bench, &sources).1, 2);
     for option in ["--vmlinux", "--image", "--system-map", "--symvers", "--kallsyms", "-s"] {
@@ -173,7 +173,7 @@ fn files_that_cannot_be_read_are_trouble() {
 }
 
 #[test]
-fn links_that_lead_back_are_named() {
+fn links_in_a_loop_are_named() {
     let (bench, machine) = (Sandbox::new(), first());
     let modules = folder(&bench, &machine);
     std::fs::create_dir(modules.join("deep")).unwrap();
@@ -189,7 +189,7 @@ fn links_that_lead_back_are_named() {
 }
 
 #[test]
-fn nothing_to_make_a_map_of_is_refused() {
+fn sources_without_symbols_are_refused() {
     let bench = Sandbox::new();
     let empty = bench.path("empty");
     std::fs::create_dir_all(empty.join("below")).unwrap();
@@ -198,11 +198,11 @@ fn nothing_to_make_a_map_of_is_refused() {
     fails(&bench, 1, &words(&[("--module", &empty)]), &said);
     let said = ["error[KLP-E05", "empty", "neither a build tree"];
     fails(&bench, 1, &words(&[("--kernel", &empty)]), &said);
-    // With nothing left, going on makes no map either.
+    // With nothing left, `--keep-going` makes no map either.
     let run = built(&bench, &words(&[("--module", &empty)]), &["--keep-going"]);
     run.refused(&["no module (.ko", "no symbols to make a map of"]);
     assert_eq!(bench.files(), ["empty"]);
-    symbols(&["build", "-o", "map"], [""; 0]).trouble(&["--vmlinux <FILE>"]);
+    symbols(&["build", "-o", "map"], [""; 0]).usage_or_io(&["--vmlinux <FILE>"]);
 }
 
 #[test]
@@ -224,14 +224,14 @@ fn an_output_that_is_an_input_is_refused() {
         ] {
             let output = ["-o".into(), output.into()];
             let run = symbols(&[command], sources.into_iter().chain(output));
-            run.trouble(&["error[KLP-E0602]", "the output is the same file as"]);
+            run.usage_or_io(&["error[KLP-E0602]", "the output is the same file as"]);
         }
     }
     assert!(std::fs::read(&inside).unwrap() == before && std::fs::read(&map).unwrap() == bytes);
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_trouble() {
+fn an_unwritable_output_is_an_io_error() {
     let (bench, machine) = (Sandbox::new(), first());
     let folder = bench.path("folder");
     std::fs::create_dir(&folder).unwrap();
@@ -240,14 +240,14 @@ fn an_output_that_cannot_be_written_is_trouble() {
         let words: Vec<_> = words.collect();
         for command in ["build", "export"] {
             let run = symbols(&[command], words.clone());
-            run.trouble(&["error[KLP-E0602]", output.to_str().unwrap()]);
+            run.usage_or_io(&["error[KLP-E0602]", output.to_str().unwrap()]);
         }
     }
     assert_eq!(bench.files(), ["folder"]);
 }
 
 #[test]
-fn maps_that_are_damaged_are_refused_by_every_command() {
+fn damaged_maps_are_refused_by_every_command() {
     let (bench, machine) = (Sandbox::new(), first());
     let map = build(&bench, "map", &machine.map(Map::Elf));
     let bytes = std::fs::read(map).unwrap();
@@ -276,13 +276,13 @@ fn maps_that_are_damaged_are_refused_by_every_command() {
         fails(&bench, 1, &given(&map), &said);
         bench.refuses(&machine.path("lp_two_owners.ko"), given(&map), &said);
     }
-    // What the last module needs is read by what reads all of it.
+    // The last module's data is read by commands that read the whole map.
     let map = bench.file("last", &with(bytes.len() - 1, !bytes[bytes.len() - 1]));
     let said = ["error[KLP-E0501]", "last", "damaged map"];
     symbols(&["info"], given(&map)).refused(&said);
     symbols(&["export"], given(&map)).refused(&said);
     symbols(&["info"], given(&machine.path("klp_target_a.ko"))).refused(&["not a map"]);
-    symbols(&["info"], given(&bench.path("none"))).trouble(&["error[KLP-E0601]", "none"]);
+    symbols(&["info"], given(&bench.path("none"))).usage_or_io(&["error[KLP-E0601]", "none"]);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_map_of_another_release_is_refused_unless_allowed() {
         let other =
             crate::patch::Patched::new(module).replace(b"vermagic=7.2.13", b"vermagic=7.2.14");
         let input = bench.file("in.ko", &other.bytes);
-        let said = ["error[KLP-E0005]", "built for '7.2.14'", "the symbols are of '7.2.13'"];
+        let said = ["error[KLP-E0005]", "built for '7.2.14'", "the symbols are from '7.2.13'"];
         bench.refuses(&input, given(&map), &said);
         let allowed = [vec!["--allow-stale-map".into()], given(&map).to_vec()].concat();
         bench.convert_with(&input, allowed).done();
@@ -306,11 +306,11 @@ fn a_map_of_another_machine_is_refused() {
     let [x86, ppc, ..] = &machines()[..] else { panic!("two machines") };
     let bench = Sandbox::new();
     let map = build(&bench, "map", &x86.map(Map::Elf));
-    let said = ["the module is for ppc64le", "symbols are of x86_64"];
+    let said = ["the module is for ppc64le", "the symbols are from a kernel for x86_64"];
     bench.refuses(&ppc.path("lp_two_owners.ko"), given(&map), &said);
 }
 
-/// A signal ends the program while it waits for a module that does not come.
+/// A signal ends the program while it waits for a module that never comes.
 #[test]
 fn an_interrupted_build_leaves_nothing() {
     for (signal, number) in [("INT", 2), ("TERM", 15)] {

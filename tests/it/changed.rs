@@ -1,11 +1,11 @@
-//! Tables of a patch that code changes before it hands them over, and those that it leaves alone.
+//! Tables of a patch that code changes before it enables the patch, and tables that it does not.
 
 use crate::compiled::compile;
 use crate::machine::machines;
 use crate::tables::{STRUCTURES, check, read};
 use crate::tool::Sandbox;
 
-/// Two objects, data beside them, and an init function that begins with these statements.
+/// Two objects, other data, and an init function that starts with these statements.
 fn module(rest: &str, init: &str) -> String {
     format!(
         r#"{STRUCTURES}
@@ -34,7 +34,7 @@ fn module(rest: &str, init: &str) -> String {
 const FLAGS: [&[&str]; 5] =
     [&[], &["-Os"], &["-fno-section-anchors"], &["-fdata-sections"], &["-O1", "-fno-inline"]];
 
-/// What the tables say for each machine and way to compile.
+/// Claims how the tables are read, for each machine and way to compile.
 fn say(rest: &str, init: &str, expected: &str) {
     for machine in machines() {
         for flags in FLAGS {
@@ -73,7 +73,7 @@ fn functions_that_code_fills_in_are_not_known() {
     are_changed("", "some[1].new_func = 0;");
     are_changed("", "some[0].old_name = text;");
     are_changed("", "some[0].new_func = kallsyms(\"f\");");
-    // An entry more, where the table ended.
+    // One more entry at the end of the table.
     are_changed("", "more[1].old_name = text; more[1].new_func = g;");
     are_changed("", "memcpy(some, more, sizeof(more[0]));");
 }
@@ -114,8 +114,8 @@ fn an_init_function_that_does_other_things_leaves_tables_static() {
 }
 
 #[test]
-fn what_the_livepatch_core_gets_stays_as_it_is() {
-    // As the kernel's own `test_klp_state.c`.
+fn what_the_livepatch_core_gets_stays_static() {
+    // Like the kernel's own `test_klp_state.c`.
     let state = "struct state { unsigned long id; void *data; };
         struct state *klp_get_state(struct klp_patch *, unsigned long);
         int allocate(struct klp_object *o)
@@ -134,7 +134,7 @@ fn what_authors_do_not_fill_in_may_be_written() {
 }
 
 #[test]
-fn data_beside_the_tables_is_no_part_of_them() {
+fn data_beside_the_tables_is_not_part_of_them() {
     are_static(
         "static int a[16] = { 1 }; int *where = a;",
         "for (int i = 0; i < 16; i++) a[i] += number;",
@@ -151,7 +151,7 @@ fn data_beside_the_tables_is_no_part_of_them() {
 }
 
 #[test]
-fn nothing_is_refused_that_code_may_put_right_and_that_is_said() {
+fn what_code_may_correct_is_a_warning_and_not_refused() {
     let wrong = |init: &str| {
         module("", init).replace("\"old_f\", f", "\"set_is_seen\", f").replace("\"ext4\"", "0")
     };

@@ -1,5 +1,5 @@
-//! The verdict on modules that are loaded in simulation: what the kernel accepts, what it refuses and
-//! in which words, and what it would not notice.
+//! The verdict on modules loaded in simulation: what the kernel accepts, what it refuses with which
+//! message, and what it would not notice.
 
 use std::path::Path;
 
@@ -67,7 +67,7 @@ fn ordinary_modules_are_loaded_too() {
 }
 
 #[test]
-fn without_sources_or_without_addresses_nothing_is_loaded_and_nothing_refused_for_it() {
+fn without_sources_or_addresses_nothing_is_loaded_or_refused() {
     for machine in machines() {
         let (bench, _) = converted(&machine, "lp_two_owners.ko");
         let output = bench.output();
@@ -76,7 +76,10 @@ fn without_sources_or_without_addresses_nothing_is_loaded_and_nothing_refused_fo
         assert!(bare.done().stderr.ends_with(": no rule is broken\n"), "{}", bare.stderr);
         let listed = run(words.into_iter().chain(machine.map(Map::List)));
         assert!(
-            listed.done().stderr.contains("not loaded in simulation: no source tells where '"),
+            listed
+                .done()
+                .stderr
+                .contains("not loaded in simulation: no source has the address of '"),
             "{}",
             listed.stderr
         );
@@ -84,7 +87,7 @@ fn without_sources_or_without_addresses_nothing_is_loaded_and_nothing_refused_fo
 }
 
 #[test]
-fn the_verdict_is_told_to_programs() {
+fn the_verdict_is_in_the_json() {
     let machine = machine("x86_64");
     let (bench, _) = converted(&machine, "lp_two_owners.ko");
     let words = ["check", "--format", "json"].map(std::ffi::OsString::from);
@@ -96,7 +99,7 @@ fn the_verdict_is_told_to_programs() {
 }
 
 #[test]
-fn a_klp_symbol_that_is_not_there_is_refused_once_in_the_kernels_words() {
+fn a_missing_klp_symbol_is_refused_once_with_the_kernels_message() {
     for machine in machines() {
         let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
         for (symbol, code, says) in [
@@ -120,7 +123,7 @@ fn a_klp_symbol_that_is_not_there_is_refused_once_in_the_kernels_words() {
 }
 
 #[test]
-fn an_ambiguous_symbol_is_refused_in_the_kernels_words() {
+fn an_ambiguous_symbol_is_refused_with_the_kernels_message() {
     for machine in machines() {
         let (bench, good) = converted(&machine, "lp_homonyms_annotated.ko");
         let broken =
@@ -134,7 +137,7 @@ fn an_ambiguous_symbol_is_refused_in_the_kernels_words() {
 }
 
 #[test]
-fn an_unknown_symbol_is_refused_in_the_kernels_words() {
+fn an_unknown_symbol_is_refused_with_the_kernels_message() {
     for machine in machines() {
         let bytes = machine.read("klp_target_a.ko");
         let image = Image::read(&bytes);
@@ -151,7 +154,7 @@ fn an_unknown_symbol_is_refused_in_the_kernels_words() {
 }
 
 #[test]
-fn a_place_that_is_not_zero_is_refused_where_the_loader_looks() {
+fn nonzero_bytes_are_refused_where_the_loader_checks() {
     let machine = machine("x86_64");
     let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
     let (section, _) = klp(&good, "vmlinux");
@@ -165,7 +168,7 @@ fn a_place_that_is_not_zero_is_refused_where_the_loader_looks() {
 }
 
 #[test]
-fn a_call_without_nop_is_refused_where_the_loader_looks() {
+fn a_call_without_nop_is_refused_where_the_loader_checks() {
     let machine = machine("ppc64le");
     let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
     let image = Image::read(&good.bytes);
@@ -178,11 +181,11 @@ fn a_call_without_nop_is_refused_where_the_loader_looks() {
 }
 
 #[test]
-fn a_type_that_the_loader_does_not_know_is_refused_in_its_words() {
+fn a_type_that_the_loader_does_not_know_is_refused_with_its_message() {
     for machine in machines() {
         let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
         let (section, _) = klp(&good, "vmlinux");
-        // Type 0 is known everywhere but on ppc64le.
+        // Type 0 is known everywhere except on ppc64le.
         let kind = if machine.name == "ppc64le" { 0 } else { 200 };
         let broken = good.relocation(&section, 0, |r, e| {
             r.r_info = Rela64::r_info(e, false, r.r_sym(e, false), RelocationType(kind));
@@ -208,7 +211,7 @@ fn a_plain_relocation_against_a_klp_symbol_is_found() {
 }
 
 #[test]
-fn a_gate_whose_name_the_kernel_cuts_is_never_opened() {
+fn a_gate_whose_name_the_kernel_truncates_never_arrives() {
     for machine in machines() {
         let (bench, good) = converted(&machine, "lp_module_symbols.ko");
         let (section, _) = klp(&good, "klp_target_a");
@@ -240,19 +243,19 @@ fn compressed_modules_are_checked_as_they_are() {
 }
 
 #[test]
-fn a_value_that_the_kernel_cuts_off_is_told() {
+fn a_value_that_the_kernel_truncates_is_reported() {
     let machine = machine("x86_64");
     let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
     let (section, _) = klp(&good, "vmlinux");
     let broken = good.relocation(&section, 0, |r, e| r.r_addend.set(e, 1 << 40));
     let module = bench.file("broken.ko", &broken.bytes);
     let ended = check(&machine, &module);
-    ended.refused(&["error[KLP-E0803]", "is cut off to", ": would load, and be wrong"]);
+    ended.refused(&["error[KLP-E0803]", "is truncated to", ": would load incorrectly"]);
     assert_eq!(ended.stderr.matches("error[").count(), 1, "{}", ended.stderr);
 }
 
 #[test]
-fn a_function_without_landing_pad_is_told_where_modules_have_them() {
+fn a_function_without_landing_pad_is_reported_where_modules_have_them() {
     let machine = machine("x86_64");
     let bytes = machine.read("lp_vmlinux_inferred.ko");
     let bench = Sandbox::new();
@@ -260,7 +263,7 @@ fn a_function_without_landing_pad_is_told_where_modules_have_them() {
         let module = bench.file("lp.ko", bytes);
         run(["check".as_ref(), module.as_os_str()])
     };
-    // The fixtures' kernel has no such processors in mind.
+    // The fixtures' kernel is not built with landing pads.
     assert!(!check(&bytes).stderr.contains("KLP-W0811"));
     let marked = Patched::new(bytes).rename_section(".comment", ".ibt_endbr_seal");
     let ended = check(&marked.bytes);
@@ -272,11 +275,11 @@ fn a_function_without_landing_pad_is_told_where_modules_have_them() {
 }
 
 #[test]
-fn an_unused_symbol_of_a_module_is_told_and_a_used_one_is_not() {
+fn an_unused_symbol_of_a_module_is_reported_and_a_used_one_is_not() {
     let machine = machine("x86_64");
     let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
     let image = Image::read(&good.bytes);
-    // Nothing names the symbol of a file.
+    // Nothing refers to a file's symbol.
     let file = image.symbols.iter().position(|s| s.info & 0xf == 4).unwrap();
     let undefined = good.rename(file, "klp_target_a_exported").symbol(file, |s, e| {
         s.st_shndx.set(e, object::elf::SymbolSection(0));
@@ -310,7 +313,7 @@ fn what_happens_rarely_is_a_warning() {
 }
 
 #[test]
-fn a_gate_that_the_livepatch_does_not_patch_is_wrong_without_sources_too() {
+fn a_gate_that_the_livepatch_does_not_patch_is_wrong_even_without_sources() {
     for machine in machines() {
         let (bench, good) = converted(&machine, "lp_module_symbols.ko");
         let check = |patched: &Patched| {
@@ -322,14 +325,14 @@ fn a_gate_that_the_livepatch_does_not_patch_is_wrong_without_sources_too() {
         let broken = good.replace(b"\0klp_target_a\0", b"\0klp_target_x\0");
         let waits = "waits for 'klp_target_a', which this livepatch does not patch";
         let other = check(&broken);
-        other.refused(&["KLP-E0302", waits, "would load, and be wrong"]);
+        other.refused(&["KLP-E0302", waits, "would load incorrectly"]);
         // Once, however many relocations wait.
         assert_eq!(other.stderr.matches(waits).count(), 1, "{}", other.stderr);
     }
 }
 
 #[test]
-fn a_position_that_is_too_long_is_told_as_the_kernel_reads_it() {
+fn an_overflowing_position_is_reported_as_the_kernel_reads_it() {
     let machine = machine("x86_64");
     let (bench, good) = converted(&machine, "lp_vmlinux_inferred.ko");
     let image = Image::read(&good.bytes);
@@ -342,7 +345,7 @@ fn a_position_that_is_too_long_is_told_as_the_kernel_reads_it() {
 }
 
 #[test]
-fn a_livepatch_without_the_marker_is_refused_in_the_kernels_words_with_gates_and_without() {
+fn a_livepatch_without_the_marker_is_refused_with_the_kernels_message_gated_or_not() {
     for machine in machines() {
         for name in ["lp_vmlinux_inferred", "lp_module_symbols"] {
             let (bench, good) = converted(&machine, &format!("{name}.ko"));
@@ -367,12 +370,12 @@ fn what_the_kernel_does_depends_on_how_a_rule_is_broken() {
         let nameless = check(good.clone().rename_section(&section, ".klp.rela..text"));
         nameless.refused(&["[section-name, refused]", "has an incorrectly formatted name"]);
         let annotated = good.rename_section(".comment", ".klp.module_relocs.vmlinux");
-        check(annotated).refused(&["[annotation, ignored]", "would load, and be wrong"]);
+        check(annotated).refused(&["[annotation, ignored]", "would load incorrectly"]);
     }
     let machine = machine("arm64");
     let (bench, good) = converted(&machine, "lp_module_symbols.ko");
     let (section, count) = klp(&good, "klp_target_a");
     let odd = good.relocation(&section, count - 1, |r, e| r.r_offset.set(e, r.r_offset.get(e) + 2));
     let ended = check(&machine, &bench.file("broken.ko", &odd.bytes));
-    ended.refused(&["a late write is skipped [place, ignored]", "would load, and be wrong"]);
+    ended.refused(&["a late write is skipped [place, ignored]", "would load incorrectly"]);
 }

@@ -1,4 +1,4 @@
-//! The commands: what they print where, and how they end.
+//! The commands: their output and their exit codes.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ fn a_conversion_prints_nothing_on_stdout_and_one_line_on_stderr() {
 }
 
 #[test]
-fn quiet_says_errors_only_and_verbose_every_decision() {
+fn quiet_prints_only_errors_and_verbose_every_decision() {
     let (bench, machine) = (Sandbox::new(), first());
     let with = |option: &str, module: &str, map| {
         let further = [vec![option.into()], machine.map(map)].concat();
@@ -74,7 +74,7 @@ fn quiet_says_errors_only_and_verbose_every_decision() {
         assert!(verbose.done().stderr.contains(decision), "{}", verbose.stderr);
     }
     for words in [["relocs", "vax", "-q"], ["explain", "KLP-E9999", "-q"]] {
-        run(words).trouble(&["is none of"]);
+        run(words).usage_or_io(&["is not one of"]);
     }
 }
 
@@ -134,21 +134,21 @@ fn json_of_a_failure_is_one_document_with_its_diagnostics() {
     assert_eq!((verdicts.code, verdicts.stderr.as_str()), (2, ""));
     assert_eq!(verdicts.json()[0]["diagnostics"][0]["code"], "KLP-E0601");
     for words in [["relocs", "vax"], ["explain", "KLP-E9999"]] {
-        run(words.into_iter().chain(["--format", "json"])).trouble(&["is none of"]);
+        run(words.into_iter().chain(["--format", "json"])).usage_or_io(&["is not one of"]);
     }
 }
 
 #[test]
-fn a_demo_without_a_place_for_its_files_is_trouble_in_text_and_json() {
+fn a_demo_without_a_temporary_directory_is_an_io_error_in_text_and_json() {
     let script = r#"TMPDIR=/no/such/directory exec "$0" demo --format "#;
-    shell(&format!("{script} text"), &[]).trouble(&["error[KLP-E0602]", "/no/such/directory"]);
+    shell(&format!("{script} text"), &[]).usage_or_io(&["error[KLP-E0602]", "/no/such/directory"]);
     let ended = shell(&format!("{script} json"), &[]);
     assert_eq!((ended.code, ended.stderr.as_str()), (2, ""));
     assert_eq!(ended.json()["diagnostics"][0]["code"], "KLP-E0602");
 }
 
 #[test]
-fn everything_unresolved_is_said_in_one_run() {
+fn everything_unresolved_is_reported_in_one_run() {
     for machine in machines() {
         let bench = Sandbox::new();
         let bytes = machine.read("lp_vmlinux_inferred.ko");
@@ -167,7 +167,7 @@ fn everything_unresolved_is_said_in_one_run() {
 }
 
 #[test]
-fn check_accepts_what_is_converted_with_and_without_a_map() {
+fn check_accepts_a_conversion_with_and_without_a_map() {
     let (bench, _) = converted();
     let output = bench.output();
     let ended = run(["check".as_ref(), output.as_os_str()]);
@@ -178,7 +178,7 @@ fn check_accepts_what_is_converted_with_and_without_a_map() {
 }
 
 #[test]
-fn check_names_the_rule_that_a_broken_module_breaks() {
+fn check_names_the_rule_that_a_module_breaks() {
     let section = ".klp.rela.vmlinux..text";
     let (bench, good) = converted();
     let image = Image::read(&good.bytes);
@@ -235,7 +235,7 @@ fn check_names_the_rule_that_a_broken_module_breaks() {
 }
 
 #[test]
-fn check_holds_klp_symbols_against_the_kernel() {
+fn check_looks_klp_symbols_up_in_the_kernel() {
     let (bench, good) = converted();
     let machine = first();
     let broken =
@@ -248,7 +248,7 @@ fn check_holds_klp_symbols_against_the_kernel() {
 }
 
 #[test]
-fn check_ends_with_the_worst_of_its_modules_and_reports_each() {
+fn check_exits_with_the_worst_of_its_modules_and_reports_each() {
     let (bench, _) = converted();
     let (good, bad) = (bench.output(), first().path("lp_two_owners.ko"));
     let json = |modules: &[&Path]| {
@@ -281,7 +281,7 @@ fn inspect_shows_a_module_before_and_after() {
         assert_eq!(after["klp_symbols"].as_array().unwrap().len(), 2);
     }
     run(["inspect", "Cargo.toml"]).refused(&["error[KLP-E0001]", "Cargo.toml"]);
-    run(["inspect", "no/such.ko"]).trouble(&["error[KLP-E0601]", "no/such.ko"]);
+    run(["inspect", "no/such.ko"]).usage_or_io(&["error[KLP-E0601]", "no/such.ko"]);
 }
 
 #[test]
@@ -291,7 +291,8 @@ fn explain_knows_codes_in_any_case_and_rules() {
     assert_eq!(run(["explain", "klp-e0102"]).done().stdout, page.stdout);
     let document = run(["explain", "target-consumed", "--format", "json"]).done().json();
     has_keys(&document, &["name", "explanation"]);
-    run(["explain", "KLP-E9999"]).trouble(&["'KLP-E9999' is none of the codes", "KLP-E0102"]);
+    run(["explain", "KLP-E9999"])
+        .usage_or_io(&["'KLP-E9999' is not one of the codes", "KLP-E0102"]);
 }
 
 #[test]
@@ -308,7 +309,7 @@ fn relocs_shows_one_machine_or_all() {
         rows += of_machine;
     }
     assert_eq!(rows, all.len());
-    run(["relocs", "vax"]).trouble(&["'vax' is none of", "s390x"]);
+    run(["relocs", "vax"]).usage_or_io(&["'vax' is not one of", "s390x"]);
 }
 
 #[test]
@@ -320,7 +321,7 @@ fn completion_scripts_know_every_command() {
         }
     }
     shell(r#""$0" completions bash | bash -n"#, &[]).done();
-    run(["completions", "cmd.exe"]).trouble(&["invalid value"]);
+    run(["completions", "cmd.exe"]).usage_or_io(&["invalid value"]);
 }
 
 #[test]
@@ -369,17 +370,17 @@ fn usage_errors_end_with_2() {
         (&["convert", "--no-such-option"], "unexpected argument"),
         (&["--format", "xml", "demo"], "invalid value 'xml'"),
         (&["check", "-q", "-v", "in.ko"], "cannot be used with"),
-        // It has nothing more to say.
+        // It has no verbose output.
         (&["demo", "-v"], "unexpected argument '-v'"),
     ] {
-        run(words).trouble(&[said]);
+        run(words).usage_or_io(&[said]);
     }
 }
 
 #[test]
-fn a_result_that_cannot_be_printed_is_trouble() {
+fn a_result_that_cannot_be_printed_is_an_io_error() {
     for command in ["relocs", "relocs --format json", "man", "completions bash"] {
         let script = format!(r#""$0" {command} >/dev/full"#);
-        shell(&script, &[]).trouble(&["error: stdout: No space left on device"]);
+        shell(&script, &[]).usage_or_io(&["error: stdout: No space left on device"]);
     }
 }

@@ -1,4 +1,5 @@
-//! Object files that the machines' compilers make here and now, with what kbuild's fixtures lack.
+//! Object files compiled by the machines' compilers during the test, with what kbuild's fixtures
+//! lack.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,14 +17,14 @@ static KLP_MODULE_RELOC(vmlinux) hidden_symbols[] = { KLP_SYMPOS(set_is_seen, 1)
 int lp(void *set) { return set_is_seen(set) + second_seen(set) + 1; }
 "#;
 
-/// What the header needs of the kernel's headers.
+/// What the header needs from the kernel's headers.
 const KERNEL_HEADERS: [(&str, &str); 3] = [
     ("compiler.h", ""),
     ("stringify.h", "#define __stringify_1(x...) #x\n#define __stringify(x...) __stringify_1(x)\n"),
     ("types.h", "typedef unsigned int __u32;\ntypedef unsigned long long __u64;\n"),
 ];
 
-/// The compiler of a machine, its Debian package, and the flags that kbuild gives it.
+/// The compiler of a machine, its Debian package, and kbuild's flags.
 pub(crate) fn compiler(machine: &Machine) -> (&'static str, &'static str, &'static [&'static str]) {
     match machine.name {
         "x86_64" => ("gcc", "gcc", &["-mcmodel=kernel", "-mno-red-zone"]),
@@ -35,7 +36,7 @@ pub(crate) fn compiler(machine: &Machine) -> (&'static str, &'static str, &'stat
     }
 }
 
-/// Compiles C source; `None` where there is no compiler, which CI does not accept.
+/// Compiles C source; `None` without a compiler, which fails in CI.
 pub(crate) fn compile(
     bench: &Sandbox,
     machine: &Machine,
@@ -64,7 +65,7 @@ pub(crate) fn compile(
 }
 
 #[test]
-fn debug_information_about_annotations_leaves_with_them() {
+fn debug_information_about_annotations_is_removed_with_them() {
     for machine in machines() {
         let bench = Sandbox::new();
         let Some(object) = compile(&bench, &machine, SOURCE, &["-g"]) else { continue };
@@ -75,7 +76,7 @@ fn debug_information_about_annotations_leaves_with_them() {
             image.symbols.iter().filter(|symbol| gone(&symbol.name)).count()
         };
         assert!(annotations(&before) > 0, "{}: the premise", machine.name);
-        // An object file lacks what modpost adds to a module.
+        // An object file lacks what modpost adds.
         let map = machine.map(Map::Elf).into_iter().chain(["--no-check".into()]);
         bench.convert_with(&object, map).done();
         let after = Image::read(&bench.written());
@@ -87,7 +88,7 @@ fn debug_information_about_annotations_leaves_with_them() {
     }
 }
 
-/// Declarations that say unique of what is not, with a gate that is not the owner.
+/// Declarations that wrongly claim a name to be unique, with a gate that is not the owner.
 const NOT_UNIQUE: &str = r#"
 #include <klp-convert.h>
 extern int klp_homonym(void) KLP_RELOC_SYMBOL(klp_target_b, klp_target_a, klp_homonym);
@@ -95,7 +96,7 @@ int lp(void) { return klp_homonym() + 1; }
 "#;
 
 #[test]
-fn advice_for_an_annotated_name_keeps_its_gate_and_holds_when_followed() {
+fn advice_for_an_annotated_name_keeps_its_gate_and_works() {
     for machine in machines() {
         let bench = Sandbox::new();
         let Some(object) = compile(&bench, &machine, NOT_UNIQUE, &[]) else { continue };

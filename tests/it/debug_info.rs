@@ -1,5 +1,5 @@
-//! Kernels in miniature that the machines' compilers make here and now, with debug information:
-//! what the source file of each function is.
+//! Miniature kernels compiled by the machines' compilers during the test, with debug information:
+//! the source file of each function.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::compiled::compiler;
 use crate::machine::{Machine, machines};
 use crate::tool::Sandbox;
 
-/// The source tree: two files of one name with a homonym, and assembler with a local function.
+/// The source tree: two files of one name with a homonym, and assembly with a local function.
 const TREE: [(&str, &str); 4] = [
     ("init/main.c", "int start_kernel(void) { return 1; }\n"),
     (
@@ -37,7 +37,7 @@ const TREE: [(&str, &str); 4] = [
 const NAMES: [&str; 7] =
     ["start_kernel", "show", "table", "vfs_stat", "proc_stat", "hidden_entry", "entry"];
 
-/// Links the tree in a folder of its own; `None` where there is no compiler.
+/// Links the tree in a folder of its own; `None` without a compiler.
 fn kernel(bench: &Sandbox, machine: &Machine, flags: &[&str]) -> Option<PathBuf> {
     let (gcc, package, own) = compiler(machine);
     if Command::new(gcc).arg("--version").output().is_err() {
@@ -88,7 +88,7 @@ fn files(answer: &Answer) -> Vec<(&'static str, &str)> {
 }
 
 #[test]
-fn functions_have_the_paths_of_their_files_whatever_the_compiler_writes() {
+fn functions_have_the_paths_of_their_files_with_every_compiler_option() {
     let expected = [
         ("entry", "lib/entry.S"),
         ("hidden_entry", "lib/entry.S"),

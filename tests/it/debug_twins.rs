@@ -44,14 +44,15 @@ fn a_stripped_module_and_its_debug_information_are_one() {
     let (alone, evidence) = (lookup("klp_homonym"), info());
     let file = "target_a_second.c";
     assert!(!alone.contains(file), "{alone}");
-    // Either order, and by a folder: files are known, and the kernel counts what the module has.
+    // In either order, and through a folder: files are known, and positions count the module's
+    // symbols.
     for sources in [[&*stripped, &*twin], [&*twin, &*stripped], [&*debug, &*stripped]] {
         let said = build(&sources);
         assert!(said.contains("exports, source files"), "{said}");
         let both = lookup("klp_homonym");
         assert!(both.contains(file), "{both}");
         assert_eq!(both.matches("\"position\"").count(), alone.matches("\"position\"").count());
-        // Not a symbol of the module that is loaded.
+        // Not a symbol of the loaded module.
         assert!(!lookup(file).contains("\"position\": 1"));
         let proven = |text: &str| {
             text.lines().filter(|l| l.contains("proven by")).map(str::to_owned).collect::<Vec<_>>()

@@ -1,4 +1,5 @@
-//! What a converted livepatch says of the modules that it needs: to the kernel, to depmod, to people.
+//! What a converted livepatch records about the modules that it needs, for the kernel, depmod and
+//! people.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::gates::{converted, sources};
 use crate::machine::{Machine, Map, machines};
 use crate::tool::{Sandbox, run};
 
-/// A livepatch that uses exports of module A; modpost has written the module into `depends=`.
+/// A livepatch that uses exports of module A, which modpost has written into `depends=`.
 const NAME: &str = "lp_module_symbols.ko";
 const EXPORTS: [&str; 2] = ["klp_target_a_exported", "klp_target_a_exported_value"];
 
@@ -53,12 +54,12 @@ pub(crate) fn versions(machine: &Machine, names: &[&str]) -> Vec<(&'static str, 
             plain.extend([name.as_bytes(), &vec![0; 56 - name.len()]].concat());
         }
     }
-    // The compiler ends the string that the names are written as.
+    // The compiler adds the last NUL.
     strings.push(0);
     vec![("__versions", plain), ("__version_ext_crcs", crcs), ("__version_ext_names", strings)]
 }
 
-/// What a table of versions says: CRC, as it stands there, by name.
+/// The entries of a table of versions: raw CRC by name.
 fn read(bytes: &[u8]) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
     let module = Module::parse(bytes).unwrap();
     let body = |name: &[u8]| module.body(module.sections_named(name).next().unwrap().index);
@@ -97,7 +98,7 @@ fn depends(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_owner_of_converted_exports_leaves_depends_and_nothing_else_changes() {
+fn the_owner_of_converted_exports_is_removed_from_depends_and_nothing_else_changes() {
     for machine in machines() {
         let before = machine.read(NAME);
         assert_eq!(depends(&before), "klp_target_a", "{}: the premise", machine.name);
@@ -113,7 +114,7 @@ fn the_owner_of_converted_exports_leaves_depends_and_nothing_else_changes() {
             (module.body(section.index).to_vec(), section.sh_addralign, section.sh_flags)
         };
         let (old, new) = (body(&before), body(&after));
-        // Symbols say where each string is.
+        // Symbols have the offset of each string.
         let at = old.0.windows(8).position(|bytes| bytes == b"depends=").unwrap() + 8;
         let end = at + "klp_target_a".len();
         assert!(new.0[at..end].iter().all(|&byte| byte == 0));
@@ -143,7 +144,7 @@ fn modules_that_are_still_needed_stay_in_depends_in_their_order() {
 }
 
 #[test]
-fn entries_of_converted_exports_leave_the_tables_of_versions_and_others_stay_as_they_are() {
+fn entries_of_converted_exports_are_removed_from_the_tables_of_versions_and_others_stay() {
     let long = "a_name_that_is_too_long_for_the_first_table_but_not_for_the_others";
     let names = ["module_layout", EXPORTS[0], "klp_enable_patch", long, EXPORTS[1], "seq_printf"];
     let kept = ["module_layout", "klp_enable_patch", long, "seq_printf"];
@@ -170,7 +171,7 @@ fn entries_of_converted_exports_leave_the_tables_of_versions_and_others_stay_as_
         assert!(plan.contains("section .modinfo: depends 'klp_target_a' → ''\n"), "{plan}");
         assert_eq!(output.plan.versions[0].removed[0].name, EXPORTS[0]);
         assert_eq!(output.plan.depends.unwrap().from, "klp_target_a");
-        // Nothing is left to do.
+        // There is nothing left to do.
         let again = convert(&output.bytes, &sources(&machine), &Options::default()).unwrap();
         assert!(again.plan.is_empty());
         assert_eq!(again.bytes, output.bytes);
@@ -178,7 +179,7 @@ fn entries_of_converted_exports_leave_the_tables_of_versions_and_others_stay_as_
 }
 
 #[test]
-fn the_symbol_of_a_table_is_as_long_as_the_table() {
+fn the_symbol_of_a_table_has_the_size_of_the_table() {
     for machine in machines() {
         let names = ["module_layout", EXPORTS[0]];
         let input = with_sections(&machine.read(NAME), &versions(&machine, &names)[..1]);
@@ -200,7 +201,7 @@ fn the_symbol_of_a_table_is_as_long_as_the_table() {
             (section.sh_size, found.st_size)
         };
         assert_eq!(output(&place(128)), (64, 64), "{}", machine.name);
-        // What something else refers to stays where it is.
+        // Entries that something else refers to stay.
         assert_eq!(output(&place(100)), (128, 100), "{}", machine.name);
     }
 }
@@ -221,7 +222,7 @@ fn tables_that_do_not_fit_together_are_left_alone() {
 }
 
 #[test]
-fn an_ordinary_import_keeps_the_dependency_and_says_so() {
+fn an_ordinary_import_keeps_the_dependency_with_a_warning() {
     for machine in machines() {
         let bench = Sandbox::new();
         let input = with_sections(&machine.read(NAME), &versions(&machine, &EXPORTS));
@@ -237,7 +238,7 @@ fn an_ordinary_import_keeps_the_dependency_and_says_so() {
         }
         assert_eq!(depends(&bench.written()), "klp_target_a");
         assert_eq!(read(&bench.written()), read(&input), "{}", machine.name);
-        // Without it there is nothing to warn of.
+        // Without it there is nothing to warn about.
         let said = bench.convert(&path, &machine, Map::Elf);
         assert!(!said.done().stderr.contains("KLP-W0706"), "{}", said.stderr);
     }
@@ -254,13 +255,13 @@ fn without_a_source_of_exports_a_dependency_stays_and_is_pointed_out() {
         };
         assert_eq!(depends(&output.bytes), "klp_target_a");
         let object = "klp_target_a".parse().unwrap();
-        let expected = Warning::DependsOnOwner { object, why: StillNamed::Untold }.into();
+        let expected = Warning::DependsOnOwner { object, why: StillNamed::Unknown }.into();
         assert!(output.warnings.contains(&expected), "{:?}", output.warnings);
     }
 }
 
 #[test]
-fn what_another_tool_has_left_behind_is_a_warning_of_check() {
+fn leftovers_of_another_tool_are_a_warning_of_check() {
     for machine in machines() {
         let bench = Sandbox::new();
         let check = |bytes: &[u8]| {
@@ -275,12 +276,12 @@ fn what_another_tool_has_left_behind_is_a_warning_of_check() {
         assert!(said.contains("'depends' still names 'klp_target_a', of which only"), "{said}");
         let left = with_sections(&right, &versions(&machine, &["seq_printf", EXPORTS[1]]));
         let said = check(&left);
-        let words = format!("still has '{}', so depmod takes 'klp_target_a'", EXPORTS[1]);
+        let words = format!("still has '{}', so depmod considers 'klp_target_a'", EXPORTS[1]);
         assert_eq!(said.matches(&words).count(), 1, "{said}");
     }
 }
 
-/// A program of kmod; `None` where it is not there, which CI does not accept.
+/// A program of kmod; `None` if it is missing, which fails in CI.
 fn kmod(program: &str) -> Option<Command> {
     let found = ["/usr/sbin", "/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(program));
     let found = found.into_iter().find(|path| path.is_file());
@@ -291,7 +292,7 @@ fn kmod(program: &str) -> Option<Command> {
     found.map(Command::new)
 }
 
-/// What depmod makes of an installed livepatch, and the module that it patches: the livepatch's line.
+/// The livepatch's line of `modules.dep` when depmod runs on it and the module that it patches.
 fn depmod(owner: &[u8], livepatch: &[u8]) -> Option<String> {
     let mut depmod = kmod("depmod")?;
     let bench = Sandbox::new();

@@ -1,5 +1,5 @@
-//! What both historical dialects become, section for section and relocation for relocation, and the
-//! defects of the C tools that we do not have.
+//! The conversion of both historical dialects, section by section and relocation by relocation,
+//! without the defects of the C tools.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -106,8 +106,8 @@ fn the_same_symbols_annotated_in_both_dialects_and_inferred_give_the_same_klp_re
     }
 }
 
-/// klp-convert v7 put each entry before the others, so that relocations and symbols came out in
-/// reverse, and its list was sorted by name, so that no position could be tied to an address.
+/// klp-convert v7 prepended each entry, which reversed relocations and symbols, and sorted its list
+/// by name, which lost the addresses of positions.
 #[test]
 fn relocations_keep_their_order() {
     for machine in machines() {
@@ -127,7 +127,7 @@ fn relocations_keep_their_order() {
 }
 
 #[test]
-fn positions_in_vmlinux_follow_addresses_where_the_symbol_table_says_otherwise() {
+fn positions_in_vmlinux_follow_addresses_not_the_symbol_table() {
     for machine in machines() {
         let vmlinux = Image::read(&machine.read("vmlinux.cut"));
         let mut homonyms = vmlinux.symbols.iter().filter(|s| s.name == "set_root");
@@ -146,9 +146,9 @@ fn positions_in_vmlinux_follow_addresses_where_the_symbol_table_says_otherwise()
     }
 }
 
-/// klp-convert v7 took what a module leaves undefined for something that it has.
+/// klp-convert v7 treated a module's undefined symbols as its own.
 #[test]
-fn what_a_module_leaves_undefined_is_no_candidate() {
+fn an_undefined_symbol_of_a_module_is_not_a_candidate() {
     for machine in machines() {
         let other = machine.path("lp_vmlinux_annotated_array.ko");
         let image = Image::read(&std::fs::read(&other).unwrap());
@@ -189,9 +189,9 @@ fn a_dash_in_the_name_of_a_module_becomes_an_underscore() {
     }
 }
 
-/// klp-convert v7 knew an export by `__ksymtab_`, which object files of today no longer have.
+/// klp-convert v7 recognised an export by `__ksymtab_`, which today's object files no longer have.
 #[test]
-fn an_export_is_known_by_the_mark_that_modpost_reads() {
+fn an_export_is_recognised_by_the_mark_that_modpost_reads() {
     for machine in machines() {
         let list = String::from_utf8(machine.read("symbols.klp")).unwrap();
         assert!(list.contains("\n__export_symbol_klp_target_a_exported\n"));
@@ -205,10 +205,10 @@ fn an_export_is_known_by_the_mark_that_modpost_reads() {
     }
 }
 
-/// klp-convert v7 left a module's exports ordinary, so that the livepatch depended on the module
+/// klp-convert v7 left a module's exports ordinary, which made the livepatch depend on the module
 /// that it patches.
 #[test]
-fn a_symbol_that_a_module_exports_becomes_a_klp_symbol_unless_told_otherwise() {
+fn a_symbol_that_a_module_exports_becomes_a_klp_symbol_by_default() {
     for machine in machines() {
         let (_, after) = converted(&machine, "lp_module_symbols.ko");
         let klp = ".klp.sym.klp_target_a.klp_target_a_exported,0";
@@ -238,9 +238,9 @@ fn one_livepatch_uses_one_name_of_two_objects_and_two_positions_of_one_name() {
     }
 }
 
-/// klp-convert v7 took the n-th relocation for that of the n-th entry, whatever its offset said.
+/// klp-convert v7 used the n-th relocation for the n-th entry, whatever its offset.
 #[test]
-fn an_entry_of_an_array_and_its_relocation_belong_together_by_offset() {
+fn the_offset_links_an_array_entry_to_its_relocation() {
     for machine in machines() {
         let name = "lp_homonyms_annotated.ko";
         let section = ".rela.klp.module_relocs.vmlinux";
@@ -275,9 +275,9 @@ fn a_relocation_waits_for_the_patched_object_and_names_the_owner() {
     }
 }
 
-/// klp-convert v7 printed positions into four bytes.
+/// klp-convert v7 printed positions into a buffer of four bytes.
 #[test]
-fn a_position_beyond_999_is_written_whole() {
+fn a_position_above_999_is_not_truncated() {
     let machine = machines().remove(0);
     let bench = Sandbox::new();
     let list = String::from_utf8(machine.read("symbols.klp")).unwrap();
@@ -311,10 +311,10 @@ fn an_annotated_name_keeps_its_dots_with_either_separator() {
     }
 }
 
-/// klp-convert minimal v3 put no dot between object and section: of `.klp.rela.vmlinux__jump_table`
-/// the kernel reads an object that never comes.
+/// klp-convert minimal v3 put no dot between object and section: from
+/// `.klp.rela.vmlinux__jump_table` the kernel reads an object that never arrives.
 #[test]
-fn a_section_without_a_leading_dot_is_set_off_from_the_object() {
+fn a_dot_separates_the_object_from_a_section_without_a_leading_dot() {
     for machine in machines() {
         let (_, keys) = converted(&machine, "lp_static_key_vmlinux.ko");
         keys.section(".klp.rela.vmlinux.__jump_table");
@@ -323,9 +323,9 @@ fn a_section_without_a_leading_dot_is_set_off_from_the_object() {
     }
 }
 
-/// klp-convert minimal v3 put names into buffers whose sizes were debated rather than checked.
+/// klp-convert minimal v3 copied names into buffers without checking sizes.
 #[test]
-fn names_are_as_long_as_the_kernel_reads_and_no_longer() {
+fn names_may_be_as_long_as_the_kernel_reads_and_not_longer() {
     let machine = machines().remove(0);
     let bytes = machine.read("lp_vmlinux_annotated_name.ko");
     let annotated = |s: &&crate::image::Symbol| s.name.starts_with(".klp.sym.rela.");

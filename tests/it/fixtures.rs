@@ -1,5 +1,5 @@
-//! Every committed livepatch becomes what its author meant, or is refused for the reason it should
-//! be, on every machine and with every kind of map.
+//! Every committed livepatch is converted as its author meant, or refused for the right reason, on
+//! every machine and with every kind of map.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,7 +20,7 @@ fn every_livepatch_is_converted_or_refused_as_expected_with_a_historical_list() 
 }
 
 #[test]
-fn a_historical_list_alone_tells_exports_too() {
+fn a_historical_list_alone_has_exports_too() {
     machines().iter().for_each(|machine| as_expected(machine, Map::ListAlone));
 }
 
@@ -80,7 +80,7 @@ fn readelf_of_binutils_and_llvm_see_the_same_klp_relocations() {
     }
 }
 
-/// Whether a program can be run; in CI it must be.
+/// Whether a program is installed; in CI it must be.
 pub(crate) fn installed(tool: &str) -> bool {
     let there = Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success());
     if !there {
@@ -114,7 +114,7 @@ fn listed(tool: &str, file: &Path) -> BTreeMap<(String, String), usize> {
 }
 
 #[test]
-fn what_is_converted_passes_the_check_against_the_same_kernel() {
+fn converted_livepatches_pass_the_check_against_the_same_kernel() {
     for machine in machines() {
         for name in machine.convertible() {
             let bench = Sandbox::new();
@@ -128,7 +128,7 @@ fn what_is_converted_passes_the_check_against_the_same_kernel() {
 }
 
 #[test]
-fn what_is_not_converted_yet_fails_the_check() {
+fn unconverted_livepatches_fail_the_check() {
     for machine in machines() {
         for name in machine.livepatches() {
             let words = ["check".into(), machine.path(&name).into_os_string()];
@@ -189,7 +189,7 @@ fn an_ambiguous_name_is_refused_with_every_candidate_and_the_lines_to_paste() {
 }
 
 #[test]
-fn a_position_from_a_list_is_used_with_a_warning_and_one_from_addresses_without() {
+fn a_position_from_a_list_gets_a_warning_and_one_from_addresses_none() {
     for machine in machines() {
         let bench = Sandbox::new();
         let input = machine.path("lp_homonyms_annotated.ko");

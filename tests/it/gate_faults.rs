@@ -1,4 +1,4 @@
-//! Converted livepatches made wrong: what the kernel says, and what it does not notice.
+//! Converted livepatches made wrong: the kernel's messages, and what it does not notice.
 
 use klp_convert::elf::Module;
 use klp_convert::findings::Consequence;
@@ -39,7 +39,7 @@ fn arrive(machine: &Machine, right: &[u8], wrong: &[u8], freed: bool) -> Result<
     loaded.gate_arrives(&gate(), &known)
 }
 
-/// Makes the livepatch of each machine wrong and gives what comes of it.
+/// Makes the livepatch of each machine wrong, and checks the outcome.
 fn each(change: impl Fn(Patched, &str, usize) -> Patched, claim: impl Fn(&str, &Refused)) {
     for machine in machines() {
         let right = converted(&machine, NAME);
@@ -51,7 +51,7 @@ fn each(change: impl Fn(Patched, &str, usize) -> Patched, claim: impl Fn(&str, &
 }
 
 #[test]
-fn a_symbol_that_is_not_marked_is_told_with_its_place() {
+fn an_unmarked_symbol_is_reported_with_its_location() {
     each(
         |patched, _, symbol| {
             patched.symbol(symbol, |s, e| s.st_shndx.set(e, elf::SymbolSection(0xfff1)))
@@ -67,7 +67,7 @@ fn a_symbol_that_is_not_marked_is_told_with_its_place() {
 }
 
 #[test]
-fn a_malformed_section_name_fails_the_load_although_its_gate_has_not_come() {
+fn a_malformed_section_name_fails_the_load_before_its_gate_arrives() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         let (section, _) = first_klp(&right);
@@ -85,7 +85,7 @@ fn a_malformed_section_name_fails_the_load_although_its_gate_has_not_come() {
 }
 
 #[test]
-fn a_module_gate_may_not_name_symbols_of_vmlinux() {
+fn a_module_gated_section_may_not_use_symbols_of_vmlinux() {
     let (module, vmlinux) = (b".klp.sym.klp_target_a.", b".klp.sym.vmlinux.aaaa.");
     each(
         |patched, _, _| patched.replace(module, vmlinux),
@@ -98,7 +98,7 @@ fn a_module_gate_may_not_name_symbols_of_vmlinux() {
 }
 
 #[test]
-fn a_module_without_the_marker_is_refused_when_it_is_enabled_and_never_applied() {
+fn a_module_without_the_marker_is_refused_when_enabled_and_never_applied() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         let wrong = Patched::new(right.clone()).replace(b"\0livepatch=", b"\0livepatcx=").bytes;
@@ -145,7 +145,7 @@ fn the_last_of_several_errors_is_what_insmod_sees() {
             .bytes;
         let known = answer(&machine, &module);
         let wrong = Module::parse(&wrong);
-        // Some of such files are refused before they are loaded.
+        // Some such files are refused before they are loaded.
         let Ok(wrong) = wrong else { continue };
         let refused =
             load(&machine, &wrong, &SimulatedKernel::new(&known), Record::Nothing).unwrap_err();
@@ -156,7 +156,7 @@ fn the_last_of_several_errors_is_what_insmod_sees() {
     }
 }
 
-/// Points the first klp section at another target, changed so; its gate then comes late.
+/// Points the first klp section at another, changed target; its gate then arrives late.
 fn each_target(
     target: &str,
     change: impl Fn(Patched) -> Patched,
@@ -174,7 +174,7 @@ fn each_target(
     }
 }
 
-/// Claims that the kernel damages memory without noticing, and how.
+/// Claims that the kernel corrupts memory without noticing, and how.
 fn corrupts(arrived: Result<(), Refused>, says: &str) {
     let refused = arrived.unwrap_err();
     let text = refused.to_string();
@@ -184,7 +184,7 @@ fn corrupts(arrived: Result<(), Refused>, says: &str) {
 }
 
 #[test]
-fn a_target_that_was_freed_after_init_is_written_all_the_same() {
+fn a_target_that_was_freed_after_init_is_still_written() {
     let says = "its target '.init.text' has been freed after init, and the kernel writes there";
     each_target(
         ".init.text",
@@ -199,7 +199,7 @@ fn a_target_that_was_freed_after_init_is_written_all_the_same() {
             }
         },
     );
-    // Before init is over nothing has been freed.
+    // Nothing is freed before init has run.
     each_target(
         ".init.text",
         |patched| patched,
@@ -212,7 +212,7 @@ fn a_target_that_was_freed_after_init_is_written_all_the_same() {
 }
 
 #[test]
-fn a_target_that_is_the_percpu_template_or_not_loaded_is_memory_that_was_freed() {
+fn the_percpu_template_and_unloaded_targets_are_freed_memory() {
     let percpu = |patched: Patched| patched.rename_section(".exit.data", ".data..percpu");
     each_target(".exit.data", percpu, true, |_, arrived| {
         corrupts(arrived, "its target '.data..percpu' has been copied to every processor");
@@ -228,9 +228,9 @@ fn a_target_that_is_the_percpu_template_or_not_loaded_is_memory_that_was_freed()
 }
 
 #[test]
-fn gates_that_no_module_answers_to_are_told_as_never_applied() {
+fn gates_that_no_module_can_be_called_are_reported_as_never_applied() {
     let long = "m".repeat(56);
-    let cut = format!("the kernel cuts its gate to 55 bytes, '{}'", &long[1..]);
+    let cut = format!("the kernel truncates its gate to 55 bytes, '{}'", &long[1..]);
     let cases = [(&*long, &*cut), ("klp-target-a", "no module is called 'klp-target-a'")];
     for machine in machines() {
         let right = converted(&machine, NAME);
@@ -252,7 +252,7 @@ fn gates_that_no_module_answers_to_are_told_as_never_applied() {
 }
 
 #[test]
-fn a_late_call_without_nop_is_told_by_the_function_that_it_is_in() {
+fn a_late_call_without_nop_is_reported_with_its_function() {
     let machine = machines().into_iter().find(|machine| machine.name == "ppc64le").unwrap();
     let right = converted(&machine, NAME);
     let (section, _) = first_klp(&right);
@@ -260,8 +260,8 @@ fn a_late_call_without_nop_is_told_by_the_function_that_it_is_in() {
     let klp = module.sections_named(section.as_bytes()).next().unwrap();
     let call = module.relocations(klp.index).find(|rela| rela.kind == 10).unwrap();
     let function = module.symbols().find(|symbol| symbol.name == b"lp_show").unwrap();
-    let behind = usize::try_from(call.offset).unwrap() + 4;
-    let wrong = Patched::new(right.clone()).contents(".text", |text| text[behind..][..4].fill(0));
+    let nop = usize::try_from(call.offset).unwrap() + 4;
+    let wrong = Patched::new(right.clone()).contents(".text", |text| text[nop..][..4].fill(0));
     let text = arrive(&machine, &right, &wrong.bytes, true).unwrap_err().to_string();
     let (offset, size) = (call.offset + 4 - function.st_value, function.st_size);
     let says = format!("got 00000000 at lp_show+{offset:#x}/{size:#x} [lp_module_symbols]\n");

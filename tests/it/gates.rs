@@ -1,4 +1,4 @@
-//! What the loader makes of the fixtures: objects that arrive, leave and arrive again.
+//! The fixtures in the simulated loader: objects arrive, leave and arrive again.
 //!
 //! The livepatches are converted and loaded at the addresses of the kernel that they were built for.
 
@@ -53,7 +53,7 @@ pub(crate) fn load<'m>(
 ) -> Result<Loaded<'m>, Refused> {
     let backend = backend(machine);
     let kernel = TargetKernel::newest(backend);
-    // In the middle, so that modules are near on both sides.
+    // In the middle: modules are near on both sides.
     let area = Placement::area(backend, &kernel);
     let start = area.start + (area.end - area.start) / 2 / kernel.page_size * kernel.page_size;
     let placement = Placement { start, page_size: kernel.page_size, ..Placement::default() };
@@ -64,7 +64,7 @@ pub(crate) fn regions(loaded: &Loaded<'_>) -> Regions {
     loaded.regions().map(|(kind, base, bytes)| (kind, base, bytes.to_vec())).collect()
 }
 
-/// Every region, without the values of symbols, which the kernel never takes back.
+/// Every region, without the values of symbols, which the kernel never clears.
 fn written(loaded: &Loaded<'_>) -> Regions {
     let table = loaded.symbol_table();
     let mut regions = regions(loaded);
@@ -158,7 +158,7 @@ fn a_gate_that_leaves_and_arrives_at_the_same_addresses_gives_the_same_image() {
 }
 
 #[test]
-fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_written_once() {
+fn a_gate_that_arrives_elsewhere_gives_another_image_except_for_slots_written_once() {
     let stale = RefCell::new(Vec::new());
     each(|context, machine, module, answer| {
         let known = SimulatedKernel::new(answer);
@@ -176,15 +176,14 @@ fn a_gate_that_arrives_elsewhere_gives_another_image_but_for_slots_that_are_writ
             }
         }
     });
-    // The kernel of s390x never writes a slot again: what goes through one keeps going to where the
-    // object was.
+    // The s390x kernel never rewrites a slot: references through one keep the object's old address.
     let stale = stale.into_inner();
     assert!(stale.iter().all(|context| context.starts_with("s390x ")), "{stale:?}");
     assert!(stale.contains(&"s390x lp_dotted_names.ko".into()), "{stale:?}");
 }
 
 #[test]
-fn a_gate_that_has_not_been_taken_back_is_refused_where_places_must_be_untouched() {
+fn a_gate_that_was_not_cleared_is_refused_where_bytes_must_be_untouched() {
     for machine in machines().into_iter().filter(|m| backend(m).needs_untouched_place) {
         let bytes = converted(&machine, "lp_module_symbols.ko");
         let module = Module::parse(&bytes).unwrap();
@@ -231,7 +230,7 @@ fn an_object_that_is_not_loaded_has_no_symbols() {
 }
 
 #[test]
-fn a_gate_gives_the_symbol_table_that_stays_the_values_it_has_found() {
+fn a_gate_writes_the_values_it_finds_to_the_symbol_table_that_stays() {
     each(|context, machine, module, answer| {
         let known = SimulatedKernel::new(answer);
         let mut loaded = load(machine, module, &known, Record::Everything).unwrap();

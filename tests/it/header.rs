@@ -46,7 +46,7 @@ pub(crate) fn compiler(machine: &str) -> &'static str {
 
 /// Compiles a source into an object file of this name.
 fn compiled(gcc: &str, bench: &Sandbox, name: &str, source: &str) -> PathBuf {
-    // What the header takes from the kernel's own headers are two types.
+    // The header uses two types of the kernel's own headers.
     std::fs::create_dir_all(bench.path("linux")).unwrap();
     bench.file("linux/compiler.h", b"");
     let types = b"typedef unsigned int __u32; typedef unsigned long long __u64;";
@@ -63,7 +63,7 @@ fn compiled(gcc: &str, bench: &Sandbox, name: &str, source: &str) -> PathBuf {
 }
 
 #[test]
-fn names_in_the_macros_are_taken_as_written_even_where_they_are_macros() {
+fn names_in_the_macros_are_taken_verbatim_even_if_they_are_macros() {
     for machine in machines() {
         let gcc = compiler(machine.name);
         if !installed(gcc) {

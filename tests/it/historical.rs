@@ -22,7 +22,7 @@ fn first() -> Machine {
     machines().remove(0)
 }
 
-/// The call with a patched fixture is refused and says all of `words`; there is no output.
+/// The call with a patched fixture is refused with all of `words`; there is no output.
 #[track_caller]
 fn refused(module: &str, words: &[&str], patch: impl Fn(Patched, &Image) -> Patched) {
     for machine in machines() {
@@ -87,30 +87,30 @@ fn two_arguments_convert_what_is_annotated_by_name_and_leave_the_rest() {
 }
 
 #[test]
-fn files_named_like_nothing_known_are_files_and_one_word_is_not_a_call() {
-    run(["symbols.klp"]).trouble(&["Usage: klp-convert"]);
-    run(["a", "b", "c", "d"]).trouble(&["Usage: klp-convert"]);
-    run::<&OsStr>([]).trouble(&["Usage: klp-convert"]);
+fn words_that_are_not_commands_are_files_and_one_word_is_not_a_call() {
+    run(["symbols.klp"]).usage_or_io(&["Usage: klp-convert"]);
+    run(["a", "b", "c", "d"]).usage_or_io(&["Usage: klp-convert"]);
+    run::<&OsStr>([]).usage_or_io(&["Usage: klp-convert"]);
 }
 
 #[test]
-fn a_mistyped_command_is_also_called_no_command() {
+fn a_mistyped_command_is_reported_as_such() {
     let bench = Sandbox::new();
     let module = first().path("lp_vmlinux_inferred.ko");
-    let said = "'chek' is no command and no file: see klp-convert --help";
+    let said = "'chek' is neither a command nor a file: see klp-convert --help";
     let input = "klp-convert: Unable to read elf file chek";
-    run(["chek".as_ref(), module.as_path()]).trouble(&[input, said]);
+    run(["chek".as_ref(), module.as_path()]).usage_or_io(&[input, said]);
     let list = "klp-convert: Unable to open Symbol list: chek";
-    three("chek".as_ref(), &module, &bench.output()).trouble(&[list, said]);
+    three("chek".as_ref(), &module, &bench.output()).usage_or_io(&[list, said]);
     for file in ["chek.ko", "./chek"] {
         let ended = run([file.as_ref(), module.as_path()]);
-        ended.trouble(&["Unable to read elf file"]);
-        assert!(!ended.stderr.contains("no command"), "{}", ended.stderr);
+        ended.usage_or_io(&["Unable to read elf file"]);
+        assert!(!ended.stderr.contains("neither a command"), "{}", ended.stderr);
     }
 }
 
 #[test]
-fn no_command_is_taken_for_a_historical_call() {
+fn a_command_is_never_mistaken_for_a_historical_call() {
     let help = run(["--help"]).done().stdout.clone();
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let commands: Vec<_> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
@@ -122,12 +122,12 @@ fn no_command_is_taken_for_a_historical_call() {
 }
 
 #[test]
-fn an_input_that_cannot_be_read_is_an_elf_file_that_cannot_be_read() {
+fn an_unreadable_input_keeps_its_message() {
     let bench = Sandbox::new();
     let list = first().path("symbols.klp");
     let missing = bench.path("missing.ko");
     let said = format!("klp-convert: Unable to read elf file {}", missing.display());
-    three(&list, &missing, &bench.output()).trouble(&[&said]);
+    three(&list, &missing, &bench.output()).usage_or_io(&[&said]);
     let broken = bench.file("in.ko", b"no module");
     let said = format!("klp-convert: Unable to read elf file {}", broken.display());
     three(&list, &broken, &bench.output()).refused(&[&said]);
@@ -135,14 +135,14 @@ fn an_input_that_cannot_be_read_is_an_elf_file_that_cannot_be_read() {
 }
 
 #[test]
-fn a_missing_symbol_table_is_called_so() {
+fn a_missing_symbol_table_keeps_its_message() {
     refused("lp_vmlinux_inferred.ko", &["in.ko: missing symbol table"], |patched, _| {
         patched.section(".symtab", |s, e| s.sh_type.set(e, SHT_PROGBITS))
     });
 }
 
 #[test]
-fn a_relocation_section_without_a_target_lacks_its_base_section() {
+fn a_relocation_section_without_a_target_keeps_its_message() {
     let words = ["can't find base section for rela section .rela.text"];
     for target in [0, 60_000] {
         refused("lp_vmlinux_inferred.ko", &words, |patched, _| {
@@ -152,12 +152,12 @@ fn a_relocation_section_without_a_target_lacks_its_base_section() {
 }
 
 #[test]
-fn lists_that_are_none_are_told_apart() {
+fn faults_of_lists_keep_their_messages() {
     let bench = Sandbox::new();
     let input = first().path("lp_vmlinux_inferred.ko");
     let missing = bench.path("missing.klp");
     let said = format!("klp-convert: Unable to open Symbol list: {}", missing.display());
-    three(&missing, &input, &bench.output()).trouble(&[&said]);
+    three(&missing, &input, &bench.output()).usage_or_io(&[&said]);
     let binary = first().read("vmlinux.cut");
     let endless = vec![b'x'; 1 << 20];
     for start in [
@@ -203,7 +203,7 @@ fn contradicting_annotations_keep_their_message() {
 }
 
 #[test]
-fn an_annotation_that_nothing_uses_keeps_its_message() {
+fn an_unused_annotation_keeps_its_message() {
     let words = ["Couldn't find rela for annotated symbol: set_root"];
     refused("lp_homonyms_annotated.ko", &words, |mut patched, image| {
         let index = |name: &str| image.symbols.iter().position(|s| s.name == name).unwrap();
@@ -234,7 +234,7 @@ fn an_ambiguous_name_is_answered_with_a_list_that_counts_from_1() {
 }
 
 #[test]
-fn positions_that_do_not_fit_keep_their_messages() {
+fn wrong_positions_keep_their_messages() {
     let module = "lp_homonyms_annotated.ko";
     let found = "Provided KLP_SYMPOS of 0, but found 2 symbols matching: vmlinux.set_is_seen,0";
     refused(module, &[found, "\tKLP_SYMPOS(set_is_seen,2)\n"], |patched, _| position(patched, 0));
@@ -266,13 +266,13 @@ fn annotated_names_keep_their_messages() {
         let image = Image::read(&bytes);
         let mut symbols = image.symbols.iter();
         let index = symbols.position(|s| s.name.starts_with(".klp.sym.rela.")).unwrap();
-        let behind_module = ".klp.sym.rela.some_module.vmlinux.set_is_seen.1";
+        let gated_on_module = ".klp.sym.rela.some_module.vmlinux.set_is_seen.1";
         let long = format!(".klp.sym.rela.vmlinux.vmlinux.{}.1", "x".repeat(512));
         for (name, word) in [
             (".klp.sym.rela.vmlinux.vmlinux", "Invalid format of symbol (.klp.sym.rela.vmlinux"),
             (".klp.sym.rela.vmlinux.vmlinux.x.y", "Invalid format of symbol ("),
             (&long, "Length error (xxx"),
-            (behind_module, "Unable to convert relocation: "),
+            (gated_on_module, "Unable to convert relocation: "),
             (".klp.sym.vmlinux.set_is_seen,1", "Unable to convert symbol name (.klp.sym.vmlinux"),
         ] {
             let bench = Sandbox::new();
@@ -285,10 +285,10 @@ fn annotated_names_keep_their_messages() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_trouble() {
+fn an_unwritable_output_is_an_io_error() {
     let machine = first();
     let bench = Sandbox::new();
     let (list, input) = (machine.path("symbols.klp"), machine.path("lp_vmlinux_inferred.ko"));
-    three(&list, &input, &bench.path("missing/out.ko")).trouble(&["error[KLP-E0602]"]);
+    three(&list, &input, &bench.path("missing/out.ko")).usage_or_io(&["error[KLP-E0602]"]);
     assert_eq!(bench.files(), [""; 0]);
 }

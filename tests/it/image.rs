@@ -1,4 +1,4 @@
-//! An ELF file as `object`'s low-level reader sees it: the second opinion on what was written.
+//! An ELF file as `object`'s low-level reader sees it: a second opinion on the output.
 
 use object::elf::{FileHeader64, Rela64, SHT_NOBITS, SHT_RELA, SHT_SYMTAB};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
@@ -114,7 +114,7 @@ impl Image {
         self.sections.iter().filter(|s| s.is_klp())
     }
 
-    /// The name of the symbol that a relocation names.
+    /// The name of a relocation's symbol.
     pub(crate) fn symbol_of(&self, relocation: &Relocation) -> &str {
         &self.symbols[relocation.symbol as usize].name
     }

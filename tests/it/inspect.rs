@@ -1,4 +1,4 @@
-//! `inspect` with a map: what each name of a module means in that kernel.
+//! `inspect` with a map: what each name of a module resolves to in that kernel.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,14 +19,14 @@ fn json(module: &Path, further: impl IntoIterator<Item = OsString>) -> serde_jso
 }
 
 #[test]
-fn without_a_map_a_module_is_shown_as_it_is() {
+fn without_a_map_only_the_module_is_shown() {
     for machine in machines() {
         let module = machine.path("lp_two_owners.ko");
         let bare = inspect(&module, [""; 0]).done().stdout.clone();
         assert!(!bare.contains("in the kernel"), "{bare}");
         assert!(json(&module, [])["meanings"].is_null());
-        let told = inspect(&module, machine.map(Map::Elf)).done().stdout.clone();
-        assert!(told.starts_with(&bare) && told[bare.len()..].starts_with("in the kernel ("));
+        let full = inspect(&module, machine.map(Map::Elf)).done().stdout.clone();
+        assert!(full.starts_with(&bare) && full[bare.len()..].starts_with("in the kernel ("));
     }
 }
 
@@ -51,7 +51,7 @@ fn every_name_is_shown_with_its_symbol_address_and_file() {
         let meanings = document["meanings"].as_array().unwrap();
         let of = |name: &str| meanings.iter().find(|m| m["name"] == name).unwrap();
         let second = of("seen_of_ucount");
-        // What it waits for follows from the code that uses it.
+        // Its gate follows from the code that uses it.
         assert_eq!((&second["means"], &second["gate"]), (&"klp".into(), &serde_json::Value::Null));
         assert_eq!(second["candidate"]["file"], "ucount.c");
         assert!(second["candidate"]["address"].is_u64());
@@ -61,7 +61,7 @@ fn every_name_is_shown_with_its_symbol_address_and_file() {
 }
 
 #[test]
-fn what_a_conversion_would_refuse_is_shown_with_what_to_do() {
+fn what_a_conversion_would_refuse_is_shown_with_advice() {
     for machine in machines() {
         let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
@@ -115,14 +115,14 @@ fn klp_symbols_of_a_converted_module_are_looked_up() {
 }
 
 #[test]
-fn a_map_of_another_kernel_or_none_is_refused() {
+fn a_map_of_another_machine_or_a_bad_one_is_refused() {
     let (bench, machines) = (Sandbox::new(), machines());
     let map = build(&bench, "map", &machines[0].map(Map::Elf));
     let module = machines[1].path("lp_two_owners.ko");
     inspect(&module, given(&map)).refused(&["error[KLP-E0004]", "is for ppc64le"]);
     let cut = bench.file("cut", &std::fs::read(&map).unwrap()[..99]);
     inspect(&module, given(&cut)).refused(&["error[KLP-E0501]", "cut"]);
-    inspect(&module, given(&bench.path("none"))).trouble(&["error[KLP-E0601]", "none"]);
+    inspect(&module, given(&bench.path("none"))).usage_or_io(&["error[KLP-E0601]", "none"]);
     let other = Patched::new(machines[0].read("lp_two_owners.ko"));
     let other = bench.file("in.ko", &other.replace(b"vermagic=7.2.13", b"vermagic=7.2.14").bytes);
     inspect(&other, given(&map)).refused(&["error[KLP-E0005]", "'7.2.14'"]);

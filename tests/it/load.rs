@@ -1,4 +1,4 @@
-//! What is in memory after a simulated load: regions, values, files.
+//! Memory after a simulated load: regions, values, files.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn vmlinux(machine: &Machine, name: &str, position: usize) -> u64 {
 }
 
 #[test]
-fn a_module_is_loaded_for_people_and_for_programs() {
+fn a_load_is_printed_as_text_and_json() {
     for machine in machines() {
         let bench = converted(&machine, "lp_homonyms_annotated.ko");
         let text = load(&machine, &bench.output(), &["-v"]);
@@ -90,7 +90,7 @@ fn regions_lie_where_they_are_placed_and_values_follow() {
 }
 
 #[test]
-fn regions_that_would_share_bytes_are_a_usage_error() {
+fn overlapping_regions_are_a_usage_error() {
     for machine in machines() {
         let bench = converted(&machine, "lp_vmlinux_inferred.ko");
         let report = load(&machine, &bench.output(), &["--format", "json"]).done().json();
@@ -106,9 +106,9 @@ fn regions_that_would_share_bytes_are_a_usage_error() {
         };
         for at in [text, text + (size - 1) / 16 * 16] {
             let said = placed(at);
-            said.trouble(&["--place: the regions 'text' and 'data' would share bytes"]);
+            said.usage_or_io(&["--place: the regions 'text' and 'data' would share bytes"]);
         }
-        // As it was, and behind the last byte: where nothing else is.
+        // At its usual address, and after the last byte, where nothing else is.
         placed(data).done();
         let both = format!("text={text:#x}");
         let ended = load(&machine, &bench.output(), &["--place", &both, "--place", &both]);
@@ -117,7 +117,7 @@ fn regions_that_would_share_bytes_are_a_usage_error() {
 }
 
 #[test]
-fn what_waits_for_an_object_is_written_when_it_is_there() {
+fn relocations_for_an_object_are_written_when_it_is_loaded() {
     for machine in machines() {
         let bench = converted(&machine, "lp_module_symbols.ko");
         let count = |options: &[&str]| {
@@ -133,12 +133,12 @@ fn what_waits_for_an_object_is_written_when_it_is_there() {
         let (arrived, _, written) = count(&["--gate", "klp-target-a"]);
         assert!(arrived && written > 0, "{}", machine.name);
         let wrong = load(&machine, &bench.output(), &["--gate", "ext4"]);
-        wrong.trouble(&["--gate ext4: nothing waits for it; the gates are: klp_target_a"]);
+        wrong.usage_or_io(&["--gate ext4: nothing waits for it; the gates are: klp_target_a"]);
     }
 }
 
 #[test]
-fn an_image_has_a_file_for_each_region_and_loses_none_that_was_there() {
+fn an_image_has_a_file_for_each_region_and_replaces_none() {
     for machine in machines() {
         let bench = converted(&machine, "lp_data_pointers.ko");
         let folder = bench.path("image");
@@ -153,7 +153,7 @@ fn an_image_has_a_file_for_each_region_and_loses_none_that_was_there() {
             let bytes = read(region["file"].as_str().unwrap());
             assert_eq!(bytes.len() as u64, number(&region["size"]));
         }
-        // Every relocated place holds what the report says.
+        // Every relocated field has the bytes of the report.
         let mut seen = 0;
         for relocation in report["relocations"].as_array().unwrap() {
             let place = number(&relocation["place"]);
@@ -175,14 +175,14 @@ fn an_image_has_a_file_for_each_region_and_loses_none_that_was_there() {
         assert!(seen > 3);
         let before = read("text.bin");
         load(&machine, &bench.output(), &to)
-            .trouble(&["error[KLP-E0602]", "the folder is not empty"]);
+            .usage_or_io(&["error[KLP-E0602]", "the folder is not empty"]);
         assert_eq!(read("text.bin"), before);
         assert_eq!(bench.files(), ["image", "out.ko"], "{}", machine.name);
     }
 }
 
 #[test]
-fn a_module_that_would_be_refused_is_refused_in_the_kernels_words() {
+fn a_module_is_refused_with_the_kernels_message() {
     for machine in machines() {
         let bench = Sandbox::new();
         let folder = bench.path("image");
@@ -198,18 +198,18 @@ fn a_module_that_would_be_refused_is_refused_in_the_kernels_words() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_a_usage_error() {
+fn malformed_arguments_are_usage_errors() {
     let machine = machines().remove(0);
     let module = machine.path("klp_target_a.ko");
     for (place, said) in [
         ("text", "not REGION=ADDRESS"),
-        ("txt=0x1000", "'txt' is none of text, data, rodata"),
+        ("txt=0x1000", "'txt' is not one of text, data, rodata"),
         ("text=4096", "the address does not start with 0x"),
         ("text=0xg", "invalid digit"),
     ] {
-        load(&machine, &module, &["--place", place]).trouble(&[said]);
+        load(&machine, &module, &["--place", place]).usage_or_io(&[said]);
     }
     let bare = ["load".as_ref(), module.as_os_str()];
-    run(bare).trouble(&["--symbols"]);
-    load(&machine, Path::new("no/such.ko"), &[]).trouble(&["error[KLP-E0601]"]);
+    run(bare).usage_or_io(&["--symbols"]);
+    load(&machine, Path::new("no/such.ko"), &[]).usage_or_io(&["error[KLP-E0601]"]);
 }

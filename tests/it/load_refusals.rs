@@ -1,4 +1,4 @@
-//! What a loader refuses before it looks at relocations, each in the kernel's words.
+//! What a loader refuses before relocation, each with the kernel's message.
 
 use klp_convert::elf::Module;
 use klp_convert::load::{Loader, Placement, Record, Refused, SimulatedKernel, TargetKernel};
@@ -11,7 +11,7 @@ use crate::patch::Patched;
 const NAME: &str = "lp_module_symbols.ko";
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
-/// Loads a livepatch that was made wrong, with the addresses of the right one.
+/// Loads a modified livepatch, with the addresses of the original.
 pub(crate) fn load(
     machine: &Machine,
     wrong: &[u8],
@@ -26,7 +26,7 @@ pub(crate) fn load(
     loader.load(&module, &SimulatedKernel::new(&answer)).map(|_| ())
 }
 
-/// Claims that the newest kernel of each machine refuses the changed livepatch, and says this.
+/// Claims that the newest kernel of each machine refuses the changed livepatch with this message.
 fn refused(change: impl Fn(Patched) -> Patched, says: &str) {
     for machine in machines() {
         let wrong = change(Patched::new(converted(&machine, NAME))).bytes;
@@ -82,7 +82,7 @@ fn a_second_modinfo_is_refused_since_6_4() {
 }
 
 #[test]
-fn the_flags_of_the_file_are_looked_at_since_6_2() {
+fn the_flags_of_the_file_are_checked_since_6_2() {
     for machine in machines() {
         let flags = object::elf::FileFlags(1);
         let wrong = Patched::new(converted(&machine, NAME)).header(|h, e| h.e_flags.set(e, flags));
@@ -93,7 +93,7 @@ fn the_flags_of_the_file_are_looked_at_since_6_2() {
 }
 
 #[test]
-fn a_second_struct_module_is_refused_since_6_4_in_the_words_of_its_time() {
+fn a_second_struct_module_is_refused_since_6_4_with_each_versions_message() {
     for machine in machines() {
         let wrong = Patched::new(converted(&machine, NAME)).rename_section(".comment", THIS_MODULE);
         let says = |version| at_version(&machine, &wrong, version).map_err(|e| e.to_string());
@@ -107,7 +107,7 @@ fn a_second_struct_module_is_refused_since_6_4_in_the_words_of_its_time() {
 }
 
 #[test]
-fn room_for_a_stub_in_init_is_wanted_by_newer_kernels_only() {
+fn only_newer_kernels_need_room_for_a_stub_in_init() {
     let machines: Vec<_> = machines().into_iter().filter(|m| m.name == "arm64").collect();
     assert_eq!(machines.len(), 1);
     for machine in machines {
@@ -123,7 +123,7 @@ fn room_for_a_stub_in_init_is_wanted_by_newer_kernels_only() {
 }
 
 #[test]
-fn there_must_be_one_struct_module_and_one_only() {
+fn there_must_be_exactly_one_struct_module() {
     let one = "module lp_module_symbols: Exactly one .gnu.linkonce.this_module section must exist.";
     refused(|patched| patched.rename_section(THIS_MODULE, ".gnu.linkonce.that_module"), one);
     refused(|patched| patched.rename_section(".comment", THIS_MODULE), one);
@@ -135,7 +135,7 @@ fn there_must_be_one_struct_module_and_one_only() {
 }
 
 #[test]
-fn an_old_kernel_wants_a_struct_module_and_no_more() {
+fn an_old_kernel_only_needs_a_struct_module_to_exist() {
     let none = "lp_module_symbols: No module found in object -ENOEXEC";
     for machine in machines() {
         let right = || Patched::new(converted(&machine, NAME));
@@ -161,7 +161,7 @@ fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
         &says("must occupy memory during process execution"),
     );
     for machine in machines() {
-        // Before 6.13 it is not found then.
+        // Before 6.13 it is then not found.
         let wrong = Patched::new(converted(&machine, NAME))
             .section(THIS_MODULE, |s, e| s.sh_type.set(e, SectionType(8)));
         let only = "module lp_module_symbols: Only one .gnu.linkonce.this_module section must exist. -ENOEXEC";
@@ -181,7 +181,7 @@ fn struct_module_must_be_loaded_from_the_file_and_as_large_as_the_kernels() {
 }
 
 #[test]
-fn extended_versions_come_with_names_and_as_many_of_them() {
+fn extended_versions_need_as_many_names() {
     let crcs = |patched: Patched| {
         let patched = patched.rename_section(".comment", "__version_ext_crcs");
         flags(patched, "__version_ext_crcs", |flags| flags | 2)
@@ -224,7 +224,7 @@ fn more_sections_than_the_header_can_count_are_refused() {
 }
 
 #[test]
-fn what_is_writable_and_executable_is_refused_where_memory_is_protected() {
+fn writable_and_executable_sections_are_refused_where_memory_is_protected() {
     for machine in machines() {
         let wrong = flags(Patched::new(converted(&machine, NAME)), ".text", |flags| flags | 1);
         let module = Module::parse(&wrong.bytes).unwrap();
@@ -242,7 +242,7 @@ fn what_is_writable_and_executable_is_refused_where_memory_is_protected() {
 }
 
 #[test]
-fn more_memory_than_there_is_is_refused_by_the_allocator() {
+fn too_much_memory_is_refused_by_the_allocator() {
     for machine in machines() {
         let wrong = Patched::new(converted(&machine, NAME));
         let wrong = wrong.section(".bss", |s, e| s.sh_size.set(e, 0x8000_0000));
@@ -252,7 +252,7 @@ fn more_memory_than_there_is_is_refused_by_the_allocator() {
 }
 
 #[test]
-fn a_module_without_room_for_ftrace_is_refused_without_a_word() {
+fn a_module_without_room_for_ftrace_is_refused_silently() {
     let machine = machines().into_iter().find(|machine| machine.name == "arm64").unwrap();
     let name = ".text.ftrace_trampoline";
     let wrong = Patched::new(converted(&machine, NAME)).rename_section(name, ".text.other");
@@ -263,7 +263,7 @@ fn a_module_without_room_for_ftrace_is_refused_without_a_word() {
 }
 
 #[test]
-fn a_module_must_say_what_the_kernel_says_of_itself() {
+fn a_modules_vermagic_must_be_the_kernels() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         let module = Module::parse(&right).unwrap();
@@ -288,7 +288,7 @@ fn a_module_must_say_what_the_kernel_says_of_itself() {
 }
 
 #[test]
-fn with_versions_of_symbols_the_release_does_not_matter() {
+fn with_symbol_versions_the_release_does_not_matter() {
     let magic = |bytes: &[u8]| {
         let module = Module::parse(bytes).unwrap();
         let magic = module.modinfo().find(|(key, _)| *key == b"vermagic").unwrap().1;

@@ -15,7 +15,7 @@ pub(crate) struct Machine {
     directory: PathBuf,
 }
 
-/// Which sources of symbols a conversion is given.
+/// The symbol sources for a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Map {
     /// The linked kernel, the two modules, their exports.
@@ -26,12 +26,12 @@ pub(crate) enum Map {
     ListAlone,
 }
 
-/// What `expect.txt` says about one livepatch.
+/// What `expect.txt` has about one livepatch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Number of relocations by klp section and klp symbol.
     Klp(BTreeMap<(String, String), usize>),
-    /// Code of the refusal, and the symbol it names.
+    /// Code of the refusal, and its symbol.
     Refused(&'static str, String),
 }
 
@@ -72,7 +72,7 @@ impl Machine {
         self.livepatches().into_iter().filter(klp).collect()
     }
 
-    /// Whether a livepatch has selectors, which a map without source files cannot answer.
+    /// Whether a livepatch has selectors, which a map without source files cannot resolve.
     pub(crate) fn needs_files(&self, file: &str) -> bool {
         Image::read(&self.read(file)).find(".klp.selectors").is_some()
     }

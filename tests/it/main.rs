@@ -1,7 +1,7 @@
-//! What the program promises, asked of the program itself and of the committed fixtures.
+//! The program's promises, tested with the program itself and the committed fixtures.
 //!
-//! [`machine`] knows the fixtures, [`tool`] runs the program, [`image`] reads ELF files without any
-//! code of the program's, [`patch`] breaks them. The rest are the promises, by subject.
+//! [`machine`] has the fixtures, [`tool`] runs the program, [`image`] reads ELF files
+//! independently, [`patch`] breaks them. The rest are the promises, by subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,9 +13,9 @@
 
 mod arrows;
 mod bad_annotation;
+mod bad_files;
 mod bad_list;
 mod bad_module;
-mod bad_place;
 mod bad_selector;
 mod bad_symbols;
 mod changed;
@@ -26,6 +26,7 @@ mod debug_info;
 mod debug_twins;
 mod dependencies;
 mod dialects;
+mod distinct_faults;
 mod documents;
 mod fixtures;
 mod gate_faults;
@@ -38,7 +39,7 @@ mod inspect;
 #[allow(dead_code, unused_imports, reason = "the library's own tests use all of it")]
 mod kernel_image;
 mod load;
-mod load_besides;
+mod load_other_refusals;
 mod load_refusals;
 mod machine;
 mod other_tools;
@@ -54,9 +55,8 @@ mod symbol_table;
 mod symbols;
 mod tables;
 mod tidy;
-mod told_apart;
 mod tool;
 mod trees;
 mod unchanged;
+mod unknown_exports;
 mod unpacked;
-mod untold_exports;

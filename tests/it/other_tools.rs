@@ -1,4 +1,4 @@
-//! Livepatches of klp-build and kpatch: what is finished loads, what is not is refused.
+//! Livepatches of klp-build and kpatch: finished ones load, unfinished ones are refused.
 
 use klp_convert::elf::{
     Edits, Module, NewBody, NewSection, Rela, SHT_RELA, SectionFlags, SectionIndex, SymbolSection,
@@ -14,7 +14,7 @@ use crate::tool::{Sandbox, run};
 
 const NAME: &str = "lp_module_symbols.ko";
 
-/// The type of a relocation of 64 bits.
+/// The type of a 64-bit absolute relocation.
 fn absolute(machine: &Machine) -> u32 {
     match machine.name {
         "x86_64" => 1,
@@ -24,8 +24,8 @@ fn absolute(machine: &Machine) -> u32 {
     }
 }
 
-/// Adds a section of records as objtool leaves it: one for each klp relocation, naming its place
-/// and its symbol.
+/// Adds a section of records as objtool leaves it: one for each klp relocation, with its location
+/// and symbol.
 fn with_records(machine: &Machine, bytes: &[u8], name: &str) -> Vec<u8> {
     let module = Module::parse(bytes).unwrap();
     let klp = module
@@ -70,7 +70,7 @@ fn with_records(machine: &Machine, bytes: &[u8], name: &str) -> Vec<u8> {
     rewrite(&module, &edits).unwrap().into_owned()
 }
 
-/// The words of a check with a machine's sources.
+/// Exit code and output of a check with a machine's sources.
 fn check(machine: &Machine, bytes: &[u8]) -> (i32, String) {
     let bench = Sandbox::new();
     let path = bench.file("in.ko", bytes).into_os_string();
@@ -79,7 +79,7 @@ fn check(machine: &Machine, bytes: &[u8]) -> (i32, String) {
 }
 
 #[test]
-fn the_records_that_objtool_leaves_in_a_finished_module_do_no_harm() {
+fn objtools_records_in_a_finished_module_are_harmless() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         for name in ["__klp_relocs.klp_target_a", "__klp_relocs.vmlinux", "__klp_relocs"] {
@@ -87,7 +87,7 @@ fn the_records_that_objtool_leaves_in_a_finished_module_do_no_harm() {
             assert_eq!(code, 0, "{} {name}: {said}", machine.name);
             assert!(said.contains(": loads, tried at ") && !said.contains("error["), "{said}");
         }
-        // Anywhere else somebody may read them.
+        // In another section they may be read.
         for name in [".data.klp_relocs", "__klp_relocs_of_mine", ".klp_relocs"] {
             let (code, said) = check(&machine, &with_records(&machine, &right, name));
             assert_eq!(code, 1, "{} {name}: {said}", machine.name);
@@ -97,7 +97,7 @@ fn the_records_that_objtool_leaves_in_a_finished_module_do_no_harm() {
 }
 
 #[test]
-fn records_that_the_module_reads_are_data_like_any_other() {
+fn records_that_the_module_reads_are_ordinary_data() {
     for machine in machines() {
         let bytes = with_records(&machine, &converted(&machine, NAME), "__klp_relocs.vmlinux");
         // struct module points to it.
@@ -145,8 +145,8 @@ fn an_unfinished_klp_build_livepatch_is_refused_with_its_own_code_and_once() {
             let ended = run(words.iter().cloned().chain(further));
             ended.refused(&said);
             assert_eq!(ended.stderr.matches("KLP-E0108").count(), 1, "{}", ended.stderr);
-            // The kernel binds weak symbols to 0, without a word; arm64's loader finds that too far.
-            let silent = ended.stderr.contains("would load, and be wrong");
+            // The kernel silently binds weak symbols to 0; for arm64's loader that is too far.
+            let silent = ended.stderr.contains("would load incorrectly");
             assert_eq!(silent, !ended.stderr.contains("KLP-E0801"), "{}", ended.stderr);
             assert!(silent || machine.name == "arm64", "{}", ended.stderr);
         }
@@ -154,7 +154,7 @@ fn an_unfinished_klp_build_livepatch_is_refused_with_its_own_code_and_once() {
 }
 
 #[test]
-fn undefined_klp_symbols_that_are_not_weak_are_refused_by_the_kernel_too() {
+fn the_kernel_also_refuses_undefined_klp_symbols_that_are_not_weak() {
     for machine in machines() {
         let (code, said) = check(&machine, &unfinished(&machine, false).bytes);
         assert_eq!(code, 1);
@@ -177,7 +177,7 @@ fn a_tombstone_that_is_undefined_shows_that_post_link_has_not_been_run() {
         let (code, said) = check(&machine, &patched.bytes);
         assert_eq!(code, 1, "{said}");
         assert!(said.contains("KLP-E0108"), "{said}");
-        // Marked, it is what a finished module has, and nothing looks for it.
+        // A marked one is normal in a finished module, and nothing looks it up.
         let marked = patched
             .symbol(weak, |s, e| s.st_shndx.set(e, object::elf::SymbolSection(SHN_LIVEPATCH)));
         let (_, said) = check(&machine, &marked.bytes);
@@ -204,14 +204,14 @@ fn an_unfinished_kpatch_livepatch_is_refused_with_its_own_code() {
 }
 
 #[test]
-fn what_a_finished_kpatch_livepatch_keeps_is_no_reason_to_refuse_it() {
+fn sections_that_a_finished_kpatch_livepatch_keeps_are_accepted() {
     for machine in machines() {
         for section in [".kpatch.funcs", ".kpatch.strings", ".kpatch.callbacks.pre_patch"] {
             let right = Patched::new(converted(&machine, NAME));
             let (code, said) = check(&machine, &right.rename_section(".comment", section).bytes);
             assert_eq!(code, 0, "{}: {said}", machine.name);
         }
-        // There is nothing to finish in it.
+        // Nothing in it is unfinished.
         let empty = Patched::new(converted(&machine, NAME))
             .rename_section(".comment", ".kpatch.relocations")
             .section(".kpatch.relocations", |s, e| s.sh_size.set(e, 0));
@@ -221,7 +221,7 @@ fn what_a_finished_kpatch_livepatch_keeps_is_no_reason_to_refuse_it() {
 }
 
 #[test]
-fn sections_and_symbols_of_other_tools_are_named_as_such() {
+fn sections_and_symbols_of_other_tools_are_listed_as_such() {
     for machine in machines() {
         let bench = Sandbox::new();
         let right = with_records(&machine, &converted(&machine, NAME), "__klp_relocs.klp_target_a");

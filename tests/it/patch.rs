@@ -1,4 +1,4 @@
-//! Fixtures made wrong: bytes of a file changed at places that have a name.
+//! Modified fixtures: changes bytes of a file, addressed by section, symbol and field.
 
 use object::elf::{FileHeader64, Rela64, SectionHeader64, Sym64};
 use object::read::elf::{FileHeader, SectionHeader};
@@ -13,7 +13,7 @@ pub(crate) fn signature() -> Vec<u8> {
     signature
 }
 
-/// A file that is being made wrong.
+/// A file being modified.
 #[derive(Debug, Clone)]
 pub(crate) struct Patched {
     pub(crate) bytes: Vec<u8>,
@@ -84,11 +84,11 @@ impl Patched {
         self
     }
 
-    /// Replaces bytes wherever they stand; both have the same length, and they must stand somewhere.
+    /// Replaces all occurrences of bytes by others of the same length; there must be one.
     pub(crate) fn replace(mut self, old: &[u8], new: &[u8]) -> Self {
         assert_eq!(old.len(), new.len());
         let places: Vec<_> = memchr_all(&self.bytes, old);
-        assert!(!places.is_empty(), "{} is nowhere", String::from_utf8_lossy(old));
+        assert!(!places.is_empty(), "{} does not occur", String::from_utf8_lossy(old));
         places.iter().for_each(|&at| self.bytes[at..at + new.len()].copy_from_slice(new));
         self
     }
@@ -112,7 +112,7 @@ impl Patched {
         (u32::try_from(offset).unwrap(), longer)
     }
 
-    /// Adds bytes to a section, of which a longer copy is made behind the file.
+    /// Adds bytes to a section: a longer copy is made at the end of the file.
     pub(crate) fn append(mut self, section: &str, bytes: &[u8]) -> Self {
         let longer = [&self.bytes[self.body(section)], bytes].concat();
         let start = self.bytes.len();
@@ -123,7 +123,7 @@ impl Patched {
         })
     }
 
-    /// Where a section's bytes are in the file.
+    /// The range of a section's bytes in the file.
     pub(crate) fn body(&self, name: &str) -> std::ops::Range<usize> {
         let at = self.header_of(name);
         let header: &SectionHeader64<Endianness> = pod::from_bytes(&self.bytes[at..]).unwrap().0;
@@ -132,7 +132,7 @@ impl Patched {
         start..start + usize::try_from(size).unwrap()
     }
 
-    /// Where a section's header is in the file.
+    /// The offset of a section's header in the file.
     fn header_of(&self, name: &str) -> usize {
         let data = self.bytes.as_slice();
         let header = FileHeader64::<Endianness>::parse(data).unwrap();

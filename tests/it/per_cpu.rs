@@ -1,4 +1,4 @@
-//! Per-CPU variables of modules lie among the kernel's, so that relative references see that distance.
+//! Per-CPU variables of modules lie near the kernel's, which relative references must reach.
 
 use object::elf::{Rela64, RelocationType};
 
@@ -7,8 +7,8 @@ use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
 use crate::tool::{Run, Sandbox, run};
 
-/// Module A with its data made per-CPU variables, and the first relocation of its code of one type
-/// made one of another type against them.
+/// Module A with its data as per-CPU variables, and the first relocation of type `from` in its code
+/// changed to type `to` against them.
 fn made(machine: &Machine, from: u32, to: u32) -> Patched {
     let patched = Patched::new(machine.read("klp_target_a.ko"));
     let image = Image::read(&patched.bytes);
@@ -56,9 +56,9 @@ fn a_short_distance_does_not_reach_and_a_page_distance_does_on_arm64() {
 #[test]
 fn the_toc_is_too_far_away_on_ppc64le() {
     let machine = machine("ppc64le");
-    // R_PPC64_TOC16_HA, R_PPC64_REL16_HA: cut off without a word.
+    // R_PPC64_TOC16_HA, R_PPC64_REL16_HA: silently truncated.
     for kind in [50, 252] {
-        let words = ["error[KLP-E0803]", "is cut off to", ": would load, and be wrong"];
+        let words = ["error[KLP-E0803]", "is truncated to", ": would load incorrectly"];
         check(&machine, 50, kind, &[]).refused(&words);
     }
     // R_PPC64_REL32.
@@ -67,7 +67,7 @@ fn the_toc_is_too_far_away_on_ppc64le() {
 }
 
 #[test]
-fn modules_are_near_them_on_s390x_since_the_kernel_lies_above_modules() {
+fn modules_are_near_them_on_s390x_because_the_kernel_lies_above_modules() {
     let machine = machine("s390x");
     // R_390_PC32DBL, R_390_PC16DBL.
     loads(&check(&machine, 19, 19, &[]));
@@ -77,9 +77,9 @@ fn modules_are_near_them_on_s390x_since_the_kernel_lies_above_modules() {
 }
 
 #[test]
-fn they_were_small_numbers_on_x86_64_once() {
+fn on_x86_64_they_used_to_be_small_numbers() {
     let machine = machine("x86_64");
-    // R_X86_64_PC32 and R_X86_64_32S always, R_X86_64_32 while they were small.
+    // R_X86_64_PC32 and R_X86_64_32S always reach, R_X86_64_32 while they were small.
     for kind in [2, 11] {
         loads(&check(&machine, 2, kind, &[]));
         loads(&check(&machine, 2, kind, &OLD));

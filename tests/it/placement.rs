@@ -1,4 +1,4 @@
-//! Gates, sections and options: when the kernel would write a relocation, and into what.
+//! Gates, sections and options: when the kernel would write a relocation, and where.
 
 use std::ffi::OsString;
 
@@ -33,7 +33,7 @@ fn a_gate_that_the_livepatch_does_not_patch_is_refused() {
             "waits for 'klp_target_b', which this livepatch does not patch",
             "add a klp_object for 'klp_target_b'",
         ];
-        // The tables say that A is patched, whatever the author says.
+        // According to the tables A is patched, whatever the author gives.
         let renamed = Patched::new(machine.read("lp_two_owners.ko"));
         let of_a = b".klp.sym.rela.klp_target_a.klp_target_a.klp_root_kobj.0";
         let of_b = b".klp.sym.rela.klp_target_b.klp_target_a.klp_root_kobj.0";
@@ -48,7 +48,7 @@ fn a_gate_that_the_livepatch_does_not_patch_is_refused() {
 }
 
 #[test]
-fn where_tables_are_filled_in_at_run_time_the_author_says_what_is_patched() {
+fn if_tables_are_filled_in_at_run_time_the_author_gives_the_patched_objects() {
     for machine in machines() {
         let bench = Sandbox::new();
         let module = bench.file("in.ko", &unreadable(&machine, "lp_module_symbols.ko").bytes);
@@ -62,7 +62,7 @@ fn where_tables_are_filled_in_at_run_time_the_author_says_what_is_patched() {
         let gates = ["error[KLP-E0307]", "code for 'klp_target_a' and 'klp_target_b' uses"];
         convert(&both).refused(&gates);
         convert(&["--object", "klp-target-a"]).done();
-        // Another object than the owner may be the one that is patched.
+        // The patched object may be another than the owner.
         let needs = "waits for 'klp_target_b' and needs 'klp_target_a'";
         convert(&["--object", "klp_target_b"]).refused(&["error[KLP-E0309]", needs]);
         convert(&["--object", "vmlinux"])
@@ -71,7 +71,7 @@ fn where_tables_are_filled_in_at_run_time_the_author_says_what_is_patched() {
 }
 
 #[test]
-fn a_static_key_of_a_module_is_refused_with_a_way_around() {
+fn a_static_key_of_a_module_is_refused_with_a_workaround() {
     for machine in machines() {
         let bench = Sandbox::new();
         with(&bench, &machine, "lp_static_key_module.ko", &[]).refused(&[
@@ -111,12 +111,12 @@ fn init_memory_takes_relocations_for_vmlinux_and_none_for_modules() {
         };
         let early = convert("lp_vmlinux_inferred.ko");
         let late = convert("lp_module_symbols.ko");
-        // ppc64le keeps the whole of a module's text.
+        // ppc64le keeps all of a module's text.
         if machine.name == "ppc64le" {
             early.done();
             late.done();
         } else {
-            // Its function is gone when it is called, which is all that is wrong.
+            // The only fault: its function is freed before it is called.
             early.refused(&["error[KLP-E0115]", "lies in init memory"]);
             assert_eq!(early.stderr.matches("error[").count(), 1, "{}", early.stderr);
             late.refused(&["error[KLP-E0304]", "init memory is freed before", "'klp_target_a'"]);
@@ -125,7 +125,7 @@ fn init_memory_takes_relocations_for_vmlinux_and_none_for_modules() {
 }
 
 #[test]
-fn a_symbol_in_init_memory_is_never_inferred_and_warned_of_where_it_is_annotated() {
+fn a_symbol_in_init_memory_is_never_inferred_and_a_warning_if_annotated() {
     for machine in machines() {
         let vmlinux = Image::read(&machine.read("vmlinux.cut"));
         let init = vmlinux.sections.iter().position(|s| s.name == ".init.text").unwrap();
@@ -185,7 +185,7 @@ fn older_kernels_read_shorter_names() {
     };
     checked("6.1").done();
     checked("5.14").refused(&["[symbol-length, refused]"]);
-    checked("vmlinuz").trouble(&["'vmlinuz' is not a kernel version"]);
+    checked("vmlinuz").usage_or_io(&["'vmlinuz' is not a kernel version"]);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn two_spellings_of_one_symbol_become_one_klp_symbol() {
 }
 
 #[test]
-fn what_a_first_conversion_without_a_map_leaves_a_second_with_one_adds() {
+fn a_second_conversion_with_a_map_completes_a_first_one_without() {
     for machine in machines() {
         let bench = Sandbox::new();
         let module = "lp_data_pointers.ko";
@@ -238,7 +238,7 @@ fn what_a_first_conversion_without_a_map_leaves_a_second_with_one_adds() {
 }
 
 #[test]
-fn near_names_are_offered_for_a_name_that_is_not_found() {
+fn similar_names_are_offered_for_a_name_that_is_not_found() {
     for machine in machines() {
         let bench = Sandbox::new();
         let bytes = machine.read("lp_vmlinux_inferred.ko");
@@ -252,7 +252,7 @@ fn near_names_are_offered_for_a_name_that_is_not_found() {
 }
 
 #[test]
-fn symbols_of_another_release_are_refused_unless_they_are_said_to_fit() {
+fn symbols_of_another_release_are_refused_unless_allowed() {
     for machine in machines() {
         let bench = Sandbox::new();
         let module = machine.read("lp_module_symbols.ko");
@@ -273,7 +273,7 @@ fn symbols_of_another_release_are_refused_unless_they_are_said_to_fit() {
 }
 
 #[test]
-fn a_name_that_nothing_resembles_may_be_of_a_module_that_was_not_given() {
+fn a_name_without_similar_ones_may_belong_to_a_module_that_was_not_given() {
     for machine in machines() {
         let bench = Sandbox::new();
         let map = ["--vmlinux", "vmlinux.cut", "--symvers", "Module.symvers"];
@@ -284,7 +284,7 @@ fn a_name_that_nothing_resembles_may_be_of_a_module_that_was_not_given() {
 }
 
 #[test]
-fn places_that_overlap_are_refused_where_the_loader_writes_once() {
+fn overlapping_relocations_are_refused_where_the_loader_writes_once() {
     let machine = machines().into_iter().find(|m| m.name == "x86_64").expect("a fixture");
     let bench = Sandbox::new();
     bench.convert(&machine.path("lp_two_positions.ko"), &machine, Map::Elf).done();
@@ -295,5 +295,6 @@ fn places_that_overlap_are_refused_where_the_loader_writes_once() {
         .relocation(klp, 1, |rela, endian| rela.r_offset.set(endian, first + 3))
         .contents(".text", |text| text[usize::try_from(first).unwrap()..][..8].fill(0));
     let input = bench.file("overlap.ko", &patched.bytes);
-    run([OsString::from("check"), input.into()]).refused(&["another relocation writes this place"]);
+    run([OsString::from("check"), input.into()])
+        .refused(&["another relocation writes the same bytes"]);
 }

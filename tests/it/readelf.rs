@@ -1,5 +1,5 @@
-//! What `readelf` and `llvm-readelf` print of a file agrees before and after its conversion, except
-//! for what the plan names.
+//! The output of `readelf` and `llvm-readelf` for a file is the same before and after its
+//! conversion, except for what is in the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,8 +12,7 @@ use crate::machine::{Map, machines};
 use crate::tool::Sandbox;
 use crate::unchanged::{klp_section, klp_symbol, list, plan, text};
 
-/// A listing in rows; sections are named instead of numbered, and nothing says where in the file
-/// they are.
+/// A listing in rows; sections are named instead of numbered, and file offsets are left out.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Listing {
     /// Name, type, address, size, entry size, flags, link, info, alignment.
@@ -44,7 +43,7 @@ impl Listing {
             {
                 listing.symbol(&words[1..]);
             } else if words.len() >= 4 && words[..2].iter().all(|w| w.len() == 16) {
-                // The symbol's value comes first, where there is a symbol.
+                // The symbol's value comes first, if there is a symbol.
                 let skip = if words.len() > 4 { 4 } else { 3 };
                 let target = words[skip..].join(" ");
                 let row = [words[0].into(), words[2].into(), target];
@@ -136,8 +135,7 @@ impl Listing {
         self.symbols.retain(|row| !gone.contains(row[5].as_str()));
     }
 
-    /// Writes the one flag and the one section index that both programs spell their own way like
-    /// a followed plan does.
+    /// Unifies the one flag and the one section index that the two programs spell differently.
     fn spell_klp(&mut self) {
         for row in self.sections.iter_mut().filter(|row| row[0].starts_with(".klp.rela.")) {
             assert!(

@@ -1,5 +1,5 @@
-//! What comes of it when an object that a livepatch patches is unloaded and loaded again: the livepatch
-//! loads, and one warning says what happens on which reload.
+//! Reloads of an object that a livepatch patches: the livepatch loads, and one warning says what
+//! happens on which reload.
 
 use klp_convert::check::{self, Conclusion, Verdict};
 use klp_convert::elf::Module;
@@ -28,7 +28,7 @@ fn check(machine: &Machine, module: &[u8], version: &str, format: &str) -> Run {
     let module = bench.file("lp.ko", module);
     let words = [
         "check",
-        // What lp_cross_module needs is always loaded here.
+        // The modules that lp_cross_module needs are always loaded here.
         "--allow-undeclared-dependency",
         "--target-kernel",
         version,
@@ -44,7 +44,7 @@ fn verdict(machine: &Machine, module: &[u8]) -> Verdict {
     check::check(module, &sources(machine), &options).unwrap()
 }
 
-/// The livepatch loads, and one warning about reloads says all of this.
+/// The livepatch loads, and the one warning about reloads has all of these words.
 #[track_caller]
 fn warned(run: &Run, words: &[&str]) {
     let said = &run.done().stderr;
@@ -56,7 +56,7 @@ fn warned(run: &Run, words: &[&str]) {
 }
 
 #[test]
-fn a_reload_that_old_kernels_refuse_is_a_warning_with_their_words() {
+fn a_reload_that_old_kernels_refuse_is_a_warning_with_their_message() {
     let cases = [
         ("x86_64", "existing value is nonzero for type"),
         ("ppc64le", "Expected nop after call, got e8410018 at lp_show+0x"),
@@ -73,7 +73,7 @@ fn a_reload_that_old_kernels_refuse_is_a_warning_with_their_words() {
 }
 
 #[test]
-fn kernels_that_take_relocations_back_or_write_over_them_have_no_warning() {
+fn kernels_that_clear_or_overwrite_relocations_have_no_warning() {
     for (name, version) in [("x86_64", "6.3"), ("x86_64", "7.2"), ("arm64", "7.2")] {
         let machine = machine(name);
         for module in machine.convertible() {
@@ -137,7 +137,7 @@ fn a_literal_of_the_plt_keeps_an_old_address_like_a_slot_of_the_got() {
     }
 }
 
-/// How many reloads at new addresses a load in simulation survives, each elsewhere among modules.
+/// How many reloads, each at new addresses in the module area, a simulated load survives.
 fn survived(machine: &Machine, bytes: &[u8]) -> u64 {
     let module = Module::parse(bytes).unwrap();
     let backend = backend(machine);
@@ -166,7 +166,7 @@ fn survived(machine: &Machine, bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn stubs_that_are_not_given_back_are_counted() {
+fn stubs_that_are_never_freed_are_counted() {
     let machine = machine("ppc64le");
     let mut counts = Vec::new();
     for name in machine.convertible() {
@@ -194,22 +194,23 @@ fn stubs_that_are_not_given_back_are_counted() {
 }
 
 #[test]
-fn the_warning_is_told_to_programs() {
+fn the_warning_is_in_the_json() {
     for (name, version) in [("x86_64", "6.1"), ("ppc64le", "7.2"), ("s390x", "7.2")] {
         let machine = machine(name);
         let module = converted(&machine, "lp_cross_module.ko");
         let line = check(&machine, &module, version, "json").done().json()[0].clone();
         assert_eq!((&line["accepted"], &line["conclusion"]), (&true.into(), &"loads".into()));
-        let told = line["diagnostics"].as_array().unwrap().iter();
-        let told: Vec<&Value> = told.filter(|told| told["code"] == "KLP-W0814").collect();
-        assert_eq!(told.len(), 1, "{name}: {line}");
-        assert_eq!(told[0]["severity"], "warning");
-        assert!(told[0]["message"].as_str().unwrap().contains(A));
+        let warnings = line["diagnostics"].as_array().unwrap().iter();
+        let warnings: Vec<&Value> =
+            warnings.filter(|warnings| warnings["code"] == "KLP-W0814").collect();
+        assert_eq!(warnings.len(), 1, "{name}: {line}");
+        assert_eq!(warnings[0]["severity"], "warning");
+        assert!(warnings[0]["message"].as_str().unwrap().contains(A));
     }
 }
 
 #[test]
-fn what_fails_when_an_object_comes_for_the_first_time_stays_an_error() {
+fn what_fails_at_an_objects_first_load_stays_an_error() {
     let machine = machine("ppc64le");
     let good = Patched::new(converted(&machine, "lp_module_symbols.ko"));
     let image = Image::read(&good.bytes);

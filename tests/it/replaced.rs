@@ -1,4 +1,5 @@
-//! Functions that a livepatch replaces: looked up as the kernel does, and told apart by selectors.
+//! Functions that a livepatch replaces: looked up as the kernel does, and distinguished by
+//! selectors.
 
 use klp_convert::elf::Module;
 
@@ -23,7 +24,7 @@ fn replaces(object: &str, functions: &str, rest: &str) -> String {
 }
 
 #[test]
-fn what_is_replaced_is_looked_up_as_the_kernel_does() {
+fn replaced_functions_are_looked_up_as_the_kernel_does() {
     let cases: [(&str, &str, &[&str]); 10] = [
         (
             "0",
@@ -38,7 +39,7 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
         (
             "0",
             "{ \"cmdline_proc_show\", f }, { \"cmdline_proc_show\", g, 1 },",
-            &["KLP-E0115", "it is there twice, at one position"],
+            &["KLP-E0115", "it occurs twice, at one position"],
         ),
         ("\"vmlinux\"", "{ \"cmdline_proc_show\", f },", &["KLP-E0116", "leave .name out"]),
         ("\"klp-target-a\"", "{ \"x\", f },", &["KLP-E0116", "\"klp_target_a\""]),
@@ -70,7 +71,7 @@ fn what_is_replaced_is_looked_up_as_the_kernel_does() {
 }
 
 #[test]
-fn a_function_without_a_place_for_ftrace_is_refused() {
+fn a_function_without_a_call_site_for_ftrace_is_refused() {
     for machine in machines() {
         let section = match machine.name {
             "arm64" => "__patchable_function_entries",
@@ -110,8 +111,8 @@ fn a_function_without_a_place_for_ftrace_is_refused() {
             if is_refused {
                 ended.refused(&[
                     "error[KLP-E0115]",
-                    &format!("'{function}' of 'hooks' is to be replaced, but has no place"),
-                    "patch what calls it",
+                    &format!("'{function}' of 'hooks' is to be replaced, but has no call site"),
+                    "patch its callers",
                 ]);
                 convert.refused(&["KLP-E0115"]);
             } else {
@@ -137,7 +138,7 @@ fn tables_that_the_kernel_cannot_write_are_wrong() {
         (place("static struct klp_patch", frozen), ".data..ro_after_init"),
     ] {
         for machine in machines() {
-            // Nothing of init is freed there.
+            // Init memory is not freed there.
             if machine.name == "ppc64le" && section == ".init.data" {
                 continue;
             }
@@ -160,7 +161,7 @@ fn tables_that_the_kernel_cannot_write_are_wrong() {
 }
 
 #[test]
-fn an_object_that_no_source_has_is_said_not_to_be_checked() {
+fn an_object_that_no_source_has_is_reported_as_unchecked() {
     let source = replaces("\"nobody\"", "{ \"f\", f },", "");
     for machine in machines() {
         let bench = Sandbox::new();
@@ -190,13 +191,14 @@ fn a_selector_fills_in_the_position_of_the_function_that_is_replaced() {
     for machine in machines() {
         let source =
             |second: &str, select: &str| replaces("0", &two.replace("SECOND", second), select);
-        // Two functions of one name and no position are one directory; a selector tells them apart.
+        // Two functions of one name without positions share a directory; a selector distinguishes
+        // them.
         let by_file = "KLP_FUNC_IN(vmlinux, set_is_seen, f, \"ucount.c\");
             KLP_FUNC_IN(vmlinux, set_is_seen, g, \"kernel/pid.c\");";
         let Some(both) = positions(&machine, &source("0", by_file)) else { continue };
         let expected = "-: set_is_seen=f,2 set_is_seen=g,1 cmdline_proc_show=f,0";
         assert_eq!(both.unwrap(), expected, "{}", machine.name);
-        // What is written already must be what is found.
+        // A position that the author wrote must be the one found.
         assert!(positions(&machine, &source("1", by_file)).unwrap().is_ok());
         let refused = positions(&machine, &source("7", by_file)).unwrap().unwrap_err();
         assert!(

@@ -7,7 +7,7 @@ use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
 use crate::tool::{Sandbox, run};
 
-/// The klp symbol that the relocations of one use have become.
+/// The klp symbol that the relocations of one use now have.
 fn meaning(before: &[u8], after: &[u8], name: &str) -> String {
     let (before, after) = (Image::read(before), Image::read(after));
     for section in before.sections.iter().filter(|s| !s.name.starts_with(".rela.klp.")) {
@@ -35,7 +35,7 @@ fn counted(vmlinux: &Image, name: &str, wanted: &str) -> usize {
     1 + homonyms.iter().position(|(_, file)| *file == wanted).unwrap()
 }
 
-/// What the fixture must become with this kernel.
+/// The expected conversion of the fixture with this kernel.
 fn expected(vmlinux: &Path) -> [(&'static str, String); 3] {
     let vmlinux = Image::read(&std::fs::read(vmlinux).unwrap());
     [
@@ -48,7 +48,7 @@ fn expected(vmlinux: &Path) -> [(&'static str, String); 3] {
     })
 }
 
-/// Converts the fixture with a kernel and says what its three uses have become.
+/// Converts the fixture with a kernel; returns the klp symbols of its three uses.
 fn converted(machine: &Machine, vmlinux: &Path) -> [(&'static str, String); 3] {
     let bench = Sandbox::new();
     let input = machine.path("lp_selector_file.ko");
@@ -118,20 +118,20 @@ fn an_ambiguous_name_is_refused_with_the_selectors_to_paste() {
 }
 
 #[test]
-fn a_path_of_which_only_the_end_is_known_is_used_with_a_warning() {
+fn a_path_known_only_by_its_end_is_used_with_a_warning() {
     for machine in machines() {
         let bench = Sandbox::new();
         let ended = bench.convert(&machine.path("lp_selector_file.ko"), &machine, Map::Elf);
         let warnings = ended.done().stderr.matches("warning[KLP-W0707]").count();
         assert_eq!(warnings, 2, "{}", ended.stderr);
-        assert!(ended.stderr.contains("known as 'pid.c' only, not that it is 'kernel/pid.c'"));
+        assert!(ended.stderr.contains("known only as 'pid.c', which may not be 'kernel/pid.c'"));
         let ended = bench.convert(&machine.path("lp_selector_neighbour.ko"), &machine, Map::Elf);
         assert!(!ended.done().stderr.contains("warning"), "{}", ended.stderr);
     }
 }
 
 #[test]
-fn selectors_are_shown_as_they_were_written_and_fail_the_check() {
+fn selectors_are_shown_as_written_and_fail_the_check() {
     for machine in machines() {
         let file = machine.path("lp_selector_neighbour.ko");
         let shown = run([Path::new("inspect"), &file]).done().stdout.clone();

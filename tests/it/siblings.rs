@@ -1,4 +1,4 @@
-//! What other modules of the kernel prove: a module that is not like them, and what is said of it.
+//! What other modules of the kernel prove: findings about a module that differs from them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn check(module: &Path, sources: impl IntoIterator<Item = OsString>) -> Run {
     run(["check".into(), module.into()].into_iter().chain(sources))
 }
 
-/// vmlinux, what it exports and, where there is one, another module.
+/// vmlinux, its exports and, if given, another module.
 fn sources(machine: &Machine, witness: Option<&Path>) -> Vec<OsString> {
     let (vmlinux, symvers) = (machine.path("vmlinux.cut"), machine.path("Module.symvers"));
     let mut sources = words(&[("--vmlinux", &vmlinux), ("--symvers", &symvers)]);
@@ -28,17 +28,17 @@ fn sources(machine: &Machine, witness: Option<&Path>) -> Vec<OsString> {
     sources
 }
 
-/// A module that is unlike its sibling: alone it is believed; beside the sibling, or a map that has
-/// it, all of this is said.
+/// A module that differs from its sibling: alone it is accepted; with the sibling, or a map that
+/// has it, it is refused with these words.
 #[track_caller]
 fn unlike(machine: &Machine, witness: &[u8], wrong: &Patched, says: &[&str]) {
     let bench = Sandbox::new();
     let (witness, module) = (bench.file(WITNESS, witness), bench.file("m.ko", &wrong.bytes));
     let alone = check(&module, sources(machine, None));
     assert!(alone.done().stderr.contains(": loads, tried at "), "{}", alone.stderr);
-    let told = sources(machine, Some(&witness));
-    check(&module, told.clone()).refused(says);
-    check(&module, given(&build(&bench, "map", &told))).refused(says);
+    let with_witness = sources(machine, Some(&witness));
+    check(&module, with_witness.clone()).refused(says);
+    check(&module, given(&build(&bench, "map", &with_witness))).refused(says);
 }
 
 fn target(machine: &Machine) -> Patched {
@@ -65,13 +65,13 @@ fn a_struct_module_of_another_size_is_refused() {
 }
 
 #[test]
-fn every_word_of_vermagic_is_held_against_that_of_the_kernel() {
+fn every_word_of_vermagic_is_compared_with_the_kernels() {
     for machine in machines() {
         for (word, other) in [("SMP", "smp"), ("preempt", "prempt_"), ("mod_unload", "mod_unlaod")]
         {
             let [old, new] = [word, other].map(|word| format!(" {word} "));
             let wrong = target(&machine).replace(old.as_bytes(), new.as_bytes());
-            let lacks = format!("its vermagic lacks '{word}'; that of the kernel lacks '{other}'");
+            let lacks = format!("its vermagic lacks '{word}'; the kernel's lacks '{other}'");
             let says = ["klp_target_a: version magic '7.2.13 ", "' should be '7.2.13 SMP preempt"];
             unlike(&machine, &machine.read(WITNESS), &wrong, &[&lacks, says[0], says[1], PROOF]);
         }
@@ -88,7 +88,7 @@ fn pointers_elsewhere_in_struct_module_are_never_called() {
                 rela.r_offset.set(endian, offset - by);
             })
         };
-        let wrong = "would load, and be wrong";
+        let wrong = "would load incorrectly";
         let witness = machine.read(WITNESS);
         unlike(
             &machine,
@@ -113,18 +113,18 @@ fn exports_without_flags_are_refused_where_the_kernel_has_them() {
         let module = bench.file("m.ko", &wrong.bytes);
         let says = "klp_target_a: no flags for exported symbols (-ENOEXEC, 8)";
         check(&module, sources(&machine, None)).refused(&[says, "no section '__kflagstab'"]);
-        // A sibling that has none, either, is of a kernel that wants none.
+        // A sibling without flags proves that the kernel needs none.
         let like =
             bench.file("like.ko", &wrong.clone().replace(b"klp_target_a", b"klp_target_z").bytes);
         let beside = check(&module, sources(&machine, Some(&like)));
         assert!(!beside.stderr.contains("no flags"), "{}", beside.stderr);
-        // What exports nothing needs none.
+        // A module without exports needs none.
         let right = machine.path("klp_target_a.ko");
         assert!(check(&right, sources(&machine, None)).done().stderr.contains(": loads"));
     }
 }
 
-/// BTF of one integer, called as the string at this offset, whose own strings are these.
+/// BTF of one integer, named by the string at this offset, with these strings of its own.
 fn btf(machine: &Machine, name: u32, strings: &[u8]) -> Vec<u8> {
     let size = u32::try_from(strings.len()).unwrap();
     let words = [24, 0, 16, 16, size, name, 1 << 24, 4, 32];
@@ -146,7 +146,7 @@ fn with_btf(module: Vec<u8>, btf: &[u8]) -> Patched {
 }
 
 #[test]
-fn btf_that_the_kernel_does_not_take_is_refused() {
+fn btf_that_the_kernel_rejects_is_refused() {
     for machine in machines() {
         let witness = with_btf(machine.read(WITNESS), &btf(&machine, 5000, b"own\0")).bytes;
         let wrong = |btf: &[u8]| with_btf(machine.read("klp_target_a.ko"), btf);
@@ -170,7 +170,7 @@ fn btf_that_the_kernel_does_not_take_is_refused() {
                 &[says, &format!("the kernel says: BPF: {why}")],
             );
         }
-        // Without strings of its own it does not show its base, but no name may be beyond.
+        // Without strings of its own it does not reveal its base, but names must be in range.
         unlike(&machine, &witness, &wrong(&btf(&machine, 5000, b"")), &[says, PROOF]);
         let bench = Sandbox::new();
         let witness = bench.file(WITNESS, &witness);
@@ -183,7 +183,7 @@ fn btf_that_the_kernel_does_not_take_is_refused() {
 }
 
 #[test]
-fn a_kernel_whose_modules_have_no_btf_does_not_look_at_it() {
+fn a_kernel_whose_modules_have_no_btf_does_not_check_it() {
     for machine in machines() {
         let bench = Sandbox::new();
         let module = with_btf(machine.read("klp_target_a.ko"), b"no BTF").bytes;
@@ -193,7 +193,7 @@ fn a_kernel_whose_modules_have_no_btf_does_not_look_at_it() {
     }
 }
 
-/// A map of a module and others, and what was said of them.
+/// A map of these modules, and the warnings about them.
 fn built(bench: &Sandbox, machine: &Machine, modules: &[PathBuf]) -> (String, PathBuf) {
     let map = bench.path("map");
     let _ = std::fs::remove_file(&map);
@@ -204,7 +204,7 @@ fn built(bench: &Sandbox, machine: &Machine, modules: &[PathBuf]) -> (String, Pa
 }
 
 #[test]
-fn modules_that_contradict_each_other_are_named_and_the_map_is_made() {
+fn contradicting_modules_are_named_and_the_map_is_built() {
     for machine in machines() {
         let bench = Sandbox::new();
         let witness = machine.path(WITNESS);
@@ -225,15 +225,15 @@ fn modules_that_contradict_each_other_are_named_and_the_map_is_made() {
         let first = std::fs::read(&map).unwrap();
         let (_, map) = built(&bench, &machine, &[odd.clone(), witness.clone(), right]);
         assert!(std::fs::read(map).unwrap() == first, "the order of the options matters");
-        // One against one: nobody is believed.
+        // One against one: neither is used.
         let (said, map) = built(&bench, &machine, &[witness, odd.clone()]);
-        assert!(said.contains("as many modules show one thing as another"), "{said}");
+        assert!(said.contains("the modules are evenly split"), "{said}");
         assert!(check(&odd, given(&map)).done().stderr.contains(": loads"));
     }
 }
 
 #[test]
-fn links_to_modules_of_another_release_are_taken_and_prove_nothing() {
+fn links_to_modules_of_another_release_are_accepted_and_prove_nothing() {
     let machine = machines().remove(0);
     let bench = Sandbox::new();
     let tree = bench.path("modules");
@@ -244,8 +244,8 @@ fn links_to_modules_of_another_release_are_taken_and_prove_nothing() {
     let old = target(&machine).replace(b"vermagic=7.2.13 SMP", b"vermagic=7.2.12 smp");
     std::fs::write(tree.join("weak-updates/klp_target_a.ko"), &old.bytes).unwrap();
     let (said, map) = built(&bench, &machine, std::slice::from_ref(&tree));
-    let told = "weak-updates/klp_target_a.ko: built for '7.2.12'";
-    assert!(said.contains("warning[KLP-W0731]: ") && said.contains(told), "{said}");
+    let warning = "weak-updates/klp_target_a.ko: built for '7.2.12'";
+    assert!(said.contains("warning[KLP-W0731]: ") && said.contains(warning), "{said}");
     assert_eq!(said.matches("warning[").count(), 1, "{said}");
     let info = symbols(&["info"], given(&map));
     let info = &info.done().stdout;
@@ -276,7 +276,7 @@ fn info_prints_what_the_modules_prove_and_a_map_of_vmlinux_alone_proves_nothing(
 }
 
 #[test]
-fn a_symvers_that_tells_one_export_in_two_ways_contradicts_itself() {
+fn a_symvers_with_two_versions_of_one_export_contradicts_itself() {
     let bench = Sandbox::new();
     let line = |crc, kind, namespace| format!("{crc}\tiput\tvmlinux\t{kind}\t{namespace}\n");
     let usual = line("0x00000001", "EXPORT_SYMBOL", "");
@@ -305,7 +305,7 @@ fn a_symvers_that_tells_one_export_in_two_ways_contradicts_itself() {
     ] {
         build(text).refused(&["error[KLP-E0502]", says]);
     }
-    // The same twice, and one without a CRC or a column for namespaces, say nothing against it.
+    // A duplicate, and a line without a CRC or namespace column, do not contradict it.
     let unknown = "0x00000000\tiput\tvmlinux\tEXPORT_SYMBOL\n";
     for known in [&usual, &spaced] {
         build(known.clone() + unknown + known).done();

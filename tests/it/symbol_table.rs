@@ -1,5 +1,5 @@
-//! The copies of the symbol table that stay behind a load, made once more from the file alone: the
-//! rules are those of `kernel/module/kallsyms.c` (`layout_symtab`, `add_kallsyms`, `elf_type`).
+//! The copies of the symbol table after a load, computed again from the file alone, by the rules of
+//! `kernel/module/kallsyms.c` (`layout_symtab`, `add_kallsyms`, `elf_type`).
 
 use klp_convert::elf::Module;
 use klp_convert::load::{Bind, Loaded, Record, RegionKind, SimulatedKernel};
@@ -12,7 +12,7 @@ use crate::machine::{Machine, machines};
 const WRITE: u64 = 1;
 const EXECINSTR: u64 = 4;
 
-/// Machines whose loader edits no symbol before the copies are made, with those of its bytes.
+/// Machines whose loader edits no symbol before the copies are made.
 fn each(
     names: &[&str],
     claim: impl Fn(&str, &Image, &Loaded<'_>, &SimulatedKernel<'_>, &'static klp_arch::Machine),
@@ -42,12 +42,12 @@ fn is_init(section: &Section, backend: &klp_arch::Machine) -> bool {
     backend.frees_init_sections && section.name.starts_with(".init")
 }
 
-/// The flags of a section once `rewrite_section_headers` has seen it: what is read where the file is
-/// does not count as loaded.
+/// The flags of a section after `rewrite_section_headers`: sections read in place do not count as
+/// loaded.
 fn flags(section: &Section) -> u64 {
     const IN_PLACE: [&str; 4] =
         [".modinfo", "__versions", "__version_ext_crcs", "__version_ext_names"];
-    // Made executable where the loader fills them (`module_frob_arch_sections`).
+    // Made executable if the loader fills them (`module_frob_arch_sections`).
     const PLT: [&str; 4] =
         [".plt", ".init.plt", ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"];
     match &*section.name {
@@ -102,8 +102,8 @@ fn entry(st_name: u32, symbol: &Symbol, value: u64, endian: Endian) -> Vec<u8> {
     .concat()
 }
 
-/// The value that a symbol has once the module is loaded; `None` where it depends on the kernel's
-/// temporary copy of the file.
+/// A symbol's value after the load; `None` if it depends on the kernel's temporary copy of the
+/// file.
 fn value(
     image: &Image,
     loaded: &Loaded<'_>,
@@ -133,7 +133,7 @@ const MODULES: [&str; 4] =
     ["klp_target_a.ko", "klp_target_b.ko", "lp_vmlinux_inferred.ko", "lp_module_symbols.ko"];
 
 #[test]
-fn the_whole_table_lies_in_init_memory_with_values_and_what_kallsyms_needs_to_read_it() {
+fn the_whole_table_lies_in_init_memory_with_final_values_and_mod_kallsyms() {
     each(&MODULES, |context, image, loaded, known, backend| {
         let endian = backend.endian;
         let (kind, symtab) = place(loaded, ".symtab").unwrap();
@@ -156,7 +156,7 @@ fn the_whole_table_lies_in_init_memory_with_values_and_what_kallsyms_needs_to_re
             let expected = entry(st_name, symbol, value, endian);
             assert_eq!(at(loaded, address, 24), expected, "{context} {}", symbol.name);
         }
-        // `struct mod_kallsyms`: aligned for pointers, the letters right behind it.
+        // `struct mod_kallsyms`: aligned for pointers, directly followed by the letters.
         let header = (strtab + strings.len() as u64).next_multiple_of(8);
         let word = |word: u64| {
             if endian == Endian::Little { word.to_le_bytes() } else { word.to_be_bytes() }
@@ -173,7 +173,7 @@ fn the_whole_table_lies_in_init_memory_with_values_and_what_kallsyms_needs_to_re
 }
 
 #[test]
-fn of_an_ordinary_module_what_is_loaded_and_not_freed_stays_and_of_a_livepatch_everything() {
+fn a_module_keeps_symbols_that_are_loaded_and_not_freed_and_a_livepatch_all() {
     each(&MODULES, |context, image, loaded, known, backend| {
         let livepatch = context.contains(" lp_");
         let stays = |symbol: &Symbol| {

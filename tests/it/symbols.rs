@@ -1,4 +1,4 @@
-//! `symbols`: a map made of the committed kernels gives what they give themselves.
+//! `symbols`: a map of the committed kernels gives the same results as the kernels themselves.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::machine::{Machine, Map, machines};
 use crate::patch::Patched;
 use crate::tool::{Run, Sandbox, run, undeclared};
 
-/// Runs `symbols` with some words and then some arguments.
+/// Runs `symbols` with some words and further arguments.
 pub(crate) fn symbols<S: Into<OsString>>(
     words: &[&str],
     further: impl IntoIterator<Item = S>,
@@ -17,7 +17,7 @@ pub(crate) fn symbols<S: Into<OsString>>(
     run(words.chain(further.into_iter().map(Into::into)))
 }
 
-/// Makes a map of these sources.
+/// Builds a map of these sources.
 pub(crate) fn build(bench: &Sandbox, name: &str, sources: &[OsString]) -> PathBuf {
     let map = bench.path(name);
     let output = [OsString::from("-o"), map.clone().into()];
@@ -43,7 +43,7 @@ fn swapped(bench: &Sandbox, machine: &Machine, name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_conversion_with_a_map_is_that_with_its_sources() {
+fn a_conversion_with_a_map_equals_one_with_its_sources() {
     for machine in machines() {
         let bench = Sandbox::new();
         let map = build(&bench, "kernel.klpmap", &machine.map(Map::Elf));
@@ -71,7 +71,7 @@ fn a_conversion_with_a_map_is_that_with_its_sources() {
 }
 
 #[test]
-fn look_ups_and_lists_of_a_map_are_those_of_its_sources() {
+fn lookups_and_lists_of_a_map_equal_those_of_its_sources() {
     let names = ["set_is_seen", "set_root", "klp_homonym", "klp_target_a_exported", "nr_processes"];
     for machine in machines() {
         let bench = Sandbox::new();
@@ -98,7 +98,7 @@ fn look_ups_and_lists_of_a_map_are_those_of_its_sources() {
 }
 
 #[test]
-fn an_exported_list_is_one_that_a_conversion_takes() {
+fn an_exported_list_can_be_used_for_a_conversion() {
     for machine in machines() {
         let bench = Sandbox::new();
         let list = bench.path("symbols.klp");
@@ -124,12 +124,12 @@ fn a_map_does_not_depend_on_the_order_of_its_sources_or_on_their_number() {
         let first = build(&bench, "first", &sources);
         let bytes = std::fs::read(&first).unwrap();
         assert!(bytes == std::fs::read(build(&bench, "turned", &turned)).unwrap());
-        // What a map tells again, and a module that is named twice, add nothing.
+        // A map of the same sources, and a module given twice, add nothing.
         let module = ["--module".into(), machine.path("klp_target_a.ko").into()];
         let twice = [&turned[..], &module, &given(&first)].concat();
         assert!(bytes == std::fs::read(build(&bench, "twice", &twice)).unwrap());
         assert!(bytes == std::fs::read(build(&bench, "of a map", &given(&first))).unwrap());
-        // A folder is its modules.
+        // A folder counts as its modules.
         let folder = bench.path("modules");
         std::fs::create_dir_all(folder.join("net/deep")).unwrap();
         std::fs::copy(machine.path("klp_target_a.ko"), folder.join("net/deep/other name.ko"))
@@ -141,7 +141,7 @@ fn a_map_does_not_depend_on_the_order_of_its_sources_or_on_their_number() {
 }
 
 #[test]
-fn info_says_what_a_map_is_of() {
+fn info_describes_a_map() {
     for machine in machines() {
         let bench = Sandbox::new();
         let map = build(&bench, "kernel.klpmap", &machine.map(Map::Elf));
@@ -163,7 +163,7 @@ fn info_says_what_a_map_is_of() {
 }
 
 #[test]
-fn a_build_says_one_line_or_one_document_or_nothing() {
+fn a_build_prints_one_line_or_one_document_or_nothing() {
     let (bench, machine) = (Sandbox::new(), machines().remove(0));
     let build = |words: &[&str]| {
         let output = [OsString::from("-o"), bench.path("map").into()];
@@ -185,7 +185,7 @@ fn a_build_says_one_line_or_one_document_or_nothing() {
 }
 
 #[test]
-fn a_look_up_shows_every_candidate_and_how_it_is_reached() {
+fn a_lookup_shows_every_candidate_and_how_it_is_reached() {
     for machine in machines() {
         let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));
@@ -214,7 +214,7 @@ fn a_look_up_shows_every_candidate_and_how_it_is_reached() {
 }
 
 #[test]
-fn a_name_that_is_not_found_is_refused_with_near_ones() {
+fn a_name_that_is_not_found_is_refused_with_similar_ones() {
     let (bench, machine) = (Sandbox::new(), machines().remove(0));
     let map = build(&bench, "map", &machine.map(Map::Elf));
     let said = ["error[KLP-E0101]", "'set_is_sen'", "did you mean 'set_is_seen' of vmlinux?"];
@@ -228,13 +228,13 @@ fn a_name_that_is_not_found_is_refused_with_near_ones() {
 }
 
 #[test]
-fn a_diff_says_which_symbol_has_another_position() {
+fn a_diff_shows_which_symbols_changed_position() {
     for machine in machines() {
         let bench = Sandbox::new();
         let mut sources = machine.map(Map::Elf);
         let old = build(&bench, "old", &sources);
         sources[1] = swapped(&bench, &machine, "set_is_seen").into();
-        // Its module is gone, and with it what it has.
+        // Its module is gone, and so are its symbols.
         sources.drain(4..6);
         let new = build(&bench, "new", &sources);
         let whole = symbols(&["diff"], [&old, &new]);
@@ -260,7 +260,7 @@ fn a_diff_says_which_symbol_has_another_position() {
 }
 
 #[test]
-fn two_tellers_of_other_addresses_or_of_fewer_homonyms_are_refused() {
+fn sources_with_other_addresses_or_fewer_homonyms_contradict_each_other() {
     for machine in machines() {
         let bench = Sandbox::new();
         let map = build(&bench, "map", &machine.map(Map::Elf));

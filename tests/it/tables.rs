@@ -1,4 +1,4 @@
-//! What a livepatch replaces, read from what compilers make of its tables on each machine.
+//! The tables of a livepatch, read as compilers emit them on each machine.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ struct module { long words[16]; } __this_module
 	{ return klp_enable_patch(patch); }
 "#;
 
-/// What a module hands to the livepatch core, a line for each function.
+/// What a module passes to the livepatch core, as text.
 pub(crate) fn read(object: &Path) -> String {
     let data = std::fs::read(object).unwrap();
     let module = Module::parse(&data).unwrap();
@@ -100,7 +100,7 @@ INIT(&patch)
 const TWO_SAYS: &str = "-: old_f=f,0 old_g=g,3 callbacks; ext4: old_h=h,0";
 
 #[test]
-fn objects_and_functions_are_read_wherever_compilers_put_their_tables() {
+fn objects_and_functions_are_read_in_whatever_section_tables_are() {
     let module = "-DMOD=.mod=&__this_module,";
     for place in [
         "-DPLACE=",
@@ -117,7 +117,7 @@ fn objects_and_functions_are_read_wherever_compilers_put_their_tables() {
 }
 
 #[test]
-fn a_table_of_one_function_tells_its_size_by_its_symbol() {
+fn the_symbol_of_a_table_of_one_function_gives_its_size() {
     let one = r#"
         static noinline int f(void) { return 1; }
         static struct klp_func funcs[] = { { "old_f", f }, { } };
@@ -130,7 +130,7 @@ fn a_table_of_one_function_tells_its_size_by_its_symbol() {
 }
 
 #[test]
-fn an_empty_table_of_functions_is_one_and_none_is_none() {
+fn an_empty_table_of_functions_differs_from_a_missing_one() {
     let source = |funcs: &str| {
         format!(
             r#"
@@ -155,7 +155,7 @@ fn an_empty_table_of_functions_is_one_and_none_is_none() {
 }
 
 #[test]
-fn of_two_patches_the_one_counts_that_is_handed_over() {
+fn of_two_patches_the_one_that_is_enabled_counts() {
     let source = r#"
         static noinline int f(void) { return 1; }
         static struct klp_func funcs[] = { { "old_f", f }, { } };
@@ -168,13 +168,13 @@ fn of_two_patches_the_one_counts_that_is_handed_over() {
         INIT(&patch)
     "#;
     says(source, &["-fno-section-anchors"], "-: old_f=f,0");
-    // Code chooses: nobody knows.
+    // Code chooses: not known.
     let chooses = source.replace("INIT(&patch)", "int which; INIT(which ? &patch : &unused)");
     says(&chooses, &["-fno-section-anchors"], "at run time");
 }
 
 #[test]
-fn a_pair_of_pointers_that_looks_like_a_patch_is_none_unless_it_is_handed_over() {
+fn pointers_that_look_like_a_patch_are_one_only_if_enabled() {
     let source = r#"
         static noinline int f(void) { return 1; }
         static const struct { void *show; int (*store)(void); } ops = { 0, f };
@@ -225,7 +225,7 @@ fn the_fixtures_replace_one_function_each() {
     }
 }
 
-/// A module in miniature that patches both targets, and vmlinux.
+/// A miniature module that patches both targets, and vmlinux.
 fn patches(functions: &str, a: &str, b: &str) -> String {
     format!(
         r#"{STRUCTURES}
@@ -241,7 +241,7 @@ fn patches(functions: &str, a: &str, b: &str) -> String {
     )
 }
 
-/// The klp sections that a source becomes, for each machine.
+/// The klp sections of a source after conversion, for each machine.
 fn gates(source: &str, flags: &[&str]) -> Vec<Result<Vec<String>, String>> {
     let convert = |machine: Machine| {
         let bench = Sandbox::new();
@@ -264,7 +264,7 @@ fn gates(source: &str, flags: &[&str]) -> Vec<Result<Vec<String>, String>> {
 }
 
 #[test]
-fn a_symbol_waits_for_the_object_whose_code_comes_to_it_by_whatever_way() {
+fn a_relocation_waits_for_the_object_whose_code_uses_it_in_any_way() {
     // The symbol is B's, the code that uses it A's.
     for (functions, flags) in [
         ("int f(void) { return klp_target_b_hidden() + 1; } int g(void) { return 2; }", ""),
@@ -287,7 +287,7 @@ fn a_symbol_waits_for_the_object_whose_code_comes_to_it_by_whatever_way() {
             int f(void) { return ops[1]() + 1; } int g(void) { return 2; }",
             "",
         ),
-        // From a part that the compiler has put elsewhere.
+        // From a part that the compiler has moved elsewhere.
         (
             "__attribute__((section(\".text.unlikely\"))) static noinline int u(void)
             { return klp_target_b_hidden() + 1; }
@@ -315,13 +315,13 @@ fn each_reference_to_one_symbol_waits_for_its_own_object() {
     for sections in gates(&patches(functions, "f", "g"), &[]) {
         let sections = sections.unwrap();
         let gates: Vec<_> = sections.iter().map(|s| s.split(' ').next().unwrap()).collect();
-        // Where a reference goes through a slot that both share, the owner's gate would be too late.
+        // If both references share a slot, the owner's gate would be too late.
         assert_eq!(gates, ["klp_target_a", "klp_target_b"]);
     }
 }
 
 #[test]
-fn code_that_both_use_is_refused_unless_the_owner_is_there_before_both() {
+fn code_that_both_use_is_refused_unless_the_owner_is_loaded_before_both() {
     let functions = "static noinline int u(void) { return klp_target_b_hidden() + 1; }
         int f(void) { return u() + 1; } int g(void) { return u() + 2; }";
     for refused in gates(&patches(functions, "f", "g"), &[]) {
@@ -337,7 +337,7 @@ fn code_that_both_use_is_refused_unless_the_owner_is_there_before_both() {
 }
 
 #[test]
-fn a_patch_of_vmlinux_that_uses_a_module_is_refused_with_both_ways_out() {
+fn a_patch_of_vmlinux_that_uses_a_module_is_refused_with_both_workarounds() {
     let source = |objects: &str, declaration: &str| {
         format!(
             r#"{STRUCTURES}

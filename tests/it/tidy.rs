@@ -1,4 +1,4 @@
-//! The repository keeps its own rules.
+//! Checks of the repository's own rules.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,8 @@ fn nothing_below_the_command_line_knows_json() {
     assert_eq!(files("src").into_iter().filter_map(knows).collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The words of a table's cell that the kernel says whatever it fills in: the longest piece without it.
+/// The fixed words of the kernel message in a table cell: the longest piece without a format
+/// specifier.
 fn fixed_words(cell: &str) -> Vec<String> {
     let quoted = cell.split('`').skip(1).step_by(2);
     let pieces = quoted.map(|text| {
@@ -118,7 +119,7 @@ fn fixed_words(cell: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_said_to_be_predicted_is_in_the_source() {
+fn messages_listed_as_predicted_are_in_the_source() {
     let text = std::fs::read_to_string(root().join("docs/verdict.md")).unwrap();
     let source: String = ["src", "arch/src"]
         .iter()
@@ -187,7 +188,7 @@ fn every_machine_is_registered_and_has_fixtures() {
 }
 
 #[test]
-fn every_code_that_is_written_anywhere_has_a_page() {
+fn every_code_in_the_repository_has_a_page() {
     let mut codes = BTreeSet::new();
     for (_, text) in texts() {
         for kind in ["KLP-E", "KLP-W"] {
@@ -199,7 +200,7 @@ fn every_code_that_is_written_anywhere_has_a_page() {
             }
         }
     }
-    // The one that stands for an unknown code in tests.
+    // The unknown code in tests.
     assert!(codes.remove(&["KLP-E", "9999"].concat()));
     assert!(codes.len() > 20);
     for code in codes {
@@ -218,7 +219,7 @@ fn the_macros_are_shown_as_the_header_defines_them() {
             for (at, _) in text.match_indices(name) {
                 let call = &text[at + name.len()..];
                 let Some(end) = call.find(')') else { panic!("{path}: {name} has no end") };
-                // Only a whole call counts, not the name of one in code that looks for it.
+                // Only a complete call counts, not its name in code that searches for it.
                 if call[..end].contains('"') {
                     continue;
                 }
@@ -236,7 +237,7 @@ fn the_macros_are_shown_as_the_header_defines_them() {
 }
 
 #[test]
-fn nothing_names_a_place_on_somebodys_machine() {
+fn nothing_names_a_path_on_a_developers_machine() {
     let places = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat(), ["/ho", "me/"].concat()];
     for (path, bytes) in ours() {
         for place in &places {

@@ -1,4 +1,4 @@
-//! The program, run as people and build scripts run it.
+//! Runs the program as people and build scripts do.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::machine::{Machine, Map};
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -25,29 +25,30 @@ impl Run {
         Self { code, stdout: String::from_utf8(output.stdout).expect("UTF-8"), stderr }
     }
 
-    /// The run was a success and said nothing that was not asked for.
+    /// The run succeeded.
     #[track_caller]
     pub(crate) fn done(&self) -> &Self {
         assert_eq!(self.code, 0, "{}", self.stderr);
         self
     }
 
-    /// The run refused its input: exit code 1, nothing on stdout, and all of `words` on stderr.
+    /// The run refused its input: exit code 1, empty stdout, and all of `words` on stderr.
     #[track_caller]
     pub(crate) fn refused(&self, words: &[&str]) -> &Self {
         self.failed(1, words)
     }
 
-    /// The run had trouble: exit code 2, nothing on stdout, and all of `words` on stderr.
+    /// The run ended with a usage or I/O error: exit code 2, empty stdout, and all of `words` on
+    /// stderr.
     #[track_caller]
-    pub(crate) fn trouble(&self, words: &[&str]) -> &Self {
+    pub(crate) fn usage_or_io(&self, words: &[&str]) -> &Self {
         self.failed(2, words)
     }
 
     #[track_caller]
     fn failed(&self, code: i32, words: &[&str]) -> &Self {
         assert_eq!(self.code, code, "{}", self.stderr);
-        assert_eq!(self.stdout, "", "stdout is for what was asked for");
+        assert_eq!(self.stdout, "", "stdout is for results");
         for word in words {
             assert!(self.stderr.contains(word), "no '{word}' in:\n{}", self.stderr);
         }
@@ -59,14 +60,14 @@ impl Run {
     }
 }
 
-/// The program, with nothing on its standard input and no colours.
+/// The program, with empty standard input and no colours.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klp-convert"));
     command.stdin(Stdio::null()).env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
     command
 }
 
-/// What makes code for one target use the other, which it does not depend on.
+/// The option that a livepatch needs whose code for one target uses the other.
 pub(crate) fn undeclared(module: &Path) -> Option<OsString> {
     let crosses = module.file_stem().is_some_and(|stem| stem == "lp_cross_module");
     crosses.then(|| "--allow-undeclared-dependency".into())
@@ -83,7 +84,7 @@ pub(crate) fn shell(script: &str, arguments: &[&Path]) -> Run {
     Run::of(command.stdin(Stdio::null()).output().expect("sh starts"))
 }
 
-/// A directory for one test, with an input in it and a place for the output.
+/// A directory for one test's input and output.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     directory: TempDir,
@@ -98,7 +99,7 @@ impl Sandbox {
         self.directory.path().join(name)
     }
 
-    /// Writes a file and says where it is.
+    /// Writes a file; returns its path.
     pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).unwrap();
@@ -113,7 +114,7 @@ impl Sandbox {
         std::fs::read(self.output()).expect("an output")
     }
 
-    /// Names of the files that are there, sorted.
+    /// Names of the files in it, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();
         let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -139,8 +140,8 @@ impl Sandbox {
         run(words)
     }
 
-    /// A conversion that is refused, without and with an old output: no file appears, none changes,
-    /// and all of `words` are said.
+    /// A conversion that is refused with all of `words`, without and with an old output: no file
+    /// appears, none changes.
     #[track_caller]
     pub(crate) fn refuses<S: Into<OsString>>(
         &self,

@@ -1,4 +1,4 @@
-//! Installed trees as distributions leave them: each gives a map by the README's command.
+//! Installed trees as in distributions: the README's command builds a map of each.
 //!
 //! [`Root`] is a root folder with a release in it, of real small modules and a small boot image.
 
@@ -41,7 +41,7 @@ impl Root {
         root
     }
 
-    /// Writes a file below the tree, or below the root where the path starts with `/`.
+    /// Writes a file below the tree, or below the root if the path starts with `/`.
     pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -76,7 +76,7 @@ impl Root {
         symbols(&words, [] as [&str; 0])
     }
 
-    /// Builds the map of vmlinux and two modules, and gives what was said beside its summary.
+    /// Builds the map of vmlinux and two modules; returns the output except the summary.
     #[track_caller]
     pub(crate) fn said(&self) -> Vec<String> {
         let run = self.build(&[]);
@@ -102,7 +102,7 @@ pub(crate) fn module(name: &str) -> Vec<u8> {
     machines().remove(0).read(&format!("klp_target_{name}.ko"))
 }
 
-/// The same module of another build, whose build-id starts with `id`.
+/// The module from another build, whose build-id starts with `id`.
 pub(crate) fn rebuilt(name: &str, id: u8) -> Vec<u8> {
     let mut bytes = module(name);
     let at = bytes.windows(4).position(|window| window == b"GNU\0").unwrap() + 4;
@@ -110,7 +110,7 @@ pub(crate) fn rebuilt(name: &str, id: u8) -> Vec<u8> {
     bytes
 }
 
-/// The same module for the release before.
+/// The module for the previous release.
 fn old(name: &str) -> Vec<u8> {
     let mut bytes = module(name);
     let vermagic = format!("vermagic={RELEASE} ");
@@ -134,14 +134,14 @@ pub(crate) fn kernel() -> (Vec<u8>, Vec<u8>) {
 
 #[test]
 fn a_stock_debian_tree_gives_a_map() {
-    // 13: the boot image beside the tree.
+    // Debian 13: the boot image beside the tree.
     let root = Root::new("lib/modules");
     root.put("/boot/vmlinuz-7.2.13", &gzip(&kernel().0));
     root.put("/boot/System.map-7.2.13", STAND_IN.as_bytes());
     root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
     assert_eq!(root.said(), [""; 0]);
-    // 14: it is in the tree, below usr, with the stand-in.
+    // Debian 14: it is in the tree, below usr, with the stand-in.
     let root = Root::new("usr/lib/modules");
     root.put("vmlinuz", &gzip(&kernel().0));
     root.put("System.map", STAND_IN.as_bytes());
@@ -156,7 +156,7 @@ fn a_stock_debian_tree_gives_a_map() {
     assert!(note["path"].as_str().unwrap().ends_with("/7.2.13/System.map"));
     assert_eq!(note["text"], "passed over: a stand-in without symbols");
     assert_eq!(root.build(&["-q"]).done().stderr, "");
-    // Other words in its place, or none.
+    // With other text instead, or none.
     for text in ["", "# See the debug package.\n", "System.map was moved to /boot\n"] {
         root.put("System.map", text.as_bytes());
         assert_eq!(root.said(), [said], "{text}");
@@ -180,7 +180,7 @@ fn a_fedora_like_tree_gives_a_map() {
         fs::create_dir(root.tree.join(folder)).unwrap();
     }
     assert_eq!(root.said(), [""; 0]);
-    // A real System.map of another build is no stand-in.
+    // A real System.map of another build is not a stand-in.
     root.put("System.map", b"ffff800080000000 T something_else\n");
     root.build(&[]).refused(&["KLP-E0502", "vmlinux"]);
 }
@@ -193,7 +193,7 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
     root.put("/lib/modules/7.2.12/extra/b/klp_target_b.ko", &old("b"));
     root.link("weak-updates/b/klp_target_b.ko", "/lib/modules/7.2.12/extra/b/klp_target_b.ko");
-    // The link is absolute, as weak-modules makes it, or not: it means a module of this root.
+    // The link, absolute as weak-modules makes it or relative, means a module of this root.
     for target in
         ["/lib/modules/7.2.12/extra/b/klp_target_b.ko", "../../../7.2.12/extra/b/klp_target_b.ko"]
     {
@@ -205,10 +205,10 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     }
     // A link to a module that is gone.
     root.link("weak-updates/c/klp_target_c.ko", "/lib/modules/7.2.12/extra/klp_target_c.ko");
-    root.build(&[]).trouble(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
+    root.build(&[]).usage_or_io(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
     let kept = root.build(&["--keep-going"]).done().stderr.clone();
     assert!(kept.contains("warning[KLP-E0601]") && kept.contains("2 modules"), "{kept}");
-    // depmod met no file there, and modprobe will not look for one.
+    // depmod found no file there, and modprobe will not look for one.
     let listed = "kernel/drivers/klp_target_a.ko.xz:\nweak-updates/b/klp_target_b.ko:\n";
     root.put("modules.dep", listed.as_bytes());
     let said = root.said();
@@ -219,10 +219,10 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     );
     let listed = format!("{listed}weak-updates/c/klp_target_c.ko:\n");
     root.put("modules.dep", listed.as_bytes());
-    root.build(&[]).trouble(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
+    root.build(&[]).usage_or_io(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
     root.remove("modules.dep");
     root.remove("weak-updates/c/klp_target_c.ko");
-    // One that the kernel brings along itself goes first.
+    // The kernel's own module takes precedence.
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
     assert_eq!(
         root.said(),
@@ -254,7 +254,7 @@ fn an_opensuse_like_tree_gives_a_map() {
 }
 
 #[test]
-fn what_nothing_decides_is_refused_and_in_no_map() {
+fn an_undecided_module_is_refused_and_not_in_the_map() {
     let root = Root::new("lib/modules");
     root.put("vmlinuz", &gzip(&kernel().0));
     root.put("kernel/klp_target_b.ko", &module("b"));
@@ -315,7 +315,7 @@ fn the_module_that_modprobe_loads_is_the_one_in_the_map() {
             "override klp_target_a 6.1 weak-updates/b",
             vec!["updates/klp_target_a.ko", "weak-updates/b/klp_target_a.ko"],
         ),
-        // Nothing but the file system's order decides here; depmod's word is taken.
+        // Only the file system's order decides here; depmod's result is used.
         ("dep", vec!["kernel/klp_target_a.ko", "extra/klp_target_a.ko"]),
         ("dep", vec!["updates/a/klp_target_a.ko", "updates/b/klp_target_a.ko.xz"]),
     ];
@@ -333,7 +333,7 @@ fn the_module_that_modprobe_loads_is_the_one_in_the_map() {
         root.put("/etc/depmod.d/test.conf", text.as_bytes());
         let loaded = loaded(&root);
         let id = (0xe0_u8..).zip(&files).find(|(_, file)| **file == loaded).unwrap().0;
-        // By what depmod wrote, and by what it would write.
+        // From what depmod wrote, and from what it would write.
         for entry in fs::read_dir(&root.tree).unwrap().map(Result::unwrap) {
             if !undecided && entry.file_name().to_string_lossy().starts_with("modules.dep") {
                 root.said();

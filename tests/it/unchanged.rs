@@ -1,7 +1,7 @@
-//! Nothing changes but what the plan names.
+//! A conversion changes only what is in its plan.
 //!
-//! The plan that `convert --dry-run --format json` prints is applied here to the input, as another
-//! reader sees it; the written file must be exactly that.
+//! The plan of `convert --dry-run --format json` is applied to the input independently; the written
+//! file must be exactly that.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub(crate) fn klp_section(section: &Value) -> String {
     format!(".klp.rela.{}.{}", text(&section["to"]["gate"]), text(&section["to"]["section"]))
 }
 
-/// What a file is after its plan, leaving out the tables of names and symbols.
+/// The file after its plan, without the tables of names and symbols.
 fn planned(before: &Image, plan: &Value) -> Image {
     let mut image = before.clone();
     let indices = |key: &str| list(&plan[key]).iter().map(|v| number(&v["index"]));
@@ -93,7 +93,7 @@ fn planned(before: &Image, plan: &Value) -> Image {
     image
 }
 
-/// Removes sections and symbols and lets every index follow.
+/// Removes sections and symbols and adjusts every index.
 fn remove(image: &mut Image, sections: &BTreeSet<usize>, symbols: &BTreeSet<usize>) {
     let after = |gone: &BTreeSet<usize>, index: u32| {
         index - u32::try_from(gone.range(..index as usize).count()).unwrap()
@@ -120,7 +120,7 @@ fn remove(image: &mut Image, sections: &BTreeSet<usize>, symbols: &BTreeSet<usiz
     }
 }
 
-/// Takes out what follows from the rest: bodies that hold indices or names, and their sizes.
+/// Removes what follows from the rest: bodies that hold indices or names, and their sizes.
 fn without_tables(mut image: Image) -> Image {
     for section in &mut image.sections {
         let table = [".symtab", ".strtab", ".shstrtab"].contains(&section.name.as_str());
@@ -168,8 +168,8 @@ fn where_nothing_is_removed_every_index_stays() {
     }
 }
 
-/// klp-convert v7 and minimal v3 kept an addend in an `int`: rewriting any relocation section cut
-/// every addend in it to 32 bits.
+/// klp-convert v7 and minimal v3 kept an addend in an `int`: rewriting any relocation section
+/// truncated every addend in it to 32 bits.
 #[test]
 fn addends_of_64_bits_survive_in_moved_and_in_other_relocations() {
     let extremes =
@@ -202,7 +202,7 @@ fn addends_of_64_bits_survive_in_moved_and_in_other_relocations() {
 fn flags_of_the_file_header_stay() {
     for machine in machines() {
         let bench = Sandbox::new();
-        // A bit that no ABI defines: it is not ours to drop.
+        // A bit that no ABI defines must not be dropped.
         let patched = Patched::new(machine.read("lp_vmlinux_inferred.ko"));
         let flags = Image::read(&patched.bytes).flags | 0x4000_0000;
         let input =
@@ -213,7 +213,7 @@ fn flags_of_the_file_header_stay() {
 }
 
 #[test]
-fn a_module_with_nothing_to_convert_is_copied_byte_for_byte_signature_and_all() {
+fn a_module_with_nothing_to_convert_is_copied_byte_for_byte_with_its_signature() {
     for machine in machines() {
         for signed in [false, true] {
             let bench = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Trees of an unpacked image: links, names of boot images, and what is said of what was passed over.
+//! Trees of an unpacked image: links, names of boot images, and remarks about skipped files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use crate::trees::{Root, STAND_IN, kernel, module, rebuilt};
 
 #[test]
 fn absolute_links_of_an_unpacked_image_stay_in_its_root() {
-    // The image, a folder of modules and the whole kernel/ may be behind such links.
+    // The image, a folder of modules and the whole kernel/ may be such links.
     let root = Root::new("usr/lib/modules");
     symlink("/usr/lib", root.path("/lib")).unwrap();
     root.put("/usr/lib/kernels/7.2.13", &gzip(&kernel().0));
@@ -19,22 +19,22 @@ fn absolute_links_of_an_unpacked_image_stay_in_its_root() {
     root.put("/srv/b/klp_target_b.ko", &module("b"));
     root.link("updates", "../../../../../../../../../srv/b");
     assert_eq!(root.said(), [""; 0]);
-    // Links that say where the root lies now, and a boot image beside the tree.
+    // Links with the root's current path, and a boot image beside the tree.
     root.remove("updates");
     root.remove("vmlinuz");
     root.link("updates", root.path("/srv/b").to_str().unwrap());
     root.link("/boot/vmlinuz-7.2.13", "/usr/lib/kernels/7.2.13");
     assert_eq!(root.said(), [""; 0]);
-    // A file of the host is no file of the root.
+    // A file of the host is not a file of the root.
     let host = root.bench.path("klp_target_b.ko");
     fs::write(&host, module("b")).unwrap();
     root.remove("updates");
     root.link("updates/klp_target_b.ko", host.to_str().unwrap());
-    root.build(&[]).trouble(&["KLP-E0601", "updates/klp_target_b.ko", "which is not there"]);
-    // Links that lead in circles.
+    root.build(&[]).usage_or_io(&["KLP-E0601", "updates/klp_target_b.ko", "which is not there"]);
+    // Links in a loop.
     root.remove("updates/klp_target_b.ko");
     root.link("updates/klp_target_b.ko", "/lib/modules/7.2.13/updates/klp_target_b.ko");
-    root.build(&[]).trouble(&["KLP-E0601", "updates/klp_target_b.ko", "symbolic links"]);
+    root.build(&[]).usage_or_io(&["KLP-E0601", "updates/klp_target_b.ko", "symbolic links"]);
     root.remove("updates/klp_target_b.ko");
     root.link("updates/back", "/usr/lib/modules/7.2.13");
     root.build(&[]).refused(&["updates/back", "leads back"]);
@@ -64,7 +64,7 @@ fn a_boot_image_is_found_under_each_of_its_names() {
 }
 
 #[test]
-fn what_was_passed_over_is_said_once_by_every_command_that_reads_the_tree() {
+fn every_command_that_reads_the_tree_reports_skipped_files_once() {
     let root = Root::new("lib/modules");
     root.put("vmlinuz", &gzip(&kernel().0));
     root.put("System.map", STAND_IN.as_bytes());

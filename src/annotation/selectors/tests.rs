@@ -1,4 +1,4 @@
-//! Real selectors in both byte orders, and any damage to them.
+//! Real selectors in both byte orders, and arbitrary damage to them.
 
 use super::*;
 use object::Endianness;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const LITTLE: &[u8] = include_bytes!("../../../tests/fixtures/x86_64/lp_selector_file.ko");
 const BIG: &[u8] = include_bytes!("../../../tests/fixtures/s390x/lp_selector_file.ko");
 
-/// Where a module's selectors are in its file.
+/// The range of a module's selectors in its file.
 fn body(data: &[u8]) -> std::ops::Range<usize> {
     let header = FileHeader64::<Endianness>::parse(data).unwrap();
     let endian = header.endian().unwrap();
@@ -74,7 +74,7 @@ proptest! {
         let mut data = if big { BIG } else { LITTLE }.to_vec();
         let body = body(&data);
         for (at, byte) in changes {
-            // Sizes, versions and kinds, or anything.
+            // Sizes, versions and kinds, or anything else.
             let within = if heads { at.index(3) * 1152 + at.index(16) } else { at.index(body.len()) };
             data[body.start + within] = byte;
         }

@@ -1,21 +1,21 @@
-//! What a module exports and another module does, too: only one of them can be loaded.
+//! Exports that another module has, too: only one of the two can be loaded.
 //!
-//! Where the other is certainly there the simulated load refuses the module; here are those of which that
-//! is not known. A module of the same name is the module itself, built another time. Source:
+//! If the other is certainly loaded, the simulated load refuses the module; here are those that may
+//! not be loaded. A module of the same name is another build of this one. Source:
 //! `kernel/module/main.c:verify_exported_symbols`.
 
 use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
-use super::told;
+use super::first_few;
 use crate::elf::Module;
 use crate::findings::{Finding, Warning};
 use crate::load;
 use crate::name::ObjectName;
 use crate::symbols::Answer;
 
-/// Warns of each other module once.
+/// Warns once about each other module.
 pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Finding> {
     let Some(answer) = answer else { return Vec::new() };
     let name = module.name().and_then(|name| name.to_str_lossy().parse::<ObjectName>().ok());
@@ -27,7 +27,7 @@ pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Finding
         }
     }
     let warnings = twice.into_iter().filter_map(|(owner, exported)| {
-        Some(Warning::ExportedTwice { names: told(&exported)?, owner: owner.clone() }.into())
+        Some(Warning::ExportedTwice { names: first_few(&exported)?, owner: owner.clone() }.into())
     });
     warnings.collect()
 }

@@ -1,7 +1,7 @@
-//! What a livepatch makes the kernel load or hold although it does not use it.
+//! Modules that a livepatch makes the kernel load or hold without using them.
 //!
-//! modpost wrote `depends=` before the conversion, and a linker keeps undefined symbols that nothing
-//! refers to any more: the kernel resolves them all, and takes a reference on their modules.
+//! modpost wrote `depends=` before the conversion, and a linker keeps undefined symbols that
+//! nothing refers to any more: the kernel resolves them all and takes references on their modules.
 //! Source: `kernel/module/main.c:simplify_symbols`, `resolve_symbol`.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use crate::elf::{Module, SectionFlags, SectionIndex, SymbolIndex, SymbolSection}
 use crate::findings::{Finding, Warning};
 use crate::symbols::{Answer, Export};
 
-/// Warns of modules that a livepatch needs for nothing.
+/// Warns about modules that a livepatch needs without using them.
 pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Finding> {
     if !module.is_livepatch() {
         return Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn audit(module: &Module<'_>, answer: Option<&Answer>) -> Vec<Finding
     warnings
 }
 
-/// The symbols that relocations of loaded sections name.
+/// The symbols that relocations of loaded sections refer to.
 fn used(module: &Module<'_>) -> BTreeSet<SymbolIndex> {
     let loaded = module.relocation_sections().filter(|table| {
         let target = module.section(SectionIndex::new(table.sh_info));

@@ -1,8 +1,8 @@
-//! Functions that are called through pointers and lack the landing pad that the processor demands.
+//! Functions that are called through pointers and lack the landing pad that the CPU requires.
 //!
-//! objtool looks at the code that it links, with the relocations that it has then. A livepatch that
-//! was put together otherwise is looked at here: every address of an own function that data hold or
-//! an instruction takes. Only modules that are built with landing pads are judged. Source:
+//! objtool checks the code that it links, with the relocations at that time. This checks
+//! livepatches made in other ways: every address of the module's own functions that data contain or
+//! an instruction takes. Only modules built with landing pads are checked. Source:
 //! `tools/objtool/check.c:validate_ibt`, `validate_ibt_data_reloc`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use crate::site::Sites;
 
 /// `STT_FUNC`.
 const STT_FUNC: u8 = 2;
-/// Sections whose addresses nobody calls, on every machine: tables of places in code.
+/// Sections whose addresses are never called, on every machine: tables of code locations.
 const TABLES: [&[u8]; 11] = [
     b"__bug_table",
     b".discard",
@@ -37,7 +37,7 @@ const STATIC_CALLS: &[u8] = b".static_call.text";
 /// `struct module`, which has the init and exit functions.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
-/// Warns of each function once.
+/// Warns once about each function.
 pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Finding> {
     let Some(pad) = backend.landing_pad else { return Vec::new() };
     if module.sections_named(pad.marker.as_bytes()).next().is_none() {
@@ -70,7 +70,7 @@ pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Findi
     warnings
 }
 
-/// A place in a section.
+/// A section and an offset in it.
 type Start = (SectionIndex, u64);
 
 /// The starts of the module's own functions.
@@ -94,7 +94,7 @@ impl<'m> Functions<'m> {
     }
 }
 
-/// Whether what a section holds may be called.
+/// Whether addresses in a section may be called.
 fn holds_addresses(section: &Section<'_>, backend: &Machine) -> bool {
     let table = TABLES.iter().any(|prefix| section.name.starts_with(prefix));
     let loaded = section.sh_flags.contains(SectionFlags::ALLOC);
@@ -102,7 +102,7 @@ fn holds_addresses(section: &Section<'_>, backend: &Machine) -> bool {
     loaded && !table && called
 }
 
-/// The place whose address a relocation takes, in data or by an instruction.
+/// The location whose address a relocation takes, in data or by an instruction.
 fn taken(
     module: &Module<'_>,
     backend: &Machine,
@@ -122,12 +122,12 @@ fn taken(
             if !pad.is_taken_by(before) {
                 return None;
             }
-            // Relative to the next instruction, which stands behind the field.
+            // Relative to the next instruction, which follows the field.
             rela.addend.checked_add(i64::try_from(row.field.size()).ok()?)?
         }
         _ => return None,
     };
-    // Trampolines of static calls: the addresses are for whoever patches the calls.
+    // Trampolines of static calls: the addresses are for patching the calls.
     let patched_calls = module.section(section)?.name == STATIC_CALLS;
     let start = symbol.st_value.checked_add_signed(addend)?;
     (code && !patched_calls).then_some((section, start))

@@ -1,14 +1,14 @@
-//! What is allowed, but probably not meant: one file for each thing that nobody else looks at.
+//! What is allowed but probably a mistake: one file for each check that no other tool makes.
 //!
-//! Invariant: no module that a distribution ships is warned of where the sources tell everything; what
-//! cannot be told for certain is not told.
+//! Invariant: with complete sources no module that a distribution ships gets a warning; what is not
+//! certain is not reported.
 
 mod exports;
 mod imports;
 mod landing;
-mod untold;
+mod unknown_exports;
 
-pub(super) use untold::audit as untold;
+pub(super) use unknown_exports::audit as unknown_exports;
 
 use klp_arch::Machine;
 
@@ -16,7 +16,7 @@ use crate::elf::Module;
 use crate::findings::{Finding, Warning};
 use crate::symbols::Answer;
 
-/// Everything that is worth a warning.
+/// All warnings about a module.
 pub(super) fn audit(
     module: &Module<'_>,
     backend: &'static Machine,
@@ -31,14 +31,14 @@ pub(super) fn audit(
     warnings
 }
 
-/// How many names are told.
+/// How many names are listed.
 const MOST: usize = 3;
 
-/// The first of some names, and how many more there are; `None`: there are none.
-fn told(names: &[&str]) -> Option<String> {
-    let mut told: Vec<_> = names.iter().take(MOST).map(|name| format!("'{name}'")).collect();
+/// The first few names and the number of the others; `None` if there are no names.
+fn first_few(names: &[&str]) -> Option<String> {
+    let mut listed: Vec<_> = names.iter().take(MOST).map(|name| format!("'{name}'")).collect();
     if let Some(more) = names.len().checked_sub(MOST).filter(|more| *more != 0) {
-        told.push(format!("{more} more"));
+        listed.push(format!("{more} more"));
     }
-    (!told.is_empty()).then(|| told.join(", "))
+    (!listed.is_empty()).then(|| listed.join(", "))
 }

@@ -21,9 +21,9 @@ use crate::symbols::{Map, Note, Scope, SymbolError, SymbolErrorKind};
 struct Document<'a> {
     output: String,
     map: Summary,
-    /// What was found and is not in the map.
+    /// Objects that were found, but are not in the map.
     notes: Vec<PassedOver<'a>>,
-    /// What was left out, and which modules are not like the others.
+    /// Files that were skipped, and modules that differ from the others.
     #[serde(serialize_with = "document::diagnostics")]
     diagnostics: &'a [Diagnostic],
 }
@@ -57,9 +57,9 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
     }
     let progress = Progress::new("reading", sources.len());
     let read = Mutex::new(BTreeMap::new());
-    let (merged, refused) = sources.gather(Scope::All, |path, told| {
-        if let (true, Some(told), Ok(mut read)) = (reporter.is_verbose(), told, read.lock()) {
-            read.insert(path.to_owned(), told.summary());
+    let (merged, refused) = sources.gather(Scope::All, |path, data| {
+        if let (true, Some(data), Ok(mut read)) = (reporter.is_verbose(), data, read.lock()) {
+            read.insert(path.to_owned(), data.summary());
         }
         progress.step();
     });

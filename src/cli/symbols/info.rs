@@ -9,12 +9,12 @@ use super::super::report::Reporter;
 use super::super::{Outcome, document};
 use crate::symbols::{KernelIdentity, Map, Order, Siblings, SymbolError};
 
-/// What a map is of.
+/// What a map contains.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     #[serde(serialize_with = "document::kernel")]
     kernel: KernelIdentity,
-    /// The machine as distributions spell it.
+    /// The machine, as distributions spell it.
     machine: Option<&'static str>,
     /// Build-id of vmlinux.
     build_id: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Summary {
     modules: usize,
     symbols: u64,
     exports: u64,
-    /// What its modules prove of the kernel.
+    /// What its modules prove about the kernel.
     #[serde(serialize_with = "document::siblings")]
     siblings: Siblings,
     /// Bytes of the file.
@@ -34,8 +34,8 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn of(map: &Map) -> Result<Self, SymbolError> {
         let objects = map.objects()?;
-        let told = || objects.iter().filter(|object| object.order.is_some());
-        let vmlinux = told().find(|object| object.name.is_vmlinux());
+        let described = || objects.iter().filter(|object| object.order.is_some());
+        let vmlinux = described().find(|object| object.name.is_vmlinux());
         let kernel = map.kernel().clone();
         let machine = kernel.machine.and_then(klp_arch::for_machine).map(|machine| machine.name);
         Ok(Self {
@@ -43,7 +43,7 @@ impl Summary {
             kernel,
             build_id: vmlinux.and_then(|object| Some(object.build_id.as_ref()?.to_string())),
             vmlinux: vmlinux.is_some(),
-            modules: told().filter(|object| !object.name.is_vmlinux()).count(),
+            modules: described().filter(|object| !object.name.is_vmlinux()).count(),
             symbols: map.symbols(),
             exports: map.exports(),
             siblings: map.siblings()?,

@@ -13,7 +13,7 @@ use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
 struct Found<'a> {
     name: &'a str,
     candidates: Vec<(&'a Candidate, Reach)>,
-    /// Who exports the name; an ordinary relocation binds to it.
+    /// The exporter of the name, to which an ordinary relocation binds.
     export: Option<&'a Export>,
 }
 

@@ -1,11 +1,11 @@
-//! What `symbols build` says of modules that are not like the others of their kernel.
+//! Warnings of `symbols build` about modules that differ from the others of their kernel.
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::symbols::{Merged, Object, Siblings};
 
-/// Files that are named, where many are alike.
+/// How many files of one kind are named.
 const NAMED: usize = 8;
 
 /// A warning for each difference, and one for all modules of other releases.
@@ -20,7 +20,7 @@ pub(super) fn odd(merged: &Merged) -> Vec<Diagnostic> {
             evidence.release().filter(|this| release.is_some_and(|r| r != *this))
         {
             let message =
-                format!("built for '{built_for}'; its vermagic proves nothing of this kernel");
+                format!("built for '{built_for}'; its vermagic proves nothing about this kernel");
             foreign.entry(message).or_default().push(object);
         }
         for dissent in siblings.dissent(evidence, release) {
@@ -28,13 +28,12 @@ pub(super) fn odd(merged: &Merged) -> Vec<Diagnostic> {
         }
     }
     let contested = siblings.contested.iter().map(|what| {
-        let message =
-            format!("{what}: as many modules show one thing as another; none is believed");
+        let message = format!("{what}: the modules are evenly split; neither value is used");
         (message, witnesses(merged))
     });
     unlike.extend(contested);
-    let unlike = unlike.into_iter().map(|told| warning(Code::UnlikeSiblings, told));
-    let foreign = foreign.into_iter().map(|told| warning(Code::ModulesOfAnotherRelease, told));
+    let unlike = unlike.into_iter().map(|found| warning(Code::UnlikeSiblings, found));
+    let foreign = foreign.into_iter().map(|found| warning(Code::ModulesOfAnotherRelease, found));
     unlike.chain(foreign).collect()
 }
 
@@ -42,13 +41,13 @@ fn witnesses(merged: &Merged) -> Vec<&Object> {
     merged.objects().filter(|object| object.evidence.is_some()).collect()
 }
 
-/// One warning about the first of some modules, which names the others.
+/// A warning about the first of several modules that names the others.
 fn warning(code: Code, (message, objects): (String, Vec<&Object>)) -> Diagnostic {
     let file = |object: &Object| object.by.display().to_string();
     let others: Vec<_> = objects.iter().skip(1).take(NAMED).map(|object| file(object)).collect();
     let more = objects.len().saturating_sub(NAMED + 1);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let help = (!others.is_empty()).then(|| format!("the same: {}{more}", others.join(", ")));
+    let help = (!others.is_empty()).then(|| format!("also: {}{more}", others.join(", ")));
     Diagnostic {
         severity: Severity::Warning,
         code,

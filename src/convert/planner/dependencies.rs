@@ -1,4 +1,4 @@
-//! What the module depends on once its symbols have become klp symbols.
+//! The module's dependencies after its symbols have become klp symbols.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use super::Planner;
 use crate::findings::{StillNamed, Warning};
 
 impl Planner<'_, '_> {
-    /// Warns of klp symbols that no relocation names; unused annotations are refused.
-    pub(super) fn look_at_uses(&mut self) {
+    /// Warns about klp symbols without relocations; unused annotations are refused.
+    pub(super) fn check_uses(&mut self) {
         for symbol in &self.plan.symbols {
             let used = self.klp.get(&symbol.index).is_none_or(|klp| klp.used.get());
             if !used && self.annotations.get(symbol.index).is_none() {
@@ -17,9 +17,9 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Plans that nothing asks for a module any more of which only klp symbols are left, and warns
-    /// where something still does.
-    pub(super) fn forget_dependencies(&mut self) {
+    /// Plans the removal of dependencies on modules of which only klp symbols are used, and warns
+    /// about those that remain.
+    pub(super) fn remove_dependencies(&mut self) {
         let ordinary: BTreeSet<_> = self.plan.exported.iter().map(|e| e.name.as_str()).collect();
         let klp = self.plan.symbols.iter().map(|symbol| symbol.name.as_str());
         let klp = klp.filter(|name| !ordinary.contains(name)).map(str::as_bytes).collect();
@@ -30,7 +30,7 @@ impl Planner<'_, '_> {
             let import = self.plan.exported.iter().find(|exported| exported.owner == object);
             let why = match import {
                 Some(import) => StillNamed::Import(import.name.clone()),
-                None if self.untold => StillNamed::Untold,
+                None if self.exports_unknown => StillNamed::Unknown,
                 None => {
                     gone.insert(object);
                     continue;

@@ -1,5 +1,5 @@
-//! What is patched decides: functions that are replaced, what relocations wait for, and who else must
-//! be there then.
+//! Checks that depend on the patched objects: replaced functions, gates of relocations, and modules
+//! that must be loaded then.
 
 use super::super::positions::Positions;
 use super::super::replaced;
@@ -11,8 +11,8 @@ use crate::patch::{TableFunction, Undecided};
 use crate::site::{Site, Sites};
 
 impl Planner<'_, '_> {
-    /// Finds positions of what is replaced, and holds all of it against the kernel.
-    pub(super) fn look_at_tables(&mut self) {
+    /// Finds the positions of replaced functions, and checks all of them against the kernel.
+    pub(super) fn check_tables(&mut self) {
         let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
         let position = |function: &TableFunction<'_>| positions.of(function);
         let found =
@@ -23,7 +23,7 @@ impl Planner<'_, '_> {
         self.found.extend(found);
     }
 
-    /// What a relocation waits for: the object that its author says, or that uses it.
+    /// The gate of a relocation: the object that its author gives, or the one whose code uses it.
     pub(super) fn gate(
         &self,
         section: &Section<'_>,
@@ -37,8 +37,8 @@ impl Planner<'_, '_> {
         }
         let owner = &klp.symbol.owner;
         let depends = |object: &ObjectName, on: &ObjectName| self.resolve.depends(object, on);
-        let place = Location { section: target.index, offset: rela.offset };
-        self.gates.decide(owner, place, &depends).map_err(|undecided| {
+        let location = Location { section: target.index, offset: rela.offset };
+        self.gates.decide(owner, location, &depends).map_err(|undecided| {
             let klp = klp.symbol.clone();
             let refusal = match undecided {
                 Undecided::InVmlinux => Refusal::ModuleSymbolInVmlinux { klp },
@@ -48,9 +48,9 @@ impl Planner<'_, '_> {
         })
     }
 
-    /// Whether the owner of a symbol is there whenever the object is that it is written for. The
+    /// Whether a symbol's owner is loaded whenever the object is whose relocation uses it. The
     /// livepatch may need the owner itself.
-    pub(super) fn look_at_dependency(
+    pub(super) fn check_dependency(
         &mut self,
         gate: ObjectName,
         owner: ObjectName,
@@ -67,7 +67,7 @@ impl Planner<'_, '_> {
                 self.found.push(Finding::from(refusal).at(site(&self.sites)));
             }
             None => {
-                let warning = Warning::DependencyUntold { gate, owner };
+                let warning = Warning::DependencyUnknown { gate, owner };
                 if !self.found.iter().any(|found| found.warning() == Some(&warning)) {
                     self.found.push(warning.into());
                 }

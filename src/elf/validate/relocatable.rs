@@ -1,4 +1,4 @@
-//! What only relocatable files have to be like: separate bodies, relocations and groups that fit.
+//! Checks of relocatable files only: separate bodies, valid relocations and groups.
 
 use object::elf::{ET_REL, SHT_GROUP, SHT_NULL, SHT_REL, SHT_RELA};
 
@@ -9,11 +9,11 @@ use super::super::section::Section;
 use super::super::{ElfError, Module, SectionIndex, SectionRef, SymbolIndex};
 use super::{WORD_LEN, whole_entries};
 
-/// How often the bytes of a file may be in bodies, on average: a file in which thousands of tables are the
-/// same bytes would take as many times as long as it is long.
+/// How many bodies may share each byte of the file, on average: thousands of tables in the same
+/// bytes would take thousands of times as long.
 const OVERLAP_MAX: u64 = 4;
 
-/// What only relocatable files have to be like.
+/// Checks what only relocatable files must have.
 pub(in crate::elf) fn relocatable(
     module: &Module<'_>,
     tolerance: &mut Tolerance,
@@ -26,7 +26,7 @@ pub(in crate::elf) fn relocatable(
         tolerance.unnoticed(ElfError::ProgramHeaders(segments))?;
     }
     if let Some(rel) = module.sections().find(|section| section.sh_type == SHT_REL) {
-        tolerance.unnoticed(ElfError::Rel(rel.place()))?;
+        tolerance.unnoticed(ElfError::Rel(rel.reference()))?;
     }
     bodies_apart(module, tolerance)?;
     for section in module.sections() {
@@ -54,12 +54,13 @@ fn bodies_apart(module: &Module<'_>, tolerance: &mut Tolerance) -> Result<(), El
         let offset = section.sh_offset;
         let end = offset.saturating_add(section.sh_size);
         if offset < u64::from(HEADER_LEN) || (offset < table_end && end > table) {
-            tolerance.unnoticed(ElfError::OverlapsHeaders { section: section.place(), offset })?;
+            tolerance
+                .unnoticed(ElfError::OverlapsHeaders { section: section.reference(), offset })?;
         }
         if let Some(other) = before
             && other.sh_offset.saturating_add(other.sh_size) > offset
         {
-            let (section, other) = (section.place(), other.place());
+            let (section, other) = (section.reference(), other.reference());
             let fault = ElfError::Overlap { section, offset, other };
             if shared {
                 return Err(fault);
@@ -79,10 +80,10 @@ fn linked_to_symbols(
     let symtab = module.symtab();
     if section.sh_link != symtab {
         let link = section.sh_link.get();
-        let section = section.place();
+        let section = section.reference();
         tolerance.unnoticed(ElfError::NotLinkedToSymbols { section, link, symtab })?;
     }
-    Ok(section.place())
+    Ok(section.reference())
 }
 
 fn relocations(
@@ -90,18 +91,18 @@ fn relocations(
     section: &Section<'_>,
     tolerance: &mut Tolerance,
 ) -> Result<(), ElfError> {
-    let place = linked_to_symbols(module, section, tolerance)?;
+    let reference = linked_to_symbols(module, section, tolerance)?;
     whole_entries(section, RELA_LEN, tolerance)?;
     let target = module.section(SectionIndex::new(section.sh_info));
     if target.is_none_or(|target| target.sh_type == SHT_NULL || target.sh_type == SHT_RELA) {
-        let (section, target) = (section.place(), section.sh_info);
+        let (section, target) = (section.reference(), section.sh_info);
         tolerance.unnoticed(ElfError::RelocationTarget { section, target })?;
     }
     let count = module.symbol_count();
     for (entry, rela) in module.relocations(section.index).enumerate() {
         if rela.symbol.slot() >= count {
             let symbol = rela.symbol;
-            let fault = ElfError::RelocationSymbol { section: place, entry, symbol, count };
+            let fault = ElfError::RelocationSymbol { section: reference, entry, symbol, count };
             return tolerance.unnoticed(fault);
         }
     }
@@ -113,22 +114,26 @@ fn group(
     section: &Section<'_>,
     tolerance: &mut Tolerance,
 ) -> Result<(), ElfError> {
-    let place = linked_to_symbols(module, section, tolerance)?;
+    let reference = linked_to_symbols(module, section, tolerance)?;
     let size = section.sh_size;
     if size < WORD_LEN || !size.is_multiple_of(WORD_LEN) {
-        return tolerance.unnoticed(ElfError::GroupSize { section: place, size });
+        return tolerance.unnoticed(ElfError::GroupSize { section: reference, size });
     }
     let symbol = SymbolIndex::new(section.sh_info);
     let count = module.symbol_count();
     if symbol.slot() >= count {
-        let section = section.place();
+        let section = section.reference();
         tolerance.unnoticed(ElfError::GroupSymbol { section, symbol, count })?;
     }
     for (member, index) in module.group_members(section.index).enumerate() {
         let found = module.section(index).map(|section| section.sh_type);
         if found.is_none_or(|sh_type| sh_type == SHT_NULL || sh_type == SHT_GROUP) {
             let value = index.get();
-            return tolerance.unnoticed(ElfError::GroupMember { section: place, member, value });
+            return tolerance.unnoticed(ElfError::GroupMember {
+                section: reference,
+                member,
+                value,
+            });
         }
     }
     Ok(())

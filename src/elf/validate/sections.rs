@@ -1,4 +1,4 @@
-//! Section headers: names, bodies within the file, links that lead somewhere and end.
+//! Section headers: names, bodies within the file, links that are valid and end.
 
 use object::Endianness;
 use object::elf::{SHT_NULL, SHT_RELA, SectionHeader64};
@@ -64,7 +64,7 @@ fn section<'data>(
     }
 }
 
-/// What each header says by itself.
+/// Checks each header by itself.
 fn header_fields(
     data: &[u8],
     section: &Section<'_>,
@@ -77,9 +77,9 @@ fn header_fields(
     body_in_file(data, section)?;
     let align = section.sh_addralign;
     if align != 0 && !align.is_power_of_two() {
-        tolerance.unnoticed(ElfError::Alignment { section: section.place(), align })?;
+        tolerance.unnoticed(ElfError::Alignment { section: section.reference(), align })?;
     }
-    let link = |field, value| ElfError::Link { section: section.place(), field, value, count };
+    let link = |field, value| ElfError::Link { section: section.reference(), field, value, count };
     if section.sh_link.slot() >= count {
         tolerance.unnoticed(link("sh_link", section.sh_link.get()))?;
     }
@@ -92,7 +92,7 @@ fn header_fields(
     Ok(())
 }
 
-/// Follows `sh_link` from every section; a section is looked at once.
+/// Follows `sh_link` from every section; visits each section once.
 fn link_cycles(sections: &[Section<'_>], tolerance: &mut Tolerance) -> Result<(), ElfError> {
     let mut seen_from = vec![SectionIndex::NULL; sections.len()];
     for start in sections.iter().skip(1) {
@@ -102,7 +102,7 @@ fn link_cycles(sections: &[Section<'_>], tolerance: &mut Tolerance) -> Result<()
                 break;
             };
             if *mark == start.index {
-                tolerance.unnoticed(ElfError::LinkCycle { section: section.place() })?;
+                tolerance.unnoticed(ElfError::LinkCycle { section: section.reference() })?;
                 break;
             }
             if *mark != SectionIndex::NULL {

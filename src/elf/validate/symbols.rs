@@ -21,14 +21,14 @@ pub(in crate::elf) fn symbols<'data>(
     let mut tables = sections.iter().filter(|section| section.sh_type == SHT_SYMTAB);
     let symtab = tables.next().ok_or(ElfError::NoSymbolTable)?;
     if let Some(other) = tables.next() {
-        let (first, second) = (symtab.place(), other.place());
+        let (first, second) = (symtab.reference(), other.reference());
         return Err(ElfError::TwoSymbolTables { first, second });
     }
     whole_entries(symtab, SYMBOL_LEN, tolerance)?;
     let entries = entries(body(data, symtab));
     let count = entries.len();
     if SymbolIndex::new(symtab.sh_info).slot() > count {
-        let (section, value) = (symtab.place(), symtab.sh_info);
+        let (section, value) = (symtab.reference(), symtab.sh_info);
         tolerance.unnoticed(ElfError::FirstGlobal { section, value, count })?;
     }
     let strtab = sections.get(symtab.sh_link.slot()).ok_or(ElfError::NoSymbolTable)?;
@@ -57,14 +57,14 @@ fn extended<'data>(
         return Ok(None);
     };
     if let Some(other) = tables.next() {
-        tolerance.unnoticed(ElfError::TwoExtendedTables(other.place()))?;
+        tolerance.unnoticed(ElfError::TwoExtendedTables(other.reference()))?;
     }
     whole_entries(section, WORD_LEN, tolerance)?;
     let words: &[U32<Endianness>] = entries(body(data, section));
     if words.len() != symbols {
         let entries = section.sh_size / WORD_LEN;
         tolerance.unnoticed(ElfError::ExtendedCount {
-            section: section.place(),
+            section: section.reference(),
             entries,
             symbols,
         })?;
@@ -84,13 +84,13 @@ fn each_symbol(
         if usize::try_from(offset).map_or(true, |offset| offset >= size) {
             return Err(ElfError::SymbolName { symbol: index, offset, size });
         }
-        let place = || SymbolRef::new(index, table.strings.get(offset).unwrap_or_default());
+        let reference = || SymbolRef::new(index, table.strings.get(offset).unwrap_or_default());
         match table.section_of(slot, raw) {
             SymbolSection::Defined(section)
                 if section == SectionIndex::NULL || section.slot() >= sections =>
             {
                 let section = section.get();
-                let symbol = place();
+                let symbol = reference();
                 tolerance.unnoticed(ElfError::SymbolSection {
                     symbol,
                     section,
@@ -98,7 +98,7 @@ fn each_symbol(
                 })?;
             }
             SymbolSection::Reserved(reserved) if reserved == SHN_XINDEX.0 => {
-                tolerance.unnoticed(ElfError::NoExtendedTable { symbol: place() })?;
+                tolerance.unnoticed(ElfError::NoExtendedTable { symbol: reference() })?;
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::symbols::{Candidate, Kind, Order};
 use klp_arch::Features;
 
-/// A fixture with words of its vermagic replaced by others, of the same length.
+/// A fixture with words of its vermagic replaced by others of the same length.
 fn fixture(machine: &str, words: &[(&str, &str)]) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/{machine}/klp_target_a.ko", env!("CARGO_MANIFEST_DIR"));
     let mut bytes = std::fs::read(path).unwrap();
@@ -23,7 +23,7 @@ fn of(machine: &str, target: &str, words: &[(&str, &str)]) -> TargetKernel {
     TargetKernel::of(backend, target, &Module::parse(&bytes).unwrap(), None)
 }
 
-/// What sources say of a vmlinux that has these symbols, at 0x1000, 0x2000, ...
+/// What sources answer for a vmlinux with these symbols, at 0x1000, 0x2000, ...
 fn vmlinux(names: &[&'static str]) -> Answer {
     let mut answer = Answer::default();
     answer.note();
@@ -76,7 +76,7 @@ fn vermagic_says_which_version_and_whether_there_are_processors_and_unloading() 
 }
 
 #[test]
-fn the_version_that_is_asked_for_goes_before_the_one_of_vermagic() {
+fn the_version_of_the_option_overrides_that_of_vermagic() {
     let machine = klp_arch::machines()[0].name;
     let kernel = of(machine, "6.12", &[("vermagic=7.2.", "vermagic=6.1.")]);
     assert_eq!((kernel.version, kernel.layouts), (KernelVersion::new(6, 12), MemoryModel::Regions));
@@ -85,7 +85,7 @@ fn the_version_that_is_asked_for_goes_before_the_one_of_vermagic() {
 }
 
 #[test]
-fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
+fn a_config_probe_sets_features_if_present_and_clears_them_if_absent() {
     let mut witnesses = 0;
     for backend in klp_arch::machines() {
         let none = learnt(backend, &["f"]).configuration.features;
@@ -99,10 +99,10 @@ fn a_witness_that_is_there_sets_features_and_one_that_is_not_clears_them() {
 }
 
 #[test]
-fn symbols_of_vmlinux_tell_image_pages_and_addresses() {
+fn symbols_of_vmlinux_give_image_page_size_and_addresses() {
     for backend in klp_arch::machines() {
         let usual = TargetKernel::newest(backend);
-        // One end is no image.
+        // One end alone is not enough.
         assert_eq!(learnt(backend, &["_text"]).image, usual.image);
         assert_eq!(learnt(backend, &["_text", "_end"]).image, 0x1000..0x2000);
         assert_eq!(learnt(backend, &["f"]).page_size, usual.page_size);
@@ -117,7 +117,7 @@ fn symbols_of_vmlinux_tell_image_pages_and_addresses() {
 }
 
 #[test]
-fn the_function_tells_whether_relocations_are_taken_back_and_without_it_the_version() {
+fn a_function_shows_whether_relocations_are_cleared_and_without_symbols_the_version() {
     for backend in klp_arch::machines() {
         for version in ["6.1", "7.2"] {
             let clears = |names: &[&'static str]| {
@@ -140,7 +140,7 @@ fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
         let kernel = learnt(backend, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
         assert_eq!(kernel.per_cpu, 0x2000..0x3000);
         assert_eq!(kernel.module_per_cpu(), 0x3000..0x5000);
-        // They are a part of vmlinux.
+        // Without both ends: somewhere in vmlinux.
         let kernel = learnt(backend, &["_text", "_end", "__per_cpu_start"]);
         assert_eq!(kernel.per_cpu, 0x1000..0x2000);
         let usual = crate::load::Placement::usual(backend, &kernel);
@@ -150,7 +150,7 @@ fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
 }
 
 #[test]
-fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
+fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_about_profiling() {
     for backend in klp_arch::machines() {
         let usual = TargetKernel::newest(backend);
         let mut kernel = usual.clone();
@@ -168,7 +168,7 @@ fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_of_profiling() {
     }
 }
 
-/// What differs between kernels, in a line: the generic part of the loader.
+/// The decisions of the generic loader that differ between kernels.
 fn decisions(version: &str) -> Vec<&'static str> {
     let kernel = TargetKernel::of_version(klp_arch::machines()[0], version.parse().unwrap());
     let decided = [
@@ -184,17 +184,20 @@ fn decisions(version: &str) -> Vec<&'static str> {
         (kernel.marks_all_ro_after_init && kernel.static_call_sites_read_only, "ro after init"),
         (kernel.flags_apart, "flags"),
         (kernel.livepatching.clears, "clears"),
-        (kernel.livepatching.names_relocation, "says where"),
+        (kernel.livepatching.names_relocation, "names relocation"),
         (kernel.livepatching.sympos_saturates, "sympos_saturates"),
     ];
     decided.into_iter().filter_map(|(is, what)| is.then_some(what)).collect()
 }
 
 #[test]
-fn every_long_term_kernel_and_the_newest_decide_as_their_sources_were_read() {
+fn long_term_kernels_and_the_newest_decide_as_their_sources_do() {
     let added = |old: &str, new: &str| -> Vec<&str> {
         let before = decisions(old);
-        assert!(before.iter().all(|what| decisions(new).contains(what)), "nothing goes: {new}");
+        assert!(
+            before.iter().all(|what| decisions(new).contains(what)),
+            "nothing is dropped: {new}"
+        );
         decisions(new).into_iter().filter(|what| !before.contains(what)).collect()
     };
     assert_eq!(decisions("6.1"), [""; 0]);
@@ -203,13 +206,13 @@ fn every_long_term_kernel_and_the_newest_decide_as_their_sources_were_read() {
     assert_eq!(added("6.6", "6.12"), ["section twins"]);
     let newer = ["headers first", "codetags", "namespaces", "percpu", "ro after init"];
     assert_eq!(added("6.12", "6.18"), newer);
-    assert_eq!(added("6.18", "7.2"), ["flags", "says where", "sympos_saturates"]);
+    assert_eq!(added("6.18", "7.2"), ["flags", "names relocation", "sympos_saturates"]);
     assert_eq!(added("7.2", "7.3"), [""; 0]);
     assert_eq!(added(&KernelVersion::NEWEST.to_string(), "99.0"), [""; 0]);
 }
 
 #[test]
-fn a_stable_release_has_what_it_took_over_from_later_versions() {
+fn a_stable_release_has_what_was_backported_to_it() {
     let headers_first = |release: &str| of("x86_64", release, &[]).checks_headers_first;
     assert!(!headers_first("6.12.95+deb12-amd64") && headers_first("6.12.117+deb13-amd64"));
     assert!(!headers_first("6.11.117") && headers_first("6.13.0"));
@@ -234,7 +237,7 @@ fn each_bound_lies_between_the_two_releases_that_were_read() {
     for what in ["percpu", "ro after init"] {
         first(what, "6.14", "6.18");
     }
-    first("says where", "6.18", "6.19");
+    first("names relocation", "6.18", "6.19");
     first("flags", "7.0", "7.1");
     first("sympos_saturates", "7.1", "7.2");
 }

@@ -1,4 +1,4 @@
-//! Rules of the layout, each on the smallest module that shows it.
+//! Layout rules, each on the smallest module that shows it.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ const A: u64 = SHF_ALLOC;
 const AX: u64 = SHF_ALLOC | SHF_EXECINSTR;
 const WA: u64 = SHF_ALLOC | SHF_WRITE;
 
-/// A backend that frees init sections, and one that does not.
+/// A machine that frees init sections, and one that does not.
 fn backends() -> (&'static Machine, &'static Machine) {
     let all = klp_arch::machines().iter().copied();
     let one = |frees| all.clone().find(|b| b.frees_init_sections == frees).unwrap();
@@ -49,12 +49,12 @@ fn laid_out(version: &str, sections: &[Section<'static>]) -> Result<Layout, Find
 }
 
 /// Where the module's own sections go.
-fn places(version: &str, sections: &[Section<'static>]) -> Vec<Option<(RegionKind, u64)>> {
+fn section_offsets(version: &str, sections: &[Section<'static>]) -> Vec<Option<(RegionKind, u64)>> {
     laid_out(version, sections).unwrap().sections.split_off(3)
 }
 
 #[test]
-fn flags_and_names_decide_on_the_region() {
+fn flags_and_names_decide_the_region() {
     let sections = [
         section(".text", AX, 4, 4),
         section(".rodata", A, 4, 4),
@@ -67,7 +67,7 @@ fn flags_and_names_decide_on_the_region() {
         section(".exit.text", AX, 4, 4),
     ];
     use RegionKind::{Data, InitData, InitRodata, InitText, RoAfterInit, Rodata, Text};
-    let kinds = places("7.2", &sections);
+    let kinds = section_offsets("7.2", &sections);
     let kinds: Vec<_> = kinds.iter().map(|place| place.map(|(kind, _)| kind)).collect();
     let expected = [Text, Rodata, RoAfterInit, Data, InitText, InitRodata, InitData];
     let expected = expected.map(Some).into_iter().chain([None, Some(Text)]);
@@ -76,15 +76,15 @@ fn flags_and_names_decide_on_the_region() {
 
 #[test]
 fn a_read_only_section_is_not_read_only_after_init() {
-    let place = places("7.2", &[section("__jump_table", A, 4, 4)]);
+    let place = section_offsets("7.2", &[section("__jump_table", A, 4, 4)]);
     assert_eq!(place, [Some((RegionKind::Rodata, 0))]);
 }
 
 #[test]
 fn static_call_sites_became_read_only_after_init() {
     let sites = [section(".static_call_sites", WA, 4, 4)];
-    assert_eq!(places("7.2", &sites), [Some((RegionKind::RoAfterInit, 0))]);
-    assert_eq!(places("6.12", &sites), [Some((RegionKind::Data, 0))]);
+    assert_eq!(section_offsets("7.2", &sites), [Some((RegionKind::RoAfterInit, 0))]);
+    assert_eq!(section_offsets("6.12", &sites), [Some((RegionKind::Data, 0))]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn blocks_start_each_group_on_a_page() {
     ];
     let core = |page: u64| Some((RegionKind::Core, page * 4096));
     let expected = [core(3), core(0), core(1), core(2), Some((RegionKind::Init, 0))];
-    assert_eq!(places("6.1", &sections), expected);
+    assert_eq!(section_offsets("6.1", &sections), expected);
     assert_eq!(laid_out("6.1", &sections).unwrap().regions[0], (RegionKind::Core, 5 * 4096));
 }
 
@@ -112,7 +112,7 @@ fn a_machine_that_frees_nothing_has_no_init_sections() {
 }
 
 #[test]
-fn what_a_module_leaves_behind_is_init_where_modules_stay() {
+fn exit_sections_are_init_where_modules_cannot_be_unloaded() {
     let (backend, _) = backends();
     let mut kernel = TargetKernel::newest(backend);
     kernel.configuration.features |= klp_arch::Features::EXIT_IS_INIT;
@@ -122,16 +122,16 @@ fn what_a_module_leaves_behind_is_init_where_modules_stay() {
 }
 
 #[test]
-fn what_is_empty_takes_part_in_alignment() {
+fn empty_sections_count_for_alignment() {
     let sections = [section(".a", WA, 1, 1), section(".b", WA, 0, 64), section(".c", WA, 1, 1)];
     let data = |offset| Some((RegionKind::Data, offset));
-    assert_eq!(places("7.2", &sections), [data(0), data(64), data(64)]);
+    assert_eq!(section_offsets("7.2", &sections), [data(0), data(64), data(64)]);
 }
 
 #[test]
-fn a_percpu_template_is_apart_and_no_larger_than_a_unit() {
+fn a_percpu_template_is_separate_and_at_most_a_unit() {
     let percpu = |size| [section(".data..percpu", WA, size, 64)];
-    assert_eq!(places("7.2", &percpu(8)), [Some((RegionKind::Percpu, 0))]);
+    assert_eq!(section_offsets("7.2", &percpu(8)), [Some((RegionKind::Percpu, 0))]);
     let error = laid_out("7.2", &percpu(0x8001)).unwrap_err();
     let message = "m: Could not allocate 32769 bytes percpu data";
     let kernel = error.kernel.unwrap();
@@ -139,15 +139,15 @@ fn a_percpu_template_is_apart_and_no_larger_than_a_unit() {
 }
 
 #[test]
-fn tags_of_allocations_are_apart_unless_they_are_no_tags() {
+fn allocation_tags_are_separate_unless_too_small_for_one() {
     let tags = |size| [section(".codetag.alloc_tags", WA, size, 8)];
-    assert_eq!(places("7.2", &tags(40)), [Some((RegionKind::Codetags, 0))]);
-    assert_eq!(places("7.2", &tags(39)), [Some((RegionKind::Data, 0))]);
-    assert_eq!(places("6.12", &tags(40)), [Some((RegionKind::Data, 0))]);
+    assert_eq!(section_offsets("7.2", &tags(40)), [Some((RegionKind::Codetags, 0))]);
+    assert_eq!(section_offsets("7.2", &tags(39)), [Some((RegionKind::Data, 0))]);
+    assert_eq!(section_offsets("6.12", &tags(40)), [Some((RegionKind::Data, 0))]);
 }
 
 #[test]
-fn more_memory_than_there_is_is_an_error_and_not_an_allocation() {
+fn too_much_memory_is_an_error_not_an_allocation() {
     for (size, align) in [(1 << 40, 1), (u64::MAX, 1), (1, 1 << 63), (MEMORY_MAX + 1, 1)] {
         let sections = [section(".data", WA, 1, 1), section(".bss", WA, size, align)];
         for version in ["6.1", "7.2"] {
@@ -184,7 +184,7 @@ proptest! {
         let mut reversed = made.clone();
         reversed.reverse();
         let layout = laid_out(version, &made).unwrap();
-        let mut other = places(version, &reversed);
+        let mut other = section_offsets(version, &reversed);
         other.reverse();
         let mut taken = Vec::new();
         for ((section, place), other) in made.iter().zip(&layout.sections[3..]).zip(other) {

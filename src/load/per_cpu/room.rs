@@ -1,7 +1,7 @@
 //! Room for a module's per-CPU variables (`percpu_modalloc`).
 //!
-//! Most machines set aside a few kilobytes for all modules together; what is left of them depends on which
-//! modules are loaded, so only what never fits is an error. Sources: `kernel/module/main.c`,
+//! Most machines reserve a few kilobytes for all modules together. How much is left depends on the
+//! modules loaded, so only what never fits is an error. Sources: `kernel/module/main.c`,
 //! `mm/percpu.c:pcpu_alloc_noprof`, `pcpu_setup_first_chunk`.
 
 use klp_arch::{Errno, KernelError};
@@ -9,13 +9,13 @@ use klp_arch::{Errno, KernelError};
 use crate::findings::{Finding, Stage};
 use crate::load::TargetKernel;
 
-/// Most bytes of one allocation (`PCPU_MIN_UNIT_SIZE`), where a page is not larger.
+/// Largest allocation in bytes (`PCPU_MIN_UNIT_SIZE`), unless a page is larger.
 const UNIT: u64 = 32 << 10;
-/// Least size and alignment of one (`PCPU_MIN_ALLOC_SIZE`).
+/// Smallest size and alignment of one (`PCPU_MIN_ALLOC_SIZE`).
 const LEAST: u64 = 4;
 
-/// Whether a template of `size` bytes with this alignment can be copied to every processor. More than a
-/// page is not aligned for, with a word in the log.
+/// Whether a template of `size` bytes with this alignment can be copied to every CPU. Alignment is
+/// capped at a page; the kernel logs that.
 pub(in crate::load) fn allocate(
     name: &str,
     size: u64,
@@ -35,8 +35,8 @@ fn fits(size: u64, align: u64, kernel: &TargetKernel) -> bool {
         return false;
     }
     let Some(reserve) = kernel.percpu_reserve else { return true };
-    // The reserve starts where vmlinux's own variables end, which start on a page. Where that is not
-    // known it may be aligned.
+    // The reserve starts at the end of vmlinux's own variables, which start on a page. If that end
+    // is unknown, it may be aligned.
     let start = kernel.percpu_static.map_or(0, |bytes| bytes.next_multiple_of(LEAST));
     let first = start.next_multiple_of(align);
     first.saturating_add(size.next_multiple_of(LEAST)) <= start.saturating_add(reserve)
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn all_modules_share_what_is_set_aside() {
+    fn all_modules_share_the_reserve() {
         assert!(!refused(8192, 64, |_| {}) && refused(8193, 64, |_| {}));
         assert!(refused(12288, 4096, |_| {}) && !refused(0, 1, |_| {}));
         assert!(!refused(32768, 8, |k| k.percpu_reserve = None));
@@ -72,17 +72,17 @@ mod tests {
     }
 
     #[test]
-    fn where_it_starts_counts_where_that_is_known() {
+    fn the_start_of_the_reserve_counts_if_it_is_known() {
         assert!(!refused(8192, 64, |k| k.percpu_static = Some(640)));
         assert!(refused(8192, 64, |k| k.percpu_static = Some(648)));
         assert!(!refused(4096, 4096, |k| k.percpu_static = Some(4096 + 8)));
         assert!(refused(4112, 4096, |k| k.percpu_static = Some(4096 + 8)));
-        // An alignment beyond a page is one of a page.
+        // A larger alignment than a page is cut to a page.
         assert!(!refused(4096, 1 << 20, |k| k.percpu_static = Some(4096 + 8)));
     }
 
     #[test]
-    fn an_alignment_that_is_no_power_of_two_is_refused() {
+    fn an_alignment_that_is_not_a_power_of_two_is_refused() {
         assert!(refused(8, 640, |_| {}) && refused(8, 24, |k| k.percpu_reserve = None));
         // Smaller ones are raised, larger ones cut.
         assert!(!refused(8, 3, |_| {}) && !refused(8, 5000, |_| {}));

@@ -1,4 +1,4 @@
-//! The copies of the symbol table in a loaded module's memory: written, and kept true.
+//! Writes and updates the copies of the symbol table in a loaded module's memory.
 //!
 //! Source: `kernel/module/kallsyms.c:add_kallsyms`.
 
@@ -10,7 +10,7 @@ use super::{ENTRY, bytes32, bytes64, size};
 use crate::load::{Loaded, RegionKind};
 
 impl Loaded<'_> {
-    /// Writes the copies of the symbol table (`add_kallsyms`), when relocations are applied.
+    /// Writes the copies of the symbol table (`add_kallsyms`), after relocation.
     pub(in crate::load) fn write_symbol_tables(&mut self) {
         let (temporary, tables) = (&self.temporary, &self.layout.symbols);
         let symbols = &temporary.object.symbols;
@@ -53,7 +53,7 @@ impl Loaded<'_> {
         put(&mut self.memory, init, letters_at, &letters);
     }
 
-    /// Where the table of symbols that stays lies (`mod->core_kallsyms.symtab`): its addresses.
+    /// Addresses of the symbol table that stays (`mod->core_kallsyms.symtab`).
     #[must_use]
     pub fn symbol_table(&self) -> Range<u64> {
         let tables = &self.layout.symbols;
@@ -63,8 +63,8 @@ impl Loaded<'_> {
         start..start.wrapping_add(size(tables.kept.len() * ENTRY))
     }
 
-    /// Writes a symbol's value to the table that stays: what a late relocation has resolved
-    /// (`klp_resolve_symbols`). A symbol that does not stay is left alone.
+    /// Writes the value that a late relocation resolved to the table that stays
+    /// (`klp_resolve_symbols`), if the symbol stays.
     pub(in crate::load) fn store_symbol(&mut self, index: usize) {
         let tables = &self.layout.symbols;
         let value = self.temporary.object.symbols.get(index).map(|symbol| symbol.st_value);
@@ -76,7 +76,7 @@ impl Loaded<'_> {
         put(&mut self.memory, core, symbols_at.saturating_add(size(slot * ENTRY + 8)), &value);
     }
 
-    /// Where a symbol's value is, in the table that stays and in the whole one: addresses.
+    /// Addresses of a symbol's value in the table that stays and in the whole one.
     pub(in crate::load) fn symbol_values(&self, index: usize) -> impl Iterator<Item = u64> {
         let slot = self.layout.symbols.kept.binary_search(&index).ok();
         let kept = slot.map(|slot| (self.symbol_table().start, slot));

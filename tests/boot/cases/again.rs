@@ -1,5 +1,5 @@
-//! Patched modules that come again: kernels that cannot write a relocation twice refuse the first reload,
-//! kernels with stubs a later one. `check` has said which, and in which words.
+//! Reloads of patched modules: kernels that cannot write a relocation twice refuse the first one,
+//! kernels with stubs a later one. `check` predicts which, and the message.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     ])
 }
 
-/// Older kernels name processor and process first.
+/// Older kernels print CPU and process first.
 fn is_warning(line: &str) -> bool {
     line.contains("WARNING: ") && line.contains("arch/powerpc/kernel/module_64.c")
 }
@@ -54,7 +54,7 @@ fn stubs(session: &mut Session<'_>) -> Result<(), Failure> {
     session.patch(LIVEPATCH)?;
     session.targets_come()?;
     let mut addresses = vec![session.address(A, "klp_target_a_show")?];
-    // Each takes the room that the module had.
+    // Each occupies the module's old address.
     for other in ["lp_many_sections", "lp_function_pointers", "lp_two_pointers", "lp_thousand"] {
         session.rmmod(A)?;
         session.insmod(other)?;
@@ -115,8 +115,8 @@ fn run(session: &mut Session<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A message without the place, which x86_64 scrambles, and the value, which depends on where the
-/// module would have been.
+/// A message without the location, which x86_64 hashes, and the value, which depends on the
+/// module's address.
 fn without_addresses(line: &str) -> String {
     let mut words = line.split(' ').peekable();
     let mut kept = Vec::new();

@@ -1,7 +1,7 @@
 //! A livepatch of one module that calls the exports of another, which the patched module depends on.
 //!
-//! What a new author writes, converted with default options: the reference waits for the module that is
-//! patched, not for the one that has the symbol.
+//! A new author's code, converted with default options: the reference waits for the patched module,
+//! not for the symbol's owner.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ fn after(session: &mut Session<'_>) -> Result<(), Failure> {
     session.insmod(D)?;
     session.reads(SHOWS, PATCHED)?;
     session.rmmod(D)?;
-    // Nobody needs it: the livepatch does not.
+    // Nothing depends on it, not even the livepatch.
     session.rmmod(C)?;
     session.unpatch(LIVEPATCH)
 }

@@ -1,5 +1,5 @@
-//! Modules of a distribution, which use what small ones do not: alternatives, paravirtual calls,
-//! retpolines, return thunks, static calls, tracepoints, percpu data.
+//! Modules of a distribution, which use features that small ones do not: alternatives, paravirtual
+//! calls, retpolines, return thunks, static calls, tracepoints, percpu data.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::kernel::TestKernel;
 use crate::session::Session;
 use crate::workshop::{GuestFile, Workshop};
 
-/// Those that need each other in this order; the last two do not find their hardware.
+/// In the order of their dependencies; the last two do not find their hardware.
 const MODULES: [&str; 18] = [
     "irqbypass",
     "kvm",

@@ -29,7 +29,7 @@ struct Keys {
 }
 
 impl Keys {
-    /// Every branch, likely or not, says the same.
+    /// Every branch, likely or not, gives the same output.
     fn says(self) -> String {
         let Self { tracepoint, feature } = self;
         let (t, f) = (u8::from(tracepoint), u8::from(feature));
@@ -46,7 +46,7 @@ fn run(session: &mut Session<'_>) -> Result<(), Failure> {
     let second = features.split_whitespace().nth(1).ok_or("the scheduler has no features")?;
     let mut keys = Keys { tracepoint: false, feature: !second.starts_with("NO_") };
     let name = second.trim_start_matches("NO_").to_owned();
-    // Each loading finds the keys as the one before has left them.
+    // Each load finds the keys as the one before left them.
     for _ in 0..2 {
         session.patch(LIVEPATCH)?;
         session.reads(CMDLINE, &keys.says())?;

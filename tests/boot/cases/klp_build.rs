@@ -1,4 +1,4 @@
-//! A livepatch that the kernel's own tools make: `objtool klp diff` and `objtool klp post-link`.
+//! A livepatch made by the kernel's own tools: `objtool klp diff` and `objtool klp post-link`.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ use crate::workshop::{GuestFile, Workshop};
 
 const FINISHED: &str = "klp_build";
 const UNFINISHED: &str = "klp_build_unfinished";
-/// What the patched function of module B says then.
+/// The output of the patched function of module B.
 const SAYS: &str = "klp_build: 193 193\n";
 
 /// Every case of this kind.
@@ -75,7 +75,7 @@ impl Case for KlpBuild {
         let before = session.read(SHOWS_B)?;
         session.patch(FINISHED)?;
         session.reads(SHOWS_B, SAYS)?;
-        // Module A needs nothing of B; it goes first, as in other cases.
+        // Module A does not need B; it is unloaded first, as in other cases.
         session.rmmod(A)?;
         session.rmmod(B)?;
         session.lacks(SHOWS_B)?;

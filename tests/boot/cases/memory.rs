@@ -1,4 +1,4 @@
-//! Modules whose every byte in memory is what we say; comparing is what a session does anyway.
+//! Modules whose memory is compared byte for byte, which every session does anyway.
 
 use std::sync::Arc;
 

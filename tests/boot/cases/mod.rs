@@ -23,9 +23,9 @@ use crate::failure::{Failure, same};
 use crate::kernel::TestKernel;
 use crate::session::Session;
 
-/// What livepatches of vmlinux patch.
+/// The file whose function livepatches of vmlinux patch.
 const CMDLINE: &str = "/proc/cmdline";
-/// What livepatches of module A patch, and of module B.
+/// The files whose functions livepatches of modules A and B patch.
 const SHOWS_A: &str = "/proc/klp_target_a";
 const SHOWS_B: &str = "/proc/klp_target_b";
 const A: &str = "klp_target_a";
@@ -52,7 +52,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     all.into_iter().flatten().collect()
 }
 
-/// A case that is a function.
+/// A case made of a function.
 struct Story {
     name: &'static str,
     shows: &'static str,
@@ -90,12 +90,12 @@ fn fits(_: &TestKernel) -> Option<String> {
 }
 
 impl Session<'_> {
-    /// Fails unless a file says this.
+    /// Fails unless a file has this text.
     fn reads(&mut self, path: &str, text: &str) -> Result<(), Failure> {
         same(path, &self.read(path)?, &text.to_owned())
     }
 
-    /// Fails unless there is no such file.
+    /// Fails if there is such a file.
     fn lacks(&mut self, path: &str) -> Result<(), Failure> {
         self.guest.done(&format!("[ ! -e {path} ]")).map(drop)
     }

@@ -1,4 +1,4 @@
-//! Livepatches of module A: with the module loaded before them, and coming and going behind them.
+//! Livepatches of module A: with the module loaded before them, and reloaded after them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     VALUES.iter().flat_map(both).chain(Story::cases(stories())).collect()
 }
 
-/// A livepatch and what the patched function of module A says.
+/// A livepatch and the output of the patched function of module A.
 struct Value {
     name: &'static str,
     shows: &'static str,
@@ -113,7 +113,7 @@ static VALUES: [Value; 8] = [
     },
 ];
 
-/// The modules are there before the livepatch.
+/// The modules are loaded before the livepatch.
 struct Early(&'static Value);
 
 impl Case for Early {
@@ -145,7 +145,7 @@ impl Case for Early {
     }
 }
 
-/// The modules come after the livepatch, and go and come again, where the kernel lets them.
+/// The modules are loaded after the livepatch, and reloaded if the kernel allows it.
 struct Late(&'static Value);
 
 impl Case for Late {
@@ -170,7 +170,7 @@ impl Case for Late {
         session.lacks(SHOWS_A)?;
         session.targets_come()?;
         session.reads(SHOWS_A, &says)?;
-        // Other kernels refuse the module when it comes again: see module/again.
+        // Other kernels refuse the reload: see module/again.
         if session.workshop.kernel.writes_again() {
             session.rmmod(A)?;
             session.lacks(SHOWS_A)?;
@@ -190,12 +190,12 @@ impl Case for Late {
     }
 }
 
-/// Fails when the kernel has left an old address in a slot, which must not be followed then.
+/// Fails if the kernel left an old address in a slot, which must not be followed.
 fn current(session: &Session<'_>, livepatch: &str) -> Result<(), Failure> {
     same("slots that keep an old address", &stale_slots(session, livepatch)?, &0)
 }
 
-/// Slots that hold another address than that of their symbol.
+/// Slots with another address than their symbol's.
 fn stale_slots(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure> {
     let loaded = session.loaded(livepatch)?;
     let endian = session.workshop.kernel.machine.backend().endian;
@@ -204,7 +204,7 @@ fn stale_slots(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure>
         let big = endian == Endian::Big;
         Some(if big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
     };
-    // The last of each place is what is there now.
+    // The last write to each location is its current contents.
     let mut seen = BTreeSet::new();
     let now = loaded.relocations().iter().rev().filter(|r| seen.insert(r.inputs.p));
     let slots = now.filter_map(|r| r.inputs.got_slot.and_then(holds).zip(Some(r.inputs.s)));
@@ -255,7 +255,7 @@ fn two_targets(session: &mut Session<'_>) -> Result<(), Failure> {
     session.targets_go()?;
 
     session.patch(LIVEPATCH)?;
-    // Which module comes or goes.
+    // The module that is loaded or unloaded.
     let turns: &[_] = if session.workshop.kernel.writes_again() {
         &[A, B, A, A, B, B, A, B, A, B]
     } else {
@@ -295,7 +295,7 @@ fn moved(session: &mut Session<'_>) -> Result<(), Failure> {
     let before = session.address(A, "klp_target_a_show")?;
     session.targets_go()?;
     session.insmod(A)?;
-    // Until others have the room that it had.
+    // Until others occupy its old address.
     for other in [B, "lp_many_sections", "lp_function_pointers", "lp_thousand"] {
         if session.address(A, "klp_target_a_show")? == before {
             session.rmmod(A)?;

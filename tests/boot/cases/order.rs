@@ -67,7 +67,7 @@ fn replaced(session: &mut Session<'_>) -> Result<(), Failure> {
     for livepatch in REPLACED {
         session.wait(&format!("[ ! -e /sys/kernel/livepatch/{livepatch} ]"))?;
     }
-    // The session takes note of which are gone.
+    // The session notes which are gone.
     session.enabled("lp_replace")?;
     if session.workshop.kernel.writes_again() {
         session.rmmod(A)?;

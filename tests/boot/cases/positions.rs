@@ -1,4 +1,4 @@
-//! What the kernel counts when it looks a name up, against what our maps count.
+//! Positions as the kernel counts them in a lookup, compared with our maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn modules(session: &mut Session<'_>) -> Result<(), Failure> {
         session.insmod(object)?;
         let owner = object.parse()?;
         let theirs = session.memory.symbols.names(object);
-        // Mapping symbols are nobody's; maps leave them out.
+        // Maps leave mapping symbols out.
         let theirs: BTreeSet<_> = theirs.filter(|name| !name.starts_with('$')).collect();
         let answer = session.workshop.sources().answer(&theirs.iter().copied().collect())?;
         let loaded = session.loaded(object)?;
@@ -82,8 +82,8 @@ fn compare_vmlinux(session: &Session<'_>, sources: &Sources) -> Result<(), Failu
     let running = &session.memory.symbols;
     let names: BTreeSet<_> = running.names("vmlinux").collect();
     let answer = sources.answer(&names.iter().copied().collect())?;
-    // A kernel that lies at a random address has all of its symbols moved by one distance, but for
-    // what is no address.
+    // A kernel at a random address has all its symbols shifted by one distance, except those that
+    // are not addresses.
     let start = candidates(&answer, "_stext")?;
     let shift =
         session.address("vmlinux", "_stext")?.wrapping_sub(start.first().map_or(0, |s| s.1));

@@ -1,5 +1,5 @@
-//! Modules that are wrong: the kernel refuses them in the words that the library predicts, or loads
-//! them without a word and does what the library predicts.
+//! Wrong modules: the kernel refuses them with the message that the library predicts, or silently
+//! loads them and does what the library predicts.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::session::{Refused, Session};
 use crate::workshop::{GuestFile, Workshop};
 use crate::wrong::{self, Good, Lost, Then, UNTRIED, Wrong};
 
-/// What the kernel says beside it: of itself, and the first time that a module is not its own.
+/// Unrelated kernel messages, such as the first one about an out-of-tree module.
 const UNRELATED: [&str; 5] = [
     "taint",
     "tsc: ",
@@ -23,12 +23,12 @@ const UNRELATED: [&str; 5] = [
     // Ten times after each boot.
     "percpu: allocation failed, ",
 ];
-/// What it says of a livepatch that it takes, or takes back.
+/// Messages about a livepatch that is enabled or disabled.
 const USUAL: [&str; 4] =
     ["enabling patch", "starting patching transition", "patching complete", "applying patch"];
-/// Where a trace of the stack begins and ends.
+/// Start and end of a stack trace.
 const TRACE: (&str, &str) = ("[ cut here ]", "[ end trace ");
-/// What is written into the kernel's log.
+/// A marker line for the kernel's log.
 const MARK: &str = "what has been said is said";
 
 pub(super) fn all() -> Vec<Arc<dyn Case + Send>> {
@@ -37,7 +37,7 @@ pub(super) fn all() -> Vec<Arc<dyn Case + Send>> {
     tried.chain(untried).collect()
 }
 
-/// What is not done to any kernel.
+/// A fault that is not tried on any kernel.
 struct Untried {
     what: &'static str,
     why: &'static str,
@@ -61,7 +61,7 @@ impl Case for Untried {
     }
 }
 
-/// A module that is wrong.
+/// A wrong module.
 struct Refusal(&'static Wrong);
 
 impl Case for Refusal {
@@ -126,20 +126,20 @@ impl Refusal {
         Ok(Good::new(workshop.kernel.machine, workshop.file(self.0.of)?.to_vec()))
     }
 
-    /// What the kernel will say.
+    /// The predicted kernel message.
     fn predicted(&self, workshop: &Workshop, when: When) -> Result<Option<Words>, Failure> {
         let bytes = workshop.file(&self.file())?;
         let predicted = prediction::words(workshop, &self.good(workshop)?, bytes, when);
         predicted.map_err(|failure| failure.during(format_args!("{when:?}")))
     }
 
-    /// Holds what `check` says against what it has to say.
+    /// Compares the findings of `check` with the expected ones.
     fn check(&self, workshop: &Workshop) -> Result<(), Failure> {
         let checked = prediction::check(workshop, workshop.file(&self.file())?)?;
         let (when, conclusion) = match self.0.then {
             Then::Refused => (When::Alone, Conclusion::Refused),
             Then::RefusedAtGate => (When::Enabled, Conclusion::Refused),
-            // The target comes again there, which is refused.
+            // There the target is reloaded, which is refused.
             Then::Silent(_)
                 if !workshop.kernel.writes_again() && !self.0.name.ends_with("nothing-wrong") =>
             {
@@ -156,17 +156,17 @@ impl Refusal {
             Then::Silent(_) => Vec::new(),
             _ => self.predicted(workshop, when)?.map(|words| words.lines).unwrap_or_default(),
         };
-        let told = checked.conclusion == Some(conclusion)
+        let reported = checked.conclusion == Some(conclusion)
             && lines.iter().all(|line| checked.says.contains(line));
-        match (told, self.0.unsaid) {
+        match (reported, self.0.unsaid) {
             (true, None) | (false, Some(_)) => Ok(()),
-            (true, Some(why)) => Err(format!("check tells it, although {why}").into()),
-            (false, None) => Err(format!("{checked:?} does not tell {lines:?}").into()),
+            (true, Some(why)) => Err(format!("check reports it, although {why}").into()),
+            (false, None) => Err(format!("{checked:?} does not have {lines:?}").into()),
         }
     }
 
-    /// Loads the module, or the one that it patches, and holds what the kernel says against what was
-    /// predicted.
+    /// Loads the module, or the one that it patches, and compares the kernel's messages with the
+    /// prediction.
     fn refused(&self, session: &mut Session<'_>, when: When) -> Result<(), Failure> {
         let expected = self.predicted(session.workshop, when)?;
         let expected = expected.ok_or("we would load it")?;
@@ -182,14 +182,14 @@ impl Refusal {
         };
         let mut said = unusual(&log);
         if said.len() < twice.len() {
-            // A message without an end of line is not there before the next one comes.
+            // A message without a newline appears only with the next one.
             session.write("/dev/kmsg", MARK)?;
             said.extend(unusual(&session.listen()?));
         }
         same("log", &comparable(said), &comparable(twice))
     }
 
-    /// Loads what the kernel does not object to, and looks what is lost.
+    /// Loads a module that the kernel accepts, and checks what is lost.
     fn silent(&self, session: &mut Session<'_>, lost: Lost) -> Result<(), Failure> {
         let module = session.workshop.module(&self.file())?;
         let waits = module.sections().any(|s| s.name.starts_with(b".klp.rela.klp_target_b."));
@@ -225,13 +225,13 @@ impl Refusal {
 }
 
 impl Session<'_> {
-    /// Loads or unloads modules whose memory is looked at elsewhere.
+    /// Loads or unloads modules without comparing their memory.
     fn unseen(&mut self, command: &str) -> Result<(), Failure> {
         self.guest.done(&format!("{command} && echo forget >/proc/klp_memory")).map(drop)
     }
 }
 
-/// Whether a line is one of a message, not of a dump of stack and registers.
+/// Whether a line is from a message, not from a dump of stack and registers.
 fn is_message(line: &str) -> bool {
     line == MARK
         || line.starts_with(|first: char| first.is_ascii_lowercase()) && line.contains(": ")
@@ -243,7 +243,7 @@ fn related(log: &str) -> Vec<String> {
     let (mut related, mut traced, mut dumped) = (Vec::new(), false, false);
     for line in log.lines() {
         traced |= line.contains(TRACE.0);
-        // `dump_stack` says where it begins, not where it ends.
+        // `dump_stack` marks its start, but not its end.
         dumped = line.starts_with("CPU: ") || dumped && !is_message(line);
         if !traced && !dumped && !unrelated(line) {
             related.push(line.to_owned());
@@ -253,19 +253,19 @@ fn related(log: &str) -> Vec<String> {
     related
 }
 
-/// The lines that say what is wrong.
+/// The lines about faults.
 fn unusual(log: &str) -> Vec<String> {
     let mut lines = related(log);
     lines.retain(|line| !USUAL.iter().any(|usual| line.contains(usual)));
     lines
 }
 
-/// A line without the numbers that depend on where a module is.
+/// A line without the numbers that depend on the module's address.
 fn without_addresses(line: &str) -> String {
     let mut line = line.to_owned();
     for before in [" loc ", " val ", " value 0x", " at 0x"] {
         if let Some((start, rest)) = line.split_once(before) {
-            // Kernels before 6.19 scramble the place, or say that they cannot yet.
+            // Kernels before 6.19 hash the location, or print that they cannot yet.
             let rest = rest.trim_start_matches("(____ptrval____)");
             let rest = rest.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
             line = format!("{start}{before}…{rest}");

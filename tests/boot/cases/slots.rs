@@ -45,7 +45,7 @@ fn without_plt(kernel: &TestKernel) -> Option<String> {
     }
 }
 
-/// What our load has made of the klp relocations of a livepatch that is there.
+/// The klp relocations of a loaded livepatch, from our load.
 pub(crate) fn klp_relocations<'s>(
     session: &'s Session<'_>,
     livepatch: &str,
@@ -61,7 +61,7 @@ pub(crate) fn klp_relocations<'s>(
 
 /// How many klp relocations lead to the symbol's stub or PLT entry, rather than to the symbol.
 fn through(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure> {
-    // The low bits tell; above a branch's there may be the instruction behind it.
+    // The low bits decide; above a branch's there may be the next instruction.
     let leads = |r: &&&Relocated| {
         let distance =
             r.inputs.plt.map(|plt| plt.wrapping_add_signed(r.inputs.a).wrapping_sub(r.inputs.p));
@@ -71,7 +71,7 @@ fn through(session: &Session<'_>, livepatch: &str) -> Result<usize, Failure> {
     Ok(klp_relocations(session, livepatch)?.iter().filter(leads).count())
 }
 
-/// How far a branch reaches, in bytes; nowhere where all of them go through stubs.
+/// Reach of a branch in bytes; 0 if all of them go through stubs.
 fn reach(machine: Machine) -> u64 {
     match machine {
         Machine::Ppc64le => 0,
@@ -86,7 +86,7 @@ fn usual(session: &mut Session<'_>) -> Result<(), Failure> {
     session.reads(CMDLINE, "lp_many_sections: 1\n")?;
     let reach = reach(session.workshop.kernel.machine);
     let relocations = klp_relocations(session, "lp_many_sections")?;
-    // Besides one pointer in data there are calls only.
+    // Apart from one pointer in data there are only calls.
     let calls: Vec<_> = relocations.iter().filter(|r| r.row.calc != Calc::Absolute).collect();
     let far = calls.iter().filter(|r| r.inputs.s.abs_diff(r.inputs.p) >= reach).count();
     same("whether it has calls", &calls.is_empty(), &false)?;
@@ -114,7 +114,7 @@ fn by_address(session: &mut Session<'_>) -> Result<(), Failure> {
     session.unpatch("lp_plt")
 }
 
-/// arm64: what is near is taken, and livepatches and their targets lie beyond.
+/// arm64: nearby memory is used up, so livepatches and their targets lie beyond reach.
 fn far(session: &mut Session<'_>) -> Result<(), Failure> {
     let says = filled("lp_vmlinux_inferred: 1 {/proc/cmdline}\n", session)?;
     session.insmod("lp_window")?;

@@ -1,7 +1,7 @@
-//! What a file must say: text with names in the place of what only the running kernel knows.
+//! Expected contents of a file: text with placeholders for what only the running kernel knows.
 //!
-//! `{OBJECT.SYMBOL,POSITION}` stands for an address as `%px` prints it, and `{/PATH}` for what that
-//! file says before anything is patched.
+//! `{OBJECT.SYMBOL,POSITION}` stands for an address as `%px` prints it, and `{/PATH}` for the
+//! contents of that file before anything is patched.
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -10,15 +10,15 @@ use crate::session::Session;
 pub(crate) fn filled(template: &str, session: &mut Session<'_>) -> Result<String, Failure> {
     let mut text = String::new();
     let mut rest = template;
-    while let Some((before, behind)) = rest.split_once('{') {
-        let (name, behind) = behind.split_once('}').ok_or("a brace is not closed")?;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').ok_or("a brace is not closed")?;
         text.push_str(before);
         if name.starts_with('/') {
             text.push_str(session.read(name)?.trim_end_matches('\n'));
         } else {
             text.push_str(&format!("{:016x}", address(name, session)?));
         }
-        rest = behind;
+        rest = after;
     }
     text.push_str(rest);
     Ok(text)

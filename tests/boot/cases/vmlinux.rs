@@ -1,4 +1,4 @@
-//! Livepatches of vmlinux that show what their klp relocations lead to.
+//! Livepatches of vmlinux that print what their klp relocations lead to.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
     VALUES.iter().map(|value| Arc::new(value) as _).collect()
 }
 
-/// A livepatch and what the patched function says.
+/// A livepatch and the output of the patched function.
 struct Value {
     name: &'static str,
     shows: &'static str,
     livepatch: &'static str,
     says: &'static str,
-    /// What it says in Linux 6.1, where the order of homonyms is another.
+    /// Its output in Linux 6.1, where homonyms have another order.
     said: Option<&'static str>,
     unfit: fn(&TestKernel) -> Option<String>,
 }
 
-/// Their files are those of the newest kernel, and boot images do not tell files.
+/// The files are those of the newest kernel, and boot images do not have files.
 fn files(kernel: &TestKernel) -> Option<String> {
     let image = "a boot image does not record source files";
     let others = "the homonyms are from other files in this kernel";
@@ -53,7 +53,7 @@ fn toc(kernel: &TestKernel) -> Option<String> {
         .then(|| "modules of ppc64le only have .toc sections".into())
 }
 
-/// Some of Linux 6.2 to 6.10 look for names without what Clang's LTO has added.
+/// Some kernels from 6.2 to 6.10 look names up without the suffix of Clang's LTO.
 fn promoted(kernel: &TestKernel) -> Option<String> {
     match kernel.release {
         Release::Lto if kernel.cuts_names() => None,

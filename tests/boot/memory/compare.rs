@@ -9,7 +9,7 @@ use super::dump::Snapshot;
 use super::sorted::SORTED_BY;
 use super::tally::Tally;
 
-/// More differences of a region than this are not told.
+/// At most this many differences of a region are reported.
 const SHOWN: usize = 6;
 
 /// Which bytes are not compared one by one: ranges in order, none of which touches another.
@@ -46,8 +46,8 @@ impl Mask {
     }
 
     fn has(&self, address: u64) -> bool {
-        let behind = self.ranges.partition_point(|range| range.start <= address);
-        behind.checked_sub(1).is_some_and(|index| self.ranges[index].contains(&address))
+        let after = self.ranges.partition_point(|range| range.start <= address);
+        after.checked_sub(1).is_some_and(|index| self.ranges[index].contains(&address))
     }
 
     /// Whether a byte is not compared at all.
@@ -71,7 +71,7 @@ pub(crate) fn count(relocations: &[Relocated], mask: &Mask, tally: &mut Tally) {
     }
 }
 
-/// Compares the bytes that `wanted` tells, and of the others the fields of relocations only. Gives
+/// Compares the bytes selected by `wanted`, and otherwise only the fields of relocations. Gives
 /// the differences.
 pub(crate) fn regions(
     loaded: &Loaded<'_>,

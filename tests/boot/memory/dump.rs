@@ -1,4 +1,4 @@
-//! What `src/klp_memory.c` has kept of modules' memory.
+//! Module memory as kept by `src/klp_memory.c`.
 
 use klp_convert::load::RegionKind;
 
@@ -14,14 +14,14 @@ pub(crate) struct Region {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) module: String,
-    /// `coming`, `live`, or what the session called it.
+    /// `coming`, `live`, or a name given by the session.
     pub(crate) point: String,
     pub(crate) regions: Vec<Region>,
     /// The address of percpu memory that relocations use.
     pub(crate) percpu: Option<u64>,
 }
 
-/// By the numbers that `src/klp_memory.c` gives them.
+/// By their numbers in `src/klp_memory.c`.
 impl Snapshot {
     /// Bytes from an address on.
     pub(crate) fn bytes(&self, address: u64, size: usize) -> Option<&[u8]> {
@@ -57,7 +57,7 @@ pub(crate) fn snapshots(mut rest: &[u8]) -> Vec<Snapshot> {
         let mut bytes = rest[end + 1..][..length].to_vec();
         bytes.resize(size, 0);
         rest = &rest[end + 1 + length..];
-        // A module that is refused may come twice: busybox tries two system calls.
+        // A refused module may occur twice: busybox tries two system calls.
         let starts = |kind| kind == "0" || kind == "7";
         let last = snapshots.last();
         if last.is_none_or(|last| last.module != module || last.point != point) || starts(kind) {

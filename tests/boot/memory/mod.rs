@@ -1,8 +1,8 @@
-//! The memory of modules in a guest against our load of them at the same addresses: byte for byte,
-//! but for what the kernel itself changes behind relocation (`Loaded::patched_later`).
+//! Compares the memory of modules in a guest with our load of them at the same addresses: byte for
+//! byte, except what the kernel itself changes after relocation (`Loaded::patched_later`).
 //!
-//! Compared is what is there when a module is coming, before jump labels and init; when it is live;
-//! and what livepatches are after each coming and going of a module that they patch.
+//! It compares modules that are coming, before jump labels and init, and live ones, and livepatches
+//! after each load and unload of a module that they patch.
 
 mod compare;
 pub(crate) mod dump;
@@ -29,15 +29,16 @@ use symbols::Somewhere;
 pub(crate) use symbols::Symbols;
 pub(crate) use tally::Tally;
 
-/// A module that is in the guest.
+/// A module in the guest.
 #[derive(Debug)]
 struct Present {
     name: String,
     module: &'static Module<'static>,
     loaded: Loaded<'static>,
-    /// What a livepatch patches: the kernel writes no relocations that wait for anything else.
+    /// The objects that a livepatch patches: the kernel writes relocations only for these.
     objects: Vec<String>,
-    /// A livepatch that is enabled: the kernel writes its relocations when modules come and go.
+    /// An enabled livepatch: the kernel writes and clears its relocations when modules are loaded
+    /// and unloaded.
     enabled: bool,
 }
 
@@ -57,7 +58,7 @@ pub(crate) struct Memory {
     pub(crate) tally: Tally,
 }
 
-/// What the module is called, and whether it is a livepatch.
+/// A value of `.modinfo`.
 pub(crate) fn modinfo(module: &Module<'_>, key: &str) -> Option<String> {
     let found = module.modinfo().find(|(name, _)| *name == key.as_bytes());
     found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
@@ -72,12 +73,12 @@ impl Memory {
         Self { backend, symbols, mistake, present: Vec::new(), tally: Tally::default() }
     }
 
-    /// The modules that are there, the newest first.
+    /// The loaded modules, the newest first.
     pub(crate) fn present(&self) -> impl Iterator<Item = &str> {
         self.present.iter().rev().map(|present| present.name.as_str())
     }
 
-    /// Our load of a module that is there.
+    /// Our load of a loaded module.
     pub(crate) fn loaded(&self, name: &str) -> Option<&Loaded<'static>> {
         self.present.iter().find(|present| present.name == name).map(|present| &present.loaded)
     }
@@ -90,13 +91,13 @@ impl Memory {
         self.present.iter().filter(waits).map(|present| present.name.clone()).collect()
     }
 
-    /// What a livepatch that is there waits for in vain.
+    /// A gate of a loaded livepatch that never arrives.
     pub(crate) fn unopened(&self, livepatch: &str) -> Option<ObjectName> {
         let present = self.present.iter().find(|present| present.name == livepatch)?;
         present.loaded.gates().into_iter().find(|gate| !present.patches(gate))
     }
 
-    /// A module is coming, at last where it came twice: its memory before init.
+    /// Compares a coming module's memory before init; the last snapshot, if it came twice.
     fn coming(
         &mut self,
         module: &'static Module<'static>,
@@ -115,7 +116,7 @@ impl Memory {
         let loaded = loader
             .load(module, &self.symbols)
             .map_err(|refused| format!("the kernel loads {name}, we refuse it: {refused}"))?;
-        told(&compare(module, &loaded, coming, 0, &mut self.tally))?;
+        check_none(&compare(module, &loaded, coming, 0, &mut self.tally))?;
         let enabled = modinfo(module, "livepatch").is_some();
         Ok(Present { name, module, loaded, objects: Vec::new(), enabled })
     }
@@ -140,12 +141,12 @@ impl Memory {
         let loaded = &mut present.loaded;
         loaded.free_init();
         let live = at(module, snapshots, "live")?;
-        told(&compare(module, loaded, live, before, &mut self.tally))?;
+        check_none(&compare(module, loaded, live, before, &mut self.tally))?;
         self.present.push(present);
         Ok(())
     }
 
-    /// A module has come that writes its own data, or whose init has failed.
+    /// A module was loaded that writes its own data, or whose init failed.
     pub(crate) fn passed(
         &mut self,
         module: &'static Module<'static>,
@@ -157,7 +158,7 @@ impl Memory {
         Ok(())
     }
 
-    /// A module that a livepatch waits for has come, or has gone.
+    /// A module that a livepatch waits for was loaded or unloaded.
     pub(crate) fn turned(
         &mut self,
         livepatch: &str,
@@ -178,11 +179,11 @@ impl Memory {
             loaded.gate_leaves(&gate)
         };
         turned.map_err(|refused| format!("{livepatch}: {gate} turns: {refused}"))?;
-        told(&compare(module, loaded, snapshot, before, &mut self.tally))
+        check_none(&compare(module, loaded, snapshot, before, &mut self.tally))
     }
 
-    /// What our load of a livepatch refuses when a module comes that the kernel has refused: nobody
-    /// knows where it would have been, and it is as good as any other that is there.
+    /// What our load of a livepatch refuses when a module arrives that the kernel has refused: its
+    /// address is not known, so that of any loaded module is used.
     pub(crate) fn refuses(&mut self, livepatch: &str, gate: &str) -> Result<Refused, Failure> {
         let gate = gate.parse()?;
         let present = self.present.iter_mut().find(|present| present.name == livepatch);
@@ -223,7 +224,7 @@ fn at<'s>(
     found.ok_or_else(|| Failure(format!("no memory of {name} when {point}")))
 }
 
-/// What the kernel passes over without a word is no failure; our load of that table ends there.
+/// A fault that the kernel silently skips is not a failure; our load of that table ends there.
 fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
     arrived.or_else(|refused| {
         let ignored = refused.0.iter().all(|error| error.consequence == Some(Consequence::Ignored));
@@ -231,7 +232,7 @@ fn unless_passed_over(arrived: Result<(), Refused>) -> Result<(), Refused> {
     })
 }
 
-fn told(failures: &[String]) -> Result<(), Failure> {
+fn check_none(failures: &[String]) -> Result<(), Failure> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 

@@ -1,4 +1,4 @@
-//! The symbols of a running kernel, as it lists them: nothing of our own symbol sources is used.
+//! The symbols of a running kernel as it lists them, independent of our own symbol sources.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ impl Lines {
         Self::cut(text, |name| name)
     }
 
-    /// The lines under the names that `cut` makes of theirs.
+    /// The lines by their names truncated by `cut`.
     fn cut(text: &str, cut: impl Fn(&str) -> &str) -> Self {
         let mut lines: HashMap<_, Vec<_>> = HashMap::new();
         for line in text.lines() {
@@ -48,14 +48,14 @@ pub(crate) struct Symbols {
     version: KernelVersion,
     vmlinux: Lines,
     modules: Lines,
-    /// Globals are listed as local symbols are: Clang's LTO hides them, and lld makes what is hidden local.
+    /// Globals are listed as local: Clang's LTO hides them, and lld makes hidden symbols local.
     hides_globals: bool,
 }
 
 impl Symbols {
-    /// `vmlinux`: the lines of vmlinux; `cuts`: whether names are cut when they are looked for.
+    /// `vmlinux`: the lines of vmlinux; `cuts`: whether lookups truncate names.
     pub(crate) fn new(version: KernelVersion, cuts: bool, vmlinux: &str) -> Self {
-        // cleanup_symbol_name() of kernels that are built with Clang's LTO, when a name is looked for.
+        // cleanup_symbol_name() of kernels built with Clang's LTO, in lookups.
         let mark = if version < KernelVersion::new(6, 5) { "." } else { ".llvm." };
         let vmlinux = Lines::cut(vmlinux, |name| match name.split(mark).next() {
             Some(cut) if cuts && !cut.is_empty() => cut,
@@ -66,7 +66,7 @@ impl Symbols {
         Self { version, vmlinux, modules, hides_globals }
     }
 
-    /// Takes over the lines of the modules that are there now.
+    /// Replaces the lines of modules by the current ones.
     pub(crate) fn renew(&mut self, modules: &str) {
         self.modules = Lines::of(modules);
     }
@@ -93,7 +93,7 @@ impl Symbols {
         self.vmlinux.get(name).first().map(|line| line.address)
     }
 
-    /// The kernel as its symbols show it.
+    /// The kernel described by its symbols.
     pub(crate) fn kernel(&self, backend: &Machine) -> TargetKernel {
         let mut kernel = TargetKernel::of_version(backend, self.version);
         let symbols = backend.kernel_symbols.iter();
@@ -115,7 +115,7 @@ impl Symbols {
 
 impl Bind for Symbols {
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
-        // What is exported is not local, unless lld has made it so; modules list everything in lower
+        // An export is not local, unless lld made it so; modules list everything in lower
         // case letters.
         let mut vmlinux = self.vmlinux.get(name).iter();
         let vmlinux = if self.hides_globals {
@@ -148,7 +148,7 @@ impl Bind for Symbols {
     }
 }
 
-/// The same, but what is not there is at one place.
+/// Answers from `/proc/kallsyms`, with one address for all missing symbols.
 pub(crate) struct Somewhere<'a> {
     pub(crate) symbols: &'a Symbols,
     pub(crate) near: u64,

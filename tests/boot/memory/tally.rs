@@ -8,11 +8,11 @@ pub(crate) struct Tally {
     pub(crate) snapshots: usize,
     pub(crate) compared: u64,
     pub(crate) relocations: BTreeMap<&'static str, usize>,
-    /// Relocations that changed something, and of those the ones whose every changed byte was left
-    /// out: these were not seen.
+    /// Relocations that changed something, and how many of them had all changed bytes left out:
+    /// these were not verified.
     pub(crate) written: usize,
     pub(crate) hidden: usize,
-    /// Bytes that were left out, by who changes them.
+    /// Bytes that were left out, by the function that changes them.
     pub(crate) masked: BTreeMap<&'static str, u64>,
 }
 

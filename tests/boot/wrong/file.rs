@@ -1,4 +1,4 @@
-//! Files that are no modules of this kernel.
+//! Files that are not modules of this kernel.
 
 use object::elf::{self, FileFlags, SectionType};
 
@@ -59,7 +59,7 @@ pub(super) const ALL: &[Wrong] = &[
         good.copy().replace(b" mod_unload ", b" mod_onload ")
     }),
     refused("modinfo/a-word-less", |good| {
-        // The word after the release, as of a kernel without SMP.
+        // The word after the release, as in a kernel without SMP.
         let magic = good.vermagic();
         let word = magic.split_whitespace().nth(1).unwrap();
         let mut less = magic.replacen(&format!(" {word} "), " ", 1).into_bytes();

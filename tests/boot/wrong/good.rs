@@ -1,4 +1,4 @@
-//! A module that loads, and where in it things are that can be made wrong.
+//! A module that loads, and the locations of things to change in it.
 
 use object::elf::{Rela64, RelocationType, SectionFlags, SymbolSection};
 
@@ -22,12 +22,12 @@ impl Good {
         Self { machine, image: Image::read(&bytes), patched: Patched::new(bytes) }
     }
 
-    /// A copy that is going to be made wrong.
+    /// A copy to change.
     pub(crate) fn copy(&self) -> Patched {
         self.patched.clone()
     }
 
-    /// The first klp section that a gate's relocations are in.
+    /// The first klp section of a gate.
     pub(crate) fn klp(&self, gate: &str) -> &Section {
         let prefix = format!(".klp.rela.{gate}.");
         self.image.klp_sections().find(|s| s.name.starts_with(&prefix)).unwrap()
@@ -47,7 +47,7 @@ impl Good {
         self.image.symbols.iter().position(|symbol| symbol.name == name).unwrap()
     }
 
-    /// A symbol of value 0 that no section moves: that of a source file.
+    /// An absolute symbol of value 0: that of a source file.
     pub(crate) fn absolute(&self) -> u32 {
         let mut symbols = self.image.symbols.iter();
         let index = symbols.position(|s| s.section == ABSOLUTE && s.value == 0);
@@ -62,7 +62,7 @@ impl Good {
         u32::try_from(index.unwrap()).unwrap()
     }
 
-    /// What it says of its kernel.
+    /// Its vermagic.
     pub(crate) fn vermagic(&self) -> &str {
         let modinfo = std::str::from_utf8(&self.image.section(".modinfo").body).unwrap();
         modinfo.split('\0').find_map(|line| line.strip_prefix("vermagic=")).unwrap()
@@ -107,7 +107,7 @@ pub(crate) fn in_section(patched: Patched, symbol: usize, index: u16) -> Patched
     patched.symbol(symbol, |s, e| s.st_shndx.set(e, SymbolSection(index)))
 }
 
-/// The first relocation that `which` is true of, and its number.
+/// The first relocation for which `which` holds, and its index.
 pub(crate) fn entry(section: &Section, which: fn(&Relocation) -> bool) -> (usize, Relocation) {
     let entry = section.relocations.iter().position(which).unwrap();
     (entry, section.relocations[entry])

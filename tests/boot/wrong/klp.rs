@@ -80,7 +80,7 @@ pub(super) const ALL: &[Wrong] = &[
         at_position(good, homonym(good), "0")
     }),
     at_gate("klp-symbol/ambiguous-late", |good| at_position(good, homonym(good), "0"))
-        .behind_others(),
+        .after_others(),
     refused("klp-symbol/of-absent-module", |good| {
         called(good, ".klp.sym.klp_target_a.klp_target_a_hidden,0")
     })

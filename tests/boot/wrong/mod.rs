@@ -1,8 +1,8 @@
-//! Modules that break one rule of the kernel each.
+//! Modules that each break one rule of the kernel.
 //!
-//! A [`Wrong`] is made of a module that loads, by a change that has a name, and says what comes of it.
-//! What the kernel says of it is nowhere here: the library predicts that, and the guest's log decides.
-//! Invariant: nothing here makes a kernel write where it should not; [`UNTRIED`] says what would.
+//! A [`Wrong`] is made from a module that loads by a named change, and has the expected outcome.
+//! The kernel's message is not here: the library predicts it, and the guest's log decides.
+//! Invariant: nothing here makes a kernel write where it should not; [`UNTRIED`] lists what would.
 
 mod file;
 mod good;
@@ -19,15 +19,15 @@ use klp_arch::KernelVersion;
 use crate::kernel::{Machine, Release, TestKernel};
 use crate::patch::Patched;
 
-/// What comes of a wrong module.
+/// The outcome for a wrong module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// It is refused while it is loaded, without the modules that it patches.
+    /// It is refused when it is loaded, without the modules that it patches.
     Refused,
-    /// What waits for the module that it patches is refused: itself, where that is there; else that
-    /// module, when it comes.
+    /// Relocations for the module that it patches are refused: itself, if that is loaded; else that
+    /// module, when it is loaded.
     RefusedAtGate,
-    /// It loads without a word, and this is lost.
+    /// It loads silently, and this is lost.
     Silent(Lost),
 }
 
@@ -42,22 +42,22 @@ pub(crate) enum Lost {
 /// A module with one fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wrong {
-    /// What is wrong.
+    /// The fault.
     pub(crate) name: &'static str,
-    /// The module that it is made of.
+    /// The module that it is made from.
     pub(crate) of: &'static str,
     pub(crate) spoil: fn(&Good) -> Patched,
     pub(crate) then: Then,
-    /// Why the message has an address or a distance that depends on where the module would have been.
+    /// Why the message has an address or a distance that depends on the module's address.
     pub(crate) placed: Option<&'static str>,
-    /// Why `check` does not tell it in the kernel's words.
+    /// Why `check` does not report it with the kernel's message.
     pub(crate) unsaid: Option<&'static str>,
-    /// The alarm that the kernel raises besides, with a trace of its stack.
+    /// The warning with a stack trace that the kernel also prints.
     pub(crate) alarm: Option<&'static str>,
     machines: Option<(&'static [Machine], &'static str)>,
     since: Option<KernelVersion>,
-    /// Whether the kernel has written other relocations when it comes to the fault.
-    behind_others: bool,
+    /// Whether the kernel has written other relocations before the fault.
+    after_others: bool,
     releases: Option<(&'static [Release], &'static str)>,
 }
 
@@ -69,7 +69,7 @@ impl Wrong {
         spoil: fn(&Good) -> Patched,
     ) -> Self {
         let (placed, unsaid, alarm) = (None, None, None);
-        let (machines, since, releases, behind_others) = (None, None, None, false);
+        let (machines, since, releases, after_others) = (None, None, None, false);
         Self {
             name,
             of,
@@ -80,7 +80,7 @@ impl Wrong {
             alarm,
             machines,
             since,
-            behind_others,
+            after_others,
             releases,
         }
     }
@@ -105,8 +105,8 @@ impl Wrong {
         Self { since: Some(KernelVersion::new(major, minor)), ..self }
     }
 
-    const fn behind_others(self) -> Self {
-        Self { behind_others: true, ..self }
+    const fn after_others(self) -> Self {
+        Self { after_others: true, ..self }
     }
 
     const fn of_release(self, releases: &'static [Release], why: &'static str) -> Self {
@@ -128,14 +128,14 @@ impl Wrong {
         {
             return Some(why.into());
         }
-        // What they change is where newer kernels' linker scripts have put it.
+        // They change what newer kernels' linker scripts put there.
         let scattered = kernel.version < KernelVersion::new(6, 13)
             && matches!(kernel.machine, Machine::Ppc64le | Machine::S390x)
             && ["relocation/", "silent/"].iter().any(|group| self.name.starts_with(group));
         if scattered {
             return Some("the data of its modules are in other sections there".into());
         }
-        if self.behind_others && !kernel.writes_again() {
+        if self.after_others && !kernel.writes_again() {
             let why = "insmod tries twice, and the second attempt finds what the first one wrote";
             return Some(why.into());
         }
@@ -150,19 +150,19 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Wrong> {
     all.into_iter().flatten()
 }
 
-/// Rules and faults of which no kernel is shown, and why.
+/// Rules and faults that are not tried on any kernel, and why.
 pub(crate) const UNTRIED: &[(&str, &str)] = &[
     ("section-loaded", "the kernel would read a table that it has freed"),
     ("section-shape", "the kernel would read entries that the table does not have"),
     ("target-init, target-percpu", "the kernel would write to memory that it has freed"),
-    ("target-loaded behind a module", "the kernel would write to memory that it has freed"),
+    ("target-loaded gated on a module", "the kernel would write to memory that it has freed"),
     ("target-consumed", "the kernel would patch code from a table that it read too early"),
     ("plain-relocation", "callers in the kernel would jump to address 0"),
     ("a place outside of its section", "the kernel would write past the end of the section"),
     ("a symbol that is not there", "the kernel would read past the end of the symbol table"),
     ("a late plain store into read-only memory", "the kernel would fault"),
     ("a call without room for a stub or veneer", "the kernel warns with a stack trace"),
-    ("memory that changes before it is taken back", "something else would have to write there"),
+    ("memory that changes before it is cleared", "something else would have to write there"),
     (
         "BTF of another vmlinux",
         "these kernels have none: making it takes tools that the suite does not require",

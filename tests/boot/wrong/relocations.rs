@@ -1,7 +1,7 @@
 //! Relocations that the machine's loader refuses, in plain tables and in klp tables.
 //!
-//! The values that it refuses are made of symbols that no section moves, or of distances within one
-//! section, so that they do not depend on where the module would have been.
+//! The refused values come from absolute symbols, or from distances within one section, so they do
+//! not depend on the module's address.
 
 use super::good::{Good, entry, relocate, retype};
 use super::{Then, Wrong};
@@ -22,7 +22,7 @@ const fn at_gate(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
 /// An address of 64 bits in data.
 const WORD: (&str, usize) = (".rela.data", 0);
 
-/// A type that no loader knows, other than those that a machine knows and refuses.
+/// A type that no loader knows, not one that a machine knows and refuses.
 fn unknown(good: &Good) -> u32 {
     if good.machine == Machine::Ppc64le { 0 } else { 200 }
 }
@@ -32,7 +32,7 @@ fn absolute(good: &Good, kind: u32, addend: i64) -> Patched {
     relocate(good.copy(), WORD, kind, good.absolute(), addend)
 }
 
-/// Gives the word in data another type, and lets it name a place so far from the start of its section.
+/// Gives the word in data another type, and a target this far from the start of its section.
 fn near(good: &Good, kind: u32, addend: i64) -> Patched {
     relocate(good.copy(), WORD, kind, good.section_symbol(".data"), addend)
 }
@@ -117,14 +117,14 @@ pub(super) const ALL: &[Wrong] = &[
         .on(&[Machine::Arm64], "a type of arm64"),
 ];
 
-/// Takes away what stands behind a call.
+/// Removes the nop after a call.
 fn no_nop(good: &Good, gate: &str) -> Patched {
     let (_, call) = entry(good.klp(gate), |r| r.kind == 10);
-    let behind = usize::try_from(call.offset).unwrap() + 4;
-    good.copy().contents(".text", |text| text[behind..behind + 4].fill(0))
+    let nop = usize::try_from(call.offset).unwrap() + 4;
+    good.copy().contents(".text", |text| text[nop..nop + 4].fill(0))
 }
 
-/// Gives a TOC-relative relocation another type, and lets it name a place in `.toc`.
+/// Gives a TOC-relative relocation another type, and a target in `.toc`.
 fn toc(good: &Good, kind: u32, addend: i64) -> Patched {
     let symbol = good.section_symbol(".toc");
     let (at, _) = entry(good.image.section(".rela.text"), |r| matches!(r.kind, 63 | 64));

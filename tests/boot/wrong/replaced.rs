@@ -10,7 +10,7 @@ const OLD_NAME: &str = "cmdline_proc_show";
 const OF_GATED: &str = "lp_module_symbols";
 const OLD_NAME_GATED: &str = "klp_target_a_show";
 
-/// Lets a livepatch replace another function, whose name is no longer.
+/// Makes a livepatch replace another function, whose name is not longer.
 fn replaces(good: &Good, old: &str, new: &str) -> Patched {
     let text = |name: &str| {
         let mut text = name.as_bytes().to_vec();
@@ -25,7 +25,7 @@ const fn refused(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
 }
 
 const fn at_gate(name: &'static str, spoil: fn(&Good) -> Patched) -> Wrong {
-    Wrong::new(name, OF_GATED, Then::RefusedAtGate, spoil).behind_others().on(
+    Wrong::new(name, OF_GATED, Then::RefusedAtGate, spoil).after_others().on(
         &[Machine::Ppc64le, Machine::S390x, Machine::Arm64],
         "insmod tries twice, and the second attempt finds what the first one wrote",
     )

@@ -1,6 +1,6 @@
-//! Relocations that the kernel never writes, or cuts off, without a word.
+//! Relocations that the kernel silently never writes or truncates.
 //!
-//! What is lost is a pointer that nobody follows.
+//! The lost pointer is never followed.
 
 use object::elf::SectionType;
 
@@ -17,16 +17,16 @@ const fn silent(name: &'static str, lost: Lost, spoil: fn(&Good) -> Patched) -> 
     Wrong::new(name, OF, Then::Silent(lost), spoil)
 }
 
-/// Lets another gate write the pointer into the target.
-fn behind(good: &Good, gate: &str) -> Patched {
+/// Moves the pointer into the target to another gate.
+fn gated_on(good: &Good, gate: &str) -> Patched {
     good.copy().rename_section(TARGET, &format!(".klp.rela.{gate}..data"))
 }
 
 pub(super) const ALL: &[Wrong] = &[
     silent("silent/nothing-wrong", Lost::Nothing, Good::copy),
-    silent("silent/gate-too-long", Lost::IntoTarget, |good| behind(good, &"a".repeat(56))),
-    silent("silent/gate-of-nobody", Lost::IntoTarget, |good| behind(good, "klp-target-a")),
-    silent("silent/gate-not-patched", Lost::IntoTarget, |good| behind(good, "klp_target_b")),
+    silent("silent/gate-too-long", Lost::IntoTarget, |good| gated_on(good, &"a".repeat(56))),
+    silent("silent/gate-of-nobody", Lost::IntoTarget, |good| gated_on(good, "klp-target-a")),
+    silent("silent/gate-not-patched", Lost::IntoTarget, |good| gated_on(good, "klp_target_b")),
     silent("silent/target-not-loaded", Lost::IntoVmlinux, |good| {
         let comment = good.section(".comment");
         good.copy().section(VMLINUX, |s, e| s.sh_info.set(e, comment))
@@ -45,7 +45,7 @@ pub(super) const ALL: &[Wrong] = &[
     })
     .on(&[Machine::Arm64], "the late writer writes to any place"),
     silent("silent/cut-off", Lost::IntoTarget, |good| match good.machine {
-        // PC32, which is written without a look.
+        // PC32, which is written unchecked.
         Machine::X86 => retype(good.copy(), (TARGET, 0), 2)
             .relocation(TARGET, 0, |r, e| r.r_addend.set(e, 1 << 40)),
         // ADDR32, too.

@@ -1,4 +1,4 @@
-//! What a loader refuses besides relocation, and header fields that it does not look at.
+//! What a loader refuses besides relocations, and header fields that it ignores.
 
 use klp_convert::check::{Conclusion, Verdict, check};
 use klp_convert::convert::convert;
@@ -15,7 +15,7 @@ use crate::patch::{Patched, signature};
 use crate::tool::Sandbox;
 
 const NAME: &str = "lp_module_symbols.ko";
-/// `SHT_REL`, and tables that the kernel does not know.
+/// `SHT_REL`, and a type of table that the kernel does not know.
 const REL: u32 = 9;
 const CREL: u32 = 0x4000_0014;
 
@@ -32,7 +32,7 @@ pub(crate) fn says(verdict: &Verdict) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Claims what comes of a converted livepatch after a change, and that all of `words` are said.
+/// Claims the outcome for a converted livepatch after a change, with all of `words`.
 #[track_caller]
 fn comes_of(change: impl Fn(Patched) -> Patched, conclusion: Conclusion, words: &[&str]) {
     for machine in machines() {
@@ -45,7 +45,7 @@ fn comes_of(change: impl Fn(Patched) -> Patched, conclusion: Conclusion, words: 
     }
 }
 
-/// Claims that converting the changed source of it fails, with these words.
+/// Claims that converting its changed source fails with these words.
 #[track_caller]
 fn not_converted(change: impl Fn(Patched) -> Patched, words: &[&str]) {
     for machine in machines() {
@@ -60,7 +60,7 @@ fn not_converted(change: impl Fn(Patched) -> Patched, words: &[&str]) {
 }
 
 #[test]
-fn two_loaded_sections_of_one_name_are_refused_since_sysfs_shows_them() {
+fn two_loaded_sections_of_one_name_are_refused_because_of_sysfs() {
     for (old, new) in [(".note.Linux", ".data"), (".exit.data", ".text"), (".rodata", ".exit.text")]
     {
         let file = format!("filename '/module/lp_module_symbols/sections/{new}' (-EEXIST, 17)");
@@ -79,7 +79,7 @@ fn sections_that_are_empty_or_not_loaded_may_share_a_name() {
 }
 
 #[test]
-fn an_old_kernel_passes_over_the_twins() {
+fn an_old_kernel_accepts_the_twins() {
     for machine in machines() {
         let wrong = Patched::new(converted(&machine, NAME)).rename_section(".note.Linux", ".data");
         let backend = backend(&machine);
@@ -95,7 +95,7 @@ fn an_old_kernel_passes_over_the_twins() {
 }
 
 #[test]
-fn a_signature_that_is_none_is_refused_and_a_marker_alone_is_not() {
+fn a_malformed_signature_is_refused_and_a_lone_marker_is_not() {
     for machine in machines() {
         let right = converted(&machine, NAME);
         let backend = backend(&machine);
@@ -163,7 +163,7 @@ fn a_kernel_without_livepatching_or_with_constructors_refuses_more() {
     }
 }
 
-/// The verdict on `klp_target_a` where the exports of these names are somebody else's.
+/// The verdict on `klp_target_a` if other objects export these names.
 fn exported_by(machine: &Machine, owners: &[(&str, &str)]) -> Verdict {
     let exports = String::from_utf8(machine.read("Module.symvers")).unwrap();
     let lines = exports.lines().map(|line| {
@@ -182,17 +182,17 @@ fn exported_by(machine: &Machine, owners: &[(&str, &str)]) -> Verdict {
 }
 
 #[test]
-fn what_is_exported_by_somebody_who_is_there_is_not_exported_again() {
+fn an_export_of_a_loaded_object_cannot_be_exported_again() {
     let name = "klp_target_a_exported";
     for machine in machines() {
         let verdict = exported_by(&machine, &[]);
         assert_eq!(verdict.conclusion(), Conclusion::Loads, "{}", says(&verdict));
-        assert_eq!(says(&verdict), "", "{}: its own exports are no others", machine.name);
+        assert_eq!(says(&verdict), "", "{}: its own exports are not duplicates", machine.name);
         let verdict = exported_by(&machine, &[(name, "vmlinux")]);
         let words = format!("klp_target_a: exports duplicate symbol {name} (owned by kernel)");
         assert_eq!(verdict.conclusion(), Conclusion::Refused, "{}", machine.name);
         assert!(says(&verdict).contains(&words), "{}", says(&verdict));
-        // Another module may be there or not.
+        // Another module may be loaded or not.
         let verdict = exported_by(&machine, &[(name, "drivers/other-mod")]);
         assert_eq!(verdict.conclusion(), Conclusion::Loads, "{}", says(&verdict));
         let warns = format!("KLP-W0822 exports '{name}', as 'other_mod' does");
@@ -201,7 +201,7 @@ fn what_is_exported_by_somebody_who_is_there_is_not_exported_again() {
 }
 
 #[test]
-fn a_table_that_the_loader_passes_over_is_no_table() {
+fn a_table_that_the_loader_skips_is_reported() {
     let retype = |kind| {
         move |patched: Patched| {
             patched.section(".rela.data", |s, e| s.sh_type.set(e, SectionType(kind)))
@@ -224,7 +224,7 @@ fn a_table_that_the_loader_passes_over_is_no_table() {
 }
 
 #[test]
-fn a_table_for_what_is_not_loaded_may_be_of_any_type() {
+fn a_table_for_an_unloaded_section_may_have_any_type() {
     let not_loaded = |kind| {
         move |patched: Patched| {
             let patched = patched.rename_section(".comment", ".rela.debug_info");
@@ -232,12 +232,12 @@ fn a_table_for_what_is_not_loaded_may_be_of_any_type() {
         }
     };
     comes_of(not_loaded(CREL), Conclusion::Loads, &[]);
-    // A linker would not have made it, but the kernel does not care.
+    // A linker would not make it, but the kernel does not care.
     comes_of(not_loaded(REL), Conclusion::Loads, &["KLP-W0821"]);
 }
 
 #[test]
-fn header_fields_that_the_kernel_does_not_look_at_are_a_warning_and_no_conversion() {
+fn header_fields_that_the_kernel_ignores_are_a_warning_and_rule_out_conversion() {
     type Change = fn(Patched) -> Patched;
     let cases: [(&str, Change); 6] = [
         ("alignment 640 is not a power of two", |patched| {

@@ -1,15 +1,15 @@
-//! Where `load --place` puts regions.
+//! The region addresses of `load --place`.
 
 use crate::load::{Loaded, RegionKind};
 
-/// Where a region goes.
+/// The base address of a region.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RegionBase {
     pub(super) region: RegionKind,
     pub(super) address: u64,
 }
 
-impl std::str::FromStr for Place {
+impl std::str::FromStr for RegionBase {
     type Err = String;
 
     /// Reads `text=0xffffffffc0000000`.
@@ -18,7 +18,7 @@ impl std::str::FromStr for Place {
         let (region, address) = text.split_once('=').ok_or("not REGION=ADDRESS")?;
         let region = region.parse().map_err(|_| {
             let all: Vec<_> = RegionKind::iter().map(|kind| kind.to_string()).collect();
-            format!("'{region}' is none of {}", all.join(", "))
+            format!("'{region}' is not one of {}", all.join(", "))
         })?;
         let digits = address.strip_prefix("0x").ok_or("the address does not start with 0x")?;
         let address = u64::from_str_radix(digits, 16).map_err(|error| error.to_string())?;
@@ -26,7 +26,7 @@ impl std::str::FromStr for Place {
     }
 }
 
-/// Two regions that share bytes; only addresses that are given can make them.
+/// Two overlapping regions, which only explicit addresses can cause.
 pub(super) fn overlap(loaded: &Loaded<'_>) -> Option<(RegionKind, RegionKind)> {
     let size = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let regions = loaded.regions().filter(|(.., bytes)| !bytes.is_empty());

@@ -1,4 +1,4 @@
-//! Two faults of a module are two, whatever they are called; one fault is told once.
+//! Two faults of a module are reported as two, whatever their names; one fault is reported once.
 
 use std::ffi::OsString;
 
@@ -48,7 +48,7 @@ fn module(machine: &Machine) -> (Patched, usize, &'static str) {
 const IMPORTED: &str = "remove_proc_entry";
 
 #[test]
-fn a_missing_symbol_that_is_called_like_a_word_of_a_message_hides_no_other_fault() {
+fn a_missing_symbol_named_like_a_word_of_a_message_hides_no_other_fault() {
     for machine in machines() {
         for word in ["symbol", "module", "Unknown", "err", "namespace", IMPORTED] {
             let (bench, (module, index, _)) = (Sandbox::new(), module(&machine));
@@ -77,7 +77,7 @@ fn two_rules_of_one_step_are_two() {
                 s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 | more));
             })
         };
-        // Both are found while the file is checked, and the kernel stops at the first.
+        // Both are found in the file check, and the kernel stops at the first.
         let wrong = flags(Patched::new(converted(&machine, "lp_two_owners.ko")), ".text", 1);
         let wrong = wrong.rename_section(".comment", "__version_ext_crcs");
         let wrong = flags(wrong, "__version_ext_crcs", 2);
@@ -92,7 +92,7 @@ fn two_rules_of_one_step_are_two() {
 }
 
 #[test]
-fn each_of_two_missing_symbols_gets_the_kernels_words_about_itself() {
+fn each_of_two_missing_symbols_gets_its_own_kernel_message() {
     for machine in machines() {
         let (bench, (module, index, _)) = (Sandbox::new(), module(&machine));
         let image = Image::read(&module.bytes);
@@ -107,7 +107,7 @@ fn each_of_two_missing_symbols_gets_the_kernels_words_about_itself() {
 }
 
 #[test]
-fn the_line_that_imports_a_namespace_is_the_one_of_the_target_kernel() {
+fn the_line_that_imports_a_namespace_fits_the_target_kernel() {
     for machine in machines() {
         for (version, line) in [
             ("7.2", r#"MODULE_IMPORT_NS("NETWORK");"#),
@@ -121,13 +121,13 @@ fn the_line_that_imports_a_namespace_is_the_one_of_the_target_kernel() {
         }
         let (bench, (module, ..)) = (Sandbox::new(), module(&machine));
         let ended = check_with(&machine, &bench, &module, IMPORTED, "module:kvm", &[]);
-        ended.refused(&["use it by a klp symbol"]);
+        ended.refused(&["use it through a klp symbol"]);
         assert!(!ended.stderr.contains("MODULE_IMPORT_NS"), "{}", ended.stderr);
     }
 }
 
 #[test]
-fn one_cause_is_told_once_with_the_other_places() {
+fn one_cause_is_reported_once_with_the_other_locations() {
     for machine in machines() {
         let bench = Sandbox::new();
         // The name in its klp_object.
@@ -152,7 +152,7 @@ fn one_cause_is_told_once_with_the_other_places() {
 }
 
 #[test]
-fn check_says_when_asked_which_kernel_and_placements_it_assumes() {
+fn verbose_check_prints_the_kernel_and_placements_that_it_assumes() {
     for machine in machines() {
         let path = machine.path("klp_target_a.ko").into_os_string();
         let check = |words: &[&str]| {

@@ -1,11 +1,11 @@
-//! What the kernel checks of imports, where the sources do not tell it: said, and not taken for granted.
+//! Properties of exports that the kernel checks and the sources do not have: reported, not assumed.
 
 use klp_convert::check::{Conclusion, Verdict, check};
 use klp_convert::options::Options;
 use klp_convert::symbols::{Sources, Symvers, SystemMap, Vmlinux};
 
 use crate::dependencies::{versions, with_sections};
-use crate::load_besides::says;
+use crate::load_other_refusals::says;
 use crate::machine::{Machine, machines};
 use crate::patch::Patched;
 use crate::tool::Sandbox;
@@ -13,7 +13,7 @@ use crate::tool::Sandbox;
 const NAME: &str = "klp_target_a.ko";
 const IMPORT: &str = "proc_create_single_data";
 
-/// The verdict on a module, by a `Module.symvers` whose lines were changed.
+/// The verdict on a module, with a `Module.symvers` whose lines were changed.
 fn judged(machine: &Machine, module: &[u8], change: impl Fn(&mut Vec<&str>)) -> Verdict {
     let exports = String::from_utf8(machine.read("Module.symvers")).unwrap();
     let lines = exports.lines().map(|line| {
@@ -29,7 +29,7 @@ fn judged(machine: &Machine, module: &[u8], change: impl Fn(&mut Vec<&str>)) -> 
     check(module, &sources, &Options::default()).unwrap()
 }
 
-/// Claims that a module loads, and that these words are said of each of some things; none: nothing.
+/// Claims that a module loads with one warning for each of these words.
 #[track_caller]
 fn loads(machine: &Machine, verdict: &Verdict, words: &[&str]) {
     let said = says(verdict);
@@ -39,13 +39,13 @@ fn loads(machine: &Machine, verdict: &Verdict, words: &[&str]) {
 }
 
 #[test]
-fn a_namespace_that_no_source_tells_is_said_to_be_unknown() {
+fn a_namespace_that_no_source_has_is_reported_as_unknown() {
     for machine in machines() {
         let module = machine.read(NAME);
         loads(&machine, &judged(&machine, &module, |_| {}), &[]);
         // The fifth column is the namespace.
         let four = judged(&machine, &module, |fields| fields.truncate(4));
-        loads(&machine, &four, &["no source tells the namespace of '"]);
+        loads(&machine, &four, &["no source has the namespace of '"]);
         let one = judged(&machine, &module, |fields| {
             fields.truncate(if fields[1] == IMPORT { 4 } else { 5 });
         });
@@ -60,7 +60,7 @@ fn a_namespace_that_no_source_tells_is_said_to_be_unknown() {
 }
 
 #[test]
-fn a_crc_that_no_source_tells_is_said_to_be_unknown_where_the_module_has_one() {
+fn a_crc_that_no_source_has_is_reported_as_unknown_if_the_module_has_one() {
     for machine in machines() {
         let crc = |fields: &mut Vec<&str>| {
             if fields[1] == IMPORT {
@@ -70,17 +70,17 @@ fn a_crc_that_no_source_tells_is_said_to_be_unknown_where_the_module_has_one() {
         let tables = versions(&machine, &[IMPORT]);
         for tables in [&tables[..1], &tables[1..]] {
             let module = with_sections(&machine.read(NAME), tables);
-            let words = format!("no source tells the CRC of '{IMPORT}': the kernel refuses");
+            let words = format!("no source has the CRC of '{IMPORT}': the kernel refuses");
             loads(&machine, &judged(&machine, &module, |_| {}), &[&words]);
             loads(&machine, &judged(&machine, &module, crc), &[]);
         }
-        // Without versions nothing is compared, and told or not is the same.
+        // Without versions nothing is compared, so it does not matter.
         loads(&machine, &judged(&machine, &machine.read(NAME), |_| {}), &[]);
     }
 }
 
 #[test]
-fn a_system_map_alone_does_not_tell_what_is_gpl_only() {
+fn a_system_map_alone_does_not_show_what_is_gpl_only() {
     for machine in machines() {
         let list = system_map(&machine);
         let bench = Sandbox::new();
@@ -93,11 +93,11 @@ fn a_system_map_alone_does_not_tell_what_is_gpl_only() {
         let verdict = check(&gpl, &sources, &Options::default()).unwrap();
         loads(&machine, &verdict, &[namespace]);
         let verdict = check(&other.bytes, &sources, &Options::default()).unwrap();
-        loads(&machine, &verdict, &[namespace, "no source tells the licence of '"]);
+        loads(&machine, &verdict, &[namespace, "no source has the licence of '"]);
     }
 }
 
-/// A `System.map` of what vmlinux exports.
+/// A `System.map` of vmlinux's exports.
 fn system_map(machine: &Machine) -> String {
     let exports = String::from_utf8(machine.read("Module.symvers")).unwrap();
     let lines = exports.lines().filter(|line| line.contains("\tvmlinux\t"));

@@ -1,5 +1,5 @@
-//! Outputs that cannot be written, inputs that cannot be read, and signatures: what fails leaves
-//! nothing behind.
+//! Outputs that cannot be written, inputs that cannot be read, and signatures: a failure leaves no
+//! file.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn first() -> Machine {
     machines().remove(0)
 }
 
-/// What the first machine's module becomes.
+/// The first machine's module, converted.
 fn converted() -> Vec<u8> {
     let (bench, machine) = (Sandbox::new(), first());
     bench.convert(&machine.path(MODULE), &machine, Map::Elf).done();
@@ -33,7 +33,7 @@ fn in_place_replaces_the_input() {
     assert_eq!(bench.files(), ["in.ko"]);
 }
 
-/// Files that are read, and a name for `input` that is spelled in another way.
+/// Input files, and other paths to `input`.
 fn with_links(machine: &Machine, input: &str) -> Sandbox {
     let bench = Sandbox::new();
     for name in [MODULE, "vmlinux.cut", "klp_target_a.ko", "Module.symvers", "symbols.klp"] {
@@ -45,7 +45,7 @@ fn with_links(machine: &Machine, input: &str) -> Sandbox {
 }
 
 #[test]
-fn an_output_that_is_read_is_trouble_and_stays() {
+fn an_output_that_is_also_an_input_is_an_error_and_stays() {
     let machine = first();
     for (name, role) in [
         (MODULE, "the input"),
@@ -71,7 +71,7 @@ fn an_output_that_is_read_is_trouble_and_stays() {
                 words.extend([option.into(), bench.path(file).into()]);
             }
             let said = format!("the same file as {role} '{}'", bench.path(name).display());
-            run(&words).trouble(&["error[KLP-E0602]", &said, "--in-place"]);
+            run(&words).usage_or_io(&["error[KLP-E0602]", &said, "--in-place"]);
             assert_eq!(bench.files(), files);
             assert!(std::fs::read(bench.path(name)).unwrap() == machine.read(name));
             assert!(bench.path("symbolic").is_symlink());
@@ -86,7 +86,7 @@ fn a_map_is_not_replaced_in_place_either() {
     let module = bench.file("in.ko", &machine.read(MODULE));
     let module = module.to_str().unwrap();
     let ended = run(["convert", module, "--in-place", "--module", module]);
-    ended.trouble(&["error[KLP-E0602]", "the same file as --module"]);
+    ended.usage_or_io(&["error[KLP-E0602]", "the same file as --module"]);
     assert!(std::fs::read(module).unwrap() == machine.read(MODULE));
 }
 
@@ -107,10 +107,10 @@ fn historical_calls_do_not_replace_what_they_read() {
     for output in [MODULE, "symbolic", "hard"] {
         let output = bench.path(output);
         let words = ["error[KLP-E0602]", "the same file as the input", "--in-place"];
-        run([&module, &output]).trouble(&words);
-        run([&list, &module, &output]).trouble(&words);
+        run([&module, &output]).usage_or_io(&words);
+        run([&list, &module, &output]).usage_or_io(&words);
     }
-    run([&list, &module, &list]).trouble(&["error[KLP-E0602]", "as the symbol list"]);
+    run([&list, &module, &list]).usage_or_io(&["error[KLP-E0602]", "as the symbol list"]);
     assert!(std::fs::read(&module).unwrap() == machine.read(MODULE));
     assert!(std::fs::read(&list).unwrap() == machine.read("symbols.klp"));
 }
@@ -127,37 +127,37 @@ fn an_input_that_is_refused_is_not_touched_in_place() {
     assert_eq!(bench.files(), ["in.ko"]);
 }
 
-/// The user that tests run as may be root, whom no permission stops: a directory that is not there
-/// and a file system that takes no files stop everybody.
+/// Tests may run as root, whom permissions do not stop: a missing directory and a file system
+/// without files stop everybody.
 #[test]
-fn a_directory_that_takes_no_file_is_trouble() {
+fn a_directory_that_takes_no_files_is_an_io_error() {
     let machine = first();
     let bench = Sandbox::new();
     let missing = bench.path("missing/out.ko");
     for output in [missing.as_path(), Path::new("/proc/klp-convert-out.ko")] {
         let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
         let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
-        ended.trouble(&["error[KLP-E0602]", output.to_str().unwrap()]);
+        ended.usage_or_io(&["error[KLP-E0602]", output.to_str().unwrap()]);
         assert_eq!(bench.files(), [""; 0]);
     }
 }
 
 #[test]
-fn an_output_that_is_no_regular_file_is_trouble_and_stays() {
+fn an_output_that_is_not_a_regular_file_is_an_error_and_stays() {
     let machine = first();
     let bench = Sandbox::new();
     std::fs::create_dir(bench.output()).unwrap();
     for output in [bench.output().as_path(), Path::new("/dev/full")] {
         let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
         let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
-        ended.trouble(&["error[KLP-E0602]", "not a regular file"]);
+        ended.usage_or_io(&["error[KLP-E0602]", "not a regular file"]);
     }
     assert_eq!(bench.files(), ["out.ko"]);
     assert!(bench.output().is_dir());
 }
 
-/// The limit on the size of a file stops a write midway, as a full disk does, and needs no
-/// privilege. The signal is ignored so that the write returns an error.
+/// The file size limit stops a write midway, as a full disk does, without privileges. The signal is
+/// ignored to make the write return an error.
 #[test]
 fn a_write_that_stops_midway_leaves_the_old_output_and_no_other_file() {
     let machine = first();
@@ -165,17 +165,19 @@ fn a_write_that_stops_midway_leaves_the_old_output_and_no_other_file() {
     let (input, vmlinux) = (machine.path(MODULE), machine.path("vmlinux.cut"));
     let symvers = machine.path("Module.symvers");
     let bench = Sandbox::new();
-    shell(limited, &[&input, &bench.output(), &vmlinux, &symvers]).trouble(&["error[KLP-E0602]"]);
+    shell(limited, &[&input, &bench.output(), &vmlinux, &symvers])
+        .usage_or_io(&["error[KLP-E0602]"]);
     assert_eq!(bench.files(), [""; 0]);
     bench.file("out.ko", b"old");
-    shell(limited, &[&input, &bench.output(), &vmlinux, &symvers]).trouble(&["error[KLP-E0602]"]);
+    shell(limited, &[&input, &bench.output(), &vmlinux, &symvers])
+        .usage_or_io(&["error[KLP-E0602]"]);
     assert_eq!(bench.files(), ["out.ko"]);
     assert_eq!(bench.written(), b"old");
 }
 
-/// Who may mount a file system can fill one.
+/// Filling a file system needs the right to mount one.
 #[test]
-fn a_full_disk_is_trouble_and_leaves_nothing() {
+fn a_full_disk_is_an_io_error_and_leaves_no_file() {
     let may_mount = Command::new("unshare").args(["-m", "true"]).output();
     if !may_mount.is_ok_and(|output| output.status.success()) {
         eprintln!(
@@ -193,26 +195,28 @@ fn a_full_disk_is_trouble_and_leaves_nothing() {
     let symvers = machine.path("Module.symvers");
     let directory = bench.path("");
     let ended = shell(script, &[&input, &vmlinux, &symvers, &symvers, &directory]);
-    ended.trouble(&["error[KLP-E0602]", "No space left on device"]);
+    ended.usage_or_io(&["error[KLP-E0602]", "No space left on device"]);
     assert_eq!(ended.stderr.lines().count(), 1, "files are left: {}", ended.stderr);
 }
 
 #[test]
-fn an_input_that_cannot_be_read_is_trouble() {
+fn an_unreadable_input_is_an_io_error() {
     let machine = first();
     let bench = Sandbox::new();
     for input in ["no/such/module.ko", "/"] {
         let ended = bench.convert(Path::new(input), &machine, Map::Elf);
-        ended.trouble(&["error[KLP-E0601]", input]);
+        ended.usage_or_io(&["error[KLP-E0601]", input]);
         assert_eq!(bench.files(), [""; 0]);
     }
     let vmlinux = ["--vmlinux", "no/such/vmlinux"];
-    bench.convert_with(&machine.path(MODULE), vmlinux).trouble(&["error[KLP-E0601]", vmlinux[1]]);
+    bench
+        .convert_with(&machine.path(MODULE), vmlinux)
+        .usage_or_io(&["error[KLP-E0601]", vmlinux[1]]);
     assert_eq!(bench.files(), [""; 0]);
 }
 
 #[test]
-fn a_signed_module_is_refused_unless_the_signature_may_go() {
+fn a_signed_module_is_refused_unless_the_signature_may_be_dropped() {
     for machine in machines() {
         let bench = Sandbox::new();
         let signed = [machine.read(MODULE), signature()].concat();
