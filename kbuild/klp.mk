@@ -1,9 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
-# Include from the Makefile of an external module: `make klp/NAME.ko` converts NAME.ko, which keeps
-# its name, so that insmod and modprobe know it by the same one.
-#   KDIR         the build tree of the kernel that is patched
-#   KLP_MAP      where its symbols are, if not there; add --module FILE for each patched module
+# Livepatches as external modules: a whole Makefile is
+#
+#   KDIR ?= /lib/modules/$(shell uname -r)/build
+#   include /usr/share/klp-convert/klp.mk
+#
+# beside a Kbuild file with obj-m. `make` builds, converts and checks into klp/RELEASE/NAME.ko; make
+# `install` (to updates/, as kbuild does it: stripped, signed, compressed, depmod), `clean`.
+#   KDIR         the build tree or the headers of the kernel that is patched
+#   KLP_MAP      where its symbols are, if not there: options of klp-convert, such as -s FILE.map
 #   KLP_CONVERT  the converter, if it is not in PATH
+# kbuild's own variables (ARCH, CROSS_COMPILE, LLVM, O, M, MO, W, V, INSTALL_MOD_PATH) work as ever.
+
+# kbuild reads the Makefile where there is no Kbuild file; then it says what to build.
+ifeq ($(KERNELRELEASE),)
+
 KLP_CONVERT ?= klp-convert
-KLP_MAP ?= --vmlinux $(KDIR)/vmlinux --symvers $(KDIR)/Module.symvers
-klp/%.ko: %.ko ; mkdir -p $(@D) && $(KLP_CONVERT) convert $(KLP_MAP) $< -o $@
+klp_include := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+klp_tree := $(or $(O),$(KDIR))
+klp_source := $(abspath $(or $(M),$(CURDIR)))
+klp_built := $(abspath $(or $(MO),$(klp_source)))
+klp_release := $(shell cat '$(klp_tree)/include/config/kernel.release' 2>/dev/null)
+# As people read them.
+klp_folder := $(or $(patsubst $(CURDIR)/%,%,$(filter-out $(CURDIR),$(klp_built))),.)
+klp_output := $(patsubst ./%,%,$(klp_folder)/klp/$(klp_release))
+KLP_MAP ?= --kernel '$(klp_tree)'
+
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(klp_release),)
+$(error KDIR=$(KDIR): no include/config/kernel.release there: give the kernel's build tree, or install \
+its headers (Debian: linux-headers-RELEASE, Fedora: kernel-devel, SUSE: kernel-default-devel))
+endif
+endif
+
+klp_kbuild = $(MAKE) -C '$(KDIR)' M='$(klp_source)' CFLAGS_MODULE='$(CFLAGS_MODULE) -I$(abspath $(klp_include))'
+
+# What modpost misses is what a conversion finds, or refuses.
+klp_undefined := -e '/^WARNING: modpost: "[^"]*" \[.*\] undefined!$$/d' \
+	-e "/^WARNING: modpost: .*: symbol '.*' undefined!\$$/d" \
+	-e '/^WARNING: modpost: suppressed [0-9]* unresolved symbol warnings/d'
+
+.PHONY: all klp_modules install modules_install clean
+all: klp_modules
+	$(Q)$(KLP_CONVERT) kbuild --convert '$(klp_folder)' -o '$(klp_output)' $(KLP_MAP)
+
+klp_modules:
+	@{ { { $(klp_kbuild) KBUILD_MODPOST_WARN=1 modules; echo $$? >&4; } 2>&1 >&3 | \
+		sed $(klp_undefined) >&2; } 4>&1 | { read -r status; exit $$status; }; } 3>&1
+
+# The converted modules have the names of kbuild's own by now.
+install modules_install: all
+	+$(klp_kbuild) INSTALL_MOD_DIR=$(or $(INSTALL_MOD_DIR),updates) modules_install
+
+clean:
+	+$(klp_kbuild) clean
+	rm -rf '$(klp_built)/klp'
+
+endif

@@ -68,6 +68,8 @@ pub(super) enum Command {
     Explain(Explain),
     /// Show the relocation types that a machine's module loader knows
     Relocs(Relocs),
+    /// Write what livepatch Makefiles include, or convert what kbuild has built
+    Kbuild(Kbuild),
     /// Print a completion script
     Completions {
         /// The shell
@@ -238,6 +240,19 @@ pub(super) struct Relocs {
     /// A machine such as s390x; without it, all of them
     #[arg(value_name = "MACHINE")]
     pub(super) machine: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).requires("convert"))]
+pub(super) struct Kbuild {
+    /// Where klp-convert.h and klp.mk go, or the converted modules
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// Convert and check what kbuild has built in this folder; what is up to date stays
+    #[arg(long, value_name = "DIR", requires = "map")]
+    pub(super) convert: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) maps: Maps,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -200,7 +200,7 @@ fn line(path: &Path, verdict: Result<Verdict, Error>) -> Judged {
 }
 
 /// The remark about a module.
-fn remark(verdict: &Verdict) -> Option<String> {
+pub(super) fn remark(verdict: &Verdict) -> Option<String> {
     match verdict.conclusion() {
         Conclusion::Loads => {}
         Conclusion::LoadsWrong => return Some("would load incorrectly".into()),

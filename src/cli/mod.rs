@@ -10,6 +10,7 @@ mod document;
 mod explain;
 mod historical;
 mod inspect;
+mod kbuild;
 mod load;
 mod maps;
 mod memory_image;
@@ -86,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),
         Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
+        Command::Kbuild(kbuild) => kbuild::run(&kbuild, &reporter),
         Command::Completions { shell } => completions(shell, &reporter),
         Command::Man => man(&reporter),
     }

@@ -1,0 +1,211 @@
+//! `klp-convert kbuild`: what external modules include, and the conversion of what kbuild has built.
+//!
+//! kbuild decides what is compiled and linked; this decides what is converted anew. Modules of one folder
+//! may use each other, and are done side by side.
+
+mod kept;
+mod order;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use rayon::prelude::*;
+
+use self::kept::{Digest, Kept, digest};
+use super::args::Kbuild;
+use super::check::remark;
+use super::report::{Reporter, io_diagnostic};
+use super::{Outcome, output};
+use crate::check::{Conclusion, check};
+use crate::convert::convert;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::elf::Module;
+use crate::findings::Error;
+use crate::options::Options;
+use crate::symbols::{Sources, Symvers};
+
+/// What livepatches and their Makefiles include, by name.
+const INCLUDED: [(&str, &[u8]); 2] = [
+    ("klp-convert.h", include_bytes!("../../../kbuild/klp-convert.h")),
+    ("klp.mk", include_bytes!("../../../kbuild/klp.mk")),
+];
+
+/// The exports of the modules that kbuild has built.
+const SYMVERS: &str = "Module.symvers";
+
+pub(super) fn run(args: &Kbuild, reporter: &Reporter) -> Outcome {
+    match &args.convert {
+        Some(folder) => finish(args, folder, reporter),
+        None => hand_out(&args.output, reporter),
+    }
+}
+
+/// Writes what is included.
+fn hand_out(folder: &Path, reporter: &Reporter) -> Outcome {
+    let failed = |path: &Path, error| {
+        let diagnostic = io_diagnostic(Code::Write, path, &error);
+        reporter.failure(&[diagnostic], Outcome::UsageOrIo)
+    };
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        return failed(folder, error);
+    }
+    for (name, bytes) in INCLUDED {
+        let path = folder.join(name);
+        if let Err(error) = output::write_new(&path, bytes) {
+            return failed(&path, error);
+        }
+        reporter.remark(&path.display().to_string());
+    }
+    Outcome::Done
+}
+
+/// Converts and checks what kbuild has built in a folder.
+fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
+    let modules = match order::modules(folder) {
+        Ok(modules) => modules,
+        Err(error) => {
+            let diagnostic = io_diagnostic(Code::Read, &folder.join(order::ORDER), &error);
+            return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
+        }
+    };
+    let mut sources = match args.maps.sources(reporter) {
+        Ok(sources) => sources,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    let symvers = folder.join(SYMVERS);
+    if symvers.metadata().is_ok_and(|file| file.len() > 0) {
+        sources.push(Symvers::new(symvers));
+    }
+    let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
+    let kept: Vec<_> = modules.iter().map(|module| Kept::new(module, &args.output)).collect();
+    let job = Job {
+        sources: &sources,
+        options: &options,
+        circumstances: circumstances(&sources, &options),
+    };
+    let done: Vec<_> = kept.par_iter().map(|kept| job.finish(kept)).collect();
+    let (mut outcome, mut diagnostics) = (Outcome::Done, Vec::new());
+    for done in done {
+        reporter.diagnostics(&done.diagnostics);
+        if let Some(remark) = &done.remark {
+            reporter.remark(remark);
+        }
+        diagnostics.extend(done.diagnostics);
+        if done.end != Outcome::Done && outcome != Outcome::UsageOrIo {
+            outcome = done.end;
+        }
+    }
+    outcome
+}
+
+/// Everything but the module that a conversion depends on: the program, its options, and the files that
+/// symbols come from, by size and time.
+fn circumstances(sources: &Sources, options: &Options) -> String {
+    let mut text = format!("{}\n{options:?}\n", env!("CARGO_PKG_VERSION"));
+    let program = std::env::current_exe().ok();
+    for path in program.iter().map(std::path::PathBuf::as_path).chain(sources.paths()) {
+        let metadata = path.metadata().ok();
+        let modified = metadata.as_ref().and_then(|m| m.modified().ok());
+        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let size = metadata.map(|m| m.len());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} {size:?} {modified:?}", path.display());
+    }
+    text
+}
+
+/// What all modules of a folder share.
+struct Job<'a> {
+    sources: &'a Sources,
+    options: &'a Options,
+    circumstances: String,
+}
+
+/// A module that was looked at.
+struct Finished {
+    diagnostics: Vec<Diagnostic>,
+    remark: Option<String>,
+    end: Outcome,
+}
+
+impl Finished {
+    fn failed(diagnostics: Vec<Diagnostic>, end: Outcome) -> Self {
+        Self { diagnostics, remark: None, end }
+    }
+}
+
+impl Job<'_> {
+    fn finish(&self, kept: &Kept) -> Finished {
+        let original = match kept.original() {
+            Ok(original) => original,
+            Err(error) => {
+                let diagnostic = io_diagnostic(Code::Read, &kept.linked, &error);
+                return Finished::failed(vec![diagnostic], Outcome::UsageOrIo);
+            }
+        };
+        let made_from = digest(format!("{}{}", self.circumstances, digest(&original)).as_bytes());
+        if kept.is_made_from(&made_from) {
+            return Finished::failed(Vec::new(), Outcome::Done);
+        }
+        let finished = self.convert(kept, &original, made_from);
+        if finished.end == Outcome::Done {
+            return finished;
+        }
+        match kept.take_away() {
+            Ok(()) => finished,
+            Err(error) => {
+                let mut diagnostics = finished.diagnostics;
+                diagnostics.push(io_diagnostic(Code::Write, &kept.converted, &error));
+                Finished::failed(diagnostics, Outcome::UsageOrIo)
+            }
+        }
+    }
+
+    fn convert(&self, kept: &Kept, original: &[u8], made_from: Digest) -> Finished {
+        let name = kept.linked.display().to_string();
+        let refused = |error: Error| {
+            let end = Outcome::of(&error);
+            Finished::failed(error.diagnostics(&name), end)
+        };
+        let livepatch = match Module::parse_as_kernel(original) {
+            Ok(module) => module.is_livepatch(),
+            Err(error) => return refused(error.into()),
+        };
+        let mut diagnostics = Vec::new();
+        let (bytes, what) = if livepatch {
+            match convert(original, self.sources, self.options) {
+                Ok(conversion) => {
+                    let warnings = conversion.warnings.iter();
+                    diagnostics.extend(warnings.map(|found| Diagnostic::warning(&name, found)));
+                    let (symbols, relocations) =
+                        (conversion.plan.symbols.len(), conversion.plan.relocations());
+                    let what = format!("{symbols} klp symbols, {relocations} klp relocations; ");
+                    (conversion.bytes, what)
+                }
+                Err(error) => return refused(error),
+            }
+        } else {
+            (original.into(), String::new())
+        };
+        let verdict = match check(&bytes, self.sources, self.options) {
+            Ok(verdict) => verdict,
+            Err(error) => return refused(error),
+        };
+        for diagnostic in verdict.diagnostics(&name) {
+            if !diagnostics.contains(&diagnostic) {
+                diagnostics.push(diagnostic);
+            }
+        }
+        if verdict.conclusion() != Conclusion::Loads {
+            return Finished::failed(diagnostics, Outcome::Refused);
+        }
+        if let Err(error) = kept.put(&bytes, made_from) {
+            diagnostics.push(io_diagnostic(Code::Write, &kept.converted, &error));
+            return Finished::failed(diagnostics, Outcome::UsageOrIo);
+        }
+        let loads = remark(&verdict).unwrap_or_default();
+        let remark = format!("{}: {what}{loads}", kept.converted.display());
+        Finished { diagnostics, remark: Some(remark), end: Outcome::Done }
+    }
+}
