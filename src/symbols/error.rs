@@ -124,6 +124,15 @@ pub enum SymbolErrorKind {
          /lib/modules/RELEASE)"
     )]
     NoKernel,
+    /// There are headers, and the kernel that they belong to is not installed.
+    #[error(
+        "the headers of {release}, whose kernel is not installed here; install its package \
+         (Debian: linux-image-{release}), or give its symbols: -s FILE.map, --image, --modules"
+    )]
+    NotInstalled {
+        /// The release.
+        release: String,
+    },
     /// An installed tree has the modules only.
     #[error("modules without their kernel; add the boot image: --image /boot/vmlinuz-RELEASE")]
     NoVmlinux,

@@ -32,6 +32,7 @@ mod fixtures;
 mod gate_faults;
 mod gates;
 mod header;
+mod headers;
 mod historical;
 mod image;
 mod inspect;

@@ -4,10 +4,11 @@
 //! may use each other, and are done side by side.
 
 mod kept;
+mod map;
 mod order;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
@@ -69,7 +70,7 @@ fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
             return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
         }
     };
-    let mut sources = match args.maps.sources(reporter) {
+    let mut sources = match map::sources(&args.maps, reporter) {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };
@@ -100,11 +101,17 @@ fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
 }
 
 /// Everything but the module that a conversion depends on: the program, its options, and the files that
-/// symbols come from, by size and time.
+/// symbols come from.
 fn circumstances(sources: &Sources, options: &Options) -> String {
-    let mut text = format!("{}\n{options:?}\n", env!("CARGO_PKG_VERSION"));
     let program = std::env::current_exe().ok();
-    for path in program.iter().map(std::path::PathBuf::as_path).chain(sources.paths()) {
+    let files = program.iter().map(PathBuf::as_path).chain(sources.paths());
+    format!("{}\n{options:?}\n{}", env!("CARGO_PKG_VERSION"), sizes_and_times(files))
+}
+
+/// Files as they are now, by size and time.
+fn sizes_and_times<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
+    let mut text = String::new();
+    for path in paths {
         let metadata = path.metadata().ok();
         let modified = metadata.as_ref().and_then(|m| m.modified().ok());
         let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -7,6 +7,7 @@
 //! kernel.
 
 mod depmod;
+mod headers;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,9 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     if let Err(error) = std::fs::metadata(folder) {
         return vec![SymbolError::new(folder, error)];
     }
+    if let Some(release) = headers::release(folder) {
+        return add_of_headers(folder, &release, elsewhere, sources);
+    }
     let root = root_of(folder);
     let at = |name: &str| existing(&root, &folder.join(name)).filter(|path| path.is_file());
     if !existing(&root, &folder.join("kernel")).is_some_and(|kernel| kernel.is_dir()) {
@@ -87,6 +91,31 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     }
     errors.extend(add_installed(folder, &root, sources));
     errors
+}
+
+/// Adds the kernel that headers belong to, and the exports that they have.
+fn add_of_headers(
+    folder: &Path,
+    release: &str,
+    elsewhere: bool,
+    sources: &mut Sources,
+) -> Vec<SymbolError> {
+    let exports = folder.join("Module.symvers");
+    if exports.is_file() {
+        sources.push(Symvers::new(exports));
+    }
+    match headers::installed(folder, release) {
+        Some(installed) => {
+            let text = format!("headers; the symbols are those of {}", installed.display());
+            sources.note(folder, text);
+            add_kernel(&installed, elsewhere, sources)
+        }
+        None if elsewhere => Vec::new(),
+        None => {
+            let kind = SymbolErrorKind::NotInstalled { release: release.to_owned() };
+            vec![SymbolError::new(folder, kind)]
+        }
+    }
 }
 
 /// The root that the links of an installed tree count from.
