@@ -136,13 +136,13 @@ pub(super) struct Maps {
 #[derive(Debug, ClapArgs)]
 #[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
 pub(super) struct Convert {
-    /// The module to convert
+    /// The module to convert; .ko, .ko.xz, .ko.gz, .ko.zst
     #[arg(value_name = "IN.ko")]
     pub(super) input: PathBuf,
-    /// Where the converted module goes
+    /// Where the converted module goes; compressed if it ends in .xz, .gz or .zst
     #[arg(short, long, value_name = "OUT.ko", required_unless_present_any = ["in_place", "dry_run"])]
     pub(super) output: Option<PathBuf>,
-    /// Replace the input
+    /// Replace the input; what is compressed stays so
     #[arg(long, conflicts_with = "output")]
     pub(super) in_place: bool,
     /// Print the plan, write nothing
@@ -344,4 +344,7 @@ pub(super) struct Diff {
     /// Only the names that this module leaves undefined or annotates
     #[arg(long = "for", value_name = "MODULE.ko")]
     pub(super) module: Option<PathBuf>,
+    /// Every change, a line each: names that compilers and macros make, too, and of gone modules
+    #[arg(long)]
+    pub(super) all: bool,
 }

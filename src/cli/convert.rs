@@ -1,5 +1,7 @@
 //! `klp-convert convert`.
 
+use std::borrow::Cow;
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,6 +15,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::PatchedObjects;
+use crate::symbols::image::Compression;
+use crate::symbols::read_module_file;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -55,12 +59,12 @@ fn attempt(
         reporter.diagnostics(diagnostics);
         return (Outcome::UsageOrIo, None);
     }
-    let data = match std::fs::read(&args.input) {
-        Ok(data) => data,
+    let module = match read_module_file(&args.input) {
+        Ok(module) => module,
         Err(error) => {
-            diagnostics.push(io_diagnostic(Code::Read, &args.input, &error));
+            diagnostics.push(error.diagnostic());
             reporter.diagnostics(diagnostics);
-            return (Outcome::UsageOrIo, None);
+            return (if error.is_io() { Outcome::UsageOrIo } else { Outcome::Refused }, None);
         }
     };
     let options = Options {
@@ -73,7 +77,7 @@ fn attempt(
         no_check: args.no_check,
     };
     let sources = args.maps.sources(reporter).map_err(Error::from);
-    let conversion = match sources.and_then(|sources| convert(&data, &sources, &options)) {
+    let conversion = match sources.and_then(|sources| convert(&module.bytes, &sources, &options)) {
         Ok(conversion) => conversion,
         Err(failure) => {
             diagnostics.extend(failure.diagnostics(&name));
@@ -84,7 +88,10 @@ fn attempt(
     let Conversion { plan, warnings, bytes } = conversion;
     diagnostics.extend(warnings.iter().map(|w| Diagnostic::warning(&name, w)));
     let written = output.map_or(Ok(()), |output| {
-        output::write(output, &bytes, &args.input)
+        let by_suffix = || Compression::of_module(output);
+        let compression = if args.in_place { module.compression } else { by_suffix() };
+        packed(&bytes, compression)
+            .and_then(|bytes| output::write(output, &bytes, &args.input))
             .map_err(|e| io_diagnostic(Code::Write, output, &e))
     });
     let failed = written.map_err(|diagnostic| diagnostics.push(diagnostic)).is_err();
@@ -104,4 +111,12 @@ fn attempt(
         reporter.remark(&format!("{output}: {symbols} klp symbols, {relocations} klp relocations"));
     }
     (Outcome::Done, Some(plan))
+}
+
+/// The bytes of a module's file.
+fn packed(module: &[u8], compression: Option<Compression>) -> io::Result<Cow<'_, [u8]>> {
+    match compression {
+        None => Ok(Cow::Borrowed(module)),
+        Some(compression) => compression.compress_module(module).map(Cow::Owned),
+    }
 }

@@ -46,6 +46,8 @@ pub(crate) fn contents<'a>(
 pub struct ModuleBytes {
     /// The bytes, decompressed.
     pub bytes: Vec<u8>,
+    /// How the file is compressed.
+    pub compression: Option<Compression>,
     /// Why the kernel's own decompressor would refuse the file, where it would.
     pub objection: Option<String>,
 }
@@ -65,11 +67,11 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>, SymbolError> {
 pub fn read_module_file(path: &Path) -> Result<ModuleBytes, SymbolError> {
     let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
     let Some(compression) = Compression::of(&bytes) else {
-        return Ok(ModuleBytes { bytes, objection: None });
+        return Ok(ModuleBytes { bytes, compression: None, objection: None });
     };
     let objection = in_kernel::objection(&bytes);
     let bytes = compression.decompress(&bytes).map_err(|error| SymbolError::new(path, error))?;
-    Ok(ModuleBytes { bytes, objection })
+    Ok(ModuleBytes { bytes, compression: Some(compression), objection })
 }
 
 fn decompressed(

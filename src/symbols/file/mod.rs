@@ -4,6 +4,7 @@ mod compressed;
 mod in_kernel;
 mod input;
 mod lines;
+mod packed;
 
 pub(crate) use compressed::Contents;
 pub use compressed::{ModuleBytes, read_module, read_module_file};
