@@ -30,7 +30,9 @@ pub use error::{Contradiction, ExportContradiction, SymbolError, SymbolErrorKind
 pub use file::{ModuleBytes, read_module, read_module_file};
 pub use map::{Map, MapError};
 pub use merge::Merged;
-pub use query::{Answer, Candidate, Change, Changed, Reach, diff, write_kallsyms, write_list};
+pub use query::{
+    Answer, Candidate, Change, Changed, Reach, diff, is_made, write_kallsyms, write_list,
+};
 pub use source::{Note, Sources, SymbolSource};
 pub use sources::{
     BootImage, ModuleFile, ProcKallsyms, Symvers, SystemMap, TextList, Vmlinux, add_kernel,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::Outcome;
 use super::super::args::Diff;
 use super::super::report::{Reporter, io_diagnostic};
+use super::changes::Overview;
 use crate::convert::wanted_names;
 use crate::diagnostic::Code;
 use crate::symbols::{self, Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff};
@@ -81,9 +82,18 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
     if reporter.is_json() {
         return reporter.json(&changes.iter().map(Changed::from).collect::<Vec<_>>());
     }
-    let text: String = changes.iter().map(|change| format!("{change}\n")).collect();
-    reporter.remark(&format!("{} changes", changes.len()));
-    reporter.text(&text)
+    let count = changes.len();
+    if args.all || args.module.is_some() {
+        reporter.remark(&format!("{count} changes"));
+        let text: String = changes.iter().map(|change| format!("{change}\n")).collect();
+        return reporter.text(&text);
+    }
+    let overview = Overview::new(changes, &new);
+    reporter.remark(&match overview.left_out {
+        0 => format!("{count} changes"),
+        made => format!("{count} changes, {made} of names that compilers and macros make: --all"),
+    });
+    reporter.text(&overview.to_string())
 }
 
 fn read(path: &Path, scope: Scope<'_>) -> Result<Merged, SymbolError> {

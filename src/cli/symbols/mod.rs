@@ -1,6 +1,7 @@
 //! `klp-convert symbols`: one file per command.
 
 mod build;
+mod changes;
 mod diff;
 mod export;
 mod info;
