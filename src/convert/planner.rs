@@ -176,6 +176,7 @@ impl Planner<'_, '_> {
                 if let (Some(Selector::InFile(said)), Some(candidate)) =
                     (annotation.map(|a| &a.which), &klp.candidate)
                     && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
+                    && !self.resolve.is_only_file(&klp.symbol.owner, known)
                 {
                     let (klp, said, known) = (klp.symbol.clone(), said.to_string(), known.clone());
                     self.found.push(Warning::FileUnproven { klp, said, known }.into());

@@ -14,7 +14,7 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
-    /// A selector's path is longer than what is known of the file.
+    /// A selector's path is longer than what is known of the file, and the owner has several such files.
     #[error("'{klp}': its source file is known only as '{known}', which may not be '{said}'")]
     FileUnproven {
         /// The klp symbol.

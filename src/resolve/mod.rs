@@ -119,6 +119,12 @@ pub trait Resolve {
         let _ = (object, on);
         None
     }
+
+    /// Whether an object is known to have no other source file with the base name of this one.
+    fn is_only_file(&self, object: &ObjectName, file: &str) -> bool {
+        let _ = (object, file);
+        false
+    }
 }
 
 /// What is known of a name that is not found, in an object or anywhere.

@@ -160,6 +160,10 @@ impl Resolve for Resolver<'_> {
         }
         if object.is_vmlinux() { Some(false) } else { self.needs(object, on) }
     }
+
+    fn is_only_file(&self, object: &ObjectName, file: &str) -> bool {
+        self.answer.is_only_file(object, file)
+    }
 }
 
 impl Resolver<'_> {

@@ -118,13 +118,32 @@ fn an_ambiguous_name_is_refused_with_the_selectors_to_paste() {
 }
 
 #[test]
-fn a_path_known_only_by_its_end_is_used_with_a_warning() {
+fn a_path_known_only_by_its_end_is_used_with_a_warning_where_others_have_that_end() {
+    let module = "lp_selector_file.ko";
     for machine in machines() {
         let bench = Sandbox::new();
-        let ended = bench.convert(&machine.path("lp_selector_file.ko"), &machine, Map::Elf);
-        let warnings = ended.done().stderr.matches("warning[KLP-W0707]").count();
-        assert_eq!(warnings, 2, "{}", ended.stderr);
-        assert!(ended.stderr.contains("known only as 'pid.c', which may not be 'kernel/pid.c'"));
+        let ended = bench.convert(&machine.path(module), &machine, Map::Elf);
+        assert!(!ended.done().stderr.contains("warning"), "{}", ended.stderr);
+        let converted = bench.written();
+        // A second file of the name, without the symbol.
+        let kernel = Image::read(&machine.read("vmlinux.cut"));
+        let core = |s: &crate::image::Symbol| s.info & 15 == 4 && s.name == "core.c";
+        let core = kernel.symbols.iter().position(core).unwrap();
+        let twin = Patched::new(machine.read("vmlinux.cut")).rename(core, "pid.c");
+        let twin = bench.file("vmlinux", &twin.bytes);
+        let mut sources = machine.map(Map::Elf);
+        sources[1] = twin.into();
+        let map = bench.path("map");
+        let words = ["symbols".into(), "build".into(), "-o".into(), map.clone().into_os_string()];
+        run(words.into_iter().chain(sources.clone())).done();
+        for sources in [sources, vec!["-s".into(), map.into()]] {
+            let ended = bench.convert_with(&machine.path(module), sources);
+            let warnings = ended.done().stderr.matches("warning[KLP-W0707]").count();
+            assert_eq!(warnings, 1, "{}", ended.stderr);
+            assert!(ended.stderr.contains("known only as 'pid.c', which may not be 'kernel/pid.c'"));
+            assert!(ended.stderr.contains("help: 'vmlinux' has several files of that name; "));
+            assert!(bench.written() == converted, "{}", machine.name);
+        }
         let ended = bench.convert(&machine.path("lp_selector_neighbour.ko"), &machine, Map::Elf);
         assert!(!ended.done().stderr.contains("warning"), "{}", ended.stderr);
     }

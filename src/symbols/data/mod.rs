@@ -274,4 +274,12 @@ pub trait KnownObjects: fmt::Debug + Send + Sync {
 
     /// The modules that one of them needs, where that is known.
     fn depends(&self, name: &ObjectName) -> Option<Vec<ObjectName>>;
+
+    /// How many translation units of one of them are of a source file with this base name.
+    fn namesakes(&self, name: &ObjectName, base: &[u8]) -> usize;
+}
+
+/// The last component of a path.
+pub(crate) fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }

@@ -16,7 +16,7 @@ use std::io::{Read, Seek};
 
 use super::dwarf::SourceMap;
 use super::table::{ElfTable, Place, Symbol};
-use crate::symbols::data::Object;
+use crate::symbols::data::{Object, base_name as base};
 use crate::symbols::{Kind, SymbolErrorKind};
 
 /// What the functions of one unit of the symbol table say.
@@ -168,9 +168,4 @@ impl Units {
         }
         Ok(())
     }
-}
-
-/// The last component of a path.
-fn base(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::name::{ObjectName, Position};
-use crate::symbols::data::{KnownObjects, Object, Symbol};
+use crate::symbols::data::{KnownObjects, Object, Span, Symbol, base_name};
 use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
 
 /// Longest name of a file or section to show (`NAME_MAX` of Linux).
@@ -72,6 +72,19 @@ impl Candidate {
     }
 }
 
+/// The source files that an object is made of, one for each translation unit that is told.
+#[derive(Debug)]
+struct SourceFiles {
+    text: Vec<u8>,
+    units: Vec<Span>,
+}
+
+impl SourceFiles {
+    fn namesakes(&self, base: &[u8]) -> usize {
+        self.units.iter().filter(|file| base_name(file.of(&self.text)) == base).count()
+    }
+}
+
 /// All that the sources know about the wanted names.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -81,6 +94,7 @@ pub struct Answer {
     candidates: FxHashMap<String, Vec<Candidate>>,
     exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     depends: BTreeMap<ObjectName, Vec<ObjectName>>,
+    files: BTreeMap<ObjectName, SourceFiles>,
     siblings: Arc<Siblings>,
     any: bool,
 }
@@ -102,6 +116,8 @@ impl Answer {
         vmlinux.into_iter().chain(modules).try_for_each(|object| answer.read(object))?;
         for (name, object) in objects {
             answer.depends.extend(object.depends.map(|depends| (name.clone(), depends)));
+            let files = SourceFiles { text: object.text, units: object.units };
+            answer.files.insert(name.clone(), files);
             answer.objects.insert(name);
         }
         Ok(answer)
@@ -197,6 +213,16 @@ impl Answer {
     pub fn depends(&self, module: &ObjectName) -> Option<Vec<ObjectName>> {
         let told = self.depends.get(module).cloned();
         told.or_else(|| self.known.iter().find_map(|known| known.depends(module)))
+    }
+
+    /// Whether an object has one translation unit only of a source file with this base name, so that a
+    /// path of which only the base name is known can mean no other.
+    #[must_use]
+    pub fn is_only_file(&self, object: &ObjectName, file: &str) -> bool {
+        let base = base_name(file.as_bytes());
+        let told = self.files.get(object).map_or(0, |files| files.namesakes(base));
+        let known = self.known.iter().map(|known| known.namesakes(object, base));
+        known.chain([told]).max() == Some(1)
     }
 
     /// What the modules of the kernel prove of it.
