@@ -221,7 +221,7 @@ pub(super) struct Load {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Inspect {
-    /// The module to show
+    /// The module to show; .ko, .ko.xz, .ko.gz, .ko.zst
     #[arg(value_name = "MODULE.ko")]
     pub(super) module: PathBuf,
     #[command(flatten)]

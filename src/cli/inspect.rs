@@ -1,20 +1,17 @@
 //! `klp-convert inspect`.
 
 use super::args::Inspect;
-use super::report::{Reporter, io_diagnostic};
+use super::report::Reporter;
 use super::{Outcome, document};
-use crate::diagnostic::Code;
 use crate::inspect::{inspect, meanings};
 use crate::options::Options;
+use crate::symbols::read_module;
 
 pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
     let name = args.module.display().to_string();
-    let data = match std::fs::read(&args.module) {
+    let data = match read_module(&args.module) {
         Ok(data) => data,
-        Err(error) => {
-            let diagnostic = io_diagnostic(Code::Read, &args.module, &error);
-            return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
-        }
+        Err(error) => return reporter.symbols(&[error]),
     };
     let sources = match args.maps.sources(reporter) {
         Ok(sources) => sources,

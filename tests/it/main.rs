@@ -22,6 +22,7 @@ mod changed;
 mod check_load;
 mod commands;
 mod compiled;
+mod compressed;
 mod debug_info;
 mod debug_twins;
 mod dependencies;

@@ -237,14 +237,27 @@ fn a_diff_shows_which_symbols_changed_position() {
         // Its module is gone, and so are its symbols.
         sources.drain(4..6);
         let new = build(&bench, "new", &sources);
-        let whole = symbols(&["diff"], [&old, &new]);
-        for line in [
+        let moved = [
             "vmlinux: set_is_seen: position 1 is position 2 now (pid.c)\n",
             "vmlinux: set_is_seen: position 2 is position 1 now (ucount.c)\n",
-            "klp_target_b: cleanup_module: vanished\n",
-        ] {
-            assert!(whole.done().stdout.contains(line), "{}", whole.stdout);
+        ];
+        let whole = symbols(&["diff"], [&old, &new]);
+        let first = "positions, or how many symbols have a name: ";
+        assert!(whole.done().stdout.starts_with(first), "{}", whole.stdout);
+        for line in moved.into_iter().chain(["  klp_target_b: gone, with "]) {
+            assert!(whole.stdout.contains(line), "{}", whole.stdout);
         }
+        let all = symbols(&["diff", "--all"], [&old, &new]);
+        for line in moved.into_iter().chain(["\nklp_target_b: cleanup_module: vanished\n"]) {
+            assert!(all.done().stdout.contains(line), "{}", all.stdout);
+        }
+        let json = symbols(&["diff", "--format", "json"], [&old, &new]).done().json();
+        assert_eq!(json.as_array().unwrap().len(), all.stdout.lines().count());
+        // What modpost makes is in the gone module, and in no overview.
+        assert!(all.stdout.contains("klp_target_b: __this_module: vanished\n"), "{}", all.stdout);
+        assert!(!whole.stdout.contains("__this_module"), "{}", whole.stdout);
+        assert!(whole.stderr.ends_with(" of names that compilers and macros make: --all\n"));
+        assert!(whole.stdout.lines().count() < all.stdout.lines().count());
         let module = machine.path("lp_selector_file.ko");
         let mut words = vec![OsString::from("--for"), module.into()];
         words.extend([OsString::from(&old), new.clone().into()]);

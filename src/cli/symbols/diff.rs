@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::super::Outcome;
 use super::super::args::Diff;
-use super::super::report::{Reporter, io_diagnostic};
+use super::super::report::Reporter;
 use super::changes::Overview;
 use crate::convert::wanted_names;
-use crate::diagnostic::Code;
-use crate::symbols::{self, Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff};
+use crate::symbols::{
+    self, Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff, read_module,
+};
 
 /// What `--format json` prints, one for each change.
 #[derive(Serialize)]
@@ -57,7 +58,7 @@ impl<'a> From<&'a symbols::Change> for Change<'a> {
 pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
     let names = match &args.module {
         None => None,
-        Some(path) => match std::fs::read(path) {
+        Some(path) => match read_module(path) {
             Ok(data) => match wanted_names(&data) {
                 Ok(names) => Some(names),
                 Err(failure) => {
@@ -65,10 +66,7 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
                     return reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure));
                 }
             },
-            Err(error) => {
-                let diagnostic = io_diagnostic(Code::Read, path, &error);
-                return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
-            }
+            Err(error) => return reporter.symbols(&[error]),
         },
     };
     let wanted = names.as_ref().map(|names| Wanted::new(names.iter().map(String::as_str)));
