@@ -169,8 +169,10 @@ impl Warning {
                 };
                 vec![format!("a source with addresses can prove it: {source}")]
             }
-            Self::FileUnproven { known, .. } => vec![format!(
-                "if no other '{known}' can be meant, select by what is known: \"{known}\""
+            Self::FileUnproven { klp, known, .. } => vec![format!(
+                "'{}' has several files of that name; if no other can be meant, select by what is known: \
+                 \"{known}\"",
+                klp.owner
             )],
             Self::OwnerUnknown { klp } => {
                 vec![format!("a source that has it can prove it: --module {}.ko", klp.owner)]

@@ -103,6 +103,7 @@ impl Objection {
         match &self.about {
             Some(About::Proof(proof)) => proof.clone(),
             Some(About::Import(import)) => vec![import.to_string()],
+            Some(About::Version(version)) => version.lines(),
             Some(About::Replaced(_) | About::Table(_)) | None => {
                 let usual = self.fault.as_ref().and_then(remedy::fault).or(self.stage.help());
                 usual.map(str::to_owned).into_iter().collect()

@@ -16,14 +16,15 @@ mod reload;
 mod remedy;
 mod rule;
 mod section;
+mod variant;
 mod warning;
 
 pub(crate) use diagnose::diagnostics;
 pub use error::{Error, VerifyError};
 pub use finding::{Finding, Kind};
 pub(crate) use identity::Identity;
-pub(crate) use objection::MODULES;
-pub use objection::{About, MissingImport, Objection, Stage};
+pub use objection::{About, MissingImport, Objection, OtherVersion, Stage};
+pub(crate) use objection::{MODULE_LAYOUT, MODULES};
 pub use occasion::{Encounter, Occasion};
 pub use refusal::Refusal;
 pub use reload::{Aftermath, Reload};

@@ -6,7 +6,9 @@ use klp_arch::Fault;
 
 use super::rule::Rule;
 use crate::elf::SectionIndex;
+use crate::name::{ObjectName, Position};
 use crate::patch::Replaced;
+use crate::resolve::{KlpSympos, pasteable};
 
 /// What the loader was doing, to follow "while".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
@@ -83,7 +85,46 @@ pub enum About {
     Table(SectionIndex),
     /// The missing namespace import.
     Import(MissingImport),
+    /// The export of another CRC.
+    Version(OtherVersion),
 }
+
+/// An export whose CRC is not the one that a module was built with (`check_version`). Its lines are what
+/// it means and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OtherVersion {
+    /// The export.
+    pub symbol: String,
+    /// Who exports it.
+    pub owner: ObjectName,
+    /// Whether the module is a livepatch, which may have klp symbols.
+    pub livepatch: bool,
+}
+
+impl OtherVersion {
+    /// A line each.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let Self { symbol, owner, livepatch } = self;
+        let mut lines = vec![
+            "a CRC stands for the types of an export: the module was built against another kernel's \
+             Module.symvers, or with another configuration"
+                .to_owned(),
+            "rebuild it against the headers of this kernel (KDIR), Module.symvers among them".into(),
+        ];
+        if *livepatch && symbol != MODULE_LAYOUT && pasteable(symbol) {
+            let (name, position) = (symbol.as_str(), Position::Unique);
+            lines.push(
+                "or, if it has the same types here, use it by a klp symbol, which has no CRC:"
+                    .into(),
+            );
+            lines.push(format!("  {}", KlpSympos { owner, name, position }));
+        }
+        lines
+    }
+}
+
+/// The export whose CRC stands for `struct module` (`check_modstruct_version`).
+pub(crate) const MODULE_LAYOUT: &str = "module_layout";
 
 /// Prefix of namespaces of `EXPORT_SYMBOL_FOR_MODULES`.
 pub(crate) const MODULES: &[u8] = b"module:";

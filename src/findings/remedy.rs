@@ -3,6 +3,7 @@
 use klp_arch::{Fault, KernelError};
 
 use super::section::Misplaced;
+use super::variant;
 use crate::annotation::{Annotation, Selector, SourceFile};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::patch::Replaced;
@@ -113,11 +114,13 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             lines.extend(neighbours.iter().take(LISTED).map(describe));
             lines
         }
-        Unresolved::NotFound { causes, similar, .. } => {
+        Unresolved::NotFound { name, causes, similar, .. } => {
             let causes = causes.iter().map(ToString::to_string);
+            let variants = similar.iter().filter(|near| near.is_variant());
+            let changed = variant::advice(name, variants.map(|variant| variant.name.as_str()));
             let near = similar.iter().filter(|near| !near.is_variant());
             let near = near.map(|near| format!("did you mean '{}' of {}?", near.name, near.object));
-            let lines: Vec<_> = causes.chain(near).collect();
+            let lines: Vec<_> = causes.chain(changed).chain(near).collect();
             if lines.is_empty() { vec![ELSEWHERE.into()] } else { lines }
         }
         Unresolved::ObjectUnknown { owner, similar, .. } => {

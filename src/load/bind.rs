@@ -9,7 +9,7 @@ use klp_arch::{Errno, KernelError, Machine};
 use super::importer::{Importer, Imports};
 use super::load_info::LoadInfo;
 use crate::elf::{Module, SymbolIndex};
-use crate::findings::{About, Finding, Rule, Stage};
+use crate::findings::{About, Finding, MODULE_LAYOUT, Rule, Stage};
 use crate::name::{KlpSymbol, ObjectName};
 
 /// `STB_WEAK`.
@@ -81,7 +81,13 @@ pub(super) fn check_layout(
     known: &dyn Bind,
 ) -> Result<(), Finding> {
     let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
-    importer.check_layout(known).map_err(|kernel| Finding::refused(Stage::Validate, kernel))
+    importer.check_layout(known).map_err(|kernel| {
+        let refused = Finding::refused(Stage::Validate, kernel);
+        match importer.other_version(MODULE_LAYOUT.as_bytes(), known) {
+            Some(version) => refused.knowing(About::Version(version)),
+            None => refused,
+        }
+    })
 }
 
 /// Gives every symbol its value. `percpu` is the address of the module's percpu memory.
@@ -118,7 +124,10 @@ pub(super) fn bind(
                 SHN_COMMON => error.breaks(Rule::CommonSymbol),
                 SHN_UNDEF => match importer.missing(symbol.name, known) {
                     Some(import) => error.knowing(About::Import(import)),
-                    None => error,
+                    None => match importer.other_version(symbol.name, known) {
+                        Some(version) => error.knowing(About::Version(version)),
+                        None => error,
+                    },
                 },
                 _ => error,
             });

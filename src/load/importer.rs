@@ -13,7 +13,7 @@ use scroll::Endian;
 
 use super::{Bind, ExportedSymbol};
 use crate::elf::Module;
-use crate::findings::{MODULES, MissingImport};
+use crate::findings::{MODULE_LAYOUT, MODULES, MissingImport, OtherVersion};
 
 /// What the kernel's configuration decides about imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,7 @@ impl<'o> Versions<'o> {
 pub(super) struct Importer<'o> {
     name: &'o str,
     gpl: bool,
+    livepatch: bool,
     namespaces: BTreeSet<&'o [u8]>,
     versions: Versions<'o>,
     imports: Imports,
@@ -109,6 +110,7 @@ impl<'o> Importer<'o> {
         Self {
             name,
             gpl: has_gpl_license(module) && !OFFENDERS.contains(&name),
+            livepatch: module.is_livepatch(),
             namespaces: namespaces.map(|(_, namespace)| namespace).collect(),
             versions: Versions::of(object),
             imports,
@@ -117,8 +119,8 @@ impl<'o> Importer<'o> {
 
     /// Whether the module was built for this `struct module` (`check_modstruct_version`).
     pub(super) fn check_layout(&self, known: &dyn Bind) -> Result<(), KernelError> {
-        let crc = known.export("module_layout").and_then(|export| export.crc);
-        self.check_version(b"module_layout", crc)
+        let crc = known.export(MODULE_LAYOUT).and_then(|export| export.crc);
+        self.check_version(MODULE_LAYOUT.as_bytes(), crc)
             .map_err(|message| KernelError { errno: Errno::ENOEXEC, message })
     }
 
@@ -199,6 +201,20 @@ impl<'o> Importer<'o> {
         Some(MissingImport { namespace, quoted: self.imports.quoted_namespaces })
     }
 
+    /// The export for which [`resolve`](Self::resolve) or [`check_layout`](Self::check_layout) refuses the
+    /// module because it was built with another CRC.
+    pub(super) fn other_version(&self, name: &[u8], known: &dyn Bind) -> Option<OtherVersion> {
+        let symbol = std::str::from_utf8(name).ok()?;
+        let export = known.export(symbol)?;
+        let crc = export.crc.map(u64::from)?;
+        let (Versions::Plain(versions) | Versions::Extended(versions)) = &self.versions else {
+            return None;
+        };
+        let other = *versions.get(name)? != crc;
+        let (symbol, owner, livepatch) = (symbol.to_owned(), export.owner, self.livepatch);
+        other.then_some(OtherVersion { symbol, owner, livepatch })
+    }
+
     /// Whether a namespace lists this module (`verify_module_namespace`): `-` in a name counts as
     /// `_`, and a name may end in `*`.
     fn is_meant(&self, namespace: &[u8]) -> bool {
@@ -232,6 +248,7 @@ mod tests {
         Importer {
             name: "kvm_intel",
             gpl: true,
+            livepatch: true,
             namespaces: namespaces.iter().copied().collect(),
             versions,
             imports: Imports::default(),

@@ -6,14 +6,11 @@ use super::{
     Loaded, Loader, Placement, Record, Refused, SimulatedKernel, TargetKernel, exports, scan,
 };
 use crate::elf::{Module, SymbolSection};
-use crate::findings::Error;
+use crate::findings::{Error, MODULE_LAYOUT};
 use crate::options::Options;
 use crate::patch::{self, Tables};
 use crate::symbols::{Answer, Sources, Wanted};
 use crate::target;
-
-/// The symbol whose CRC identifies `struct module` (`check_modstruct_version`).
-const MODULE_LAYOUT: &str = "module_layout";
 
 /// A module that can be loaded at any addresses, any number of times.
 #[derive(Debug)]

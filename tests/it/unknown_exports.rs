@@ -5,6 +5,7 @@ use klp_convert::options::Options;
 use klp_convert::symbols::{Sources, Symvers, SystemMap, Vmlinux};
 
 use crate::dependencies::{versions, with_sections};
+use crate::gates::converted;
 use crate::load_other_refusals::says;
 use crate::machine::{Machine, machines};
 use crate::patch::Patched;
@@ -76,6 +77,45 @@ fn a_crc_that_no_source_has_is_reported_as_unknown_if_the_module_has_one() {
         }
         // Without versions nothing is compared, so it does not matter.
         loads(&machine, &judged(&machine, &machine.read(NAME), |_| {}), &[]);
+    }
+}
+
+#[test]
+fn a_crc_of_another_kernel_is_explained_and_a_livepatch_may_have_a_klp_symbol() {
+    for machine in machines() {
+        let livepatch = converted(&machine, "lp_vmlinux_inferred.ko");
+        for (bytes, import, name) in [
+            (machine.read(NAME), IMPORT, "klp_target_a"),
+            (livepatch, "klp_enable_patch", "lp_vmlinux_inferred"),
+        ] {
+            let other = |fields: &mut Vec<&str>| {
+                if fields[1] == import {
+                    fields[0] = "0x0badcafe";
+                }
+            };
+            let tables = versions(&machine, &[import]);
+            for tables in [&tables[..1], &tables[1..]] {
+                let module = with_sections(&bytes, tables);
+                let verdict = judged(&machine, &module, other);
+                let said = says(&verdict);
+                assert_eq!(verdict.conclusion(), Conclusion::Refused, "{}: {said}", machine.name);
+                let klp = format!("KLP_SYMPOS({import}, 0) }};");
+                for words in [
+                    &format!("{name}: disagrees about version of symbol {import}"),
+                    "built against another kernel's Module.symvers",
+                    "rebuild it against the headers of this kernel",
+                ] {
+                    assert!(said.contains(words), "no '{words}' in {said}");
+                }
+                assert_eq!(said.contains(&klp), import == "klp_enable_patch", "{said}");
+                assert!(!said.contains("convert the module, or give the symbols"), "{said}");
+            }
+            // One that the table does not have is another matter.
+            let module = with_sections(&bytes, &versions(&machine, &["other"])[..1]);
+            let said = says(&judged(&machine, &module, other));
+            assert!(said.contains(&format!("no symbol version for {import}")), "{said}");
+            assert!(!said.contains("headers of this kernel"), "{said}");
+        }
     }
 }
 
