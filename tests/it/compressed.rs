@@ -188,7 +188,7 @@ fn a_module_in_a_compression_of_boot_images_is_read_and_not_written_so() {
         .unwrap();
     let input = bench.file("in.ko.bz2", &packed);
     let words = ["error[KLP-E0602]", "compressed with xz, zstd or gzip, not with bzip2"];
-    convert(&machine, &input, &["--in-place"]).trouble(&words);
+    convert(&machine, &input, &["--in-place"]).usage_or_io(&words);
     assert!(std::fs::read(&input).unwrap() == packed);
     bench.convert(&input, &machine, Map::Elf).done();
     assert!(bench.written() == expected(&machine));

@@ -140,7 +140,9 @@ fn a_path_known_only_by_its_end_is_used_with_a_warning_where_others_have_that_en
             let ended = bench.convert_with(&machine.path(module), sources);
             let warnings = ended.done().stderr.matches("warning[KLP-W0707]").count();
             assert_eq!(warnings, 1, "{}", ended.stderr);
-            assert!(ended.stderr.contains("known only as 'pid.c', which may not be 'kernel/pid.c'"));
+            assert!(
+                ended.stderr.contains("known only as 'pid.c', which may not be 'kernel/pid.c'")
+            );
             assert!(ended.stderr.contains("help: 'vmlinux' has several files of that name; "));
             assert!(bench.written() == converted, "{}", machine.name);
         }

@@ -16,8 +16,10 @@ const LISTED: usize = 10;
 enum Kind {
     #[strum(serialize = "positions, or how many symbols have a name")]
     Counted,
-    #[strum(serialize = "exports")]
-    Exports,
+    #[strum(serialize = "exports that went")]
+    Unexported,
+    #[strum(serialize = "exports that came")]
+    Exported,
     #[strum(serialize = "positions that cannot be compared without source files")]
     Untold,
     #[strum(serialize = "names of modules that are gone")]
@@ -30,7 +32,8 @@ impl Kind {
     fn of(change: &Change) -> Self {
         match change {
             Change::Vanished => Self::Vanished,
-            Change::Exported | Change::Unexported => Self::Exports,
+            Change::Unexported => Self::Unexported,
+            Change::Exported => Self::Exported,
             Change::Homonyms { before, now } if before == now => Self::Untold,
             Change::Ambiguous { .. }
             | Change::Unique
@@ -116,6 +119,7 @@ mod tests {
             changed("abc", "a", Change::Vanished),
             changed("vmlinux", "b", Change::Homonyms { before: 2, now: 2 }),
             changed("vmlinux", "c", Change::Exported),
+            changed("vmlinux", "cc", Change::Unexported),
             changed("abc", "d", Change::Unique),
             changed("vmlinux", "e", Change::Homonyms { before: 2, now: 3 }),
             changed("left", "f", Change::Vanished),
@@ -127,7 +131,9 @@ mod tests {
             "positions, or how many symbols have a name: 2 in 2 objects\n\
              \x20 vmlinux: e: 2 symbols before, 3 now\n\
              \x20 abc: d: became unique\n\
-             exports: 1 in 1 object\n\
+             exports that went: 1 in 1 object\n\
+             \x20 vmlinux: cc: is not exported any more\n\
+             exports that came: 1 in 1 object\n\
              \x20 vmlinux: c: became exported\n\
              positions that cannot be compared without source files: 1 in 1 object\n\
              \x20 vmlinux: b: 2 symbols, which cannot be told apart without source files\n\

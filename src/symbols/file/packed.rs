@@ -75,12 +75,12 @@ mod tests {
 
     /// Like a module: neither all the same nor all different.
     fn module() -> Vec<u8> {
-        (0..300_000_u32).flat_map(|n| (n / 7 * n).to_le_bytes()).collect()
+        (0..100_000_u32).flat_map(|n| (n / 7).wrapping_mul(n).to_le_bytes()).collect()
     }
 
     #[test]
     fn what_is_compressed_is_read_again_and_taken_by_the_kernels_decompressor() {
-        for bytes in [module(), Vec::new()] {
+        for bytes in [module(), vec![7]] {
             for compression in INSTALLED {
                 let packed = compression.compress_module(&bytes).unwrap();
                 assert_eq!(Compression::of(&packed), Some(compression));
