@@ -2,6 +2,13 @@
 //!
 //! `KLP_KBUILD` names the build trees, a line each: `MACHINE DIRECTORY`, as `tests/kernel/build` prints them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
