@@ -1,8 +1,8 @@
 //! The names that the kernel scans: objects, positions, klp symbols and klp sections.
 //!
-//! A livepatch speaks to the kernel through names alone. What `sscanf` in
-//! `kernel/livepatch/core.c` (`klp_resolve_symbols`, `klp_write_section_relocs`) cannot scan back
-//! to what was meant is not a value of these types. Invariant: `name.to_string().parse() == name`.
+//! A livepatch identifies symbols and sections to the kernel by name alone. A name that `sscanf` in
+//! `kernel/livepatch/core.c` (`klp_resolve_symbols`, `klp_write_section_relocs`) would not scan back
+//! into its parts is not a value of these types. Invariant: `name.to_string().parse() == name`.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -29,7 +29,7 @@ pub fn symbol_name_max(version: KernelVersion) -> usize {
     if version < KernelVersion::new(6, 1) { 127 } else { SYMBOL_NAME_MAX }
 }
 
-/// Why text is not a name that the kernel could scan back.
+/// Why text is not a name that the kernel would scan correctly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -64,7 +64,7 @@ pub enum NameError {
 
 /// A klp object: `vmlinux` or a module, in the spelling of `module.name` (`kvm_intel`).
 ///
-/// Every symbol, export and relocation names one, so that a copy shares the text.
+/// Every symbol, export and relocation names one, so copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName(Arc<str>);
 
@@ -87,11 +87,11 @@ impl ObjectName {
         &self.0
     }
 
-    /// The name of the module that a file holds: its last component, without `.ko`, `.o` or a
+    /// The name of the module in a file: the last component of the path, without `.ko`, `.o` or a
     /// compression suffix, with `-` read as `_` (`KBUILD_MODNAME`).
     ///
     /// # Errors
-    /// [`NameError`] when what remains is no object name.
+    /// [`NameError`] when what remains is not an object name.
     pub fn from_file_name(path: &str) -> Result<Self, NameError> {
         let file = path.rsplit('/').next().unwrap_or(path);
         let file = file.strip_suffix(".ko.debug").unwrap_or(file);
@@ -104,7 +104,7 @@ impl ObjectName {
 impl FromStr for ObjectName {
     type Err = NameError;
 
-    /// Reads a name as people write it: a trailing `.ko` goes, `-` becomes `_`.
+    /// Reads a name as people write it: a trailing `.ko` is dropped, `-` becomes `_`.
     fn from_str(text: &str) -> Result<Self, NameError> {
         let stem = text.strip_suffix(".ko").unwrap_or(text);
         if stem.is_empty() {
@@ -120,7 +120,7 @@ impl FromStr for ObjectName {
     }
 }
 
-/// White space and control characters: nothing that an object may be called by.
+/// White space and control characters, which no object name contains.
 fn ends_a_word(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
@@ -131,7 +131,7 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// The kernel's sympos: which of the symbols of one name in one object is meant.
+/// The kernel's sympos: selects among the symbols of one name in one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Position {
     /// 0: the name must occur exactly once in its object.
@@ -240,15 +240,15 @@ impl fmt::Display for KlpSymbol {
     }
 }
 
-/// `.klp.rela.<gate>.<section>`: relocations that are written when the gate object is there.
+/// `.klp.rela.<gate>.<section>`: relocations that are written when the gate object is loaded.
 ///
-/// The kernel reads the gate only; which section is patched says `sh_info`. The section's own name
-/// follows the second dot whole, so `.text` gives two dots and `__jump_table` one.
+/// The kernel reads only the gate; `sh_info` selects the patched section. The section's own name
+/// follows the dot after the gate unchanged: `.text` gives two dots there, `__jump_table` one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KlpSection {
     /// The object whose loading triggers the write.
     pub gate: ObjectName,
-    /// Name of the section that is patched.
+    /// Name of the patched section.
     pub section: String,
 }
 
@@ -347,7 +347,7 @@ mod tests {
         }
 
         #[test]
-        fn parsing_any_text_gives_a_name_that_prints_as_it_was(text in "\\PC{0,80}") {
+        fn any_text_that_parses_as_a_name_prints_unchanged(text in "\\PC{0,80}") {
             let prefixed = format!("{KLP_SYM_PREFIX}{text}");
             if let Ok(klp) = prefixed.parse::<KlpSymbol>() {
                 prop_assert_eq!(klp.to_string(), prefixed);

@@ -1,4 +1,4 @@
-//! Where a relocation stands, in the words that kernel people read addresses in.
+//! Where a relocation is, in the notation that kernel people use.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -8,10 +8,10 @@ use klp_arch::Machine;
 
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection};
 
-/// Bytes within which an entry of a special section has all its references.
+/// All references of an entry of a special section are within this many bytes.
 const SPECIAL_ENTRY: u64 = 16;
-/// Bytes of a name that messages show. A symbol that the kernel knows has at most 511, and its
-/// section a prefix more.
+/// Bytes of a name that messages show. A kernel symbol name has at most 511, and its
+/// section's name a prefix more.
 const NAME_SHOWN: usize = 1024;
 
 /// One relocation: which entry of which section, what it patches, and against what.
@@ -23,12 +23,12 @@ pub struct Site {
     pub entry: usize,
     /// Name of the patched section.
     pub section: String,
-    /// Place in that section, in bytes.
+    /// Offset in that section, in bytes.
     pub offset: u64,
-    /// The function or object around the place, and the place's offset in it; for an entry of a
-    /// special section, the code that the entry is about.
+    /// The function or object around the location, and the offset in it; for an entry of a
+    /// special section, the code that the entry refers to.
     pub inside: Option<(String, u64)>,
-    /// ABI name of the relocation, or its number where the ABI has none.
+    /// ABI name of the relocation type, or its number if the ABI has no name for it.
     pub relocation: String,
     /// Name of the symbol.
     pub symbol: String,
@@ -46,7 +46,7 @@ impl fmt::Display for Site {
 
 /// Describes the relocations of one module.
 ///
-/// Sites are made for messages only, so the index of functions is built at the first one.
+/// Sites are only needed for messages, so the index of functions is built for the first one.
 #[derive(Debug)]
 pub struct Sites<'m, 'data> {
     module: &'m Module<'data>,
@@ -56,7 +56,7 @@ pub struct Sites<'m, 'data> {
 }
 
 impl<'m, 'data> Sites<'m, 'data> {
-    /// A describer for this module.
+    /// The sites of this module.
     #[must_use]
     pub fn new(module: &'m Module<'data>, backend: &'static Machine) -> Self {
         Self { module, backend, covering: OnceCell::new() }
@@ -83,7 +83,7 @@ impl<'m, 'data> Sites<'m, 'data> {
         }
     }
 
-    /// The ABI's name of a relocation type; its number where it has none.
+    /// The ABI's name of a relocation type; its number if there is none.
     #[must_use]
     pub fn relocation_name(&self, kind: u32) -> String {
         let name = self.backend.relocation_name(kind);
@@ -101,7 +101,7 @@ impl<'m, 'data> Sites<'m, 'data> {
         shown(section.map_or(symbol.name, |s| s.name))
     }
 
-    /// The innermost function or object that covers a place, and the offset in it.
+    /// The innermost function or object that covers an offset, and the offset in it.
     #[must_use]
     pub fn inside(&self, section: SectionIndex, offset: u64) -> Option<(String, u64)> {
         let covering = self.covering.get_or_init(|| self.index());
@@ -111,10 +111,10 @@ impl<'m, 'data> Sites<'m, 'data> {
         covers.then(|| (self.symbol_name(symbol), offset - value))
     }
 
-    /// The code that an entry of a special section is about.
+    /// The code that an entry of a special section refers to.
     ///
     /// Such entries (`struct jump_entry`, `struct static_call_site`, …) start with a reference to
-    /// an instruction, and what else they need follows within [`SPECIAL_ENTRY`] bytes.
+    /// an instruction; their other references follow within [`SPECIAL_ENTRY`] bytes.
     fn entry_for(
         &self,
         rela_section: SectionIndex,
@@ -128,8 +128,8 @@ impl<'m, 'data> Sites<'m, 'data> {
             let symbol = self.module.symbol(r.symbol)?;
             let SymbolSection::Defined(section) = symbol.section else { return None };
             let code = self.module.section(section)?.sh_flags.contains(SectionFlags::EXECINSTR);
-            let place = symbol.st_value.checked_add_signed(r.addend)?;
-            if code { self.inside(section, place) } else { None }
+            let target = symbol.st_value.checked_add_signed(r.addend)?;
+            if code { self.inside(section, target) } else { None }
         })
     }
 
@@ -148,7 +148,8 @@ impl<'m, 'data> Sites<'m, 'data> {
     }
 }
 
-/// A name as messages have it: many relocations may share one that only a hostile file has.
+/// A name as messages show it. It is truncated, because a hostile file may repeat a huge name in many
+/// relocations.
 fn shown(name: &[u8]) -> String {
     match name.get(..NAME_SHOWN) {
         Some(start) => start.to_str_lossy().into_owned() + "…",
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_no_kernel_has_are_cut() {
+    fn only_names_that_no_kernel_has_are_truncated() {
         assert_eq!(shown(b"foo"), "foo");
         assert_eq!(shown(&[b'x'; 530]).len(), 530);
         assert_eq!(shown(&[b'x'; 60_000]).chars().count(), NAME_SHOWN + 1);

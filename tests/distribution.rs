@@ -1,5 +1,5 @@
-//! Modules that a distribution ships, by the thousand: nothing to convert leaves them as they are,
-//! and converting an arbitrary part of their symbols holds, once and twice.
+//! Thousands of modules that a distribution ships: without symbols to convert they stay unchanged,
+//! and converting an arbitrary part of their symbols is correct and idempotent.
 //!
 //! `KLP_DISTRIBUTION_MODULES=DIR[:DIR…] cargo test --release --test distribution -- --ignored`;
 //! `.ci/distribution-modules` makes such directories.
@@ -18,13 +18,13 @@ use klp_convert::rules;
 use klp_convert::symbols::Export;
 use klp_convert::{convert, target};
 
-/// Fewer modules than this are no proof.
+/// Fewer modules than this prove nothing.
 const LEAST: usize = 1000;
 
-/// Says that every symbol whose name hashes low is an unexported one of vmlinux, and that vmlinux
-/// exports the others.
+/// Resolves every name with a low hash to an unexported symbol of vmlinux, and the others to exports
+/// of vmlinux.
 struct Share {
-    /// Of 256 names so many are to be converted.
+    /// How many of 256 names are converted.
     converted: u8,
 }
 
@@ -65,7 +65,7 @@ fn modules_below(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Number of relocations that were converted; an error says what did not hold.
+/// The number of converted relocations, or what went wrong.
 fn holds(data: &[u8]) -> Result<usize, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let module = Module::parse(data).map_err(|e| text(&e))?;
@@ -76,7 +76,7 @@ fn holds(data: &[u8]) -> Result<usize, String> {
             .map_err(|refusals| refusals.first().map_or_else(String::new, ToString::to_string))
     };
     if *rewrite(&module, &Edits::default()).map_err(|e| text(&e))? != *data {
-        return Err("no edits, but other bytes".into());
+        return Err("no edits, but different bytes".into());
     }
     if !plan(&module, 0)?.plan.is_empty() {
         return Err("everything is exported, but something is converted".into());
@@ -90,9 +90,9 @@ fn holds(data: &[u8]) -> Result<usize, String> {
     }
     // The kernel accepts what the distribution ships.
     if let Some(broken) = rules::check(&module, backend, None).first() {
-        return Err(format!("as it is: {broken}"));
+        return Err(format!("unconverted: {broken}"));
     }
-    // The modules are no livepatches, so that one rule is broken as soon as something is converted.
+    // The modules are not livepatches: one rule is violated as soon as something is converted.
     let mut broken = rules::check(&written, backend, None);
     broken.retain(|finding| finding.rule() != Some(Rule::LivepatchMarker));
     broken.first().map_or(Ok(planned.relocations()), |finding| Err(finding.to_string()))
@@ -100,7 +100,7 @@ fn holds(data: &[u8]) -> Result<usize, String> {
 
 #[test]
 #[ignore = "needs thousands of distribution modules; .ci/run fetches and names them"]
-fn conversion_holds_for_distribution_modules() {
+fn distribution_modules_are_converted_correctly() {
     let Some(directories) = std::env::var_os("KLP_DISTRIBUTION_MODULES") else {
         panic!("KLP_DISTRIBUTION_MODULES is not set; see the top of this file");
     };

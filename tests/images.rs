@@ -1,8 +1,8 @@
-//! Boot images that others have built, against what others read in them: names, types, addresses,
-//! and their order.
+//! Boot images built by others, compared with what another reader finds in them: names, types,
+//! addresses, and their order.
 //!
 //! `KLP_IMAGES` has lines of an image and a text of lines `address type name`, as `.ci/image-oracle`
-//! prints them. An address of `-` is one that the other reader does not know. `KLP_IMAGE_SYMVERS` has
+//! prints them. An address of `-` is unknown to the other reader. `KLP_IMAGE_SYMVERS` has
 //! lines of an image and the `Module.symvers` of its build, as packages of kernel headers have it.
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ fn images(variable: &str) -> Vec<(String, Vec<u8>, String)> {
 
 #[test]
 #[ignore = "needs boot images: .ci/run fetches them"]
-fn symbols_of_images_are_what_others_read_in_them() {
+fn symbols_of_images_are_those_that_another_reader_finds() {
     for (path, image, expected) in images("KLP_IMAGES") {
         let start = Instant::now();
         let symbols = read(&image).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -49,9 +49,9 @@ fn symbols_of_images_are_what_others_read_in_them() {
                 }
                 None => ours == theirs,
             };
-            assert!(same, "{path}: symbol {number} is {ours}, others read {theirs}");
+            assert!(same, "{path}: symbol {number} is {ours}, the other reader has {theirs}");
         }
-        assert_eq!(lines.next(), None, "{path}: others read more");
+        assert_eq!(lines.next(), None, "{path}: the other reader has more");
         assert!(symbols.release.is_some() && symbols.machine.is_some(), "{path}");
         println!(
             "{path}: {} symbols of {}, {without_address} without address, {time:.0?}",
@@ -63,14 +63,14 @@ fn symbols_of_images_are_what_others_read_in_them() {
 
 #[test]
 #[ignore = "needs boot images: .ci/run fetches them"]
-fn images_that_are_cut_are_refused() {
+fn truncated_images_are_refused() {
     for (path, image, expected) in images("KLP_IMAGES") {
         for eighths in 0..8 {
             let cut = &image[..image.len() / 8 * eighths];
             let start = Instant::now();
             let error = match read(cut) {
                 Err(error) => error,
-                // Nothing in a raw kernel without a header for EFI says where it ends.
+                // A raw kernel without an EFI header has no size.
                 Ok(symbols) => {
                     assert_eq!(symbols.len(), expected.lines().count(), "{path}: {eighths}/8");
                     continue;
@@ -78,8 +78,8 @@ fn images_that_are_cut_are_refused() {
             };
             println!("{path}: {eighths}/8: {error}, {:.0?}", start.elapsed());
             let text = error.to_string();
-            let told = text.contains("truncated") || matches!(error, ImageError::NoBase);
-            assert!(told || eighths == 0, "{path}: {eighths}/8: {error}");
+            let expected = text.contains("truncated") || matches!(error, ImageError::NoBase);
+            assert!(expected || eighths == 0, "{path}: {eighths}/8: {error}");
         }
     }
 }

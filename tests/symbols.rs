@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 
 use klp_convert::name::{ObjectName, Position};
-use klp_convert::resolve::{Annotation, Query, Resolution, Resolve, Resolver, Unresolved};
+use klp_convert::resolve::{Query, Request, Resolution, Resolve, Resolver, Unresolved};
 use klp_convert::symbols::{
     Answer, ModuleFile, Order, Sources, SymbolErrorKind, Symvers, TextList, Vmlinux, Wanted,
 };
@@ -103,7 +103,7 @@ fn the_position_that_a_claim_gives_is_accepted_as_an_annotation() {
             for Claim { owner, symbol, position, .. } in &claims {
                 let position = Position::from(*position);
                 let annotation =
-                    Annotation { owner: owner.clone(), gate: None, which: position.into() };
+                    Request { owner: owner.clone(), gate: None, which: position.into() };
                 let annotation = Some(&annotation);
                 let query = Query { name: symbol, weak: false, loader: false, annotation };
                 let resolution = Resolver::new(&answer).resolve(&query);

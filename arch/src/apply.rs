@@ -1,7 +1,7 @@
 //! The one applier: compute, check, store.
 //!
 //! A machine's loader turns a row and its operands into a [`Patch`] — by [`plan`] unless the
-//! machine does something that no row can say — and a patch is a value in a field, nothing more.
+//! machine does something that no row can express — and a patch is a value in a field, nothing more.
 //! Invariant: a wrong or missing operand gives a [`Fault`] and leaves the bytes as they were.
 //! Source: `apply_relocate_add` of `arch/*/kernel/module*.c`.
 
@@ -9,30 +9,30 @@ use crate::fault::{Anchor, Fault};
 use crate::field::Field;
 use crate::row::{Calc, Features, Row};
 
-/// What is known about one relocation before anything has an address.
+/// What is known about a relocation before anything has an address.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions<'a> {
-    /// Name of the symbol, for loaders that look at names.
+    /// Name of the symbol, for loaders that depend on names.
     pub symbol: &'a [u8],
     /// Whether the symbol is outside of the module: `SHN_UNDEF` or `SHN_LIVEPATCH`.
     pub external: bool,
-    /// Whether it is written after the module has been formed, when its gate object arrives.
+    /// Whether it is written after the module is loaded, when its gate object is.
     pub late: bool,
-    /// Whether the section that is patched stays writable (`SHF_WRITE` and not read-only after
+    /// Whether the patched section stays writable (`SHF_WRITE` and not read-only after
     /// init). Matters for late writes only.
     pub writable: bool,
     /// What the target kernel has.
     pub features: Features,
 }
 
-/// The addresses that a relocation is computed from. What a row does not use may be absent.
+/// The addresses that a relocation is computed from. Those that a row does not use may be absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Operands {
     /// S: the symbol's address.
     pub s: u64,
     /// A: the addend.
     pub a: i64,
-    /// P: the place's address.
+    /// P: the address of the place.
     pub p: u64,
     /// `st_other` of the symbol, which encodes the local entry point where a machine has one.
     pub other: u8,
@@ -133,7 +133,7 @@ pub fn compute(row: &Row, operands: &Operands) -> Result<i64, Fault> {
 /// Checks a computed value and brings it into the scale of the row's field.
 ///
 /// # Errors
-/// [`Fault::MisalignedValue`] or [`Fault::Overflow`] as the row says.
+/// [`Fault::MisalignedValue`] or [`Fault::Overflow`], by the row's alignment and check.
 #[inline]
 pub fn fit(row: &Row, value: i64) -> Result<Patch, Fault> {
     let align = u64::from(row.align);
@@ -145,7 +145,7 @@ pub fn fit(row: &Row, value: i64) -> Result<Patch, Fault> {
     Ok(Patch { field: row.field, value })
 }
 
-/// The patch of a row that means what it says. `None` when nothing is written.
+/// The patch of a row without special cases. `None` when nothing is written.
 ///
 /// # Errors
 /// Those of [`compute`] and [`fit`].

@@ -1,18 +1,18 @@
 //! arm64: little-endian instructions of 4 bytes; data in little-endian kernels likewise.
 //!
 //! An immediate sits in one run of bits, except ADR's, whose low two bits are at the top of the
-//! word. Move-wide instructions carry 16 bits of a value in one of four places; where the value is
-//! signed the relocation also turns MOVZ into MOVN and back. Pages in ADRP arithmetic are 4 KiB,
+//! word. Move-wide instructions carry one of the four 16-bit groups of a value; where the value is
+//! signed, the relocation also turns MOVZ into MOVN and back. Pages in ADRP arithmetic are 4 KiB,
 //! whatever the kernel's page size.
 //!
-//! Branches reach 128 MiB. A module's own `.plt` and `.init.plt`, which must be there, are sized by
+//! Branches reach 128 MiB. A module's own `.plt` and `.init.plt`, which it must have, are sized by
 //! the loader for every branch that leaves its section, and filled only when a branch does not
 //! reach: so L is needed only then.
 //!
-//! Oddities: nothing is checked for alignment, low bits are dropped in silence. The ABI's 16- and
+//! Oddities: alignment is never checked, and low bits are silently dropped. The ABI's 16- and
 //! 32-bit data types may be read as signed or unsigned; the kernel takes absolute ones as unsigned
 //! and relative ones as signed, because that is how its address space is laid out. Late writes go
-//! through `aarch64_insn_copy`, which skips what is not 4-byte aligned and says nothing; a late
+//! through `aarch64_insn_copy`, which silently skips what is not 4-byte aligned; a late
 //! branch that needs a slot faults, because slots are plain stores into read-only text. Where
 //! erratum 843419 of Cortex-A53 is worked around, an ADRP in the last two words of a page becomes
 //! an ADR, or a branch to a veneer.
@@ -51,7 +51,7 @@ mod special;
 mod tests;
 mod uses;
 
-/// The code of the machine.
+/// The machine's code.
 #[derive(Debug)]
 struct Loader;
 
@@ -93,7 +93,7 @@ const ADRP: &str = "arch/arm64/kernel/module.c:reloc_insn_adrp";
 
 const UNSIGNED: &str = "the kernel accepts unsigned values only, the ABI signed ones as well";
 const SIGNED: &str = "the kernel accepts signed values only, the ABI unsigned ones as well";
-const UNALIGNED: &str = "the kernel drops low bits that the ABI demands to be zero";
+const UNALIGNED: &str = "the kernel drops low bits that the ABI requires to be zero";
 
 const fn data(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
     Row::new(number, name, calc, check, field, DATA)
@@ -173,7 +173,7 @@ fn is_forbidden(p: u64) -> bool {
 }
 
 /// The slot or veneer. The loader fills it by plain stores, late ones too, when the text that
-/// it lies in is read-only (`module_emit_plt_entry`, `module_emit_veneer_for_adrp`).
+/// it is in is read-only (`module_emit_plt_entry`, `module_emit_veneer_for_adrp`).
 fn slot(conditions: &Conditions<'_>, operands: &Operands) -> Result<u64, Fault> {
     if conditions.late { Err(Fault::ReadOnly) } else { operands.need_plt() }
 }
@@ -182,7 +182,7 @@ fn slot(conditions: &Conditions<'_>, operands: &Operands) -> Result<u64, Fault> 
 fn plan_around_erratum(conditions: &Conditions<'_>, operands: &Operands) -> Result<Patch, Fault> {
     let distance = (operands.sum() & !0xfff).wrapping_sub(operands.p).cast_signed();
     if Check::Signed(21).admit(distance).is_ok() {
-        // Masked, so that the opcode bit above the immediate is zero.
+        // Masked to keep the opcode bit above the immediate zero.
         return Ok(Patch { field: ADR_OR_ADRP, value: distance & 0x1f_ffff });
     }
     let branch = slot(conditions, operands)?.wrapping_sub(operands.p).cast_signed();
@@ -190,7 +190,7 @@ fn plan_around_erratum(conditions: &Conditions<'_>, operands: &Operands) -> Resu
     Ok(Patch { field: Field::BITS32, value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff })
 }
 
-/// The machine.
+/// arm64.
 pub static ARM64: Machine = Machine {
     name: "arm64",
     e_machines: &[183],
@@ -213,7 +213,7 @@ pub static ARM64: Machine = Machine {
     clears_relocations: false,
     // `FTRACE_ADDR` and `FTRACE_REGS_ADDR`.
     kernel_symbols: &["ftrace_caller", "ftrace_regs_caller"],
-    // The release before each bound was read, too; before 6.17 that is 6.14. Erratum 843419 is up
+    // The release before each bound was also read; before 6.17 that is 6.14. Erratum 843419 is up
     // to the processor: distributions only have the code.
     features: &[
         (VersionRange::ALL, Features::DYNAMIC_FTRACE),
@@ -276,9 +276,9 @@ impl ModuleLoader for Loader {
         log::kernel_error(at, fault)
     }
 
-    /// 128 MiB that direct branches cross and hold the kernel, where that is smaller; then 2 GiB
-    /// that hold it, at any place around it (`arch/arm64/mm/init.c:module_init_limits`,
-    /// `execmem_arch_setup`; before Linux 6.10 `module_alloc`, in what is less).
+    /// 128 MiB around the kernel, where direct branches reach, if the kernel is smaller; then 2 GiB
+    /// that contain it, anywhere (`arch/arm64/mm/init.c:module_init_limits`,
+    /// `execmem_arch_setup`; before Linux 6.10 `module_alloc`, with smaller ranges).
     fn module_areas(&self, image: &Range<u64>, _: KernelVersion) -> Vec<Range<u64>> {
         const DIRECT: u64 = 128 << 20;
         const PLT: u64 = 2 << 30;

@@ -1,14 +1,14 @@
 //! How to recognise a machine's boot images and find the kernel inside, as data.
 //!
-//! The reader of boot images asks every machine; it knows formats that all machines share (ELF,
-//! compressed streams, EFI's own wrapper) and nothing of a machine. Numbers are offsets in bytes
+//! The reader of boot images tries every machine; it knows the formats that all machines share (ELF,
+//! compressed streams, EFI's own wrapper) and nothing machine-specific. Numbers are offsets in bytes
 //! from the start of the file. Sources: the `head.S` and `header.S` of `arch/*/boot` and
 //! `arch/*/kernel`, and each machine's boot protocol in `Documentation/arch`.
 
-/// Bytes at a fixed place.
+/// Bytes at a fixed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Magic {
-    /// Where they are.
+    /// Their offset.
     pub offset: usize,
     /// The bytes.
     pub bytes: &'static [u8],
@@ -19,9 +19,9 @@ pub struct Magic {
 pub enum Payload {
     /// The file is the kernel's memory.
     Whole,
-    /// Somewhere after the code that unpacks it; nothing says where.
-    Behind,
-    /// After the setup code, as little-endian numbers in its header say.
+    /// Somewhere after the decompressor; no field says where.
+    AfterDecompressor,
+    /// After the setup code, at an offset given by little-endian numbers in its header.
     Setup {
         /// The byte that counts the sectors of 512 bytes after the first one; 0 means 4.
         sectors: usize,
@@ -39,7 +39,7 @@ pub struct BootImage {
     pub magic: Option<Magic>,
     /// Where the kernel is.
     pub payload: Payload,
-    /// The relocation type by which a kernel that can move adds its place to a word
+    /// The relocation type by which a relocatable kernel adds its load offset to a word
     /// (`R_*_RELATIVE`).
     pub relative: u32,
 }

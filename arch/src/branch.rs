@@ -1,22 +1,22 @@
-//! References inside of code that need no loader: the assembler has filled them in.
+//! References inside code that the assembler has resolved and no loader sees.
 //!
-//! A call to a function of the same section has no relocation. To know what code
-//! reaches one must look at the instructions: each machine scans its code for the forms that compilers
+//! A call to a function of the same section has no relocation. What code reaches shows only in
+//! its instructions: each machine scans its code for the forms that compilers
 //! use to call, jump to or take the address of a function. A scan does not know where instructions
-//! of varying length start, so that it may see a reference where there is none; it does not miss one.
+//! of varying length start and may see a reference where there is none; it never misses one.
 
-/// A reference that a machine's code makes by itself.
+/// A reference encoded in the code, without a relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Branch {
     /// Offset in the code of the field that holds the distance, in bytes: where a relocation would
     /// be.
     pub field: usize,
-    /// Offset in the code of what is referred to; may be outside.
+    /// Offset in the code of what is referred to; may be outside of it.
     pub target: i64,
 }
 
 impl Branch {
-    /// A distance from `origin`, both in bytes.
+    /// The reference of a field that holds a distance from `origin`; all in bytes.
     pub(crate) fn new(field: usize, origin: usize, distance: i64) -> Option<Self> {
         let target = i64::try_from(origin).ok()?.checked_add(distance)?;
         Some(Self { field, target })

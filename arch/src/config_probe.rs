@@ -1,12 +1,12 @@
-//! How the configuration of a kernel shows in its symbols.
+//! Symbols that reveal a kernel's configuration.
 
 use crate::row::Features;
 
-/// A symbol of vmlinux that is there exactly where a kernel has these features.
+/// A symbol that vmlinux has if and only if the kernel has these features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigProbe {
     /// Name of the symbol.
     pub symbol: &'static str,
-    /// What the kernel has then.
+    /// The features that it implies.
     pub features: Features,
 }

@@ -1,7 +1,7 @@
 //! The fast path of most relocations: S + A, as it is or less P or the TOC pointer, into whole words.
 //!
-//! A row is brought into a form without branches, because tables mix their types and a processor
-//! cannot predict which comes next. Anything unusual takes the slow path, which knows why.
+//! Rows are converted into a branch-free form, because tables mix their types and a processor
+//! cannot predict which comes next. Anything unusual takes the slow path, which reports why.
 //! Invariant: what is written here is what the slow path would have written.
 
 use crate::apply::Conditions;
@@ -11,7 +11,7 @@ use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::row::{Calc, Check, Row};
 
-/// A row without branches.
+/// A row in branch-free form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FastPath {
     row: &'static Row,
@@ -29,7 +29,7 @@ pub(crate) struct FastPath {
 }
 
 impl FastPath {
-    /// The row in this form, where it has one. Loaders plan such rows as
+    /// The row in this form, if it has one. Loaders plan such rows as
     /// [`apply::plan`](crate::apply::plan) does.
     ///
     /// With `whole`, values that would be truncated take the slow path, where the observer sees them.

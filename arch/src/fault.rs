@@ -1,7 +1,7 @@
-//! Why the loader would not write a relocation, or why we cannot say what it would write.
+//! Why the loader would not write a relocation, or why we cannot compute what it would write.
 //!
-//! A [`Fault`] names what is wrong with one place and knows neither file nor symbol: the caller
-//! that has the relocation section adds the site. Invariant: every `Display` is one short sentence
+//! A [`Fault`] describes what is wrong at one place and knows neither file nor symbol: the caller,
+//! which has the relocation section, adds them. Invariant: every `Display` is one short sentence
 //! with offsets and values in hexadecimal, fit to follow `section+0x1f: R_…: `.
 
 use core::fmt;
@@ -23,11 +23,11 @@ pub enum Anchor {
     Plt,
 }
 
-/// What the loader objects to, without the site.
+/// What the loader objects to, without file or symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The value is outside of what the loader lets into the field (both ends belong to it).
+    /// The value is outside of the range that the loader accepts for the field (inclusive).
     Overflow {
         /// The computed value, before it is shifted into the field.
         value: i64,
@@ -55,14 +55,15 @@ pub enum Fault {
         /// The bytes as a number in the machine's byte order.
         found: u64,
     },
-    /// The bytes at the place are not what clearing expects to take back.
+    /// The bytes at the place are not the value that clearing expects.
     SiteChanged {
         /// The bytes as a number in the machine's byte order.
         found: u64,
         /// What applying the relocation wrote.
         expected: u64,
     },
-    /// A call that leaves the module is not followed by a nop that could restore the TOC pointer.
+    /// A call that leaves the module is not followed by the nop that the loader replaces to restore the
+    /// TOC pointer.
     NoNopAfterCall {
         /// The word after the call.
         found: u32,
@@ -74,26 +75,26 @@ pub enum Fault {
         /// Bytes from the place to the end of the section.
         available: u64,
     },
-    /// The late writer stores plainly, and what it writes to is read-only by then.
+    /// The late writer uses plain stores, and the memory is read-only by then.
     ReadOnly,
     /// The machine's loader does not know the relocation type.
     UnknownType {
         /// The ELF relocation type.
         number: u32,
     },
-    /// The loader knows the type only on kernels that are configured otherwise.
+    /// The loader knows the type only on kernels that are configured differently.
     NotOnThisKernel {
         /// The ELF relocation type.
         number: u32,
     },
     /// The relocation needs an address that was not given.
     Missing(Anchor),
-    /// The symbol table has no symbol of this index; the loader reads whatever stands there.
+    /// The symbol table has no symbol of this index; the loader reads whatever is there.
     NoSymbol {
         /// The index.
         index: u32,
     },
-    /// The room that the loader has set aside for slots, stubs or veneers is used up.
+    /// The room that the loader reserved for slots, stubs or veneers is used up.
     NoRoom {
         /// How many fit.
         reserved: u64,

@@ -1,9 +1,9 @@
-//! Where the bits of a value go: one table that serves store, load and mask.
+//! Where the bits of a value go: one table for store, load and mask.
 //!
 //! A [`Field`] is one or two words of the section and the [`Part`]s of a value in them. A store
-//! replaces the bits of the mask and never ORs, so that a second store of the same value changes
-//! nothing, and what lies outside of the mask survives. Byte order is dealt with here and nowhere
-//! else. Whether a value fits is the row's check; here high bits are cut off.
+//! replaces the bits of the mask and never ORs: a second store of the same value changes
+//! nothing, and bits outside of the mask survive. Byte order is handled here and nowhere
+//! else. Whether a value fits is the row's check; here high bits are truncated.
 //! Source: the `write` and `WRITE_PLACE` statements of `arch/*/kernel/module*.c`.
 
 use scroll::Endian;
@@ -28,8 +28,8 @@ pub struct Part {
 pub enum Form {
     /// Two's complement.
     Plain,
-    /// A negative value is inverted. The two bits above the value say which: 0b00 inverted (a
-    /// move-not instruction), 0b10 as it is (a move-zero instruction).
+    /// A negative value is inverted. The two bits above the value select the instruction: 0b00 inverted
+    /// (move-not), 0b10 unchanged (move-zero).
     OnesComplement,
 }
 
@@ -108,7 +108,7 @@ impl Field {
         Ok(())
     }
 
-    /// Whether the field is one word and nothing of it is kept.
+    /// Whether the field is one whole word, with no bit kept.
     #[inline]
     pub(crate) const fn is_whole(&self) -> bool {
         matches!(self.parts, [Part { from: 0, width, word: 0, to: 0 }]
@@ -146,7 +146,7 @@ impl Field {
         Ok(self.value(pattern, signed))
     }
 
-    /// The bits that stand for a value.
+    /// The bits that represent a value.
     fn pattern(&self, value: i64) -> u64 {
         match self.form {
             Form::Plain => value.cast_unsigned(),
@@ -159,7 +159,7 @@ impl Field {
         }
     }
 
-    /// The value that bits stand for: the inverse of [`Self::pattern`].
+    /// The value that the bits represent: the inverse of [`Self::pattern`].
     fn value(&self, pattern: u64, signed: bool) -> i64 {
         match self.form {
             Form::Plain if signed => {
@@ -176,7 +176,7 @@ impl Field {
     }
 }
 
-/// The fault of a place where `needed` bytes are touched and `available` are left in the section.
+/// The fault of a place that needs `needed` bytes where the section has only `available` left.
 pub(crate) fn outside(needed: usize, available: usize) -> Fault {
     let count = |bytes| u64::try_from(bytes).unwrap_or(u64::MAX);
     Fault::PlaceOutside { needed: count(needed), available: count(available) }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_move_is_inverted_and_says_so() {
+    fn a_negative_move_is_inverted_and_becomes_move_not() {
         let mut site = 0xf280_0003u32.to_le_bytes();
         MOVE.store(&mut site, -2, Endian::Little).unwrap();
         assert_eq!(u32::from_le_bytes(site), 0x9280_0023);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_site_is_refused_and_left_alone() {
+    fn a_short_site_is_refused_and_unchanged() {
         let mut site = [7; 3];
         let fault = SPLIT.store(&mut site, 1, Endian::Little).unwrap_err();
         assert_eq!(fault, Fault::PlaceOutside { needed: 4, available: 3 });

@@ -9,16 +9,16 @@ use crate::uses::{AddressUse, FunctionCode};
 
 /// The instructions of one machine.
 pub trait InstructionSet: Debug + Sync {
-    /// What a relocation of this row in code means beside `S + A`, in bytes: a distance is from the
-    /// next instruction, or from the start of its own, and the addend makes up for that.
+    /// What to add to `S + A` for the address that a relocation of this row in code means, in bytes: a
+    /// distance is from the next instruction, or from the start of its own, and the addend compensates.
     fn code_bias(&self, row: &Row) -> i64 {
         let _ = row;
         0
     }
 
-    /// The references in code that the assembler has filled in, and perhaps bytes that look like one.
+    /// The references that the assembler has resolved, and perhaps bytes that look like one.
     fn branches(&self, code: &[u8]) -> Vec<Branch>;
 
-    /// What a function does with the addresses that its relocations name.
+    /// What a function does with the addresses that its relocations give.
     fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse>;
 }

@@ -1,21 +1,21 @@
-//! Landing pads: what a processor demands where an indirect branch lands.
+//! Landing pads: what a processor requires at the target of an indirect branch.
 //!
-//! A function whose address is taken and that lacks the pad kills the machine when it is called
-//! through a pointer, on processors that look. The loader does not; objtool does, at link time, and
-//! not for functions that come from elsewhere.
+//! Calling a function without a pad through a pointer crashes a kernel on a processor that enforces
+//! pads. The loader does not check; objtool does, at link time, but not for functions that come
+//! from elsewhere.
 //! Source: `arch/x86/include/asm/ibt.h`, `tools/objtool/check.c:validate_ibt`.
 
 /// A machine's landing pad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LandingPad {
-    /// The instruction, as it stands at the start of a function.
+    /// The instruction, at the start of a function.
     pub bytes: &'static [u8],
-    /// Section of modules that are built with it: places where the loader takes it away.
+    /// Section of modules built with it: places where the loader removes it.
     pub marker: &'static str,
-    /// What people call it.
+    /// Its common name.
     pub name: &'static str,
-    /// Bytes before a field that the instruction which takes an address has, each with the
-    /// mask of what counts; the bytes before a call's or a jump's field match none of these.
+    /// The bytes before the field of an instruction that takes an address, each with the
+    /// mask of the bits that count; the bytes before a call's or a jump's field match none of these.
     pub takes: &'static [&'static [(u8, u8)]],
 }
 

@@ -1,14 +1,14 @@
 //! Relocations as the Linux module loader applies them: x86_64, ppc64le, s390x, arm64.
 //!
 //! What `apply_relocate_add` does in each of the kernel's `arch/*/kernel/module*.c`, as data where
-//! data can say it: a [`Row`] for every relocation type that the loader knows, a [`Field`] for
+//! possible: a [`Row`] for every relocation type that the loader knows, a [`Field`] for
 //! where the bits go, and one applier in [`apply`]. A machine is a [`Machine`]: its table and other data,
-//! and code only for what no data can say. The kernel decides what is accepted; where the ABI's processor
-//! supplement says otherwise the row has a note.
+//! and code only for what data cannot express. The kernel decides what is accepted; where the
+//! processor supplement of the ABI disagrees, the row has a note.
 //!
-//! This crate knows neither files nor livepatch. It is given bytes and addresses and gives back
-//! bytes or a [`Fault`]; it sees a symbol's name only to say what the loader makes of it. All four
-//! machines work on any host, because byte order is a value that the machine hands down.
+//! This crate knows neither files nor livepatch. It takes bytes and addresses and returns
+//! bytes or a [`Fault`]; it uses a symbol's name only where the loader treats that name specially. All
+//! four machines work on any host, because byte order is part of a machine's data.
 //!
 //! To add a machine, write one file with a `Machine` and its code, and name it in the list below.
 //!
@@ -84,11 +84,11 @@ pub use relocate::{AppliedRelocation, FailedRelocation, Observer, Operation, Rel
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390X;
 pub use special::SpecialSection;
-pub use uses::{Address, AddressUse, FunctionCode, Named, UseKind};
+pub use uses::{Address, AddressUse, FunctionCode, RelocationTarget, UseKind};
 pub use version::{KernelVersion, NotAVersion, VersionRange};
 pub use x86_64::X86_64;
 
-/// Every machine, in the order of their names.
+/// Every machine, in alphabetical order.
 static MACHINES: [&Machine; 4] = [&ARM64, &PPC64LE, &S390X, &X86_64];
 
 /// Every machine.

@@ -1,9 +1,9 @@
 //! What a machine's loader adds to a module so that its references reach: GOT, PLT, stubs, veneers.
 //!
-//! Three steps, those of the kernel. [`ModuleLoader::reserve`] looks at the file and sets room aside
-//! (`module_frob_arch_sections`). Once everything has an address, [`Linkage::settle`] learns where.
-//! While relocations are applied, [`Linkage::provide`] gives each the slot or stub that it goes
-//! through, and makes it where the relocation is the first. Invariant: a linkage never writes
+//! Three steps, those of the kernel. [`ModuleLoader::reserve`] looks at the file and reserves room
+//! (`module_frob_arch_sections`). Once everything has an address, [`Linkage::settle`] is called with
+//! the layout. While relocations are applied, [`Linkage::provide`] gives each the slot or stub that it
+//! goes through, and writes it for the first relocation that uses it. Invariant: a linkage never writes
 //! outside of what was reserved; where the kernel would, that is a [`Fault`].
 //!
 //! [`ModuleLoader::reserve`]: crate::ModuleLoader::reserve
@@ -20,7 +20,7 @@ use crate::memory::Memory;
 use crate::object::{Object, Rela};
 use crate::row::{Features, Row};
 
-/// What a kernel's version, configuration and processor decide about the machine's loader.
+/// What a kernel's version, configuration and processor imply for the machine's loader.
 #[derive(Debug, Clone, Default)]
 pub struct Configuration {
     /// What the kernel has.
@@ -30,8 +30,8 @@ pub struct Configuration {
     /// [`Machine::kernel_symbols`]: crate::Machine::kernel_symbols
     pub symbols: BTreeMap<&'static str, u64>,
     /// Offset in per-processor data (`struct paca_struct`) of the address that stubs for ftrace
-    /// reckon from, where a machine has that: of `kernel_toc`, in a kernel without a TOC of
-    /// `kernelbase`.
+    /// compute their target from, where a machine has that: `kernel_toc`, or `kernelbase` in a kernel
+    /// without a TOC.
     pub kernel_toc: Option<u16>,
 }
 
@@ -59,26 +59,26 @@ pub struct Relocation<'a> {
 
 /// What a machine's loader keeps for one module (`struct mod_arch_specific`).
 pub trait Linkage: Debug + Send + Sync {
-    /// Learns where everything is, after `move_module` and before the first relocation. The loader
+    /// Takes the layout, after `move_module` and before the first relocation. The loader
     /// may set values of symbols.
     ///
     /// # Errors
-    /// What makes the loader refuse.
+    /// Whatever makes the loader refuse the module.
     fn settle(&mut self, object: &mut Object<'_>, memory: &Memory) -> Result<(), Fault> {
         let _ = (object, memory);
         Ok(())
     }
 
-    /// What all relocations share, once it is settled.
+    /// The addresses that all relocations share, once settled.
     fn anchors(&self) -> Anchors {
         Anchors::default()
     }
 
-    /// Puts the addresses that the relocation goes through into `operands`, and writes slot, entry or
-    /// stub where that is new. Asked only about rows whose calculation may need it.
+    /// Puts the addresses that the relocation goes through into `operands`, and writes the slot,
+    /// entry or stub if it is new. Called only for rows whose calculation may need it.
     ///
     /// # Errors
-    /// What makes the loader refuse, or damage memory.
+    /// Whatever makes the loader refuse the module, or corrupt memory.
     fn provide(
         &mut self,
         relocation: &Relocation<'_>,
@@ -89,29 +89,29 @@ pub trait Linkage: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Writes what `module_finalize` adds to the reserved room when all relocations are applied.
+    /// Writes what `module_finalize` adds to the reserved room after all relocations are applied.
     ///
     /// # Errors
-    /// What makes the loader refuse, or damage memory.
+    /// Whatever makes the loader refuse the module, or corrupt memory.
     fn finish(&mut self, object: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {
         let _ = (object, memory);
         Ok(())
     }
 
-    /// Addresses of bytes that the loader has written and that are not known, because what they
-    /// are made of was not configured. What memory holds there means nothing.
+    /// Addresses of bytes that the loader has written and whose values are unknown, because the
+    /// configuration lacks what they depend on. What memory holds there means nothing.
     fn indeterminate(&self) -> Vec<Range<u64>> {
         Vec::new()
     }
 
-    /// Indices of symbols whose slot holds another address than the last relocation wanted that goes
-    /// through it: the loader fills a slot only once, and does not notice.
+    /// Indices of symbols whose slot does not hold the address that the last relocation through it
+    /// needed: the loader fills a slot only once, and does not notice.
     fn stale(&self) -> Vec<u32> {
         Vec::new()
     }
 
-    /// How many more stubs relocations can take that are written late, when a gate object arrives; none
-    /// is given back when it goes. `None` where such relocations take none.
+    /// How many more stubs are left for relocations that are written late, when a gate object is loaded;
+    /// none is freed when it is unloaded. `None` where such relocations need none.
     fn stubs_left(&self) -> Option<u64> {
         None
     }

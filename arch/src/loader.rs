@@ -1,4 +1,4 @@
-//! What a machine's module loader does that no data can say (`include/linux/moduleloader.h`).
+//! What a machine's module loader does that data cannot express (`include/linux/moduleloader.h`).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,15 +17,15 @@ use crate::row::Row;
 use crate::version::KernelVersion;
 
 /// The code of one machine's module loader. A machine overrides a method only where its loader does
-/// something that a row cannot say.
+/// something that a row cannot express.
 pub trait ModuleLoader: Debug + Sync {
-    /// The machine that it belongs to.
+    /// Its machine.
     fn machine(&self) -> &'static Machine;
 
-    /// What the loader demands of the bytes from the place on before it writes.
+    /// Checks what the loader requires of the bytes at the place before it writes.
     ///
     /// # Errors
-    /// The demand that they do not meet.
+    /// The requirement that they do not meet.
     fn check_bytes(
         &self,
         row: &Row,
@@ -36,7 +36,7 @@ pub trait ModuleLoader: Debug + Sync {
         Ok(())
     }
 
-    /// What the loader is going to write, given the bytes from the place on. `None`: nothing.
+    /// What the loader is going to write, given the bytes at the place. `None`: nothing.
     ///
     /// # Errors
     /// A value that the loader refuses, or an address that is missing.
@@ -51,11 +51,11 @@ pub trait ModuleLoader: Debug + Sync {
         apply::plan(row, operands)
     }
 
-    /// Takes a relocation back when its gate object goes, as the loader does. Most loaders leave
+    /// Clears a relocation when its gate object is unloaded, as the loader does. Most loaders leave
     /// the bytes alone: `clear_relocate_add` is weak and empty.
     ///
     /// # Errors
-    /// What the loader refuses, or an address that is missing; nothing is written then.
+    /// What the loader refuses, or an address that is missing; nothing is written in that case.
     fn clear(
         &self,
         row: &Row,
@@ -81,11 +81,11 @@ pub trait ModuleLoader: Debug + Sync {
         Ok(Box::new(NoLinkage))
     }
 
-    /// Applies a whole relocation table to memory, or takes it back, in its order; stops at the
-    /// first fault. Never overridden: it is a method so that the loop is compiled for each machine.
+    /// Applies a whole relocation table to memory, or clears it, in order; stops at the first
+    /// fault. Never overridden: as a method, the loop is compiled for each machine.
     ///
     /// # Errors
-    /// The entry and what is wrong with it; what stands before it has been written.
+    /// The entry and what is wrong with it; the entries before it have been written.
     fn relocate(
         &self,
         table: &RelocationTable<'_, '_>,
@@ -100,7 +100,7 @@ pub trait ModuleLoader: Debug + Sync {
     /// What the kernel logs and returns when it stops at a relocation.
     fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError;
 
-    /// Where a kernel of this version, lying at `image`, puts modules: ranges of
-    /// addresses, the usual one first. All regions of a module lie in one range. Sums wrap.
+    /// Where a kernel of this version, loaded at `image`, puts modules: ranges of
+    /// addresses, the usual one first. All regions of a module are in one range. Sums wrap.
     fn module_areas(&self, image: &Range<u64>, version: KernelVersion) -> Vec<Range<u64>>;
 }

@@ -1,6 +1,6 @@
 //! Names that a machine's module loader treats specially.
 
-/// What a machine's loader makes of a symbol name.
+/// How a machine's loader treats a symbol name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameRule {
     /// The loader defines the symbol itself: it needs no export.
@@ -17,9 +17,9 @@ pub enum NameRule {
 pub struct LoaderSymbol {
     /// The name.
     pub name: &'static str,
-    /// What the loader makes of it.
+    /// How the loader treats it.
     pub rule: NameRule,
-    /// The kernel function that says so, as `file:function`.
+    /// The kernel function that does so, as `file:function`.
     pub source: &'static str,
 }
 

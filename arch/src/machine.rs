@@ -1,7 +1,7 @@
-//! A machine as a value: what its module loader does, as data wherever data can say it.
+//! A machine as a value: what its module loader does, as data wherever possible.
 //!
-//! The core asks for rows and applies them through a [`Machine`]; it never tests which machine it
-//! has. What only code can say is in two traits: [`ModuleLoader`] and [`InstructionSet`]. All
+//! The core looks up rows and applies them through a [`Machine`]; it never tests which machine it
+//! has. What needs code is in two traits: [`ModuleLoader`] and [`InstructionSet`]. All
 //! methods are pure functions.
 //! Source: `apply_relocate_add`, `clear_relocate_add` and `module_frob_arch_sections` of
 //! `arch/*/kernel/module*.c`.
@@ -30,18 +30,18 @@ use crate::version::{KernelVersion, VersionRange};
 pub struct Machine {
     /// Its name, as distributions spell it (`ppc64le`).
     pub name: &'static str,
-    /// The values of `e_machine` that the kernel accepts (`elf_check_arch`), usual one first.
+    /// The values of `e_machine` that the kernel accepts (`elf_check_arch`), the usual one first.
     pub e_machines: &'static [u16],
-    /// The bits of `e_flags` that the loader looks at, and what they must be
+    /// The bits of `e_flags` that the loader checks, and what they must be
     /// (`module_elf_check_arch`).
     pub e_flags: (u32, u32),
     /// The byte order.
     pub endian: Endian,
     /// Every relocation type that the loader knows, sorted by number.
     pub rows: &'static [Row],
-    /// Names of types that the ABI has and the loader does not know: lines of number and name.
+    /// Types that the ABI has and the loader does not know: lines of number and name.
     pub other_names: &'static str,
-    /// What its loader does that no data can say.
+    /// What its loader does that data cannot express.
     pub loader: &'static dyn ModuleLoader,
     /// What its instructions refer to.
     pub instructions: &'static dyn InstructionSet,
@@ -50,30 +50,30 @@ pub struct Machine {
     pub loader_symbols: &'static [LoaderSymbol],
     /// Sections without which the loader refuses a module.
     pub required_sections: &'static [&'static str],
-    /// Sections that the kernel itself reads or rewrites, or whose entries name what it changes, on
-    /// top of what it does on every machine: see [`Self::special_sections`].
+    /// Sections that the kernel itself reads or rewrites, or whose entries name what it changes,
+    /// besides those of every machine: see [`Self::special_sections`].
     pub special: &'static [SpecialSection],
     /// Where modules list the places that ftrace can hook.
     pub call_sites: CallSites,
-    /// What must stand where an indirect branch lands, on processors that look.
+    /// What the target of an indirect branch must start with, on processors that check it.
     pub landing_pad: Option<&'static LandingPad>,
     /// Whether sections called `.init…` are freed once the module's init function has run
     /// (`module_init_section`).
     pub frees_init_sections: bool,
 
-    /// Whether the place must be untouched when a relocation is written, so that no two
+    /// Whether the place must be untouched when a relocation is written: then no two
     /// relocations can share one.
     pub needs_untouched_place: bool,
     /// Power of two that the place of a late write must be a multiple of.
     pub late_alignment: u64,
-    /// Whether relocations are taken back when their gate object goes (`clear_relocate_add`).
+    /// Whether relocations are cleared when their gate object is unloaded (`clear_relocate_add`).
     pub clears_relocations: bool,
 
     /// Names of the vmlinux symbols whose addresses the loader writes into modules.
     pub kernel_symbols: &'static [&'static str],
     /// Loader-relevant features of distribution kernels, by version.
     pub features: &'static [(VersionRange, Features)],
-    /// Symbols of vmlinux that show what a kernel has.
+    /// Symbols of vmlinux that reveal a kernel's features.
     pub config_probes: &'static [ConfigProbe],
     /// [`Configuration::kernel_toc`] of distribution kernels.
     pub kernel_toc: Option<u16>,
@@ -82,8 +82,8 @@ pub struct Machine {
     pub boot_image: BootImage,
     /// Approximate link range (`_text`..`_end`), used when vmlinux's symbols are unknown.
     pub kernel_image: Range<u64>,
-    /// Before this version per-CPU variables are linked at addresses of their own,
-    /// these, and not inside of the image: see [`Self::per_cpu`].
+    /// Before this version per-CPU variables are linked at these addresses of their own
+    /// and not inside the image: see [`Self::per_cpu`].
     pub old_per_cpu: Option<(KernelVersion, Range<u64>)>,
     /// Bytes that modules share for their per-CPU variables (`PERCPU_MODULE_RESERVE`, where
     /// `setup_per_cpu_areas` sets them aside); `None` where they are taken from all of the per-CPU
@@ -91,13 +91,13 @@ pub struct Machine {
     pub percpu_reserve: Option<u64>,
     /// Bytes in a page of memory (`PAGE_SIZE`), as distributions configure it.
     pub page_size: u64,
-    /// Symbols of vmlinux, each of which implies a page size, in bytes; the first that is there
+    /// Symbols of vmlinux, each of which implies a page size, in bytes; the first one present
     /// counts.
     pub page_sizes: &'static [(&'static str, u64)],
 }
 
 impl Machine {
-    /// The row of a relocation type, on whatever kernel it is known.
+    /// The row of a relocation type, whichever kernels know it.
     #[must_use]
     pub fn row(&self, number: u32) -> Option<&'static Row> {
         let index = self.rows.binary_search_by_key(&number, |row| row.number).ok()?;
@@ -129,7 +129,7 @@ impl Machine {
         self.row(number).map(|row| row.name).or_else(other)
     }
 
-    /// What the loader makes of a name, if anything.
+    /// How the loader treats a name, if specially.
     #[must_use]
     pub fn loader_symbol(&self, name: &[u8]) -> Option<LoaderSymbol> {
         self.loader_symbols.iter().copied().find(|symbol| symbol.name.as_bytes() == name)
@@ -144,11 +144,11 @@ impl Machine {
         if e_flags & mask == value { Ok(()) } else { Err(Fault::WrongAbi { flags: e_flags }) }
     }
 
-    /// Everything that can be said about a relocation without addresses: whether the place is
-    /// inside of the section and the loader accepts what it finds there.
+    /// Checks what can be checked without addresses: whether the place is inside the section
+    /// and the loader accepts what it finds there.
     ///
     /// # Errors
-    /// The first demand that is not met.
+    /// The first requirement that is not met.
     pub fn check_site(
         &self,
         row: &Row,
@@ -165,10 +165,10 @@ impl Machine {
         self.loader.check_bytes(row, conditions, site)
     }
 
-    /// Writes a relocation over the bytes from the place on, as the loader does.
+    /// Writes a relocation over the bytes at the place, as the loader does.
     ///
     /// # Errors
-    /// What the loader refuses, or an address that is missing; nothing is written then.
+    /// What the loader refuses, or an address that is missing; nothing is written in that case.
     pub fn apply(
         &self,
         row: &Row,
@@ -192,17 +192,17 @@ impl Machine {
         there.fold(Features::empty(), |all, (_, features)| all | *features)
     }
 
-    /// Everything that is known of distribution kernels of this version; addresses of symbols are
-    /// not.
+    /// Everything that is known about distribution kernels of this version; addresses of symbols
+    /// are not.
     #[must_use]
     pub fn configuration(&self, version: KernelVersion) -> Configuration {
         let (features, kernel_toc) = (self.features(version), self.kernel_toc);
         Configuration { features, kernel_toc, ..Configuration::default() }
     }
 
-    /// Where the per-CPU variables of a kernel of this version are linked to lie
-    /// (`__per_cpu_start`, `__per_cpu_end`), which per-CPU pointers are distances from: used when
-    /// vmlinux's symbols are unknown. It lies at `image`, and they are a part of it.
+    /// The link range of the per-CPU variables of a kernel of this version, loaded at `image`
+    /// (`__per_cpu_start`, `__per_cpu_end`), used when vmlinux's symbols are unknown. Per-CPU
+    /// pointers are distances from it. Where it is not separate, it is all of `image`.
     #[must_use]
     pub fn per_cpu(&self, image: &Range<u64>, version: KernelVersion) -> Range<u64> {
         match &self.old_per_cpu {
@@ -212,10 +212,10 @@ impl Machine {
     }
 }
 
-/// Writes a relocation whose row is known to be of the target kernel; gives what was written.
+/// Writes a relocation whose row the target kernel is known to have; returns what was written.
 ///
 /// # Errors
-/// What the loader refuses, or an address that is missing; nothing is written then.
+/// What the loader refuses, or an address that is missing; nothing is written in that case.
 #[inline]
 pub(crate) fn write<L: ModuleLoader + ?Sized>(
     loader: &L,
@@ -241,7 +241,7 @@ fn check_row(row: &Row, conditions: &Conditions<'_>) -> Result<(), Fault> {
     if here { Ok(()) } else { Err(Fault::NotOnThisKernel { number: row.number }) }
 }
 
-/// Whether the field lies inside of the section.
+/// Whether the field is inside the section.
 fn check_room(row: &Row, site: &[u8]) -> Result<(), Fault> {
     let needed = row.field.size();
     if site.len() < needed { Err(outside(needed, site.len())) } else { Ok(()) }

@@ -1,7 +1,7 @@
 //! What the loader has allocated for a module: regions of memory at addresses of their own.
 //!
 //! A region is zeroed memory with a base address. A write names either an [`Extent`] (a
-//! section in its region) or an address; what lies in no region cannot be written.
+//! section in its region) or an address; an address in no region cannot be written.
 //! Source: `struct module_memory` of `include/linux/module.h`.
 
 use alloc::vec::Vec;
@@ -36,7 +36,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The bytes of an extent; none where the region does not have them.
+    /// The bytes of an extent; empty where the region does not contain it.
     #[must_use]
     pub fn bytes(&self, extent: &Extent) -> &[u8] {
         let bytes = self
@@ -46,7 +46,7 @@ impl Memory {
         bytes.unwrap_or_default()
     }
 
-    /// The bytes of an extent; none where the region does not have them.
+    /// The bytes of an extent; empty where the region does not contain it.
     #[must_use]
     #[inline]
     pub fn bytes_mut(&mut self, extent: &Extent) -> &mut [u8] {

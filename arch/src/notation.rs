@@ -53,7 +53,7 @@ impl fmt::Display for Field {
 }
 
 impl fmt::Display for When {
-    /// The condition on the kernel's configuration, empty for none.
+    /// The condition on the kernel's configuration; empty if there is none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Always => Ok(()),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn bias_and_shift_stand_around_the_calculation() {
+    fn bias_and_shift_are_printed_around_the_calculation() {
         let row = by_name("ppc64le").unwrap().row(50).unwrap();
         assert_eq!(Calculation(row).to_string(), "(S + A - TOC + 0x8000) >> 16");
     }

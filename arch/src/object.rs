@@ -1,8 +1,8 @@
-//! A module while the loader works on it: the temporary copy of the file, decoded.
+//! A module while the loader works on it: its temporary copy of the file, decoded.
 //!
 //! `load_module` reads a file into temporary memory and edits it there: flags of sections, names and
 //! values of symbols, the order of relocation tables. An [`Object`] is that copy. Fields keep their
-//! ABI names. What the loader moves into place is what stands here then, edits included.
+//! ABI names. What the loader later moves into place is this copy, edits included.
 //! Source: `struct load_info` of `kernel/module/internal.h`.
 
 use alloc::borrow::Cow;
@@ -38,7 +38,7 @@ pub const SHN_ABS: u16 = 0xfff1;
 /// `SHN_COMMON`.
 pub const SHN_COMMON: u16 = 0xfff2;
 
-/// A section: its header as the loader has it by now, and its bytes in the temporary copy.
+/// A section: its header as the loader has it, edits included, and its bytes in the temporary copy.
 #[derive(Debug, Clone, Default)]
 pub struct Section<'a> {
     /// Name.
@@ -49,13 +49,13 @@ pub struct Section<'a> {
     pub sh_flags: u64,
     /// Size in bytes; in memory for `SHT_NOBITS`.
     pub sh_size: u64,
-    /// Index of the section that a table patches.
+    /// Index of the section that a relocation table patches.
     pub sh_info: u32,
     /// Alignment in bytes.
     pub sh_addralign: u64,
-    /// The bytes; none for `SHT_NOBITS`. A loader that sorts a relocation table owns it then.
+    /// The bytes; none for `SHT_NOBITS`. Owned once a loader has sorted a relocation table.
     pub body: Cow<'a, [u8]>,
-    /// Where it was moved; `None` before, and for what is not loaded.
+    /// Where it was moved; `None` before that, and for what is not loaded.
     pub extent: Option<Extent>,
 }
 
@@ -78,7 +78,7 @@ impl Section<'_> {
 pub struct Symbol<'a> {
     /// Name; may be empty.
     pub name: &'a [u8],
-    /// Value: an offset until the loader has bound it, then an address.
+    /// Value: an offset until the loader has resolved it, then an address.
     pub st_value: u64,
     /// Size in bytes.
     pub st_size: u64,
@@ -170,10 +170,10 @@ pub struct Object<'a> {
     pub sections: Vec<Section<'a>>,
     /// Symbols by index, with the null symbol 0.
     pub symbols: Vec<Symbol<'a>>,
-    /// Bytes that a machine sets aside for itself at the start of the region of instructions.
+    /// Bytes that a machine reserves for itself at the start of the text region.
     pub text_start: u64,
-    /// Address of the region of instructions once that is placed (`mod->mem[MOD_TEXT].base`); 0 for
-    /// a module without.
+    /// Address of the text region once it is placed (`mod->mem[MOD_TEXT].base`); 0 for
+    /// a module without one.
     pub text_base: u64,
 }
 
@@ -199,14 +199,14 @@ impl<'a> Object<'a> {
         String::from_utf8_lossy(name.unwrap_or_default())
     }
 
-    /// The entries of a relocation table, in the order in which they stand by now.
+    /// The entries of a relocation table, in their current order.
     pub fn relas(&self, section: usize) -> impl ExactSizeIterator<Item = Rela> + '_ {
         let body = self.sections.get(section).map_or(&[][..], |s| &s.body);
         let endian = self.endian();
         body.as_chunks().0.iter().map(move |entry| Rela::read(entry, endian))
     }
 
-    /// Puts the entries of a relocation table into another order. Bytes after the last whole
+    /// Writes the entries of a relocation table back in another order. Bytes after the last whole
     /// entry stay.
     pub fn reorder(&mut self, section: usize, relas: &[Rela]) {
         let endian = self.endian();

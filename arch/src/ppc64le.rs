@@ -6,14 +6,14 @@
 //! low half is added with its sign.
 //!
 //! The loader defines the symbol `.TOC.`, needs a section `.stubs` and fills it: a call that leaves
-//! the module always goes through a stub, however near, since r2 must change. The stub saves r2,
-//! and the nop after the call becomes the `ld r2,24(r1)` that restores it; no nop, no module. A
-//! call inside of the module goes to the callee's local entry point, which `st_other` encodes.
+//! the module always goes through a stub, however near, because r2 must change. The stub saves r2,
+//! and the nop after the call becomes the `ld r2,24(r1)` that restores it; without the nop the
+//! module is refused. A call inside the module goes to the callee's local entry point, which `st_other` encodes.
 //!
 //! Oddities: type 0 is refused. Undefined names lose a leading dot. `R_PPC64_ENTRY` rewrites a
-//! function's prologue if the TOC is near. Calls are patched even in read-only text, all else is a
-//! plain store. Calls to the ftrace entry points get a stub of their own, by name, and need no nop.
-//! Kernels built with `CONFIG_PPC_KERNEL_PCREL` have no TOC and know other types.
+//! function's prologue if the TOC is near. Calls are patched even in read-only text, everything else is
+//! a plain store. Calls to the ftrace entry points get a stub of their own, by name, and need no nop.
+//! Kernels built with `CONFIG_PPC_KERNEL_PCREL` have no TOC and know different types.
 //!
 //! Sources: `arch/powerpc/kernel/module_64.c`; *Power Architecture 64-Bit ELF V2 ABI
 //! Specification*, "Relocation Types".
@@ -55,7 +55,7 @@ mod stubs;
 mod tests;
 mod uses;
 
-/// The code of the machine.
+/// The machine's code.
 #[derive(Debug)]
 struct Loader;
 
@@ -74,7 +74,7 @@ const PREFIXED34: Field = Field::plain(
     2,
     &[Part { from: 16, width: 18, word: 0, to: 0 }, Part { from: 0, width: 16, word: 1, to: 0 }],
 );
-/// The same, with the opcode bits that turn `pla` (prefix bit 25, suffix bits 31:26) into `pld`.
+/// [`PREFIXED34`] with the opcode bits that turn `pla` (prefix bit 25, suffix bits 31:26) into `pld`.
 const PREFIXED34_LOAD: Field = Field::plain(
     4,
     2,
@@ -97,7 +97,7 @@ const PAIR: Field = Field::plain(
 const TOC_KERNEL: When = When::Without(Features::PCREL);
 const PCREL_KERNEL: When = When::With(Features::PCREL);
 
-const UNCHECKED: &str = "the kernel cuts off high bits, the ABI demands that the value fits";
+const UNCHECKED: &str = "the kernel truncates high bits, the ABI requires the value to fit";
 
 const fn row(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
     let source = "arch/powerpc/kernel/module_64.c:apply_relocate_add";
@@ -132,13 +132,13 @@ static ROWS: [Row; 18] = [
     toc(109, "R_PPC64_TOCSAVE", Calc::Nothing, Check::Low, Field::NOTHING),
     call(REL24_NOTOC, "R_PPC64_REL24_NOTOC").when(PCREL_KERNEL),
     row(ENTRY, "R_PPC64_ENTRY", Calc::TocDistance, Check::Wrapping, PAIR)
-        .note("writes two instructions; without effect where the TOC is far or does not exist"),
+        .note("writes two instructions; has no effect where the TOC is far or does not exist"),
     row(PCREL34, "R_PPC64_PCREL34", Calc::RelativeOrSlot, Check::Signed(34), PREFIXED34)
         .when(PCREL_KERNEL)
         .note("a per-CPU symbol out of reach is loaded from a GOT slot, and the opcode changes"),
     row(133, "R_PPC64_GOT_PCREL34", Calc::SlotOfSum, Check::Trusted, PREFIXED34)
         .when(PCREL_KERNEL)
-        .note("one slot for each sum; the kernel cuts off high bits, the ABI demands 34 bits"),
+        .note("one slot for each sum; the kernel truncates high bits, the ABI requires 34 bits"),
     row(250, "R_PPC64_REL16_LO", Calc::Relative, Check::Wrapping, Field::BITS16),
     high_adjusted(row(252, "R_PPC64_REL16_HA", Calc::Relative, Check::Trusted, Field::BITS16)),
 ];
@@ -165,8 +165,8 @@ fn plan_entry(
     Ok(Some(Patch { field: PAIR, value: second << 32 | first }))
 }
 
-/// A prefixed address, loaded from the GOT slot if the symbol (then a per-CPU one) has one and is
-/// out of reach.
+/// A prefixed address, loaded from the GOT slot if the symbol has one (only per-CPU symbols do) and
+/// is out of reach.
 fn plan_pcrel34(row: &Row, operands: &Operands) -> Result<Patch, Fault> {
     let direct = apply::compute(row, operands).and_then(|value| apply::fit(row, value));
     match (direct, operands.got_slot) {
@@ -178,7 +178,7 @@ fn plan_pcrel34(row: &Row, operands: &Operands) -> Result<Patch, Fault> {
     }
 }
 
-/// The machine.
+/// ppc64le.
 pub static PPC64LE: Machine = Machine {
     name: "ppc64le",
     e_machines: &[21],
@@ -199,16 +199,16 @@ pub static PPC64LE: Machine = Machine {
     required_sections: &[".stubs"],
     special: special::SPECIAL,
     // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
-    // nothing before functions of 64 bits (`arch/powerpc/Makefile`).
+    // nothing before 64-bit functions (`arch/powerpc/Makefile`).
     call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0 },
     landing_pad: None,
-    // `module_init_section` says no to every name.
+    // `module_init_section` is false for every name.
     frees_init_sections: false,
     needs_untouched_place: false,
     late_alignment: 1,
     clears_relocations: false,
     kernel_symbols: entry::KERNEL_SYMBOLS,
-    // The release before each bound was read, too; before 6.18 that is 6.14.
+    // The release before each bound was also read; before 6.18 that is 6.14.
     features: &[
         (VersionRange::ALL, Features::DYNAMIC_FTRACE),
         (VersionRange::ALL, Features::DYNAMIC_FTRACE_WITH_REGS),
@@ -296,9 +296,9 @@ impl ModuleLoader for Loader {
         log::kernel_error(at, fault)
     }
 
-    /// `VMALLOC_START` to `VMALLOC_END`, of code and of data, with either kind of page table and
+    /// `VMALLOC_START` to `VMALLOC_END`, for code and for data, with either kind of page table and
     /// pages of 64 KiB (`arch/powerpc/include/asm/book3s/64/radix.h`, `hash-64k.h`;
-    /// `arch/powerpc/mm/mem.c:execmem_arch_setup`). What is allocated first lies lowest.
+    /// `arch/powerpc/mm/mem.c:execmem_arch_setup`). What is allocated first is lowest.
     fn module_areas(&self, _: &Range<u64>, _: KernelVersion) -> Vec<Range<u64>> {
         const VMALLOC_START: u64 = 0xc008_0000_0000_0000;
         core::iter::once(VMALLOC_START..VMALLOC_START + (1 << 49)).collect()

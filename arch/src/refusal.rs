@@ -1,4 +1,4 @@
-//! What the kernel says and returns when it refuses a module.
+//! What the kernel logs and returns when it refuses a module.
 
 use alloc::string::String;
 use core::fmt;
@@ -52,15 +52,15 @@ impl Errno {
 pub struct KernelError {
     /// What `init_module` returns.
     pub errno: Errno,
-    /// The line in the kernel's log, with its prefix and without the time; empty where the kernel
-    /// says nothing.
+    /// The line in the kernel's log, with its prefix and without the timestamp; empty where the kernel
+    /// logs nothing.
     pub message: String,
 }
 
 impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.message.is_empty() {
-            write!(f, "(the kernel says nothing) -{}", self.errno)
+            write!(f, "(the kernel logs nothing) -{}", self.errno)
         } else {
             write!(f, "{} -{}", self.message, self.errno)
         }
@@ -80,10 +80,10 @@ pub struct RelocationContext<'a> {
     pub kind: u32,
     /// Name of the symbol.
     pub symbol: &'a [u8],
-    /// The place's address.
+    /// The address of the place.
     pub place: u64,
-    /// The address of the next word after the place, with symbol and offset as the kernel prints it
-    /// (`%pS`); `None` while it has no symbols of the module.
+    /// The address of the word after the place, with symbol and offset as the kernel prints it
+    /// (`%pS`); `None` until it knows the module's symbols.
     pub next_word: Option<&'a str>,
     /// The computed value (S + A − P or whatever the type computes), where it could be computed.
     pub value: i64,

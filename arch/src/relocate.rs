@@ -1,6 +1,6 @@
-//! One relocation table, applied to memory in its order: the loop of `apply_relocate_add`.
+//! One relocation table, applied to memory in order: the loop of `apply_relocate_add`.
 //!
-//! Rows are looked up in a table by number that is made once for each run, because a large module
+//! Rows are looked up in a table by number, built once for each run, because a large module
 //! has millions of relocations. The loop stops at the first fault, as the kernel does.
 
 use alloc::boxed::Box;
@@ -18,7 +18,7 @@ use crate::row::{Calc, Check, Features, Row};
 
 /// One more than the greatest number of any machine's rows.
 const NUMBERS: usize = 320;
-/// Entries whose places are looked at together.
+/// Entries whose places are prefetched together.
 const AHEAD: usize = 32;
 /// Bytes of the longest field.
 const SHOWN: usize = 8;
@@ -34,7 +34,7 @@ pub struct RelocationTable<'a, 'o> {
     pub target: Extent,
     /// Whether that section is freed once the module's init function has run.
     pub init: bool,
-    /// What holds for all entries; name and place of the symbol are filled in for each.
+    /// Conditions of all entries; the symbol's name and whether it is external are filled in for each.
     pub conditions: Conditions<'a>,
 }
 
@@ -72,8 +72,8 @@ pub struct FailedRelocation {
 
 /// Observer of applied relocations.
 pub struct Observer<'w> {
-    /// Whether only those matter whose value may be truncated
-    /// ([`AppliedRelocation::is_truncated`]): it is called for few then, which is quicker.
+    /// Whether only relocations whose value may be truncated matter
+    /// ([`AppliedRelocation::is_truncated`]): it is then called for few, which is faster.
     pub only_truncated: bool,
     /// Called once per relocation.
     pub observe: &'w mut dyn FnMut(&AppliedRelocation<'_>),
@@ -92,7 +92,7 @@ impl core::fmt::Debug for Observer<'_> {
 pub enum Operation {
     /// Its relocations are written.
     Apply,
-    /// They are taken back (`clear_relocate_add`).
+    /// Its relocations are cleared (`clear_relocate_add`).
     Clear,
 }
 
@@ -141,8 +141,8 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     Ok(())
 }
 
-/// Reads a byte at each of the next places, one independent of the other, so that a processor waits
-/// for memory once and not each time. Places of sorted tables are anywhere in a section.
+/// Reads a byte at each of the next places. The loads are independent, and a processor waits
+/// for memory once and not for each. The places of sorted tables are anywhere in a section.
 #[inline]
 fn touch<L: ModuleLoader + ?Sized>(
     loader: &L,
@@ -171,7 +171,7 @@ pub(crate) fn rows(machine: &Machine, features: Features) -> [Option<&'static Ro
     rows
 }
 
-/// Takes the fast path where that is possible.
+/// Takes the fast path where possible; returns whether it did.
 #[inline]
 fn written<L: ModuleLoader + ?Sized>(
     loader: &L,
@@ -205,7 +205,7 @@ impl<'o, L: ModuleLoader + ?Sized> Current<'_, '_, '_, 'o, L> {
         let number = usize::try_from(self.rela.kind).unwrap_or(usize::MAX);
         match rows.get(number) {
             Some(Some(row)) => Ok(row),
-            // Says which of the reasons it is.
+            // Distinguishes the possible faults.
             _ => self.loader.machine().known_row(self.rela.kind, &self.table.conditions),
         }
     }
@@ -217,7 +217,7 @@ impl<'o, L: ModuleLoader + ?Sized> Current<'_, '_, '_, 'o, L> {
         self.table.symbols.get(slot).ok_or(Fault::NoSymbol { index })
     }
 
-    /// Fills in the operands; gives the place's offset in its section.
+    /// Fills in the operands; returns the offset of the place in its section.
     #[inline]
     fn prepare(&mut self, symbol: &Symbol<'_>) -> Result<usize, Fault> {
         let Extent { address, size, .. } = self.table.target;

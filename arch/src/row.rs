@@ -1,31 +1,31 @@
 //! What one relocation type means, as data.
 //!
-//! A [`Row`] is read from left to right: the calculation gives a value, the check says whether the
-//! loader lets it in, bias and shift bring it into the field's scale, and the field says where the
+//! A [`Row`] is read from left to right: the calculation gives a value, the check decides whether the
+//! loader accepts it, bias and shift bring it into the field's scale, and the field gives where the
 //! bits go. The arithmetic is in [`crate::apply`]. Each row cites the kernel function that it
-//! mirrors and notes where the processor supplement of the ABI says otherwise.
+//! mirrors and notes where the processor supplement of the ABI disagrees.
 
 use crate::fault::Fault;
 use crate::field::Field;
 
 bitflags::bitflags! {
-    /// What a kernel's configuration or processor changes about relocations.
+    /// Version, configuration and processor features that affect relocation.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Features: u32 {
         /// ppc64le: `CONFIG_PPC_KERNEL_PCREL`, a kernel without a TOC.
         const PCREL = 1;
-        /// arm64: the Cortex-A53 erratum 843419 is worked around (`ARM64_WORKAROUND_843419`).
+        /// arm64: Cortex-A53 erratum 843419 is worked around (`ARM64_WORKAROUND_843419`).
         const ERRATUM_843419 = 1 << 1;
         /// Tables are sorted by the oldest heapsort: see [`Generation`](crate::sort::Generation). Linux 6.8
-        /// has it, 6.9 has not.
+        /// has it, 6.9 does not.
         const OLD_SORT = 1 << 2;
         /// ppc64le: neither `CONFIG_MPROFILE_KERNEL` nor
-        /// `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY`: calls to ftrace's entries are like others.
+        /// `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY`: calls to ftrace's entry points are ordinary calls.
         const PLAIN_FTRACE_CALLS = 1 << 3;
         /// ppc64le, arm64: `CONFIG_DYNAMIC_FTRACE`: each module has a stub for `ftrace_caller`.
         const DYNAMIC_FTRACE = 1 << 4;
-        /// ppc64le: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: and one for `ftrace_regs_caller`. arm64, which has
-        /// it in Linux 6.1 and not in 6.2: the same.
+        /// ppc64le, and arm64 up to Linux 6.1: `CONFIG_DYNAMIC_FTRACE_WITH_REGS`: each module also
+        /// has a stub for `ftrace_regs_caller`.
         const DYNAMIC_FTRACE_WITH_REGS = 1 << 5;
         /// `CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS`: out-of-line stubs of ppc64le start with a pointer, and
         /// functions of arm64 have one before them.
@@ -33,30 +33,30 @@ bitflags::bitflags! {
         /// ppc64le: `CONFIG_PPC_FTRACE_OUT_OF_LINE`: each traced function has a stub after the
         /// others, in `.stubs`.
         const FTRACE_OUT_OF_LINE = 1 << 7;
-        /// ppc64le: the used stubs are not counted, they end with the first whose target is 0, and
-        /// one more is reserved for that. Linux 6.14 has it, 6.18 has not.
+        /// ppc64le: used stubs are not counted; they end at the first whose target is 0, and
+        /// one more is reserved for it. Linux 6.14 has it, 6.18 does not.
         const STUB_TERMINATOR = 1 << 8;
-        /// ppc64le: a call whose r2 is restored already is refused, so that a gate object cannot
-        /// come back. Linux 6.2 has it, 6.3 has not.
+        /// ppc64le: a call whose r2 is already restored is refused, and with it a gate object that is
+        /// reloaded. Linux 6.2 has it, 6.3 does not.
         const RESTORES_R2_ONCE = 1 << 9;
         /// s390x: PLT entries jump through a thunk (`CONFIG_EXPOLINE` and not `nospec_disable`).
         const EXPOLINE = 1 << 10;
-        /// x86_64: places are looked at before values. Linux 6.2 has it, 6.3 has not.
+        /// x86_64: places are checked before values. Linux 6.2 has it, 6.3 does not.
         const CHECKS_PLACE_FIRST = 1 << 11;
-        /// x86_64: messages name neither section nor entry, and hash the place. Linux 6.18
-        /// has it, 6.19 has not.
+        /// x86_64: messages name neither section nor entry, and hash the location. Linux 6.18
+        /// has it, 6.19 does not.
         const TERSE_MESSAGES = 1 << 12;
         /// x86_64 before Linux 6.3, s390x before Linux 6.11: entries of `.altinstructions` are two
         /// bytes shorter.
         const SHORT_ALTERNATIVES = 1 << 13;
-        /// Modules stay for good (without `CONFIG_MODULE_UNLOAD`): what is called `.exit…` is init,
-        /// too.
+        /// Modules cannot be unloaded (no `CONFIG_MODULE_UNLOAD`): `.exit…` sections are init
+        /// sections, too.
         const EXIT_IS_INIT = 1 << 14;
         /// Tables are sorted by the heapsort of Linux 6.9 and 6.10.
         const MIDDLE_SORT = 1 << 15;
         /// arm64: a module must have room for a stub to `ftrace_caller` in init, too
-        /// (`module_init_ftrace_plt`). Linux 6.14 does not ask for it, 6.18 does; 6.12.117 has it
-        /// backported. Where a module has that room, its kernel fills it.
+        /// (`module_init_ftrace_plt`). Linux 6.14 does not require it, 6.18 does; 6.12.117 has it
+        /// backported. Where a module has the room, its kernel fills it.
         const INIT_TRAMPOLINE = 1 << 16;
     }
 }
@@ -66,9 +66,9 @@ bitflags::bitflags! {
 pub enum When {
     /// On all.
     Always,
-    /// Where all of these features are there.
+    /// On kernels with all of these features.
     With(Features),
-    /// Where none of these features is there.
+    /// On kernels with none of these features.
     Without(Features),
 }
 
@@ -103,11 +103,11 @@ pub enum Calc {
     /// The distance from the place.
     #[strum(to_string = "S + A - P")]
     Relative,
-    /// The distance from the place, or from the place to a slot that holds S + A where the machine
-    /// goes that way.
+    /// The distance from the place to S + A, or to a slot that holds S + A where the machine
+    /// uses one.
     #[strum(to_string = "S + A - P or GOT + G(S + A) - P")]
     RelativeOrSlot,
-    /// The distance from the place, or from the place to L where the machine goes that way.
+    /// The distance from the place to S + A, or to L where the machine uses it.
     #[strum(to_string = "S + A - P or L - P")]
     Branch,
     /// The distance between pages of 4 KiB.
@@ -146,9 +146,9 @@ pub enum Calc {
 }
 
 impl Calc {
-    /// Whether the value depends on where the field is.
+    /// Whether the value depends on P.
     #[must_use]
-    pub const fn knows_place(self) -> bool {
+    pub const fn depends_on_place(self) -> bool {
         !matches!(
             self,
             Self::Nothing
@@ -162,7 +162,7 @@ impl Calc {
         )
     }
 
-    /// Whether a machine's loader may have to set up what the reference goes through.
+    /// Whether a machine's loader may have to provide a slot, entry or stub for the reference.
     #[must_use]
     #[inline]
     pub const fn may_detour(self) -> bool {
@@ -181,24 +181,24 @@ impl Calc {
     }
 }
 
-/// What the loader demands of the value before it is biased and shifted.
+/// What the loader requires of the value before it is biased and shifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// Nothing: high bits are lost. A value is read back with its sign.
+    /// Nothing: high bits are lost. The field reads back as a signed value.
     Wrapping,
-    /// Nothing, although the whole value is meant: the loader trusts that it fits, and cuts it off
-    /// where it does not. A value is read back with its sign.
+    /// Nothing, although the whole value is meant: the loader trusts that it fits, and truncates it
+    /// where it does not. The field reads back as a signed value.
     Trusted,
-    /// Nothing: only the low bits are meant. A value is read back without sign.
+    /// Nothing: only the low bits are meant. The field reads back as an unsigned value.
     Low,
-    /// A two's complement number of so many bits, at most 63.
+    /// A signed number of this many bits, at most 63.
     Signed(u8),
-    /// A natural number of so many bits, at most 62.
+    /// An unsigned number of this many bits, at most 62.
     Unsigned(u8),
 }
 
 impl Check {
-    /// The smallest and the largest value that the loader accepts, if it looks.
+    /// The smallest and the largest value that the loader accepts, if it checks.
     #[must_use]
     #[inline]
     pub const fn range(self) -> Option<(i64, i64)> {
@@ -212,7 +212,7 @@ impl Check {
         }
     }
 
-    /// Whether a value that is read back carries the field's top bit upwards.
+    /// Whether a value that is read back is sign-extended.
     #[must_use]
     pub const fn is_signed(self) -> bool {
         matches!(self, Self::Wrapping | Self::Trusted | Self::Signed(_))
@@ -256,7 +256,7 @@ pub struct Row {
     pub field: Field,
     /// The kernel function that the row mirrors, as `file:function`.
     pub source: &'static str,
-    /// Where the kernel does something else than the ABI says, and what.
+    /// How the kernel differs from the ABI, if it does.
     pub note: Option<&'static str>,
 }
 
@@ -276,7 +276,7 @@ impl Row {
         Self { number, name, when, calc, check, align, bias, shift, field, source, note }
     }
 
-    /// The row for kernels of some sort.
+    /// The row, limited to some kernels.
     #[must_use]
     pub const fn when(self, when: When) -> Self {
         Self { when, ..self }

@@ -4,14 +4,14 @@
 //! must be zero. Displacements have 12 bits, or 20 in two pieces with the low 12 first. All fields
 //! are big-endian, whatever their size.
 //!
-//! The loader sets aside a GOT and, after it, a PLT at the *start* of the module's text region,
+//! The loader reserves a GOT and, after it, a PLT at the *start* of the module's text region,
 //! one slot of 8 bytes and one entry of 22 bytes for each symbol index that a GOT or PLT type
 //! names. A GOT slot holds S; the addend is added to the slot's offset, not to its contents.
 //! `_GLOBAL_OFFSET_TABLE_` becomes an absolute symbol with value zero.
 //!
 //! Oddities: what is not PC-relative is unsigned, a 20-bit displacement is signed, and so
 //! `R_390_PLT32` refuses negative distances. A 16-bit branch counts as near in a window that
-//! reaches further than its field, upwards to 0x1efffe: out there it fails and does not go through
+//! is larger than its field, up to 0x1efffe: beyond the field it fails instead of going through
 //! the PLT. The window looks at S - P, without the addend.
 //!
 //! Sources: `arch/s390/kernel/module.c` (`check_rela`, `apply_rela`, `apply_rela_bits`);
@@ -47,7 +47,7 @@ mod special;
 mod tests;
 mod uses;
 
-/// The code of the machine.
+/// The machine's code.
 #[derive(Debug)]
 struct Loader;
 
@@ -60,8 +60,9 @@ const BITS20: Field = Field::plain(
     &[Part { from: 0, width: 12, word: 0, to: 16 }, Part { from: 12, width: 8, word: 0, to: 8 }],
 );
 
-const PLT32: &str = "the kernel takes the distance as unsigned, the ABI does not say so";
-const WINDOW: &str = "the direct branch is taken up to 0x1efffe bytes, which the field cannot hold";
+const PLT32: &str = "the kernel takes the distance as unsigned, the ABI does not";
+const WINDOW: &str =
+    "the kernel branches directly up to 0x1efffe bytes, which the field cannot hold";
 
 const fn row(number: u32, name: &'static str, calc: Calc, check: Check, field: Field) -> Row {
     Row::new(number, name, calc, check, field, "arch/s390/kernel/module.c:apply_rela")
@@ -119,8 +120,7 @@ static ROWS: [Row; 36] = [
     u32(7, "R_390_GOT32", Calc::Slot),
     u32(8, "R_390_PLT32", Calc::Plt).note(PLT32),
     u32(13, "R_390_GOTOFF32", Calc::GotRelative),
-    s32(14, "R_390_GOTPC", Calc::GotDistance)
-        .note("the kernel writes 32 bits, GNU ld takes the type as 64 bits"),
+    s32(14, "R_390_GOTPC", Calc::GotDistance).note("the kernel writes 32 bits, GNU ld 64 bits"),
     u16(15, "R_390_GOT16", Calc::Slot),
     row(16, "R_390_PC16", Calc::Relative, Check::Signed(16), Field::BITS16),
     dbl16(17, "R_390_PC16DBL", Calc::Relative),
@@ -148,18 +148,18 @@ static ROWS: [Row; 36] = [
     s20(59, "R_390_GOTPLT20", Calc::Slot),
 ];
 
-/// Whether a branch goes to its symbol without the PLT. The addend does not matter.
+/// Whether a branch goes directly to its symbol, without the PLT. The addend does not matter.
 fn is_near(row: &Row, operands: &Operands) -> bool {
     let (lowest, highest) = window(row);
     (lowest..=highest).contains(&operands.s.wrapping_sub(operands.p).cast_signed())
 }
 
-/// How far a branch reaches without the PLT: P - S below the first, S - P up to the second.
+/// How far the kernel branches without the PLT: P - S below the first, S - P up to the second.
 fn window(row: &Row) -> (i64, i64) {
     if row.field == Field::BITS16 { (-0xffff, 0x1e_fffe) } else { (-0xffff_ffff, 0xffff_fffe) }
 }
 
-/// The machine.
+/// s390x.
 pub static S390X: Machine = Machine {
     name: "s390x",
     e_machines: &[22, 0xa390],
@@ -190,11 +190,11 @@ pub static S390X: Machine = Machine {
     // `EP_STRING` in `arch/s390/boot/head.S`; `R_390_RELATIVE`.
     boot_image: BootImage {
         magic: Some(Magic { offset: 0x10008, bytes: b"S390EP" }),
-        payload: Payload::Behind,
+        payload: Payload::AfterDecompressor,
         relative: 12,
     },
     kernel_image: 0x3ff_e000_0000..0x3ff_e200_0000,
-    // The kernel lay where it lies in real memory, from the first MiB on.
+    // The kernel was mapped at its physical address, from the first MiB on.
     old_per_cpu: Some((KernelVersion::new(6, 10), 1 << 20..1 << 25)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,
@@ -234,8 +234,8 @@ impl ModuleLoader for Loader {
     }
 
     /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
-    /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel lay where it lies in real memory,
-    /// and modules at the end of 4 TiB, where there is not more memory than that.
+    /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel was mapped at its physical address,
+    /// and modules at the end of 4 TiB, unless there was more memory than that.
     fn module_areas(&self, image: &Range<u64>, version: KernelVersion) -> Vec<Range<u64>> {
         const MODULES_LEN: u64 = 1 << 31;
         let segment = image.start & !0xf_ffff;
@@ -246,8 +246,8 @@ impl ModuleLoader for Loader {
 
 impl InstructionSet for Loader {
     fn code_bias(&self, row: &Row) -> i64 {
-        // Distances are from the start of the instruction, whose field stands two bytes on.
-        if row.calc.knows_place() { -2 } else { 0 }
+        // Distances are from the start of the instruction, two bytes before the field.
+        if row.calc.depends_on_place() { -2 } else { 0 }
     }
 
     fn branches(&self, code: &[u8]) -> Vec<Branch> {

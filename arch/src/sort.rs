@@ -1,9 +1,9 @@
 //! The kernel's heapsort, exactly.
 //!
 //! ppc64le and arm64 sort relocation tables in place before they apply them. Heapsort is not
-//! stable, so that which of two equal entries comes first (and with that the order of stubs and
+//! stable: which of two equal entries comes first (and so the order of stubs and
 //! the bytes of a table in memory) depends on the algorithm, step by step. Invariant: every
-//! comparison and every exchange is that of the kernel's, in its order. There are three generations:
+//! comparison and every swap is the kernel's, in its order. There are three generations:
 //! see [`Generation`].
 //! Source: `lib/sort.c:sort_r`, in later kernels `__sort_r`.
 
@@ -14,21 +14,21 @@ use crate::row::Features;
 
 /// Which of the kernel's heapsorts.
 ///
-/// Read in 6.1 to 6.8, in 6.9 and 6.10, and in 6.11 to 7.3. They differ in where equal keys end up.
+/// Found in 6.1 to 6.8, in 6.9 and 6.10, and in 6.11 to 7.3. They differ in where equal keys end up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Generation {
     /// Until Linux 6.8: one element is taken from the heap at a time, and of equal children the left one
-    /// goes up.
+    /// moves up.
     Single,
     /// Linux 6.9 and 6.10: as [`Self::Double`], but the last three are taken one at a time.
     DoubleThenSingle,
     /// Since Linux 6.11: the two largest elements are taken at a time, and of equal children the right one
-    /// goes up; of the last three, two are only exchanged if they are in the wrong order.
+    /// moves up; of the last three, two are only swapped if they are in the wrong order.
     Double,
 }
 
 impl Generation {
-    /// The one of a kernel with these features ([`Features::OLD_SORT`], [`Features::MIDDLE_SORT`]).
+    /// The heapsort of a kernel with these features ([`Features::OLD_SORT`], [`Features::MIDDLE_SORT`]).
     #[must_use]
     pub fn of(features: Features) -> Self {
         if features.contains(Features::OLD_SORT) {
@@ -43,8 +43,8 @@ impl Generation {
 
 /// Sorts in ascending order, as the kernel does; `compare` is its `cmp_func`.
 ///
-/// Takes O(n log n) comparisons and no memory. `compare` may be anything: an order that
-/// contradicts itself gives some permutation.
+/// Takes O(n log n) comparisons and no memory. `compare` may be anything: an inconsistent
+/// order gives some permutation.
 pub fn sort<T: Copy>(
     generation: Generation,
     items: &mut [T],
@@ -60,8 +60,8 @@ pub fn sort<T: Copy>(
 
 /// [`sort()`] by a key, with the same result.
 ///
-/// Heapsort visits memory all over the place, so that large tables are sorted as pairs of eight
-/// bytes: the rank of an element's key, and where it stood. That takes a third of the time for
+/// Heapsort accesses memory at random, so large tables are sorted as pairs of eight
+/// bytes: the rank of an element's key, and its index. That takes a third of the time for
 /// millions of entries, and memory for a key and a pair each.
 pub fn sort_by_key<T: Copy, K: Ord>(
     generation: Generation,
@@ -113,32 +113,32 @@ impl<T: Copy, F: FnMut(&T, &T) -> Ordering> Heap<'_, T, F> {
         }
     }
 
-    /// Moves the element at `root` down to where it belongs: first the path of the greater
+    /// Moves the element at `root` down to where it belongs: first along the greater
     /// children to the bottom, then back up.
     #[inline]
     fn sift(&mut self, root: usize, left_if_equal: bool) {
-        let mut place = root;
+        let mut node = root;
         loop {
-            let (left, right) = (2 * place + 1, 2 * place + 2);
+            let (left, right) = (2 * node + 1, 2 * node + 2);
             if right < self.length {
                 let order = self.order(left, right);
                 let goes_left = order.is_gt() || left_if_equal && order.is_eq();
-                place = if goes_left { left } else { right };
+                node = if goes_left { left } else { right };
             } else {
                 // The last leaf may have no sibling.
-                place = if right == self.length { left } else { place };
+                node = if right == self.length { left } else { node };
                 break;
             }
         }
-        while place != root && self.order(root, place).is_ge() {
-            place = parent(place);
+        while node != root && self.order(root, node).is_ge() {
+            node = parent(node);
         }
-        // Exchanges with the bottom, one after the other up to the root, are a rotation.
-        let bottom = place;
+        // Swapping with the bottom, one after the other up to the root, is a rotation.
+        let bottom = node;
         let Some(mut carried) = self.items.get(bottom).copied() else { return };
-        while place != root {
-            place = parent(place);
-            if let Some(item) = self.items.get_mut(place) {
+        while node != root {
+            node = parent(node);
+            if let Some(item) = self.items.get_mut(node) {
                 core::mem::swap(item, &mut carried);
             }
         }
@@ -180,12 +180,12 @@ impl<T: Copy, F: FnMut(&T, &T) -> Ordering> Heap<'_, T, F> {
         }
     }
 
-    /// Makes the heap and takes the two largest, until three or fewer are left.
+    /// Builds the heap and takes the two largest, until three or fewer are left.
     fn take_pairs(&mut self) {
         self.build(false);
         while self.length > 3 {
             self.take(0);
-            // The second largest is one of the children; its subtree is mended first, ...
+            // The second largest is one of the children; its subtree is repaired first, ...
             let second = if self.order(1, 2).is_le() { 2 } else { 1 };
             self.take(second);
             self.sift(second, false);

@@ -1,6 +1,6 @@
 //! Sections that the kernel itself reads or rewrites in a module, and what it changes through them.
 //!
-//! A row says how one kernel function treats one kind of section: whether it reads the section, so
+//! A row describes how one kernel function treats one kind of section: whether it reads the section, so
 //! that a relocation which waits for another object comes too late; whether it rewrites the section;
 //! and how the entries name the bytes that it changes once relocations are applied. Invariant: a row
 //! covers every byte that the kernel may write there and, where the table shows it, no other. The core
@@ -17,17 +17,17 @@ use Moment::{Coming, Finish, Ftrace, Living};
 pub enum Moment {
     /// Right after relocation (`post_relocation`).
     Finish,
-    /// When ftrace learns of the module (`ftrace_module_init`).
+    /// When ftrace registers the module (`ftrace_module_init`).
     Ftrace,
-    /// When notifiers hear that the module is coming (`prepare_coming_module`).
+    /// When notifiers are called for the coming module (`prepare_coming_module`).
     Coming,
-    /// Any time while the module lives.
+    /// Any time while the module is loaded.
     Living,
 }
 
 /// How an entry names an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
+pub enum AddressForm {
     /// 32 bits, signed, from the field itself.
     Relative32,
     /// 64 bits, signed, from the field itself.
@@ -41,11 +41,11 @@ pub enum Named {
 /// How many bytes may change from the named address on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// So many.
+    /// This many.
     Bytes(u64),
-    /// As many as the byte at this offset in the entry says.
+    /// The number in the byte at this offset in the entry.
     Field(usize),
-    /// Up to the address that the entry names, in the same way, at this offset.
+    /// Up to the address that the entry has at this offset, encoded in the same way.
     Until(usize),
     /// `then` where the first byte of the code is one of `first`, otherwise `otherwise`.
     Opcode {
@@ -64,7 +64,7 @@ pub struct Target {
     /// Offset of the address in the entry, in bytes.
     pub at: usize,
     /// How it is written.
-    pub named: Named,
+    pub named: AddressForm,
     /// How many bytes may change before it.
     pub before: u64,
     /// How many bytes may change from it on.
@@ -76,7 +76,7 @@ pub struct Target {
 pub struct SpecialSection {
     /// The section's name, or the start of it.
     pub name: &'static str,
-    /// Whether every section whose name starts so is meant.
+    /// Whether `name` is a prefix.
     pub prefix: bool,
     /// On which kernels.
     pub when: When,
@@ -95,41 +95,41 @@ pub struct SpecialSection {
 }
 
 impl SpecialSection {
-    /// The same for every section whose name starts so.
+    /// The row, for every section whose name starts with `name`.
     pub(crate) const fn and_longer_names(self) -> Self {
         Self { prefix: true, ..self }
     }
 
-    /// The same on some kernels only.
+    /// The row, limited to some kernels.
     pub(crate) const fn only(self, when: When) -> Self {
         Self { when, ..self }
     }
 
-    /// The same, read as well.
+    /// The row, with the section also read.
     pub(crate) const fn and_read(self) -> Self {
         Self { read: true, ..self }
     }
 
-    /// The same, rewritten as well.
+    /// The row, with the section also rewritten.
     pub(crate) const fn and_rewritten(self) -> Self {
         Self { rewritten: true, ..self }
     }
 
-    /// Whether a section of this name is meant, on whatever kernel.
+    /// Whether the row covers a section of this name, on any kernel.
     #[must_use]
     pub fn is_named(&self, section: &[u8]) -> bool {
         let name = self.name.as_bytes();
         if self.prefix { section.starts_with(name) } else { section == name }
     }
 
-    /// Whether a section of this name is meant, on a kernel with these features.
+    /// Whether the row covers a section of this name, on a kernel with these features.
     #[must_use]
     pub fn matches(&self, section: &[u8], features: Features) -> bool {
         self.is_named(section) && self.when.holds(features)
     }
 }
 
-/// A table whose entries name code; it is read and stays as it is.
+/// A table whose entries name code; it is read and not changed.
 pub(crate) const fn table(
     name: &'static str,
     entry: usize,
@@ -156,11 +156,11 @@ pub(crate) const fn rewritten(
 }
 
 /// A target at the start of the entry.
-pub(crate) const fn first(named: Named, span: Span) -> Target {
+pub(crate) const fn first(named: AddressForm, span: Span) -> Target {
     Target { at: 0, named, before: 0, span }
 }
 
-/// What all machines share. How entries of the tables name code is up to the machine.
+/// The sections that all machines share. How table entries name code depends on the machine.
 pub(crate) const COMMON: &[SpecialSection] = &[
     read(".gnu.linkonce.this_module", Finish, "layout_and_allocate"),
     rewritten(".gnu.linkonce.this_module", Finish, "load_module"),

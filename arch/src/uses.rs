@@ -3,8 +3,8 @@
 //! A relocation shows the address that an instruction starts from; where a compiler reaches several
 //! objects from one address (section anchors, slots of a table of contents), the instructions after
 //! it show the rest. A machine whose instructions hold the whole address reads the instructions that
-//! have a relocation; the others decode each instruction into a [`Step`], and [`follow`] keeps what
-//! registers hold, joined where jumps meet. More may be seen to happen than does; what goes through
+//! have a relocation; the others decode each instruction into a [`Step`], and [`follow`] tracks what
+//! registers hold, joined where jumps meet. The result is an over-approximation; what goes through
 //! memory that relocations do not fill, or through other functions, is not followed but reported.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,9 @@ use alloc::vec::Vec;
 /// An address in a section of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address {
-    /// Number of the section.
+    /// Index of the section.
     pub section: u32,
-    /// Offset in it, in bytes; an addend alone may lead to before it.
+    /// Offset in it, in bytes; negative where an addend leads to before it.
     pub offset: i64,
 }
 
@@ -27,10 +27,10 @@ impl Address {
 
 /// What a relocation in code names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
+pub enum RelocationTarget {
     /// Something of the module: `S + A` with [`InstructionSet::code_bias`](crate::InstructionSet::code_bias).
     Inside(Address),
-    /// The undefined symbol of this number.
+    /// The undefined symbol of this index.
     Outside(u32),
 }
 
@@ -40,8 +40,8 @@ pub struct FunctionCode<'f> {
     /// Its bytes.
     pub code: &'f [u8],
     /// What its relocations name, by offset in `code`, sorted.
-    pub relocations: &'f [(usize, Named)],
-    /// The pointer that stands at a place in data, where a relocation fills it in.
+    pub relocations: &'f [(usize, RelocationTarget)],
+    /// The pointer at an address in data, where a relocation fills it in.
     pub pointer: &'f dyn Fn(Address) -> Option<Address>,
 }
 
@@ -53,7 +53,7 @@ impl core::fmt::Debug for FunctionCode<'_> {
 
 impl FunctionCode<'_> {
     /// What a relocation in these bytes names.
-    pub(crate) fn named(&self, from: usize, to: usize) -> Option<Named> {
+    pub(crate) fn named(&self, from: usize, to: usize) -> Option<RelocationTarget> {
         let first = self.relocations.partition_point(|(field, _)| *field < from);
         let (field, named) = self.relocations.get(first)?;
         (*field < to).then_some(*named)
@@ -65,7 +65,7 @@ impl FunctionCode<'_> {
 pub struct AddressUse {
     /// The address that is used.
     pub address: Address,
-    /// The address that it was made from: that of a relocation, or of a pointer in memory.
+    /// The address that it was computed from: that of a relocation, or of a pointer in memory.
     pub from: Address,
     /// What happens.
     pub kind: UseKind,
@@ -74,15 +74,15 @@ pub struct AddressUse {
 /// What happens to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UseKind {
-    /// Another address is made from it: this one.
+    /// Another address, this one, is computed from it.
     Derived,
-    /// So many bytes are loaded from there, and nothing is made of them that is not reported.
+    /// This many bytes are loaded from there; what is done with them is reported.
     Loaded(u64),
-    /// So many bytes are stored there.
+    /// This many bytes are stored there.
     Stored(u64),
-    /// A function gets it as an argument: the undefined symbol of this number, or another.
+    /// A function gets it as an argument: the undefined symbol of this index, or another function.
     Passed(Option<u32>),
-    /// It goes somewhere else, so that anything may happen to it.
+    /// It escapes: anything may happen to it.
     Taken,
 }
 
@@ -91,27 +91,27 @@ pub enum UseKind {
 pub(crate) enum Base {
     /// At the address that the relocation of the instruction gives.
     Here,
-    /// At what a register holds.
+    /// At the address that a register holds.
     Register(u8),
-    /// At the sum of two registers: an address and an index, which is taken to be 0. The offset
-    /// identifies the object then, as for every other index.
+    /// At the sum of two registers: an address and an index, which is assumed to be 0. The offset
+    /// then identifies the object, as it does for any other index.
     Sum(u8, u8),
 }
 
 /// What an instruction does with addresses. A register is its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Makes an address: a sum.
+    /// Computes an address: a sum.
     Derive { to: u8, base: Base, offset: i64 },
     /// Loads; `to` is the register that gets it. `back`: what the base is advanced by.
     Load { to: [Option<u8>; 2], base: Base, offset: i64, size: u64, back: Option<i64> },
     /// Stores these registers.
     Store { values: [Option<u8>; 2], base: Base, offset: i64, size: u64, back: Option<i64> },
-    /// Goes on elsewhere, by a distance from the instruction; if `falls`, perhaps with the next one.
+    /// Jumps, by a distance from the instruction; if `falls`, it may also fall through.
     Jump { distance: i64, falls: bool },
-    /// Calls, and comes back or (`tail`) does not.
+    /// Calls, and returns or (`tail`) does not.
     Call { tail: bool },
-    /// Does not go on.
+    /// Ends this path: the next instruction does not follow.
     Return,
     /// Anything else.
     Other { writes: Option<u8>, reads: [Option<u8>; 3] },
@@ -135,7 +135,7 @@ pub(crate) struct Convention {
     pub(crate) volatile: u32,
 }
 
-/// Most addresses that are kept at a time.
+/// The most addresses that are tracked at a time.
 const MOST: usize = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,12 +145,12 @@ struct Held {
     from: Address,
 }
 
-/// What registers hold at a place.
+/// What registers hold at an instruction.
 #[derive(Debug, Default)]
 struct State {
     held: BTreeSet<Held>,
     /// A bit for each register that was written since the last call: only those are arguments. Others
-    /// hold what is left of something else.
+    /// hold leftovers.
     written: u32,
 }
 
@@ -187,9 +187,9 @@ pub(crate) fn follow(
     let (waiting, uses) = (BTreeMap::new(), BTreeSet::new());
     let state = State::default();
     let mut follower = Follower { function, convention, state, waiting, uses };
-    // The second time jumps back are known.
+    // Backward jumps are known in the second pass.
     for _ in 0..2 {
-        // Who calls may have given two arguments.
+        // The caller may have passed two arguments.
         let first = u32::from(*convention.arguments.start());
         follower.state = State { written: 0b11 << first, ..State::default() };
         let mut at = 0;
@@ -210,9 +210,11 @@ impl Follower<'_> {
         self.state.held.iter().filter(|held| held.register == register).copied().collect()
     }
 
-    fn base(&self, base: Base, named: Option<Named>) -> Vec<(Address, Address)> {
+    fn base(&self, base: Base, named: Option<RelocationTarget>) -> Vec<(Address, Address)> {
         match (base, named) {
-            (Base::Here, Some(Named::Inside(address))) => alloc::vec![(address, address)],
+            (Base::Here, Some(RelocationTarget::Inside(address))) => {
+                alloc::vec![(address, address)]
+            }
             (Base::Here, _) => Vec::new(),
             (Base::Register(register), _) => {
                 self.held(register).iter().map(|held| (held.address, held.from)).collect()
@@ -241,7 +243,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Notes uses of sums, which it gives back.
+    /// Records uses of sums, and returns the sums.
     fn sums(
         &mut self,
         bases: &[(Address, Address)],
@@ -264,14 +266,15 @@ impl Follower<'_> {
             }
             Step::Load { to, base, offset, size, back } => {
                 let bases = self.base(base, named);
-                let places = self.sums(&bases, offset, UseKind::Loaded(size));
+                let addresses = self.sums(&bases, offset, UseKind::Loaded(size));
                 self.advance(base, &bases, back);
                 for (number, register) in (0..).zip(to) {
                     let Some(register) = register else { continue };
-                    let pointers = places.iter().filter(|_| size >= 8).filter_map(|(place, _)| {
-                        let pointer = (self.function.pointer)(place.plus(number * 8)?)?;
-                        Some((pointer, pointer))
-                    });
+                    let pointers =
+                        addresses.iter().filter(|_| size >= 8).filter_map(|(address, _)| {
+                            let pointer = (self.function.pointer)(address.plus(number * 8)?)?;
+                            Some((pointer, pointer))
+                        });
                     let pointers: Vec<_> = pointers.collect();
                     self.set(register, &pointers);
                 }
@@ -293,7 +296,7 @@ impl Follower<'_> {
             }
             Step::Call { tail } => {
                 let callee = match named {
-                    Some(Named::Outside(symbol)) => Some(symbol),
+                    Some(RelocationTarget::Outside(symbol)) => Some(symbol),
                     _ => None,
                 };
                 let Convention { arguments, volatile } = self.convention;

@@ -6,20 +6,20 @@ use core::str::FromStr;
 
 /// A version of the kernel, ordered as kernels are.
 ///
-/// Without a stable number it comes before all stable releases of its series: as a bound it includes all of
-/// them, and a kernel of which no more is known has none of what some of them took over from later versions.
+/// Without a stable number it sorts before all stable releases of its series: as a bound it includes all of
+/// them, and a kernel of unknown stable number is assumed to have no backports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KernelVersion {
     /// The first number (`VERSION` in the kernel's Makefile).
     pub major: u32,
     /// The second (`PATCHLEVEL`).
     pub minor: u32,
-    /// The third, which stable release it is (`SUBLEVEL`), where that is known.
+    /// The third, the stable release (`SUBLEVEL`), where known.
     pub stable: Option<u32>,
 }
 
 impl KernelVersion {
-    /// The newest whose sources were read: what a kernel of unknown version is taken for.
+    /// The newest whose sources were read: what a kernel of unknown version is assumed to be.
     pub const NEWEST: Self = Self::new(7, 3);
 
     /// A version by its first two numbers.
@@ -78,7 +78,7 @@ impl FromStr for KernelVersion {
     }
 }
 
-/// The kernels from one version on and before another.
+/// The versions from one on and before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VersionRange {
     from: Option<KernelVersion>,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn stable_releases_of_a_version_are_told_apart() {
+    fn stable_releases_of_a_version_are_distinguished() {
         let took_over = |text: &str| version(text) >= KernelVersion::new(6, 12).stable(117);
         for text in ["6.12.117", "6.12.117+deb13-amd64", "6.12.118-1", "6.12.1000", "6.13"] {
             assert!(took_over(text), "{text}");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_version_is_refused() {
+    fn text_that_is_not_a_version_is_refused() {
         for text in ["", "6", "six.one", "v6.1", "6."] {
             let error = text.parse::<KernelVersion>().unwrap_err().to_string();
             assert_eq!(error, std::format!("'{text}' is not a kernel version such as 6.12"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_takes_in_its_first_version_and_not_its_end() {
+    fn a_range_includes_its_first_version_and_excludes_its_end() {
         let in_range = |range: VersionRange| {
             ["6.8.12", "6.9", "6.9.1", "6.10.14", "6.11", "6.11.3"]
                 .map(|text| range.contains(version(text)))

@@ -3,12 +3,12 @@
 //! Relocated operands are whole 4- or 8-byte words without alignment, so a row is a size, a
 //! calculation and a check. The kernel and its modules live in the top 2 GiB (`-mcmodel=kernel`),
 //! where 32-bit operands are sign-extended; calls reach everything, so there is no PLT, and the
-//! module loader reserves nothing. A GOT does not exist either: GOT types are unknown.
+//! module loader reserves nothing. There is no GOT either: GOT types are unknown.
 //!
-//! Oddities: the loader demands zero bytes at every place before it writes — the first relocation
-//! may not be written twice, nor leave its addend in the section — and it is the only one that
+//! Oddities: the loader requires zero bytes at every place before it writes — a relocation
+//! may not be written twice, nor have its addend in the section — and it is the only one that
 //! clears: the bytes must be what it wrote, and become zero again. Only `R_X86_64_32` and
-//! `R_X86_64_32S` are range checked; a PC-relative value out of range is cut off in silence.
+//! `R_X86_64_32S` are range checked; a PC-relative value out of range is silently truncated.
 //! `R_X86_64_PLT32` is `R_X86_64_PC32` by another name.
 //!
 //! Sources: `arch/x86/kernel/module.c`; *System V Application Binary Interface, AMD64 Architecture
@@ -41,12 +41,12 @@ use crate::row::{Calc, Check, Features, Row};
 use crate::uses::{AddressUse, FunctionCode};
 use crate::version::{KernelVersion, VersionRange};
 
-/// The code of the machine.
+/// The machine's code.
 #[derive(Debug)]
 struct Loader;
 
 const WRITE: &str = "arch/x86/kernel/module.c:__write_relocate_add";
-const UNCHECKED: &str = "the kernel cuts off high bits, the ABI demands a signed 32-bit value";
+const UNCHECKED: &str = "the kernel truncates high bits, the ABI requires a signed 32-bit value";
 
 static ROWS: [Row; 7] = [
     Row::new(0, "R_X86_64_NONE", Calc::Nothing, Check::Low, Field::NOTHING, WRITE),
@@ -54,7 +54,7 @@ static ROWS: [Row; 7] = [
     Row::new(2, "R_X86_64_PC32", Calc::Relative, Check::Trusted, Field::BITS32, WRITE)
         .note(UNCHECKED),
     Row::new(4, "R_X86_64_PLT32", Calc::Relative, Check::Trusted, Field::BITS32, WRITE)
-        .note("never goes through a PLT; the kernel cuts off high bits, the ABI forbids them"),
+        .note("never goes through a PLT; the kernel truncates high bits, the ABI forbids them"),
     Row::new(10, "R_X86_64_32", Calc::Absolute, Check::Unsigned(32), Field::BITS32, WRITE),
     Row::new(11, "R_X86_64_32S", Calc::Absolute, Check::Signed(32), Field::BITS32, WRITE),
     Row::new(24, "R_X86_64_PC64", Calc::Relative, Check::Wrapping, Field::BITS64, WRITE),
@@ -69,12 +69,12 @@ static LANDING_PAD: LandingPad = LandingPad {
 };
 
 /// The bytes of the row's field at the place.
-fn place<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
+fn field_bytes<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
     let needed = row.field.size();
     site.get(..needed).ok_or_else(|| outside(needed, site.len()))
 }
 
-/// The machine.
+/// x86_64.
 pub static X86_64: Machine = Machine {
     name: "x86_64",
     e_machines: &[62],
@@ -98,7 +98,7 @@ pub static X86_64: Machine = Machine {
     late_alignment: 1,
     clears_relocations: true,
     kernel_symbols: &[],
-    // Read without in 6.3 and 6.19, with in the release before.
+    // Absent in 6.3 and 6.19, present in the releases before.
     features: &[
         (VersionRange::before(6, 3), Features::CHECKS_PLACE_FIRST),
         (VersionRange::before(6, 3), Features::SHORT_ALTERNATIVES),
@@ -113,7 +113,7 @@ pub static X86_64: Machine = Machine {
         relative: 8,
     },
     kernel_image: 0xffff_ffff_8100_0000..0xffff_ffff_8500_0000,
-    // They were linked at 0, so that a per-CPU pointer is an offset from the GS base
+    // They were linked at 0: a per-CPU pointer is an offset from the GS base
     // (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
     old_per_cpu: Some((KernelVersion::new(6, 15), 0..0x4_0000)),
     percpu_reserve: Some(8 << 10),
@@ -127,7 +127,7 @@ impl ModuleLoader for Loader {
     }
 
     fn check_bytes(&self, row: &Row, _: &Conditions<'_>, site: &[u8]) -> Result<(), Fault> {
-        let found = read_word(place(row, site)?, Endian::Little);
+        let found = read_word(field_bytes(row, site)?, Endian::Little);
         if found == 0 { Ok(()) } else { Err(Fault::SiteNotZero { found }) }
     }
 
@@ -154,7 +154,7 @@ impl ModuleLoader for Loader {
         let Some(Patch { field, value }) = apply::plan(row, operands)? else {
             return Ok(());
         };
-        let found = read_word(place(row, site)?, Endian::Little);
+        let found = read_word(field_bytes(row, site)?, Endian::Little);
         let expected = value.cast_unsigned() & field.mask(0);
         if found != expected {
             return Err(Fault::SiteChanged { found, expected });
@@ -204,7 +204,7 @@ impl ModuleLoader for Loader {
 
     /// `MODULES_VADDR` to `MODULES_END` of `arch/x86/include/asm/pgtable_64_types.h`, with
     /// `CONFIG_RANDOMIZE_BASE` (half a gibibyte more without) and `CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP`
-    /// not set; data lies there, too (`arch/x86/mm/init.c:execmem_arch_setup`).
+    /// not set; data is there, too (`arch/x86/mm/init.c:execmem_arch_setup`).
     fn module_areas(&self, _: &Range<u64>, _: KernelVersion) -> Vec<Range<u64>> {
         core::iter::once(0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000).collect()
     }
@@ -212,9 +212,9 @@ impl ModuleLoader for Loader {
 
 impl InstructionSet for Loader {
     fn code_bias(&self, row: &Row) -> i64 {
-        // The field is the last of its instruction, in all that refer to functions.
+        // The field is the last one in every instruction that refers to a function.
         let size = i64::try_from(row.field.size()).unwrap_or(0);
-        if row.calc.knows_place() { size } else { 0 }
+        if row.calc.depends_on_place() { size } else { 0 }
     }
 
     fn branches(&self, code: &[u8]) -> Vec<Branch> {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn clearing_wants_the_bytes_that_were_written() {
+    fn clearing_requires_the_bytes_that_were_written() {
         let (conditions, operands) =
             (Conditions::default(), Operands { s: 0x1234, ..Operands::default() });
         let mut site = [0; 4];
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_out_of_range_is_truncated_off_as_the_kernel_does() {
+    fn a_distance_out_of_range_is_truncated_as_the_kernel_does() {
         let operands = Operands { s: 0x1_0000_0010, ..Operands::default() };
         let mut site = [0; 4];
         X86_64.apply(row(4), &Conditions::default(), &operands, &mut site).unwrap();

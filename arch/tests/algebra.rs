@@ -1,5 +1,5 @@
-//! What holds for every row of every machine: what is written reads back, a second write changes
-//! nothing, bits outside of the mask survive, the check ends where it says, nothing panics.
+//! Properties of every row of every machine: what is written reads back, a second write changes
+//! nothing, bits outside of the mask survive, the check ends at its bounds, nothing panics.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,8 +20,8 @@ fn conditions_for(row: &Row) -> Conditions<'static> {
     Conditions { features, ..Conditions::default() }
 }
 
-/// Rows whose field takes what their calculation gives: all but R_PPC64_ENTRY, which writes
-/// instructions (its own tests are with its code).
+/// Rows whose field takes the calculated value: all but R_PPC64_ENTRY, which writes
+/// instructions (its tests are with its code).
 fn plain_rows() -> impl Iterator<Item = (&'static Machine, &'static Row)> {
     let rows = |&machine: &&'static Machine| {
         machine.rows.iter().map(move |row| (machine, row)).collect::<Vec<_>>()
@@ -29,7 +29,7 @@ fn plain_rows() -> impl Iterator<Item = (&'static Machine, &'static Row)> {
     machines().iter().flat_map(rows).filter(|(_, row)| row.name != "R_PPC64_ENTRY")
 }
 
-/// A place that the loader takes: zeros for x86_64, else whatever is there.
+/// A site that the loader accepts: zeros for x86_64, else any bytes.
 fn prepared(machine: &Machine, row: &Row, mut site: [u8; 16]) -> [u8; 16] {
     if machine.name == "x86_64" {
         site[..row.field.size()].fill(0);
@@ -38,7 +38,7 @@ fn prepared(machine: &Machine, row: &Row, mut site: [u8; 16]) -> [u8; 16] {
 }
 
 /// The value that the bytes hold, in the scale of the calculation: bits that the row shifts out are
-/// zero, and a bias is not taken off again.
+/// zero, and a bias is not subtracted.
 fn read_back(machine: &Machine, row: &Row, site: &[u8]) -> i64 {
     let value = row.field.load(site, row.check.is_signed(), machine.endian).unwrap();
     value.unbounded_shl(u32::from(row.shift))
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn apply_clear_apply_gives_what_apply_gave(raw: i64, a: i64, p: u64, site: [u8; 16]) {
+    fn apply_clear_apply_writes_what_apply_wrote(raw: i64, a: i64, p: u64, site: [u8; 16]) {
         for (machine, row) in plain_rows() {
             let (conditions, value) = (conditions_for(row), representable(row, raw));
             let operands = operands_for(row, value, &Operands { a, p, ..Operands::default() });
@@ -165,7 +165,7 @@ fn a_check_admits_both_ends_and_refuses_what_lies_beyond() {
 }
 
 #[test]
-fn a_demanded_alignment_is_checked_and_no_other() {
+fn a_required_alignment_is_checked_and_no_other() {
     for (machine, row) in plain_rows().filter(|(_, row)| row.field.size() != 0) {
         let align = i64::from(row.align);
         let operands = operands_for(row, 1, &Operands { p: 0x1000, ..Operands::default() });
@@ -177,7 +177,7 @@ fn a_demanded_alignment_is_checked_and_no_other() {
 }
 
 #[test]
-fn an_address_that_is_not_given_is_a_fault_and_no_value() {
+fn an_address_that_is_not_given_is_a_fault() {
     let mut missing = Vec::new();
     for (machine, row) in plain_rows() {
         let result = machine.apply(row, &conditions_for(row), &Operands::default(), &mut [0; 16]);

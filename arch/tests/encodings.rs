@@ -1,8 +1,8 @@
-//! One known encoding for each row, so that the tables are held to something without a toolchain.
+//! One known encoding for each row, to check the tables without a toolchain.
 //!
 //! `encodings/MACHINE.txt` has a line for each row: name, S (which is L as well), A, P, the bytes of
 //! the field before, and after; `-` for none. The bytes are those of GNU ld 2.40 (R_PPC64_ENTRY: of
-//! a shared object), but for R_390_GOTPC, which is worked out by hand: the kernel writes 32 bits.
+//! a shared object), except for R_390_GOTPC, which is computed by hand: the kernel writes 32 bits.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,7 +28,7 @@ fn bytes(text: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(pair).collect()
 }
 
-/// Applies every encoding of a machine, whose rows must have one each.
+/// Applies every encoding of a machine. Each row must have one.
 fn check(machine: &str, anchors: &Operands, encodings: &str) {
     let machine = by_name(machine).unwrap();
     let known = |name: &str| {

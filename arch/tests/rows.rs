@@ -1,4 +1,4 @@
-//! The tables hold together, whatever the machine.
+//! The tables of every machine are consistent.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -65,7 +65,7 @@ fn the_parts_of_a_field_cover_its_value_once_and_stay_in_their_words() {
 }
 
 #[test]
-fn a_row_writes_exactly_if_it_computes() {
+fn a_row_writes_if_and_only_if_it_computes() {
     for (_, row) in every_row() {
         assert_eq!(row.calc == Calc::Nothing, row.field.size() == 0, "{}", row.name);
         assert!(row.align.is_power_of_two(), "{}", row.name);
@@ -87,7 +87,7 @@ fn a_checked_value_fits_into_its_field() {
 }
 
 #[test]
-fn names_of_refused_types_are_sorted_and_no_rows() {
+fn names_of_refused_types_are_sorted_and_have_no_rows() {
     for machine in machines() {
         let names = other_names(machine);
         assert!(names.is_sorted_by(|a, b| a.0 < b.0), "{}", machine.name);

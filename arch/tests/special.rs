@@ -1,4 +1,4 @@
-//! Which kernel function reads a section before relocations are written that wait for another object.
+//! Which kernel function reads a section before relocations that wait for another object are written.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use klp_arch::{Features, Machine, by_name, machines};
@@ -70,7 +70,7 @@ fn a_machine_reads_what_its_own_module_finalize_reads() {
     assert_eq!(reader(by_name("ppc64le").unwrap(), ".altinstructions"), None);
 }
 
-/// What one row says no other row repeats: a function changes, or rewrites, a section once.
+/// No two rows say the same: a function changes, or rewrites, a section once.
 #[test]
 fn no_kernel_has_two_rows_for_one_thing() {
     for machine in machines() {

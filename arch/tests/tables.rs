@@ -20,7 +20,7 @@ const BYTES: usize = 96;
 struct Entry {
     offset: u64,
     symbol: u32,
-    /// Which of the machine's rows, or none of them.
+    /// Which of the machine's rows, or none.
     row: usize,
     addend: i64,
 }
@@ -28,7 +28,7 @@ struct Entry {
 fn entry() -> impl Strategy<Value = Entry> {
     let near = -0x1_0000_i64..0x1_0000;
     let addend = prop_oneof![4 => near, 1 => any::<i64>()];
-    // Some places lie at the end or after it, some symbols do not exist.
+    // Some places are at or past the end, some symbols do not exist.
     let fields = (0..BYTES as u64 + 4, 0..SYMBOLS + 1, any::<usize>(), addend);
     fields.prop_map(|(offset, symbol, row, addend)| Entry { offset, symbol, row, addend })
 }
@@ -45,7 +45,7 @@ fn symbol() -> impl Strategy<Value = Symbol<'static>> {
     })
 }
 
-/// A module with a TOC and a GOT, and nothing that references go through.
+/// A module with a TOC and a GOT, and no slots, entries or stubs.
 #[derive(Debug, Clone, Copy)]
 struct Anchored;
 
@@ -91,7 +91,7 @@ proptest! {
         for machine in machines() {
             let number = |row: usize| {
                 let rows = machine.rows;
-                // Mostly data, which has the plain rows; sometimes a number that is none.
+                // Mostly data, which has the plain rows; sometimes a number without a row.
                 rows.get(row % (rows.len() + 1)).map_or(250, |row| row.number)
             };
             let entries: Vec<_> = entries.iter().map(|entry| {
@@ -112,8 +112,8 @@ proptest! {
             let (fast, fast_end, _) = apply(machine, &table, &memory, false);
             let (slow, slow_end, seen) = apply(machine, &table, &memory, true);
             prop_assert_eq!(&fast, &slow, "{}", machine.name);
-            let place = |end: &Option<Box<FailedRelocation>>| end.as_ref().map(|s| (s.entry, s.fault));
-            prop_assert_eq!(place(&fast_end), place(&slow_end), "{}", machine.name);
+            let stop = |end: &Option<Box<FailedRelocation>>| end.as_ref().map(|s| (s.entry, s.fault));
+            prop_assert_eq!(stop(&fast_end), stop(&slow_end), "{}", machine.name);
             let applied = slow_end.map_or(entries.len(), |stopped| stopped.entry);
             prop_assert!(seen <= applied);
         }

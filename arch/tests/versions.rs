@@ -1,10 +1,10 @@
-//! What each machine's loader is taken to do on which kernel, as its sources were read: `docs/kernels.md`.
+//! What each machine's loader is assumed to do on which kernel, from its sources: `docs/kernels.md`.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use klp_arch::Features;
 
 #[test]
-fn machines_decide_as_the_sources_of_each_long_term_kernel_were_read() {
+fn machines_match_the_sources_of_each_long_term_kernel() {
     let features = |machine: &str, version: &str| {
         klp_arch::by_name(machine).unwrap().features(version.parse().unwrap())
     };

@@ -15,7 +15,7 @@ use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol};
 use crate::options::Options;
 use crate::patch::{PatchedObjects, Tables};
-use crate::resolve::{self, Annotation, Query, Resolution, Resolve, Resolver};
+use crate::resolve::{self, Query, Request, Resolution, Resolve, Resolver};
 use crate::rules;
 use crate::site::Sites;
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
@@ -256,8 +256,7 @@ fn is_loaders(backend: &Machine, name: &str) -> bool {
 }
 
 fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {
-    let annotation =
-        Annotation { owner: klp.owner.clone(), gate: None, which: klp.position.into() };
+    let annotation = Request { owner: klp.owner.clone(), gate: None, which: klp.position.into() };
     let name = klp.symbol.as_str();
     let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
     let reason = resolve.resolve(&query).err()?;

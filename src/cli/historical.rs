@@ -243,11 +243,11 @@ fn unresolved(reason: &Unresolved) -> String {
         Unresolved::Name(error) => format!("Length error ({error})"),
         Unresolved::NotFound { name, .. }
         | Unresolved::ObjectUnknown { name, .. }
-        | Unresolved::VmlinuxUntold { name, .. }
+        | Unresolved::VmlinuxUnknown { name, .. }
         | Unresolved::SelectedNone { name, .. }
         | Unresolved::SelectedSeveral { name, .. }
-        | Unresolved::FilesUntold { name, .. }
-        | Unresolved::NeighbourUntold { name, .. }
+        | Unresolved::FilesUnknown { name, .. }
+        | Unresolved::NeighbourFileUnknown { name, .. }
         | Unresolved::InitMemory { name, .. } => format!("Unable to find missing symbol: {name}"),
     }
 }

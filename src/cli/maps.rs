@@ -38,12 +38,12 @@ impl Maps {
         self.kallsyms.iter().for_each(|path| sources.push(ProcKallsyms::new(path)));
         for path in &self.symbols {
             let start = start(path);
-            if Map::is_one(&start) {
+            if Map::recognises(&start) {
                 match Map::open(path) {
                     Ok(map) => sources.push(map),
                     Err(error) => errors.push(error),
                 }
-            } else if start.is_ascii() && !start.is_empty() && !TextList::is_one(&start) {
+            } else if start.is_ascii() && !start.is_empty() && !TextList::recognises(&start) {
                 let error = SymbolError::new(path, SymbolErrorKind::NoHeader);
                 errors.push(SymbolError { line: Some(1), ..error });
             } else {

@@ -146,7 +146,7 @@ impl Planner<'_, '_> {
             name: symbol.name.to_str_lossy().into_owned(),
         })?;
         let annotation = self.annotations.get(symbol.index);
-        let written = annotation.map(resolve::Annotation::from);
+        let written = annotation.map(resolve::Request::from);
         let query = Query {
             name: annotation.map_or(text, |a| a.name.as_str()),
             weak: symbol.is_weak(),

@@ -5,7 +5,7 @@ use crate::annotation::{Annotations, FunctionSelector};
 use crate::elf::Module;
 use crate::findings::Refusal;
 use crate::patch::{Replaced, TableFunction, Tables};
-use crate::resolve::{Annotation, Query, Resolution, Resolve};
+use crate::resolve::{Query, Request, Resolution, Resolve};
 
 /// The positions that selectors found, and the functions without one.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl<'t> Positions<'t> {
             self.refusals.push(Refusal::SelectedNotReplaced { location, object, name });
             return;
         }
-        let annotation = Annotation { owner: object.clone(), gate: None, which: which.clone() };
+        let annotation = Request { owner: object.clone(), gate: None, which: which.clone() };
         let query = Query {
             name: name.as_str(),
             weak: false,

@@ -15,7 +15,7 @@ use crate::findings::{Finding, Refusal, Warning};
 use crate::kmod;
 use crate::name::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction, TableObject, Tables, Unpatchable, unpatchable};
-use crate::resolve::{Annotation, Klp, Query, Resolution, Resolve, Unresolved};
+use crate::resolve::{Klp, Query, Request, Resolution, Resolve, Unresolved};
 use crate::rules::gate_timing;
 
 /// Checks the functions that a module replaces against the kernel. `position`: the `old_sympos`
@@ -162,7 +162,7 @@ impl Checker<'_, '_> {
         let position = u32::try_from(function.position).unwrap_or(u32::MAX);
         let position = Position::from(position);
         let annotation =
-            Annotation { owner: function.object.clone(), gate: None, which: position.into() };
+            Request { owner: function.object.clone(), gate: None, which: position.into() };
         let query = Query { name, weak: false, loader: false, annotation: Some(&annotation) };
         match self.resolve.resolve(&query) {
             Ok(Resolution::Klp(klp)) => self.found(function, *klp),

@@ -71,7 +71,7 @@ pub enum Code {
     FilesUnknown,
     /// The source file of a neighbour is not known.
     #[strum(serialize = "KLP-E0111")]
-    NeighbourUnknown,
+    NeighbourFileUnknown,
     /// A function that is replaced is not found.
     #[strum(serialize = "KLP-E0112")]
     ReplacedNotFound,

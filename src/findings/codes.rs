@@ -25,14 +25,14 @@ impl Refusal {
                 Unresolved::Ambiguous { .. } => Code::Ambiguous,
                 Unresolved::AnnotatedNotUnique { .. } => Code::NotUnique,
                 Unresolved::AnnotatedNoSuchPosition { .. } => Code::NoSuchPosition,
-                Unresolved::ObjectUnknown { .. } | Unresolved::VmlinuxUntold { .. } => {
+                Unresolved::ObjectUnknown { .. } | Unresolved::VmlinuxUnknown { .. } => {
                     Code::UnknownObject
                 }
                 Unresolved::SelectedNone { .. } | Unresolved::SelectedSeveral { .. } => {
                     Code::NotSingledOut
                 }
-                Unresolved::FilesUntold { .. } => Code::FilesUnknown,
-                Unresolved::NeighbourUntold { .. } => Code::NeighbourUnknown,
+                Unresolved::FilesUnknown { .. } => Code::FilesUnknown,
+                Unresolved::NeighbourFileUnknown { .. } => Code::NeighbourFileUnknown,
                 Unresolved::InitMemory { .. } => Code::InitMemory,
                 Unresolved::NotFound { .. } => Code::NotFound,
             },

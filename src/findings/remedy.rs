@@ -98,7 +98,7 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             );
             lines
         }
-        Unresolved::FilesUntold { owner, candidates, .. } => {
+        Unresolved::FilesUnknown { owner, candidates, .. } => {
             let source = if owner.is_vmlinux() {
                 "--vmlinux vmlinux".to_owned()
             } else {
@@ -108,7 +108,7 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             lines.extend(list(candidates, gate));
             lines
         }
-        Unresolved::NeighbourUntold { neighbours, .. } => {
+        Unresolved::NeighbourFileUnknown { neighbours, .. } => {
             let mut lines = vec![GLOBAL.into()];
             lines.push("name a static function or variable as the neighbour, or the file:".into());
             lines.extend(neighbours.iter().take(LISTED).map(describe));
@@ -131,7 +131,7 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             }
             lines
         }
-        Unresolved::VmlinuxUntold { candidate, .. } => {
+        Unresolved::VmlinuxUnknown { candidate, .. } => {
             let mut lines = vec!["add a source for vmlinux: --vmlinux, or -s; or annotate:".into()];
             lines.extend([describe(candidate), paste(candidate, gate)]);
             lines

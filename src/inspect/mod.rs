@@ -1,4 +1,4 @@
-//! What a module holds of livepatching, for people who look at one.
+//! A module's livepatch contents, for people.
 
 mod name_use;
 
@@ -20,7 +20,7 @@ use crate::target::backend;
 pub struct Inspection {
     /// The machine's name.
     pub machine: &'static str,
-    /// The module's name, where `.modinfo` has it.
+    /// The module's name, if `.modinfo` has it.
     pub name: Option<String>,
     /// Whether `.modinfo` marks it as a livepatch.
     pub livepatch: bool,
@@ -30,11 +30,12 @@ pub struct Inspection {
     pub klp_sections: Vec<InspectedSection>,
     /// klp symbols, by symbol index.
     pub klp_symbols: Vec<String>,
-    /// What objtool has the original relocations name until it disables them: nothing resolves these.
+    /// Symbols that objtool makes the original relocations name before it disables them: nothing resolves
+    /// these.
     pub tombstones: Vec<String>,
     /// Sections that other tools made, in file order.
     pub other_tools: Vec<OtherToolsSection>,
-    /// What another tool has still to do to the module.
+    /// What another tool still has to do to the module.
     pub unfinished: Option<String>,
     /// Annotations as the author wrote them.
     pub annotations: Vec<String>,
@@ -42,7 +43,7 @@ pub struct Inspection {
     pub annotation_errors: Vec<String>,
     /// Symbols that are still undefined, by symbol index.
     pub undefined: Vec<String>,
-    /// What its names mean in a kernel, where one was asked ([`meanings`]).
+    /// What its names mean in a kernel, if one was given ([`meanings`]).
     pub meanings: Option<Vec<Meaning>>,
 }
 
@@ -55,12 +56,12 @@ pub struct InspectedSection {
     pub relocations: Vec<Site>,
 }
 
-/// A section that another maker of livepatches has put into the module.
+/// A section that another livepatch tool has put into the module.
 #[derive(Debug)]
 pub struct OtherToolsSection {
     /// Name of the section.
     pub name: String,
-    /// Which tool has it, and what for.
+    /// Which tool uses it, and what for.
     pub purpose: &'static str,
 }
 
@@ -70,7 +71,7 @@ impl fmt::Display for OtherToolsSection {
     }
 }
 
-/// Looks at a module.
+/// Describes a module.
 ///
 /// # Errors
 /// [`Error`] when the file is not a module of a known machine.

@@ -1,7 +1,7 @@
-//! What the names that a module uses mean in a kernel, for people who look at a module.
+//! What the names that a module uses mean in a kernel, for people.
 //!
-//! Beside the conversion: the same questions to the same resolver, and every answer shown, those that
-//! refuse a conversion, too. Invariant: nothing here decides anything.
+//! The same queries to the same resolver as in a conversion, with every answer shown, including those
+//! that refuse a conversion. Invariant: nothing here decides anything.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::findings::{Error, Finding, Refusal};
 use crate::name::{KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::Tables;
-use crate::resolve::{self, Annotation, Basis, Klp, Query, Resolution, Resolve, Resolver};
+use crate::resolve::{self, Basis, Klp, Query, Request, Resolution, Resolve, Resolver};
 use crate::symbols::{Candidate, Export, Sources, Wanted};
 use crate::target::{backend, built_for, same_kernel};
 
@@ -35,20 +35,20 @@ pub enum NameUse {
     Klp {
         /// Owner, name and position.
         symbol: KlpSymbol,
-        /// The object whose loading triggers the write, where the author says so.
+        /// The object whose loading triggers the write, if the author names one.
         gate: Option<ObjectName>,
         /// How it was decided.
         basis: Basis,
-        /// The symbol in the sources, where they tell it.
+        /// The symbol in the sources, if they have it.
         candidate: Option<Box<Candidate>>,
     },
-    /// An export: the loader binds an ordinary symbol to it.
+    /// An export: the loader resolves an ordinary symbol to it.
     Export(Export),
-    /// The machine's loader makes it.
+    /// The machine's loader defines it.
     Loader,
-    /// Weak and nowhere defined: it is bound to 0.
+    /// Weak and not defined anywhere: it resolves to 0.
     WeakMissing,
-    /// Nothing, or several symbols.
+    /// No symbol, or several.
     Unresolved {
         /// The code of the refusal.
         code: Code,
@@ -64,7 +64,7 @@ pub enum NameUse {
 ///
 /// # Errors
 /// [`Error`] when the file is not a module, a source cannot be read, or the sources are of another
-/// kernel. What is wrong with annotations is told by [`super::inspect()`].
+/// kernel. What is wrong with annotations is reported by [`super::inspect()`].
 pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec<Meaning>, Error> {
     let module = Module::parse(data)?;
     let backend = backend(&module)?;
@@ -84,9 +84,9 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
         let Ok(text) = symbol.name.to_str() else { continue };
         let written = annotations.get(symbol.index);
         let is = klp(symbol.name).filter(|_| symbol.section == SymbolSection::Livepatch);
-        let annotation = written.map(Annotation::from).or_else(|| {
+        let annotation = written.map(Request::from).or_else(|| {
             let KlpSymbol { owner, position, .. } = is.clone()?;
-            Some(Annotation { owner, gate: None, which: position.into() })
+            Some(Request { owner, gate: None, which: position.into() })
         });
         let of_klp = is.as_ref().map(|klp| klp.symbol.as_str());
         let query = Query {
@@ -151,8 +151,8 @@ impl fmt::Display for Meaning {
                 candidate.file.iter().try_for_each(|file| write!(f, ", {file}"))
             }
             NameUse::Export(export) => write!(f, " → export of {}", export.owner),
-            NameUse::Loader => f.write_str(" → made by the loader"),
-            NameUse::WeakMissing => f.write_str(" → 0: weak, and nowhere defined"),
+            NameUse::Loader => f.write_str(" → defined by the loader"),
+            NameUse::WeakMissing => f.write_str(" → 0: weak, not defined anywhere"),
             NameUse::Unresolved { code, message, help } => {
                 write!(f, " → {code}: {message}")?;
                 help.iter().try_for_each(|line| write!(f, "\n    {line}"))

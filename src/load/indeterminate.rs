@@ -44,7 +44,7 @@ impl Loaded<'_> {
             object.relas(table).filter_map(move |rela| {
                 let row = self.backend.row(rela.kind)?;
                 let symbol = object.symbols.get(usize::try_from(rela.symbol).ok()?)?;
-                let unknown = self.is_left_behind(symbol) || percpu && row.calc.knows_place();
+                let unknown = self.is_left_behind(symbol) || percpu && row.calc.depends_on_place();
                 if !unknown {
                     return None;
                 }

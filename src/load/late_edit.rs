@@ -6,7 +6,7 @@
 //! [`klp_arch::special`]; the order is that of the sections.
 
 use klp_arch::Memory;
-use klp_arch::special::{Moment, Named, Span, SpecialSection, Target};
+use klp_arch::special::{AddressForm, Moment, Span, SpecialSection, Target};
 use scroll::Endian;
 
 use super::Loaded;
@@ -101,7 +101,7 @@ impl Reader<'_> {
     }
 
     /// The address that an entry names.
-    fn address(&self, named: Named, at: usize, entry_at: u64, entry: &[u8]) -> Option<u64> {
+    fn address(&self, named: AddressForm, at: usize, entry_at: u64, entry: &[u8]) -> Option<u64> {
         let field = entry.get(at..)?;
         let here = entry_at.wrapping_add(u64::try_from(at).ok()?);
         let long = |field: &[u8]| {
@@ -112,10 +112,10 @@ impl Reader<'_> {
             })
         };
         match named {
-            Named::Absolute64 => long(field).filter(|address| *address != 0),
-            Named::Relative64 => Some(here.wrapping_add(long(field)?)),
-            Named::FromEntry64 => Some(entry_at.wrapping_add(long(field)?)),
-            Named::Relative32 => {
+            AddressForm::Absolute64 => long(field).filter(|address| *address != 0),
+            AddressForm::Relative64 => Some(here.wrapping_add(long(field)?)),
+            AddressForm::FromEntry64 => Some(entry_at.wrapping_add(long(field)?)),
+            AddressForm::Relative32 => {
                 let bytes = *field.first_chunk()?;
                 let offset = match self.endian {
                     Endian::Little => i32::from_le_bytes(bytes),

@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use klp_arch::{Address, AddressUse, FunctionCode, Machine, Named, UseKind};
+use klp_arch::{Address, AddressUse, FunctionCode, Machine, RelocationTarget, UseKind};
 use rustc_hash::FxHashMap;
 
 use super::pointers::Pointers;
@@ -44,19 +44,19 @@ pub(super) fn are_changed(
         let named = module.relocations(table.index).filter_map(|rela| {
             let named = match distance(module, backend, rela) {
                 Some((section, offset)) => {
-                    Named::Inside(Address { section: section.get(), offset })
+                    RelocationTarget::Inside(Address { section: section.get(), offset })
                 }
-                None => Named::Outside(rela.symbol.get()),
+                None => RelocationTarget::Outside(rela.symbol.get()),
             };
             Some((usize::try_from(rela.offset).ok()?, named))
         });
         let mut named: Vec<_> = named.collect();
         named.sort_unstable_by_key(|(field, _)| *field);
-        let is_near = |named: &Named| match named {
-            Named::Inside(address) => {
+        let is_near = |named: &RelocationTarget| match named {
+            RelocationTarget::Inside(address) => {
                 near(address.section) || to(pointers, *address).is_some_and(|to| near(to.section))
             }
-            Named::Outside(_) => false,
+            RelocationTarget::Outside(_) => false,
         };
         if !named.iter().any(|(_, named)| is_near(named)) {
             return false;

@@ -1,9 +1,9 @@
-//! Which of the symbols of one name an author means: by position, source file or neighbour.
+//! Selects among the symbols of one name: by position, source file or neighbour.
 //!
-//! A selector is resolved only by what a source states about symbols: their source file, and the
-//! unit that they are of. Invariant: one symbol is singled out, or all that are in question are
-//! shown. In one unit a name is defined once, so that a symbol whose file is not known (a global one
-//! in a symbol table) cannot be the one that another symbol of the same name is known to be.
+//! A selector is resolved only by what a source states about symbols: their source file and their
+//! translation unit. Invariant: exactly one symbol is selected, or all candidates are
+//! shown. A unit defines a name once: if another symbol of the name is known to be from it, one whose
+//! file is unknown (a global one in a symbol table) is not.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::annotation::{Selector, SourceFile};
 use crate::name::{ObjectName, Position, SymbolName};
 use crate::symbols::{Answer, Binding, Candidate, Kind};
 
-/// A name in an object, and what is known of it.
+/// A name in an object, and what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice<'a, 'n> {
     pub(super) answer: &'a Answer,
@@ -24,7 +24,7 @@ impl<'a> Choice<'a, '_> {
     /// The symbol that the author means.
     ///
     /// # Errors
-    /// [`Unresolved`] when it is none, or not one.
+    /// [`Unresolved`] when no symbol or more than one fits.
     pub(super) fn make(self, which: &Selector) -> Result<&'a Candidate, Unresolved> {
         match which {
             Selector::Position(position) => self.at_position(*position),
@@ -62,7 +62,7 @@ impl<'a> Choice<'a, '_> {
             return Err(self.missing());
         }
         if here.iter().all(|c| c.file.is_none() && !is_global(c)) {
-            return Err(self.untold(which, &here));
+            return Err(self.files_unknown(which, &here));
         }
         let there = |c: &&&Candidate| c.file.as_ref().is_some_and(|known| file.agrees_with(known));
         let there: Vec<_> = here.iter().filter(there).copied().collect();
@@ -87,14 +87,14 @@ impl<'a> Choice<'a, '_> {
             }
             return Err(reason);
         }
-        let untold = |c: &&Candidate| c.unit.is_none() && !is_global(c);
-        if here.iter().all(untold) || neighbours.iter().all(untold) {
-            return Err(self.untold(which, &here));
+        let unknown = |c: &&Candidate| c.unit.is_none() && !is_global(c);
+        if here.iter().all(unknown) || neighbours.iter().all(unknown) {
+            return Err(self.files_unknown(which, &here));
         }
         let units: BTreeSet<_> = neighbours.iter().map(|c| c.unit).collect();
-        // Of several neighbours the one whose unit is not known may be the one that is meant.
+        // Of several neighbours, one whose unit is unknown may be the one that is meant.
         if units.contains(&None) {
-            return Err(Unresolved::NeighbourUntold {
+            return Err(Unresolved::NeighbourFileUnknown {
                 name: self.name.into(),
                 owner: self.owner.clone(),
                 neighbour: neighbour.as_str().into(),
@@ -106,7 +106,7 @@ impl<'a> Choice<'a, '_> {
         self.only(which, &there, &here)
     }
 
-    /// The one of those that a selector fits.
+    /// The one symbol among those that a selector fits.
     fn only(
         self,
         which: &Selector,
@@ -127,7 +127,7 @@ impl<'a> Choice<'a, '_> {
         }
     }
 
-    /// The symbols of a name in the owner, without those that only mark something in its table.
+    /// The symbols of a name in the owner, without those that only mark a file or section.
     fn symbols(self, name: &str) -> Vec<&'a Candidate> {
         let named = self.answer.candidates(name).iter().filter(|c| c.object == *self.owner);
         named.filter(|c| c.kind != Some(Kind::Marker)).collect()
@@ -137,8 +137,8 @@ impl<'a> Choice<'a, '_> {
         not_found(self.answer, self.name, Some(self.owner))
     }
 
-    fn untold(self, which: &Selector, here: &[&Candidate]) -> Unresolved {
-        Unresolved::FilesUntold {
+    fn files_unknown(self, which: &Selector, here: &[&Candidate]) -> Unresolved {
+        Unresolved::FilesUnknown {
             name: self.name.into(),
             owner: self.owner.clone(),
             which: Box::new(which.clone()),
@@ -147,7 +147,7 @@ impl<'a> Choice<'a, '_> {
     }
 }
 
-/// Whether a symbol table puts it behind all files, so that it does not tell which one it is from.
+/// Whether a symbol table lists it after all files, and so without its own.
 fn is_global(candidate: &Candidate) -> bool {
     matches!(candidate.binding, Some(Binding::Global | Binding::Weak))
 }

@@ -1,7 +1,7 @@
-//! The exact line that an author pastes to choose a candidate, in each dialect.
+//! The exact line to paste to select a candidate, in each dialect.
 //!
-//! Positions are the kernel's: 0 for a name that is unique in its object, else counted from 1. The
-//! candidate list of klp-convert v7 counted from 0, so its second line chose the first symbol.
+//! Positions are the kernel's: 0 for a name that is unique in its object, otherwise counted from 1. The
+//! candidate list of klp-convert v7 counted from 0, so its second line selected the first symbol.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::name::{ObjectName, Position};
 use crate::symbols::{Candidate, Kind};
 
 /// The annotation of klp-convert v2 to v7: an array in `.klp.module_relocs.<object>`. The array's
-/// name is made from its contents, so that several can stand in one file.
+/// name is derived from its contents: one file may have several.
 #[derive(Debug, Clone, Copy)]
 pub struct KlpSympos<'a> {
     /// The object that has the symbol.
     pub owner: &'a ObjectName,
-    /// The symbol, a name that C can spell.
+    /// The symbol, whose name is a C identifier.
     pub name: &'a str,
     /// Which symbol of that name.
     pub position: Position,
@@ -30,7 +30,7 @@ impl fmt::Display for KlpSympos<'_> {
 }
 
 /// The annotation of the minimal klp-convert: a declaration that renames the symbol for the linker.
-/// For a name that C cannot spell, the author has to fill in `TYPE` and use the name with `_`.
+/// For a name that is not a C identifier, the author has to fill in `TYPE` and use the name with `_`.
 #[derive(Debug, Clone, Copy)]
 pub struct KlpRelocSymbol<'a> {
     /// The object that is patched.
@@ -51,14 +51,14 @@ impl fmt::Display for KlpRelocSymbol<'_> {
         if pasteable(name) {
             write!(f, "extern typeof({name}) {alias}")?;
         } else {
-            // The macro makes text of the name, so it takes dots; the declaration takes none.
+            // The macro stringifies the name and accepts dots; the declaration does not.
             write!(f, "extern TYPE {}", spelled(alias))?;
         }
         write!(f, " KLP_RELOC_SYMBOL_POS({gate}, {owner}, {name}, {position});")
     }
 }
 
-/// The selector: what stays right from kernel to kernel.
+/// The selector by source file, which stays valid across kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct KlpSymbolIn<'a> {
     /// The object that has the symbol.
@@ -70,7 +70,7 @@ pub struct KlpSymbolIn<'a> {
 }
 
 impl<'a> KlpSymbolIn<'a> {
-    /// The selector of a candidate, where its file tells it from the other candidates.
+    /// The selector of a candidate, if its file distinguishes it from the other candidates.
     #[must_use]
     pub fn of(candidate: &'a Candidate, file: &'a SourceFile, all: &[Candidate]) -> Option<Self> {
         let Candidate { object: owner, name, .. } = candidate;
@@ -96,12 +96,12 @@ impl fmt::Display for KlpSymbolIn<'_> {
     }
 }
 
-/// A name that C can spell, made from one that it cannot.
+/// A C identifier for a name that is not one.
 fn spelled(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
-/// Whether C source can spell the name, so that [`KlpSympos`] compiles. A compiler's variant
+/// Whether the name is a C identifier, as [`KlpSympos`] needs. A compiler's variant
 /// (`foo.isra.0`) has a dot, and needs [`KlpRelocSymbol`].
 #[must_use]
 pub fn pasteable(name: &str) -> bool {

@@ -1,10 +1,10 @@
-//! What one name that a livepatch uses means in one kernel.
+//! What a name that a livepatch uses means in a kernel.
 //!
 //! Between the symbol map and the conversion: a [`Query`] is a name with what the author wrote about
-//! it, the result is a [`Resolution`], or an [`Unresolved`] that lists every candidate and the line
-//! to paste. Two objects belong to a relocation: the *owner* has the symbol, and the *gate* is the
-//! object whose loading makes the kernel write it. Invariant: a position is written only if the
-//! sources say that it exists, unless there are no sources. Rules: `klp_find_object_symbol` in
+//! it; the result is a [`Resolution`], or an [`Unresolved`] that lists every candidate and the line
+//! to paste. A relocation has two objects: the *owner* has the symbol, and the *gate* is the
+//! object whose loading makes the kernel write it. Invariant: a position is written only if it
+//! exists in the sources, or there are no sources. Rules: `klp_find_object_symbol` in
 //! `kernel/livepatch/core.c`.
 
 mod choose;
@@ -20,9 +20,9 @@ pub use line_to_paste::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};
 pub use resolver::{Resolver, suggest};
 pub use unresolved::{Cause, Unresolved};
 
-/// What the author wrote about a name.
+/// What the author asked for under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Annotation {
+pub struct Request {
     /// The object that has the symbol.
     pub owner: ObjectName,
     /// The object whose loading triggers the write; `None` for the owner.
@@ -31,7 +31,7 @@ pub struct Annotation {
     pub which: Selector,
 }
 
-impl From<&annotation::Annotation> for Annotation {
+impl From<&annotation::Annotation> for Request {
     fn from(written: &annotation::Annotation) -> Self {
         let annotation::Annotation { owner, gate, which, .. } = written;
         Self { owner: owner.clone(), gate: gate.clone(), which: which.clone() }
@@ -43,12 +43,12 @@ impl From<&annotation::Annotation> for Annotation {
 pub struct Query<'a> {
     /// The name as the livepatch uses it.
     pub name: &'a str,
-    /// Whether the livepatch can do without it (`STB_WEAK`).
+    /// Whether the livepatch works without it (`STB_WEAK`).
     pub weak: bool,
-    /// Whether the machine's loader makes the name itself; the back end says so.
+    /// Whether the machine's loader defines the name itself.
     pub loader: bool,
     /// What the author wrote about it.
-    pub annotation: Option<&'a Annotation>,
+    pub annotation: Option<&'a Request>,
 }
 
 /// How a klp symbol was decided.
@@ -57,11 +57,11 @@ pub struct Query<'a> {
 pub enum Basis {
     /// The name occurs once in all objects.
     Inferred,
-    /// The author said so, and the sources agree.
+    /// The author annotated it, and the sources agree.
     Annotated,
-    /// The author said so, and there is no source to ask.
+    /// The author annotated it, and there is no source to verify it.
     Unverified,
-    /// The owner exports it, but not so that a livepatch could use the export.
+    /// The owner exports it, but a livepatch cannot use the export.
     Exported,
 }
 
@@ -70,14 +70,14 @@ pub enum Basis {
 pub struct Klp {
     /// Owner, name and position.
     pub symbol: KlpSymbol,
-    /// The object whose loading triggers the write, as the author says; `None`: the code that uses
+    /// The object whose loading triggers the write, as the author annotated; `None`: the code that uses
     /// the symbol decides.
     pub gate: Option<ObjectName>,
     /// How it was decided.
     pub basis: Basis,
-    /// The symbol in the sources, where they tell it.
+    /// The symbol in the sources, if they have it.
     pub candidate: Option<Candidate>,
-    /// The export, where there is one.
+    /// The export, if there is one.
     pub export: Option<Export>,
 }
 
@@ -95,26 +95,26 @@ impl Klp {
 pub enum Resolution {
     /// It becomes a klp symbol.
     Klp(Box<Klp>),
-    /// It stays an ordinary symbol: the loader binds it to this export.
+    /// It stays an ordinary symbol: the loader resolves it to this export.
     Export(Export),
-    /// It stays an ordinary symbol: the machine's loader makes it itself.
+    /// It stays an ordinary symbol: the machine's loader defines it itself.
     Loader,
-    /// It stays an ordinary symbol: weak and nowhere defined, so it is bound to 0.
+    /// It stays an ordinary symbol: weak and not defined anywhere, it resolves to 0.
     WeakMissing,
-    /// It stays an ordinary symbol: not annotated, and there is no source to ask.
+    /// It stays an ordinary symbol: not annotated, and there is no source.
     NoSource,
 }
 
-/// Anything that can say what a name means.
+/// Anything that can resolve names.
 pub trait Resolve {
-    /// Answers one question.
+    /// Resolves one name.
     ///
     /// # Errors
-    /// [`Unresolved`] when the name has no meaning, several, or another than the author says.
+    /// [`Unresolved`] when the name has no meaning, several, or a different one than the author says.
     fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved>;
 
-    /// Whether an object is loaded after another only, because it needs it, directly or through
-    /// others (`depends=`). `None` where that is not known.
+    /// Whether an object can only be loaded after another, because it depends on it, directly or
+    /// indirectly (`depends=`). `None` if unknown.
     fn depends(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {
         let _ = (object, on);
         None
@@ -127,7 +127,7 @@ pub trait Resolve {
     }
 }
 
-/// What is known of a name that is not found, in an object or anywhere.
+/// What is known about a name that is not found, in an object or anywhere.
 fn not_found(answer: &Answer, name: &str, owner: Option<&ObjectName>) -> Unresolved {
     let mut others: Vec<_> = answer.candidates(name).iter().map(|c| &c.object).collect();
     others.dedup();

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::choose::Choice;
-use super::{Annotation, Basis, Cause, Klp, Query, Resolution, Resolve, Unresolved, not_found};
+use super::{Basis, Cause, Klp, Query, Request, Resolution, Resolve, Unresolved, not_found};
 use crate::annotation::Selector;
 use crate::name::{KlpSymbol, ObjectName, Position, SymbolName};
 use crate::symbols::{
     Answer, Binding, Candidate, Export, Order, Sources, Suggestions, SymbolError,
 };
 
-/// Resolves names by what the sources answered.
+/// Resolves names by the answer of the sources.
 #[derive(Debug, Clone, Copy)]
 pub struct Resolver<'a> {
     /// What the sources know.
@@ -26,18 +26,18 @@ impl<'a> Resolver<'a> {
         Self { answer, keep_module_exports: false }
     }
 
-    /// What the author says, if the sources agree.
+    /// Resolves what the author annotated, if the sources agree.
     fn annotated(
         &self,
         symbol: SymbolName,
-        annotation: &Annotation,
+        annotation: &Request,
     ) -> Result<Resolution, Unresolved> {
         let name = symbol.as_str();
         let owner = &annotation.owner;
         let gate = annotation.gate.clone();
         if !self.answer.has_sources() {
             let Selector::Position(position) = annotation.which else {
-                return Err(Unresolved::FilesUntold {
+                return Err(Unresolved::FilesUnknown {
                     name: name.into(),
                     owner: owner.clone(),
                     which: Box::new(annotation.which.clone()),
@@ -56,7 +56,7 @@ impl<'a> Resolver<'a> {
         let choice = Choice { answer: self.answer, name, owner };
         let candidate = choice.make(&annotation.which)?;
         let export = self.answer.export(name).filter(|e| e.owner == *owner).cloned();
-        // What the author wrote, because 1 is a position of a unique name, too.
+        // The position as written, because 1 is also valid for a unique name.
         let position = match annotation.which {
             Selector::Position(position) => position,
             Selector::InFile(_) | Selector::NextTo(_) => candidate.klp_position(),
@@ -66,7 +66,7 @@ impl<'a> Resolver<'a> {
         Ok(klp(Klp { symbol, gate, basis: Basis::Annotated, candidate, export }))
     }
 
-    /// What an export that nobody annotated means.
+    /// Resolves a name that is exported and not annotated.
     fn exported(&self, symbol: SymbolName, export: &Export) -> Result<Resolution, Unresolved> {
         let ordinary = if export.owner.is_vmlinux() {
             !export.for_modules_only()
@@ -77,13 +77,13 @@ impl<'a> Resolver<'a> {
             return Ok(Resolution::Export(export.clone()));
         }
         let name = symbol.as_str();
-        // Alphabetical lists name what an object leaves undefined as if the object had it.
+        // Alphabetical lists include an object's undefined symbols as if it defined them.
         let elsewhere = |c: &&Candidate| c.object != export.owner && c.order == Order::Proven;
         if !export.owner.is_vmlinux() && self.answer.candidates(name).iter().any(|c| elsewhere(&c))
         {
             let candidates = self.answer.candidates(name).to_vec();
-            let told = candidates.iter().any(|candidate| candidate.object == export.owner);
-            let exporter = (!told).then(|| export.owner.clone());
+            let listed = candidates.iter().any(|candidate| candidate.object == export.owner);
+            let exporter = (!listed).then(|| export.owner.clone());
             return Err(Unresolved::Ambiguous { name: name.into(), candidates, exporter });
         }
         let here: Vec<&Candidate> = self.answer.candidates_in(name, &export.owner).collect();
@@ -134,7 +134,7 @@ impl Resolve for Resolver<'_> {
             }
             [only] if !self.answer.knows_object(&ObjectName::vmlinux()) => {
                 let (name, candidate) = (name.into(), Box::new(only.clone()));
-                Err(Unresolved::VmlinuxUntold { name, candidate })
+                Err(Unresolved::VmlinuxUnknown { name, candidate })
             }
             [only] => {
                 let symbol = KlpSymbol {
@@ -154,7 +154,7 @@ impl Resolve for Resolver<'_> {
     }
 
     fn depends(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {
-        // vmlinux needs nobody, and everybody needs it.
+        // vmlinux needs no object, and every object needs it.
         if on.is_vmlinux() || object == on {
             return Some(true);
         }
@@ -167,7 +167,7 @@ impl Resolve for Resolver<'_> {
 }
 
 impl Resolver<'_> {
-    /// Whether a module is among those that another needs, however far down.
+    /// Whether a module is among those that another needs, directly or indirectly.
     fn needs(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {
         let (mut seen, mut next) = (BTreeSet::new(), vec![object.clone()]);
         let mut unknown = false;
@@ -184,10 +184,10 @@ impl Resolver<'_> {
     }
 }
 
-/// How many objects are told instead of one that is not known.
+/// How many objects are suggested for an unknown one.
 const SIMILAR: usize = 5;
 
-/// The known objects that an unknown one may be meant to be; all, where they are few.
+/// The known objects that an unknown one may stand for; all, if they are few.
 fn similar(owner: &ObjectName, known: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
     let mut known: Vec<_> = known
         .map(|object| (strsim::levenshtein(object.as_str(), owner.as_str()), object))
@@ -204,9 +204,9 @@ fn klp(klp: Klp) -> Resolution {
     Resolution::Klp(Box::new(klp))
 }
 
-/// Adds near names, and the causes that follow from them, to every name that was not found.
+/// Adds similar names, and the causes that follow from them, to every name that was not found.
 ///
-/// Reads all sources once more, so it is for the way out with an error.
+/// Reads all sources again, so only an error path should call it.
 ///
 /// # Errors
 /// The first [`SymbolError`] of a source.
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_objects_those_with_a_name_like_the_unknown_one_are_told() {
+    fn of_many_objects_those_with_a_name_like_the_unknown_one_are_suggested() {
         let object = |name: &str| name.parse::<ObjectName>().unwrap();
         let known = ["ext2", "ext3", "ext4_test", "btrfs", "xfs", "jbd2", "kvm", "kvm_intel"];
         let similar = |owner: &str| similar(&object(owner), known.map(object).into_iter());

@@ -11,7 +11,7 @@ fn object(name: &str) -> ObjectName {
     name.parse().unwrap()
 }
 
-/// An answer about `vmlinux` and `kvm_intel`, told with this order.
+/// An answer about `vmlinux` and `kvm_intel`, with this order.
 fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
     let mut answer = Answer::default();
     answer.note();
@@ -71,21 +71,21 @@ fn proven() -> Answer {
     answer
 }
 
-fn annotation(owner: &str, gate: Option<&str>, position: u32) -> Annotation {
+fn annotation(owner: &str, gate: Option<&str>, position: u32) -> Request {
     let which = Position::from(position).into();
-    Annotation { owner: object(owner), gate: gate.map(object), which }
+    Request { owner: object(owner), gate: gate.map(object), which }
 }
 
 fn ask(
     answer: &Answer,
     name: &str,
-    annotation: Option<&Annotation>,
+    annotation: Option<&Request>,
 ) -> Result<Resolution, Unresolved> {
     Resolver::new(answer).resolve(&Query { name, weak: false, loader: false, annotation })
 }
 
-/// The klp symbol, the gate that its author gives it, and its basis.
-fn klp(answer: &Answer, name: &str, annotation: Option<&Annotation>) -> (String, String, Basis) {
+/// The klp symbol, its annotated gate, and its basis.
+fn klp(answer: &Answer, name: &str, annotation: Option<&Request>) -> (String, String, Basis) {
     match ask(answer, name, annotation).unwrap() {
         Resolution::Klp(klp) => {
             let gate = klp.gate.map_or_else(String::new, |gate| gate.to_string());
@@ -109,7 +109,7 @@ fn a_name_that_is_unique_over_all_objects_is_inferred() {
 }
 
 #[test]
-fn an_ambiguous_name_is_what_the_author_says() {
+fn an_ambiguous_name_is_the_one_that_the_author_selects() {
     let answer = proven();
     for n in [1, 2] {
         let said = annotation("vmlinux", None, n);
@@ -122,7 +122,7 @@ fn an_ambiguous_name_is_what_the_author_says() {
 }
 
 #[test]
-fn an_ambiguous_name_that_nobody_annotated_is_refused_with_every_candidate() {
+fn an_ambiguous_name_without_annotation_is_refused_with_every_candidate() {
     let error = ask(&proven(), "show", None).unwrap_err();
     assert_eq!(error.to_string(), "'show' has 2 candidates in 'vmlinux'");
     let Unresolved::Ambiguous { candidates, .. } = error else { panic!("{error:?}") };
@@ -161,11 +161,11 @@ fn a_name_in_two_objects_is_ambiguous_though_unique_in_each() {
 }
 
 #[test]
-fn the_advice_when_pasted_resolves_to_the_candidate_that_it_was_given_for() {
+fn the_suggested_line_when_pasted_selects_its_candidate() {
     let answer = proven();
     for name in ["show", "both"] {
         for candidate in answer.candidates(name) {
-            let said = Annotation {
+            let said = Request {
                 owner: candidate.object.clone(),
                 gate: None,
                 which: candidate.klp_position().into(),
@@ -179,7 +179,7 @@ fn the_advice_when_pasted_resolves_to_the_candidate_that_it_was_given_for() {
 }
 
 #[test]
-fn names_that_c_cannot_spell_are_declared_by_another() {
+fn names_that_are_not_c_identifiers_are_declared_under_another_name() {
     let can = pasteable;
     assert_eq!((can("f.isra.0"), can("_f1"), can("1f")), (false, true, false));
     let (gate, owner, name) = (&object("kvm_intel"), &ObjectName::vmlinux(), "f.isra.0");
@@ -213,7 +213,7 @@ fn position_0_must_be_unique_and_position_n_must_exist() {
 }
 
 #[test]
-fn the_gate_may_be_another_object_than_the_owner() {
+fn the_gate_may_differ_from_the_owner() {
     let said = annotation("kvm_intel", Some("vmlinux"), 0);
     let expected = text(".klp.sym.kvm_intel.vmx_only,0", "vmlinux", Basis::Annotated);
     assert_eq!(klp(&proven(), "vmx_only", Some(&said)), expected);
@@ -230,7 +230,7 @@ fn an_annotation_for_an_object_that_no_source_has_is_refused() {
 }
 
 #[test]
-fn an_export_of_a_module_that_is_not_told_is_a_candidate_beside_a_static_symbol() {
+fn an_export_of_an_undescribed_module_is_a_candidate_beside_a_static_symbol() {
     let mut answer = proven();
     let name = "setup";
     answer.exported(name, Export::by("other_mod".parse().unwrap()));
@@ -242,7 +242,7 @@ fn an_export_of_a_module_that_is_not_told_is_a_candidate_beside_a_static_symbol(
 }
 
 #[test]
-fn without_any_source_annotations_are_taken_as_they_are_and_the_rest_stays() {
+fn without_sources_annotations_are_trusted_and_the_rest_stays() {
     let answer = Sources::new().answer(&crate::symbols::Wanted::new(["f"])).unwrap();
     let said = annotation("ext4", Some("vmlinux"), 7);
     let expected = text(".klp.sym.ext4.f,7", "vmlinux", Basis::Unverified);
@@ -265,7 +265,7 @@ fn positions_from_an_alphabetical_list_are_unproven_and_position_0_is_not() {
 }
 
 #[test]
-fn exports_of_vmlinux_stay_ordinary_unless_made_for_named_modules() {
+fn exports_of_vmlinux_stay_ordinary_unless_they_are_for_named_modules() {
     let answer = proven();
     assert!(matches!(ask(&answer, "exported", None), Ok(Resolution::Export(_))));
     let expected = text(".klp.sym.vmlinux.unique,0", "", Basis::Exported);
@@ -277,7 +277,7 @@ fn exports_of_modules_become_klp_symbols_unless_they_are_to_be_kept() {
     let answer = proven();
     let expected = text(".klp.sym.kvm_intel.vmx_exported,0", "", Basis::Exported);
     assert_eq!(klp(&answer, "vmx_exported", None), expected);
-    // The symbols of ext4 are not told, but what is exported is unique by modpost's rule.
+    // No source lists the symbols of ext4, but an exported name is unique by modpost's rule.
     let expected = text(".klp.sym.ext4.remote,0", "", Basis::Exported);
     assert_eq!(klp(&answer, "remote", None), expected);
     let keep = Resolver { keep_module_exports: true, ..Resolver::new(&answer) };
@@ -286,7 +286,7 @@ fn exports_of_modules_become_klp_symbols_unless_they_are_to_be_kept() {
 }
 
 #[test]
-fn of_several_symbols_of_an_export_the_one_that_is_not_local_is_meant() {
+fn of_several_symbols_of_an_exported_name_the_global_one_is_selected() {
     let mut answer = map(Order::Proven, &[("kvm_intel", "f"), ("kvm_intel", "f")]);
     answer.exported("f", Export::by(object("kvm_intel")));
     assert!(matches!(ask(&answer, "f", None), Err(Unresolved::Ambiguous { .. })));
@@ -329,14 +329,14 @@ fn weak_names_may_be_missing_and_others_may_not() {
 }
 
 #[test]
-fn what_the_loader_makes_needs_no_source() {
+fn what_the_loader_defines_needs_no_source() {
     let answer = proven();
     let query = Query { name: ".TOC.", weak: false, loader: true, annotation: None };
     assert_eq!(Resolver::new(&answer).resolve(&query), Ok(Resolution::Loader));
 }
 
 #[test]
-fn names_that_no_klp_symbol_can_hold_are_refused() {
+fn names_that_do_not_fit_into_a_klp_symbol_are_refused() {
     let said = annotation("vmlinux", None, 0);
     for name in ["a,b", "", &"x".repeat(512)] {
         let error = ask(&proven(), name, Some(&said)).unwrap_err();
@@ -345,7 +345,7 @@ fn names_that_no_klp_symbol_can_hold_are_refused() {
 }
 
 #[test]
-fn near_names_and_variants_explain_what_is_not_found() {
+fn similar_names_and_variants_explain_what_is_not_found() {
     let path = std::env::temp_dir().join(format!("klp-near-{}.klp", std::process::id()));
     let list = "klp-convert-symbol-data.0.1\n*vmlinux\ncmdline_show.isra.0\ncmdline_shew\nfar\n";
     std::fs::write(&path, list).unwrap();
@@ -365,13 +365,13 @@ fn near_names_and_variants_explain_what_is_not_found() {
 }
 
 #[test]
-fn a_module_export_with_a_homonym_elsewhere_is_no_guess() {
+fn a_module_export_with_a_homonym_elsewhere_is_not_guessed() {
     let mut answer = proven();
     let export = Export::by(object("kvm_intel"));
     answer.exported("both", export.clone());
     let error = ask(&answer, "both", None).unwrap_err();
     assert!(matches!(error, Unresolved::Ambiguous { candidates, .. } if candidates.len() == 2));
-    // A list names what an object uses as if the object had it, so there the export decides.
+    // A list includes what an object uses as if it defined it, so there the export decides.
     let mut answer = map(Order::Alphabetical, SYMBOLS);
     answer.exported("both", export);
     let (name, gate, basis) = klp(&answer, "both", None);
@@ -388,7 +388,7 @@ fn a_name_that_one_module_has_is_not_inferred_while_vmlinux_is_unknown() {
     let candidate = proven().candidates("vmx_only")[0].clone();
     answer.candidate(candidate);
     let error = ask(&answer, "vmx_only", None).unwrap_err();
-    assert!(matches!(&error, Unresolved::VmlinuxUntold { .. }), "{error}");
+    assert!(matches!(&error, Unresolved::VmlinuxUnknown { .. }), "{error}");
     let said = annotation("kvm_intel", None, 0);
     assert_eq!(klp(&answer, "vmx_only", Some(&said)).2, Basis::Annotated);
 }

@@ -4,24 +4,24 @@ use crate::annotation::Selector;
 use crate::name::{NameError, ObjectName, Position};
 use crate::symbols::{Candidate, Suggestion};
 
-/// Why a name cannot be resolved. Its text is one line; the candidates and causes are for the lines
-/// that follow it.
+/// Why a name cannot be resolved. `Display` is one line; candidates and causes are for the lines
+/// after it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unresolved {
-    /// The name fits into no klp symbol.
+    /// The name does not fit into a klp symbol.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// Several symbols have the name, and the author does not say which.
+    /// Several symbols have the name, and the author does not select one.
     #[error("'{name}' has {count} candidates in {objects}",
         count = .candidates.len() + usize::from(.exporter.is_some()),
         objects = Objects(.candidates, .exporter.as_ref()))]
     Ambiguous {
         /// The name.
         name: String,
-        /// All that are told, grouped by object, in the order of positions.
+        /// All candidates, grouped by object, in the order of positions.
         candidates: Vec<Candidate>,
-        /// An object that exports the name, too, and whose symbols are not told.
+        /// An object that also exports the name, and whose symbols no source lists.
         exporter: Option<ObjectName>,
     },
     /// No symbol has the name, or none in the object that the author names.
@@ -31,12 +31,12 @@ pub enum Unresolved {
         name: String,
         /// The object that the author names.
         owner: Option<ObjectName>,
-        /// Probable causes, the likeliest first.
+        /// Probable causes, the most likely first.
         causes: Vec<Cause>,
-        /// Near names; [`super::suggest`] fills them in.
+        /// Similar names; [`super::suggest`] fills them in.
         similar: Vec<Suggestion>,
     },
-    /// The author says position 0, but the object has several symbols of the name.
+    /// The annotation has position 0, but the object has several symbols of the name.
     #[error("'{name}' is annotated with position 0 (unique), but '{owner}' has {count} of them",
         count = .candidates.len())]
     AnnotatedNotUnique {
@@ -47,7 +47,7 @@ pub enum Unresolved {
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },
-    /// The author gives a position that the object does not have.
+    /// The annotation has a position that the object does not have.
     #[error("'{name}' is annotated with position {position}, but '{owner}' has {count} of them",
         count = .candidates.len())]
     AnnotatedNoSuchPosition {
@@ -55,12 +55,12 @@ pub enum Unresolved {
         name: String,
         /// The object.
         owner: ObjectName,
-        /// The position that the author gives.
+        /// The annotated position.
         position: Position,
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },
-    /// No symbol of the name is known to be where the author says.
+    /// No symbol with the name is known to be where the selector says.
     #[error("'{name}' is selected {which}, but none of {count} in '{owner}' is known to be from there",
         count = .candidates.len())]
     SelectedNone {
@@ -73,7 +73,7 @@ pub enum Unresolved {
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },
-    /// Several symbols of the name are where the author says.
+    /// Several symbols with the name are where the selector says.
     #[error("'{name}' is selected {which}, but '{owner}' has {count} of them that fit",
         count = .candidates.len())]
     SelectedSeveral {
@@ -86,11 +86,11 @@ pub enum Unresolved {
         /// Those that fit.
         candidates: Vec<Candidate>,
     },
-    /// The sources do not tell source files, or there are no sources.
+    /// The sources do not record source files, or there are no sources.
     #[error(
         "'{name}' is selected {which}, but no symbol source records source files for '{owner}'"
     )]
-    FilesUntold {
+    FilesUnknown {
         /// The name.
         name: String,
         /// The object.
@@ -100,11 +100,11 @@ pub enum Unresolved {
         /// The symbols of that name in that object.
         candidates: Vec<Candidate>,
     },
-    /// The source file of the neighbour is not known.
+    /// The source file of the neighbour is unknown.
     #[error(
-        "'{name}' is selected next to '{neighbour}', whose source file is not known in '{owner}'"
+        "'{name}' is selected next to '{neighbour}', whose source file in '{owner}' is not known"
     )]
-    NeighbourUntold {
+    NeighbourFileUnknown {
         /// The name.
         name: String,
         /// The object.
@@ -114,28 +114,28 @@ pub enum Unresolved {
         /// The symbols of the neighbour's name in that object.
         neighbours: Vec<Candidate>,
     },
-    /// The author names an object that no source tells.
+    /// The author names an object that no source describes.
     #[error("'{name}' is annotated as belonging to '{owner}', which no symbol source describes")]
     ObjectUnknown {
         /// The name.
         name: String,
         /// The object.
         owner: ObjectName,
-        /// Objects with a name like it whose symbols are told, the likeliest first; all, where they
+        /// Known objects with a similar name, the most likely first; all, if they
         /// are few.
         similar: Vec<ObjectName>,
     },
-    /// A module has the name, but whether vmlinux has it, too, is not known.
-    #[error("'{name}' is found in '{owner}', but no source tells the symbols of vmlinux",
+    /// A module has the name, but whether vmlinux also has it is unknown.
+    #[error("'{name}' is found in '{owner}', but no symbol source describes vmlinux",
         owner = .candidate.object)]
-    VmlinuxUntold {
+    VmlinuxUnknown {
         /// The name.
         name: String,
         /// The symbol that was found.
         candidate: Box<Candidate>,
     },
     /// The only symbol of the name is in memory that is freed after initialisation.
-    #[error("'{name}' lies in init memory of '{owner}', which is freed before a livepatch runs",
+    #[error("'{name}' is in init memory of '{owner}', which is freed before a livepatch runs",
         owner = .candidate.object)]
     InitMemory {
         /// The name.
@@ -146,7 +146,7 @@ pub enum Unresolved {
 }
 
 impl Unresolved {
-    /// The name; empty for one that fits into no klp symbol.
+    /// The name; empty for one that does not fit into a klp symbol.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -157,10 +157,10 @@ impl Unresolved {
             | Self::AnnotatedNoSuchPosition { name, .. }
             | Self::SelectedNone { name, .. }
             | Self::SelectedSeveral { name, .. }
-            | Self::FilesUntold { name, .. }
-            | Self::NeighbourUntold { name, .. }
+            | Self::FilesUnknown { name, .. }
+            | Self::NeighbourFileUnknown { name, .. }
             | Self::ObjectUnknown { name, .. }
-            | Self::VmlinuxUntold { name, .. }
+            | Self::VmlinuxUnknown { name, .. }
             | Self::InitMemory { name, .. } => name,
         }
     }
@@ -170,26 +170,26 @@ impl Unresolved {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The compiler made a variant of the function, and no plain one is left.
+    /// The compiler renamed the function, and none with the plain name is left.
     #[error("the compiler renamed it: '{variant}' in '{object}'")]
     Variant {
-        /// The name that the compiler gave.
+        /// The compiler's name.
         variant: String,
         /// The object that has it.
         object: ObjectName,
     },
-    /// Another object than the annotated one has it.
+    /// An object other than the annotated one has it.
     #[error("'{0}' has a symbol of this name")]
     OtherObject(ObjectName),
-    /// Another object than the annotated one exports it.
-    #[error("'{0}' exports it, but its symbols are not told")]
+    /// An object other than the annotated one exports it.
+    #[error("'{0}' exports it, but no symbol source lists its symbols")]
     ExportedElsewhere(ObjectName),
     /// The name is that of a neighbour, not of a symbol that is used.
     #[error("'{0}' is selected next to it")]
     Neighbour(String),
 }
 
-/// Prints the objects of some candidates, each once, and one more.
+/// Prints the objects of some candidates, each once, and an additional one.
 struct Objects<'a>(&'a [Candidate], Option<&'a ObjectName>);
 
 impl std::fmt::Display for Objects<'_> {

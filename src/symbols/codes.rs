@@ -1,11 +1,11 @@
-//! Codes of what is wrong with sources of symbols.
+//! Error codes of symbol sources.
 
 use super::image::ImageError;
 use super::{SymbolError, SymbolErrorKind};
 use crate::diagnostic::{Code, Diagnose, Diagnostic};
 
 impl SymbolError {
-    /// The error as a diagnostic about its file: what is wrong with a map is not a module's fault.
+    /// The error as a diagnostic about its own file: a wrong map is not the module's fault.
     #[must_use]
     pub fn diagnostic(&self) -> Diagnostic {
         let path = self.path.display();
@@ -13,7 +13,7 @@ impl SymbolError {
         Diagnostic { message: self.kind.to_string(), ..Diagnostic::error(&file, self) }
     }
 
-    /// Whether a file could not be read, rather than its contents refused.
+    /// Whether a file could not be read, as opposed to refused for its contents.
     #[must_use]
     pub fn is_io(&self) -> bool {
         matches!(self.kind, SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_))

@@ -50,16 +50,16 @@ pub enum SymbolErrorKind {
     /// The file cannot be opened or read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The file is no map that can be used.
+    /// The file is not a usable map.
     #[error("{0}")]
     Map(MapError),
-    /// The file is no boot image, or is not decompressed.
+    /// The file is not a boot image, or cannot be decompressed.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// The file is not a 64-bit ELF file.
     #[error("not a 64-bit ELF file")]
     NotElf,
-    /// A table of the ELF file lies outside the file or contradicts another one.
+    /// A table of the ELF file is outside the file or contradicts another one.
     #[error("malformed ELF file: {0}")]
     Elf(&'static str),
     /// The ELF file has no symbol table.
@@ -73,39 +73,39 @@ pub enum SymbolErrorKind {
     /// A linked file was given as a module.
     #[error("not a relocatable file, so not a kernel module")]
     NotModule,
-    /// The file name or a name in the file is no object name.
+    /// The file name or a name in the file is not an object name.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The first line is not the header of a symbol list.
     #[error("not a symbol list or map: the first line is not 'klp-convert-symbol-data.0.1'")]
     NoHeader,
-    /// The header names another version than 0.1 and 0.2.
-    #[error("symbol list of version '{0}', only 0.1 and 0.2 are known")]
+    /// The header names a version other than 0.1 and 0.2.
+    #[error("symbol list of version '{0}', only 0.1 and 0.2 are supported")]
     Version(String),
-    /// A line of a list 0.2 introduces a source file and does not name it.
+    /// A line of a version 0.2 list introduces a source file without naming it.
     #[error("'-' without the name of a source file")]
     NoFile,
-    /// A line ends in a carriage return. It would become a part of every name, so none would match.
+    /// A line ends in a carriage return. It would become part of every name, and none would match.
     #[error("line ends in a carriage return; convert the file: sed -i 's/\\r$//' FILE")]
     CarriageReturn,
     /// A line has bytes that no such file has.
-    #[error("{0}, which no line may have")]
+    #[error("{0}, which is not allowed in a line")]
     Junk(&'static str),
     /// A line is longer than any line of this kind.
     #[error("line of more than {0} bytes")]
     LongLine(usize),
-    /// A symbol stands before the first `*object` line.
+    /// A symbol before the first `*object` line.
     #[error("symbol before the first '*object' line")]
     NoObject,
-    /// The same object is told twice.
-    #[error("object '{object}' was already told by {first}")]
+    /// One object occurs twice.
+    #[error("object '{object}' is already in {first}")]
     ObjectTwice {
         /// The object.
         object: ObjectName,
-        /// Where it was told first.
+        /// The file that has it first.
         first: String,
     },
-    /// A name occurs more often in one object than any kernel has it.
+    /// A name occurs more often in one object than in any kernel.
     #[error("more than {limit} symbols '{name}' in '{object}'")]
     TooMany {
         /// The symbol.
@@ -136,68 +136,68 @@ pub enum SymbolErrorKind {
     /// An installed tree has the modules only.
     #[error("modules without their kernel; add the boot image: --image /boot/vmlinuz-RELEASE")]
     NoVmlinux,
-    /// There is no module below a folder.
+    /// No module below a folder.
     #[error("no module (.ko, .ko.xz, .ko.gz, .ko.zst) below this folder")]
     NoModules,
-    /// Nothing was told that a map could hold.
-    #[error("no symbols to make a map of")]
+    /// The sources have nothing that a map could hold.
+    #[error("no symbols for a map")]
     Nothing,
     /// A symbolic link leads back to a folder that it is in.
     #[error("a symbolic link that leads back to {path}", path = .0.display())]
     Loop(PathBuf),
-    /// A symbolic link whose target is not there.
-    #[error("a symbolic link to {path}, which is not there", path = .0.display())]
+    /// A symbolic link whose target does not exist.
+    #[error("a symbolic link to {path}, which does not exist", path = .0.display())]
     Dangling(PathBuf),
-    /// Several modules of one name, of which nothing says which is loaded.
+    /// Several modules of one name, and nothing decides which is loaded.
     #[error(
-        "nothing says whether modprobe loads this or {others}: depmod ranks them alike, and there is \
-         no modules.dep that names one",
+        "cannot determine whether modprobe loads this or {others}: depmod ranks them equally, and \
+         no modules.dep names one",
         others = .others.join(" or ")
     )]
     NoOrder {
         /// The others, below the tree.
         others: Vec<String>,
     },
-    /// A line of `System.map` or `/proc/kallsyms` has another form.
+    /// A line of `System.map` or `/proc/kallsyms` is malformed.
     #[error("not a row 'address letter name': {0}")]
     Row(&'static str),
-    /// The last line of a table has no end, so that its name may be the start of a longer one.
-    #[error("the last line has no end: the file was probably cut off; make it anew")]
+    /// The last line of a table has no newline: its name may be truncated.
+    #[error("the last line has no newline: the file is probably truncated; create it again")]
     CutOff,
-    /// A table of symbols has no row.
+    /// A symbol table without rows.
     #[error("no symbols: the file is empty")]
     NoSymbols,
-    /// The one line that some packages install in the place of `System.map`.
-    #[error("a stand-in without symbols; the real System.map is in the {0}")]
+    /// The placeholder that some packages install instead of `System.map`.
+    #[error("a placeholder without symbols; the real System.map is in the {0}")]
     StandIn(String),
-    /// A line of `System.map` has a lower address than the line before.
+    /// A line of `System.map` has a lower address than the previous line.
     #[error(
-        "its address is below that of the line before, so this is not the System.map of a build"
+        "its address is below that of the previous line, so this is not the System.map of a build"
     )]
     NotAscending,
-    /// `/proc/kallsyms` was read by someone who may not see addresses.
+    /// `/proc/kallsyms` was read by a user who may not see addresses.
     #[error(
         "every address is 0, as kernel.kptr_restrict shows them to ordinary users; \
          save it as root: sudo cat /proc/kallsyms >FILE"
     )]
     NoAddresses,
-    /// The parts of `/proc/kallsyms` stand in another order than the kernel shows them.
-    #[error("{0}: not one whole /proc/kallsyms; save it anew")]
+    /// The parts of `/proc/kallsyms` are not in the kernel's order.
+    #[error("{0}: not a complete /proc/kallsyms; save it again")]
     KallsymsPart(&'static str),
     /// A line of `Module.symvers` has none of the three known layouts.
     #[error("not a line of Module.symvers: {0}")]
     Symvers(&'static str),
-    /// Two sources tell one object differently.
+    /// Two sources disagree about one object.
     #[error("not the same '{object}' as in {first}: {what}")]
     Contradiction {
         /// The object.
         object: ObjectName,
-        /// The file that told it first.
+        /// The file that has it first.
         first: String,
-        /// What they do not agree about.
+        /// What they disagree about.
         what: Box<Contradiction>,
     },
-    /// Two sources speak of kernels of different machines, byte orders or releases.
+    /// Two sources describe kernels of different machines, byte orders or releases.
     #[error("{what} is {this}, but {that} elsewhere: not the same kernel")]
     Disagree {
         /// What differs.
@@ -207,12 +207,12 @@ pub enum SymbolErrorKind {
         /// What an earlier file said.
         that: String,
     },
-    /// An export is told in two ways, by two sources or by one.
+    /// An export has two contradictory descriptions, in two sources or in one.
     #[error(transparent)]
     ExportContradiction(Box<ExportContradiction>),
 }
 
-/// How an export is told in two ways.
+/// Two contradictory descriptions of an export.
 #[derive(Debug, thiserror::Error)]
 #[error("'{name}' of '{owner}' is exported {this} here, {that} elsewhere")]
 pub struct ExportContradiction {
@@ -222,21 +222,21 @@ pub struct ExportContradiction {
     pub owner: ObjectName,
     /// What this file says.
     pub this: String,
-    /// What it, or an earlier file, said before.
+    /// What it said before, or an earlier file.
     pub that: String,
 }
 
-/// What two tellers of one object do not agree about.
+/// What two descriptions of one object disagree about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Contradiction {
-    /// The object's files are of different builds.
+    /// The files are from different builds.
     BuildId(BuildId, BuildId),
     /// A name occurs a different number of times.
     Homonyms {
         /// The name.
         name: String,
-        /// How often each teller has it.
+        /// How often each description has it.
         counts: (usize, usize),
     },
     /// The same symbol is at different addresses.
@@ -245,7 +245,7 @@ pub enum Contradiction {
         name: String,
         /// Its position among the symbols of this name, from 1.
         position: usize,
-        /// Where each teller has it.
+        /// Where each description has it.
         addresses: (u64, u64),
     },
 }

@@ -1,4 +1,4 @@
-//! Small ELF files for tests, in either byte order, with any mistake that a test wants.
+//! Small ELF files for tests, in either byte order, with any error that a test needs.
 //!
 //! The tests of the ELF sources build their input here. Layout: header, section bodies, section
 //! headers; the symbol and string tables are the last sections.
@@ -13,7 +13,7 @@ use super::elf::table::ElfTable;
 /// A section: name, `sh_type`, `sh_flags`, `sh_addr`, contents.
 type Section = (&'static str, elf::SectionType, u64, u64, Vec<u8>);
 
-/// An ELF file that grows.
+/// An ELF file under construction.
 pub(super) struct Image {
     pub(super) endian: Endian,
     pub(super) file_type: elf::FileType,
@@ -59,7 +59,7 @@ impl Image {
         }
     }
 
-    /// Adds a section with contents, and gives its index.
+    /// Adds a section with contents, and returns its index.
     pub(super) fn section(
         &mut self,
         name: &'static str,
@@ -75,7 +75,7 @@ impl Image {
         u16::try_from(self.sections.len() - 1).unwrap()
     }
 
-    /// Adds relocations of a section.
+    /// Adds the relocations of a section.
     pub(super) fn rela(&mut self, name: &'static str, of: u16, data: &[u8]) {
         let index = self.any_section((name, elf::SHT_RELA, 0, 0, data.to_vec()));
         self.infos.push((usize::from(index), of));

@@ -1,10 +1,10 @@
-//! The kernel symbol map: what a kernel's objects define and export, from whatever source.
+//! The kernel symbol map: what a kernel's objects define and export, from any source.
 //!
-//! Each [`SymbolSource`] is asked once, about some names or about all ([`Scope`]), and tells objects
-//! with their symbols, and exports ([`SymbolData`]). Several sources become one ([`Merged`]), of which an
-//! [`Answer`] for [`crate::resolve`] is made. Invariant: the symbols of a name in one object stand in
-//! the order in which the kernel counts them, and where the source cannot prove that order it says
-//! so ([`Order`]). The orders come from `klp_find_object_symbol` in `kernel/livepatch/core.c` and the
+//! Each [`SymbolSource`] is read once, for some names or for all ([`Scope`]), and provides objects
+//! with their symbols, and exports ([`SymbolData`]). Several sources are merged ([`Merged`]) and give an
+//! [`Answer`] for [`crate::resolve`]. Invariant: the symbols of a name in one object are in
+//! the order in which the kernel counts them, or are marked if the source cannot prove that order
+//! ([`Order`]). The orders come from `klp_find_object_symbol` in `kernel/livepatch/core.c` and the
 //! two walks that it calls.
 
 mod codes;

@@ -1,7 +1,7 @@
-//! Anything that can tell a kernel's symbols, and several such things as one.
+//! The trait of symbol sources, and several sources as one.
 //!
-//! Between the options of a command and what is made of the sources. They are asked side by side, each
-//! once. Invariant: neither the answer nor the error depends on which of them is done first.
+//! Between the options of a command and the use of the sources. They are read in parallel, each
+//! once. Invariant: neither the answer nor the error depends on which of them finishes first.
 
 use super::merge::settle;
 use std::fmt::{self, Debug};
@@ -12,12 +12,12 @@ use rayon::prelude::*;
 use super::data::{Scope, SymbolData};
 use super::{Answer, Merged, Suggestions, SymbolError, Wanted};
 
-/// Something that knows what some objects of a kernel define or export.
+/// A source of what some objects of a kernel define or export.
 pub trait SymbolSource: Debug + Send + Sync {
     /// The file, for messages.
     fn path(&self) -> &Path;
 
-    /// The objects that the source speaks for, and all that it knows about the names in question.
+    /// The objects that the source describes, and everything it has about the names in scope.
     ///
     /// # Errors
     /// [`SymbolError`] when the file cannot be read or is malformed.
@@ -28,20 +28,20 @@ pub trait SymbolSource: Debug + Send + Sync {
     /// # Errors
     /// As [`read`](Self::read).
     fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
-        let told = self.read(Scope::All)?;
-        for object in &told.objects {
+        let data = self.read(Scope::All)?;
+        for object in &data.objects {
             for symbol in &object.symbols {
                 near.offer(&object.name, object.text(symbol.name));
             }
         }
-        for (name, export) in &told.exports {
+        for (name, export) in &data.exports {
             near.offer(&export.owner, name.as_bytes());
         }
         Ok(())
     }
 }
 
-/// The sources of one kernel. Where two tell the same object, one with a proven order wins over an
+/// The sources of one kernel. Where two describe the same object, a proven order wins over an
 /// alphabetical list; two that are equally good must agree.
 #[derive(Debug, Default)]
 pub struct Sources {
@@ -49,12 +49,12 @@ pub struct Sources {
     notes: Vec<Note>,
 }
 
-/// Something that was found beside the sources and is none of them.
+/// Something that was found with the sources and is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The file.
     pub path: PathBuf,
-    /// What became of it, and why.
+    /// What was done with it, and why.
     pub text: String,
 }
 
@@ -71,7 +71,7 @@ impl Sources {
         Self::default()
     }
 
-    /// Adds a source; the order of adding does not matter to the answer.
+    /// Adds a source; the answer does not depend on the order.
     pub fn push(&mut self, source: impl SymbolSource + 'static) {
         self.sources.push(Box::new(source));
     }
@@ -80,13 +80,13 @@ impl Sources {
         self.notes.push(Note { path: path.into(), text });
     }
 
-    /// What was passed over, in the order in which it was met.
+    /// What was skipped, in the order in which it was found.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Whether there is nothing to ask.
+    /// Whether there are no sources.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty()
@@ -103,46 +103,46 @@ impl Sources {
         self.sources.iter().map(|source| source.path())
     }
 
-    /// Asks every source, on all processors, and gives `done` what each told. Sources that cannot be used
-    /// or do not fit to the others are told beside the result, which is without them.
+    /// Reads every source, on all processors, and passes the data of each to `done`. Sources that cannot
+    /// be used or contradict the others are returned separately, and are not in the result.
     pub fn gather(
         &self,
         scope: Scope<'_>,
         done: impl Fn(&Path, Option<&SymbolData>) + Sync,
     ) -> (Merged, Vec<SymbolError>) {
-        let mut told: Vec<_> = self
+        let mut data: Vec<_> = self
             .sources
             .par_iter()
             .map(|source| {
-                let told = source.read(scope);
-                done(source.path(), told.as_ref().ok());
-                told
+                let data = source.read(scope);
+                done(source.path(), data.as_ref().ok());
+                data
             })
             .collect();
-        settle(told.iter_mut().flatten(), scope);
+        settle(data.iter_mut().flatten(), scope);
         let (mut merged, mut errors) = (Merged::default(), Vec::new());
-        for (source, told) in self.sources.iter().zip(told) {
-            let added = told.and_then(|told| merged.add(told, source.path()));
+        for (source, data) in self.sources.iter().zip(data) {
+            let added = data.and_then(|data| merged.add(data, source.path()));
             errors.extend(added.err());
         }
         (merged, errors)
     }
 
-    /// Asks every source about some names.
+    /// Looks up some names in every source.
     ///
     /// # Errors
     /// The first [`SymbolError`] of a source, or the first contradiction between two.
     pub fn answer(&self, wanted: &Wanted<'_>) -> Result<Answer, SymbolError> {
         let scope = Scope::Names(wanted);
         let mut merged = Merged::default();
-        // One source needs no threads, which cost more than a map's answer.
-        let mut told: Vec<_> = match self.sources.as_slice() {
+        // Threads for a single source would cost more than a map's answer.
+        let mut data: Vec<_> = match self.sources.as_slice() {
             [one] => vec![one.read(scope)],
             many => many.par_iter().map(|source| source.read(scope)).collect(),
         };
-        settle(told.iter_mut().flatten(), scope);
-        for (source, told) in self.sources.iter().zip(told) {
-            merged.add(told?, source.path())?;
+        settle(data.iter_mut().flatten(), scope);
+        for (source, data) in self.sources.iter().zip(data) {
+            merged.add(data?, source.path())?;
         }
         Answer::new(merged)
     }

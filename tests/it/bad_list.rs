@@ -55,7 +55,7 @@ fn other_versions_are_refused() {
         let text = String::from_utf8(list()).unwrap();
         let text = text.replacen("data.0.1", &format!("data.{version}"), 1);
         let message = format!(
-            "symbols.klp:1: symbol list of version '{version}', only 0.1 and 0.2 are known"
+            "symbols.klp:1: symbol list of version '{version}', only 0.1 and 0.2 are supported"
         );
         refused(text.as_bytes(), &[&message]);
     }
@@ -71,10 +71,10 @@ fn what_is_not_a_list_is_refused() {
 #[test]
 fn an_object_that_is_listed_twice_is_refused() {
     let twice = [&list()[..], b"*vmlinux\nset_root\n"].concat();
-    refused(&twice, &["KLP-E0502", "object 'vmlinux' was already told by"]);
+    refused(&twice, &["KLP-E0502", "object 'vmlinux' is already in"]);
     // The two spellings of a module's name are one object.
     let twice = [&list()[..], b"*klp-target-a\nset_root\n"].concat();
-    refused(&twice, &["KLP-E0502", "object 'klp_target_a' was already told by"]);
+    refused(&twice, &["KLP-E0502", "object 'klp_target_a' is already in"]);
 }
 
 #[test]

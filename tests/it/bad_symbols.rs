@@ -98,7 +98,7 @@ fn malformed_and_truncated_boot_images_are_refused() {
         ("gz-10", &packed[..10], "gzip data end too early"),
         ("gz-half", &packed[..packed.len() / 2], "gzip data end too early"),
         ("gz-less-1", &packed[..packed.len() - 1], "gzip data end too early"),
-        ("no-tables", &packed, "no table of its symbols"),
+        ("no-tables", &packed, "no symbol table"),
         ("zboot", &zboot, "unknown compression"),
         ("elf-cut", &kernel[..100], ""),
     ];
@@ -200,7 +200,7 @@ fn sources_without_symbols_are_refused() {
     fails(&bench, 1, &words(&[("--kernel", &empty)]), &said);
     // With nothing left, `--keep-going` makes no map either.
     let run = built(&bench, &words(&[("--module", &empty)]), &["--keep-going"]);
-    run.refused(&["no module (.ko", "no symbols to make a map of"]);
+    run.refused(&["no module (.ko", "no symbols for a map"]);
     assert_eq!(bench.files(), ["empty"]);
     symbols(&["build", "-o", "map"], [""; 0]).usage_or_io(&["--vmlinux <FILE>"]);
 }
@@ -258,13 +258,13 @@ fn damaged_maps_are_refused_by_every_command() {
     };
     let text = [&b"KLPMAP\n"[..], &bytes[8..]].concat();
     let cases = [
-        ("cut-20", bytes[..20].to_vec(), "cut off"),
-        ("cut-half", bytes[..bytes.len() / 2].to_vec(), "cut off"),
-        ("cut-1", bytes[..bytes.len() - 1].to_vec(), "cut off"),
+        ("cut-20", bytes[..20].to_vec(), "truncated map"),
+        ("cut-half", bytes[..bytes.len() / 2].to_vec(), "truncated map"),
+        ("cut-1", bytes[..bytes.len() - 1].to_vec(), "truncated map"),
         ("header", with(20, 0x55), "damaged map"),
         ("table", with(220, !bytes[220]), "damaged map"),
-        ("version", with(8, 3), "version 3, only 1 and 2 are known"),
-        ("text", text, "changed as text"),
+        ("version", with(8, 3), "version 3, only 1 and 2 are supported"),
+        ("text", text, "copied as text"),
     ];
     for (name, bytes, said) in cases {
         let map = bench.file(name, &bytes);

@@ -103,7 +103,7 @@ fn a_malformed_signature_is_refused_and_a_lone_marker_is_not() {
         let with = |end: &[u8]| [&right[..], end].concat();
         let garbage = with(&signature());
         let error = load(&machine, &garbage, backend, &kernel).unwrap_err();
-        assert_eq!(error.to_string(), "(the kernel says nothing) -EBADMSG", "{}", machine.name);
+        assert_eq!(error.to_string(), "(the kernel logs nothing) -EBADMSG", "{}", machine.name);
         let off = TargetKernel { checks_signatures: false, ..kernel.clone() };
         assert_eq!(load(&machine, &garbage, backend, &off), Ok(()));
         let marker = with(b"~Module signature appended~\n");

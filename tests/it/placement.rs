@@ -144,7 +144,7 @@ fn a_symbol_in_init_memory_is_never_inferred_and_a_warning_if_annotated() {
             bench.convert(&input, &machine, Map::Elf)
         };
         let plain = renamed("lp_vmlinux_inferred.ko", "nr_processes", init);
-        plain.refused(&["error[KLP-E0106]", "lies in init memory of 'vmlinux'"]);
+        plain.refused(&["error[KLP-E0106]", "is in init memory of 'vmlinux'"]);
         let name = |symbol: &str| format!(".klp.sym.rela.vmlinux.vmlinux.{symbol}.0");
         let module = "lp_vmlinux_annotated_name.ko";
         let annotated = renamed(module, &name("nr_processes"), &name(init));

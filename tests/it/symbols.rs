@@ -238,8 +238,8 @@ fn a_diff_shows_which_symbols_changed_position() {
         sources.drain(4..6);
         let new = build(&bench, "new", &sources);
         let moved = [
-            "vmlinux: set_is_seen: position 1 is position 2 now (pid.c)\n",
-            "vmlinux: set_is_seen: position 2 is position 1 now (ucount.c)\n",
+            "vmlinux: set_is_seen: position 1 is now position 2 (pid.c)\n",
+            "vmlinux: set_is_seen: position 2 is now position 1 (ucount.c)\n",
         ];
         let whole = symbols(&["diff"], [&old, &new]);
         let first = "positions, or how many symbols have a name: ";

@@ -121,7 +121,7 @@ fn old(name: &str) -> Vec<u8> {
 
 /// A boot image of the modules' release, and its System.map.
 pub(crate) fn kernel() -> (Vec<u8>, Vec<u8>) {
-    let built = Sample::new(Layout::Behind, false).build();
+    let built = Sample::new(Layout::After, false).build();
     let mut bytes = built.bytes;
     let from = b"6.1.0-test (me@here) #1\n";
     let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
@@ -141,20 +141,20 @@ fn a_stock_debian_tree_gives_a_map() {
     root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
     assert_eq!(root.said(), [""; 0]);
-    // Debian 14: it is in the tree, below usr, with the stand-in.
+    // Debian 14: it is in the tree, below usr, with the placeholder.
     let root = Root::new("usr/lib/modules");
     root.put("vmlinuz", &gzip(&kernel().0));
     root.put("System.map", STAND_IN.as_bytes());
     root.put("config", b"CONFIG_LIVEPATCH=y\n");
     root.put("kernel/drivers/klp_target_a.ko.xz", &xz(&module("a")));
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
-    let said = "usr/lib/modules/7.2.13/System.map: passed over: a stand-in without symbols";
+    let said = "usr/lib/modules/7.2.13/System.map: skipped: a placeholder without symbols";
     assert_eq!(root.said(), [said]);
     let document = root.build(&["--format", "json"]).done().json();
     assert_eq!(document["notes"].as_array().unwrap().len(), 1);
     let note = &document["notes"][0];
     assert!(note["path"].as_str().unwrap().ends_with("/7.2.13/System.map"));
-    assert_eq!(note["text"], "passed over: a stand-in without symbols");
+    assert_eq!(note["text"], "skipped: a placeholder without symbols");
     assert_eq!(root.build(&["-q"]).done().stderr, "");
     // With other text instead, or none.
     for text in ["", "# See the debug package.\n", "System.map was moved to /boot\n"] {
@@ -180,7 +180,7 @@ fn a_fedora_like_tree_gives_a_map() {
         fs::create_dir(root.tree.join(folder)).unwrap();
     }
     assert_eq!(root.said(), [""; 0]);
-    // A real System.map of another build is not a stand-in.
+    // A real System.map of another build is not a placeholder.
     root.put("System.map", b"ffff800080000000 T something_else\n");
     root.build(&[]).refused(&["KLP-E0502", "vmlinux"]);
 }
@@ -205,7 +205,7 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     }
     // A link to a module that is gone.
     root.link("weak-updates/c/klp_target_c.ko", "/lib/modules/7.2.12/extra/klp_target_c.ko");
-    root.build(&[]).usage_or_io(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
+    root.build(&[]).usage_or_io(&["KLP-E0601", "klp_target_c.ko", "which does not exist"]);
     let kept = root.build(&["--keep-going"]).done().stderr.clone();
     assert!(kept.contains("warning[KLP-E0601]") && kept.contains("2 modules"), "{kept}");
     // depmod found no file there, and modprobe will not look for one.
@@ -214,19 +214,19 @@ fn a_rhel_like_tree_gives_a_map_with_modules_of_another_release() {
     let said = root.said();
     assert_eq!(
         said[0],
-        "lib/modules/7.2.13/weak-updates/c/klp_target_c.ko: passed over: a symbolic link to \
-         /lib/modules/7.2.12/extra/klp_target_c.ko, which is not there, nor in modules.dep"
+        "lib/modules/7.2.13/weak-updates/c/klp_target_c.ko: skipped: a symbolic link to \
+         /lib/modules/7.2.12/extra/klp_target_c.ko, which does not exist; modules.dep does not list it"
     );
     let listed = format!("{listed}weak-updates/c/klp_target_c.ko:\n");
     root.put("modules.dep", listed.as_bytes());
-    root.build(&[]).usage_or_io(&["KLP-E0601", "klp_target_c.ko", "which is not there"]);
+    root.build(&[]).usage_or_io(&["KLP-E0601", "klp_target_c.ko", "which does not exist"]);
     root.remove("modules.dep");
     root.remove("weak-updates/c/klp_target_c.ko");
     // The kernel's own module takes precedence.
     root.put("kernel/klp_target_b.ko.xz", &xz(&module("b")));
     assert_eq!(
         root.said(),
-        ["lib/modules/7.2.13/weak-updates/b/klp_target_b.ko: passed over: modprobe loads \
+        ["lib/modules/7.2.13/weak-updates/b/klp_target_b.ko: skipped: modprobe loads \
           kernel/klp_target_b.ko.xz, depmod searches built-in before weak-updates"]
     );
 }
@@ -247,10 +247,7 @@ fn an_opensuse_like_tree_gives_a_map() {
     assert_eq!(root.said(), [""; 0]);
     root.remove("vmlinuz");
     root.put("vmlinuz", &gzip(&image));
-    assert_eq!(
-        root.said(),
-        ["usr/lib/modules/7.2.13/vmlinux.xz: passed over: vmlinuz tells the kernel"]
-    );
+    assert_eq!(root.said(), ["usr/lib/modules/7.2.13/vmlinux.xz: skipped: vmlinuz is used"]);
 }
 
 #[test]
@@ -262,7 +259,7 @@ fn an_undecided_module_is_refused_and_not_in_the_map() {
     root.put("extra/klp-target-a.ko.xz", &xz(&module("a")));
     // The same bytes: one module.
     let said = root.said();
-    assert!(said[0].contains("or its equal"), "{said:?}");
+    assert!(said[0].contains("which is identical"), "{said:?}");
     root.put("extra/klp-target-a.ko.xz", &xz(&rebuilt("a", 0xee)));
     let words = ["KLP-E0520", "extra/klp-target-a.ko.xz", "kernel/klp_target_a.ko"];
     root.build(&[]).refused(&words);
@@ -270,7 +267,7 @@ fn an_undecided_module_is_refused_and_not_in_the_map() {
     assert!(kept.contains("warning[KLP-E0520]") && kept.contains("1 modules"), "{kept}");
     // depmod decided.
     root.put("modules.dep", b"kernel/klp_target_b.ko:\nextra/klp-target-a.ko.xz:\n");
-    assert!(root.said()[0].contains("modules.dep says so"));
+    assert!(root.said()[0].contains("which modules.dep lists"));
     assert!(root.build_id("klp_target_a").starts_with("ee"));
 }
 

@@ -1,4 +1,5 @@
-//! Trees of an unpacked image: links, names of boot images, and remarks about skipped files.
+//! Trees of an unpacked image: links, names of boot images, and remarks about
+//! skipped files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -30,7 +31,7 @@ fn absolute_links_of_an_unpacked_image_stay_in_its_root() {
     fs::write(&host, module("b")).unwrap();
     root.remove("updates");
     root.link("updates/klp_target_b.ko", host.to_str().unwrap());
-    root.build(&[]).usage_or_io(&["KLP-E0601", "updates/klp_target_b.ko", "which is not there"]);
+    root.build(&[]).usage_or_io(&["KLP-E0601", "updates/klp_target_b.ko", "which does not exist"]);
     // Links in a loop.
     root.remove("updates/klp_target_b.ko");
     root.link("updates/klp_target_b.ko", "/lib/modules/7.2.13/updates/klp_target_b.ko");
@@ -84,7 +85,7 @@ fn every_command_that_reads_the_tree_reports_skipped_files_once() {
         &["load", "--kernel", tree, livepatch],
     ] {
         let said = run(words.iter().copied()).stderr;
-        for note in ["System.map: passed over: a stand-in", "klp_target_b.ko.xz: passed over"] {
+        for note in ["System.map: skipped: a placeholder", "klp_target_b.ko.xz: skipped"] {
             assert_eq!(said.matches(note).count(), 1, "{words:?}: {said}");
         }
     }

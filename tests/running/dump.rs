@@ -1,4 +1,4 @@
-//! What `tests/kernel/kallsyms` keeps of one kernel.
+//! The directory that `tests/kernel/kallsyms` writes for one kernel.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ pub(crate) struct Dump {
     pub(crate) directory: PathBuf,
     /// Lines `KEY=VALUE`.
     facts: HashMap<String, PathBuf>,
-    /// One list for each boot, with modules: without KASLR and, where the machine can, with.
+    /// One list for each boot, with modules: without KASLR and, if the machine supports it, with it.
     pub(crate) boots: Vec<Boot>,
 }
 
@@ -20,13 +20,13 @@ pub(crate) struct Boot {
     pub(crate) before: Vec<Entry>,
     /// After.
     pub(crate) after: Vec<Entry>,
-    /// The names of the functions that ftrace can hook then, each with its module.
+    /// The names of the functions that ftrace can hook after that, each with its module.
     pub(crate) functions: Vec<(String, Option<String>)>,
     /// Address of each section of each module.
     pub(crate) sections: HashMap<(String, String), u64>,
 }
 
-/// One way to `symbols build`.
+/// A source for `symbols build`.
 pub(crate) struct Source<'a> {
     pub(crate) option: &'static str,
     pub(crate) path: &'a Path,
@@ -58,7 +58,7 @@ impl Dump {
         self.directory.file_name().map(|name| name.to_string_lossy()).unwrap_or_default()
     }
 
-    /// What maps of vmlinux can be made from.
+    /// The sources for maps of vmlinux.
     pub(crate) fn sources(&self) -> Vec<Source<'_>> {
         let image = Source { option: "--image", path: self.image() };
         let linked = self.vmlinux().map(|path| Source { option: "--vmlinux", path });

@@ -1,7 +1,7 @@
 //! Which functions ftrace can hook.
 //!
-//! A name counts where all of its symbols are functions that stay and have no other symbol at their
-//! address: ftrace lists one name for each place.
+//! A name counts if all of its symbols are functions that stay and have no other symbol at their
+//! address: ftrace lists one name for each address.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,10 +10,10 @@ use crate::list::{Entry, occurrences, of};
 use crate::program::Map;
 
 /// Each name has as many symbols that are not called untraceable as ftrace lists, in vmlinux and in
-/// each module; what ftrace lists more often than there are symbols has the place of a weak function
-/// after it that another has replaced. Of a thousand names one may be in the kernel's own list and not in
-/// what ftrace has made of it. Where the map tells of no function of vmlinux, only modules are
-/// compared.
+/// each module; a name that ftrace lists more often than it has symbols includes the call site of an
+/// overridden weak function after it. One in a thousand names may be in the kernel's own list and not
+/// in what ftrace made of it. If the map does not know this of any function of vmlinux, only modules
+/// are compared.
 pub(crate) fn hooks_the_same(dump: &Dump, map: &Map) -> Result<String, String> {
     let modules = dump.modules();
     let names = modules.iter().filter_map(|path| path.file_stem()?.to_str());
@@ -24,10 +24,10 @@ pub(crate) fn hooks_the_same(dump: &Dump, map: &Map) -> Result<String, String> {
             let listed = boot.functions.iter().filter(|(_, module)| module.as_deref() == object);
             let mut counts: HashMap<&str, usize> = HashMap::new();
             listed.for_each(|(name, _)| *counts.entry(name).or_default() += 1);
-            let (told, hooked) = compare(map, &of(&boot.after, object), &counts, object)
+            let (known, hooked) = compare(map, &of(&boot.after, object), &counts, object)
                 .map_err(|what| format!("{} {object:?}: {what}", boot.name))?;
             if object.is_none() {
-                found.push(format!("{hooked} of {told} names of vmlinux as in {}", boot.name));
+                found.push(format!("{hooked} of {known} names of vmlinux as in {}", boot.name));
             }
         }
     }
@@ -50,11 +50,11 @@ fn compare(
     names.retain(|_, entries| {
         entries.iter().all(|entry| alone(entry) && !freed.contains(&entry.address))
     });
-    let told = map.lookup(&names.keys().copied().collect::<Vec<_>>())?;
+    let candidates = map.lookup(&names.keys().copied().collect::<Vec<_>>())?;
     let owner = object.unwrap_or("vmlinux");
     let ours = |name: &str| {
-        let candidates = told.get(name).into_iter().flatten();
-        // What has no position is gone.
+        let candidates = candidates.get(name).into_iter().flatten();
+        // What has no position was freed.
         let candidates = candidates.filter(|c| c.object == owner && c.position.is_some());
         candidates.filter(|candidate| !candidate.untraceable).count()
     };
@@ -80,7 +80,7 @@ fn compare(
     Ok((counted.len(), counted.iter().filter(|(_, ours, _)| *ours > 0).count()))
 }
 
-/// Addresses of vmlinux's init part, which ftrace forgets.
+/// Addresses of vmlinux's init part, which ftrace drops.
 fn freed(list: &[&Entry]) -> BTreeSet<u64> {
     let bound = |name| list.iter().find(|entry| entry.name == name).map(|entry| entry.address);
     let (start, end) = (bound("__init_begin"), bound("__init_end"));

@@ -1,11 +1,11 @@
 //! The historical list of names, by the recipe of the last series posted, has the names that
-//! `symbols export` gives, but for those that the files of the finished kernel tell otherwise.
+//! `symbols export` writes, except those that differ in the files of the finished kernel.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::program::Map;
 
-/// Names of each object. The recipe writes objects as their files are called; the kernel, and the
+/// Names of each object. The recipe names objects like their files; the kernel, and the
 /// map, have `_` for `-`.
 fn objects(text: &str) -> BTreeMap<String, BTreeSet<&str>> {
     let mut lines = text.lines();

@@ -1,4 +1,4 @@
-//! A list of symbols in the form of `/proc/kallsyms`: `ADDRESS TYPE NAME`, and `\t[MODULE]` behind
+//! A list of symbols in the form of `/proc/kallsyms`: `ADDRESS TYPE NAME`, with `\t[MODULE]` after
 //! a module's.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ pub(crate) struct Entry {
     pub(crate) module: Option<String>,
 }
 
-/// Lines of vmlinux that are the same in both lists but for one constant, how much is added to the
-/// addresses of the first to get those of the second.
+/// The constant that is added to the addresses of one list of vmlinux to get those of another, if all
+/// lines are otherwise the same.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shift(u64);
 
@@ -27,8 +27,8 @@ impl Shift {
         Some(Self(address(theirs)?.wrapping_sub(address(ours)?)))
     }
 
-    /// Where the running kernel has `entry`. Absolute symbols (per-CPU offsets up to 6.14's x86)
-    /// stay where they are.
+    /// The address in the running kernel. Absolute symbols (per-CPU offsets up to 6.14's x86)
+    /// are not shifted.
     pub(crate) fn apply(self, letter: char, address: u64) -> u64 {
         if matches!(letter, 'A' | 'a') { address } else { address.wrapping_add(self.0) }
     }
@@ -65,7 +65,7 @@ pub(crate) fn of<'a>(list: &'a [Entry], module: Option<&str>) -> Vec<&'a Entry> 
     list.iter().filter(|entry| entry.module.as_deref() == module).collect()
 }
 
-/// Compares line for line; an error tells the first lines that differ.
+/// Compares line by line; an error lists the first lines that differ.
 pub(crate) fn same(ours: &[&Entry], theirs: &[&Entry]) -> Result<Shift, String> {
     let relative = |entry: &&&Entry| !matches!(entry.letter, 'A' | 'a');
     let (Some(our), Some(their)) = (ours.iter().find(relative), theirs.iter().find(relative))
@@ -97,8 +97,8 @@ pub(crate) fn same(ours: &[&Entry], theirs: &[&Entry]) -> Result<Shift, String> 
     ))
 }
 
-/// The list with the lines of one address in the order of their names. No position depends on which
-/// of two names of one address comes first, and a map does not tell.
+/// The list with the lines of one address sorted by name. No position depends on which
+/// of two names at one address comes first, and a map does not record it.
 pub(crate) fn by_name_at_each_address<'a>(list: &[&'a Entry]) -> Vec<&'a Entry> {
     let mut list = list.to_vec();
     for same in list.chunk_by_mut(|one, next| one.address == next.address) {
@@ -107,7 +107,7 @@ pub(crate) fn by_name_at_each_address<'a>(list: &[&'a Entry]) -> Vec<&'a Entry> 
     list
 }
 
-/// Addresses of each name in the order of the list.
+/// Addresses of each name, in list order.
 pub(crate) fn occurrences<'a>(list: &[&'a Entry]) -> BTreeMap<&'a str, Vec<&'a Entry>> {
     let mut found: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in list {
@@ -132,7 +132,7 @@ fn lists_are_the_same_up_to_one_shift() {
 }
 
 #[test]
-fn modules_are_told_from_vmlinux() {
+fn modules_are_distinguished_from_vmlinux() {
     let list = parse("1000 T _text\n40 t again\t[klp_target_a]\n");
     assert_eq!(of(&list, Some("klp_target_a")).len(), 1);
     assert_eq!(of(&list, None).len(), 1);

@@ -1,10 +1,10 @@
-//! The symbol map against kernels that ran: what it lists, in which order and at which address, is
-//! what `/proc/kallsyms` of the same kernel said; positions are counted in that list.
+//! The symbol map compared with kernels that ran: its names, order and addresses are
+//! those in `/proc/kallsyms` of the same kernel; positions are counted in that list.
 //!
 //! `KLP_RUNNING=DIR[:DIR…] cargo test --release --test running -- --ignored --nocapture`, with
 //! directories made by `tests/kernel/kallsyms`; `KLP_HISTORICAL=DIR[:DIR…]` with those of
 //! `tests/kernel/historical-list` for the comparison with the historical list of names. The maps
-//! are made, asked and exported by the program itself.
+//! are built, queried and exported by the program itself.
 
 #![allow(
     clippy::expect_used,
@@ -25,7 +25,7 @@ mod vmlinux;
 use dump::Dump;
 use program::Map;
 
-/// Directories named by an environment variable; a missing one is a mistake of the caller.
+/// Directories named by an environment variable; a missing one is the caller's error.
 fn directories(variable: &str) -> Vec<std::path::PathBuf> {
     let Some(directories) = std::env::var_os(variable) else {
         panic!("{variable} is not set; see tests/running/main.rs");
@@ -33,8 +33,8 @@ fn directories(variable: &str) -> Vec<std::path::PathBuf> {
     std::env::split_paths(&directories).collect()
 }
 
-/// Lets `check` say what it found of each kernel, by each of the ways to read it that `ways` tells;
-/// all failures together.
+/// Runs `check` for each kernel, and for each of the `ways` to read it; prints what it found, and
+/// collects all failures.
 fn for_every_kernel<'a, W: std::fmt::Display>(
     kernels: &'a [Dump],
     ways: impl Fn(&'a Dump) -> Vec<W>,
@@ -53,7 +53,7 @@ fn for_every_kernel<'a, W: std::fmt::Display>(
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Makes every map of every kernel for `check`.
+/// Builds every map of every kernel for `check`.
 fn for_every_map(check: impl Fn(&Dump, &Map) -> Result<String, String>) {
     for_every_kernel(&kernels(), Dump::sources, |kernel, source| {
         let map = Map::build(source, &kernel.directory.join("modules"))?;
@@ -95,6 +95,6 @@ fn positions_in_live_modules_are_counted_as_in_the_running_kernel() {
 
 #[test]
 #[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
-fn what_is_called_untraceable_is_what_ftrace_of_the_running_kernel_cannot_hook() {
+fn untraceable_functions_are_those_that_ftrace_of_the_running_kernel_cannot_hook() {
     for_every_map(functions::hooks_the_same);
 }

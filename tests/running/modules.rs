@@ -1,7 +1,7 @@
-//! The symbols of live modules. A module's init symbols are gone when it is live (but on ppc64le,
-//! where modules have no init part), and the kernel counts among what is left, in the order of the
-//! module's symbol table. Mapping symbols (`$x`), which it lists on arm64, are left out here: they
-//! are nobody's.
+//! The symbols of live modules. A module's init symbols are freed when it is live (except on ppc64le,
+//! where modules have no init part), and the kernel counts the remaining ones, in the order of the
+//! module's symbol table. Mapping symbols (`$x`), which it lists on arm64, are ignored here: nothing
+//! uses them.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,8 +19,8 @@ struct Symbol {
     empty: bool,
 }
 
-/// The exported list has each module's live symbols, and the live positions are counted in the order
-/// of the kernel's.
+/// The exported list has each module's live symbols, and the live positions are counted in the
+/// kernel's order.
 pub(crate) fn counts_the_same(dump: &Dump, map: &Map) -> Result<String, String> {
     let ours = map.list()?;
     let mut symbols = 0;
@@ -39,7 +39,7 @@ pub(crate) fn counts_the_same(dump: &Dump, map: &Map) -> Result<String, String> 
     Ok(format!("{symbols} symbols of {} modules, {homonyms} homonyms", dump.modules().len()))
 }
 
-/// What the kernel lists of a live module, with values of the file in the place of addresses.
+/// The kernel's list of a live module, with values of the file instead of addresses.
 fn live(boot: &Boot, module: &str, symbols: &[Symbol]) -> Result<Vec<Entry>, String> {
     let mut symbols = symbols.iter();
     let listed = of(&boot.after, Some(module));
@@ -60,9 +60,8 @@ fn live(boot: &Boot, module: &str, symbols: &[Symbol]) -> Result<Vec<Entry>, Str
     if found.is_empty() { Err("the kernel lists nothing".into()) } else { Ok(found) }
 }
 
-/// Fails where a live symbol is missing from an exported list, which may have others besides. A
-/// capital tells that the module exports the symbol; 6.1 forgets those that it exports to GPL
-/// modules only.
+/// Fails if a live symbol is missing from an exported list, which may have others. A
+/// capital means that the module exports the symbol; 6.1 misses GPL-only exports.
 fn exported(ours: &[&Entry], live: &[Entry]) -> Result<(), String> {
     let key =
         |entry: &Entry| (entry.address, entry.letter.to_ascii_lowercase(), entry.name.clone());
@@ -71,13 +70,13 @@ fn exported(ours: &[&Entry], live: &[Entry]) -> Result<(), String> {
     missing.map_or(Ok(()), |entry| Err(format!("not exported: {entry:x?}")))
 }
 
-/// Number of names that the module has more than once.
+/// The number of names that the module has more than once.
 fn positions_agree(map: &Map, module: &str, live: &[Entry]) -> Result<usize, String> {
     let listed: Vec<&Entry> = live.iter().collect();
     let names = occurrences(&listed);
-    let told = map.lookup(&names.keys().copied().collect::<Vec<_>>())?;
+    let candidates = map.lookup(&names.keys().copied().collect::<Vec<_>>())?;
     for (name, entries) in &names {
-        let ours: Vec<_> = told
+        let ours: Vec<_> = candidates
             .get(*name)
             .into_iter()
             .flatten()
@@ -95,7 +94,7 @@ fn positions_agree(map: &Map, module: &str, live: &[Entry]) -> Result<usize, Str
     Ok(names.values().filter(|entries| entries.len() > 1).count())
 }
 
-/// Assemblers have control characters in the names of their local labels.
+/// The name as readelf prints it: assemblers use control characters in local labels.
 fn as_readelf_shows(name: &str) -> String {
     let shown = |c: char| match u8::try_from(c) {
         Ok(byte) if byte < b' ' => vec!['^', char::from(byte + b'@')],

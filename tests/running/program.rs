@@ -1,4 +1,4 @@
-//! The program, asked as a user asks it.
+//! The program, run as a user runs it.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::dump::Source;
 use crate::list::{self, Entry};
 
-/// A map file that goes away with this.
+/// A map file that is deleted on drop.
 pub(crate) struct Map {
     directory: tempfile::TempDir,
 }
@@ -20,13 +20,13 @@ pub(crate) struct Map {
 pub(crate) struct Candidate {
     pub(crate) object: String,
     pub(crate) address: u64,
-    /// As of a livepatch's symbol; for a module's symbol among those that are left when it is live.
+    /// As in a livepatch; for a module's symbol, among those that remain when it is live.
     pub(crate) position: Option<u64>,
-    /// Whether it is known that ftrace cannot hook it.
+    /// Whether ftrace is known not to be able to hook it.
     pub(crate) untraceable: bool,
 }
 
-/// So many names at once: a command line has a limit.
+/// This many names at once: a command line has a limit.
 const NAMES: usize = 500;
 
 fn klp_convert<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Result<String, String> {
@@ -101,7 +101,7 @@ impl Map {
     }
 }
 
-/// Takes every JSON object that has a `name` and `candidates`, wherever it is.
+/// Collects every JSON object that has a `name` and `candidates`, at any depth.
 fn collect(json: &Value, found: &mut HashMap<String, Vec<Candidate>>) {
     if let (Some(name), Some(candidates)) = (json["name"].as_str(), json["candidates"].as_array()) {
         let candidate = |value: &Value| {

@@ -9,11 +9,11 @@ use crate::dump::Dump;
 use crate::list::{self, Entry, Shift, by_name_at_each_address, occurrences, of, same};
 use crate::program::Map;
 
-/// Fewer homonyms than this are no proof.
+/// Fewer homonyms than this prove nothing.
 const LEAST: usize = 200;
 
-/// The exported list is the running kernel's, in every boot, but for the order of different names
-/// of one address.
+/// The exported list is the running kernel's, in every boot, except for the order of different names
+/// at one address.
 pub(crate) fn lists_the_same(dump: &Dump, map: &Map) -> Result<String, String> {
     compare(dump, &map.list()?, by_name_at_each_address)
 }
@@ -31,7 +31,7 @@ pub(crate) fn the_image_lists_the_same(dump: &Dump) -> Result<String, String> {
     compare(dump, &image.iter().map(entry).collect::<Vec<_>>(), |list| list.to_vec())
 }
 
-/// Compares with every boot what `order` makes of both lists.
+/// Compares both lists, each passed through `order`, for every boot.
 fn compare(
     dump: &Dump,
     ours: &[Entry],
@@ -49,8 +49,8 @@ fn compare(
     Ok(found)
 }
 
-/// Every name that is there more than once has its n-th position at the address of its n-th line,
-/// in the running kernel's list and in what the kernel's own filter leaves of the linked kernel.
+/// Every name that occurs more than once has its n-th position at the address of its n-th line,
+/// in the running kernel's list and in the output of the kernel's own filter for the linked kernel.
 pub(crate) fn counts_the_same(dump: &Dump, map: &Map) -> Result<String, String> {
     let ours = map.list()?;
     let mut found = Vec::new();
@@ -79,12 +79,12 @@ fn positions_agree(map: &Map, list: &[&Entry], shift: Shift) -> Result<usize, St
         return Err(format!("only {} homonyms", homonyms.len()));
     }
     let names: Vec<&str> = homonyms.keys().copied().collect();
-    let told = map.lookup(&names)?;
+    let candidates = map.lookup(&names)?;
     let mut wrong = Vec::new();
     for (name, entries) in &homonyms {
-        // A per-CPU symbol can have the name of another.
+        // A per-CPU symbol can share its name with another.
         let letter = |index: usize| entries.get(index).map_or('?', |entry| entry.letter);
-        let ours: Vec<_> = told
+        let ours: Vec<_> = candidates
             .get(*name)
             .into_iter()
             .flatten()
@@ -107,7 +107,7 @@ fn positions_agree(map: &Map, list: &[&Entry], shift: Shift) -> Result<usize, St
     Err(format!("{} of {} names:\n{first}", wrong.len(), homonyms.len()))
 }
 
-/// The list that `nm -n` and the kernel's own filter make of a linked kernel. Absolute symbols are
+/// The output of `nm -n` and the kernel's own filter for a linked kernel. Absolute symbols are
 /// dropped later in the kernel's build, by scripts/kallsyms.c.
 fn filtered(vmlinux: &Path) -> Vec<Entry> {
     let filter = vmlinux.with_file_name("source").join("scripts/mksysmap");

@@ -1,11 +1,11 @@
 //! The three instructions of a PLT entry, of a veneer, and of a slot for ftrace.
 //!
-//! `adrp x16, page; add x16, x16, offset; br x16` reaches 4 GiB in both directions. Where it does
-//! not the generator gives a breakpoint, and the loader writes that.
+//! `adrp x16, page; add x16, x16, offset; br x16` reaches 4 GiB in both directions. Beyond
+//! that the generator returns a breakpoint, and the loader writes it.
 //! Source: `arch/arm64/kernel/module-plts.c` (`get_plt_entry`, `plt_entries_equal`),
 //! `arch/arm64/lib/insn.c`.
 
-/// `AARCH64_BREAK_FAULT`: what a generator gives that cannot encode.
+/// `AARCH64_BREAK_FAULT`: what a generator returns for what it cannot encode.
 const BREAK_FAULT: u32 = 0xd420_2000;
 /// `br x16`.
 const BR_X16: u32 = 0xd61f_0200;
@@ -28,7 +28,7 @@ impl Entry {
         Self { adrp, add, branch: BR_X16 }
     }
 
-    /// The veneer at `pc` that computes a page into a register and goes on at `back`.
+    /// The veneer at `pc` that computes a page into a register and continues at `back`.
     pub(super) fn veneer(page: u64, pc: u64, register: u32, back: u64) -> Self {
         let (adrp, add) = address(page, pc, register);
         let distance = back.wrapping_sub(pc.wrapping_add(8)).cast_signed();
@@ -40,8 +40,8 @@ impl Entry {
     pub(super) fn bytes(self) -> [u8; 12] {
         let mut bytes = [0; 12];
         let words = [self.adrp, self.add, self.branch];
-        let places = bytes.as_chunks_mut::<4>().0;
-        places.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
+        let chunks = bytes.as_chunks_mut::<4>().0;
+        chunks.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
         bytes
     }
 
@@ -51,9 +51,9 @@ impl Entry {
         Self { adrp: word([a, b, c, d]), add: word([e, f, g, h]), branch: word([i, j, k, l]) }
     }
 
-    /// Whether two entries at these addresses go to the same target in the kernel's eyes.
+    /// Whether two entries at these addresses go to the same target, as the kernel compares them.
     ///
-    /// `None`: the kernel stops with a bug, because a breakpoint is not an ADRP.
+    /// `None`: the kernel hits a `BUG`, because a breakpoint is not an ADRP.
     pub(super) fn equals(self, at: u64, other: Self, other_at: u64) -> Option<bool> {
         if self.add != other.add || self.branch != other.branch {
             return Some(false);
@@ -69,7 +69,7 @@ impl Entry {
 
 /// ADRP and ADD (`__get_adrp_add_pair`).
 fn address(target: u64, pc: u64, register: u32) -> (u32, u32) {
-    // The generator shifts without sign and keeps 32 bits.
+    // The generator uses an unsigned shift and keeps 32 bits.
     let [.., a, b, c, d] = (target.wrapping_sub(pc & !0xfff) >> 12).to_be_bytes();
     let pages = i32::from_be_bytes([a, b, c, d]);
     let adrp = if (-0x10_0000..0x10_0000).contains(&pages) {
@@ -88,7 +88,7 @@ fn low(value: i64, mask: u32) -> u32 {
     u32::from_be_bytes([a, b, c, d]) & mask
 }
 
-/// What an ADRP adds to its page, cut off at 32 bits (`aarch64_insn_adrp_get_offset`).
+/// What an ADRP adds to its page, truncated to 32 bits (`aarch64_insn_adrp_get_offset`).
 fn adrp_offset(word: u32) -> Option<i64> {
     if word & 0x9f00_0000 != 0x9000_0000 {
         return None;

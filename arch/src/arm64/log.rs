@@ -1,8 +1,8 @@
 //! What the kernel logs when it refuses a relocation, word for word.
 //!
-//! It names S + A, or the PLT entry of a branch that does not reach even that. Where there is no
-//! room for an entry it warns with a trace of the stack, which has no words. Faults that the kernel
-//! does not see are reported in ours.
+//! It prints S + A, or the address of the PLT entry of a branch that does not reach even that. Where
+//! there is no room for an entry it warns with a stack trace and no message. Faults that the kernel
+//! does not detect are reported in our words.
 //! Source: `arch/arm64/kernel/module.c:apply_relocate_add`.
 
 use alloc::format;
@@ -11,7 +11,7 @@ use alloc::string::String;
 use crate::fault::Fault;
 use crate::refusal::{Errno, KernelError, RelocationContext};
 
-/// What `apply_relocate_add` says and returns.
+/// What `apply_relocate_add` logs and returns.
 pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
     let RelocationContext { module, kind, operands, .. } = *at;
     let message = match *fault {

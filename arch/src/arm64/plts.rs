@@ -1,12 +1,12 @@
 //! The PLT entries and veneers of a module, and its slots for ftrace.
 //!
-//! An entry is made for a branch that does not reach. It is written first and compared with the one
-//! before then: if that goes to the same target it is taken, and the new one stays in memory
-//! without being counted, which is what the room for one more is for. Entries that are not next to
-//! each other are not compared. Invariant: nothing is written outside of the sections.
+//! A branch that does not reach gets an entry. The entry is written first and then compared with the
+//! previous one: if both go to the same target, the previous one is used and the new one stays in
+//! memory without being counted, which is why there is room for one more. Entries that are not
+//! adjacent are not compared. Invariant: nothing is written outside of the sections.
 //!
-//! The kernel writes places before it checks them, so that they are changed after a refusal. The
-//! load has failed by then and the memory is given back: we do not imitate it.
+//! The kernel writes a place before it checks the value, and leaves it changed after a refusal. The
+//! load has failed by then and the memory is freed: we do not imitate this.
 //! Source: `arch/arm64/kernel/module-plts.c` (`module_emit_plt_entry`,
 //! `module_emit_veneer_for_adrp`), `arch/arm64/kernel/module.c:module_init_ftrace_plt`.
 
@@ -22,12 +22,12 @@ use crate::memory::{Extent, Memory};
 use crate::object::{Object, SHF_ALLOC};
 use crate::row::{Calc, Check, Features};
 
-/// Where the stubs to ftrace are that init uses.
+/// Where the stubs to ftrace for init code are.
 pub(super) const INIT_TRAMPOLINE: &str = ".init.text.ftrace_trampoline";
 
 /// The entries of one section (`struct mod_plt_sec`).
 #[derive(Debug, Clone)]
-pub(super) struct List {
+pub(super) struct PltSection {
     section: usize,
     /// `plt_max_entries`.
     reserved: u64,
@@ -36,7 +36,7 @@ pub(super) struct List {
     area: Option<Extent>,
 }
 
-impl List {
+impl PltSection {
     /// A list in a section, for so many entries.
     pub(super) fn new(section: usize, reserved: u64) -> Self {
         Self { section, reserved, used: 0, area: None }
@@ -114,15 +114,15 @@ fn beyond(target: u64, entry: u64) -> Fault {
 /// What the loader keeps for a module (`struct mod_arch_specific`).
 #[derive(Debug, Clone)]
 pub(super) struct Plts {
-    core: List,
-    init: List,
+    core: PltSection,
+    init: PltSection,
     configuration: Configuration,
     indeterminate: Vec<Range<u64>>,
 }
 
 impl Plts {
     /// The lists of a module, core and init.
-    pub(super) fn new(configuration: &Configuration, core: List, init: List) -> Self {
+    pub(super) fn new(configuration: &Configuration, core: PltSection, init: PltSection) -> Self {
         Self { core, init, configuration: configuration.clone(), indeterminate: Vec::new() }
     }
 
@@ -140,7 +140,7 @@ impl Plts {
         let named = |s: &&crate::object::Section<'_>| s.name == name.as_bytes() && s.has(SHF_ALLOC);
         let section = object.sections.iter().skip(1).find(named);
         let section = section.ok_or(Fault::NoSection { name })?;
-        let slots = List {
+        let slots = PltSection {
             section: 0,
             reserved: section.sh_size / Entry::SIZE,
             used: 0,

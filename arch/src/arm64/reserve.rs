@@ -1,9 +1,9 @@
 //! How many PLT entries and veneers a module may need, and the order of its branches.
 //!
-//! The branches of a table that leave their section are brought to its front and sorted, so that
-//! those to the same target follow each other and share an entry. The partition does not look at
-//! the last element that is left, so that one such branch may stay after the others, unsorted: it
-//! is counted all the same.
+//! The branches of a table that leave their section are brought to its front and sorted:
+//! those to the same target are then adjacent and share an entry. The partition does not look at
+//! the last remaining element, so one such branch may stay after the others, unsorted; it is
+//! still counted.
 //! Source: `arch/arm64/kernel/module-plts.c` (`module_frob_arch_sections`, `count_plts`,
 //! `partition_branch_plt_relas`).
 
@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::entry::Entry;
-use super::plts::{List, Plts};
+use super::plts::{PltSection, Plts};
 use crate::linkage::Configuration;
 use crate::object::{Object, Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, SHT_SYMTAB};
 use crate::refusal::{Errno, KernelError};
@@ -20,17 +20,17 @@ use crate::sort::{Generation, sort};
 
 /// `R_AARCH64_JUMP26` and `R_AARCH64_CALL26`.
 const BRANCHES: [u32; 2] = [282, 283];
-/// `R_AARCH64_ADR_PREL_PG_HI21` and the same without check.
+/// `R_AARCH64_ADR_PREL_PG_HI21`, and its variant without a check.
 const PAGES: [u32; 2] = [275, 276];
 /// Entries in a page, rounded down.
 const PER_PAGE: u64 = 4096 / Entry::SIZE;
 
-/// Edits the temporary copy; gives what keeps track of the entries.
+/// Edits the temporary copy; returns what keeps track of the entries.
 pub(super) fn reserve(
     object: &mut Object<'_>,
     configuration: &Configuration,
 ) -> Result<Plts, KernelError> {
-    // The last of a name.
+    // The last section of each name.
     let find =
         |name: &[u8]| object.sections.iter().rposition(|s| s.name == name).filter(|i| *i != 0);
     let missing = |what: &str| KernelError {
@@ -64,7 +64,7 @@ pub(super) fn reserve(
     become_room(object, Some(init), 64, init_plts + 1);
     become_room(object, trampoline, 4, slots);
     become_room(object, init_trampoline, 4, slots);
-    Ok(Plts::new(configuration, List::new(core, core_plts), List::new(init, init_plts)))
+    Ok(Plts::new(configuration, PltSection::new(core, core_plts), PltSection::new(init, init_plts)))
 }
 
 /// The section of instructions that a table patches.
@@ -74,7 +74,7 @@ fn rela_target(object: &Object<'_>, table: usize) -> Option<usize> {
     object.sections.get(target).filter(|section| section.has(SHF_EXECINSTR)).map(|_| target)
 }
 
-/// Makes a section room for entries.
+/// Turns a section into room for entries.
 fn become_room(object: &mut Object<'_>, section: Option<usize>, align: u64, entries: u64) {
     if let Some(section) = section.and_then(|index| object.sections.get_mut(index)) {
         section.sh_type = SHT_NOBITS;
@@ -84,7 +84,7 @@ fn become_room(object: &mut Object<'_>, section: Option<usize>, align: u64, entr
     }
 }
 
-/// Sorts a table, and counts.
+/// Sorts a table, and counts the entries it needs.
 fn frob(object: &mut Object<'_>, table: usize, target: usize, features: Features) -> u64 {
     let mut relas: Vec<_> = object.relas(table).collect();
     // A symbol that does not exist is in no section; the kernel reads past the end of the table.
@@ -105,7 +105,7 @@ fn frob(object: &mut Object<'_>, table: usize, target: usize, features: Features
             let again = rela.addend == 0 && before == Some(key(rela));
             count += u64::from(!again);
         } else if erratum && PAGES.contains(&rela.kind) {
-            // The alignment at which the place cannot lie in the last two words of a page.
+            // The alignment at which the place cannot be in the last two words of a page.
             match 2_u64.checked_shl((rela.offset | 7).trailing_ones()) {
                 Some(needed @ 1..=4096) => align = align.max(needed),
                 _ => count += 1,
@@ -117,7 +117,7 @@ fn frob(object: &mut Object<'_>, table: usize, target: usize, features: Features
     if let Some(section) = object.sections.get_mut(target) {
         section.sh_addralign = section.sh_addralign.max(align);
     }
-    // Some entries are skipped because of where they lie.
+    // Some entries are skipped because of their address.
     if erratum { count + count.div_ceil(PER_PAGE) } else { count }
 }
 
@@ -126,7 +126,7 @@ fn key(rela: &Rela) -> (u32, u32, i64) {
     (rela.kind, rela.symbol, rela.addend)
 }
 
-/// Brings what `goes` to the front; gives how many of them are known to be there.
+/// Moves the elements that `goes` accepts to the front; returns how many are known to be there.
 fn partition(relas: &mut [Rela], goes: impl Fn(&Rela) -> bool) -> usize {
     let goes = |relas: &[Rela], index: usize| relas.get(index).is_some_and(&goes);
     let (mut i, mut j) = (0, relas.len().saturating_sub(1));

@@ -2,10 +2,10 @@
 //! `arch/arm64/kernel/module.c:module_finalize`, `arch/arm64/kernel/ftrace.c`.
 
 use crate::row::{Features, When};
-use crate::special::{Moment, Named, Span, SpecialSection, first, read, rewritten, table};
+use crate::special::{AddressForm, Moment, Span, SpecialSection, first, read, rewritten, table};
 
+use AddressForm::{Absolute64, Relative32};
 use Moment::{Coming, Finish, Ftrace};
-use Named::{Absolute64, Relative32};
 use Span::{Bytes, Field};
 
 /// In the order of the kernel, on top of what all machines share.
@@ -17,7 +17,7 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
         Finish,
         "apply_alternatives_module",
     ),
-    // The replacements, which are copied into place.
+    // The replacements, which are copied over the originals.
     read(".altinstr_", Finish, "apply_alternatives_module").and_longer_names(),
     read(".init.eh_frame", Finish, "scs_patch"),
     rewritten(".text.ftrace_trampoline", Finish, "module_init_ftrace_plt"),
@@ -32,7 +32,7 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     )
     .and_rewritten()
     .only(When::Without(Features::DYNAMIC_FTRACE_WITH_CALL_OPS)),
-    // The pointer before the function, a landing pad, and the two.
+    // The pointer before the function, a landing pad, and those two.
     table(
         "__patchable_function_entries",
         8,

@@ -91,7 +91,7 @@ fn settled(
             named(b".text.ftrace_trampoline", 1, 0),
             named(b".init.text.ftrace_trampoline", 1, 0),
         ],
-        // Number 3 lies in the section that is patched.
+        // Symbol 3 is in the patched section.
         symbols: (0..5)
             .map(|i| Symbol { st_shndx: u16::from(i == 3), ..Symbol::default() })
             .collect(),
@@ -133,7 +133,7 @@ fn provided(
 }
 
 #[test]
-fn a_section_without_room_is_missed() {
+fn a_missing_plt_section_is_refused() {
     let error =
         ARM64.loader.reserve(&mut Object::default(), &Configuration::default()).unwrap_err();
     assert_eq!(error.message, ": module PLT section(s) missing");
@@ -151,7 +151,7 @@ fn entries_are_the_kernels_instructions() {
 }
 
 #[test]
-fn a_duplicate_stays_in_memory_behind_the_entry_that_is_taken() {
+fn a_duplicate_stays_in_memory_after_the_entry_that_is_used() {
     let far = 0xffff_8000_9000_0678;
     let relas = [call(1, 0), call(2, 0)];
     let (object, mut linkage, mut memory) = settled(&with(Features::empty()), &relas);
@@ -167,7 +167,7 @@ fn a_duplicate_stays_in_memory_behind_the_entry_that_is_taken() {
 }
 
 #[test]
-fn one_branch_may_be_left_behind_unsorted_and_is_counted() {
+fn one_branch_may_stay_unsorted_and_is_counted() {
     let nop = Rela { kind: 257, ..call(1, 0) };
     let (object, ..) = settled(&with(Features::empty()), &[call(2, 0), nop, call(1, 0)]);
     let order: Vec<_> = object.relas(5).collect();
@@ -207,7 +207,7 @@ fn slots_for_ftrace_are_unknown_without_its_address() {
 
 proptest! {
     #[test]
-    fn sorted_branches_find_room_and_write_nothing_else(
+    fn sorted_branches_have_room_and_write_nothing_else(
         erratum: bool,
         uses in prop::collection::vec(
             (1_u32..5, prop::sample::select(std::vec![257_u32, 275, 276, 282, 283]), -2_i64..3,
@@ -250,7 +250,7 @@ proptest! {
 }
 
 #[test]
-fn branches_of_exit_code_have_their_room_where_the_code_goes() {
+fn branches_of_exit_code_have_their_room_where_that_code_is() {
     let section = |name, sh_flags| Section { name, sh_type: 1, sh_flags, ..Section::default() };
     let call = Rela { offset: 0, symbol: 1, kind: 283, addend: 0 };
     let sizes = |features| {

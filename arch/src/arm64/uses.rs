@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::branch::signed;
 use crate::uses::{AddressUse, Base, Convention, FunctionCode, Step, follow, registers};
 
-/// `x0` to `x7`; calls leave `x19` and on.
+/// `x0` to `x7`; calls preserve `x19` and up.
 const CALLS: Convention = Convention { arguments: 0..=7, volatile: 0x4007_ffff };
 
 pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
@@ -38,7 +38,7 @@ fn step(word: u32, relocated: bool) -> Step {
             (_, false) => Step::Derive { to: rd, base, offset },
         };
     }
-    // adrp gives only the page of what the next instruction has a relocation of; adr
+    // adrp gives only the page of what the relocation of the next instruction names; adr
     if is(0x1f00_0000, 0x1000_0000) {
         let whole = is(0x8000_0000, 0) && relocated;
         return if whole { Step::Derive { to: rd, base, offset: 0 } } else { Step::kill(rd) };
@@ -130,7 +130,7 @@ fn memory(word: u32, base: Base) -> Step {
         return access(!is(1 << 22, 0), [Some(rt), None], base, 0, 16, None);
     }
     if !is(0x3a00_0000, 0x3800_0000) {
-        // Literals, and vector structures, which are stored where their base is.
+        // Literals, and vector structures, which are stored at their base.
         let structures = is(0xbe00_0000, 0x0c00_0000) && is(1 << 22, 0);
         let literal = is(0x3b00_0000, 0x1800_0000) && !vector;
         return match (structures, literal) {
@@ -167,7 +167,7 @@ fn memory(word: u32, base: Base) -> Step {
     access(false, [None; 2], base, 0, size, None)
 }
 
-/// Offset of the access and what the base is advanced by: after it (1) or before (3).
+/// Offset of the access and what the base is advanced by: after (1) or before (3) the access.
 fn indexed(mode: u32, distance: i64) -> (i64, Option<i64>) {
     match mode {
         1 => (0, Some(distance)),

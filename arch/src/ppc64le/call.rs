@@ -2,7 +2,7 @@
 //!
 //! A call that leaves the module goes to a stub, which overwrites r2, so the word after the call
 //! must be a nop that the loader can turn into the load that restores r2. The bytes
-//! alone show whether that is so.
+//! alone show whether it is.
 //! Source: `restore_r2`, `is_mprofile_ftrace_call` and `apply_relocate_add` of
 //! `arch/powerpc/kernel/module_64.c`; `instr_is_relative_link_branch` of
 //! `arch/powerpc/lib/code-patching.c`.
@@ -16,7 +16,7 @@ use crate::row::{Calc, Features, Row};
 
 /// `nop` (`ori r0,r0,0`).
 pub(super) const NOP: u32 = 0x6000_0000;
-/// `ld r2,24(r1)`: takes the TOC pointer back from the stack.
+/// `ld r2,24(r1)`: restores the TOC pointer from the stack.
 pub(super) const LD_TOC: u32 = 0xe841_0018;
 
 /// A branch's 24 bits and the whole word after it.
@@ -26,7 +26,7 @@ const LI24_AND_NEXT: Field = Field::plain(
     &[Part { from: 0, width: 24, word: 0, to: 2 }, Part { from: 24, width: 32, word: 1, to: 0 }],
 );
 
-/// Whether the name is that of an entry of ftrace (`is_mprofile_ftrace_call`). Which of them exist
+/// Whether the name is that of a ftrace entry point (`is_mprofile_ftrace_call`). Which of them exist
 /// depends on the configuration; one that does not exist cannot be called.
 pub(super) fn is_ftrace_entry(name: &[u8]) -> bool {
     matches!(name, b"_mcount" | b"ftrace_caller" | b"ftrace_regs_caller")
@@ -47,7 +47,7 @@ fn is_relative_link_branch(word: u32) -> bool {
 /// Whether the loader turns the nop after a call into the load that restores r2 (`restore_r2`).
 ///
 /// # Errors
-/// [`Fault::NoNopAfterCall`] when something else stands there.
+/// [`Fault::NoNopAfterCall`] when something else is there.
 pub(super) fn restores_r2(
     row: &Row,
     conditions: &Conditions<'_>,
@@ -62,13 +62,13 @@ pub(super) fn restores_r2(
     }
     match word(site, 1)? {
         NOP => Ok(true),
-        // A late call may have been written before, when its gate object was there last time.
+        // A late call may have been written before, when its gate object was last loaded.
         LD_TOC if !conditions.features.contains(Features::RESTORES_R2_ONCE) => Ok(false),
         found => Err(Fault::NoNopAfterCall { found }),
     }
 }
 
-/// Whether the call's stub leaves r2 alone, because the kernel sees that it is one to ftrace.
+/// Whether the call's stub leaves r2 alone, because the kernel recognises a call to ftrace.
 pub(super) fn spares_r2(conditions: &Conditions<'_>) -> bool {
     is_ftrace_entry(conditions.symbol)
         && !conditions.features.contains(Features::PLAIN_FTRACE_CALLS)
@@ -88,7 +88,7 @@ pub(super) fn plan_call(
 ) -> Result<Patch, Fault> {
     let local = || operands.sum().wrapping_add(local_entry(operands.other));
     let target = if conditions.external { operands.need_plt()? } else { local() };
-    // The kernel looks at the nop before it looks at the distance.
+    // The kernel checks the nop before the distance.
     let restores = restores_r2(row, conditions, site)?;
     let branch = apply::fit(row, target.wrapping_sub(operands.p).cast_signed())?;
     if !restores {

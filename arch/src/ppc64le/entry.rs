@@ -1,8 +1,8 @@
 //! The bytes of a stub: instructions that load the target, and the target.
 //!
 //! A stub has 40 bytes: seven instruction words, a magic number, the target. Stubs of calls load the
-//! target from there; those for ftrace compute it from an address that per-processor data hold,
-//! because r2 may be another module's. Words that an instruction does not need stay as they were.
+//! target from there; those for ftrace compute it from an address in per-processor data,
+//! because r2 may be another module's. Words that no instruction needs stay as they were.
 //! Source: `create_stub`, `create_ftrace_stub` and `struct ppc64_stub_entry` of
 //! `arch/powerpc/kernel/module_64.c`.
 
@@ -15,29 +15,29 @@ use crate::row::Features;
 
 /// Bytes of a stub.
 pub(super) const SIZE: u64 = 40;
-/// Byte of a stub at which the target stands.
+/// Offset of the target in a stub, in bytes.
 pub(super) const TARGET: u64 = 32;
-/// `STUB_MAGIC`, by which ftrace knows a stub.
+/// `STUB_MAGIC`, by which ftrace recognises a stub.
 const MAGIC: u32 = 0x7374_7562;
 
-/// What stubs for ftrace go to and reckon from.
+/// What stubs for ftrace jump to and compute addresses from.
 pub(super) const KERNEL_SYMBOLS: &[&str] = &[CALLER, REGS_CALLER, KERNEL_TOC, KERNEL_BASE, NOP_OPS];
-/// What the first stub for ftrace goes to.
+/// Target of the first stub for ftrace.
 pub(super) const CALLER: &str = "ftrace_caller";
-/// What the second one goes to.
+/// Target of the second one.
 pub(super) const REGS_CALLER: &str = "ftrace_regs_caller";
-/// What an out-of-line stub points to as long as nothing traces its function.
+/// What an out-of-line stub points to while nothing traces its function.
 pub(super) const NOP_OPS: &str = "ftrace_nop_ops";
 /// The linker's symbol for the kernel's TOC pointer (`kernel_toc_addr`).
 const KERNEL_TOC: &str = ".TOC.";
-/// What `kernelbase` of the per-processor data holds (`initialise_paca`).
+/// The value of `kernelbase` in the per-processor data (`initialise_paca`).
 const KERNEL_BASE: &str = "_stext";
 
 const NOP: u32 = 0x6000_0000;
 const MTCTR_R12: u32 = 0x7d89_03a6;
 const BCTR: u32 = 0x4e80_0420;
 
-/// The words of a stub that are written, by index, and which of its bytes are not known.
+/// The words of a stub that are written, by index, and which of its bytes are unknown.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) words: Vec<(u64, u32)>,
@@ -50,7 +50,7 @@ fn halves(distance: i64) -> (u32, u32) {
     (half((distance.wrapping_add(0x8000)) >> 16), half(distance))
 }
 
-/// A distance that must be a signed number of so many bits.
+/// The distance, which must fit a signed number of `bits` bits.
 fn within(distance: i64, bits: u32) -> Result<i64, Fault> {
     let (min, max) = (-1i64 << (bits - 1), (1i64 << (bits - 1)) - 1);
     let fits = (min..=max).contains(&distance);
@@ -58,7 +58,7 @@ fn within(distance: i64, bits: u32) -> Result<i64, Fault> {
 }
 
 impl Entry {
-    /// The instructions from the start of the stub on, the magic number and the target.
+    /// The instructions at the start of the stub, the magic number and the target.
     fn new(instructions: &[u32], target: Option<u64>) -> Self {
         let mut entry = Self::default();
         entry.words.extend((0..).zip(instructions.iter().copied()));
@@ -71,7 +71,7 @@ impl Entry {
         entry
     }
 
-    /// The stub of a call, at its address; `toc` is the module's r2.
+    /// The stub of a call; `toc` is the module's r2.
     pub(super) fn call(
         features: Features,
         address: u64,
@@ -94,7 +94,7 @@ impl Entry {
         Ok(Self::new(&instructions, target))
     }
 
-    /// The stub of a call to ftrace, where known.
+    /// The stub of a call to ftrace, where it is known.
     pub(super) fn ftrace(
         configuration: &Configuration,
         target: Option<u64>,

@@ -1,9 +1,10 @@
-//! What ftrace has in a module: a stub for each of its entries, and one for each traced function.
+//! What ftrace puts into a module: a stub for each of its entry points, and one for each traced
+//! function.
 //!
-//! When all relocations are applied, `module_finalize` makes the stubs that go to ftrace, and sets
-//! a block aside after them. `ftrace_module_init` fills it: one out-of-line stub for each traced
-//! function, in the order of addresses. The kernel goes on to look for targets in that block as if
-//! it were stubs.
+//! After all relocations are applied, `module_finalize` writes the stubs that go to ftrace, and
+//! reserves a block after them. `ftrace_module_init` fills it: one out-of-line stub for each traced
+//! function, in address order. When the kernel later looks for the stub of a target, it reads that
+//! block as if it contained ordinary stubs.
 //! Source: `module_finalize_ftrace` and `setup_ftrace_ool_stubs` of
 //! `arch/powerpc/kernel/module_64.c`; `ftrace_init_nop` and `ftrace_init_ool_stub` of
 //! `arch/powerpc/kernel/trace/ftrace.c`; `kernel/trace/ftrace.c:ftrace_process_locs`.
@@ -26,7 +27,7 @@ const MFLR_R0: u32 = 0x7c08_02a6;
 const MTLR_R0: u32 = 0x7c08_03a6;
 const BRANCH: u32 = 0x4800_0000;
 
-/// Bytes of the block of out-of-line stubs, as a number of ordinary stubs.
+/// Size of the block of out-of-line stubs, in ordinary stubs.
 pub(super) fn block(features: Features, traced: u32) -> u64 {
     (u64::from(traced) * out_of_line_size(features)).div_ceil(SIZE)
 }
@@ -36,7 +37,7 @@ fn out_of_line_size(features: Features) -> u64 {
     if features.contains(Features::DYNAMIC_FTRACE_WITH_CALL_OPS) { 24 } else { 16 }
 }
 
-/// Makes the stubs of ftrace.
+/// Writes the stubs of ftrace.
 pub(super) fn finish(
     stubs: &mut Stubs,
     object: &Object<'_>,
@@ -87,8 +88,8 @@ fn branch(from: u64, to: u64, link: u32) -> Option<u32> {
     reaches.then_some(BRANCH | bits | link)
 }
 
-/// Fills the block from a slot on. Where a function is not as ftrace expects it, the kernel warns
-/// and leaves it and those after it alone.
+/// Fills the block, which starts at slot `first`. At a function that is not as ftrace expects, the
+/// kernel warns and leaves it and those after it alone.
 fn fill(stubs: &mut Stubs, first: u64, trampoline: u64, sites: &[u64], memory: &mut Memory) {
     let size = out_of_line_size(stubs.configuration.features);
     let ops = stubs.configuration.symbols.get(NOP_OPS).copied();
@@ -104,23 +105,23 @@ fn fill(stubs: &mut Stubs, first: u64, trampoline: u64, sites: &[u64], memory: &
         let call = branch(instructions.wrapping_add(4), trampoline, 1);
         let back = branch(instructions.wrapping_add(12), site.wrapping_add(4), 0);
         let (Some(call), Some(back)) = (call, back) else { return };
-        let Some(place) = stubs.bytes(memory, start) else { return };
+        let Some(bytes) = stubs.bytes(memory, start) else { return };
         let pointer = ops.unwrap_or(0).to_le_bytes();
         let words = [MFLR_R0, call, MTLR_R0, back].into_iter().flat_map(u32::to_le_bytes);
         let has_pointer = size == 24;
         let pointer = pointer.into_iter().filter(|_| has_pointer);
-        place.iter_mut().zip(pointer.chain(words)).for_each(|(to, from)| *to = from);
+        bytes.iter_mut().zip(pointer.chain(words)).for_each(|(to, from)| *to = from);
         if has_pointer && ops.is_none() {
             stubs.indeterminate.push(address..address.wrapping_add(8));
         }
     }
 }
 
-/// Lets targets be found in the block, where the kernel would find them.
+/// Records the targets that the kernel would find in the block.
 fn adopt(stubs: &mut Stubs, first: u64, memory: &mut Memory) {
     for slot in first..stubs.used {
-        let place = stubs.bytes(memory, slot * SIZE + TARGET);
-        let Some(target) = place.and_then(|place| place.first_chunk()) else { return };
+        let field = stubs.bytes(memory, slot * SIZE + TARGET);
+        let Some(target) = field.and_then(|bytes| bytes.first_chunk()) else { return };
         let target = u64::from_le_bytes(*target);
         stubs.slots.entry(target).or_insert(slot);
     }

@@ -1,7 +1,7 @@
-//! The slots of a module of a kernel without a TOC: addresses in `.mygot`.
+//! The GOT slots of a module for a kernel without a TOC: addresses in `.mygot`.
 //!
-//! The kernel looks for an address from the first slot on until it meets a slot that holds 0, and
-//! puts a new one there. So address 0 never takes a slot of its own.
+//! The kernel searches for an address from the first slot until it reaches one that holds 0, and
+//! adds a new address there. So address 0 never takes a slot of its own.
 //! Source: `got_for_addr` of `arch/powerpc/kernel/module_64.c`.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ pub(super) struct Slots {
     /// Index of `.mygot`; 0 for none.
     pub(super) section: usize,
     /// Index of the per-CPU section; 0 for none, and then undefined symbols count as per-CPU ones,
-    /// in the kernel as here.
+    /// as in the kernel.
     pub(super) percpu: usize,
     /// The symbols of that section, by index.
     pub(super) symbols: BTreeSet<u32>,
@@ -37,7 +37,7 @@ impl Slots {
     /// The address of the slot that holds an address.
     ///
     /// # Errors
-    /// [`Fault::NoRoom`]: the kernel looks, and writes, past the end of the section.
+    /// [`Fault::NoRoom`]: the kernel searches, and writes, past the end of the section.
     pub(super) fn slot(&mut self, address: u64, memory: &mut Memory) -> Result<u64, Fault> {
         let reserved = self.reserved();
         let no_room = Fault::NoRoom { reserved };

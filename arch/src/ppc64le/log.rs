@@ -1,7 +1,7 @@
 //! What the kernel logs when it refuses a relocation, word for word.
 //!
 //! Lines of `arch/powerpc/kernel/module_64.c` start with the name of that file. Faults that the
-//! kernel does not see (a store into read-only memory) are reported in our words.
+//! kernel does not detect (a store into read-only memory) are reported in our words.
 //! An address that the kernel prints as symbol and offset (`%pS`) is printed as a number while the
 //! module's own symbols are not there yet.
 
@@ -12,7 +12,7 @@ use super::{PCREL34, REL24, REL24_NOTOC};
 use crate::fault::Fault;
 use crate::refusal::{Errno, KernelError, RelocationContext};
 
-/// What `apply_relocate_add` says and returns.
+/// What `apply_relocate_add` logs and returns.
 pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
     let name = at.module;
     let symbol = String::from_utf8_lossy(at.symbol);
@@ -41,12 +41,12 @@ pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelE
             errno = Errno::ENOENT;
             format!("{name}: Address of {symbol} out of range of kernel_toc.")
         }
-        // The backtrace of a warning; `stub_for_addr` has no other words for it.
+        // The backtrace of a warning; `stub_for_addr` prints no other message.
         Fault::NoRoom { .. } if call => {
             let message = "WARNING: arch/powerpc/kernel/module_64.c: stub_for_addr".into();
             return KernelError { errno: Errno::ENOENT, message };
         }
-        // Two pointers follow that the kernel hashes.
+        // Two pointers, which the kernel prints hashed.
         Fault::Overflow { max: 0x7fff_ffff, .. } if call => {
             errno = Errno::ENOENT;
             format!("{name}: Address (____ptrval____) of stub out of range of (____ptrval____).")

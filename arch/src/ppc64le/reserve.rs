@@ -1,8 +1,8 @@
-//! How many stubs a module may need, and what else is edited before it gets its memory.
+//! How many stubs a module may need, and what else is edited before its memory is allocated.
 //!
-//! Every relocation table is sorted, so that equal calls stand together, and the calls that differ
-//! are counted. The kernel keeps the addend of the last one in 32 bits without sign, and compares
-//! it with 64 bits: negative addends never compare equal, so that each counts, and addends that
+//! Every relocation table is sorted, which groups equal calls, and the distinct calls
+//! are counted. The kernel keeps the last addend in an unsigned 32-bit variable, and compares
+//! it with 64 bits: negative addends never compare equal, and each counts; addends that
 //! differ by a multiple of 2³² may compare equal though they need two stubs.
 //! Source: `module_frob_arch_sections`, `get_stubs_size`, `count_relocs`, `get_got_size` and
 //! `dedotify` of `arch/powerpc/kernel/module_64.c`.
@@ -26,14 +26,14 @@ const GOT_PCREL34: u32 = 133;
 /// Bytes of `struct modversion_info`, and where the name starts in it.
 const VERSION: (usize, usize) = (64, 8);
 
-/// Edits the temporary copy; gives what keeps track of the reserved room.
+/// Edits the temporary copy; returns what keeps track of the reserved room.
 pub(super) fn reserve(
     object: &mut Object<'_>,
     configuration: &Configuration,
 ) -> Result<Stubs, KernelError> {
     let features = configuration.features;
     let pcrel = features.contains(Features::PCREL);
-    // Of several sections of a name the loader takes the last one.
+    // Of several sections with the same name the loader uses the last.
     let last = |object: &Object<'_>, name: &[u8]| {
         object.sections.iter().skip(1).rposition(|s| s.name == name).map(|index| index + 1)
     };
@@ -88,7 +88,7 @@ pub(super) fn reserve(
     })
 }
 
-/// The module lacks a section.
+/// The refusal of a module that lacks a section.
 fn lacks(object: &Object<'_>, section: &str) -> KernelError {
     let name = object.module_name();
     let message = format!("module_64: {name}: doesn't contain {section}.");
@@ -101,7 +101,7 @@ struct Demand {
     slots: u64,
 }
 
-/// Sorts all tables, and counts.
+/// Sorts all tables, and counts what they may need.
 fn demand(object: &mut Object<'_>, features: Features, percpu: usize) -> Demand {
     let pcrel = features.contains(Features::PCREL);
     let generation = Generation::of(features);
@@ -112,7 +112,7 @@ fn demand(object: &mut Object<'_>, features: Features, percpu: usize) -> Demand 
             continue;
         }
         let mut relas: Vec<Rela> = object.relas(index).collect();
-        // Slots are counted before stubs, each with a sort of its own; equal entries change places.
+        // Slots are counted before stubs, each with a sort of its own, which swaps equal entries.
         for _ in 0..if pcrel { 2 } else { 1 } {
             sort_by_key(generation, &mut relas, descending);
         }
@@ -137,7 +137,7 @@ fn descending(rela: &Rela) -> u128 {
     !(u128::from(rela.symbol) << 96 | u128::from(rela.kind) << 64 | u128::from(addend))
 }
 
-/// How many of the wanted entries differ from the wanted one before them, as the kernel compares
+/// How many of the wanted entries differ from the previous wanted one, as the kernel compares
 /// (`count_relocs`, `count_pcpu_relocs`).
 fn count(relas: &[Rela], wanted: impl Fn(&Rela) -> bool) -> u64 {
     let mut last = (0, 0);
@@ -151,7 +151,7 @@ fn count(relas: &[Rela], wanted: impl Fn(&Rela) -> bool) -> u64 {
     count
 }
 
-/// Takes a leading dot off the names of what is undefined, and lets `.TOC.` be defined.
+/// Removes a leading dot from the names of undefined symbols, and defines `.TOC.`.
 fn dedotify(object: &mut Object<'_>) {
     for symbol in object.symbols.iter_mut().skip(1).filter(|s| s.st_shndx == SHN_UNDEF) {
         let Some((b'.', name)) = symbol.name.split_first() else { continue };

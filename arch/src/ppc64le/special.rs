@@ -2,10 +2,10 @@
 //! `arch/powerpc/kernel/module.c:module_finalize`, `arch/powerpc/lib/feature-fixups.c`,
 //! `arch/powerpc/kernel/trace/ftrace.c:ftrace_init_nop`.
 
-use crate::special::{Moment, Named, Span, SpecialSection, Target, first, read, table};
+use crate::special::{AddressForm, Moment, Span, SpecialSection, Target, first, read, table};
 
+use AddressForm::{Absolute64, FromEntry64, Relative32, Relative64};
 use Moment::{Coming, Finish, Ftrace};
-use Named::{Absolute64, FromEntry64, Relative32, Relative64};
 use Span::{Bytes, Until};
 
 /// `struct fixup_entry`: mask and value, start and end, start and end of the alternative.
@@ -17,7 +17,7 @@ const TRACED: &[Target] = &[Target { at: 0, named: Absolute64, before: 4, span: 
 /// In the order of the kernel, on top of what all machines share.
 pub(super) const SPECIAL: &[SpecialSection] = &[
     table("__ftr_fixup", 48, FIXUP, Finish, BY),
-    // The alternatives themselves, which are copied into place.
+    // The alternatives themselves, which are copied over the originals.
     read("__ftr_alt_", Finish, BY).and_longer_names(),
     table("__mmu_ftr_fixup", 48, FIXUP, Finish, BY),
     table("__fw_ftr_fixup", 48, FIXUP, Finish, BY),

@@ -1,10 +1,10 @@
-//! The stubs of a module: what calls out of it go through.
+//! The stubs of a module, which calls out of it go through.
 //!
 //! One counter, one area, one stub for each target address, first come, first served, at load and
-//! later. The kernel looks for a target from the first slot on and takes the first that holds it;
-//! a map from targets to slots says the same. Invariant: nothing is written outside of the area.
-//! The kernel does not look at the end of the area before it makes a stub: a relocation that comes
-//! late with a new target may be one too many, and the kernel then writes over what follows
+//! later. The kernel searches from the first slot and takes the first that holds the target;
+//! a map from targets to slots gives the same result. Invariant: nothing is written outside of the area.
+//! The kernel does not check for the end of the area before it writes a stub: a late relocation
+//! with a new target may be one too many, and the kernel then overwrites what follows
 //! (`.stubs` is the last executable section of most modules). Here that is [`Fault::NoRoom`].
 //! Source: `stub_for_addr`, `my_r2` and `apply_relocate_add` of `arch/powerpc/kernel/module_64.c`.
 
@@ -42,7 +42,7 @@ pub(super) struct Stubs {
     pub(super) r2: u64,
     /// The first slot that holds a target.
     pub(super) slots: BTreeMap<u64, u64>,
-    /// The target that was asked for last, and its slot.
+    /// The target that was last looked up, and its slot.
     pub(super) last: Option<(u64, u64)>,
     /// The next slot.
     pub(super) used: u64,
@@ -60,7 +60,7 @@ impl Stubs {
         u64::try_from(size).unwrap_or(u64::MAX) / entry::SIZE
     }
 
-    /// The kernel would write past the end of the area.
+    /// The fault where the kernel would write past the end of the area.
     pub(super) fn no_room(&self) -> Fault {
         Fault::NoRoom { reserved: self.reserved() }
     }
@@ -70,12 +70,12 @@ impl Stubs {
         self.area.map_or(0, |area| area.address).wrapping_add(slot * entry::SIZE)
     }
 
-    /// The bytes from a place of the area on.
+    /// The bytes from an offset in the area.
     pub(super) fn bytes<'m>(&self, memory: &'m mut Memory, start: u64) -> Option<&'m mut [u8]> {
         memory.bytes_mut(&self.area?).get_mut(usize::try_from(start).ok()?..)
     }
 
-    /// The address of the stub that goes to `target`; `None` for one that is not known, which gets
+    /// The address of the stub that goes to `target`; a `target` of `None` is unknown and gets
     /// a stub of its own.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Stubs {
         conditions: &Conditions<'_>,
         memory: &mut Memory,
     ) -> Result<u64, Fault> {
-        // Tables are sorted by symbol: the last target is asked for again and again.
+        // Tables are sorted by symbol: the same target is looked up many times in a row.
         if let Some((last, slot)) = self.last
             && target == Some(last)
         {
@@ -111,13 +111,13 @@ impl Stubs {
             Entry::call(self.configuration.features, address, self.r2, target)?
         };
         for &(index, word) in &entry.words {
-            let place = self.bytes(memory, slot * entry::SIZE + index * 4);
-            let place = place.and_then(<[u8]>::first_chunk_mut).ok_or_else(|| self.no_room())?;
-            *place = word.to_le_bytes();
+            let field = self.bytes(memory, slot * entry::SIZE + index * 4);
+            let field = field.and_then(<[u8]>::first_chunk_mut).ok_or_else(|| self.no_room())?;
+            *field = word.to_le_bytes();
         }
         let unknown = entry.indeterminate.into_iter();
         self.indeterminate.extend(unknown.map(|r| address + r.start..address + r.end));
-        // A stub that goes to 0 marks the end where stubs are not counted: the next one replaces it.
+        // Where stubs are not counted, one that goes to 0 marks the end: the next one replaces it.
         if target != Some(0) || !self.has(Features::STUB_TERMINATOR) {
             self.slots.extend(target.map(|target| (target, slot)));
             self.used += 1;

@@ -1,4 +1,4 @@
-//! What the ppc64le loader does that no row can say.
+//! What the ppc64le loader does that no row can express.
 
 use super::call::{LD_TOC, NOP, word};
 use super::*;
@@ -33,7 +33,7 @@ fn a_call_that_leaves_the_module_goes_to_its_stub_and_restores_r2() {
     let operands = Operands { s: 0x9_0000, p: 0x1000, plt: Some(0x2000), ..Operands::default() };
     let site = [0x4800_0001, NOP];
     assert_eq!(applied(REL24, &EXTERNAL, &operands, site), Ok([0x4800_1001, LD_TOC]));
-    // Once more, as when the gate object comes back.
+    // Once more, as when the gate object is reloaded.
     let again = [0x4800_1001, LD_TOC];
     assert_eq!(applied(REL24, &EXTERNAL, &operands, again), Ok(again));
     let without = Operands { plt: None, ..operands };
@@ -135,7 +135,7 @@ fn only_the_second_abi_is_loaded() {
 }
 
 #[test]
-fn the_entries_of_ftrace_are_the_names_that_calls_are_looked_at_for() {
+fn the_ftrace_entry_points_are_the_names_that_calls_are_checked_for() {
     let known = |symbol: &&LoaderSymbol| symbol.rule == NameRule::KnownByName;
     for symbol in PPC64LE.loader_symbols {
         assert_eq!(

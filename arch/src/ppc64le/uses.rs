@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::branch::signed;
 use crate::uses::{AddressUse, Base, Convention, FunctionCode, Step, follow, registers};
 
-/// `r3` to `r10`; calls leave `r14` and on.
+/// `r3` to `r10`; calls preserve `r14` and up.
 const CALLS: Convention = Convention { arguments: 3..=10, volatile: 0x1ff9 };
 
 pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
@@ -61,7 +61,7 @@ fn step(word: u32, relocated: bool) -> Step {
         // addi; with r0 as base a number
         14 if relocated => Step::Derive { to: rt, base, offset: 0 },
         14 if ra != 0 => Step::Derive { to: rt, base, offset: low },
-        // addis gives half of what the next instruction has a relocation of
+        // addis gives half of what the relocation of the next instruction names
         15 if ra != 0 && !relocated => Step::Derive { to: rt, base, offset: low << 16 },
         7 | 8 | 12..=15 => Step::kill(rt),
         // Comparisons
@@ -72,7 +72,7 @@ fn step(word: u32, relocated: bool) -> Step {
         18 => Step::Jump { distance: signed(word & 0x03ff_fffc, 26), falls: false },
         19 => match word >> 1 & 0x3ff {
             16 | 528 if word & 1 == 1 => Step::Call { tail: false },
-            // Unless it depends
+            // Unless it is conditional
             16 | 528 if rt & 0b10100 == 0b10100 => Step::Return,
             _ => Step::NOTHING,
         },

@@ -1,6 +1,6 @@
 //! What the kernel logs when it refuses a relocation, word for word.
 //!
-//! Faults that the kernel does not see (a place outside of its section) are reported in our words.
+//! Faults that the kernel does not detect (a place outside of its section) are reported in our words.
 //! Source: `arch/s390/kernel/module.c:apply_rela`.
 
 use alloc::format;
@@ -9,7 +9,7 @@ use alloc::string::String;
 use crate::fault::Fault;
 use crate::refusal::{Errno, KernelError, RelocationContext};
 
-/// What `apply_relocate_add` says and returns.
+/// What `apply_relocate_add` logs and returns.
 pub(super) fn kernel_error(at: &RelocationContext<'_>, fault: &Fault) -> KernelError {
     let RelocationContext { module, kind, .. } = *at;
     let message = match *fault {

@@ -1,10 +1,10 @@
 //! The GOT and the PLT that the loader puts before a module's instructions.
 //!
 //! Each symbol index that a GOT or PLT type names anywhere in the file has a slot, in the order in
-//! which the tables name it. A slot is written when the first relocation asks for it, and never
-//! again: when a gate object comes back elsewhere, the slot keeps the old address. A PLT entry is
-//! written even where the branch goes directly. Invariant: nothing is written outside of the bytes
-//! that [`Object::text_start`] sets aside.
+//! which the tables name it. A slot is written when the first relocation needs it, and never
+//! again: when a gate object is reloaded elsewhere, the slot keeps the old address. A PLT entry is
+//! written even where the branch is direct. Invariant: nothing is written outside of the bytes
+//! that [`Object::text_start`] reserves.
 //!
 //! Linux 6.1 does the same at the start of `core_layout`.
 //! Source: `arch/s390/kernel/module.c` (`check_rela`, `module_frob_arch_sections`, `apply_rela`,
@@ -37,12 +37,12 @@ struct Slot {
     offset: Option<u64>,
     /// The address that was written (`got_initialized`, `plt_initialized`).
     holds: Option<u64>,
-    /// The address that the last relocation wanted which goes through it.
+    /// The address that the last relocation through it needed.
     wanted: Option<u64>,
 }
 
 impl Slot {
-    /// Whether a relocation goes through the slot to an address that is not wanted any more.
+    /// Whether a relocation goes through the slot to an outdated address.
     fn is_stale(self) -> bool {
         self.wanted.is_some() && self.wanted != self.holds
     }
@@ -56,7 +56,7 @@ enum Table {
 }
 
 impl Table {
-    /// The table that a reference goes through.
+    /// The table that a calculation goes through.
     #[inline]
     fn of(calc: Calc) -> Option<Self> {
         match calc {
@@ -69,12 +69,12 @@ impl Table {
 
 /// A symbol (`struct mod_arch_syminfo`).
 #[derive(Debug, Clone, Copy, Default)]
-struct Symbol {
+struct SymbolSlots {
     got: Slot,
     plt: Slot,
 }
 
-impl Symbol {
+impl SymbolSlots {
     #[inline]
     fn slot(&mut self, table: Table) -> &mut Slot {
         match table {
@@ -87,12 +87,12 @@ impl Symbol {
 /// The GOT and the PLT of a module (`struct mod_arch_specific`).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slots {
-    symbols: Vec<Symbol>,
+    symbols: Vec<SymbolSlots>,
     got_size: u64,
-    /// With the thunk.
+    /// Whether entries jump through the thunk.
     plt_size: u64,
     expolines: bool,
-    /// Both tables; no region until it is settled.
+    /// Both tables; in no region until settled.
     area: Option<Extent>,
     got: u64,
 }
@@ -105,10 +105,10 @@ pub(super) fn reserve(object: &mut Object<'_>, configuration: &Configuration) ->
         }
     }
     let expolines = configuration.features.contains(Features::EXPOLINE);
-    let symbols = alloc::vec![Symbol::default(); object.symbols.len()];
+    let symbols = alloc::vec![SymbolSlots::default(); object.symbols.len()];
     let mut slots = Slots { symbols, expolines, ..Slots::default() };
     let rows = relocate::rows(&super::S390X, configuration.features);
-    // Tables of sections that are not loaded count, too.
+    // Relocations of sections that are not loaded count, too.
     for (index, section) in object.sections.iter().enumerate() {
         if section.sh_type != SHT_RELA {
             continue;
@@ -128,12 +128,12 @@ pub(super) fn reserve(object: &mut Object<'_>, configuration: &Configuration) ->
 }
 
 impl Slots {
-    fn symbol(&mut self, index: u32) -> Result<&mut Symbol, Fault> {
+    fn symbol(&mut self, index: u32) -> Result<&mut SymbolSlots, Fault> {
         let slot = usize::try_from(index).ok();
         slot.and_then(|slot| self.symbols.get_mut(slot)).ok_or(Fault::NoSymbol { index })
     }
 
-    /// `check_rela`. The kernel looks past the end of the table for a symbol that does not exist.
+    /// `check_rela`. For a symbol that does not exist the kernel reads past the end of the table.
     fn count(&mut self, symbol: u32, table: Table) {
         let end = if table == Table::Got { self.got_size } else { self.plt_size };
         let Ok(symbol) = self.symbol(symbol) else { return };
@@ -148,7 +148,7 @@ impl Slots {
         }
     }
 
-    /// How many bytes are set aside.
+    /// How many bytes are reserved.
     fn size(&self) -> u64 {
         self.got_size + self.plt_size
     }
@@ -174,15 +174,15 @@ impl Slots {
         Ok(())
     }
 
-    /// The bytes of a PLT entry; those at 12 and 13 are not known without expolines.
+    /// The bytes of a PLT entry; those at 12 and 13 are unknown without expolines.
     fn entry(&self, address: u64, target: u64) -> [u8; 22] {
         let mut bytes = [0; 22];
         let (code, literal) = bytes.split_at_mut(14);
         // basr %r1,%r0; lg %r1,12(%r1)
         let load = [0x0d, 0x10, 0xe3, 0x10, 0x10, 0x0c, 0x00, 0x04];
         let jump = if self.expolines {
-            // brcl 15,thunk. The area is smaller than 4 GiB: symbols have indices of 32 bits, but
-            // a table that names more than 2^27 of them is none that fits into memory.
+            // brcl 15,thunk. The area is smaller than 4 GiB: symbol indices have 32 bits, but
+            // a table that names more than 2^27 symbols does not fit into memory.
             let distance = self.thunk().wrapping_sub(address.wrapping_add(8)) / 2;
             let [.., a, b, c, d] = distance.to_be_bytes();
             [0xc0, 0xf4, a, b, c, d]
@@ -224,7 +224,7 @@ impl Linkage for Slots {
         let row = relocation.row;
         let Some(table) = Table::of(row.calc) else { return Ok(()) };
         let base = if table == Table::Got { self.got } else { self.plt() };
-        // A table that is not `SHT_RELA` has not been counted; the kernel writes in front then.
+        // A table that is not `SHT_RELA` was not counted; the kernel then writes before the area.
         let no_room = Fault::NoRoom { reserved: self.size() };
         let slot = *self.symbol(relocation.rela.symbol)?.slot(table);
         let address = base.wrapping_add(slot.offset.ok_or(no_room)?);
@@ -268,7 +268,7 @@ impl Linkage for Slots {
     }
 
     fn stale(&self) -> Vec<u32> {
-        let is_stale = |symbol: &Symbol| symbol.got.is_stale() || symbol.plt.is_stale();
+        let is_stale = |symbol: &SymbolSlots| symbol.got.is_stale() || symbol.plt.is_stale();
         (0..).zip(&self.symbols).filter(|(_, symbol)| is_stale(symbol)).map(|(i, _)| i).collect()
     }
 

@@ -3,10 +3,10 @@
 //! `arch/s390/kernel/nospec-branch.c`.
 
 use crate::row::{Features, When};
-use crate::special::{Moment, Named, Span, SpecialSection, first, read, table};
+use crate::special::{AddressForm, Moment, Span, SpecialSection, first, read, table};
 
+use AddressForm::{Absolute64, Relative32};
 use Moment::{Coming, Finish, Ftrace};
-use Named::{Absolute64, Relative32};
 use Span::{Bytes, Field};
 
 /// In the order of the kernel, on top of what all machines share.
@@ -15,7 +15,7 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
         .only(When::Without(Features::SHORT_ALTERNATIVES)),
     table(".altinstructions", 11, &[first(Relative32, Field(10))], Finish, "apply_alternatives")
         .only(When::With(Features::SHORT_ALTERNATIVES)),
-    // The replacements, which are copied into place.
+    // The replacements, which are copied over the originals.
     read(".altinstr_", Finish, "apply_alternatives").and_longer_names(),
     table(".s390_indirect", 4, &[first(Relative32, Bytes(6))], Finish, "nospec_revert")
         .and_longer_names(),

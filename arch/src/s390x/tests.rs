@@ -93,7 +93,7 @@ fn provided(
 
 /// The cases of `check_rela`.
 #[test]
-fn room_is_set_aside_for_the_types_that_the_kernel_names() {
+fn room_is_reserved_for_the_types_that_the_kernel_counts() {
     let got = [6, 7, 15, 24, 26, 29, 30, 31, 32, 33, 58, 59];
     let plt = [8, 18, 20, 25, 34, 35, 36];
     for number in 0..70 {
@@ -108,7 +108,7 @@ fn room_is_set_aside_for_the_types_that_the_kernel_names() {
 }
 
 #[test]
-fn slots_stand_in_the_order_in_which_tables_name_symbols() {
+fn slots_are_in_the_order_in_which_tables_name_symbols() {
     let relas = [rela(3, 20), rela(2, 26), rela(3, 36), rela(1, 24), rela(3, 26), rela(1, 21)];
     let (object, mut linkage, mut memory) = settled(Features::EXPOLINE, &relas);
     assert_eq!(object.text_start, 3 * 8 + 22 + 22);
@@ -152,7 +152,7 @@ fn a_slot_keeps_its_first_address_and_is_reported_as_stale() {
     provided(&mut *linkage, &mut memory, relas[1], 0x2000).unwrap();
     assert!(linkage.stale().is_empty());
     provided(&mut *linkage, &mut memory, relas[0], 0x3000).unwrap();
-    // This one reaches directly: what its entry holds does not matter.
+    // This one reaches directly: the contents of its entry do not matter.
     provided(&mut *linkage, &mut memory, relas[1], BASE).unwrap();
     assert_eq!(memory.regions[0].bytes[..8], 0x1000_u64.to_be_bytes());
     assert_eq!(linkage.stale(), [1]);
@@ -194,7 +194,7 @@ fn messages_are_the_kernels() {
 
 proptest! {
     #[test]
-    fn nothing_is_written_outside_of_what_is_set_aside_and_nothing_twice(
+    fn nothing_is_written_outside_of_the_reserved_bytes_and_nothing_twice(
         expolines: bool,
         uses in prop::collection::vec((0_u32..4, 0_usize..S390X.rows.len(), any::<u64>()), 0..40),
     ) {

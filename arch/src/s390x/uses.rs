@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::uses::{AddressUse, Base, Convention, FunctionCode, Step, follow, registers};
 
-/// `r2` to `r6`; calls leave `r6` to `r13`.
+/// `r2` to `r6`; calls preserve `r6` to `r13`.
 const CALLS: Convention = Convention { arguments: 2..=6, volatile: 0x403f };
 
 pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
@@ -25,7 +25,7 @@ pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
 }
 
 /// A base and a displacement of 12 bits, or of 20 with its high byte.
-fn place(first: u8, second: u8, high: u8) -> (u8, i64) {
+fn base_and_displacement(first: u8, second: u8, high: u8) -> (u8, i64) {
     let low = i64::from(first & 0xf) << 8 | i64::from(second);
     (first >> 4, i64::from(high.cast_signed()) << 12 | low)
 }
@@ -59,7 +59,7 @@ fn step(bytes: [u8; 6], relocated: bool) -> Step {
 fn short([op, both, ..]: [u8; 6]) -> Step {
     let (r1, r2) = (both >> 4, both & 0xf);
     match op {
-        // br; bcr of other conditions goes on, too
+        // br; bcr with a condition may fall through
         0x07 if r1 == 15 && r2 != 0 => Step::Return,
         // basr
         0x0d if r2 != 0 => Step::Call { tail: false },
@@ -71,7 +71,7 @@ fn short([op, both, ..]: [u8; 6]) -> Step {
 
 /// Instructions of four bytes.
 fn middle([op, both, c, d, ..]: [u8; 6]) -> Step {
-    let (r1, x2, (b2, offset)) = (both >> 4, both & 0xf, place(c, d, 0));
+    let (r1, x2, (b2, offset)) = (both >> 4, both & 0xf, base_and_displacement(c, d, 0));
     let base = Base::Register(b2);
     match op {
         // la
@@ -134,8 +134,8 @@ fn long(bytes: [u8; 6], relocated: bool) -> Step {
     let [op, both, c, d, e, last] = bytes;
     let (r1, low) = (both >> 4, both & 0xf);
     let base = Base::Register(c >> 4);
-    let (_, near) = place(c, d, 0);
-    let (b2, far) = place(c, d, e);
+    let (_, near) = base_and_displacement(c, d, 0);
+    let (b2, far) = base_and_displacement(c, d, e);
     match op {
         0xc0 => match low {
             // larl
@@ -233,7 +233,7 @@ fn sum(to: u8, index: u8, base: u8, offset: i64) -> Step {
     }
 }
 
-/// An access with an index, which alone is a base.
+/// An access with an index; an index without a base is the base.
 fn indexed(index: u8, access: Step) -> Step {
     let with = |base: Base| match base {
         _ if index == 0 => base,

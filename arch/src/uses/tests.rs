@@ -1,19 +1,21 @@
 use std::vec;
 use std::vec::Vec;
 
-use super::{Address, FunctionCode, Named, UseKind};
+use super::{Address, FunctionCode, RelocationTarget, UseKind};
 use crate::by_name;
 
 const SYMBOL: u32 = 7;
 
 /// The uses in a machine's code whose relocations are these: an offset in section 1, or an
-/// undefined symbol. At offset 8 stands a pointer to 0x100.
+/// undefined symbol. At offset 8 there is a pointer to 0x100.
 fn uses(machine: &str, code: &[u8], named: &[(usize, Option<i64>)]) -> Vec<(i64, UseKind)> {
     let relocations: Vec<_> = named
         .iter()
         .map(|(field, offset)| match offset {
-            Some(offset) => (*field, Named::Inside(Address { section: 1, offset: *offset })),
-            None => (*field, Named::Outside(SYMBOL)),
+            Some(offset) => {
+                (*field, RelocationTarget::Inside(Address { section: 1, offset: *offset }))
+            }
+            None => (*field, RelocationTarget::Outside(SYMBOL)),
         })
         .collect();
     let pointer = |at: Address| (at.offset == 8).then_some(Address { section: 1, offset: 0x100 });
@@ -88,7 +90,7 @@ fn any_bytes_are_read_to_their_end() {
             let at = Address { section: 1, offset };
             let all: Vec<_> = (0..length)
                 .step_by(3)
-                .map(|at| (at, Named::Inside(Address { section: 1, offset })))
+                .map(|at| (at, RelocationTarget::Inside(Address { section: 1, offset })))
                 .collect();
             let pointer = |_: Address| Some(at);
             let function = FunctionCode { code: &code, relocations: &all, pointer: &pointer };

@@ -1,6 +1,6 @@
-//! Calls, jumps and addresses in code whose distance the assembler has filled in.
+//! Calls, jumps and addresses in code whose distance the assembler has resolved.
 //!
-//! Each form is recognised by its opcode, at whatever byte: instructions are not decoded.
+//! Each form is recognised by its opcode, at any byte: instructions are not decoded.
 //! Source: *Intel 64 and IA-32 Architectures Software Developer's Manual*, volume 2.
 
 use alloc::vec::Vec;

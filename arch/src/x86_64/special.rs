@@ -3,10 +3,12 @@
 //! `arch/x86/kernel/unwind_orc.c`.
 
 use crate::row::{Features, When};
-use crate::special::{Moment, Named, Span, SpecialSection, Target, first, read, rewritten, table};
+use crate::special::{
+    AddressForm, Moment, Span, SpecialSection, Target, first, read, rewritten, table,
+};
 
+use AddressForm::{Absolute64, Relative32};
 use Moment::{Coming, Finish, Ftrace};
-use Named::{Absolute64, Relative32};
 use Span::{Bytes, Field, Opcode};
 
 /// `jmp` and `nop` of two bytes: a jump label is never another short instruction.
@@ -31,7 +33,7 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
         .only(When::Without(Features::SHORT_ALTERNATIVES)),
     table(".altinstructions", 12, &[first(Relative32, Field(10))], Finish, "apply_alternatives")
         .only(When::With(Features::SHORT_ALTERNATIVES)),
-    // The replacements, which are copied into place.
+    // The replacements, which are copied over the originals.
     read(".altinstr_", Finish, "apply_alternatives").and_longer_names(),
     table(".parainstructions", 16, &[first(Absolute64, Field(9))], Finish, "apply_paravirt"),
     table(".cfi_sites", 4, &[SEALED], Finish, "apply_fineibt"),

@@ -1,12 +1,12 @@
-//! x86_64's instructions with a relocation: what they do with the address.
+//! What x86_64's instructions with a relocation do with the address.
 //!
-//! An instruction holds whole addresses, so that each access to static data has a relocation.
-//! Instructions are not decoded from their start: the bytes before the field show what it is in.
+//! An instruction holds whole addresses: each access to static data has a relocation.
+//! Instructions are not decoded from their start: the bytes before the field identify them.
 //! Source: *Intel 64 and IA-32 Architectures Software Developer's Manual*, volume 2.
 
 use alloc::vec::Vec;
 
-use crate::uses::{AddressUse, FunctionCode, Named, UseKind};
+use crate::uses::{AddressUse, FunctionCode, RelocationTarget, UseKind};
 
 /// What an instruction does with the address in its field.
 enum Effect {
@@ -25,7 +25,7 @@ enum Effect {
 pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
     let FunctionCode { code, relocations, pointer } = function;
     let (mut uses, mut next) = (Vec::new(), None);
-    // From the end, so that the call that gets an argument is known.
+    // Backwards: the call that gets an argument is known first.
     for &(field, named) in relocations.iter().rev() {
         // A function may start with the instruction.
         let byte = |back| field.checked_sub(back).and_then(|at| code.get(at)).copied().unwrap_or(0);
@@ -35,16 +35,16 @@ pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
             next = Some(named);
             continue;
         }
-        let Named::Inside(from) = named else { continue };
+        let RelocationTarget::Inside(from) = named else { continue };
         let (effect, after) = effect(before);
         // The distance is from the next instruction.
         let address = from.plus(after).unwrap_or(from);
         let kind = match effect {
             Effect::Load => UseKind::Loaded(8),
             Effect::Store => UseKind::Stored(8),
-            // One more argument than calls goes to a call that the assembler has resolved.
+            // An argument without a call goes to a call that the assembler has resolved.
             Effect::Argument => UseKind::Passed(match next.take() {
-                Some(Named::Outside(symbol)) => Some(symbol),
+                Some(RelocationTarget::Outside(symbol)) => Some(symbol),
                 _ => None,
             }),
             Effect::Compare => continue,
@@ -58,8 +58,8 @@ pub(super) fn uses(function: FunctionCode<'_>) -> Vec<AddressUse> {
     uses
 }
 
-/// What is done with the address whose field is after these bytes, and how many bytes of the
-/// instruction are after the field.
+/// What the instruction whose field follows these bytes does with the address, and how many of its
+/// bytes follow the field.
 fn effect([prefix, rex, opcode, modrm]: [u8; 4]) -> (Effect, i64) {
     // The field is the memory operand, relative to the next instruction.
     if modrm & 0xc7 == 0x05 {

@@ -1,21 +1,21 @@
-//! What the oracle has to know about each machine: tools, anchors, instructions, and the rows that
+//! What the oracle needs to know about each machine: tools, anchors, instructions, and the rows that
 //! a linker cannot judge.
 
 /// One machine as its GNU toolchain sees it.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    /// The name that the library knows it by.
+    /// Its name in the library.
     pub(crate) name: &'static str,
     /// The prefix of the tools.
     pub(crate) prefix: &'static str,
-    /// The Debian package that has them.
+    /// The Debian package that provides them.
     pub(crate) package: &'static str,
-    /// Options that keep ld from improving the code.
+    /// Options that keep ld from optimising the code.
     pub(crate) link_options: &'static [&'static str],
     /// Three double-words: TOC pointer, GOT, distance from there to `gotsym`'s slot in the low 16
     /// bits. Zero: does not exist.
     pub(crate) anchors: &'static str,
-    /// Where the text is linked, low and where the kernel has its modules.
+    /// Where the text is linked: a low address, and one where the kernel puts modules.
     pub(crate) texts: [u64; 2],
     /// First two words of a site of the relocation.
     pub(crate) template: fn(&str) -> [u32; 2],
@@ -63,7 +63,7 @@ pub(crate) static ARM64: Machine = Machine {
         };
         [word, 0]
     },
-    exceptions: &[("R_ARM_NONE", "a name of the 32-bit ABI, which GNU as does not take here")],
+    exceptions: &[("R_ARM_NONE", "a name of the 32-bit ABI, which GNU as does not accept here")],
 };
 
 pub(crate) static PPC64LE: Machine = Machine {
@@ -86,7 +86,7 @@ pub(crate) static PPC64LE: Machine = Machine {
     },
     exceptions: &[(
         "R_PPC64_ENTRY",
-        "ld loads the TOC pointer as a constant in programs that do not move",
+        "ld loads the TOC pointer as a constant in programs that are not relocatable",
     )],
 };
 

@@ -1,16 +1,16 @@
 //! GNU as and ld as judges: for every row, sites near and far are assembled with `.reloc`, linked
-//! at fixed and at random addresses, and the bytes compared with what we write.
+//! at fixed and at random addresses, and their bytes compared with ours.
 //!
 //! The linker judges arithmetic and bit fields. It does not judge what the kernel refuses: values
-//! are chosen inside of what the row admits. A machine whose tools are not installed is skipped
-//! with the name of the package, but where `CI` is set that is a failure.
+//! are chosen inside the row's range. A machine whose tools are not installed is skipped,
+//! and the package is named; where `CI` is set, that is a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test may stop at the first surprise, and says what it skips"
+    reason = "a test may stop at the first surprise, and prints what it skips"
 )]
 
 mod machine;
@@ -31,7 +31,7 @@ use toolchain::{Refusal, Toolchain};
 const STRIDE: usize = 16;
 /// Links of random sites for each machine.
 const CASES: u32 = 60;
-/// What values are made from: none, near, far, and close to both ends of most fields.
+/// What values are derived from: none, near, far, and close to both ends of most fields.
 const RAW: [i64; 9] =
     [0, 0x10, 0x1230, -0x1240, 0x5123_4567_89ab_cdf0, -0x2fed_cba9_8765_4320, -1, 0x7fff, -0x8000];
 
@@ -50,13 +50,13 @@ struct Site {
     before: Vec<u8>,
 }
 
-/// A value for the row, which the linker takes, too.
+/// A value for the row that the linker also accepts.
 fn value(row: &Row, raw: i64) -> i64 {
     // Where nothing is checked and low bits are meant, anything goes.
     if row.check == Check::Low { raw & -grain(row) } else { representable(row, raw) }
 }
 
-/// Operands that the linker sees alike.
+/// Operands as the linker has them.
 fn operands(row: &Row, raw: i64, a: i64, p: u64, anchors: Anchors) -> Operands {
     let base = Operands {
         a,
@@ -79,8 +79,8 @@ fn operands(row: &Row, raw: i64, a: i64, p: u64, anchors: Anchors) -> Operands {
     }
 }
 
-/// What sites are made from: where the text is, and pairs of what a value is made from and the
-/// addend. Each row has a site for each pair.
+/// What sites are made from: the address of the text, and pairs of what a value is derived from and
+/// the addend. Each row has a site for each pair.
 #[derive(Debug, Clone)]
 struct Combination {
     text: u64,
@@ -104,7 +104,7 @@ fn sites(
     let cases = rows.iter().flat_map(|row| pairs.iter().map(|pair| (*row, *pair)));
     let site = |(index, (row, (raw, a))): (usize, (&'static Row, (i64, i64)))| {
         let p = text + u64::try_from(index * STRIDE).unwrap();
-        // A symbol that lies between two units is refused, whatever the addend makes of it.
+        // A symbol between two units is refused, whatever the addend.
         let operands = operands(row, raw, a & -i64::from(row.align), p, anchors);
         let words = (machine.template)(row.name);
         let mut before: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -147,10 +147,10 @@ fn symbols(sites: &[Site]) -> String {
 /// The anchors after the sites.
 fn anchors(library: &klp_arch::Machine, text: &[u8], sites: usize) -> Anchors {
     let read = |index: usize| {
-        let place = &text[sites * STRIDE + index * 8..];
-        Field::BITS64.load(place, false, library.endian).unwrap().cast_unsigned()
+        let bytes = &text[sites * STRIDE + index * 8..];
+        Field::BITS64.load(bytes, false, library.endian).unwrap().cast_unsigned()
     };
-    // The slot may lie before the anchor.
+    // The slot may be before the anchor.
     let slot = (read(2) << 48).cast_signed() >> 48;
     Anchors { toc: read(0), got: read(1), slot: slot.cast_unsigned() }
 }
@@ -168,7 +168,7 @@ fn misnumbered(sites: &[Site], numbers: &[u32]) -> Option<String> {
     Some(format!("{} is {number}, not {}", site.row.name, site.row.number))
 }
 
-/// Compares the linker's bytes with ours, and gives every difference.
+/// Compares the linker's bytes with ours, and returns every difference.
 fn compare(
     machine: &Machine,
     tools: &Toolchain,
@@ -195,7 +195,7 @@ fn compare(
     Err(Refusal::Complaint("the linker's layout does not settle".into()))
 }
 
-/// Sites where the linker has other bytes than we, or we refuse.
+/// Sites where the linker's bytes differ from ours, or we refuse.
 fn differences(library: &klp_arch::Machine, sites: &[Site], text: &[u8]) -> Vec<String> {
     let judged = sites.iter().zip(text.chunks(STRIDE)).filter_map(|(site, linked)| {
         let Site { row, operands, before } = site;
@@ -216,7 +216,7 @@ fn rows(machine: &Machine) -> (Vec<&'static Row>, Vec<&'static Row>) {
     by_name(machine.name).unwrap().rows.iter().partition(|row| !excepted(row))
 }
 
-/// Whether there is a verdict; without the tools there is none, which is a failure where `CI` is
+/// Whether there is a verdict; without the tools there is none, which is a failure if `CI` is
 /// set.
 fn agrees(machine: &Machine, verdict: Result<Vec<String>, Refusal>) -> Result<bool, String> {
     match verdict {
@@ -232,7 +232,7 @@ fn agrees(machine: &Machine, verdict: Result<Vec<String>, Refusal>) -> Result<bo
     }
 }
 
-/// Every row of the machine, at any place, with any addends, near and far.
+/// Every row of the machine, at any address, with any addends, near and far.
 fn judge_at_random(machine: &Machine) {
     let tools = Toolchain::new(machine.prefix, machine.link_options);
     let (judged, _) = rows(machine);
@@ -243,7 +243,7 @@ fn judge_at_random(machine: &Machine) {
     let pairs = proptest::collection::vec((raw, addend), 4..10);
     let text = (0..2_usize, 0..0x1_0000_u64);
     let combination = (text, pairs).prop_map(|((base, pages), pairs)| {
-        // Any page above the machine's usual places.
+        // Any page above the machine's usual addresses.
         Combination { text: (machine.texts[base] & !0xfff) + ((pages + 1) << 12), pairs }
     });
     let failure_persistence = None;
@@ -259,11 +259,11 @@ fn judge_at_random(machine: &Machine) {
     }
 }
 
-/// Every row of the machine, at every place, with several addends.
+/// Every row of the machine, at each of its addresses, with several addends.
 fn judge(machine: &Machine) {
     let tools = Toolchain::new(machine.prefix, machine.link_options);
     let (judged, excepted) = rows(machine);
-    assert_eq!(excepted.len(), machine.exceptions.len(), "an exception names no row");
+    assert_eq!(excepted.len(), machine.exceptions.len(), "an exception does not name a row");
     for text in machine.texts {
         for a in [0, -4, 0x1234_5678] {
             let combination = Combination::with_addend(text, a);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) enum Refusal {
     /// A tool is not installed.
     Missing(String),
-    /// A tool said no, or complained.
+    /// A tool failed, or complained.
     Complaint(String),
 }
 
@@ -34,7 +34,7 @@ impl Toolchain {
         Self { prefix, link_options, directory }
     }
 
-    /// Runs a tool. Its complaints are refusals even where it goes on.
+    /// Runs a tool. Its complaints are refusals even where it continues.
     fn run(&self, tool: &str, arguments: &[&str]) -> Result<(), Refusal> {
         let program = format!("{}-{tool}", self.prefix);
         let output = Command::new(&program).args(arguments).current_dir(&self.directory).output();
@@ -76,8 +76,7 @@ impl Toolchain {
         Ok(table.lines().skip(2).map_while(number).collect())
     }
 
-    /// Links what was assembled last at an address, and returns the text with what ld complained
-    /// about.
+    /// Links what was assembled last at an address, and returns the text and ld's complaints.
     pub(crate) fn link(
         &self,
         text: u64,
@@ -104,7 +103,7 @@ impl Toolchain {
 
 impl Drop for Toolchain {
     fn drop(&mut self) {
-        // Left behind in the worst case; the system clears its temporary directory.
+        // In the worst case it stays; the system clears its temporary directory.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }

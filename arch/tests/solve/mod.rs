@@ -1,8 +1,9 @@
-//! The other way round: operands that make a row's calculation give a wanted value.
+//! The inverse: operands for which a row's calculation gives a wanted value.
 
 use klp_arch::{Calc, Operands, Row};
 
-/// Values that a row can write and read back, with the low bits that it demands or drops zero.
+/// Values that a row can write and read back: low bits that it requires to be zero, or drops, are
+/// zero.
 pub(crate) fn representable(row: &Row, raw: i64) -> i64 {
     let width = row.field.width() + u32::from(row.shift);
     let (min, max) = row.check.range().unwrap_or_else(|| match width {
@@ -22,7 +23,7 @@ pub(crate) fn grain(row: &Row) -> i64 {
 }
 
 /// Operands with the addend and place of `base` for which the row computes `value`. The anchors that
-/// the row needs are made up, unless its value can be had from S alone.
+/// the row needs are made up, unless S alone can give the value.
 pub(crate) fn operands_for(row: &Row, value: i64, base: &Operands) -> Operands {
     let anchors =
         Operands { toc: base.toc.or(Some(0x8_8000)), got: base.got.or(Some(0x5_0000)), ..*base };

@@ -1,4 +1,4 @@
-//! The heapsort against the kernel's own, compiled natively from the source tree at hand.
+//! The heapsort against the kernel's own, compiled natively from a source tree.
 //!
 //! The C text is taken from the trees that `KLP_KERNEL_SOURCE` and `KLP_KERNEL_SOURCE_OLD` name, of any
 //! version; only the headers that it includes are ours. The two programs
@@ -18,7 +18,7 @@ use klp_arch::KernelVersion;
 use klp_arch::sort::{Generation, sort, sort_by_key};
 use proptest::prelude::*;
 
-/// As long as `Elf64_Rela`: a key of few values, and where the element stood.
+/// As long as `Elf64_Rela`: a key of few values, and the element's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Element {
     key: u64,
@@ -29,7 +29,7 @@ struct Element {
 const GENERATIONS: [Generation; 3] =
     [Generation::Single, Generation::DoubleThenSingle, Generation::Double];
 
-/// What `lib/sort.c` uses of its includes.
+/// What `lib/sort.c` uses from its includes.
 const HEADERS: [(&str, &str); 4] = [
     (
         "linux/types.h",
@@ -95,7 +95,7 @@ fn compile(tree: &Path, directory: &Path) -> PathBuf {
     program
 }
 
-/// Arrays of up to 40 elements, now and then more, with so few keys that most are equal to others.
+/// Arrays of up to 40 elements, occasionally more, with so few keys that most are equal to others.
 fn arrays(count: usize) -> Vec<Vec<Element>> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut below = |limit: u64| {
@@ -114,7 +114,7 @@ fn arrays(count: usize) -> Vec<Vec<Element>> {
     (0..count).map(|_| array()).collect()
 }
 
-/// The heapsort that both machines that sort are taken to have in a tree of this version.
+/// The heapsort that both machines that sort are assumed to use in a tree of this version.
 fn generation(tree: &Path) -> Generation {
     let makefile = std::fs::read_to_string(tree.join("Makefile")).unwrap();
     let number = |name: &str| -> u32 {
@@ -151,9 +151,9 @@ fn agrees(variable: &str) {
     let mut rest = &output.stdout[..];
     for array in &mut arrays {
         sort(generation, array, |x, y| x.key.cmp(&y.key));
-        let (kernels, behind) = rest.split_at(array.len() * 24);
+        let (kernels, after) = rest.split_at(array.len() * 24);
         assert!(words(array) == kernels, "{array:?} is not what the kernel makes of it");
-        rest = behind;
+        rest = after;
     }
     assert!(rest.is_empty());
     std::fs::remove_dir_all(directory).unwrap();
@@ -199,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn an_order_that_contradicts_itself_still_gives_a_permutation(
+    fn an_inconsistent_order_still_gives_a_permutation(
         length in 0_usize..100,
         answers in prop::collection::vec(-1_i8..=1, 1..50),
     ) {

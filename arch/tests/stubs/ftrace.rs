@@ -1,4 +1,4 @@
-//! What ftrace has in a module.
+//! What ftrace puts into a module.
 
 use klp_arch::object::{SHF_ALLOC, SHF_WRITE, Section};
 use klp_arch::{Configuration, Fault, Features};
@@ -24,7 +24,7 @@ fn stubs_for_ftrace_follow_those_of_calls() {
 }
 
 #[test]
-fn a_call_by_the_name_of_an_entry_needs_no_nop_and_shares_its_stub() {
+fn a_call_to_a_ftrace_entry_point_needs_no_nop_and_shares_its_stub() {
     let symbols = [undefined(b"ftrace_caller", CALLER)];
     let calls = vec![call(1, 0, 0)];
     let mut module = Loading::new(object(1, &symbols, &[calls]), &configuration("7.2")).unwrap();
@@ -37,7 +37,7 @@ fn a_call_by_the_name_of_an_entry_needs_no_nop_and_shares_its_stub() {
 }
 
 #[test]
-fn a_kernel_without_a_toc_reckons_from_its_start() {
+fn a_kernel_without_a_toc_computes_targets_from_its_start() {
     let features = Features::PCREL | Features::DYNAMIC_FTRACE;
     let mut configuration = bare(features);
     configuration.symbols.insert("ftrace_caller", 0xc000_0001_2345_6788);
@@ -99,7 +99,7 @@ fn each_traced_function_has_a_stub_in_the_order_of_addresses() {
 }
 
 #[test]
-fn a_function_that_ftrace_does_not_know_again_ends_its_work() {
+fn ftrace_stops_at_a_function_that_it_does_not_recognise() {
     // The first of the two does not start with a nop.
     let mut module = traced(&[0x24, 0x10], &configuration("7.2"));
     module.finish().unwrap();
@@ -107,7 +107,7 @@ fn a_function_that_ftrace_does_not_know_again_ends_its_work() {
 }
 
 #[test]
-fn a_late_call_may_be_one_too_many_behind_the_stubs_of_functions() {
+fn a_late_call_may_be_one_too_many_after_the_stubs_of_functions() {
     let mut module = traced(&[0x8], &configuration("7.2"));
     module.object.symbols.push(undefined(b"late", 0xc008_0000_0100_0000));
     module.finish().unwrap();

@@ -1,9 +1,9 @@
-//! Random modules against the kernel's own functions, compiled natively from the tree at hand.
+//! Random modules against the kernel's own functions, compiled natively from a source tree.
 //!
 //! `arch/powerpc/kernel/module_64.c` and `lib/sort.c` are taken from the tree that
-//! `KLP_KERNEL_SOURCE` (7.2) or `KLP_KERNEL_SOURCE_OLD` (6.1) names; what they need around them is in
+//! `KLP_KERNEL_SOURCE` (7.2) or `KLP_KERNEL_SOURCE_OLD` (6.1) names; what they need from the rest of the kernel is in
 //! `kernel/`. The host must be a little-endian one of 64 bits, as the kernel's functions write plain
-//! numbers. Compared are sizes, sorted tables, every byte of memory, and what is said at a refusal.
+//! numbers. Compared are sizes, sorted tables, every byte of memory, and the message of a refusal.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ fn described(object: &klp_arch::Object<'_>) -> Vec<u8> {
     out
 }
 
-/// What the program says.
+/// The program's output.
 struct Answer<'a>(&'a [u8]);
 
 impl<'a> Answer<'a> {
@@ -120,7 +120,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// All tables, each as a whole; at a refusal what the kernel says and its error number.
+/// All tables, each as a whole; for a refusal the kernel's message and error number.
 fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
     for index in TABLES..module.object.sections.len() {
         let section = &module.object.sections[index];
@@ -157,7 +157,7 @@ fn apply(module: &mut Loading) -> Result<(), (String, u8)> {
     Ok(())
 }
 
-/// Compares a state; whether the module is still being loaded.
+/// Compares a state; returns whether the module is still being loaded.
 fn agrees(module: &Loading, done: &Result<(), (String, u8)>, answer: &mut Answer<'_>) -> bool {
     let (errno, said, memory) = (answer.number(), answer.bytes(), answer.bytes());
     let said = String::from_utf8_lossy(said);
@@ -173,7 +173,7 @@ fn agrees(module: &Loading, done: &Result<(), (String, u8)>, answer: &mut Answer
     done.is_ok()
 }
 
-/// How many of the modules were loaded, and refused.
+/// How many of the modules were loaded, and how many refused.
 fn compare(program: &Path, configuration: &Configuration) -> (usize, usize) {
     let mut runner = TestRunner::deterministic();
     let modules = (symbols(), tables(), 0..9_usize, any::<bool>());
@@ -188,7 +188,7 @@ fn compare(program: &Path, configuration: &Configuration) -> (usize, usize) {
         let tables = within(&symbols, &tables);
         let calls = tables.iter().map(Vec::len).sum();
         let mut object = object(calls, &symbols, &tables);
-        // Functions that are not there, so that their stubs stay empty.
+        // Functions that do not exist: their stubs stay empty.
         object.sections.push(Section {
             name: b"__patchable_function_entries",
             sh_type: 1,

@@ -44,7 +44,7 @@ fn a_call_goes_through_a_stub_and_its_nop_restores_r2() {
 }
 
 #[test]
-fn one_address_has_one_stub_whatever_names_it() {
+fn one_address_has_one_stub_whatever_its_symbols() {
     let symbols = [printk(), undefined(b"alias", PRINTK), undefined(b"near", PRINTK - 8)];
     let calls = vec![call(1, 0, 0), call(2, 16, 0), call(3, 32, 8), call(1, 48, 0)];
     let mut module = Loading::new(object(4, &symbols, &[calls]), &bare(NONE)).unwrap();
@@ -63,7 +63,7 @@ fn a_table_is_applied_from_the_highest_symbol_down() {
 }
 
 #[test]
-fn negative_addends_count_each_time_and_local_calls_count_too() {
+fn negative_addends_count_each_time_and_local_calls_also_count() {
     let mut local = printk();
     local.st_shndx = TEXT as u16;
     let calls = |addend| [call(1, 0, addend), call(1, 16, addend), call(2, 32, addend)].to_vec();
@@ -91,7 +91,7 @@ fn a_call_of_symbol_0_has_no_room_of_its_own() {
 
 #[test]
 fn where_stubs_are_not_counted_one_that_goes_to_0_is_replaced() {
-    // A weak symbol that nobody has.
+    // A weak symbol that nothing defines.
     let symbols = [printk(), undefined(b"weak", 0)];
     let calls = vec![call(1, 0, 0), call(2, 16, 0)];
     let module = |features| {
@@ -105,7 +105,7 @@ fn where_stubs_are_not_counted_one_that_goes_to_0_is_replaced() {
 }
 
 #[test]
-fn a_late_call_goes_on_where_the_load_stopped_and_stops_at_the_end() {
+fn a_late_call_takes_the_next_stub_and_stops_at_the_end() {
     let mut late = undefined(b".klp.sym.ext4.f,0", 0);
     late.st_shndx = SHN_LIVEPATCH;
     let object = object(2, &[printk(), late], &[vec![call(1, 0, 0), call(2, 16, 0)]]);
@@ -115,7 +115,7 @@ fn a_late_call_goes_on_where_the_load_stopped_and_stops_at_the_end() {
     module.object.symbols[2].st_value = 0xc008_0000_0100_0000;
     module.apply(call(2, 16, 0), true).unwrap();
     assert_eq!(module.target(1), 0xc008_0000_0100_0000);
-    // Its object is gone and has come back where it was, then elsewhere.
+    // Its object was reloaded at the same address, then elsewhere.
     module.apply(call(2, 16, 0), true).unwrap();
     let before = module.memory.clone();
     module.object.symbols[2].st_value = 0xc008_0000_0200_0000;
@@ -124,7 +124,7 @@ fn a_late_call_goes_on_where_the_load_stopped_and_stops_at_the_end() {
 }
 
 #[test]
-fn an_older_kernel_does_not_let_an_object_come_back() {
+fn an_older_kernel_refuses_a_reloaded_object() {
     let object = object(1, &[printk()], &[vec![call(1, 0, 0)]]);
     let mut module = Loading::new(object, &bare(Features::RESTORES_R2_ONCE)).unwrap();
     module.apply(call(1, 0, 0), false).unwrap();

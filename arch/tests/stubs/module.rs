@@ -26,7 +26,7 @@ pub(crate) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// What Debian's kernel of a version has, with addresses.
+/// The configuration of Debian's kernel of a version, with addresses.
 pub(crate) fn configuration(version: &str) -> Configuration {
     let mut configuration = PPC64LE.configuration(version.parse().unwrap());
     configuration.symbols.extend([
@@ -142,7 +142,7 @@ impl Loading {
         done.map_err(|stopped| stopped.fault)
     }
 
-    /// Applies all tables in their order; gives the fault of each relocation that has one.
+    /// Applies all tables in order; returns the fault of each relocation that has one.
     pub(crate) fn apply_all(&mut self) -> Vec<Fault> {
         let tables = TABLES..self.object.sections.len();
         let relas: Vec<Rela> =

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::module::*;
 
-/// Symbols of all kinds; values of undefined ones coincide now and then.
+/// Symbols of all kinds; values of undefined ones coincide occasionally.
 pub(crate) fn symbols() -> impl Strategy<Value = Vec<Symbol<'static>>> {
     let names: [&[u8]; 3] = [b"f", b"_mcount", b"ftrace_caller"];
     let section = prop_oneof![
@@ -25,7 +25,7 @@ pub(crate) fn symbols() -> impl Strategy<Value = Vec<Symbol<'static>>> {
     prop::collection::vec(symbol, 1..8)
 }
 
-/// Tables of a place of its own for each relocation.
+/// Tables in which each relocation has a place of its own.
 pub(crate) fn tables() -> impl Strategy<Value = Vec<Vec<Rela>>> {
     let kinds: Vec<u32> = PPC64LE.rows.iter().map(|row| row.number).collect();
     let kind = prop_oneof![2 => Just(REL24), 1 => Just(116), 2 => prop::sample::select(kinds)];
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_applied_twice_is_the_same(
+    fn applying_twice_changes_nothing(
         symbols in symbols(), tables in tables(), features in features(),
     ) {
         let features = features.difference(Features::RESTORES_R2_ONCE);

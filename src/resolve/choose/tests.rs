@@ -1,10 +1,10 @@
-//! Selectors: one symbol is singled out, or everything in question is shown.
+//! Selectors: one symbol is selected, or every candidate is shown.
 
 use std::num::NonZeroU32;
 
 use super::*;
 use crate::resolve::{
-    Annotation, Basis, KlpSymbolIn, Query, Resolution, Resolve, Resolver, Unresolved,
+    Basis, KlpSymbolIn, Query, Request, Resolution, Resolve, Resolver, Unresolved,
 };
 use crate::symbols::{Order, Sources, Wanted};
 
@@ -12,7 +12,7 @@ fn object(name: &str) -> ObjectName {
     name.parse().unwrap()
 }
 
-/// Name, source file, unit. No file: a global symbol, whose unit is not known either.
+/// Name, source file, unit. No file: a global symbol, whose unit is also unknown.
 type Row = (&'static str, Option<(&'static str, u32)>);
 
 /// An answer about vmlinux and `kvm_intel`, with the same symbols in each.
@@ -86,7 +86,7 @@ fn ask(
     owner: &str,
     which: Selector,
 ) -> Result<Resolution, Unresolved> {
-    let said = Annotation { owner: object(owner), gate: None, which };
+    let said = Request { owner: object(owner), gate: None, which };
     let query = Query { name, weak: false, loader: false, annotation: Some(&said) };
     Resolver::new(answer).resolve(&query)
 }
@@ -122,7 +122,7 @@ fn the_source_file_gives_the_position() {
 }
 
 #[test]
-fn a_name_that_is_unique_has_position_0_if_it_is_of_that_file() {
+fn a_unique_name_has_position_0_if_it_is_from_that_file() {
     assert_eq!(chosen("lone", &in_file("fs/proc/stat.c")), ".klp.sym.vmlinux.lone,0");
     let error = refused("lone", in_file("kernel/pid.c"));
     assert_eq!(
@@ -132,7 +132,7 @@ fn a_name_that_is_unique_has_position_0_if_it_is_of_that_file() {
 }
 
 #[test]
-fn a_file_with_several_of_the_name_is_refused_with_those() {
+fn a_file_with_several_symbols_of_the_name_is_refused_with_those() {
     let error = refused("show", in_file("fs/proc/stat.c"));
     assert_eq!(
         error.to_string(),
@@ -144,7 +144,7 @@ fn a_file_with_several_of_the_name_is_refused_with_those() {
 }
 
 #[test]
-fn a_file_with_none_of_the_name_is_refused_with_all() {
+fn a_file_without_a_symbol_of_the_name_is_refused_with_all() {
     let Unresolved::SelectedNone { candidates, .. } = refused("show", in_file("exit.c")) else {
         panic!()
     };
@@ -153,7 +153,7 @@ fn a_file_with_none_of_the_name_is_refused_with_all() {
 }
 
 #[test]
-fn what_is_not_there_at_all_is_not_found() {
+fn a_name_that_does_not_exist_is_not_found() {
     for which in [in_file("stat.c"), next_to("lone")] {
         let error = refused("absent", which);
         assert_eq!(error.to_string(), "'absent' is not found in 'vmlinux'");
@@ -163,7 +163,7 @@ fn what_is_not_there_at_all_is_not_found() {
 }
 
 #[test]
-fn markers_of_a_table_are_no_symbols() {
+fn markers_of_a_table_are_not_symbols() {
     for which in [in_file("pid.c"), next_to("in_9")] {
         assert!(matches!(refused("marker", which), Unresolved::NotFound { .. }));
     }
@@ -171,13 +171,13 @@ fn markers_of_a_table_are_no_symbols() {
 }
 
 #[test]
-fn a_neighbour_tells_files_of_one_name_apart() {
+fn a_neighbour_distinguishes_files_of_one_name() {
     assert_eq!(chosen("show", &next_to("only_in_1")), ".klp.sym.vmlinux.show,1");
     assert_eq!(chosen("lone", &next_to("only_in_1")), ".klp.sym.vmlinux.lone,0");
 }
 
 #[test]
-fn an_ambiguous_neighbour_will_do_if_one_symbol_only_is_next_to_any() {
+fn an_ambiguous_neighbour_suffices_if_only_one_symbol_is_next_to_any() {
     assert_eq!(chosen("show", &next_to("in_1_and_9")), ".klp.sym.vmlinux.show,1");
     let error = refused("show", next_to("in_1_and_2"));
     assert_eq!(
@@ -187,26 +187,26 @@ fn an_ambiguous_neighbour_will_do_if_one_symbol_only_is_next_to_any() {
 }
 
 #[test]
-fn a_neighbour_that_stands_elsewhere_is_refused() {
+fn a_neighbour_in_another_file_is_refused() {
     let error = refused("show", next_to("in_9"));
     assert!(matches!(&error, Unresolved::SelectedNone { candidates, .. } if candidates.len() == 4));
 }
 
 #[test]
-fn a_neighbour_whose_file_is_not_known_is_refused_even_beside_one_whose_is() {
+fn a_neighbour_of_unknown_file_is_refused_even_if_another_has_one() {
     for neighbour in ["global", "in_3_and_global"] {
         let error = refused("show", next_to(neighbour));
         assert_eq!(
             error.to_string(),
             format!(
-                "'show' is selected next to '{neighbour}', whose source file is not known in 'vmlinux'"
+                "'show' is selected next to '{neighbour}', whose source file in 'vmlinux' is not known"
             )
         );
     }
 }
 
 #[test]
-fn a_neighbour_that_is_not_there_says_whose_neighbour_it_was_to_be() {
+fn a_missing_neighbour_is_reported_with_the_symbol_it_selects() {
     let error = refused("show", next_to("absent"));
     assert_eq!(error.to_string(), "'absent' is not found in 'vmlinux'");
     let Unresolved::NotFound { causes, .. } = error else { panic!() };
@@ -246,14 +246,14 @@ fn sources_without_files_and_no_sources_cannot_select() {
     for which in [in_file("stat.c"), next_to("lone"), next_to("listed")] {
         for (answer, known) in [(&answer, 2), (&nothing, 0)] {
             let error = ask(answer, "listed", "vmlinux", which.clone()).unwrap_err();
-            let Unresolved::FilesUntold { candidates, .. } = error else { panic!("{error:?}") };
+            let Unresolved::FilesUnknown { candidates, .. } = error else { panic!("{error:?}") };
             assert_eq!(candidates.len(), known, "{which}");
         }
     }
 }
 
 #[test]
-fn a_selector_is_advised_where_it_would_choose_the_candidate_and_nowhere_else() {
+fn a_selector_is_suggested_only_where_it_selects_the_candidate() {
     let answer = kernel();
     for name in ["show", "full", "lone"] {
         let here: Vec<_> = answer.candidates_in(name, &ObjectName::vmlinux()).cloned().collect();
@@ -274,7 +274,7 @@ fn a_selector_is_advised_where_it_would_choose_the_candidate_and_nowhere_else() 
 }
 
 #[test]
-fn the_selector_of_a_name_that_c_cannot_spell_gives_it_apart() {
+fn the_selector_of_a_name_that_is_not_a_c_identifier_gives_it_separately() {
     let (owner, file) = (&ObjectName::vmlinux(), &"mm/shmem.c".parse().unwrap());
     assert_eq!(
         KlpSymbolIn { owner, name: "lock.1", file }.to_string(),

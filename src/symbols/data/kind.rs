@@ -1,11 +1,11 @@
-//! What kinds of symbols and exports there are, and how well their order is known.
+//! Kinds of symbols and exports, and how well their order is known.
 
 use crate::name::ObjectName;
 
-/// Start of the name of a symbol that marks an export: in objects before Linux 6.4, in linked files
-/// still.
+/// Start of the name of a symbol that marks an export: in object files before Linux 6.4, in linked
+/// files always.
 pub(crate) const KSYMTAB_PREFIX: &str = "__ksymtab_";
-/// The same in an object file of a newer kernel, from which modpost makes the former.
+/// Its equivalent in object files of newer kernels, from which modpost generates the former.
 pub(crate) const EXPORT_PREFIX: &str = "__export_symbol_";
 /// Start of the name of the symbol at an export's namespace.
 pub(crate) const NAMESPACE_PREFIX: &str = "__kstrtabns_";
@@ -18,10 +18,10 @@ pub(crate) const HOMONYMS_MAX: u32 = 1 << 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Order {
     /// From a list sorted by name: it proves how often a name occurs, not which one is first. Such
-    /// lists also name what a module leaves undefined as if the module defined it.
+    /// lists also include a module's undefined symbols as if it defined them.
     Alphabetical,
-    /// As a running kernel shows a module that is loaded. While one is being loaded, the kernel
-    /// counts the symbols of its init part, too.
+    /// As a running kernel shows a loaded module. While a module is being loaded, the kernel
+    /// also counts the symbols of its init part.
     Loaded,
     /// In the order in which the kernel counts: positions are right.
     Proven,
@@ -40,7 +40,7 @@ pub enum Binding {
     Other,
 }
 
-/// ELF symbol type (`STT_*`), as far as it matters here.
+/// ELF symbol type (`STT_*`), reduced to what matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `STT_FUNC`, or `STT_GNU_IFUNC`.
@@ -60,9 +60,9 @@ pub enum Kind {
 pub struct Export {
     /// The object that exports it.
     pub owner: ObjectName,
-    /// Whether to GPL modules only; `None` where the source does not tell.
+    /// Whether to GPL modules only; `None` if the source does not record it.
     pub gpl: Option<bool>,
-    /// The namespace, without quotes, empty for none; `None` where the source does not tell.
+    /// The namespace, without quotes, empty for none; `None` if the source does not record it.
     pub namespace: Option<String>,
     /// The CRC of its type (`CONFIG_MODVERSIONS`).
     pub crc: Option<u32>,

@@ -1,9 +1,9 @@
-//! What one source tells: objects with their symbols, exports, and the kernel they belong to.
+//! What one source provides: objects with their symbols, exports, and the kernel they belong to.
 //!
 //! Between the sources and everything that uses them ([`Merged`](super::Merged)). A kernel has a million
-//! symbols, so that names stay in the string table they were read from, and a [`Symbol`] says where.
-//! Invariant: the symbols of an object stand in the order in which the kernel counts those of one
-//! name, unless the object says that its order is [`Order::Alphabetical`].
+//! symbols, so names stay in the string table they were read from, and a [`Symbol`] points into it.
+//! Invariant: the symbols of an object are in the order in which the kernel counts those of one
+//! name, unless the object's order is [`Order::Alphabetical`].
 
 pub(crate) mod evidence;
 pub(crate) mod kind;
@@ -29,17 +29,17 @@ use promoted::Compares;
 
 use crate::name::ObjectName;
 
-/// Which names a source is asked about.
+/// The names to read from a source.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope<'a> {
-    /// All that it has.
+    /// All of them.
     All,
     /// These only.
     Names(&'a Wanted<'a>),
 }
 
 impl Scope<'_> {
-    /// Whether the name is asked about, or what some kernel compares of it (Clang's LTO).
+    /// Whether the name is in scope, or the part of it that some kernel compares (Clang's LTO).
     #[must_use]
     #[inline]
     pub fn wants(self, name: &[u8]) -> bool {
@@ -60,7 +60,7 @@ impl fmt::Display for BuildId {
     }
 }
 
-/// What a source says about the kernel itself.
+/// What a source records about the kernel itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelIdentity {
     /// `uname -r`, such as `7.2.13`.
@@ -69,20 +69,20 @@ pub struct KernelIdentity {
     pub machine: Option<u16>,
     /// Byte order.
     pub endian: Option<Endian>,
-    /// Whether its table of symbols has data, too (`CONFIG_KALLSYMS_ALL`), which livepatching needs.
-    /// Where it has not, only functions are told.
+    /// Whether its symbol table also has data (`CONFIG_KALLSYMS_ALL`), which livepatching needs.
+    /// If not, the source has functions only.
     pub kallsyms_all: Option<bool>,
 }
 
 impl KernelIdentity {
-    /// The version, where the release begins with one.
+    /// The version, if the release begins with one.
     #[must_use]
     pub fn version(&self) -> Option<KernelVersion> {
         self.release.as_deref()?.parse().ok()
     }
 }
 
-/// A piece of an object's text. What lies outside of the text is empty.
+/// A piece of an object's text; empty if outside of the text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     start: u32,
@@ -90,13 +90,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// The piece from `start` on, in bytes. `None` where 32 bits do not hold it.
+    /// The piece at `start`, in bytes. `None` if it does not fit into 32 bits.
     #[must_use]
     pub fn new(start: usize, length: usize) -> Option<Self> {
         Some(Self { start: start.try_into().ok()?, length: length.try_into().ok()? })
     }
 
-    /// The start of the piece, of so many bytes at most.
+    /// The first `length` bytes of the piece, if it has as many.
     pub(crate) fn first(self, length: usize) -> Self {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         Self { length: self.length.min(length), ..self }
@@ -111,7 +111,7 @@ impl Span {
     }
 }
 
-/// One symbol that the kernel counts when it looks for a name in an object.
+/// One symbol that the kernel counts when it searches for a name in an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Symbol {
     /// Its name.
@@ -122,20 +122,20 @@ pub struct Symbol {
     pub size: Option<u64>,
     /// Name of the section that holds it.
     pub section: Option<Span>,
-    /// Which of [`Object::units`] defines it; known for local symbols, and for functions where there
+    /// Which of [`Object::units`] defines it; known for local symbols, and for functions if there
     /// is debug information.
     pub unit: Option<u32>,
     /// ELF binding.
     pub binding: Option<Binding>,
     /// ELF type.
     pub kind: Option<Kind>,
-    /// The type letter that `/proc/kallsyms` shows while nobody exports it.
+    /// The type letter in `/proc/kallsyms`, disregarding exports.
     pub letter: Option<u8>,
-    /// Whether it lies in memory that is freed after initialisation.
+    /// Whether it is in memory that is freed after initialisation.
     pub init: bool,
-    /// Whether it is a function that ftrace is known to have no call site in.
+    /// Whether it is a function that is known to have no ftrace call site.
     pub untraceable: bool,
-    /// Whether it is still counted when a module's init part is gone. Always so in vmlinux.
+    /// Whether it is still counted after a module's init part is freed. Always true in vmlinux.
     pub stays: bool,
 }
 
@@ -159,32 +159,32 @@ impl Symbol {
     }
 }
 
-/// The symbols of one object, as one source tells them.
+/// The symbols of one object from one source.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// vmlinux or a module.
     pub name: ObjectName,
-    /// The file that tells it.
+    /// The file it was read from.
     pub by: Arc<Path>,
     /// How well the order of symbols of one name is known.
     pub order: Order,
-    /// Whether its addresses are those of a running kernel, which may all be shifted by one constant.
+    /// Whether its addresses are those of a running kernel, all of which may be shifted by one constant.
     pub moved: bool,
-    /// Whether Clang's LTO has made a name of it, asked about or not: such kernels may compare less than
-    /// the whole name.
+    /// Whether any of its names, in scope or not, was made by Clang's LTO: such kernels may compare less
+    /// than the whole name.
     pub promoted: bool,
-    /// What its kernel compares of a name, where its boot image shows it.
+    /// Which part of a name its kernel compares, if its boot image reveals it.
     pub(crate) compares: Option<Compares>,
     /// The build-id of the object's file.
     pub build_id: Option<BuildId>,
-    /// The modules that it needs, as its `.modinfo` says (`depends`); `None` where no file tells.
+    /// The modules that it needs, by its `.modinfo` (`depends`); `None` if no file was read.
     pub depends: Option<Vec<ObjectName>>,
-    /// What its file shows of the kernel; `None` where no module's file tells it.
+    /// What its file reveals about the kernel; `None` if no module file was read.
     pub evidence: Option<Evidence>,
-    /// Where every [`Span`] of this object points into.
+    /// What every [`Span`] of this object points into.
     pub text: Vec<u8>,
-    /// Source files, one for each translation unit. A file may occur several times: units are told
-    /// apart by their index.
+    /// Source files, one for each translation unit. A file may occur several times: units are
+    /// distinguished by their index.
     pub units: Vec<Span>,
     /// The symbols, in the order of counting.
     pub symbols: Vec<Symbol>,
@@ -216,14 +216,14 @@ impl Object {
         span.of(&self.text)
     }
 
-    /// Keeps a text. `None` where 4 GiB are full.
+    /// Stores a text. `None` if the 4 GiB are full.
     pub fn keep(&mut self, text: &[u8]) -> Option<Span> {
         let span = Span::new(self.text.len(), text.len())?;
         self.text.extend_from_slice(text);
         Some(span)
     }
 
-    /// The source file of a symbol, where it is known.
+    /// The source file of a symbol, if known.
     #[must_use]
     pub fn file(&self, symbol: &Symbol) -> Option<&[u8]> {
         let unit = usize::try_from(symbol.unit?).ok()?;
@@ -231,7 +231,7 @@ impl Object {
     }
 }
 
-/// All that one source tells.
+/// Everything from one source.
 #[derive(Debug, Default)]
 pub struct SymbolData {
     /// The kernel.
@@ -240,14 +240,14 @@ pub struct SymbolData {
     pub objects: Vec<Object>,
     /// Exported names.
     pub exports: Vec<(String, Export)>,
-    /// Objects that the source has, too, and that have none of the names in question.
+    /// Further objects of the source, which have none of the names in scope.
     pub known: Option<Arc<dyn KnownObjects>>,
-    /// What the files of those show of the kernel.
+    /// What the files of those reveal about the kernel.
     pub witnesses: Vec<Witness>,
 }
 
 impl SymbolData {
-    /// What there is, in a few words: `ext4, 2041 symbols, 3 exports`.
+    /// A short summary: `ext4, 2041 symbols, 3 exports`.
     #[must_use]
     pub fn summary(&self) -> String {
         let symbols: usize = self.objects.iter().map(|object| object.symbols.len()).sum();
@@ -264,7 +264,7 @@ impl SymbolData {
     }
 }
 
-/// The objects that a source of thousands of them has.
+/// The objects of a source that has thousands.
 pub trait KnownObjects: fmt::Debug + Send + Sync {
     /// The object of this name, without symbols.
     fn find(&self, name: &ObjectName) -> Option<Object>;
@@ -272,7 +272,7 @@ pub trait KnownObjects: fmt::Debug + Send + Sync {
     /// All of them.
     fn names(&self) -> Vec<ObjectName>;
 
-    /// The modules that one of them needs, where that is known.
+    /// The modules that one of them needs, if known.
     fn depends(&self, name: &ObjectName) -> Option<Vec<ObjectName>>;
 
     /// How many translation units of one of them are of a source file with this base name.

@@ -1,31 +1,31 @@
-//! Names that Clang's LTO makes, and what some kernels compare instead of them.
+//! Names that Clang's LTO creates, and what some kernels compare instead of them.
 //!
 //! ThinLTO makes a static function `f` global and calls it `f.llvm.HASH`. Kernels that are built with it
-//! look in vmlinux for a name that is cut off: the symbols of one cut name are sorted by address, and
-//! positions count them together. Modules' names are compared whole. Sources: `cleanup_symbol_name` and
+//! look up truncated names in vmlinux: the symbols of one truncated name are sorted by address, and
+//! positions count them together. Names in modules are compared whole. Sources: `cleanup_symbol_name` and
 //! `compare_symbol_name` in `kernel/kallsyms.c`, `compare_names` in `scripts/kallsyms.c`, and
-//! `klp_find_object_symbol`; `docs/kernels.md` says which releases were read. That a kernel was built so,
-//! a name with `.llvm.` in its table tells. Invariant: cutting twice is cutting once.
+//! `klp_find_object_symbol`; `docs/kernels.md` lists the releases that were read. A name with `.llvm.` in
+//! its table shows that a kernel was built so. Invariant: truncating is idempotent.
 
 use klp_arch::KernelVersion;
 
 /// What is between the name in the source and the hash.
 const MARK: &[u8] = b".llvm.";
 
-/// What a kernel with Clang's LTO compares of a name in vmlinux.
+/// Which part of a name in vmlinux a kernel with Clang's LTO compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compares {
-    /// All of it: 6.1, whose livepatch core goes through the whole table itself, and since 6.11.
+    /// All of it: 6.1, whose livepatch core walks the whole table itself, and since 6.11.
     Whole,
-    /// What is before the first dot: 6.2 to 6.4.
+    /// The part before the first dot: 6.2 to 6.4.
     BeforeDot,
-    /// What is before `.llvm.`: 6.5 to 6.10.
+    /// The part before `.llvm.`: 6.5 to 6.10.
     BeforeMark,
 }
 
 impl Compares {
-    /// What a kernel of this version does: series that are older than 6.11 have taken over its change,
-    /// 6.10 with 6.10.7.
+    /// What a kernel of this version does: the change of 6.11 was backported to older series,
+    /// to 6.10 with 6.10.7.
     pub(crate) fn of(version: KernelVersion) -> Self {
         if version < KernelVersion::new(6, 2) {
             Self::Whole
@@ -50,19 +50,19 @@ impl Compares {
 
     /// How many bytes of the name are compared.
     pub(crate) fn length(self, name: &[u8]) -> usize {
-        // No name is looked up that is empty.
+        // An empty name is never looked up.
         Some(self.key(name).len()).filter(|length| *length > 0).unwrap_or(name.len())
     }
 }
 
-/// Whether Clang's LTO has made the name.
+/// Whether Clang's LTO created the name.
 #[inline]
 pub(crate) fn is_promoted(name: &[u8]) -> bool {
     let dot = memchr::memchr(b'.', name).and_then(|dot| name.get(dot..));
     dot.is_some_and(|rest| memchr::memmem::find(rest, MARK).is_some())
 }
 
-/// The names that some kernel compares instead of this one; twice the same where they do not differ.
+/// The names that some kernel compares instead of this one; the same one twice if they do not differ.
 #[inline]
 pub(crate) fn stems(name: &[u8]) -> Option<[&[u8]; 2]> {
     let dot = memchr::memchr(b'.', name).filter(|dot| *dot > 0)?;

@@ -1,9 +1,9 @@
-//! What the modules of a kernel prove of it, together.
+//! What the modules of a kernel together prove about it.
 //!
-//! The kernel compares a module with itself; what it is like can be seen in every module that it does
-//! load. Modules built with the kernel count, where there are any: others may be of another
-//! configuration. Invariant: a fact is what more of those modules show than show anything else, so
-//! that it does not depend on the order in which they were told; where two are equal, nothing is known.
+//! The kernel compares a module with itself; every module that it loads reveals what it expects.
+//! If there are modules built with the kernel, only they count: others may have another
+//! configuration. Invariant: a fact is the value that most of those modules have, whatever
+//! the order in which they were read; in a tie nothing is known.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,30 +11,30 @@ use std::fmt;
 use super::evidence::{Evidence, ModuleBtf};
 use crate::name::ObjectName;
 
-/// What some modules show alike.
+/// Evidence that some modules have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Witness {
-    /// What they show.
+    /// The evidence.
     pub evidence: Evidence,
-    /// How many they are.
+    /// How many modules.
     pub modules: u64,
     /// The first of them by name.
     pub first: ObjectName,
 }
 
-/// Something that modules prove of their kernel.
+/// Something that modules prove about their kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact<T> {
     /// What.
     pub value: T,
-    /// How many modules show it.
+    /// How many modules have it.
     pub modules: u64,
     /// The first of them by name.
     pub first: ObjectName,
 }
 
 impl<T> Fact<T> {
-    /// Who proves it: `proven by 4020 modules of this kernel, such as 'ext4'`.
+    /// The proof: `proven by 4020 modules of this kernel, such as 'ext4'`.
     #[must_use]
     pub fn proof(&self) -> String {
         match self.modules {
@@ -44,7 +44,7 @@ impl<T> Fact<T> {
     }
 }
 
-/// What the modules of a kernel prove of it; `None` where nothing is known.
+/// What the modules of a kernel prove about it; `None` where nothing is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Siblings {
     /// All of `vermagic`.
@@ -55,7 +55,7 @@ pub struct Siblings {
     pub init: Option<Fact<u64>>,
     /// `offsetof(struct module, exit)`.
     pub exit: Option<Fact<u64>>,
-    /// Whether modules carry CRCs of what they import (`CONFIG_MODVERSIONS`).
+    /// Whether modules carry CRCs of their imports (`CONFIG_MODVERSIONS`).
     pub has_versions: Option<Fact<bool>>,
     /// Whether exports have flags in a section of their own (`__kflagstab`).
     pub has_flags: Option<Fact<bool>>,
@@ -63,20 +63,20 @@ pub struct Siblings {
     pub has_btf: Option<Fact<bool>>,
     /// Bytes of strings in the BTF of vmlinux, which split BTF is made against.
     pub btf_strings: Option<Fact<u32>>,
-    /// What as many modules show in one way as in another, so that it is not known.
+    /// Facts that are unknown because as many modules have one value as another.
     pub contested: Vec<&'static str>,
 }
 
-/// How a module differs from what its siblings prove.
+/// A difference between a module and what its siblings prove.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dissent {
-    /// About what.
+    /// The subject.
     pub what: &'static str,
-    /// What the module shows.
+    /// The module's value.
     pub this: String,
-    /// What the kernel is like.
+    /// The kernel's value.
     pub that: String,
-    /// Who proves it.
+    /// The proof.
     pub proof: String,
 }
 
@@ -97,7 +97,7 @@ const BTF: &str = "BTF of modules";
 const BTF_BASE: &str = "strings of the BTF of vmlinux";
 
 impl Siblings {
-    /// What these modules prove of the kernel of a release, where that is known.
+    /// What these modules prove about the kernel of a release, if that is known.
     #[must_use]
     pub fn of(witnesses: &[Witness], release: Option<&str>) -> Self {
         let all: Vec<_> = witnesses.iter().filter(|w| is_of(&w.evidence, release)).collect();
@@ -110,7 +110,7 @@ impl Siblings {
             module_size: vote(&all, MODULE_SIZE, contest, |e| e.module_size),
             init: vote(&all, INIT, contest, |e| e.init),
             exit: vote(&all, EXIT, contest, |e| e.exit),
-            // A module may do without versions and without BTF.
+            // A module may lack versions and BTF.
             has_versions: vote(&all, VERSIONS, &mut Vec::new(), |e| Some(e.has_versions)),
             has_flags: vote(&all, FLAGS, contest, |e| e.has_flags),
             has_btf: vote(&all, BTF, &mut Vec::new(), |e| Some(e.btf != ModuleBtf::Absent)),
@@ -121,7 +121,7 @@ impl Siblings {
         siblings
     }
 
-    /// Everything that is known, a line each: what, and who proves it.
+    /// Everything that is known, one line each, with its proof.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let offset = |offset: &u64| format!("{offset:#x}");
@@ -141,7 +141,7 @@ impl Siblings {
         all.into_iter().flatten().chain(contested).collect()
     }
 
-    /// How a module of this kernel differs from the others in what the kernel insists on.
+    /// How a module of this kernel differs from the others in what the kernel checks.
     #[must_use]
     pub fn dissent(&self, evidence: &Evidence, release: Option<&str>) -> Vec<Dissent> {
         if !is_of(evidence, release) {
@@ -163,12 +163,12 @@ impl Siblings {
     }
 }
 
-/// Whether a module is of a release, as far as both are known.
+/// Whether a module is of a release; true if either is unknown.
 fn is_of(evidence: &Evidence, release: Option<&str>) -> bool {
     evidence.release().zip(release).is_none_or(|(built_for, release)| built_for == release)
 }
 
-/// The strings of the BTF that a module's BTF was made against.
+/// Bytes of strings of the BTF that a module's BTF is based on.
 fn split(btf: ModuleBtf) -> Option<u32> {
     match btf {
         ModuleBtf::Split(strings) => Some(strings),
@@ -176,7 +176,7 @@ fn split(btf: ModuleBtf) -> Option<u32> {
     }
 }
 
-/// What more modules show than show anything else; where there is no such thing, it is `contested`.
+/// The value that most modules have; without one, the subject is added to `contested`.
 fn vote<T: Ord>(
     witnesses: &[&Witness],
     what: &'static str,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_most_modules_show_is_the_kernels() {
+    fn the_majority_of_modules_decides() {
         let all = [
             witness("c", 3, sized("7.2", false, 0x500)),
             witness("a", 1, sized("7.2", false, 0x4c0)),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_built_with_the_kernel_go_before_all_others() {
+    fn modules_built_with_the_kernel_outweigh_all_others() {
         let all = [
             witness("ext4", 1, sized("7.2", true, 0x500)),
             witness("dkms", 9, sized("7.2", false, 0x4c0)),
@@ -258,10 +258,13 @@ mod tests {
         assert_eq!(size(&all, None), Some((0x500, 1, "ext4".into())));
         let siblings = Siblings::of(&all, None);
         assert!(siblings.dissent(&all[0].evidence, None).is_empty());
-        let told = siblings.dissent(&all[1].evidence, None);
-        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        let differences = siblings.dissent(&all[1].evidence, None);
+        let differences: Vec<_> = differences.iter().map(ToString::to_string).collect();
         let proof = "proven by 'ext4', a module of this kernel";
-        assert_eq!(told, [format!("size of struct module: 1216 bytes here, 1280 bytes {proof}")]);
+        assert_eq!(
+            differences,
+            [format!("size of struct module: 1216 bytes here, 1280 bytes {proof}")]
+        );
     }
 
     #[test]
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_on_either_side_prove_nothing_and_it_is_said() {
+    fn a_tie_proves_nothing_and_is_reported() {
         let all = [
             witness("a", 2, sized("7.2", false, 0x4c0)),
             witness("b", 1, sized("7.2", false, 0x500)),
@@ -298,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_that_the_kernel_insists_on_is_compared() {
+    fn everything_that_the_kernel_checks_is_compared() {
         let kernel = Evidence {
             init: Some(0x130),
             exit: Some(0x4c0),
@@ -320,7 +323,7 @@ mod tests {
             change(&mut other);
             assert_eq!(siblings.dissent(&other, None).len(), 1, "{line}");
         }
-        // What a module does not show contradicts nothing.
+        // Evidence that a module lacks contradicts nothing.
         assert!(siblings.dissent(&Evidence::default(), None).is_empty());
         assert_eq!(siblings.lines().len(), 8);
     }

@@ -1,22 +1,22 @@
-//! Names near to one that was not found, for advice only.
+//! Names similar to one that was not found, for advice only.
 //!
-//! Offered every name of every source, it keeps the few best: the compiler's own variants of the
+//! Out of every name of every source, it keeps the few best: the compiler's own variants of the
 //! name first, then those at a small edit distance. Invariant: what is kept does not depend on the
 //! order of offers.
 
 use crate::name::ObjectName;
 
-/// How many near names are kept for one name.
+/// How many similar names are kept for one name.
 const KEPT: usize = 5;
 /// How many names are searched for in one pass; the rest get no advice.
-const ASKED: usize = 32;
+const SEARCHES_MAX: usize = 32;
 /// Largest edit distance that still looks like the same name mistyped.
 const DISTANCE: usize = 2;
 
-/// A name that some object has, near to one that was asked for.
+/// A name in some object, similar to one that was searched for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suggestion {
-    /// Edit distance, 0 for a variant that the compiler made.
+    /// Edit distance, 0 for a compiler's variant.
     pub distance: usize,
     /// The name as the object has it.
     pub name: String,
@@ -25,21 +25,21 @@ pub struct Suggestion {
 }
 
 impl Suggestion {
-    /// Whether it is the asked name with another suffix of the compiler's (`.isra.0`, `.cold`).
+    /// Whether it is the searched name with another compiler suffix (`.isra.0`, `.cold`).
     #[must_use]
     pub fn is_variant(&self) -> bool {
         self.distance == 0
     }
 }
 
-/// The names that were not found, and what is near to each.
+/// The names that were not found, and what is similar to each.
 #[derive(Debug, Default)]
 pub struct Suggestions {
-    asked: Vec<Asked>,
+    asked: Vec<Search>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct Search {
     name: String,
     stem: String,
     letters: u64,
@@ -49,15 +49,15 @@ struct Asked {
 impl Suggestions {
     /// Starts a search for these names; only the first 32 different ones are searched for.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut asked: Vec<Asked> = Vec::new();
+        let mut asked: Vec<Search> = Vec::new();
         for name in names {
-            if asked.len() == ASKED {
+            if asked.len() == SEARCHES_MAX {
                 break;
             }
             if asked.iter().all(|a| a.name != name) {
                 let letters = letters(name.as_bytes());
                 let (name, stem) = (name.into(), stem(name).into());
-                asked.push(Asked { name, stem, letters, found: Vec::new() });
+                asked.push(Search { name, stem, letters, found: Vec::new() });
             }
         }
         Self { asked }
@@ -69,7 +69,7 @@ impl Suggestions {
         self.asked.is_empty()
     }
 
-    /// Whether a name is near to one that is searched for.
+    /// Whether a name is similar to one that is searched for.
     #[must_use]
     pub fn considers(&self, name: &[u8]) -> bool {
         let Ok(name) = std::str::from_utf8(name) else {
@@ -99,8 +99,8 @@ impl Suggestions {
     }
 }
 
-impl Asked {
-    /// How far a name is from the asked one; `None` when it is another name.
+impl Search {
+    /// How far a name is from the searched one; `None` if it is not similar.
     fn distance(&self, name: &str, letters: u64) -> Option<usize> {
         if name == self.name {
             return None;
@@ -108,7 +108,7 @@ impl Asked {
         if name.starts_with(&self.stem) && stem(name) == self.stem {
             return Some(0);
         }
-        // One edit changes at most two letters of the set, so this spares nearly every comparison.
+        // One edit changes at most two letters of the set, so this avoids nearly every comparison.
         let limit = DISTANCE.min(self.name.len() / 3);
         let differing =
             usize::try_from((letters ^ self.letters).count_ones()).unwrap_or(usize::MAX);
@@ -120,8 +120,8 @@ impl Asked {
     }
 
     fn keep(&mut self, near: Suggestion) {
-        if let Err(place) = self.found.binary_search(&near) {
-            self.found.insert(place, near);
+        if let Err(index) = self.found.binary_search(&near) {
+            self.found.insert(index, near);
             self.found.truncate(KEPT);
         }
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_of_the_compiler_come_before_mistyped_names() {
+    fn compiler_variants_come_before_mistyped_names() {
         let offers = ["cmdline_proc_shew", "cmdline_proc_show.isra.0", "cmdline_proc_show.cold"];
         let found = nearest("cmdline_proc_show", &offers);
         assert_eq!(found, ["cmdline_proc_show.cold", "cmdline_proc_show.isra.0", offers[0]]);
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn far_names_and_the_name_itself_are_not_near() {
+    fn different_names_and_the_name_itself_are_not_similar() {
         assert!(nearest("schedule", &["schedule", "reschedule_all", "printk"]).is_empty());
-        assert!(nearest("ab", &["cd", "ac"]).is_empty(), "two letters are no name to mistype");
+        assert!(nearest("ab", &["cd", "ac"]).is_empty(), "two letters are too short to mistype");
     }
 
     #[test]
-    fn stems_are_cut_at_the_first_suffix_of_the_compiler() {
+    fn stems_end_at_the_first_compiler_suffix() {
         for (name, expected) in [
             ("foo.isra.0.cold", "foo"),
             ("foo.llvm.123", "foo"),

@@ -1,17 +1,17 @@
-//! The names that are asked about: a set that says no quickly.
+//! The names to look up: a set with fast misses.
 //!
-//! A source holds a million names and a livepatch wants ten, so nearly every look-up is a miss. A
-//! bit map over the length and the last bytes of the names answers most misses from the first-level
-//! cache; only what passes it is looked up in the set.
+//! A source has a million names and a livepatch needs ten, so nearly every look-up is a miss. A
+//! bitmap over the length and the last bytes of the names answers most misses from the L1 cache;
+//! only what passes it is looked up in the set.
 
 use rustc_hash::FxHashSet;
 
 use super::promoted::stems;
 
-/// Bits in the filter: 8 KiB, a quarter of a usual first-level cache.
+/// Bits in the filter: 8 KiB, a quarter of a typical L1 cache.
 const FILTER_BITS: usize = 1 << 16;
 
-/// A set of symbol names to ask the sources about.
+/// A set of symbol names to look up in the sources.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
     names: FxHashSet<&'a str>,
@@ -25,29 +25,29 @@ impl<'a> Wanted<'a> {
         names.into_iter().collect()
     }
 
-    /// Asks about a kernel of this release, where no source tells which one it is.
+    /// Assumes a kernel of this release, if no source records one.
     #[must_use]
     pub fn of_release(self, release: Option<&'a str>) -> Self {
         Self { release, ..self }
     }
 
-    /// The release that is asked about.
+    /// The assumed release.
     pub(crate) fn release(&self) -> Option<&'a str> {
         self.release
     }
 
-    /// The name as it was asked for, when it is one of the set.
+    /// The name in the set that equals this one.
     #[must_use]
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&'a str> {
-        let (word, bit) = place(name);
+        let (word, bit) = filter_bit(name);
         if self.filter.get(word).is_none_or(|bits| bits & bit == 0) {
             return None;
         }
         self.names.get(std::str::from_utf8(name).ok()?).copied()
     }
 
-    /// The name as it was asked for, when it, or what some kernel compares of it, is one of the set.
+    /// The name in the set that equals this one, or the part of it that some kernel compares.
     #[must_use]
     #[inline]
     pub(crate) fn admit(&self, name: &[u8]) -> Option<&'a str> {
@@ -72,7 +72,7 @@ impl<'a> Wanted<'a> {
         self.names.len()
     }
 
-    /// Whether no name is asked about.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
@@ -84,7 +84,7 @@ impl<'a> FromIterator<&'a str> for Wanted<'a> {
         let names: FxHashSet<&str> = names.into_iter().collect();
         let mut filter = vec![0_u64; FILTER_BITS / 64].into_boxed_slice();
         for name in &names {
-            let (word, bit) = place(name.as_bytes());
+            let (word, bit) = filter_bit(name.as_bytes());
             if let Some(bits) = filter.get_mut(word) {
                 *bits |= bit;
             }
@@ -97,7 +97,7 @@ impl<'a> FromIterator<&'a str> for Wanted<'a> {
 ///
 /// The last eight bytes, because kernel names of one file share their first ones.
 #[inline]
-fn place(name: &[u8]) -> (usize, u64) {
+fn filter_bit(name: &[u8]) -> (usize, u64) {
     let tail = name.last_chunk::<8>().copied().unwrap_or_else(|| {
         let mut padded = [0; 8];
         for (to, from) in padded.iter_mut().zip(name) {
@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn names_that_share_length_and_ending_are_told_apart() {
+    fn names_that_share_length_and_ending_are_distinguished() {
         let wanted = Wanted::new(["alpha_register_device"]);
         assert!(!wanted.contains(b"gamma_register_device"));
         assert!(wanted.contains(b"alpha_register_device"));
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_never_wanted() {
+    fn bytes_that_are_not_text_are_never_wanted() {
         assert!(!Wanted::new(["ab"]).contains(b"\xff\xfe"));
     }
 

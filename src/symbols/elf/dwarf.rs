@@ -1,11 +1,11 @@
-//! Which source file the code at an address comes from, as the debug information of vmlinux says.
+//! Which source file the code at an address comes from, by the debug information of vmlinux.
 //!
-//! Between [`super::table`] and [`super::source_files`]. The symbol table has the last part of a
-//! path at most, and that for local symbols only; each compilation unit of `.debug_info` has the
+//! Between [`super::table`] and [`super::source_files`]. The symbol table has at most the last part of a
+//! path, and only for local symbols; each compilation unit of `.debug_info` has the
 //! whole path (`DW_AT_name`, `DW_AT_comp_dir`) and the ranges of its code. Only the first entry of
-//! each unit is read, so that the hundreds of megabytes behind it stay on the disk. Debug
-//! information decides nothing about positions: where it is missing or damaged, there is no map.
-//! Invariant: memory and time are bounded whatever the file says, by [`UNITS_MAX`],
+//! each unit is read, and the hundreds of megabytes after it stay on disk. Debug
+//! information does not affect positions: if it is missing or damaged, there is no map.
+//! Invariant: memory and time are bounded, whatever the file contains, by [`UNITS_MAX`],
 //! [`RANGES_MAX`] and the limits of [`section`]. Layout: DWARF 4 and 5, sections 7.5 and 2.17.
 
 mod path;
@@ -23,13 +23,13 @@ use path::Tree;
 use section::{Loaded, Texts, Walk};
 use unit::{Bases, Sections, Text, Unit};
 
-/// The most compilation units; a kernel with everything in it has about 30000.
+/// The most compilation units; an allyesconfig kernel has about 30000.
 const UNITS_MAX: usize = 1 << 17;
-/// The most entries of range lists that are looked at; a kernel has one or two for each function.
+/// The most range list entries that are read; a kernel has one or two for each function.
 const RANGES_MAX: usize = 1 << 22;
-/// The most bytes of all paths; those of a kernel take some hundred kilobytes.
+/// The most bytes of all paths; those of a kernel take a few hundred kilobytes.
 const PATHS_MAX: usize = 1 << 26;
-/// What is read of each unit: its header and its first entry.
+/// Bytes that are read of each unit: its header and its first entry.
 const UNIT_START: usize = 1024;
 
 /// Source files, and the addresses of their code.
@@ -41,17 +41,17 @@ pub(crate) struct SourceMap {
 }
 
 impl SourceMap {
-    /// What the file's debug information says; `None` where it has none that can be used.
+    /// Reads the file's debug information; `None` if it has none that can be used.
     pub(crate) fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Option<Self> {
-        // A unit that cannot be read is passed over; so is all of them, since symbols have their
-        // files from the symbol table then, as in a vmlinux without debug information.
+        // A unit that cannot be read is skipped, and so are all: symbols then get their
+        // files from the symbol table, as in a vmlinux without debug information.
         read(table).ok().flatten()
     }
 
-    /// The file of the code at an address, by its index.
+    /// The index of the file that the code at an address comes from.
     pub(crate) fn file_at(&self, address: u64) -> Option<u32> {
-        let behind = self.ranges.partition_point(|(start, ..)| *start <= address);
-        let (_, end, file) = self.ranges.get(behind.checked_sub(1)?)?;
+        let next = self.ranges.partition_point(|(start, ..)| *start <= address);
+        let (_, end, file) = self.ranges.get(next.checked_sub(1)?)?;
         (address < *end).then_some(*file)
     }
 
@@ -60,7 +60,7 @@ impl SourceMap {
         self.paths.len()
     }
 
-    /// The path of a file: relative to the kernel's source tree or to the folder of the build, where
+    /// The path of a file: relative to the kernel's source tree or build folder, if
     /// it is below one of them.
     pub(crate) fn path(&self, file: u32) -> &[u8] {
         usize::try_from(file).ok().and_then(|file| self.paths.get(file)).map_or(&[], Vec::as_slice)
@@ -76,7 +76,7 @@ fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Result<Option<SourceMap>, Sy
     let abbrev = section::load(table, b".debug_abbrev")?;
     let mut sections = Sections {
         endian,
-        // Each table is used by one unit, or by a few.
+        // Each table is used by one unit or a few.
         abbrev_work: abbrev.len().saturating_mul(8),
         abbrev,
         ranges: section::load(table, b".debug_ranges")?,

@@ -1,13 +1,13 @@
 //! The names of an ELF file's symbols and sections as the text of an [`Object`](crate::symbols::Object).
 //!
 //! Between [`super::table`] and the two ELF sources: the string table of the symbols becomes the
-//! text as it is, the names of the sections stand behind it. Invariant: no name is copied.
+//! text, followed by the names of the sections. Invariant: no name is copied.
 
 use std::io::{Read, Seek};
 
-use super::table::{ElfTable, Place, Symbol};
+use super::table::{ElfTable, Shndx, Symbol};
 use crate::symbols::SymbolErrorKind;
-use crate::symbols::data::{Span, Symbol as ToldSymbol};
+use crate::symbols::data::{Span, Symbol as SourceSymbol};
 
 /// The text, and where each section's name is in it.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Strings {
     pub(crate) fn read<R: Read + Seek>(table: &mut ElfTable<R>) -> Result<Self, SymbolErrorKind> {
         let (text, symbols) = table.strings()?;
         let span = |section| {
-            let (start, name) = table.name_place(section);
+            let (start, name) = table.name_range(section);
             Span::new(symbols.checked_add(start)?, name)
         };
         let sections = table.sections().iter().map(span).collect();
@@ -40,19 +40,19 @@ impl Strings {
         start.and_then(|start| Span::new(start, symbol.name.len())).unwrap_or_default()
     }
 
-    /// A symbol as a source tells it.
-    pub(crate) fn told(
+    /// The symbol in the form that sources provide.
+    pub(crate) fn source_symbol(
         &self,
         symbol: &Symbol<'_>,
         letter: u8,
         init: bool,
         stays: bool,
-    ) -> ToldSymbol {
-        let section = match symbol.place {
-            Place::Section(index) => self.sections.get(index).copied().flatten(),
+    ) -> SourceSymbol {
+        let section = match symbol.shndx {
+            Shndx::Section(index) => self.sections.get(index).copied().flatten(),
             _ => None,
         };
-        ToldSymbol {
+        SourceSymbol {
             name: self.name(symbol),
             address: Some(symbol.value),
             size: Some(symbol.size),

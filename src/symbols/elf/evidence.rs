@@ -1,8 +1,8 @@
-//! What a module's file shows of the kernel that it was built for.
+//! What a module's file reveals about the kernel that it was built for.
 //!
-//! Read with the module's symbols, kept for each module of a map, and united for the whole kernel
-//! ([`Siblings`](crate::symbols::Siblings)). Invariant: a file that is damaged here shows less, it is never refused: its
-//! symbols are good all the same.
+//! Read with the module's symbols, kept for each module of a map, and combined for the whole kernel
+//! ([`Siblings`](crate::symbols::Siblings)). Invariant: a file that is damaged here reveals less but
+//! is never refused: its symbols are still good.
 
 use crate::symbols::data::evidence::{Evidence, ModuleBtf, VERMAGIC_MAX};
 use std::io::{Read, Seek};
@@ -15,12 +15,12 @@ use crate::btf;
 use crate::name::ObjectName;
 use crate::symbols::SymbolErrorKind;
 
-/// The module itself.
+/// The section of `struct module`.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
-/// Sections of CRCs of what is imported; a module of a kernel with `CONFIG_MODVERSIONS` has one, even
-/// where it imports nothing.
+/// Sections of the CRCs of imports; a module of a kernel with `CONFIG_MODVERSIONS` has one, even
+/// if it imports nothing.
 const VERSIONS: [&[u8]; 2] = [b"__versions", b"__version_ext_crcs"];
-/// Relocations of the module itself that are looked at: there are two.
+/// Relocations of `struct module` that are read: there are two.
 const RELOCATIONS_MAX: u64 = 16;
 const RELA_SIZE: u64 = 24;
 
@@ -28,7 +28,7 @@ const RELA_SIZE: u64 = 24;
 #[derive(Debug)]
 pub(crate) struct Modinfo {
     bytes: Vec<u8>,
-    /// Whether the file has a header for it and not its contents (`objcopy --only-keep-debug`).
+    /// Whether the file has its header but not its contents (`objcopy --only-keep-debug`).
     pub(crate) is_left_out: bool,
 }
 
@@ -47,7 +47,7 @@ impl Modinfo {
         value.map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// The modules that it says it needs; `None` where it does not say, or no module can be called so.
+    /// The modules that it needs; `None` without `depends=`, or if a name is not a module name.
     pub(crate) fn depends(&self) -> Option<Vec<ObjectName>> {
         let depends = self.value("depends=")?;
         depends.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().ok()).collect()
@@ -55,7 +55,7 @@ impl Modinfo {
 }
 
 impl Evidence {
-    /// What a module's file shows. `strings` are those of its symbols.
+    /// Reads a module's evidence. `strings` are those of its symbols.
     pub(crate) fn read<R: Read + Seek>(
         table: &mut ElfTable<R>,
         modinfo: &Modinfo,
@@ -85,7 +85,7 @@ fn find<R: Read + Seek>(table: &ElfTable<R>, name: &[u8]) -> Option<Section> {
 }
 
 /// Where `struct module`, which is section `index`, has pointers to the init and the exit function:
-/// the relocations that modpost lets the compiler make of `.init = init_module`.
+/// the relocations of `.init = init_module` and `.exit`, which modpost writes.
 fn pointers<R: Read + Seek>(
     table: &mut ElfTable<R>,
     index: usize,
@@ -128,12 +128,12 @@ mod tests {
     use crate::symbols::{Merged, ModuleFile, Scope, SymbolData, SymbolSource};
     use scroll::{Endian, Pwrite};
 
-    fn told(image: &Image) -> SymbolData {
+    fn read_data(image: &Image) -> SymbolData {
         ModuleFile::from_bytes("m.ko", image.bytes()).read(Scope::All).unwrap()
     }
 
     fn evidence(image: &Image) -> Evidence {
-        told(image).objects[0].evidence.clone().unwrap()
+        read_data(image).objects[0].evidence.clone().unwrap()
     }
 
     fn module(endian: Endian, modinfo: &[u8]) -> Image {
@@ -144,14 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn a_module_shows_its_vermagic_and_what_it_needs() {
-        let needs = |modinfo: &[u8]| told(&module(Endian::Big, modinfo)).objects[0].depends.clone();
+    fn a_module_has_its_vermagic_and_what_it_needs() {
+        let needs =
+            |modinfo: &[u8]| read_data(&module(Endian::Big, modinfo)).objects[0].depends.clone();
         let names =
             |names: &[&str]| Some(names.iter().map(|n| n.parse().unwrap()).collect::<Vec<_>>());
         assert_eq!(needs(b"name=m\0depends=stp,snd-hda,llc\0"), names(&["stp", "snd_hda", "llc"]));
         assert_eq!(needs(b"name=m\0depends=\0"), names(&[]));
         assert_eq!(needs(b"name=m\0"), None);
-        assert_eq!(needs(b"name=m\0depends=a.b\0"), None, "no module is called so");
+        assert_eq!(needs(b"name=m\0depends=a.b\0"), None, "not a module name");
         let shown = evidence(&module(Endian::Big, b"name=m\0vermagic=7.2 SMP \0intree=Y\0"));
         assert_eq!(shown.vermagic.as_deref(), Some("7.2 SMP "));
         assert_eq!((shown.release(), shown.in_tree), (Some("7.2"), true));
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_show_versions_flags_and_btf() {
+    fn sections_reveal_versions_flags_and_btf() {
         let with = |names: &[&'static str]| {
             let mut image = module(Endian::Little, b"name=m\0");
             for name in names {
@@ -199,18 +200,18 @@ mod tests {
         assert_eq!(with(&["__versions", "__ksymtab"]), (true, Some(false), ModuleBtf::Absent));
         assert_eq!(with(&["__version_ext_crcs"]), (true, None, ModuleBtf::Absent));
         let all = ["__ksymtab", "__kflagstab", ".BTF"];
-        assert_eq!(with(&all), (false, Some(true), ModuleBtf::Present), "it is no BTF");
+        assert_eq!(with(&all), (false, Some(true), ModuleBtf::Present), "it is not BTF");
         assert_eq!(with(&["__kflagstab", ".BTF", ".BTF.base"]), (false, None, ModuleBtf::Present));
     }
 
     #[test]
-    fn modules_that_show_the_same_are_counted_in_any_order() {
+    fn modules_with_equal_evidence_are_counted_in_any_order() {
         let modules =
             [b"name=b\0vermagic=7 A\0", b"name=a\0vermagic=7 A\0", b"name=c\0vermagic=7 B\0"];
         let add = |order: [usize; 3]| {
             let mut merged = Merged::default();
             for n in order {
-                merged.add(told(&module(Endian::Big, modules[n])), "m".as_ref()).unwrap();
+                merged.add(read_data(&module(Endian::Big, modules[n])), "m".as_ref()).unwrap();
             }
             let counted = merged.witnesses().into_iter();
             counted

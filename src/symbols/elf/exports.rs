@@ -1,9 +1,9 @@
-//! What the symbol table of an ELF file tells of exports.
+//! The exports in the symbol table of an ELF file.
 //!
-//! Between the visit of the symbols and what a source tells: each export has a symbol `__ksymtab_X`
+//! Between the visit of the symbols and a source's data: each export has a symbol `__ksymtab_X`
 //! and, at its namespace's text, a symbol `__kstrtabns_X`; with `CONFIG_MODVERSIONS` a symbol
-//! `__crc_X` at the CRC (`include/linux/export-internal.h`). Invariant: contents are read after the
-//! visit, and of each section once, one at a time.
+//! `__crc_X` at the CRC (`include/linux/export-internal.h`). Invariant: section contents are read after the
+//! visit, each once, one at a time.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -12,7 +12,7 @@ use object::elf;
 use rustc_hash::FxHashMap;
 use scroll::{Endian, Pread};
 
-use super::table::{ElfTable, Place, Symbol};
+use super::table::{ElfTable, Shndx, Symbol};
 use crate::name::ObjectName;
 use crate::symbols::data::Scope;
 use crate::symbols::data::kind::{CRC_PREFIX, EXPORT_PREFIX, KSYMTAB_PREFIX, NAMESPACE_PREFIX};
@@ -20,10 +20,10 @@ use crate::symbols::{Export, SymbolErrorKind};
 
 /// Section that holds a GPL export's entry until Linux 7.0; newer kernels keep flags elsewhere.
 const GPL_SECTION: &[u8] = b"__ksymtab_gpl";
-/// Sections that hold what is told of exports; what stands elsewhere is not looked at.
+/// Sections with namespaces and CRCs of exports; others are not read.
 const CONTENTS: [&[u8]; 3] = [b"__ksymtab_strings", b"__kcrctab", b"__kcrctab_gpl"];
 
-/// The exports in question that a visit met.
+/// The exports in scope that a visit found.
 #[derive(Debug, Default)]
 pub(crate) struct Exports {
     /// By name, whether it is in the section for GPL exports.
@@ -33,7 +33,7 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    /// Takes note of a symbol that marks an export.
+    /// Records a symbol that marks an export.
     pub(crate) fn see(&mut self, symbol: &Symbol<'_>, scope: Scope<'_>) {
         if !symbol.name.starts_with(b"__") || symbol.is_undefined() {
             return;
@@ -47,7 +47,7 @@ impl Exports {
             self.entries.insert(name, symbol.section_name() == GPL_SECTION);
             return;
         }
-        let Place::Section(section) = symbol.place else { return };
+        let Shndx::Section(section) = symbol.shndx else { return };
         if !CONTENTS.contains(&symbol.section_name()) {
             return;
         }
@@ -59,7 +59,7 @@ impl Exports {
         }
     }
 
-    /// Reads namespaces and CRCs, and tells the exports.
+    /// Reads namespaces and CRCs, and returns the exports.
     pub(crate) fn read<R: Read + Seek>(
         self,
         owner: &ObjectName,
@@ -70,14 +70,14 @@ impl Exports {
         let endian: Endian = table.endian;
         let mut namespaces: FxHashMap<String, String> = FxHashMap::default();
         let mut crcs: FxHashMap<String, u32> = FxHashMap::default();
-        // A file has each of these sections once; more of them are not worth reading.
+        // A file has each of these sections once; further ones are ignored.
         for (index, marks) in self.contents.into_iter().take(CONTENTS.len()) {
             let Some(section) = table.sections().get(index).cloned() else { continue };
             let bytes = table.contents(&section)?;
             for (name, is_namespace, value) in marks {
                 let offset = if relocatable { value } else { value.wrapping_sub(section.address) };
                 if is_namespace {
-                    // A file of debug information has the symbol, and not the text.
+                    // A file of debug information has the symbol, but not the text.
                     let Some(text) = terminated(&bytes, offset) else { continue };
                     namespaces.insert(name, String::from_utf8_lossy(text).into_owned());
                 } else if let Ok(offset) = usize::try_from(offset)
@@ -100,7 +100,7 @@ impl Exports {
     }
 }
 
-/// The text at an offset, if all of it is there.
+/// The text at an offset, if it is terminated.
 fn terminated(bytes: &[u8], offset: u64) -> Option<&[u8]> {
     let rest = bytes.get(usize::try_from(offset).ok()?..)?;
     rest.get(..memchr::memchr(0, rest)?)

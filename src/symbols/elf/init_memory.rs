@@ -1,12 +1,12 @@
-//! Which addresses of vmlinux are freed once the kernel is initialised.
+//! Which addresses of vmlinux are freed after initialisation.
 //!
-//! The linker script marks the range that `free_initmem` gives back with two symbols
-//! (`include/asm-generic/sections.h`), between which the per-CPU variables may lie, again between
-//! two (`PERCPU_SECTION` in `include/asm-generic/vmlinux.lds.h`): what stands there is only the
-//! template of each CPU's copy, and what uses the addresses uses them as offsets. Used by every
+//! The linker script marks the range that `free_initmem` frees with two symbols
+//! (`include/asm-generic/sections.h`). The per-CPU variables may be inside, again between
+//! two (`PERCPU_SECTION` in `include/asm-generic/vmlinux.lds.h`): that memory is only the
+//! template of each CPU's copy, and the addresses are used as offsets. Used by every
 //! source of vmlinux. Invariant: without both bounds nothing is freed.
 
-/// The bounds, as far as they were met.
+/// The bounds found so far.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct InitMemory {
     begin: Option<u64>,
@@ -16,7 +16,7 @@ pub(crate) struct InitMemory {
 }
 
 impl InitMemory {
-    /// Takes note of a symbol of vmlinux.
+    /// Records a symbol of vmlinux.
     pub(crate) fn see(&mut self, name: &[u8], address: u64) {
         let bound = match name {
             b"__init_begin" => &mut self.begin,
@@ -42,10 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_between_the_bounds_is_freed_except_per_cpu_variables() {
+    fn memory_between_the_bounds_is_freed_except_per_cpu_variables() {
         let mut memory = InitMemory::default();
         memory.see(b"__init_begin", 0x100);
-        assert!(!memory.frees(0x100), "one bound says nothing");
+        assert!(!memory.frees(0x100), "one bound proves nothing");
         memory.see(b"__init_end", 0x200);
         memory.see(b"other", 0x300);
         assert_eq!(

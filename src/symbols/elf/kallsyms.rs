@@ -1,17 +1,17 @@
-//! Which symbols of a linked vmlinux the kernel's own table has, and where they stand in it.
+//! Which symbols of a linked vmlinux are in the kernel's own table, and in which order.
 //!
-//! `scripts/link-vmlinux.sh` makes the table of `nm -n vmlinux | sed -f scripts/mksysmap`, which
+//! `scripts/link-vmlinux.sh` makes the table from `nm -n vmlinux | sed -f scripts/mksysmap`, which
 //! `scripts/kallsyms.c` filters again and sorts. A symbol that is not in it has no position, and one
-//! that is wrongly thought to be shifts all that follow. What is dropped changed with the versions,
-//! and the version is known only when all symbols were seen: [`visible`] says what every kernel
-//! keeps, [`drop_hidden`] what this one drops of it. Invariant: both together leave exactly the symbols
+//! wrongly assumed to be in it shifts all that follow. What is dropped depends on the version,
+//! and the version is known only after all symbols were read: [`visible`] is what every kernel
+//! keeps, [`drop_hidden`] drops what this one does not. Invariant: both together leave exactly the symbols
 //! of `System.map` less the absolute ones. The two scripts were read in Linux 6.1 to 7.3
 //! (`docs/kernels.md`). Livepatch needs `CONFIG_KALLSYMS_ALL`, so no address range limits the table.
 
 use klp_arch::{KernelVersion, VersionRange};
 use object::elf;
 
-use super::table::{Place, Symbol};
+use super::table::{Shndx, Symbol};
 use crate::name::{SYMBOL_NAME_MAX, symbol_name_max};
 use crate::symbols::Binding;
 use crate::symbols::data::Object;
@@ -25,7 +25,7 @@ enum Hides {
     Contains(&'static str),
     /// A prefix, then decimal digits only.
     Numbered(&'static str),
-    /// A prefix, then letters and digits, then this.
+    /// A prefix, then letters and digits, then this suffix.
     Thunk(&'static str, &'static str),
 }
 
@@ -59,20 +59,20 @@ const HIDDEN: &[Hides] = &[
     Contains(".plt_branch."),
 ];
 
-/// What hides a name in some kernels only.
+/// Rules of some kernels only.
 const HIDDEN_IN: &[(VersionRange, Hides)] = &[
     // arm64, position-independent start: not in `mksysmap` of 6.4, in that of 6.5.
     (VersionRange::since(6, 5), Prefix("__pi_$")),
     (VersionRange::since(6, 5), Prefix("__pi_.L")),
     (VersionRange::since(6, 5), Prefix("__kvm_nvhe___kcfi_typeid_")),
     (VersionRange::since(6, 5), Prefix("__pi___kcfi_typeid_")),
-    // Device tables and module information of what is built in: not in `mksysmap` of 6.17, in that of
-    // 6.18. 6.19 put `_` before the number, which 7.1 did not drop yet, and 7.2 does.
+    // Device tables and module information of built-in code: not in `mksysmap` of 6.17, in that of
+    // 6.18. 6.19 put `_` before the number, which 7.2 drops and 7.1 does not.
     (VersionRange::since(6, 18), Prefix("__mod_device_table__")),
     (VersionRange::since(6, 18).and_before(7, 2), Numbered("__UNIQUE_ID_modinfo")),
     (VersionRange::since(7, 2), Numbered("__UNIQUE_ID_modinfo_")),
     // The tables themselves, which differed between the passes of linking: `ignored_symbols` in
-    // `kallsyms.c` until 6.3, from 6.4 to 6.9 whatever the object of the pass before has
+    // `kallsyms.c` until 6.3, from 6.4 to 6.9 whatever the object of the previous pass has
     // (`link-vmlinux.sh`), nothing since 6.10.
     (VersionRange::before(6, 10), Exact("kallsyms_addresses")),
     (VersionRange::before(6, 10), Exact("kallsyms_offsets")),
@@ -100,7 +100,7 @@ const DEBUGGING: [&str; 7] = [
     ".gdb_index",
 ];
 
-/// Drops of vmlinux what the table of a kernel of this version does not have.
+/// Drops the symbols of vmlinux that the table of a kernel of this version does not have.
 pub(crate) fn drop_hidden(vmlinux: &mut Object, version: KernelVersion) {
     let hides = hidden_in(version);
     let text = std::mem::take(&mut vmlinux.text);
@@ -151,21 +151,21 @@ pub(crate) fn visible(symbol: &Symbol<'_>) -> bool {
 
 /// Whether `nm` prints the symbol, with a type that `mksysmap` (`aNUw`) and `kallsyms` (`unAa`) keep.
 fn type_is_listed(symbol: &Symbol<'_>) -> bool {
-    // nm leaves out debugging symbols unless asked for them.
+    // nm omits debugging symbols by default.
     if matches!(symbol.st_type(), elf::STT_SECTION | elf::STT_FILE) {
         return false;
     }
-    match symbol.place {
-        Place::Undefined => false,
-        // Before the section, nm looks at weakness: W or V.
+    match symbol.shndx {
+        Shndx::Undefined => false,
+        // nm checks for weak before it checks the section: W or V.
         _ if symbol.binding() == Binding::Weak => true,
         _ if symbol.is_gnu_unique() => false,
-        Place::Absolute => {
+        Shndx::Absolute => {
             symbol.binding() == Binding::Global
                 && ABSOLUTE.iter().any(|name| name.as_bytes() == symbol.name)
         }
-        Place::Common | Place::Reserved => true,
-        Place::Section(_) => !symbol.section.is_some_and(|(section, name)| {
+        Shndx::Common | Shndx::Reserved => true,
+        Shndx::Section(_) => !symbol.section.is_some_and(|(section, name)| {
             let loaded = section.has(elf::SHF_ALLOC) || section.has(elf::SHF_EXECINSTR);
             let bare = section.sh_type == elf::SHT_NOBITS.0;
             let debugging = DEBUGGING.iter().any(|start| name.starts_with(start.as_bytes()));
@@ -175,7 +175,7 @@ fn type_is_listed(symbol: &Symbol<'_>) -> bool {
     }
 }
 
-/// Whether a kernel's table has a symbol of which `nm` prints this letter, if [`drop_hidden`]
+/// Whether a kernel's table has a symbol with this letter of `nm`, if [`drop_hidden`]
 /// does not drop it.
 pub(crate) fn lists(letter: u8, name: &[u8]) -> bool {
     // Types that `mksysmap` (`aNUw`) and `kallsyms` (`unAa`) drop.
@@ -187,9 +187,9 @@ pub(crate) fn lists(letter: u8, name: &[u8]) -> bool {
     !dropped && name.len() <= SYMBOL_NAME_MAX && !name_is_hidden(name)
 }
 
-/// What the kernel's table is sorted by, for symbols of one name (`compare_symbols`): the address,
-/// then those last that `nm` calls weak (a weak object, `V`, it does not take for weak), then the
-/// order of the input.
+/// The sort key of the kernel's table, for symbols of one name (`compare_symbols`): the address,
+/// then weak symbols last (`W`; a weak object, `V`, does not count as weak), then the
+/// input order.
 pub(crate) fn rank(address: u64, letter: u8, input: u64) -> (u64, bool, u64) {
     (address, letter.eq_ignore_ascii_case(&b'w'), input)
 }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_of_mksysmap_hides_its_names_and_no_neighbour() {
+    fn every_rule_of_mksysmap_hides_its_names_and_no_similar_ones() {
         let hidden = [
             "$x",
             "$d.12",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rule_begins_after_the_newest_known_kernel() {
+    fn no_rule_starts_after_the_newest_known_kernel() {
         let later = KernelVersion::new(99, 0);
         for (versions, rule) in HIDDEN_IN {
             assert_eq!(

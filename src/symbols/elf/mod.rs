@@ -1,4 +1,4 @@
-//! What ELF files tell: symbol tables, exports, source files, call sites, what proves the kernel.
+//! The contents of ELF files: symbol tables, exports, source files, call sites, kernel evidence.
 
 pub(crate) mod dwarf;
 pub(crate) mod elf_object;

@@ -8,7 +8,7 @@ use scroll::{Endian, Pread};
 use crate::symbols::BuildId;
 
 const NT_GNU_BUILD_ID: u32 = 3;
-/// The longest build-id; linkers make 8 to 20 bytes, `--build-id=0x…` whatever is written.
+/// The longest build-id; linkers make 8 to 20 bytes, `--build-id=0x…` any number.
 const LENGTH_MAX: usize = 64;
 
 /// The build-id among the notes of a section.
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_build_id_is_found_behind_other_notes() {
+    fn the_build_id_is_found_after_other_notes() {
         for endian in [Endian::Little, Endian::Big] {
             let mut notes = note(b"Linux\0", 0x101, b"abcde", endian);
             notes.extend(note(b"GNU\0", 5, &[9; 7], endian));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_that_are_cut_off_or_lie_have_none() {
+    fn truncated_or_wrong_notes_have_none() {
         let notes = note(b"GNU\0", 3, &[1; 20], Endian::Little);
         for length in 0..notes.len() {
             assert_eq!(build_id(&notes[..length], Endian::Little), None);

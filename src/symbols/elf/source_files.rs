@@ -1,25 +1,25 @@
-//! The translation unit of each symbol of vmlinux: from the symbol table, and from debug information.
+//! The translation unit of each symbol of vmlinux: from the symbol table and from debug information.
 //!
-//! Between [`Vmlinux`](crate::symbols::Vmlinux) and [`super::dwarf`]. In the symbol table a local symbol stands behind
-//! the name of its source file (`STT_FILE`), without its folder; globals stand behind all files, and
-//! assembler writes no such names, so that its local symbols stand behind the file before, or behind
+//! Between [`Vmlinux`](crate::symbols::Vmlinux) and [`super::dwarf`]. In the symbol table a local symbol follows
+//! the name of its source file (`STT_FILE`), without its folder; globals follow all files, and the
+//! assembler writes no such names, so its local symbols follow the previous file, or
 //! the name of an object file that the linker made. The debug information has the file of each
-//! address of code. Joined: the units of the symbol table
-//! stay what they are and get the path of the file that their functions come from; one without local
-//! functions, that of the only file of its name between its neighbours', since both tables have the
-//! order of linking. A function that comes from another file, and each global one, gets the unit of
-//! its address; data, of which debug information has no ranges, keeps the unit that it has.
-//! Invariant: what a unit is called does not depend on which symbols are asked about, and without
+//! code address. They are joined: a unit of the symbol table
+//! gets the path of the file that its functions come from; one without local
+//! functions, that of the only file of its name between its neighbours', because both tables are in
+//! link order. A function that comes from another file, and each global one, gets the unit of
+//! its address; data, which debug information has no ranges for, keeps its unit.
+//! Invariant: the name of a unit does not depend on which symbols are in scope, and without
 //! debug information nothing changes.
 
 use std::io::{Read, Seek};
 
 use super::dwarf::SourceMap;
-use super::table::{ElfTable, Place, Symbol};
+use super::table::{ElfTable, Shndx, Symbol};
 use crate::symbols::data::{Object, base_name as base};
 use crate::symbols::{Kind, SymbolErrorKind};
 
-/// What the functions of one unit of the symbol table say.
+/// Where the functions of one unit of the symbol table come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Vote {
     None,
@@ -29,10 +29,10 @@ enum Vote {
     Several,
 }
 
-/// The most files between two neighbours among which one is looked for.
+/// The most files between two neighbours that are searched.
 const GAP_MAX: u32 = 64;
 
-/// Takes note of every symbol.
+/// Collects the files of symbols.
 #[derive(Debug)]
 pub(crate) struct SourceFiles {
     map: SourceMap,
@@ -48,7 +48,7 @@ impl SourceFiles {
         Self { map, votes: Vec::new(), name: Vec::new() }
     }
 
-    /// Goes over to the next unit of the symbol table.
+    /// Starts the next unit of the symbol table.
     pub(crate) fn enter(&mut self, file: &[u8]) {
         self.votes.push(Vote::None);
         self.name = base(file).to_vec();
@@ -88,7 +88,7 @@ impl SourceFiles {
     /// The file that a function comes from.
     pub(crate) fn see(&mut self, symbol: &Symbol<'_>) -> Option<u32> {
         // Labels of the linker script have the address of what follows them.
-        let code = symbol.kind() == Kind::Function && matches!(symbol.place, Place::Section(_));
+        let code = symbol.kind() == Kind::Function && matches!(symbol.shndx, Shndx::Section(_));
         let file = self.map.file_at(symbol.value).filter(|_| code)?;
         if symbol.unit().is_some()
             && base(self.map.path(file)) == self.name
@@ -103,7 +103,7 @@ impl SourceFiles {
         Some(file)
     }
 
-    /// What follows from all of them; `name` is that of a unit in the symbol table.
+    /// Decides the units, from all symbols; `name` is that of a unit in the symbol table.
     pub(crate) fn decide<'a>(mut self, name: impl Fn(usize) -> &'a [u8]) -> Units {
         self.settle(name);
         let mut of_file = vec![None; self.map.len()];
@@ -115,11 +115,11 @@ impl SourceFiles {
                 *first = Some(unit);
             }
         }
-        // The others stand behind those of the symbol table, whether or not a symbol asks for them.
-        let behind = u32::try_from(self.votes.len()).unwrap_or(u32::MAX);
+        // The others follow those of the symbol table, whether or not a symbol uses them.
+        let first = u32::try_from(self.votes.len()).unwrap_or(u32::MAX);
         let mut added = Vec::new();
         for (file, unit) in (0_u32..).zip(&mut of_file).filter(|(_, unit)| unit.is_none()) {
-            *unit = u32::try_from(added.len()).ok().and_then(|n| behind.checked_add(n));
+            *unit = u32::try_from(added.len()).ok().and_then(|n| first.checked_add(n));
             added.push(file);
         }
         Units { map: self.map, votes: self.votes, of_file, added }
@@ -138,21 +138,21 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// The unit of a symbol, with the one that the symbol table gives it.
-    pub(crate) fn unit(&self, file: Option<u32>, told: Option<u32>) -> Option<u32> {
-        let Some(file) = file else { return told };
-        let vote = told.and_then(|unit| self.votes.get(usize::try_from(unit).ok()?));
+    /// The unit of a symbol; `listed` is that in the symbol table.
+    pub(crate) fn unit(&self, file: Option<u32>, listed: Option<u32>) -> Option<u32> {
+        let Some(file) = file else { return listed };
+        let vote = listed.and_then(|unit| self.votes.get(usize::try_from(unit).ok()?));
         // Of two units of one file each keeps its symbols.
         if matches!(vote, Some(Vote::File(of)) if *of == file) || vote == Some(&Vote::Several) {
-            return told;
+            return listed;
         }
         self.of_file.get(usize::try_from(file).ok()?).copied().flatten()
     }
 
-    /// Gives the units of the object their paths, behind the text that it has.
+    /// Gives the units of the object their paths, appended to its text.
     ///
     /// # Errors
-    /// [`SymbolErrorKind::TooLarge`] where the text is full.
+    /// [`SymbolErrorKind::TooLarge`] if the text is full.
     pub(crate) fn name(self, object: &mut Object) -> Result<(), SymbolErrorKind> {
         for (unit, vote) in self.votes.iter().enumerate() {
             if let Vote::File(file) = vote {

@@ -1,7 +1,7 @@
 //! The symbol table of an ELF file, read without the rest of the file.
 //!
 //! A vmlinux with debug information has hundreds of megabytes, of which this reads the headers, the
-//! string tables and, a block at a time, the symbols. It sits below the two ELF sources. Invariant:
+//! string tables and, a block at a time, the symbols. Below the two ELF sources. Invariant:
 //! memory stays below the sizes of the section headers and string tables, which are checked against
 //! the length of the file before anything is allocated. Layout: gABI, "Symbol Table".
 
@@ -14,7 +14,7 @@ use scroll::{Endian, Pread};
 
 use super::note::build_id;
 use crate::symbols::file::{Contents, Input};
-pub(crate) use symbol::{Place, Symbol};
+pub(crate) use symbol::{Shndx, Symbol};
 
 use crate::symbols::{BuildId, SymbolError, SymbolErrorKind};
 
@@ -23,8 +23,8 @@ const SECTION_SIZE: usize = 64;
 const SYMBOL_SIZE: usize = 24;
 /// Symbols that are read at once: 192 KiB.
 const BLOCK: u64 = 8192;
-/// Where the search for the end of a name stops. Longer names are cut, and equal none that is
-/// wanted; without a limit, names that overlap would cost quadratic time.
+/// Where the search for the end of a name stops. Longer names are truncated, and equal no wanted
+/// name; without a limit, overlapping names would cost quadratic time.
 const NAME_MAX: usize = 4096;
 
 /// Note sections that are searched for a build-id, and bytes of each.
@@ -33,12 +33,12 @@ const NOTE_SIZE_MAX: u64 = 64 * 1024;
 
 type Result<T> = std::result::Result<T, SymbolErrorKind>;
 
-/// A section header, as far as symbols need it.
+/// The fields of a section header that symbols need.
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
     /// `sh_name`: where the name starts among the names of all sections.
     name: u32,
-    /// Length of the name, which each symbol of the section asks for.
+    /// Length of the name, computed once for all symbols of the section.
     name_length: usize,
     pub(crate) sh_type: u32,
     pub(crate) flags: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Section {
     offset: u64,
     pub(crate) size: u64,
     link: u32,
-    /// `sh_info`: for relocations the section that they are of.
+    /// `sh_info`: for relocations the section that they patch.
     pub(crate) info: u32,
 }
 
@@ -109,7 +109,7 @@ impl<R: Read + Seek> ElfTable<R> {
             sections: Vec::new(),
             section_names: Vec::new(),
         };
-        // Section 0 holds what does not fit the 16-bit fields of the header.
+        // Section 0 has what does not fit into the 16-bit fields of the header.
         table.sections = table.section_headers(offset, count.max(1))?;
         if let Some(first) = table.sections.first() {
             names = if names == u32::from(elf::SHN_XINDEX.0) { first.link } else { names };
@@ -150,17 +150,17 @@ impl<R: Read + Seek> ElfTable<R> {
         bytes.chunks_exact(SECTION_SIZE).map(header).collect()
     }
 
-    /// Bytes of the file, which must have them.
+    /// Bytes of the file; an error if it does not have them.
     fn bytes(&mut self, offset: u64, size: u64) -> Result<Vec<u8>> {
         self.bytes_and(offset, size, 0)
     }
 
-    /// The same, with room for so many more behind them.
+    /// [`bytes`](Self::bytes), with capacity for `more` after them.
     fn bytes_and(&mut self, offset: u64, size: u64, more: usize) -> Result<Vec<u8>> {
         let end = offset.checked_add(size).filter(|end| *end <= self.length);
         let length = end.and(usize::try_from(size).ok());
-        let length = length.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
-        // Zeros that the system gives are not written, as those of a later resize are.
+        let length = length.ok_or(SymbolErrorKind::Elf("a table is outside the file"))?;
+        // Zero pages from the system need no writes, unlike those of a later resize.
         let mut bytes = vec![0; length.saturating_add(more)];
         bytes.truncate(length);
         self.reader.seek(SeekFrom::Start(offset))?;
@@ -168,15 +168,15 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok(bytes)
     }
 
-    /// The bytes of a section as they are in the file, to be read one after the other.
+    /// The bytes of a section in the file, as a stream.
     pub(crate) fn part(&mut self, section: &Section) -> Result<Take<&mut R>> {
         let left = self.length.checked_sub(section.offset).filter(|left| section.size <= *left);
-        left.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
+        left.ok_or(SymbolErrorKind::Elf("a table is outside the file"))?;
         self.reader.seek(SeekFrom::Start(section.offset))?;
         Ok((&mut self.reader).take(section.size))
     }
 
-    /// At most so many bytes of a section, from an offset in it.
+    /// At most `most` bytes of a section, from an offset in it.
     pub(crate) fn piece(&mut self, section: &Section, offset: u64, most: u64) -> Result<Vec<u8>> {
         let left = section.size.saturating_sub(offset);
         match section.offset.checked_add(offset) {
@@ -194,8 +194,8 @@ impl<R: Read + Seek> ElfTable<R> {
         self.sections.get(usize::try_from(index).ok()?)
     }
 
-    /// Where the name of a section is among all of them, and its length.
-    pub(crate) fn name_place(&self, section: &Section) -> (usize, usize) {
+    /// Offset of the name of a section among the names, and its length.
+    pub(crate) fn name_range(&self, section: &Section) -> (usize, usize) {
         (usize::try_from(section.name).unwrap_or(usize::MAX), section.name_length)
     }
 
@@ -214,7 +214,7 @@ impl<R: Read + Seek> ElfTable<R> {
         self.bytes(section.offset, section.size)
     }
 
-    /// The string at an offset of a section; empty where the section has none.
+    /// The string at an offset of a section; empty if the section has none.
     pub(crate) fn text_at(&mut self, section: &Section, offset: u64) -> Result<Vec<u8>> {
         let left = section.size.checked_sub(offset);
         let at = section.offset.checked_add(offset);
@@ -243,7 +243,7 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok((index, table, strings))
     }
 
-    /// The name of a symbol, by its index; empty where there is none.
+    /// The name of a symbol, by its index; empty if there is none.
     pub(crate) fn symbol_name<'s>(&mut self, index: u64, strings: &'s [u8]) -> Result<&'s [u8]> {
         let table = self.symtab()?.1.clone();
         let Some(at) = index.checked_mul(SYMBOL_SIZE as u64) else { return Ok(&[]) };
@@ -267,7 +267,8 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok(None)
     }
 
-    /// The string table of the symbols and its length; behind it the names of the sections.
+    /// The string table of the symbols, followed by the names of the sections, and the length of the
+    /// former.
     pub(crate) fn strings(&mut self) -> Result<(Vec<u8>, usize)> {
         let strings = self.symtab()?.2.clone();
         let mut bytes = if strings.sh_type == elf::SHT_NOBITS.0 {
@@ -280,7 +281,7 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok((bytes, length))
     }
 
-    /// Shows every symbol, in the order of the table, without the null symbol.
+    /// Visits every symbol, in table order, except the null symbol.
     pub(crate) fn visit(
         &mut self,
         strings: &[u8],
@@ -300,7 +301,7 @@ impl<R: Read + Seek> ElfTable<R> {
         while index < count {
             let block = BLOCK.min(count - index);
             let at = table.offset.checked_add(index * SYMBOL_SIZE as u64);
-            let at = at.ok_or(SymbolErrorKind::Elf("a table lies outside the file"))?;
+            let at = at.ok_or(SymbolErrorKind::Elf("a table is outside the file"))?;
             let bytes = self.bytes(at, block * SYMBOL_SIZE as u64)?;
             for entry in bytes.chunks_exact(SYMBOL_SIZE) {
                 let symbol = self.symbol(entry, index, strings, &indices, files)?;
@@ -325,21 +326,21 @@ impl<R: Read + Seek> ElfTable<R> {
         files: u32,
     ) -> Result<Symbol<'a>> {
         let endian = self.endian;
-        let shndx: u16 = field(entry, 6, endian)?;
-        let place = match elf::SymbolSection(shndx) {
-            elf::SHN_UNDEF => Place::Undefined,
-            elf::SHN_ABS => Place::Absolute,
-            elf::SHN_COMMON => Place::Common,
+        let raw: u16 = field(entry, 6, endian)?;
+        let shndx = match elf::SymbolSection(raw) {
+            elf::SHN_UNDEF => Shndx::Undefined,
+            elf::SHN_ABS => Shndx::Absolute,
+            elf::SHN_COMMON => Shndx::Common,
             elf::SHN_XINDEX => {
                 let at = usize::try_from(index).ok().and_then(|i| i.checked_mul(4));
                 let at = at.ok_or(SymbolErrorKind::Elf("symbol without a section index"))?;
-                self.place(u64::from(field::<u32>(indices, at, endian)?))
+                self.section_index(u64::from(field::<u32>(indices, at, endian)?))
             }
-            _ if shndx >= elf::SHN_LORESERVE => Place::Reserved,
-            _ => self.place(u64::from(shndx)),
+            _ if raw >= elf::SHN_LORESERVE => Shndx::Reserved,
+            _ => self.section_index(u64::from(raw)),
         };
-        let section = match place {
-            Place::Section(n) => self.sections.get(n).map(|s| (s, self.name(s))),
+        let section = match shndx {
+            Shndx::Section(n) => self.sections.get(n).map(|s| (s, self.name(s))),
             _ => None,
         };
         let name_offset = field(entry, 0, endian)?;
@@ -349,7 +350,7 @@ impl<R: Read + Seek> ElfTable<R> {
             name_offset,
             info: field(entry, 4, endian)?,
             other: field(entry, 5, endian)?,
-            place,
+            shndx,
             section,
             value: field(entry, 8, endian)?,
             size: field(entry, 16, endian)?,
@@ -357,10 +358,10 @@ impl<R: Read + Seek> ElfTable<R> {
         })
     }
 
-    fn place(&self, index: u64) -> Place {
+    fn section_index(&self, index: u64) -> Shndx {
         match usize::try_from(index) {
-            Ok(n) if n < self.sections.len() => Place::Section(n),
-            _ => Place::Reserved,
+            Ok(n) if n < self.sections.len() => Shndx::Section(n),
+            _ => Shndx::Reserved,
         }
     }
 }
@@ -370,10 +371,10 @@ fn field<'a, T>(entry: &'a [u8], at: usize, endian: Endian) -> Result<T>
 where
     T: scroll::ctx::TryFromCtx<'a, Endian, Error = scroll::Error>,
 {
-    entry.pread_with(at, endian).map_err(|_| SymbolErrorKind::Elf("a table entry is cut off"))
+    entry.pread_with(at, endian).map_err(|_| SymbolErrorKind::Elf("a table entry is truncated"))
 }
 
-/// The string at an offset of a string table; empty where the table has none.
+/// The string at an offset of a string table; empty if the table has none.
 pub(crate) fn text(table: &[u8], offset: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let rest = table.get(start..).unwrap_or(&[]);

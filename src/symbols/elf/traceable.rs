@@ -1,9 +1,9 @@
-//! Which functions ftrace can hook, which livepatching needs.
+//! Which functions ftrace can hook, as livepatching needs.
 //!
-//! The kernel looks for a call site from the start of a function to the next symbol
+//! The kernel searches for a call site from the start of a function to the next symbol
 //! (`ftrace_location`). Sites are listed in a section of each module and, for vmlinux, between two
-//! symbols; compilers make none in `notrace` functions, which all `inline` ones are, and assembly has
-//! none. Invariant: a function is called untraceable only where the whole list is known. Sources:
+//! symbols; compilers emit none in `notrace` functions, which includes all `inline` ones, and assembly
+//! has none. Invariant: a function is called untraceable only if the whole list is known. Sources:
 //! `kernel/trace/ftrace.c:ftrace_location`, `ftrace_process_locs`, `kernel/module/main.c:find_module_sections`,
 //! `kernel/module/kallsyms.c:find_kallsyms_symbol`.
 
@@ -14,9 +14,9 @@ use object::elf;
 use rustc_hash::FxHashSet;
 use scroll::Pread;
 
-use super::table::{ElfTable, Place, Section, Symbol};
+use super::table::{ElfTable, Section, Shndx, Symbol};
 use crate::elf::is_mapping_symbol;
-use crate::symbols::data::Symbol as ToldSymbol;
+use crate::symbols::data::Symbol as SourceSymbol;
 
 /// Index of a section, and an offset in it; in vmlinux 0 and an address.
 type Start = (usize, u64);
@@ -29,8 +29,8 @@ const WORD: usize = 8;
 const BEGIN: &[u8] = b"__start_mcount_loc";
 const END: &[u8] = b"__stop_mcount_loc";
 
-/// Which of these starts, in ascending order, the sites belong to. All sites of a list are made alike:
-/// at so many bytes `before` their functions if more of them have a start there than where they are.
+/// Which of these starts, in ascending order, the sites belong to. All sites of a list are alike:
+/// `before` bytes before their functions, if more of them have a start there than at the site itself.
 fn hooked(starts: &[Start], sites: &[Start], before: u64) -> FxHashSet<Start> {
     let moved = |by: u64| sites.iter().map(move |site| (site.0, site.1.wrapping_add(by)));
     let hits = |by| moved(by).filter(|site| starts.binary_search(site).is_ok()).count();
@@ -42,60 +42,60 @@ fn hooked(starts: &[Start], sites: &[Start], before: u64) -> FxHashSet<Start> {
     moved(by).filter_map(owner).collect()
 }
 
-/// Marks a symbol that was told, if it is a function.
-fn mark(symbol: &mut ToldSymbol, is_hooked: bool) {
+/// Marks a symbol, if it is a function.
+fn mark(symbol: &mut SourceSymbol, is_hooked: bool) {
     let is_function = matches!(symbol.letter, Some(b't' | b'T' | b'w' | b'W'));
     symbol.untraceable = is_function && !is_hooked;
 }
 
-/// The functions of a module, as its symbols show them.
+/// The functions of a module, from its symbols.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleFunctions {
     /// The section and the value of each symbol, without the null symbol.
-    places: Vec<Option<Start>>,
-    /// Where symbols of code start that have a name.
+    values: Vec<Option<Start>>,
+    /// Where named symbols of code start.
     starts: Vec<Start>,
-    /// Those of them that were told, by their number, and where they start.
-    told: Vec<(usize, Start)>,
+    /// Those of them that the source keeps, by their index, and where they start.
+    kept: Vec<(usize, Start)>,
 }
 
 impl ModuleFunctions {
-    /// Takes note of a symbol; each must be shown, in order. `told`: its number, if it is told.
-    pub(crate) fn see(&mut self, symbol: &Symbol<'_>, told: Option<usize>) {
-        let start = match symbol.place {
-            Place::Section(section) => Some((section, symbol.value)),
+    /// Records a symbol; each must be passed, in order. `kept`: its index, if the source keeps it.
+    pub(crate) fn see(&mut self, symbol: &Symbol<'_>, kept: Option<usize>) {
+        let start = match symbol.shndx {
+            Shndx::Section(section) => Some((section, symbol.value)),
             _ => None,
         };
-        self.places.push(start);
+        self.values.push(start);
         let is_code = symbol.section.is_some_and(|(section, _)| is_code(section));
         let named = !symbol.name.is_empty() && !is_mapping_symbol(symbol.name);
         if let Some(start) = start.filter(|_| is_code && named) {
             self.starts.push(start);
-            self.told.extend(told.map(|number| (number, start)));
+            self.kept.extend(kept.map(|number| (number, start)));
         }
     }
 
-    /// Marks what is told.
+    /// Marks the kept symbols.
     pub(crate) fn mark<R: Read + Seek>(
         mut self,
-        told: &mut [ToldSymbol],
+        symbols: &mut [SourceSymbol],
         table: &mut ElfTable<R>,
         list: CallSites,
     ) {
-        if self.told.is_empty() {
+        if self.kept.is_empty() {
             return;
         }
         let Some(sites) = self.sites(table, list) else { return };
         self.starts.sort_unstable();
         let hooked = hooked(&self.starts, &sites, list.before);
-        for (number, start) in self.told {
-            if let Some(symbol) = told.get_mut(number) {
+        for (number, start) in self.kept {
+            if let Some(symbol) = symbols.get_mut(number) {
                 mark(symbol, hooked.contains(&start));
             }
         }
     }
 
-    /// The module's call sites; `None` where the file does not have them.
+    /// The module's call sites; `None` if the file does not have them.
     fn sites<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
@@ -117,7 +117,7 @@ impl ModuleFunctions {
         let site = |entry: &[u8]| {
             let word = |at| entry.pread_with::<u64>(at, table.endian).ok();
             let symbol = usize::try_from(word(8)? >> 32).ok()?;
-            let (section, value) = (*self.places.get(symbol.checked_sub(1)?)?)?;
+            let (section, value) = (*self.values.get(symbol.checked_sub(1)?)?)?;
             Some((section, value.wrapping_add(word(16)?)))
         };
         bytes.chunks_exact(RELA_SIZE).map(site).collect()
@@ -128,7 +128,7 @@ fn is_code(section: &Section) -> bool {
     section.has(elf::SHF_ALLOC) && section.has(elf::SHF_EXECINSTR)
 }
 
-/// The functions of vmlinux, as its symbols show them.
+/// The functions of vmlinux, from its symbols.
 #[derive(Debug, Default)]
 pub(crate) struct VmlinuxFunctions {
     starts: Vec<Start>,
@@ -137,7 +137,7 @@ pub(crate) struct VmlinuxFunctions {
 }
 
 impl VmlinuxFunctions {
-    /// Takes note of a symbol that kallsyms has.
+    /// Records a symbol that kallsyms has.
     pub(crate) fn see(&mut self, name: &[u8], address: u64) {
         self.starts.push((0, address));
         match name {
@@ -147,22 +147,21 @@ impl VmlinuxFunctions {
         }
     }
 
-    /// Where the list of call sites is: its first address, and the one after it.
+    /// The bounds of the list of call sites: its first address, and the one after its end.
     pub(crate) fn list(&self) -> Option<(u64, u64)> {
         self.begin.zip(self.end)
     }
 
-    /// Marks what is told, by a list of addresses. One that hardly agrees with the symbols is not
-    /// believed.
-    pub(crate) fn mark(mut self, told: &mut [ToldSymbol], list: &[u64], before: u64) {
-        // What the linker has dropped is 0.
+    /// Marks the symbols, by a list of addresses. A list that hardly agrees with the symbols is ignored.
+    pub(crate) fn mark(mut self, symbols: &mut [SourceSymbol], list: &[u64], before: u64) {
+        // Entries that the linker dropped are 0.
         let sites: Vec<_> = list.iter().filter(|at| **at != 0).map(|at| (0, *at)).collect();
         self.starts.sort_unstable();
         let hooked = hooked(&self.starts, &sites, before);
         if sites.is_empty() || hooked.len() < sites.len() / 2 {
             return;
         }
-        for symbol in told {
+        for symbol in symbols {
             if let Some(address) = symbol.address {
                 mark(symbol, hooked.contains(&(0, address)));
             }
@@ -170,8 +169,8 @@ impl VmlinuxFunctions {
     }
 }
 
-/// The numbers between two addresses of a linked kernel, as its file has them, or as its relocations
-/// would make them; none where the file has neither.
+/// The words between two addresses of a linked kernel, from its file or from its relocations;
+/// none if the file has neither.
 pub(crate) fn words<R: Read + Seek>(table: &mut ElfTable<R>, (begin, end): (u64, u64)) -> Vec<u64> {
     let holds = |section: &&Section| {
         let offset = begin.checked_sub(section.address);
@@ -219,16 +218,16 @@ mod tests {
         (image, backend.call_sites)
     }
 
-    /// Names of what is called untraceable.
-    fn untraceable(told: &SymbolData) -> Vec<&str> {
-        let object = &told.objects[0];
+    /// Names of the untraceable functions.
+    fn untraceable(data: &SymbolData) -> Vec<&str> {
+        let object = &data.objects[0];
         let all = object.symbols.iter().filter(|symbol| symbol.untraceable);
         all.map(|symbol| std::str::from_utf8(object.text(symbol.name)).unwrap()).collect()
     }
 
     fn of_module(image: &Image) -> Vec<String> {
-        let told = ModuleFile::from_bytes("m.ko", image.bytes()).read(Scope::All).unwrap();
-        untraceable(&told).into_iter().map(str::to_owned).collect()
+        let data = ModuleFile::from_bytes("m.ko", image.bytes()).read(Scope::All).unwrap();
+        untraceable(&data).into_iter().map(str::to_owned).collect()
     }
 
     fn entry(endian: Endian, symbol: u64, addend: u64) -> [u8; RELA_SIZE] {
@@ -238,7 +237,7 @@ mod tests {
         entry
     }
 
-    /// A module with functions at 0, 0x20, 0x40 and 0x60; `list` lists places in its code.
+    /// A module with functions at 0, 0x20, 0x40 and 0x60; `list` lists sites in its code.
     fn module(machine: &str, list: Option<&[u64]>) -> Image {
         let (mut image, sites) = image(machine, elf::ET_REL);
         image.section(".modinfo", ALLOC, 0, b"name=m\0");
@@ -261,9 +260,9 @@ mod tests {
     }
 
     #[test]
-    fn a_function_without_a_place_in_it_cannot_be_hooked() {
+    fn a_function_without_a_call_site_cannot_be_hooked() {
         for machine in MACHINES {
-            // The last one is behind a mapping symbol.
+            // The last one is after a mapping symbol.
             let image = module(machine, Some(&[0, 0x24, 0x48]));
             assert_eq!(of_module(&image), ["d"], "{machine}");
             assert_eq!(of_module(&module(machine, Some(&[]))), ["a", "b", "c", "d"], "{machine}");
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn places_before_functions_are_the_functions_where_compilers_put_them_there() {
+    fn sites_before_functions_belong_to_them_where_compilers_put_them_there() {
         let image = |machine, list| of_module(&module(machine, Some(list)));
         assert_eq!(image("arm64", &[0x38, 0x58]), ["a", "b"]);
         // One is where another symbol starts.
@@ -290,19 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_where_the_file_does_not_have_the_list() {
+    fn nothing_is_marked_if_the_file_lacks_the_list() {
         for (code, list) in [(elf::SHT_NOBITS, None), (elf::SHT_PROGBITS, Some(false))] {
             let (mut image, _) = image("x86_64", elf::ET_REL);
             image.section(".modinfo", ALLOC, 0, b"name=m\0");
             let text = image.any_section((".text", code, ALLOC | EXEC, 0, vec![0; 8]));
             image.symbol("f", LOCAL, text, 0);
             if list.is_some() {
-                // Its relocations are gone.
+                // Its relocations are missing.
                 image.section("__mcount_loc", ALLOC, 0, &[0; 8]);
             }
             assert!(of_module(&image).is_empty());
         }
-        // A relocation that refers to nothing that is there.
+        // A relocation against a symbol that does not exist.
         let mut image = module("x86_64", None);
         let list = image.section("__mcount_loc", ALLOC, 0, &[0; 8]);
         image.rela(".rela.list", list, &entry(Endian::Little, 99, 0));
@@ -332,8 +331,8 @@ mod tests {
             entries.extend(entry);
         }
         image.any_section((".rela.dyn", elf::SHT_RELA, ALLOC, 0x3000, entries));
-        let told = Vmlinux::from_bytes("vmlinux", image.bytes()).read(Scope::All).unwrap();
-        untraceable(&told).into_iter().map(str::to_owned).collect()
+        let data = Vmlinux::from_bytes("vmlinux", image.bytes()).read(Scope::All).unwrap();
+        untraceable(&data).into_iter().map(str::to_owned).collect()
     }
 
     #[test]
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_not_there_or_disagrees_with_the_symbols_says_nothing() {
+    fn a_list_that_is_missing_or_disagrees_with_the_symbols_is_ignored() {
         assert!(vmlinux("x86_64", &[0, 0], &[]).is_empty());
         assert!(vmlinux("x86_64", &[0x10, 0x20, 0x30, 0x40], &[]).is_empty());
     }

@@ -1,6 +1,6 @@
 //! Files that may be compressed, as distributions install modules.
 //!
-//! Told by their first bytes, never by their names. Invariant: what comes out is bounded, whatever
+//! Recognised by their first bytes, never by their names. Invariant: the output is bounded, whatever
 //! the file says.
 
 use std::fs::File;
@@ -11,12 +11,12 @@ use super::in_kernel;
 use crate::symbols::SymbolError;
 use crate::symbols::image::Compression;
 
-/// A file that is read at any place.
+/// A file that is read at any offset.
 pub(crate) trait Contents: Read + Seek {}
 
 impl<T: Read + Seek> Contents for T {}
 
-/// Opens a file; one that is compressed is decompressed into memory.
+/// Opens a file; a compressed one is decompressed into memory.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
     let fail = |error: std::io::Error| SymbolError::new(path, error);
     let mut file = File::open(path).map_err(fail)?;
@@ -30,7 +30,7 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
     decompressed(compression, &bytes, path)
 }
 
-/// The same for what is in memory already.
+/// [`open`] for bytes in memory.
 pub(crate) fn contents<'a>(
     bytes: &'a [u8],
     path: &Path,
@@ -41,14 +41,14 @@ pub(crate) fn contents<'a>(
     }
 }
 
-/// A module's bytes, and what stands against its file.
+/// A module's bytes, and an objection to its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleBytes {
     /// The bytes, decompressed.
     pub bytes: Vec<u8>,
     /// How the file is compressed.
     pub compression: Option<Compression>,
-    /// Why the kernel's own decompressor would refuse the file, where it would.
+    /// Why the kernel's own decompressor would refuse the file, if it would.
     pub objection: Option<String>,
 }
 
@@ -60,7 +60,7 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>, SymbolError> {
     read_module_file(path).map(|module| module.bytes)
 }
 
-/// The same, with what the kernel's own decompressor would say.
+/// Reads a module like [`read_module`], with the objection of the kernel's own decompressor.
 ///
 /// # Errors
 /// As [`read_module`].
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_file_that_is_cut_off_is_refused() {
+    fn a_truncated_compressed_file_is_refused() {
         let zstd = zstd::encode_all(&[7; 4096][..], 1).unwrap();
         for length in 5..zstd.len() {
             assert!(contents(&zstd[..length]).is_err(), "{length}");

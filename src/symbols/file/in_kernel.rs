@@ -1,16 +1,16 @@
-//! Compressed modules that the kernel's own decompressor refuses, although every other takes them.
+//! Compressed modules that the kernel's own decompressor refuses, although every other accepts them.
 //!
-//! Where a kernel decompresses modules, kmod gives it the file as it is. Its decoders know less than those
-//! of user space: one frame or stream, few checks, filters and optional fields. Source:
+//! If a kernel decompresses modules, kmod passes it the file as it is. Its decoders support less than
+//! those in user space: one frame or stream, few checks, filters and optional fields. Source:
 //! `kernel/module/decompress.c`, `lib/xz/xz_dec_stream.c`, `lib/zstd/decompress/zstd_decompress.c`.
 
 use crate::symbols::image::Compression;
 
-/// The largest window that the kernel's zstd takes, in bytes (`ZSTD_MAXWINDOWSIZE_DEFAULT`).
+/// The largest window that the kernel's zstd accepts, in bytes (`ZSTD_MAXWINDOWSIZE_DEFAULT`).
 const WINDOW_MAX: u64 = (1 << 27) + 1;
 
-/// Why the kernel would not decompress a module, in a few words and its own; `None` where it would, or
-/// where nothing is compressed.
+/// Why the kernel would not decompress a module, in short and in its own words; `None` if it would, or
+/// if nothing is compressed.
 pub(crate) fn objection(stream: &[u8]) -> Option<String> {
     match Compression::of(stream)? {
         Compression::Xz => xz(stream),
@@ -46,12 +46,12 @@ fn xz(stream: &[u8]) -> Option<String> {
     let filter = *rest.first()?;
     let branches = flags & 1 == 1 && (4..=11).contains(&filter);
     if flags & 0x3e != 0 || !(branches || filter == 0x21) {
-        return failed("it has an xz filter that is none for branches".to_owned());
+        return failed("it has an xz filter that is not a branch filter".to_owned());
     }
     None
 }
 
-/// The window that a frame wants, and whether there is one frame only.
+/// The window that a frame needs, and whether it is the only frame.
 fn zstd(stream: &[u8]) -> Option<String> {
     let descriptor = *stream.get(4)?;
     // A frame of a single segment has no window of its own.
@@ -62,7 +62,9 @@ fn zstd(stream: &[u8]) -> Option<String> {
         if bytes > WINDOW_MAX {
             let mib = bytes >> 20;
             let says = "ZSTD-decompression failed with status 16 (-EINVAL, 22)";
-            return Some(format!("its zstd window has {mib} MiB, at most 128 are taken: {says}"));
+            return Some(format!(
+                "its zstd window has {mib} MiB, at most 128 are accepted: {says}"
+            ));
         }
     }
     let first = zstd::zstd_safe::find_frame_compressed_size(stream).ok()?;
@@ -70,7 +72,7 @@ fn zstd(stream: &[u8]) -> Option<String> {
         .then(|| "it has several zstd frames, and only the first is read".to_owned())
 }
 
-/// Optional fields of the header: a name only.
+/// Optional fields of the header: only a name is accepted.
 fn gzip(stream: &[u8]) -> Option<String> {
     let says = "its gzip header has more than a name: decompression failed (-EINVAL, 22)";
     (stream.get(3)? & 0x16 != 0).then(|| says.to_owned())
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_xz_knows_no_check_but_crc32_and_no_filter_but_those_for_branches() {
+    fn the_kernels_xz_supports_only_crc32_and_branch_filters() {
         assert_eq!(objection(&xz_with(Check::None, |_| {})), None);
         assert_eq!(objection(&xz_with(Check::Crc32, |_| {})), None);
         assert_eq!(
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_gzip_passes_over_a_name_and_nothing_else() {
+    fn the_kernels_gzip_skips_a_name_and_nothing_else() {
         let with = |builder: flate2::GzBuilder| {
             let mut writer = builder.write(Vec::new(), flate2::Compression::fast());
             writer.write_all(&TEXT).unwrap();

@@ -1,18 +1,18 @@
 //! Where a source comes from: a file, or memory.
 //!
-//! Below every source. Invariant: a source is read through [`Input::open`] only, so that bytes in
-//! memory take the way that a file takes.
+//! Below every source. Invariant: a source is read only through [`Input::open`], which treats bytes in
+//! memory like those of a file.
 
 use std::path::{Path, PathBuf};
 
 use super::compressed::{self, Contents};
 use crate::symbols::SymbolError;
 
-/// Bytes, and the file that messages call them.
+/// Bytes, and the file that messages name.
 #[derive(Debug)]
 pub(crate) struct Input {
     path: PathBuf,
-    /// The bytes themselves; `None`: they are in the file.
+    /// The bytes; `None`: they are in the file.
     bytes: Option<Vec<u8>>,
 }
 
@@ -29,7 +29,7 @@ impl Input {
         &self.path
     }
 
-    /// Opens it; what is compressed is decompressed into memory.
+    /// Opens it; compressed contents are decompressed into memory.
     pub(crate) fn open(&self) -> Result<Box<dyn Contents + '_>, SymbolError> {
         match &self.bytes {
             Some(bytes) => compressed::contents(bytes, &self.path),

@@ -1,20 +1,20 @@
 //! The lines of a text file of any size, a block at a time.
 //!
-//! Below the text sources. Invariant: what a visitor sees is UTF-8 without control characters,
-//! and memory is one block, whatever the file holds.
+//! Below the text sources. Invariant: a visitor sees UTF-8 without control characters,
+//! and memory use is one block, whatever the file holds.
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::symbols::{SymbolError, SymbolErrorKind};
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const BLOCK: usize = 256 * 1024;
 /// Longest line in bytes; the longest name of a symbol is 511.
 pub(crate) const LINE_MAX: usize = 64 * 1024;
 
-/// Shows every line with its number, counted from 1, without its end. Of the white space and control
-/// characters a line may have those that are `allowed`.
+/// Visits every line with its number, counted from 1, without its end. `allowed`: the white space and
+/// control characters that a line may have.
 pub(crate) fn each_line(
     path: &Path,
     mut reader: impl Read,
@@ -59,7 +59,7 @@ pub(crate) fn each_line(
     }
 }
 
-/// Whether a block can be shown without looking at each line: two passes that vectorise.
+/// Whether a block needs no check of each line: two passes that vectorise.
 fn is_clean(block: &[u8], allowed: [u8; 2]) -> bool {
     let [first, second] = allowed;
     let junk = |b: u8| {
@@ -79,7 +79,7 @@ fn has_long_line(block: &[u8]) -> bool {
     false
 }
 
-/// Why a line cannot be shown.
+/// Why a line is refused.
 fn check(line: &[u8], allowed: [u8; 2]) -> Result<(), SymbolErrorKind> {
     if line.len() > LINE_MAX {
         return Err(SymbolErrorKind::LongLine(LINE_MAX));
@@ -120,7 +120,7 @@ mod tests {
         (error.line, error.kind.to_string())
     }
 
-    /// Gives one byte a time, as a pipe may.
+    /// Reads one byte at a time, as a pipe may.
     struct Trickle<'a>(&'a [u8]);
 
     impl Read for Trickle<'_> {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_needs_no_end() {
+    fn the_last_line_needs_no_newline() {
         assert_eq!(lines(b"a\nbc\n").unwrap(), [(1, 1), (2, 2)]);
         assert_eq!(lines(b"a\nbc").unwrap(), [(1, 1), (2, 2)]);
         assert_eq!(lines(b"").unwrap(), []);
@@ -162,14 +162,20 @@ mod tests {
 
     #[test]
     fn junk_is_refused_with_its_line() {
-        assert_eq!(refused(b"a\nb\0\n"), (Some(2), "NUL byte, which no line may have".into()));
-        assert_eq!(refused(b"a\nb c\n").1, "white space, which no line may have");
+        assert_eq!(
+            refused(b"a\nb\0\n"),
+            (Some(2), "NUL byte, which is not allowed in a line".into())
+        );
+        assert_eq!(refused(b"a\nb c\n").1, "white space, which is not allowed in a line");
         assert_eq!(
             refused(b"a\n\n\x1b[1m\n"),
-            (Some(3), "control character, which no line may have".into())
+            (Some(3), "control character, which is not allowed in a line".into())
         );
-        assert_eq!(refused(b"a\n\x7f").1, "control character, which no line may have");
-        assert_eq!(refused(b"\xff\xfe\n").1, "bytes that are not UTF-8, which no line may have");
+        assert_eq!(refused(b"a\n\x7f").1, "control character, which is not allowed in a line");
+        assert_eq!(
+            refused(b"\xff\xfe\n").1,
+            "bytes that are not UTF-8, which is not allowed in a line"
+        );
         assert!(lines("symböl\n".as_bytes()).is_ok());
     }
 
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_refused_wherever_they_stand() {
+    fn long_lines_are_refused_wherever_they_are() {
         let longest = "x".repeat(LINE_MAX);
         assert_eq!(lines(longest.as_bytes()).unwrap(), [(1, LINE_MAX)]);
         for text in [

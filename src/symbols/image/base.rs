@@ -1,10 +1,10 @@
-//! The address that a kernel's table of symbols counts from.
+//! The base address of a kernel's symbol table.
 //!
-//! An ELF file says where its bytes lie. A raw kernel does not; but it has pointers to its own symbols:
-//! in an empty list's head, which points to itself, and in the relocations with which a kernel moves
-//! itself. Each such pointer votes for the bases that would make it point to a symbol, and the right
-//! one wins by far. Invariant: no base without a clear majority. A kernel is linked to a multiple of
-//! 64 KiB at least on all machines, and lies at a whole page of the file.
+//! An ELF file records the addresses of its bytes. A raw kernel does not, but it has pointers to its own
+//! symbols: in the head of an empty list, which points to itself, and in the relocations by which a
+//! kernel relocates itself. Each such pointer votes for the bases that would make it point to a symbol,
+//! and the right one wins by far. Invariant: no base without a clear majority. A kernel is linked at a
+//! multiple of at least 64 KiB on all machines, and starts at a page boundary of the file.
 
 use klp_arch::Machine;
 use memchr::memmem::Finder;
@@ -17,15 +17,15 @@ use super::program::Program;
 
 /// Every base is a multiple of this,
 const ALIGN: u64 = 1 << 16;
-/// less what lies in the file before the kernel, which is a multiple of this.
+/// less what precedes the kernel in the file, which is a multiple of this.
 const PAGE: u64 = 1 << 12;
-/// Fewest relocations in a row that are a table of them.
+/// Fewest consecutive relocations that count as a table.
 const TABLE_MIN: usize = 64;
-/// Relocations that are asked for their vote.
+/// Relocations that vote.
 const SAMPLES: usize = 1024;
-/// Size of a relocation: place, type, addend.
+/// Size of a relocation: offset, type, addend.
 const RELA: usize = 24;
-/// Symbols that may have the same lower part of their addresses; real kernels have 50.
+/// Most symbols whose addresses have the same low part; real kernels have 50.
 const ALIKE: usize = 1024;
 /// Fewest votes of empty lists.
 const LISTS_MIN: usize = 8;
@@ -71,7 +71,7 @@ impl Votes {
     }
 }
 
-/// By list heads that point to themselves, when offsets count from the start of the file.
+/// By list heads that point to themselves, if offsets count from the start of the file.
 fn of_lists(kernel: &Blob<'_>, addresses: &Addresses) -> Option<u64> {
     let mut votes = Votes::default();
     let mut last = None;

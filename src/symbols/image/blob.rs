@@ -1,10 +1,10 @@
-//! Bytes with a byte order, read at any place.
+//! Bytes with a byte order, read at any offset.
 //!
-//! Below everything else here. Invariant: what does not lie inside of the bytes is `None`.
+//! Below everything else here. Invariant: what is outside of the bytes is `None`.
 
 use scroll::{Endian, Pread};
 
-/// Bytes in which numbers have one byte order.
+/// Bytes whose numbers have one byte order.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Blob<'a> {
     pub(super) bytes: &'a [u8],
@@ -44,7 +44,7 @@ impl<'a> Blob<'a> {
         self.bytes.pread_with(at, self.endian).ok()
     }
 
-    /// A 32-bit number that is a size or a place.
+    /// A 32-bit number that is a size or an offset.
     pub(super) fn size(&self, at: usize) -> Option<usize> {
         self.u32(at).and_then(|n| usize::try_from(n).ok())
     }

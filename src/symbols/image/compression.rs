@@ -1,8 +1,8 @@
 //! Compressed streams, as the kernel's `make` puts them into boot images.
 //!
-//! Each format is told by its first bytes. Invariant: no more than [`KERNEL_MAX`] bytes come out and
-//! no more than [`MEMORY_MAX`] are spent on a dictionary, whatever the stream says; what follows the
-//! stream is not looked at, since `make` appends a size. Source: `scripts/Makefile.lib` and
+//! Each format is recognised by its first bytes. Invariant: the output is at most [`KERNEL_MAX`] bytes
+//! and a dictionary at most [`MEMORY_MAX`], whatever the stream contains; what follows the
+//! stream is ignored, because `make` appends a size. Source: `scripts/Makefile.lib` and
 //! `lib/decompress.c`.
 
 use std::io::{self, Read};
@@ -34,7 +34,7 @@ pub enum Compression {
     Lzo,
     /// The legacy frame of `lz4 -l`, which the kernel's `make` writes.
     Lz4,
-    /// The frame of `lz4`, in which newer tools wrap a kernel.
+    /// The frame of `lz4`, which newer tools use.
     #[strum(serialize = "lz4")]
     Lz4Frame,
     /// RFC 8878.
@@ -58,13 +58,13 @@ impl Compression {
         }
     }
 
-    /// Whether more than the magic number says that a stream starts here, where that is short.
+    /// Whether a stream may start here, by more than the magic number if that is short.
     pub(super) fn may_start(self, stream: &[u8]) -> bool {
         let header = Blob::little(stream);
         match self {
             // No reserved flag.
             Self::Gzip => header.u8(3).is_some_and(|flags| flags & 0xe0 == 0),
-            // The level, and the number π that a block starts with.
+            // The level, and the digits of π that a block starts with.
             Self::Bzip2 => {
                 header.u8(3).is_some_and(|level| (b'1'..=b'9').contains(&level))
                     && header.slice(4, 6) == Some(b"1AY&SY")
@@ -94,7 +94,7 @@ impl Compression {
         self.decompress_into(stream, &mut out, KERNEL_MAX).map(|()| out)
     }
 
-    /// The same, with `limit` for the size of what comes out; `out` has it, whether right or not.
+    /// Decompresses with a `limit` on the size of the output; `out` has it, even after an error.
     pub(super) fn decompress_into(
         self,
         stream: &[u8],
@@ -125,19 +125,19 @@ impl Compression {
         if size > limit { Err(ImageError::TooLarge(limit)) } else { Ok(()) }
     }
 
-    /// Why a stream cannot be decompressed, in words of no library.
+    /// Why a stream cannot be decompressed, in our own words.
     fn reason(self, error: &io::Error) -> &'static str {
         let inner = error.get_ref();
         if let Some(lzma) = inner.and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>()) {
             return match lzma {
                 liblzma::stream::Error::MemLimit => "its dictionary is larger than 256 MiB",
-                liblzma::stream::Error::Options => "it has a filter or an option that is not known",
+                liblzma::stream::Error::Options => "it has an unknown filter or option",
                 _ => "damaged",
             };
         }
         match inner.and_then(|inner| inner.downcast_ref::<lzo::Malformed>()) {
             Some(lzo::Malformed(what)) => what,
-            // Its decoder has no error that others can tell apart.
+            // Its decoder does not distinguish errors.
             None if self == Self::Zstd => "damaged, or its window is larger than 128 MiB",
             None => "damaged",
         }

@@ -1,8 +1,8 @@
-//! Whether tables are those of the kernel that an image starts.
+//! Whether the tables belong to the kernel that an image starts.
 //!
-//! An image may have a second kernel in it: before its own, or in a built-in initramfs. An ELF file
-//! starts the kernel that its entry is in; bytes that are a kernel's memory start with `_text`.
-//! Invariant: where neither is known, there is no other kernel in the image.
+//! An image may contain a second kernel: before its own, or in a built-in initramfs. An ELF file
+//! starts the kernel that contains its entry; a raw kernel starts with `_text`.
+//! Invariant: if neither is known, there is no other kernel in the image.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::unpack::{self, UnpackedKernel};
 use super::{ImageError, identity, is_kernel};
 
-/// Refuses the tables of a kernel that is in the image and not at its entry. `text`: from `_text` to
+/// Refuses the tables of a kernel that is not at the image's entry. `text`: from `_text` to
 /// the last symbol; `banner`: `linux_banner`.
 pub(super) fn check(
     kernel: &UnpackedKernel<'_>,

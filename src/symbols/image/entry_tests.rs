@@ -1,4 +1,4 @@
-//! A second kernel in an image: the one that starts is read, or none.
+//! A second kernel in an image: only the one that starts is read.
 
 use std::io::Write;
 
@@ -15,9 +15,9 @@ fn sample(layout: Layout, raw: bool) -> Sample {
     Sample { raw, ..Sample::new(layout, false) }
 }
 
-/// A kernel of one symbol more.
+/// A kernel with one more symbol.
 fn other() -> Vec<u8> {
-    let mut other = sample(Layout::Behind, false);
+    let mut other = sample(Layout::After, false);
     other.symbols.push((24, b't', "one_more".into()));
     other.build().bytes
 }
@@ -32,8 +32,8 @@ fn elf(layout: Layout, more: &[u8], entry: u64) -> Vec<u8> {
     bytes
 }
 
-/// The image of a machine in which nothing says where the kernel is.
-fn behind(parts: &[&[u8]]) -> Vec<u8> {
+/// The image of a machine in which no field says where the kernel is.
+fn after_decompressor(parts: &[&[u8]]) -> Vec<u8> {
     let mut image = vec![0; 0x12000];
     image[0x10008..0x1000e].copy_from_slice(b"S390EP");
     parts.iter().for_each(|part| {
@@ -54,10 +54,10 @@ fn several(image: &[u8]) {
 }
 
 #[test]
-fn of_an_elf_file_the_kernel_at_the_entry_is_read_whatever_else_is_in_it() {
-    for layout in [Layout::Before, Layout::Behind, Layout::OwnPlace] {
+fn the_kernel_at_the_entry_of_an_elf_file_is_read_whatever_else_is_in_it() {
+    for layout in [Layout::Before, Layout::After, Layout::SelfRelative] {
         let alone = sample(layout, false).build().bytes;
-        // As a built-in initramfs would have one.
+        // Such as one in a built-in initramfs.
         let with_other = elf(layout, &gzip(&other()), BASE + 8);
         assert_eq!(said(&with_other), said(&alone), "{layout:?}");
         // The entry of some machines is a physical address.
@@ -69,12 +69,12 @@ fn of_an_elf_file_the_kernel_at_the_entry_is_read_whatever_else_is_in_it() {
 
 #[test]
 fn a_kernel_in_an_elf_file_that_starts_elsewhere_is_refused() {
-    for layout in [Layout::Before, Layout::Behind, Layout::OwnPlace] {
+    for layout in [Layout::Before, Layout::After, Layout::SelfRelative] {
         let end = u64::try_from(sample(layout, false).build().bytes.len()).unwrap();
         for more in [gzip(&other()), vec![0x60; 0x200]] {
             several(&elf(layout, &more, BASE + end + 0x40));
         }
-        // Nothing says where it starts.
+        // Its entry is unknown.
         several(&elf(layout, &gzip(&other()), 0));
         let alone = elf(layout, &[0x60; 0x200], 0);
         assert_eq!(said(&alone), said(&sample(layout, false).build().bytes));
@@ -83,29 +83,29 @@ fn a_kernel_in_an_elf_file_that_starts_elsewhere_is_refused() {
 
 #[test]
 fn a_raw_kernel_before_or_after_a_compressed_one_is_refused() {
-    let raw = sample(Layout::OwnPlace, true).build().bytes;
-    assert!(said(&behind(&[&raw])).is_ok(), "an uncompressed kernel is one");
-    several(&behind(&[&raw, &gzip(&other())]));
-    several(&behind(&[&gzip(&other()), &raw]));
-    several(&behind(&[&raw, &gzip(&other()), &gzip(&raw)]));
+    let raw = sample(Layout::SelfRelative, true).build().bytes;
+    assert!(said(&after_decompressor(&[&raw])).is_ok(), "an uncompressed kernel is one");
+    several(&after_decompressor(&[&raw, &gzip(&other())]));
+    several(&after_decompressor(&[&gzip(&other()), &raw]));
+    several(&after_decompressor(&[&raw, &gzip(&other()), &gzip(&raw)]));
     // Another stream is not a kernel.
-    assert_eq!(said(&behind(&[&raw, &gzip(&[7; 4096])])), said(&raw));
+    assert_eq!(said(&after_decompressor(&[&raw, &gzip(&[7; 4096])])), said(&raw));
 }
 
 #[test]
 fn a_raw_kernel_that_is_not_the_start_of_the_image_is_refused() {
     let mut image = vec![0; 0x2000];
     image[56..60].copy_from_slice(b"ARM\x64");
-    let inner = sample(Layout::OwnPlace, true).build().bytes;
+    let inner = sample(Layout::SelfRelative, true).build().bytes;
     several(&[image, inner.clone()].concat());
-    // It starts; what lies after it does not matter.
+    // It starts; what follows it does not matter.
     assert_eq!(said(&[inner.clone(), gzip(&other())].concat()), said(&inner));
 }
 
 #[test]
 fn a_kernel_whose_banner_is_not_where_its_symbols_say_is_refused() {
     for (layout, raw) in
-        [(Layout::Behind, false), (Layout::OwnPlace, false), (Layout::Behind, true)]
+        [(Layout::After, false), (Layout::SelfRelative, false), (Layout::After, true)]
     {
         let plain = sample(layout, raw).build().bytes;
         let text = b"Linux version 6.1.0-test (me@here) #1\n\0";
@@ -122,16 +122,16 @@ fn a_kernel_whose_banner_is_not_where_its_symbols_say_is_refused() {
 }
 
 #[test]
-fn where_not_everything_was_looked_at_no_kernel_is_taken() {
+fn if_not_everything_was_tried_no_kernel_is_read() {
     let kernel = gzip(&other());
     let noise = b"\x02\x21\x4c\x18".repeat(300);
-    several(&behind(&[&kernel, &noise]));
-    let raw = sample(Layout::OwnPlace, true).build().bytes;
-    several(&behind(&[&raw, &noise, &kernel]));
-    assert_eq!(said(&behind(&[&kernel, &noise[..400]])), said(&other()));
+    several(&after_decompressor(&[&kernel, &noise]));
+    let raw = sample(Layout::SelfRelative, true).build().bytes;
+    several(&after_decompressor(&[&raw, &noise, &kernel]));
+    assert_eq!(said(&after_decompressor(&[&kernel, &noise[..400]])), said(&other()));
     // What only starts like a stream is not counted.
     for start in [&b"BZh\0"[..], b"\x5d\0\0\x7f", b"\x1f\x8b\x08\xff"] {
-        assert_eq!(said(&behind(&[&start.repeat(300), &kernel])), said(&other()));
-        several(&behind(&[&raw, &start.repeat(300), &kernel]));
+        assert_eq!(said(&after_decompressor(&[&start.repeat(300), &kernel])), said(&other()));
+        several(&after_decompressor(&[&raw, &start.repeat(300), &kernel]));
     }
 }

@@ -12,13 +12,13 @@ pub enum ImageError {
         /// The first bytes, in hexadecimal.
         seen: String,
     },
-    /// Something else, which is known.
-    #[error("no kernel is read from this: {0}")]
+    /// Another known kind of file.
+    #[error("cannot read a kernel from this: {0}")]
     Foreign(&'static str),
-    /// The kernel in the image is compressed in a way that no kernel's `make` does.
+    /// The kernel in the image has a compression that no kernel's `make` uses.
     #[error("the kernel in the image has an unknown compression: it starts with {seen}")]
     UnknownCompression {
-        /// Its first bytes, in hexadecimal, and what the image calls it.
+        /// Its first bytes, in hexadecimal, and its name in the image.
         seen: String,
     },
     /// The file ends before the kernel in it does.
@@ -30,7 +30,7 @@ pub enum ImageError {
     /// The compressed kernel cannot be decompressed.
     #[error("malformed {compression} data: {reason}")]
     Corrupt {
-        /// How it is compressed.
+        /// The compression.
         compression: Compression,
         /// Why.
         reason: &'static str,
@@ -38,32 +38,30 @@ pub enum ImageError {
     /// The kernel in the image is larger than any kernel.
     #[error("the kernel in the image has more than {0} bytes")]
     TooLarge(u64),
-    /// No compressed kernel inside of the image, and no tables either.
-    #[error("the image has no kernel that can be found (truncated?)")]
+    /// The image has neither a compressed kernel nor tables.
+    #[error("no kernel found in the image (truncated?)")]
     NoKernel,
-    /// The kernel has no table of its symbols.
-    #[error(
-        "the kernel has no table of its symbols (truncated, or built without CONFIG_KALLSYMS?)"
-    )]
+    /// The kernel has no symbol table.
+    #[error("the kernel has no symbol table (truncated, or built without CONFIG_KALLSYMS?)")]
     NoTables,
-    /// More than one kernel, of which nothing says that it is the one that starts.
-    #[error("the image has several kernels ({0}); give the one that starts alone")]
+    /// More than one kernel, and nothing decides which one starts.
+    #[error("the image has several kernels ({0}); give only the one that starts")]
     Several(&'static str),
-    /// Texts in the kernel name several releases, and no symbol says which of them is its banner.
+    /// Strings in the kernel name several releases, and no symbol decides which of them is its banner.
     #[error(
         "the kernel has two banners, 'Linux version {}' and 'Linux version {}', and no symbol that \
-         says which is its own",
+         marks its own",
         .0[0],
         .0[1]
     )]
     Banners([String; 2]),
-    /// A wrapper holds something else than a kernel.
+    /// A wrapper contains something other than a kernel.
     #[error("the image has no kernel: {0}")]
     NotKernel(String),
-    /// The tables of symbols contradict each other.
-    #[error("the kernel's table of symbols contradicts itself: {0}")]
-    Lies(&'static str),
-    /// Addresses are told relative to a base that is known only where the kernel runs.
-    #[error("the address that the kernel's table of symbols counts from is not in the image")]
+    /// The symbol tables contradict each other.
+    #[error("the kernel's symbol table contradicts itself: {0}")]
+    Inconsistent(&'static str),
+    /// Addresses are relative to a base that is known only at run time.
+    #[error("the base address of the kernel's symbol table is not in the image")]
     NoBase,
 }

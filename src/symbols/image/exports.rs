@@ -1,10 +1,10 @@
-//! What a kernel's own tables of exports say: for GPL modules only, namespace, CRC.
+//! A kernel's own export tables: GPL-only, namespace, CRC.
 //!
 //! Each export is an entry of `__ksymtab` (of `__ksymtab_gpl` until Linux 7.0), which the symbol
-//! `__ksymtab_NAME` marks; CRCs and flags are tables in the same order, which is that of names.
-//! Invariant: a table is believed whole or not at all: each entry has its mark and points to the
-//! name in it, and other tables have one element for each entry. Pointers that are written only
-//! where the kernel starts point to no name; what they would tell stays unknown. Sources:
+//! `__ksymtab_NAME` marks; CRCs and flags are tables in the same order, by name.
+//! Invariant: a table is accepted whole or not at all: each entry has its mark and points to the
+//! name in it, and other tables have one element for each entry. Pointers that are filled in only
+//! at boot point to no name; what they refer to stays unknown. Sources:
 //! `include/linux/export-internal.h`, `include/asm-generic/vmlinux.lds.h`, `find_symbol` in
 //! `kernel/module/main.c`; 6.1: `include/linux/export.h`.
 
@@ -18,11 +18,11 @@ use rustc_hash::FxHashMap;
 use super::memory::Memory;
 use super::names::Name;
 
-/// What marks the entry of a name.
+/// Prefix of the symbol that marks an entry.
 const MARK: &[u8] = b"__ksymtab_";
 /// `KSYM_FLAG_GPL_ONLY`.
 const GPL_ONLY: u8 = 1;
-/// Longest text of a namespace that is believed.
+/// Longest namespace that is accepted.
 const NAMESPACE_MAX: usize = 4096;
 
 /// One export, by the symbol that marks it.
@@ -40,18 +40,18 @@ pub(super) struct Export {
 pub struct KallsymsExport<'a> {
     /// The name that is exported.
     pub name: &'a [u8],
-    /// Whether to GPL modules only; `None` where the image does not tell.
+    /// Whether to GPL modules only; `None` if the image does not show it.
     pub gpl: Option<bool>,
-    /// The namespace, empty for none; `None` where the image does not tell.
+    /// The namespace, empty for none; `None` if the image does not show it.
     pub namespace: Option<&'a str>,
-    /// The CRC of its type; `None` where the image does not tell, and without
+    /// The CRC of its type; `None` if the image does not show it, and without
     /// `CONFIG_MODVERSIONS`.
     pub crc: Option<u32>,
 }
 
 impl Export {
-    /// What it tells; `mark` is the text of the symbol that marks it.
-    pub(super) fn told<'a>(&'a self, mark: &'a [u8]) -> KallsymsExport<'a> {
+    /// The export with its name; `mark` is the name of the symbol that marks it.
+    pub(super) fn with_name<'a>(&'a self, mark: &'a [u8]) -> KallsymsExport<'a> {
         let name = mark.strip_prefix(MARK).unwrap_or_default();
         let namespace = self.namespace.as_deref();
         KallsymsExport { name, gpl: self.gpl, namespace, crc: self.crc }
@@ -66,9 +66,9 @@ impl Export {
 /// How an entry refers to the value, the name and the namespace.
 #[derive(Debug, Clone, Copy)]
 enum Entries {
-    /// Distances from their own places, of 32 bits (`CONFIG_HAVE_ARCH_PREL32_RELOCATIONS`).
+    /// 32-bit distances from their own addresses (`CONFIG_HAVE_ARCH_PREL32_RELOCATIONS`).
     Relative,
-    /// Pointers of 64 bits.
+    /// 64-bit pointers.
     Pointers,
 }
 
@@ -81,18 +81,18 @@ impl Entries {
         }
     }
 
-    /// Size of an entry since Linux 5.4, when namespaces came.
+    /// Size of an entry since Linux 5.4, which added namespaces.
     fn size(self) -> u64 {
         3 * self.width()
     }
 
-    /// What the reference at an address refers to; nothing with `Some(None)`.
-    fn follow(self, memory: &Memory<'_>, place: u64) -> Option<Option<u64>> {
-        let at = memory.offset_of(place)?;
+    /// What the reference at an address refers to; `Some(None)`: nothing.
+    fn follow(self, memory: &Memory<'_>, address: u64) -> Option<Option<u64>> {
+        let at = memory.offset_of(address)?;
         let target = match self {
             Self::Relative => match memory.blob.i32(at)? {
                 0 => None,
-                distance => Some(place.wrapping_add_signed(distance.into())),
+                distance => Some(address.wrapping_add_signed(distance.into())),
             },
             Self::Pointers => Some(memory.blob.u64(at)?).filter(|&pointer| pointer != 0),
         };
@@ -100,7 +100,7 @@ impl Entries {
     }
 }
 
-/// Reads what the kernel says of its exports; `symbols` in the order of addresses.
+/// Reads the kernel's exports; `symbols` in address order.
 pub(super) fn read<'n>(
     memory: &Memory<'_>,
     symbols: impl Iterator<Item = (Name, &'n [u8], u64)>,
@@ -126,14 +126,14 @@ pub(super) fn read<'n>(
         [("__ksymtab", "__kcrctab", false), ("__ksymtab_gpl", "__kcrctab_gpl", true)]
     {
         let Some(section) = table(section) else { continue };
-        // Exports are in the order of their addresses.
+        // Exports are in address order.
         let first = exports.partition_point(|export| export.address < section.start);
         let end = exports.partition_point(|export| export.address < section.end);
         let (Some(inside), Some(names)) = (exports.get_mut(first..end), names.get(first..end))
         else {
             continue;
         };
-        // The place tells it, whatever the entries are like.
+        // Known from the section, whatever the form of the entries.
         if gpl.is_some() && flags.is_none() {
             inside.iter_mut().for_each(|export| export.gpl = Some(is_gpl));
         }
@@ -149,7 +149,7 @@ pub(super) fn read<'n>(
         let mut crcs = crcs.into_iter().flatten();
         for (export, namespace) in inside.iter_mut().zip(namespaces) {
             export.namespace = Some(namespace);
-            // Zero stands for a symbol without one.
+            // Zero means none.
             export.crc = crcs.next().filter(|&crc| crc != 0);
             if let Some(flags) = flags.next() {
                 export.gpl = Some(flags & GPL_ONLY != 0);
@@ -159,7 +159,7 @@ pub(super) fn read<'n>(
     exports
 }
 
-/// The namespaces in a table of entries, empty for none, if it is one of this form and of these exports.
+/// The namespaces in a table of entries, empty for none, if it has this form and these exports.
 fn namespaces(
     memory: &Memory<'_>,
     entries: Entries,
@@ -172,13 +172,13 @@ fn namespaces(
     {
         return None;
     }
-    let places = (0..count).map(|index| table.start + index * entries.size());
-    let read = |((place, export), name): ((u64, &Export), &&[u8])| {
+    let addresses = (0..count).map(|index| table.start + index * entries.size());
+    let read = |((address, export), name): ((u64, &Export), &&[u8])| {
         let field =
-            |index: u64| entries.follow(memory, place.checked_add(index * entries.width())?);
+            |index: u64| entries.follow(memory, address.checked_add(index * entries.width())?);
         let at = memory.offset_of(field(1)??)?;
         let text = memory.blob.slice(at, name.len().checked_add(1)?)?;
-        if export.address != place || text.strip_suffix(b"\0") != Some(*name) {
+        if export.address != address || text.strip_suffix(b"\0") != Some(*name) {
             return None;
         }
         match field(2)? {
@@ -186,7 +186,7 @@ fn namespaces(
             Some(address) => namespace(memory, address),
         }
     };
-    places.zip(exports).zip(names).map(read).collect()
+    addresses.zip(exports).zip(names).map(read).collect()
 }
 
 /// The text of a namespace; empty for none.
@@ -198,7 +198,7 @@ fn namespace(memory: &Memory<'_>, address: u64) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Where a table is that has one element for each entry.
+/// The range of a table with one element for each entry.
 fn elements(
     memory: &Memory<'_>,
     table: &Range<u64>,
@@ -211,12 +211,12 @@ fn elements(
 
 /// The CRCs of a table.
 fn read_crcs(memory: &Memory<'_>, table: &Range<u64>, count: usize) -> Option<Vec<u32>> {
-    let places = elements(memory, table, 4, count)?.step_by(4);
-    let crcs: Vec<_> = places.map_while(|at| memory.blob.u32(at)).collect();
-    // Until 5.18 there may be distances to the CRCs in their place (CONFIG_MODULE_REL_CRCS), all of
-    // which reach into the kernel; so do few CRCs, by chance.
-    let reaches = |(place, &crc): (u64, &u32)| {
-        memory.offset_of(place.wrapping_add_signed(crc.cast_signed().into())).is_some()
+    let offsets = elements(memory, table, 4, count)?.step_by(4);
+    let crcs: Vec<_> = offsets.map_while(|at| memory.blob.u32(at)).collect();
+    // Until 5.18 there may be distances to the CRCs instead (CONFIG_MODULE_REL_CRCS), all of
+    // which point into the kernel; few CRCs do, by chance.
+    let reaches = |(address, &crc): (u64, &u32)| {
+        memory.offset_of(address.wrapping_add_signed(crc.cast_signed().into())).is_some()
     };
     let distances = (table.start..).step_by(4).zip(&crcs).all(reaches);
     (!distances).then_some(crcs)

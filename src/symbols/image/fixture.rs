@@ -1,6 +1,6 @@
 //! Small kernels for tests: nothing but tables, in the layout of any kernel and either byte order.
 //!
-//! Independent of the reader, down to the numbers; the seeds for fuzzing are made here, too.
+//! Independent of the reader, down to the numbers; also makes the seeds for fuzzing.
 
 #[path = "fixture/exports.rs"]
 mod exports;
@@ -9,30 +9,30 @@ use std::ops::Range;
 
 pub(crate) use exports::{Crcs, Gpl, Tables};
 
-/// Where the tables stand, and what addresses count from.
+/// Where the tables are, and what addresses are relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// Offsets and base before the names.
     Before,
-    /// The same, and the order by name behind the markers.
+    /// As before, and the order by name after the markers.
     BeforeAndOrdered,
     /// Addresses before the names.
     Addresses,
-    /// Offsets, base and order behind the tokens.
-    Behind,
-    /// Addresses and order behind the tokens.
-    AddressesBehind,
-    /// Offsets from their own places, and order, behind the tokens.
-    OwnPlace,
+    /// Offsets, base and order after the tokens.
+    After,
+    /// Addresses and order after the tokens.
+    AddressesAfter,
+    /// Offsets from their own addresses, and order, after the tokens.
+    SelfRelative,
 }
 
 pub(crate) const LAYOUTS: [Layout; 6] = [
     Layout::Before,
     Layout::BeforeAndOrdered,
     Layout::Addresses,
-    Layout::Behind,
-    Layout::AddressesBehind,
-    Layout::OwnPlace,
+    Layout::After,
+    Layout::AddressesAfter,
+    Layout::SelfRelative,
 ];
 
 /// A kernel to build.
@@ -40,26 +40,26 @@ pub(crate) const LAYOUTS: [Layout; 6] = [
 pub(crate) struct Sample {
     pub(crate) layout: Layout,
     pub(crate) big: bool,
-    /// A raw kernel, whose base only its pointers tell; else an ELF file.
+    /// A raw kernel, whose base only its pointers reveal; otherwise an ELF file.
     pub(crate) raw: bool,
     /// Per-CPU symbols with absolute addresses, where the layout has a base.
     pub(crate) percpu: bool,
     /// The type of the symbols at lists.
     pub(crate) lists: u8,
-    /// Distance from the symbol before, type, name.
+    /// Distance from the previous symbol, type, name.
     pub(crate) symbols: Vec<(u32, u8, String)>,
     pub(crate) exports: Option<Tables>,
-    /// What of a name the order of names goes by.
+    /// The part of a name that the order by name uses.
     pub(crate) sorted_by: fn(&str) -> &str,
 }
 
-/// A kernel, and what there is to find in it.
+/// A kernel, and what a reader should find in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
     pub(crate) bytes: Vec<u8>,
     /// Address, type, name.
     pub(crate) symbols: Vec<(u64, u8, String)>,
-    /// Each table's place.
+    /// The range of each table.
     pub(crate) tables: Vec<(&'static str, Range<usize>)>,
 }
 
@@ -73,11 +73,11 @@ pub(crate) const BASE: u64 = 0xffff_8000_8000_0000;
 pub(crate) const BUILD_ID: [u8; 20] = *b"twenty bytes of hash";
 /// Empty lists, which point to themselves.
 const LISTS: usize = 16;
-/// Two characters that one byte stands for.
+/// Pairs of characters that one byte encodes.
 const PAIRS: [(u8, &str); 4] = [(0x80, "st"), (0x90, "__"), (0xa0, "re"), (0xff, "Tk")];
 
 impl Sample {
-    /// Some symbols, two of one name, one of more than 127 bytes.
+    /// Some symbols, two with one name, one with more than 127 bytes.
     pub(crate) fn new(layout: Layout, big: bool) -> Self {
         let long = "x1".repeat(150);
         let names = ["a", "start_kernel", "__do_restart", "a", &long, "z.isra.0", "T", "Tktk"];
@@ -97,7 +97,7 @@ impl Sample {
 
     /// Writes the kernel.
     pub(crate) fn build(&self) -> Built {
-        // Lists lie behind everything, so their places are known from a first try.
+        // Lists are after everything else, so a first try gives their addresses.
         let end = self.write(0).bytes.len();
         self.write(end - 16 * LISTS)
     }
@@ -116,7 +116,7 @@ impl Sample {
             if kind == b'A' { offset } else { BASE + offset }
         };
 
-        let align = if self.layout == Layout::OwnPlace { 4 } else { 8 };
+        let align = if self.layout == Layout::SelfRelative { 4 } else { 8 };
         let mut table = |out: &mut Out, name, write: &dyn Fn(&mut Out)| {
             out.align(align);
             let start = out.bytes.len();
@@ -130,7 +130,7 @@ impl Sample {
                 out.u32(stored);
             }
         };
-        // What a kernel that moves itself writes when it starts.
+        // What a kernel that relocates itself fills in at boot.
         let base = if self.raw { 0 } else { BASE };
         let wide = |out: &mut Out| offsets.iter().for_each(|symbol| out.u64(address(symbol)));
         let seqs = |out: &mut Out| {
@@ -169,20 +169,20 @@ impl Sample {
             }
         });
         match self.layout {
-            Layout::Behind => {
+            Layout::After => {
                 table(&mut out, "offsets", &relative);
                 table(&mut out, "base", &|out| out.u64(base));
                 table(&mut out, "seqs", &seqs);
             }
-            Layout::AddressesBehind => {
+            Layout::AddressesAfter => {
                 table(&mut out, "addresses", &wide);
                 table(&mut out, "seqs", &seqs);
             }
-            Layout::OwnPlace => {
+            Layout::SelfRelative => {
                 table(&mut out, "offsets", &|out| {
                     for (offset, ..) in &offsets {
-                        let place = u32::try_from(out.bytes.len()).unwrap();
-                        out.u32(u32::try_from(*offset).unwrap().wrapping_sub(place));
+                        let at = u32::try_from(out.bytes.len()).unwrap();
+                        out.u32(u32::try_from(*offset).unwrap().wrapping_sub(at));
                     }
                 });
                 table(&mut out, "seqs", &seqs);
@@ -195,7 +195,7 @@ impl Sample {
         Built { symbols: found.collect(), bytes: out.bytes, tables }
     }
 
-    /// Every symbol: offset or absolute address, type, name; in the order of addresses.
+    /// Every symbol: offset or absolute address, type, name; in address order.
     fn offsets(&self, lists: usize, more: Vec<(u64, u8, String)>) -> Vec<(u64, u8, String)> {
         let mut offsets = vec![(0, b'T', "_text".to_string())];
         offsets.extend(more);
@@ -216,11 +216,11 @@ impl Sample {
         offsets
     }
 
-    /// Relocations of a kernel that moves itself, and the lists.
+    /// Relocations of a kernel that relocates itself, and the lists.
     fn pointers(&self, out: &mut Out, lists: usize) {
         out.align(8);
         let address = |list: usize| BASE + u64::try_from(lists + 16 * list).unwrap();
-        if self.raw && self.layout != Layout::OwnPlace {
+        if self.raw && self.layout != Layout::SelfRelative {
             for list in (0..4).flat_map(|_| 0..LISTS) {
                 out.u64(address(list));
                 out.u64(1027);
@@ -253,7 +253,7 @@ impl Sample {
         [0, BASE, BASE, 0, 0, 4096].iter().for_each(|&word| out.u64(word));
     }
 
-    /// The sizes in the program header, once they are known.
+    /// The sizes in the program header, once known.
     fn sizes(&self, out: &mut Out) {
         if !self.raw {
             let mut size = Out { bytes: Vec::new(), big: self.big };
@@ -286,7 +286,7 @@ fn packed(kind: u8, name: &str) -> Vec<u8> {
     }
 }
 
-/// Bytes that grow, in one byte order.
+/// Output in one byte order.
 struct Out {
     bytes: Vec<u8>,
     big: bool,

@@ -1,9 +1,9 @@
-//! What a kernel says about itself: its release, and its build-id.
+//! A kernel's identity: its release and its build-id.
 //!
-//! The release is in `linux_banner`, beside which a kernel has the format of the same text, and may have
-//! texts that look like it. The
+//! The release is in `linux_banner`; a kernel also has the format string of that text, and may have
+//! strings that look like it. The
 //! build-id is an ELF note; a kernel also has those of its vDSOs, each in an ELF file of its own.
-//! Invariant: a build-id is told only where no other note could be meant. Sources: `init/version.c`;
+//! Invariant: a build-id is given only if no other note could be meant. Sources: `init/version.c`;
 //! gABI, "Note Section".
 
 use memchr::memmem::Finder;
@@ -21,11 +21,11 @@ const RELEASE_MAX: usize = 64;
 const OWNER: &[u8] = b"GNU\0";
 /// Sizes of build-ids: MD5, SHA-1, SHA-256.
 const SIZES: [u32; 3] = [20, 16, 32];
-/// Embedded ELF files, and notes, that are looked at.
+/// Embedded ELF files, and notes, that are read.
 const TRIES: usize = 4096;
 
-/// `uname -r`. `banner`: where `linux_banner` is, if the kernel's symbols say it. Without it every text
-/// of this form must say the same.
+/// `uname -r`. `banner`: where `linux_banner` is, if the kernel has the symbol. Without it all strings
+/// of this form must agree.
 pub(super) fn release(kernel: &[u8], banner: Option<usize>) -> Result<Option<String>, ImageError> {
     if let Some(said) = banner.and_then(|at| release_at(kernel, at)) {
         return Ok(Some(said.to_owned()));
@@ -39,7 +39,7 @@ pub(super) fn release(kernel: &[u8], banner: Option<usize>) -> Result<Option<Str
     }
 }
 
-/// The release in the banner that starts here.
+/// The release in the banner at `at`.
 pub(super) fn release_at(kernel: &[u8], at: usize) -> Option<&str> {
     let rest = kernel.get(at..)?.strip_prefix(BANNER)?;
     let rest = rest.get(..=RELEASE_MAX).unwrap_or(rest);
@@ -48,7 +48,7 @@ pub(super) fn release_at(kernel: &[u8], at: usize) -> Option<&str> {
     std::str::from_utf8(release).ok().filter(|_| real)
 }
 
-/// The build-id. `notes`: where the kernel's own notes are, if the kernel's symbols say it.
+/// The build-id. `notes`: where the kernel's own notes are, if it has the symbols.
 pub(super) fn build_id(kernel: &Blob<'_>, notes: Option<(usize, usize)>) -> Option<Vec<u8>> {
     let program = Program::parse(kernel.bytes);
     let segment = program.and_then(|program| range(program.segments(elf::PT_NOTE).next()?, 0));
@@ -63,7 +63,7 @@ pub(super) fn build_id(kernel: &Blob<'_>, notes: Option<(usize, usize)>) -> Opti
     ids.all(|other| other == only).then_some(only)
 }
 
-/// Every note that is a build-id: where, and what it says.
+/// Every build-id note: its offset and its contents.
 fn found(notes: &Blob<'_>) -> impl Iterator<Item = (usize, Vec<u8>)> {
     let finder = Finder::new(OWNER);
     let owners: Vec<_> = finder.find_iter(notes.bytes).take(TRIES).collect();
@@ -77,7 +77,7 @@ fn found(notes: &Blob<'_>) -> impl Iterator<Item = (usize, Vec<u8>)> {
     })
 }
 
-/// The notes of every ELF file inside of the kernel. Some are of 32 bits.
+/// The notes of every ELF file inside the kernel. Some are 32-bit.
 fn embedded(kernel: &[u8]) -> Vec<(usize, usize)> {
     let finder = Finder::new(&elf::ELFMAG);
     let files = finder.find_iter(kernel).take(TRIES);

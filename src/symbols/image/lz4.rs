@@ -1,7 +1,7 @@
 //! The legacy frame of LZ4, which the kernel's `make` writes (`lz4 -l`).
 //!
-//! A magic number, then blocks, each its compressed size and an LZ4 block of 8 MiB, of less in the
-//! last one. Where that one is full, too, the end is the end of the file, or a size that no block can
+//! A magic number, then blocks, each its compressed size and an LZ4 block of 8 MiB, or less in the
+//! last one. If the last one is also full, the end is the end of the file, or a size that no block can
 //! have: `make` appends the kernel's size. Source: `lib/decompress_unlz4.c`; "LZ4 Frame Format
 //! Description", "Legacy frame".
 
@@ -11,12 +11,12 @@ use super::blob::Blob;
 
 /// Size of the magic number.
 const MAGIC: usize = 4;
-/// What a block decompresses to.
+/// Decompressed size of a block.
 const BLOCK: usize = 8 << 20;
-/// What a block of incompressible data has (`LZ4_COMPRESSBOUND`).
+/// Largest compressed size of a block (`LZ4_COMPRESSBOUND`).
 const BLOCK_MAX: usize = BLOCK + BLOCK / 255 + 16;
 
-/// Appends what the blocks hold, to no more than one block over `limit`; gives the size.
+/// Appends the decompressed blocks, at most one block beyond `limit`; returns the size.
 pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Result<usize> {
     let stream = Blob::little(stream);
     let mut at = MAGIC;

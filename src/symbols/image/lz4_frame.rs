@@ -1,9 +1,9 @@
 //! The frame of LZ4, which `lz4` writes without `-l`.
 //!
 //! A magic number, a descriptor with a checksum, then blocks up to a size of zero. A block may be stored,
-//! have a checksum, and refer to the 64 KiB before it. Invariant: what is not whole, or not what a
-//! checksum says, is an error. `lz4_flex` takes a stream that ends after a block for whole, so that only
-//! its blocks are used. Source: "LZ4 Frame Format Description".
+//! have a checksum, and refer to the 64 KiB before it. Invariant: what is truncated or fails a
+//! checksum is an error. `lz4_flex` accepts a stream that ends after a block as complete, so only
+//! its block decoder is used. Source: "LZ4 Frame Format Description".
 
 use std::io;
 
@@ -21,9 +21,9 @@ const BLOCK_CHECKSUM: u8 = 1 << 4;
 const INDEPENDENT: u8 = 1 << 5;
 const VERSION: u8 = 0xc2;
 const VERSION_ONE: u8 = 0x40;
-/// The bit of a block's size that says that it is stored.
+/// The bit of a block's size that marks it as stored.
 const STORED: u32 = 1 << 31;
-/// How far back a block refers.
+/// How far back a block may refer.
 const WINDOW: usize = 64 << 10;
 
 /// Whether the first byte of a descriptor is one of version 1, without reserved flags.
@@ -31,7 +31,7 @@ pub(super) fn is_known(flags: u8) -> bool {
     flags & VERSION == VERSION_ONE
 }
 
-/// Appends what the blocks hold, to no more than one block over `limit`; gives the size.
+/// Appends the decompressed blocks, at most one block beyond `limit`; returns the size.
 pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Result<usize> {
     let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
@@ -43,7 +43,7 @@ pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Re
     let stream = Blob::little(stream);
     let (flags, block) = stream.u8(MAGIC).zip(stream.u8(MAGIC + 1)).ok_or_else(cut)?;
     let has = |flag: u8| flags & flag != 0;
-    // A dictionary that is not in the stream is none of a kernel's.
+    // No kernel uses a dictionary outside of the stream.
     if !is_known(flags) || has(DICTIONARY) || !(0x40..=0x70).contains(&block) || block & 0xf != 0 {
         return Err(damaged());
     }

@@ -1,6 +1,6 @@
 //! The container of `lzop`, which the kernel's `make` writes.
 //!
-//! A header of variable size, then blocks: size, compressed size, checksums as the header's flags say,
+//! A header of variable size, then blocks: size, compressed size, checksums by the header's flags,
 //! and an LZO1X block; a size of 0 ends it. All numbers are big-endian. Checksums are not verified:
 //! the tables in the kernel are checked against each other. Source: `lib/decompress_unlzo.c`.
 
@@ -10,11 +10,11 @@ use super::blob::Blob;
 
 /// Size of the magic number.
 const MAGIC: usize = 9;
-/// Versions from this on say which one can read them, and have a compression level.
+/// Since this version the header has the version needed to read it, and a compression level.
 const LEVELS: u16 = 0x940;
 /// A filter follows the flags.
 const FILTER: u32 = 1 << 11;
-/// Blocks have checksums of what comes out, and of what goes in: Adler-32, CRC-32.
+/// Blocks have checksums of the decompressed and of the compressed data: Adler-32, CRC-32.
 const SUMS_OUT: [u32; 2] = [1 << 0, 1 << 8];
 const SUMS_IN: [u32; 2] = [1 << 1, 1 << 9];
 /// The largest block that the kernel reads.
@@ -25,7 +25,7 @@ const BLOCK_MAX: usize = 256 << 10;
 #[error("{0}")]
 pub(super) struct Malformed(pub(super) &'static str);
 
-/// Appends what the blocks hold, to no more than one block over `limit`; gives the size.
+/// Appends the decompressed blocks, at most one block beyond `limit`; returns the size.
 pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Result<usize> {
     let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let bad = |what| io::Error::new(io::ErrorKind::InvalidData, Malformed(what));
@@ -40,13 +40,13 @@ pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Re
             break;
         }
         let packed = word(at + 4)?;
-        // A block that does not get smaller is stored, without the second pair of sums.
+        // An incompressible block is stored, without the second pair of checksums.
         let stored = packed >= size;
         at += 8 + sums(SUMS_OUT) + if stored { 0 } else { sums(SUMS_IN) };
         let body = stream.slice(at, packed).ok_or_else(cut)?;
         let room = block.get_mut(..size).ok_or_else(|| bad("a block is too large"))?;
         if stored && packed > size {
-            return Err(bad("a block is larger than what it holds"));
+            return Err(bad("a block is larger than its contents"));
         }
         if stored {
             out.extend_from_slice(body);
@@ -54,7 +54,7 @@ pub(super) fn decompress(stream: &[u8], out: &mut Vec<u8>, limit: u64) -> io::Re
             let made = lzokay::decompress::decompress(body, room)
                 .map_err(|_| bad("a block is damaged"))?;
             if made != size {
-                return Err(bad("a block has another size"));
+                return Err(bad("a block has the wrong size"));
             }
             out.extend_from_slice(room);
         }
@@ -71,7 +71,7 @@ fn header(stream: &Blob<'_>) -> Option<(u32, usize)> {
     at += if version >= LEVELS { 4 } else { 1 };
     let flags = stream.u32(at)?;
     at += 4 + if flags & FILTER == 0 { 0 } else { 4 };
-    // Mode and time, whose upper half is newer than the former.
+    // Mode and time; newer versions also have the time's upper half.
     at += if version >= LEVELS { 12 } else { 8 };
     let name = *stream.slice(at, 1)?.first()?;
     // The name and the header's checksum.

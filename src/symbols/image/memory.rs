@@ -1,6 +1,6 @@
-//! Where the addresses of a kernel lie in its bytes.
+//! The mapping from a kernel's addresses to its bytes.
 //!
-//! An ELF file says so. A raw kernel starts with `_text`, or with what its addresses count from.
+//! An ELF file records it. A raw kernel starts with `_text`, or with the base of its addresses.
 //! Invariant: an address outside of the kernel's bytes is `None`.
 
 use std::ops::Range;
@@ -14,14 +14,14 @@ use super::program::Program;
 pub(super) struct Memory<'a> {
     pub(super) blob: Blob<'a>,
     pub(super) program: Option<Program<'a>>,
-    /// The address of the first byte of a raw kernel, where the table counts from there.
+    /// The address of the first byte of a raw kernel, if the table is relative to it.
     pub(super) counted: Option<u64>,
-    /// The same, or where `_text` is, which a raw kernel starts with.
+    /// That address, or that of `_text`, which a raw kernel starts with.
     first: Option<u64>,
 }
 
 impl<'a> Memory<'a> {
-    /// `base`: what addresses count from, and its address; `text`: the address of `_text`.
+    /// `base`: what addresses are relative to, and its address; `text`: the address of `_text`.
     pub(super) fn new(blob: Blob<'a>, base: (Base, u64), text: Option<u64>) -> Self {
         let counted = matches!(base.0, Base::File { .. }).then_some(base.1);
         Self { blob, program: Program::parse(blob.bytes), counted, first: counted.or(text) }

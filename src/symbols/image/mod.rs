@@ -1,9 +1,9 @@
-//! A kernel's own table of symbols, read from the boot image that a distribution ships.
+//! A kernel's own symbol table, read from a distribution's boot image.
 //!
 //! [`read`] unpacks the kernel, finds the tables of `kallsyms` in it by their shape, checks them
-//! against each other and decodes them. Invariant: symbols come in the order of the table, which is
-//! the order in which the running kernel counts them, with the addresses that it would show in
-//! `/proc/kallsyms` without randomisation. Sources: `scripts/kallsyms.c` and `kernel/kallsyms.c` of
+//! against each other and decodes them. Invariant: symbols are in table order, which is
+//! the order in which the running kernel counts them, with the addresses that `/proc/kallsyms`
+//! would show without KASLR. Sources: `scripts/kallsyms.c` and `kernel/kallsyms.c` of
 //! Linux 6.1, 6.12 and 7.2.
 
 mod base;
@@ -49,7 +49,7 @@ use names::{Name, Names};
 use tokens::Tokens;
 use unpack::UnpackedKernel;
 
-/// The symbols of a kernel, and what it says about itself.
+/// The symbols of a kernel, and its identity.
 #[derive(Debug)]
 pub struct Kallsyms {
     /// `uname -r`.
@@ -60,9 +60,9 @@ pub struct Kallsyms {
     pub endian: Endian,
     /// The GNU build-id of vmlinux.
     pub build_id: Option<Vec<u8>>,
-    /// Whether the table has data, too (`CONFIG_KALLSYMS_ALL`), not functions only.
+    /// Whether the table also has data (`CONFIG_KALLSYMS_ALL`), not only functions.
     pub all: bool,
-    /// What the kernel compares of a name, where the order of its names shows it.
+    /// Which part of a name the kernel compares, if the order of its names reveals it.
     pub(super) compares: Option<Compares>,
     names: Names,
     addresses: Vec<u64>,
@@ -88,7 +88,7 @@ impl Kallsyms {
         self.addresses.len()
     }
 
-    /// Whether the table has none.
+    /// Whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty()
@@ -103,33 +103,33 @@ impl Kallsyms {
         })
     }
 
-    /// What the kernel exports, each once, in the order of its tables of exports; nothing of a kernel
-    /// whose table of symbols has functions only.
+    /// The kernel's exports, each once, in the order of its export tables; none if the symbol table
+    /// has only functions.
     pub fn exports(&self) -> impl ExactSizeIterator<Item = KallsymsExport<'_>> {
-        self.exports.iter().map(|export| export.told(self.names.get(export.mark())))
+        self.exports.iter().map(|export| export.with_name(self.names.get(export.mark())))
     }
 }
 
 impl Kallsyms {
-    /// Where ftrace can hook the kernel's functions, as its list of call sites has the addresses, 0
-    /// among them; nothing where the list is filled in when the kernel starts.
+    /// The addresses in the kernel's list of ftrace call sites, including 0; empty if the list is
+    /// filled in at boot.
     #[must_use]
     pub fn call_sites(&self) -> &[u64] {
         &self.call_sites
     }
 }
 
-/// Reads the table of a boot image, of a compressed kernel, or of a linked one with or without a
+/// Reads the table of a boot image, of a compressed kernel, or of a linked one with or without an ELF
 /// symbol table.
 ///
 /// # Errors
-/// [`ImageError`] when the image cannot be unpacked, or its tables are missing, damaged, or
-/// count from an address that cannot be told.
+/// [`ImageError`] if the image cannot be unpacked, or its tables are missing, damaged, or
+/// relative to an unknown address.
 pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
     let kernel = unpack::unpack(image, &is_kernel)?;
     let mut tables = Tokens::find_all(&kernel.bytes);
     let tokens = tables.next().ok_or(ImageError::NoTables)?;
-    // Nothing says which of two tables the kernel that starts would count in.
+    // Nothing decides which of two tables the kernel that starts would use.
     if tables.next().is_some() {
         return Err(ImageError::Several("two tables of symbols"));
     }
@@ -144,9 +144,9 @@ fn is_kernel(bytes: &[u8]) -> bool {
 /// Reads the tables that belong to these tokens.
 fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
     let blob = Blob { bytes: &kernel.bytes, endian: tokens.endian };
-    let (names, found) = names::find(&blob, tokens, |place| {
-        let names = place.decode(&blob, tokens)?;
-        let found = layout::read(&blob, tokens, place, &names)?;
+    let (names, found) = names::find(&blob, tokens, |name_table| {
+        let names = name_table.decode(&blob, tokens)?;
+        let found = layout::read(&blob, tokens, name_table, &names)?;
         Ok((names, found))
     })?;
     let base = base::find(&blob, kernel.backend, &found)?;
@@ -194,6 +194,6 @@ fn addresses(found: &Addresses, base: u64) -> Result<Vec<u64>, ImageError> {
             false => base.wrapping_add_signed(*offset),
         })
         .collect();
-    let lie = ImageError::Lies("addresses do not ascend");
-    if addresses.is_sorted() { Ok(addresses) } else { Err(lie) }
+    let inconsistent = ImageError::Inconsistent("addresses do not ascend");
+    if addresses.is_sorted() { Ok(addresses) } else { Err(inconsistent) }
 }

@@ -1,10 +1,10 @@
 //! The table of names: found before the tokens, and proven by its markers.
 //!
-//! `kallsyms_num_syms`, `kallsyms_names` and `kallsyms_markers` stand in this order, in kernels of
-//! 6.2 and 6.3 (and what was put into older ones from there) with `kallsyms_seqs_of_names` behind
-//! them, before the tokens. No symbol tells where any of it starts. So each zero before the tokens
-//! that could be the first marker is tried: it says how many markers there are, their last one where
-//! the names start, and the number before these must agree. Invariant: every marker is the offset of
+//! `kallsyms_num_syms`, `kallsyms_names` and `kallsyms_markers` come in this order, followed in kernels
+//! 6.2 and 6.3 (and older ones with backports) by `kallsyms_seqs_of_names`, before the tokens.
+//! No symbol marks where any of them starts. So each zero before the tokens that could be the first
+//! marker is tried: it gives the number of markers, the last marker gives the start of the names, and
+//! the number before these must agree. Invariant: every marker is the offset of
 //! the 256th name from the one before it. Source: `scripts/kallsyms.c`.
 
 use super::ImageError;
@@ -13,25 +13,25 @@ use super::tokens::Tokens;
 
 /// Names between two markers.
 const STRIDE: usize = 256;
-/// Most symbols that a kernel is believed to have; those of distributions have 300,000.
+/// Most symbols of a kernel; those of distributions have 300,000.
 const SYMBOLS_MAX: usize = 1 << 21;
-/// `KSYM_NAME_LEN` of the newest kernels, and the letter.
+/// `KSYM_NAME_LEN` of the newest kernels, plus the letter.
 const NAME_MAX: usize = 512 + 1;
-/// Most bytes that all names together are believed to have.
+/// Most bytes of all names together.
 const NAMES_MAX: usize = 1 << 28;
 /// First markers that are tried.
 const TRIES: usize = 64;
-/// Places that are believed to be names by chance.
+/// Most places that look like names by chance.
 const REFUSED_MAX: usize = 4;
 /// Size of an entry of `kallsyms_seqs_of_names`.
 pub(super) const SEQ: usize = 3;
 
 /// Where the names are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct NameTable {
     /// How many.
     pub(super) count: usize,
-    /// What tables start at multiples of: 8 before Linux 7, 4 since.
+    /// Alignment of the tables: 8 before Linux 7, 4 since.
     pub(super) align: usize,
     /// Where `kallsyms_num_syms` starts.
     pub(super) number: usize,
@@ -63,21 +63,21 @@ impl Names {
     }
 }
 
-/// Finds the names that belong to the tokens, and gives what `accept` makes of them. In a kernel of few
-/// symbols other bytes may look like names by chance, so what it refuses was not the place.
+/// Finds the names that belong to the tokens, and returns the result of `accept`. In a kernel with few
+/// symbols other bytes may look like names by chance, so the search continues where it refuses.
 pub(super) fn find<T>(
     kernel: &Blob<'_>,
     tokens: &Tokens<'_>,
-    mut accept: impl FnMut(&Place) -> Result<T, ImageError>,
+    mut accept: impl FnMut(&NameTable) -> Result<T, ImageError>,
 ) -> Result<T, ImageError> {
     let table = tokens.table;
-    // With the numbers of the order by name, the first marker is three bytes a symbol away.
+    // With the order by name, the first marker is three bytes per symbol further away.
     let farthest = (SEQ + 1) * SYMBOLS_MAX;
     let mut run = 0_usize;
     let mut later = 0;
     let mut tries = 0;
     let mut refused = Vec::new();
-    let mut error = ImageError::Lies("no number of symbols agrees with kallsyms_markers");
+    let mut error = ImageError::Inconsistent("no number of symbols agrees with kallsyms_markers");
     for markers in (table.saturating_sub(farthest)..table).rev().filter(|at| at % 4 == 0) {
         let Some(value) = kernel.u32(markers) else { continue };
         run = if value < later { run + 1 } else { 1 };
@@ -89,12 +89,12 @@ pub(super) fn find<T>(
         for markers_end in ends.map(|count| markers + 4 * count) {
             tries += 1;
             match before(kernel, markers, markers_end) {
-                Ok(Some(place)) => match accept(&place) {
+                Ok(Some(table)) => match accept(&table) {
                     Ok(accepted) => return Ok(accepted),
-                    Err(lie) => refused.push(lie),
+                    Err(inconsistent) => refused.push(inconsistent),
                 },
                 Ok(None) => {}
-                Err(lie) => error = lie,
+                Err(inconsistent) => error = inconsistent,
             }
             if refused.len() == REFUSED_MAX {
                 tries = TRIES;
@@ -105,11 +105,11 @@ pub(super) fn find<T>(
     Err(refused.into_iter().next().unwrap_or(error))
 }
 
-/// How many markers there may be, when the first one is so many bytes before the tokens.
+/// How many markers there may be, if the first one is `distance` bytes before the tokens.
 fn marker_counts(distance: usize) -> impl Iterator<Item = usize> {
     // Nothing but padding follows.
     let alone = [distance / 4, (distance / 4).saturating_sub(1)];
-    // 4 bytes for 256 symbols and 3 for each, and padding behind both.
+    // 4 bytes per 256 symbols and 3 per symbol, with padding after both.
     let about = distance / (4 + SEQ * STRIDE);
     let followed = about.saturating_sub(1)..=about + 1;
     let fits = move |&count: &usize| {
@@ -120,7 +120,7 @@ fn marker_counts(distance: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The names before the markers.
-fn before(kernel: &Blob<'_>, markers: usize, end: usize) -> Result<Option<Place>, ImageError> {
+fn before(kernel: &Blob<'_>, markers: usize, end: usize) -> Result<Option<NameTable>, ImageError> {
     let count = (end - markers) / 4;
     let Some(last) = kernel.size(end - 4) else { return Ok(None) };
     let Some(newest) = markers.checked_sub(last) else { return Ok(None) };
@@ -134,23 +134,24 @@ fn before(kernel: &Blob<'_>, markers: usize, end: usize) -> Result<Option<Place>
             {
                 continue;
             }
-            let place = Place { count: symbols, align, number, names, markers, markers_end: end };
-            match place.walk(kernel, |_, _| Some(())) {
-                Ok(()) => return Ok(Some(place)),
+            let table =
+                NameTable { count: symbols, align, number, names, markers, markers_end: end };
+            match table.walk(kernel, |_, _| Some(())) {
+                Ok(()) => return Ok(Some(table)),
                 Err(markers_agreed) if markers_agreed > 1 => found = Ok(()),
                 Err(_) => {}
             }
         }
     }
     match found {
-        Ok(()) => Err(ImageError::Lies("kallsyms_markers are not where the names are")),
+        Ok(()) => Err(ImageError::Inconsistent("kallsyms_markers are not where the names are")),
         Err(()) => Ok(None),
     }
 }
 
-impl Place {
-    /// Gives `visit` each name, still compressed, with its index. Fails with the number of markers
-    /// that were right, or where `visit` gives nothing.
+impl NameTable {
+    /// Passes each name, still compressed, with its index to `visit`. Fails with the number of correct
+    /// markers, or when `visit` returns `None`.
     fn walk<'a>(
         &self,
         kernel: &Blob<'a>,
@@ -187,7 +188,7 @@ impl Place {
     ) -> Result<Names, ImageError> {
         let mut names = Names::default();
         names.all.reserve(self.count);
-        // Names are half as long when they are compressed.
+        // Compressed names have half the length.
         names.text.reserve(2 * (self.markers - self.names));
         let walked = self.walk(kernel, |_, compressed| {
             let start = names.text.len();
@@ -207,14 +208,18 @@ impl Place {
             });
             Some(())
         });
-        walked.map_err(|_| ImageError::Lies("a name is empty or too long"))?;
+        walked.map_err(|_| ImageError::Inconsistent("a name is empty or too long"))?;
         let letters = names.all.iter().all(|name| name.letter.is_ascii_graphic());
-        if letters { Ok(names) } else { Err(ImageError::Lies("a symbol's type is no letter")) }
+        if letters {
+            Ok(names)
+        } else {
+            Err(ImageError::Inconsistent("a symbol's type is not a letter"))
+        }
     }
 }
 
-/// The length of a compressed name, and how many bytes tell it: ULEB128 since Linux 6.1, before which
-/// no name had as many as 128 bytes.
+/// The length of a compressed name, and the size of that field: ULEB128 since Linux 6.1, before which
+/// no name had 128 bytes.
 fn length(kernel: &Blob<'_>, at: usize) -> Option<(usize, usize)> {
     let low = kernel.u8(at)?;
     if low < 0x80 {

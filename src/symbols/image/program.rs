@@ -1,7 +1,7 @@
-//! A linked kernel as an ELF file: where its bytes lie in memory.
+//! A linked kernel as an ELF file: the addresses of its bytes.
 //!
-//! Program headers only; a kernel in a boot image has no section names and no symbols. Invariant: an
-//! address is told only for bytes that one `PT_LOAD` has. Layout: gABI, "Program Header".
+//! Program headers only; a kernel in a boot image has no section names and no symbols. Invariant:
+//! only bytes of a `PT_LOAD` have an address. Layout: gABI, "Program Header".
 
 use object::Endianness;
 use object::elf::{self, FileHeader64, ProgramHeader64};
@@ -11,16 +11,16 @@ use object::read::elf::{FileHeader, ProgramHeader};
 #[derive(Debug)]
 pub(super) struct Program<'a> {
     pub(super) machine: u16,
-    /// Where execution starts: an address, on some machines a physical one; 0 stands for none.
+    /// The entry address, on some machines a physical one; 0 means none.
     entry: u64,
-    /// Whether something that the headers tell of lies past the end of the file.
+    /// Whether something that the headers describe is past the end of the file.
     pub(super) is_cut: bool,
     order: Endianness,
     headers: &'a [ProgramHeader64<Endianness>],
 }
 
 impl<'a> Program<'a> {
-    /// The program headers at the start of `bytes`, when these are a 64-bit ELF file.
+    /// The program headers at the start of `bytes`, if these are a 64-bit ELF file.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
         let order = header.endian().ok()?;
@@ -65,7 +65,7 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// The virtual address at which execution starts.
+    /// The virtual address of the entry.
     pub(super) fn entry(&self) -> Option<u64> {
         let entry = Some(self.entry).filter(|&entry| entry != 0)?;
         let loads = self.headers.iter().filter(|p| p.p_type(self.order) == elf::PT_LOAD);

@@ -1,16 +1,16 @@
-//! Small kernels in every layout, read back; and every mistake in them.
+//! Small kernels in every layout, read back, and every error in them.
 
 use proptest::prelude::*;
 
 use super::fixture::{BASE, BUILD_ID, Built, Crcs, Gpl, LAYOUTS, Layout, Sample, Tables};
 use super::*;
 
-/// Every kernel that can be told: raw ones in little-endian only, as no machine has others.
+/// Every kernel that can be recognised: raw ones are little-endian, as on all machines.
 fn samples() -> impl Iterator<Item = Sample> {
     LAYOUTS.into_iter().flat_map(|layout| {
         let elf = [false, true].map(|big| Sample::new(layout, big));
         let raw = Sample { raw: true, ..Sample::new(layout, false) };
-        let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
+        let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::After);
         let percpu = Sample { percpu: true, ..Sample::new(layout, false) };
         elf.into_iter().chain([raw]).chain(based.then_some(percpu))
     })
@@ -36,7 +36,7 @@ fn every_layout_is_read_in_either_byte_order() {
 }
 
 #[test]
-fn a_table_without_data_says_so() {
+fn a_table_without_data_is_marked() {
     for sample in samples() {
         let functions = Sample { symbols: Vec::new(), lists: b't', ..sample }.build();
         assert!(!read(&functions.bytes).unwrap().all);
@@ -44,7 +44,7 @@ fn a_table_without_data_says_so() {
 }
 
 #[test]
-fn a_cut_kernel_is_refused_or_whole() {
+fn a_truncated_kernel_is_refused_or_complete() {
     for sample in samples() {
         let built = sample.build();
         for length in 0..built.bytes.len() {
@@ -59,7 +59,7 @@ fn a_cut_kernel_is_refused_or_whole() {
     }
 }
 
-/// Reads a kernel of which the bytes of one table were changed.
+/// Reads a kernel after changing the bytes of one table.
 fn with(built: &Built, table: &str, change: impl Fn(&mut [u8])) -> Result<Kallsyms, ImageError> {
     let mut bytes = built.bytes.clone();
     change(&mut bytes[built.table(table)]);
@@ -67,7 +67,7 @@ fn with(built: &Built, table: &str, change: impl Fn(&mut [u8])) -> Result<Kallsy
 }
 
 #[test]
-fn tables_that_lie_are_refused() {
+fn wrong_tables_are_refused() {
     for sample in samples() {
         // Enough symbols for three markers.
         let many = (0..600).map(|n| (8, b't', format!("symbol_{n}")));
@@ -76,7 +76,7 @@ fn tables_that_lie_are_refused() {
         let refused = |table, at: usize, by: u8| {
             let read = with(&built, table, |bytes| bytes[at] = bytes[at].wrapping_add(by));
             let read = read.map(|kernel| kernel.len());
-            assert!(read.is_err(), "{sample:?}: byte {at} of {table} is a lie: {read:?}");
+            assert!(read.is_err(), "{sample:?}: byte {at} of {table} is wrong: {read:?}");
         };
         for (table, range) in &built.tables {
             match *table {
@@ -99,7 +99,7 @@ fn tables_that_lie_are_refused() {
 }
 
 #[test]
-fn bytes_that_look_like_few_names_by_chance_are_passed_over() {
+fn bytes_that_look_like_few_names_by_chance_are_skipped() {
     // The type of the note with the build-id, 3, is followed by three "names" up to the markers.
     let symbols = [
         (0, "aaaaa_aaa_ae"),
@@ -114,13 +114,13 @@ fn bytes_that_look_like_few_names_by_chance_are_passed_over() {
         (593, "p_m_b__lois"),
     ];
     let symbols = symbols.map(|(distance, name)| (distance, b't', name.to_owned())).to_vec();
-    let built = Sample { raw: true, symbols, ..Sample::new(Layout::Behind, false) }.build();
+    let built = Sample { raw: true, symbols, ..Sample::new(Layout::After, false) }.build();
     assert_eq!(found(&read(&built.bytes).unwrap()), built.symbols);
 }
 
 #[test]
-fn a_base_that_nothing_tells_is_an_error() {
-    for layout in [Layout::Before, Layout::BeforeAndOrdered, Layout::Behind, Layout::OwnPlace] {
+fn a_base_without_evidence_is_an_error() {
+    for layout in [Layout::Before, Layout::BeforeAndOrdered, Layout::After, Layout::SelfRelative] {
         let mut built = Sample { raw: true, ..Sample::new(layout, false) }.build();
         let end = built.tables.iter().map(|(_, range)| range.end).max().unwrap();
         built.bytes.truncate(end);
@@ -130,8 +130,8 @@ fn a_base_that_nothing_tells_is_an_error() {
 }
 
 #[test]
-fn pointers_that_disagree_tell_no_base() {
-    let mut built = Sample { raw: true, ..Sample::new(Layout::OwnPlace, false) }.build();
+fn pointers_that_disagree_give_no_base() {
+    let mut built = Sample { raw: true, ..Sample::new(Layout::SelfRelative, false) }.build();
     let half = built.bytes.len() - 8 * 16;
     for pointer in built.bytes[half..].as_chunks_mut::<8>().0 {
         let other = u64::from_le_bytes(*pointer) + 0x10_0000;
@@ -141,7 +141,7 @@ fn pointers_that_disagree_tell_no_base() {
 }
 
 #[test]
-fn what_is_no_image_is_named_by_its_first_bytes() {
+fn what_is_not_an_image_is_named_by_its_first_bytes() {
     let text = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert_eq!(text(b""), "not a boot image: it starts with nothing");
     assert_eq!(text(b"hello"), "not a boot image: it starts with 68 65 6c 6c 6f");
@@ -160,7 +160,7 @@ proptest! {
             0..530,
         ),
     ) {
-        let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::Behind);
+        let based = matches!(layout, Layout::Before | Layout::BeforeAndOrdered | Layout::After);
         let sample = Sample { layout, big, raw: false, percpu: percpu && based, lists: b'd', symbols, exports: None, sorted_by: |name| name };
         let built = sample.build();
         let kernel = read(&built.bytes).unwrap();
@@ -168,8 +168,8 @@ proptest! {
     }
 
     #[test]
-    fn a_raw_kernel_is_read_with_the_base_that_its_pointers_tell(
-        layout in prop::sample::select(&[Layout::Before, Layout::Behind, Layout::OwnPlace][..]),
+    fn a_raw_kernel_is_read_with_the_base_of_its_pointers(
+        layout in prop::sample::select(&[Layout::Before, Layout::After, Layout::SelfRelative][..]),
         symbols in prop::collection::vec((0_u32..0x800, Just(b't'), "[a-z_]{1,20}"), 0..300),
     ) {
         let built = Sample { layout, big: false, raw: true, percpu: false, lists: b'd', symbols, exports: None, sorted_by: |name| name }.build();
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_is_no_panic(at: prop::sample::Index, to: u8, which in 0..40_usize) {
+    fn a_changed_byte_does_not_panic(at: prop::sample::Index, to: u8, which in 0..40_usize) {
         let exporting = samples().zip([true, false].into_iter().cycle()).map(|(sample, relative)| {
             let gpl = if sample.big { Gpl::Flags } else { Gpl::Sections };
             Sample { exports: Some(Tables::new(relative, gpl, Crcs::Values)), ..sample }
@@ -195,10 +195,10 @@ proptest! {
 }
 
 #[test]
-fn the_order_of_names_shows_what_a_kernel_compares_of_them() {
+fn the_order_of_names_reveals_what_a_kernel_compares() {
     let read = |names: &[&str], sorted_by: fn(&str) -> &str| {
         let symbols = names.iter().map(|name| (24, b't', (*name).to_owned())).collect();
-        let sample = Sample { symbols, sorted_by, ..Sample::new(Layout::Behind, false) };
+        let sample = Sample { symbols, sorted_by, ..Sample::new(Layout::After, false) };
         read(&sample.build().bytes).unwrap().compares
     };
     let whole: fn(&str) -> &str = |name| name;
@@ -208,7 +208,7 @@ fn the_order_of_names_shows_what_a_kernel_compares_of_them() {
     assert_eq!(read(&names, whole), Some(Compares::Whole));
     assert_eq!(read(&names, before_mark), Some(Compares::BeforeMark));
     assert_eq!(read(&names, before_dot), Some(Compares::BeforeDot));
-    // An order that several have shows nothing.
+    // An order that fits several reveals nothing.
     for sorted_by in [whole, before_mark, before_dot] {
         assert_eq!(read(&["f", "g"], sorted_by), None);
     }

@@ -1,8 +1,9 @@
-//! The table that names are compressed with: found by its shape.
+//! The token table that names are compressed with: found by its shape.
 //!
-//! `kallsyms_token_table` has 256 strings, each with a NUL, of which those of characters that names
-//! have are the character itself: so the digits stand there in a row, and nowhere else followed by
-//! what `kallsyms_token_index` must be. Invariant: the index is where each string starts, exactly.
+//! `kallsyms_token_table` has 256 NUL-terminated strings. Those of characters that occur in names
+//! are the character itself: the digits are there in a row, followed by
+//! a valid `kallsyms_token_index`, and nowhere else. Invariant: the index has exactly the start of
+//! each string.
 //! Source: `write_src` in `scripts/kallsyms.c`.
 
 use memchr::memchr;
@@ -42,28 +43,28 @@ impl<'a> Tokens<'a> {
         digits.into_iter().filter_map(move |at| Self::around(kernel, at))
     }
 
-    /// The table that has the digits' tokens here.
+    /// The table whose tokens of the digits are at `digits`.
     fn around(kernel: &'a [u8], digits: usize) -> Option<Self> {
         let mut end = digits;
         for _ in usize::from(b'0')..TOKENS {
             end += token(kernel, end)?.len() + 1;
         }
         let orders = [Endian::Little, Endian::Big];
-        let places = [4, 8].map(|align: usize| end.next_multiple_of(align));
+        let candidates = [4, 8].map(|align: usize| end.next_multiple_of(align));
         orders.iter().find_map(|&endian| {
             let blob = Blob { bytes: kernel, endian };
-            places.iter().find_map(|&index| Self::check(&blob, digits, index, end))
+            candidates.iter().find_map(|&index| Self::check(&blob, digits, index, end))
         })
     }
 
-    /// The table, if its index is at `index` and true.
+    /// The table, if its index is at `index` and correct.
     fn check(blob: &Blob<'a>, digits: usize, index: usize, end: usize) -> Option<Self> {
         let before = blob.u16(index + 2 * usize::from(b'0'))?;
         let table = digits.checked_sub(before.into())?;
         let mut strings = Vec::with_capacity(TOKENS);
         let mut at = table;
-        for place in (index..).step_by(2).take(TOKENS) {
-            if table.checked_add(blob.u16(place)?.into()) != Some(at) {
+        for entry in (index..).step_by(2).take(TOKENS) {
+            if table.checked_add(blob.u16(entry)?.into()) != Some(at) {
                 return None;
             }
             let string = token(blob.bytes, at)?;
@@ -74,7 +75,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// The string that starts here.
+/// The string at `at`.
 fn token(kernel: &[u8], at: usize) -> Option<&[u8]> {
     let rest = kernel.get(at..)?;
     let rest = rest.get(..=TOKEN_MAX).unwrap_or(rest);

@@ -1,8 +1,8 @@
-//! The kernel in a boot image: unwrapped and decompressed until its tables can be seen.
+//! The kernel in a boot image: unwrapped and decompressed until its tables are found.
 //!
 //! An image is a raw kernel, an ELF file, a compressed one of these, EFI's wrapper of these, a boot
 //! loader's wrapper ([`super::wrapper`]), or a machine's own, which its back end describes. Invariant:
-//! at most [`DEPTH`] layers and [`TRIES`] places are looked at, and of several kernels none is taken.
+//! at most [`DEPTH`] layers and [`TRIES`] offsets are tried, and several kernels are an error.
 //! Sources: `drivers/firmware/efi/libstub/zboot-header.S` and [`klp_arch::BootImage`].
 
 use std::borrow::Cow;
@@ -17,34 +17,34 @@ use super::compression::{Compression, KERNEL_MAX};
 use super::program::Program;
 use super::{ImageError, foreign, wrapper};
 
-/// Layers inside of each other: a boot loader's wrapper, EFI's, a compressed stream, a machine's
-/// wrapper, the kernel; the file itself may be compressed, too.
+/// Nested layers: a boot loader's wrapper, EFI's, a compressed stream, a machine's
+/// wrapper, the kernel; the file itself may also be compressed.
 const DEPTH: usize = 6;
-/// Places inside of an image that look like the start of a compressed kernel.
+/// Offsets in an image that look like the start of a compressed kernel.
 const TRIES: usize = 256;
-/// A stream that gives more than this and then fails was the kernel.
+/// A stream that decompresses to more than this and then fails was the kernel.
 const LIKELY: usize = 1 << 20;
-/// EFI's wrapper: where its name, the place and size of the kernel, and its compression stand.
+/// EFI's wrapper: offsets of its name, of the kernel's offset and size, and of its compression.
 const EFI: (usize, &[u8]) = (4, b"zimg");
 const EFI_PAYLOAD: (usize, usize) = (8, 12);
 const EFI_COMPRESSION: (usize, usize) = (24, 32);
 
-/// A kernel as it lies in memory, or as an ELF file.
+/// A raw kernel, or one in an ELF file.
 #[derive(Debug)]
 pub(super) struct UnpackedKernel<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
-    /// The back end, where a wrapper or the kernel itself tells it.
+    /// The back end, if a wrapper or the kernel itself identifies it.
     pub(super) backend: Option<&'static Machine>,
 }
 
-/// Finds the kernel. `is_kernel` says whether bytes hold a kernel's tables.
+/// Finds the kernel. `is_kernel` decides whether bytes contain a kernel's tables.
 pub(super) fn unpack<'a>(
     image: &'a [u8],
     is_kernel: &dyn Fn(&[u8]) -> bool,
 ) -> Result<UnpackedKernel<'a>, ImageError> {
     let mut kernel = UnpackedKernel { bytes: Cow::Borrowed(image), backend: None };
     for _ in 0..DEPTH {
-        kernel.backend = told(&kernel.bytes).or(kernel.backend);
+        kernel.backend = identify(&kernel.bytes).or(kernel.backend);
         let Some(inner) = inner(&kernel, is_kernel)? else {
             return Ok(kernel);
         };
@@ -53,7 +53,7 @@ pub(super) fn unpack<'a>(
     Err(ImageError::NoKernel)
 }
 
-/// What the image wraps; `None` when it is the kernel.
+/// The contents of a wrapper; `None` if the image is the kernel.
 fn inner(
     kernel: &UnpackedKernel<'_>,
     is_kernel: &dyn Fn(&[u8]) -> bool,
@@ -70,19 +70,19 @@ fn inner(
     }
     let program = Program::parse(image.bytes);
     if program.as_ref().is_some_and(|program| program.is_cut) || wrapper::is_cut(&image) {
-        return Err(ImageError::Truncated("the file's headers tell of more than it has"));
+        return Err(ImageError::Truncated("the file's headers describe more than it has"));
     }
     if let Some(kernel) = wrapper::unified(&image)? {
         return Ok(Some(kernel.to_vec()));
     }
     let elf = program.is_some();
-    let told = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image.payload);
-    match told {
+    let payload = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image.payload);
+    match payload {
         Some(Payload::Setup { sectors, offset, size }) => {
             setup(&image, sectors, offset, size).map(Some)
         }
         _ if is_kernel(image.bytes) => Ok(None),
-        Some(Payload::Behind) => search(image.bytes, is_kernel).map(Some),
+        Some(Payload::AfterDecompressor) => search(image.bytes, is_kernel).map(Some),
         _ if elf => search(image.bytes, is_kernel).map(Some).or_else(|error| match error {
             ImageError::NoKernel => Ok(None),
             error => Err(error),
@@ -95,8 +95,8 @@ fn inner(
     }
 }
 
-/// The back end whose boot image, or whose ELF file, this is.
-fn told(image: &[u8]) -> Option<&'static Machine> {
+/// The back end that this boot image or ELF file belongs to.
+fn identify(image: &[u8]) -> Option<&'static Machine> {
     if let Some(kernel) = Program::parse(image) {
         return klp_arch::for_machine(kernel.machine);
     }
@@ -109,10 +109,11 @@ fn told(image: &[u8]) -> Option<&'static Machine> {
 
 /// Whether a kernel that is not an ELF file may be anywhere in the image.
 pub(super) fn is_wrapper(kernel: &UnpackedKernel<'_>) -> bool {
-    told(&kernel.bytes).is_some_and(|backend| backend.boot_image.payload == Payload::Behind)
+    identify(&kernel.bytes)
+        .is_some_and(|backend| backend.boot_image.payload == Payload::AfterDecompressor)
 }
 
-/// EFI's wrapper says where the kernel is, and how it is compressed.
+/// The kernel in EFI's wrapper, which has its offset, size and compression.
 fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
     let cut = || ImageError::Truncated("EFI's wrapper has its kernel past the end of the file");
     let offset = image.size(EFI_PAYLOAD.0).ok_or_else(cut)?;
@@ -123,14 +124,14 @@ fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
     stream_in(stream, &format!(", called '{}'", name.escape_ascii()))
 }
 
-/// The kernel behind a machine's setup code.
+/// The kernel after a machine's setup code.
 fn setup(
     image: &Blob<'_>,
     sectors: usize,
     offset: usize,
     size: usize,
 ) -> Result<Vec<u8>, ImageError> {
-    let cut = || ImageError::Truncated("the kernel lies past the end of the file");
+    let cut = || ImageError::Truncated("the kernel is past the end of the file");
     let sectors = image.u8(sectors).ok_or_else(cut)?;
     let sectors = if sectors == 0 { 4 } else { usize::from(sectors) };
     let offset = image.size(offset).ok_or_else(cut)?;
@@ -139,7 +140,7 @@ fn setup(
     stream_in(image.slice(start, size).ok_or_else(cut)?, "")
 }
 
-/// Decompresses a stream of which the header says that it is the kernel.
+/// Decompresses a stream that a header identifies as the kernel.
 fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
     // Not compressed.
     if stream.starts_with(&elf::ELFMAG) {
@@ -151,8 +152,8 @@ fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
     compression.decompress(stream)
 }
 
-/// The kernel somewhere in an image: the only stream that has a kernel's tables. Where not everything was
-/// looked at, there may be another.
+/// The kernel somewhere in an image: the only stream that has a kernel's tables. If not everything was
+/// tried, there may be another.
 pub(super) fn search(
     image: &[u8],
     is_kernel: &dyn Fn(&[u8]) -> bool,
@@ -161,12 +162,12 @@ pub(super) fn search(
     for compression in Compression::iter() {
         let finder = Finder::new(compression.magic());
         let starts_one = |at: &usize| image.get(*at..).is_some_and(|s| compression.may_start(s));
-        let places = finder.find_iter(image).filter(starts_one).take(TRIES);
-        starts.extend(places.map(|at| (at, compression)));
+        let offsets = finder.find_iter(image).filter(starts_one).take(TRIES);
+        starts.extend(offsets.map(|at| (at, compression)));
     }
     starts.sort_by_key(|&(at, _)| at);
     let all = starts.len() < TRIES;
-    let unlooked = || ImageError::Several("too much looks like a compressed one");
+    let unlooked = || ImageError::Several("too many offsets look like a compressed one");
     let mut error = ImageError::NoKernel;
     let mut left = KERNEL_MAX;
     let mut found: Option<Vec<u8>> = None;
@@ -186,7 +187,7 @@ pub(super) fn search(
             Ok(()) => {}
             Err(ImageError::TooLarge(_)) if found.is_some() => return Err(unlooked()),
             Err(large @ ImageError::TooLarge(_)) => return Err(large),
-            // Of all that look like streams, only the kernel takes the rest of the file.
+            // Among what looks like a stream, only the kernel extends to the end of the file.
             Err(cut @ ImageError::CutStream(_)) if kernel.len() > LIKELY => error = cut,
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Kernels in every wrapper and compression, and every mistake in these.
+//! Kernels in every wrapper and compression, and every error in these.
 
 use std::io::{Read, Write};
 
@@ -31,7 +31,7 @@ fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
             let options = LzmaOptions::new_preset(9).unwrap();
             lzma(Stream::new_lzma_encoder(&options).unwrap())
         }
-        // With the filter for branches of one machine, as `scripts/xz_wrap.sh` asks for.
+        // With the branch filter of one machine, as `scripts/xz_wrap.sh` does.
         Compression::Xz => {
             let options = LzmaOptions::new_preset(6).unwrap();
             let mut filters = Filters::new();
@@ -53,7 +53,7 @@ fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What `lz4` writes, which checks its contents and, with `-BD`, links its blocks.
+/// The output of `lz4`, which has checksums and, with `-BD`, linked blocks.
 fn lz4_frame(bytes: &[u8], mode: lz4_flex::frame::BlockMode) -> Vec<u8> {
     let info = lz4_flex::frame::FrameInfo::new().block_mode(mode).content_checksum(true);
     let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
@@ -61,7 +61,7 @@ fn lz4_frame(bytes: &[u8], mode: lz4_flex::frame::BlockMode) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What `lzop -9` writes; a block that does not get smaller is stored.
+/// The output of `lzop -9`; an incompressible block is stored.
 fn lzop(bytes: &[u8]) -> Vec<u8> {
     let mut out = b"\x89LZO\0\r\n\x1a\n".to_vec();
     // Versions 1.040 of lzop, 2.10 of the library, 0.940 needed; method 3, level 9; Adler-32.
@@ -89,7 +89,7 @@ fn appended(mut stream: Vec<u8>, size: usize) -> Vec<u8> {
     stream
 }
 
-/// The wrapper whose header says where the kernel is.
+/// The wrapper whose header has the kernel's offset.
 fn setup(stream: &[u8]) -> Vec<u8> {
     let mut image = vec![0; 0x1000 + 0x100];
     image[0x1f1] = 7;
@@ -99,11 +99,11 @@ fn setup(stream: &[u8]) -> Vec<u8> {
     [&image, stream].concat()
 }
 
-/// The wrapper that says nothing.
-fn behind(stream: &[u8]) -> Vec<u8> {
+/// The wrapper without such a header.
+fn after_decompressor(stream: &[u8]) -> Vec<u8> {
     let mut image = vec![0; 0x12000];
     image[0x10008..0x1000e].copy_from_slice(b"S390EP");
-    // What looks like streams and is none.
+    // What looks like streams but is not.
     image[0x11000..0x11003].copy_from_slice(b"BZh");
     image[0x11100..0x11104].copy_from_slice(b"\x28\xb5\x2f\xfd");
     image[0x11200..0x11206].copy_from_slice(b"\xfd7zXZ\0");
@@ -122,8 +122,8 @@ fn efi(stream: &[u8]) -> Vec<u8> {
 }
 
 fn kernels() -> [Vec<u8>; 2] {
-    let raw = Sample { raw: true, ..Sample::new(Layout::OwnPlace, false) };
-    [raw.build().bytes, Sample::new(Layout::Behind, true).build().bytes]
+    let raw = Sample { raw: true, ..Sample::new(Layout::SelfRelative, false) };
+    [raw.build().bytes, Sample::new(Layout::After, true).build().bytes]
 }
 
 #[test]
@@ -132,7 +132,8 @@ fn every_compression_is_read_in_every_wrapper() {
         let expected = read(&kernel).unwrap().len();
         for compression in Compression::iter() {
             let stream = appended(packed(compression, &kernel), kernel.len());
-            let images = [stream.clone(), setup(&stream), behind(&stream), efi(&stream)];
+            let images =
+                [stream.clone(), setup(&stream), after_decompressor(&stream), efi(&stream)];
             for (number, image) in images.iter().enumerate() {
                 let found = read(image).map(|kernel| kernel.len());
                 assert!(
@@ -149,14 +150,14 @@ fn a_kernel_that_is_not_compressed_is_read_in_its_wrapper() {
     let [raw, elf] = kernels();
     assert!(read(&efi(&elf)).is_ok());
     assert!(read(&setup(&elf)).is_ok());
-    let found = read(&behind(&raw)).unwrap();
+    let found = read(&after_decompressor(&raw)).unwrap();
     let plain = read(&raw).unwrap();
     assert!(found.iter().eq(plain.iter()));
 }
 
 #[test]
-fn a_kernel_of_several_blocks_is_whole() {
-    // Noise does not get smaller: its blocks are stored.
+fn a_kernel_of_several_blocks_is_complete() {
+    // Noise is incompressible: its blocks are stored.
     let noise = |n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56).to_le_bytes()[0];
     for (compression, size) in [(Compression::Lz4, 8_500_000), (Compression::Lzo, 300_000)] {
         let bytes: Vec<u8> = (0..size).map(|n| if n % 3 == 0 { 0 } else { noise(n) }).collect();
@@ -169,7 +170,7 @@ fn a_kernel_of_several_blocks_is_whole() {
 }
 
 #[test]
-fn every_form_of_a_frame_is_read_whole() {
+fn every_form_of_a_frame_is_read_completely() {
     use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
     let noise = |n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56).to_le_bytes()[0];
     let bytes: Vec<u8> = (0..300_000).map(|n| if n < 200_000 { 7 } else { noise(n) }).collect();
@@ -190,20 +191,20 @@ fn every_form_of_a_frame_is_read_whole() {
 }
 
 #[test]
-fn a_frame_of_which_a_bit_is_wrong_gives_no_other_kernel() {
+fn a_frame_with_a_flipped_bit_never_gives_another_kernel() {
     let [kernel, _] = kernels();
     let stream = packed(Compression::Lz4Frame, &kernel);
     for at in Compression::Lz4Frame.magic().len()..stream.len() {
         let mut damaged = stream.clone();
         damaged[at] ^= 0x01;
-        // A run of equal bytes is the same from any distance.
+        // A run of equal bytes is the same at any distance.
         let read = Compression::Lz4Frame.decompress(&damaged);
         assert!(read.is_err() || read.is_ok_and(|bytes| bytes == kernel), "{at}");
     }
 }
 
 #[test]
-fn a_stream_that_is_cut_is_told_as_such() {
+fn a_truncated_stream_is_reported_as_such() {
     let [kernel, _] = kernels();
     for compression in Compression::iter() {
         let stream = packed(compression, &kernel);
@@ -233,7 +234,7 @@ fn a_damaged_stream_is_an_error_or_other_bytes() {
 }
 
 #[test]
-fn no_more_than_the_limit_comes_out() {
+fn the_output_is_limited() {
     let zeroes = vec![0; 3 << 20];
     for compression in Compression::iter() {
         let stream = packed(compression, &zeroes);
@@ -247,25 +248,25 @@ fn no_more_than_the_limit_comes_out() {
 #[test]
 fn an_unknown_compression_is_named() {
     let text = |image: &[u8]| read(image).unwrap_err().to_string();
-    let told = "the kernel in the image has an unknown compression: it starts with 6e 65 77";
-    assert_eq!(text(&setup(b"new")), told);
-    assert_eq!(text(&efi(b"new")), format!("{told}, called 'some22'"));
+    let expected = "the kernel in the image has an unknown compression: it starts with 6e 65 77";
+    assert_eq!(text(&setup(b"new")), expected);
+    assert_eq!(text(&efi(b"new")), format!("{expected}, called 'some22'"));
 }
 
 #[test]
-fn a_kernel_behind_the_end_is_told_as_truncation() {
+fn a_kernel_past_the_end_is_reported_as_truncation() {
     let [kernel, _] = kernels();
     let stream = packed(Compression::Gzip, &kernel);
     for image in [setup(&stream), efi(&stream)] {
         let error = read(&image[..image.len() - 1]).unwrap_err();
         assert!(matches!(error, ImageError::Truncated(_)), "{error}");
     }
-    let nothing = read(&behind(b"")).unwrap_err();
+    let nothing = read(&after_decompressor(b"")).unwrap_err();
     assert!(matches!(nothing, ImageError::NoKernel), "{nothing}");
 }
 
 #[test]
-fn streams_in_streams_end() {
+fn nested_streams_end() {
     let [kernel, _] = kernels();
     let mut stream = kernel;
     for _ in 0..8 {

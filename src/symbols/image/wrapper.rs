@@ -1,8 +1,8 @@
 //! Wrappers of boot loaders: the unified kernel image of systemd, and U-Boot's legacy image.
 //!
-//! A unified image is a PE file whose section `.linux` is the boot image. A legacy image starts with 64
-//! bytes of big-endian header. Invariant: what the wrapper says is not a kernel is not taken for one,
-//! and of several kernels none. Sources: the UAPI Group's "Unified Kernel Image"; "PE Format" by
+//! A unified image is a PE file whose section `.linux` is the boot image. A legacy image starts with a
+//! big-endian header of 64 bytes. Invariant: what the wrapper does not declare a kernel is not taken for
+//! one, and several kernels are an error. Sources: the UAPI Group's "Unified Kernel Image"; "PE Format" by
 //! Microsoft; `include/image.h` of U-Boot.
 
 use super::ImageError;
@@ -12,10 +12,10 @@ use super::blob::Blob;
 const LINUX: &[u8] = b".linux\0\0";
 /// Size of a section header.
 const SECTION: usize = 40;
-/// How a legacy image starts.
+/// Start of a legacy image.
 const LEGACY: &[u8] = b"\x27\x05\x19\x56";
 const LEGACY_HEADER: usize = 64;
-/// Where the size of its contents, and the kinds of system and contents stand.
+/// Offsets of the size of its contents, the system and the type.
 const LEGACY_SIZE: usize = 12;
 const LEGACY_SYSTEM: usize = 28;
 const LEGACY_TYPE: usize = 30;
@@ -24,7 +24,7 @@ const IH_TYPE_KERNEL: u8 = 2;
 const IH_TYPE_MULTI: u8 = 4;
 const IH_TYPE_KERNEL_NOLOAD: u8 = 14;
 
-/// The boot image in a unified one; `None` when this is none.
+/// The boot image in a unified one; `None` if this is not one.
 pub(super) fn unified<'a>(image: &Blob<'a>) -> Result<Option<&'a [u8]>, ImageError> {
     let mut kernels =
         sections(image).into_iter().flatten().filter(|s| image.slice(*s, 8) == Some(LINUX));
@@ -32,14 +32,14 @@ pub(super) fn unified<'a>(image: &Blob<'a>) -> Result<Option<&'a [u8]>, ImageErr
     if kernels.next().is_some() {
         return Err(ImageError::Several("two sections '.linux'"));
     }
-    let cut = || ImageError::Truncated("the section '.linux' lies past the end of the file");
+    let cut = || ImageError::Truncated("the section '.linux' is past the end of the file");
     let size = |at: usize| image.size(section + at).ok_or_else(cut);
-    // In the file it is padded to a multiple of the file's alignment.
+    // In the file it is padded to the file alignment.
     let length = size(8)?.min(size(16)?);
     image.slice(size(20)?, length).ok_or_else(cut).map(Some)
 }
 
-/// Whether a section that the header of a PE file tells of lies past the end of the file.
+/// Whether a section in the header of a PE file is past the end of the file.
 pub(super) fn is_cut(image: &Blob<'_>) -> bool {
     let Some(mut sections) = sections(image) else { return false };
     sections.any(|section| {
@@ -50,7 +50,7 @@ pub(super) fn is_cut(image: &Blob<'_>) -> bool {
     })
 }
 
-/// Where the section headers of a PE file are. `None`: it is none.
+/// Offsets of the section headers of a PE file. `None`: it is not one.
 fn sections(image: &Blob<'_>) -> Option<impl Iterator<Item = usize> + use<>> {
     if !image.bytes.starts_with(b"MZ") {
         return None;
@@ -64,12 +64,12 @@ fn sections(image: &Blob<'_>) -> Option<impl Iterator<Item = usize> + use<>> {
     Some((first..).step_by(SECTION).take(count))
 }
 
-/// The boot image in a legacy one; `None` when this is none.
+/// The boot image in a legacy one; `None` if this is not one.
 pub(super) fn uimage(image: &[u8]) -> Result<Option<&[u8]>, ImageError> {
     if !image.starts_with(LEGACY) {
         return Ok(None);
     }
-    let cut = || ImageError::Truncated("the header of U-Boot tells of more than the file has");
+    let cut = || ImageError::Truncated("the header of U-Boot describes more than the file has");
     let image = Blob::big(image);
     let (system, kind) = image.u8(LEGACY_SYSTEM).zip(image.u8(LEGACY_TYPE)).ok_or_else(cut)?;
     if system != IH_OS_LINUX {

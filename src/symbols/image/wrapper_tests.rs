@@ -11,10 +11,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// An ELF kernel, and a raw one, of one symbol more.
+/// An ELF kernel, and a raw one with one more symbol.
 fn kernels() -> [Vec<u8>; 2] {
-    let elf = Sample::new(Layout::Behind, false);
-    let mut raw = Sample { raw: true, ..Sample::new(Layout::OwnPlace, false) };
+    let elf = Sample::new(Layout::After, false);
+    let mut raw = Sample { raw: true, ..Sample::new(Layout::SelfRelative, false) };
     raw.symbols.push((24, b't', "one_more".into()));
     [elf.build().bytes, raw.build().bytes]
 }
@@ -50,7 +50,7 @@ fn unified(sections: &[(&str, &[u8])]) -> Vec<u8> {
     image
 }
 
-/// An image as `mkimage` makes it, but for its checksums.
+/// An image as `mkimage` makes it, without its checksums.
 fn uimage(system: u8, kind: u8, contents: &[u8]) -> Vec<u8> {
     let mut image = b"\x27\x05\x19\x56".to_vec();
     image.extend([0; 8]);
@@ -73,14 +73,14 @@ fn parts(parts: &[&[u8]]) -> Vec<u8> {
     sizes.into_iter().chain(padded).collect()
 }
 
-/// What `lz4` writes.
+/// The output of `lz4`.
 fn lz4(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-/// How many symbols are read, or what is said.
+/// How many symbols are read, or the error.
 fn said(image: &[u8]) -> Result<usize, String> {
     read(image).map(|kernel| kernel.len()).map_err(|error| error.to_string())
 }
@@ -89,7 +89,7 @@ fn said(image: &[u8]) -> Result<usize, String> {
 fn the_kernel_of_a_unified_image_is_its_section_linux() {
     let [kernel, other] = kernels();
     for inner in [kernel.clone(), gzip(&kernel), uimage(5, 2, &gzip(&kernel))] {
-        // An initramfs may have another kernel in it.
+        // An initramfs may contain another kernel.
         let sections = [
             (".text", &b"stub"[..]),
             (".osrel", b"ID=x"),
@@ -104,7 +104,7 @@ fn the_kernel_of_a_unified_image_is_its_section_linux() {
 }
 
 #[test]
-fn a_unified_image_that_is_cut_or_has_two_kernels_is_refused() {
+fn a_unified_image_that_is_truncated_or_has_two_kernels_is_refused() {
     let [kernel, other] = kernels();
     let image = unified(&[(".linux", &kernel), (".initrd", &[1; 512])]);
     for less in [1, 512, 600, image.len() - 0x1000] {
@@ -118,7 +118,7 @@ fn a_unified_image_that_is_cut_or_has_two_kernels_is_refused() {
 }
 
 #[test]
-fn a_file_of_a_kind_that_is_not_read_is_called_by_its_name() {
+fn a_file_of_an_unsupported_kind_is_named() {
     let [kernel, _] = kernels();
     for (start, name) in [
         (&b"\xd0\x0d\xfe\xed\0\x01\0\0"[..], "FIT image"),
@@ -134,7 +134,7 @@ fn a_file_of_a_kind_that_is_not_read_is_called_by_its_name() {
 }
 
 #[test]
-fn the_kernel_of_a_legacy_image_is_what_its_header_says() {
+fn the_kernel_of_a_legacy_image_is_found_by_its_header() {
     for kernel in kernels() {
         for image in [
             uimage(5, 2, &kernel),
@@ -143,7 +143,7 @@ fn the_kernel_of_a_legacy_image_is_what_its_header_says() {
             uimage(5, 14, &kernel),
             uimage(5, 4, &parts(&[&kernel, b"an initramfs", b"a device tree"])),
             uimage(5, 4, &parts(&[&gzip(&kernel)])),
-            // What follows is not the image's.
+            // What follows is not part of the image.
             [uimage(5, 2, &kernel), kernels().concat()].concat(),
         ] {
             assert_eq!(said(&image), said(&kernel));
@@ -152,7 +152,7 @@ fn the_kernel_of_a_legacy_image_is_what_its_header_says() {
 }
 
 #[test]
-fn a_legacy_image_without_a_kernel_or_cut_off_is_refused() {
+fn a_truncated_legacy_image_or_one_without_a_kernel_is_refused() {
     let [kernel, _] = kernels();
     assert!(said(&uimage(5, 3, &kernel)).unwrap_err().contains("type 3, not a kernel"));
     assert!(said(&uimage(17, 2, &kernel)).unwrap_err().contains("system 17, not Linux"));
@@ -168,7 +168,7 @@ fn a_legacy_image_without_a_kernel_or_cut_off_is_refused() {
 }
 
 #[test]
-fn of_two_kernels_none_is_taken_wherever_they_are() {
+fn two_kernels_are_refused_wherever_they_are() {
     let [kernel, other] = kernels();
     let several = |image: &[u8]| {
         let error = said(image).unwrap_err();
@@ -179,11 +179,11 @@ fn of_two_kernels_none_is_taken_wherever_they_are() {
         several(&[first.clone(), vec![0; 64], second.clone()].concat());
         several(&gzip(&[first.clone(), second.clone()].concat()));
     }
-    // Two streams where no header says which one starts.
+    // Two streams, and no header that selects one.
     let mut image = vec![0; 0x12000];
     image[0x10008..0x1000e].copy_from_slice(b"S390EP");
     several(&[image.clone(), gzip(&other), gzip(&kernel)].concat());
-    // The same twice is one, and of two streams only a kernel counts.
+    // The same one twice is one, and only streams with a kernel count.
     let twice = [image.clone(), gzip(&kernel), gzip(&kernel)].concat();
     assert_eq!(said(&twice), said(&kernel));
     let beside = [image, gzip(&[7; 4096]), gzip(&kernel), gzip(b"text")].concat();
@@ -191,25 +191,25 @@ fn of_two_kernels_none_is_taken_wherever_they_are() {
 }
 
 #[test]
-fn the_release_is_that_of_the_banner_and_of_no_text_that_looks_like_it() {
-    let plain = Sample::new(Layout::Behind, false).build();
+fn the_release_is_that_of_the_banner_and_not_of_a_similar_string() {
+    let plain = Sample::new(Layout::After, false).build();
     let real = b"Linux version 6.1.0-test (me@here) #1\n\0";
     let at = plain.bytes.windows(real.len()).position(|w| w == real).unwrap();
-    // Another text of the same form, behind the kernel's own.
+    // Another string of the same form, after the kernel's own.
     let mut false_one = plain.bytes.clone();
     false_one.extend(b"Linux version 9.9.9 (nobody@nowhere) #1\n\0");
-    let told = said(&false_one).unwrap_err();
+    let error = said(&false_one).unwrap_err();
     let both = "'Linux version 6.1.0-test' and 'Linux version 9.9.9'";
-    assert!(told.contains(both), "nothing says which is the banner: {told}");
-    // A symbol says it.
-    let mut sample = Sample::new(Layout::Behind, false);
+    assert!(error.contains(both), "nothing decides which is the banner: {error}");
+    // A symbol decides.
+    let mut sample = Sample::new(Layout::After, false);
     let last = u64::from(24 * u32::try_from(sample.symbols.len()).unwrap());
     let banner = u64::try_from(at).unwrap();
     assert!(banner > 0 && last > 0);
     sample.symbols.insert(0, (u32::try_from(at).unwrap(), b'D', "linux_banner".into()));
     let built = sample.build();
     let moved = built.bytes.windows(real.len()).position(|w| w == real).unwrap();
-    assert_eq!(moved, at, "the banner lies before the tables");
+    assert_eq!(moved, at, "the banner is before the tables");
     let mut false_one = built.bytes;
     false_one.extend(b"Linux version 9.9.9 (nobody@nowhere) #1\n\0");
     assert_eq!(read(&false_one).unwrap().release.as_deref(), Some("6.1.0-test"));

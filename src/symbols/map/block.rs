@@ -1,12 +1,12 @@
-//! Names in blocks, and behind them their records.
+//! Blocks of names, each followed by their records.
 //!
-//! A block has up to [`NAMES`] stems in order, each written against the one before it, so that a
+//! A block has up to [`NAMES`] sorted stems, each encoded relative to the previous one. A
 //! look-up searches the index of first stems and then reads one block of about two kilobytes.
-//! Invariant: a block is used only after its checksum was right, and no read leaves it.
+//! Invariant: a block is used only after its checksum was verified, and no read leaves it.
 //!
 //! A block is: CRC-32 of the rest (4 bytes); length of the names in bytes; per stem the length that
-//! it shares with the one before it, times two, plus one where it has exactly one record; the length
-//! of the rest and the rest; the number of records where it is not one; behind all stems the records.
+//! it shares with the previous one, times two, plus one if it has exactly one record; the length
+//! of the rest and the rest; the number of records if it is not one; after all stems the records.
 
 use scroll::{LE, Pread};
 
@@ -39,13 +39,13 @@ pub(super) fn write<'a>(
     put_bytes(&mut block, &names);
     block.extend_from_slice(records);
     let crc = checksum(block.get(4..).unwrap_or(&[]));
-    if let Some(place) = block.first_chunk_mut() {
-        *place = crc.to_le_bytes();
+    if let Some(field) = block.first_chunk_mut() {
+        *field = crc.to_le_bytes();
     }
     block
 }
 
-/// A block whose checksum was right.
+/// A block whose checksum was verified.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
     names: Reader<'a>,
@@ -64,7 +64,7 @@ impl<'a> Block<'a> {
         Ok(Self { names, records: reader })
     }
 
-    /// Shows each stem with its number of records, in order, until `see` says that it is enough.
+    /// Passes each stem with its number of records, in order, until `see` stops.
     pub(super) fn each(
         &self,
         mut see: impl FnMut(&[u8], u64) -> Result<bool, MapError>,

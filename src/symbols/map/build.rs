@@ -1,7 +1,7 @@
-//! A map of what merged sources tell.
+//! Builds a map from merged sources.
 //!
-//! Invariant: the bytes depend on what is told and on nothing else: every number is given in an order
-//! that the contents decide, and each block is written by itself, on whatever thread.
+//! Invariant: the bytes depend only on the contents: numbers are assigned in an order
+//! that the contents determine, and each block is written independently, on any thread.
 
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -18,17 +18,17 @@ use crate::name::{ObjectName, VMLINUX};
 use crate::symbols::data::{Object, Span, Symbol};
 use crate::symbols::{Export, Merged};
 
-/// Writes a map of all that the sources tell.
+/// Writes a map of everything in the sources.
 ///
-/// Names of more than 511 bytes, which no livepatch can ask for, are left out. Names of files and
-/// sections are cut at 4096 bytes.
+/// Names of more than 511 bytes, which no livepatch can use, are omitted. Names of files and
+/// sections are truncated to 4096 bytes.
 ///
 /// # Errors
 /// [`MapError::TooLarge`].
 pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
     let names = object_names(merged);
-    let told = told(merged, &names)?;
-    let texts = Texts::of(merged, &told)?;
+    let all_seen = see_all(merged, &names)?;
+    let texts = Texts::of(merged, &all_seen)?;
     let objects: Vec<Vec<u8>> = names
         .iter()
         .map(|name| {
@@ -45,11 +45,11 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         .collect::<Result<_, MapError>>()?;
 
     let exports = exports(merged, &names)?;
-    let sections = sections(&told, &texts)?;
-    let symbols = told.iter().map(|seen| seen.kept).sum();
+    let sections = sections(&all_seen, &texts)?;
+    let symbols = all_seen.iter().map(|seen| seen.kept).sum();
     let mut items = Vec::with_capacity(symbols + exports.len());
     items.resize(symbols, Item::default());
-    let told_classes = fill(&mut items, &told, &sections);
+    let symbol_classes = fill(&mut items, &all_seen, &sections);
     let mut export_rows = Vec::with_capacity(exports.len());
     for (number, (name, owner, export)) in (0_u32..).zip(exports) {
         let (prefix, stem) = split(name.as_bytes());
@@ -57,7 +57,7 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         export_rows.push(ExportRow::new(export, prefix, &texts)?);
     }
     items.par_sort_unstable_by(Item::order);
-    let (classes, numbers) = classes(&told, &told_classes, &export_rows, names.len());
+    let (classes, numbers) = classes(&all_seen, &symbol_classes, &export_rows, names.len());
     let rows = Rows {
         start: start(merged, &names)?,
         objects: names.iter().map(|name| merged.objects.get(*name)).collect(),
@@ -117,7 +117,7 @@ fn exported(merged: &Merged) -> impl Iterator<Item = (&str, &Export)> {
     merged.exports().filter(|(name, _)| is_kept(name.as_bytes()))
 }
 
-/// All objects, those that only export included, sorted by name: the place is the number.
+/// All objects, including those that only export, sorted by name: the index is the number.
 fn object_names(merged: &Merged) -> Vec<&ObjectName> {
     let owners = exported(merged).map(|(_, export)| &export.owner);
     let mut names: Vec<_> = merged.objects.keys().chain(owners).collect();
@@ -126,7 +126,7 @@ fn object_names(merged: &Merged) -> Vec<&ObjectName> {
     names
 }
 
-/// Texts by number. They are sorted, so that numbers do not depend on the order of symbols.
+/// Texts by number. They are sorted: numbers do not depend on the order of symbols.
 #[derive(Debug)]
 struct Texts<'a> {
     numbers: FxHashMap<&'a [u8], u32>,
@@ -134,12 +134,12 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(merged: &'a Merged, told: &[Seen<'a>]) -> Result<Self, MapError> {
+    fn of(merged: &'a Merged, all_seen: &[Seen<'a>]) -> Result<Self, MapError> {
         let units = merged.objects.values().flat_map(|object| {
             let distinct: FxHashSet<Span> = object.units.iter().copied().collect();
             distinct.into_iter().map(|unit| object.text(unit))
         });
-        let sections = told.iter().flat_map(|seen| seen.sections.iter().map(|s| seen.text(*s)));
+        let sections = all_seen.iter().flat_map(|seen| seen.sections.iter().map(|s| seen.text(*s)));
         let namespaces = exported(merged).filter_map(|(_, export)| export.namespace.as_ref());
         let all = units.chain(sections).chain(namespaces.map(String::as_bytes));
         let distinct: FxHashSet<&[u8]> = all.map(cut).collect();
@@ -155,13 +155,13 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// As much of a text as a map holds.
+/// A text, truncated to what a map holds.
 fn cut(text: &[u8]) -> &[u8] {
     text.get(..TEXT_MAX).unwrap_or(text)
 }
 
-/// A look at the symbols of all objects, side by side.
-fn told<'a>(merged: &'a Merged, names: &[&ObjectName]) -> Result<Vec<Seen<'a>>, MapError> {
+/// A first pass over the symbols of all objects, in parallel.
+fn see_all<'a>(merged: &'a Merged, names: &[&ObjectName]) -> Result<Vec<Seen<'a>>, MapError> {
     let objects = names.iter().enumerate();
     let objects: Vec<_> =
         objects.filter_map(|(number, name)| Some((number, merged.objects.get(*name)?))).collect();
@@ -170,7 +170,7 @@ fn told<'a>(merged: &'a Merged, names: &[&ObjectName]) -> Result<Vec<Seen<'a>>, 
 
 /// The numbers of each object's sections, counted from 1.
 fn sections<'a>(
-    told: &[Seen<'a>],
+    all_seen: &[Seen<'a>],
     texts: &Texts<'a>,
 ) -> Result<Vec<FxHashMap<Span, u32>>, MapError> {
     let numbers = |seen: &Seen<'a>| {
@@ -180,7 +180,7 @@ fn sections<'a>(
         };
         seen.sections.iter().map(number).collect()
     };
-    told.iter().map(numbers).collect()
+    all_seen.iter().map(numbers).collect()
 }
 
 /// The exports by name and owner, with the number of the owner.
@@ -198,7 +198,7 @@ fn exports<'a>(
     sorted.into_iter().map(numbered).collect()
 }
 
-/// What a map says of an export.
+/// An export in a map.
 #[derive(Debug, Clone, Copy)]
 struct ExportRow {
     class: Class,
@@ -222,16 +222,16 @@ impl ExportRow {
     }
 }
 
-/// The classes of all, the most frequent first, and their numbers by the numbers that items have:
+/// All classes, the most frequent first, and the mapping from the numbers in items to theirs:
 /// for each object, and for the exports.
 fn classes(
-    told: &[Seen<'_>],
-    told_classes: &[Classes],
+    all_seen: &[Seen<'_>],
+    symbol_classes: &[Classes],
     exports: &[ExportRow],
     objects: usize,
 ) -> (Vec<Class>, Numbers) {
     let mut counted: FxHashMap<Class, u32> = FxHashMap::default();
-    let all = told_classes.iter().flatten().copied();
+    let all = symbol_classes.iter().flatten().copied();
     for (class, count) in all.chain(exports.iter().map(|row| (row.class, 1))) {
         *counted.entry(class).or_insert(0) += count;
     }
@@ -241,8 +241,8 @@ fn classes(
     let numbers: FxHashMap<Class, u32> = (0..).zip(&sorted).map(|(n, class)| (*class, n)).collect();
     let number = |class| numbers.get(class).copied().unwrap_or(0);
     let mut symbols = vec![Vec::new(); objects];
-    for (seen, classes) in told.iter().zip(told_classes) {
-        if let Some(symbols) = place(seen.number).and_then(|at| symbols.get_mut(at)) {
+    for (seen, classes) in all_seen.iter().zip(symbol_classes) {
+        if let Some(symbols) = as_index(seen.number).and_then(|at| symbols.get_mut(at)) {
             *symbols = classes.iter().map(|(class, _)| number(class)).collect();
         }
     }
@@ -259,7 +259,7 @@ struct Numbers {
     exports: Vec<u32>,
 }
 
-fn place(number: u32) -> Option<usize> {
+fn as_index(number: u32) -> Option<usize> {
     usize::try_from(number).ok()
 }
 
@@ -268,7 +268,7 @@ fn kept(object: &Object) -> impl Iterator<Item = &Symbol> {
     object.symbols.iter().filter(|symbol| is_kept(object.text(symbol.name)))
 }
 
-/// Where the addresses of vmlinux start. Of absolute symbols, which may be small, none counts.
+/// The lowest address of vmlinux, except those of absolute symbols, which may be small.
 fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
     let number = names.iter().position(|name| name.as_str() == VMLINUX);
     let vmlinux = merged.objects.get(&ObjectName::vmlinux());
@@ -283,11 +283,11 @@ fn stems<'a, 'b>(items: &'b [Item<'a>]) -> Vec<&'b [Item<'a>]> {
     items.chunk_by(Item::is_beside).collect()
 }
 
-/// What the records of a map are made of.
+/// What the records of a map are made from.
 #[derive(Debug)]
 struct Rows<'a> {
     start: Start,
-    /// By number; `None` where only exports are known.
+    /// By number; `None` if only exports are known.
     objects: Vec<Option<&'a Object>>,
     exports: Vec<ExportRow>,
     classes: Vec<Class>,
@@ -324,18 +324,18 @@ impl Rows<'_> {
         let (unit, address, size) = (0, 0, 0);
         match item.which() {
             ItemRef::Symbol { index, class } => {
-                let at = place(object)?;
-                let number = *self.numbers.symbols.get(at)?.get(place(class)?)?;
-                let class = *self.classes.get(place(number)?)?;
-                let symbol = self.objects.get(at).copied()??.symbols.get(place(index)?)?;
+                let at = as_index(object)?;
+                let number = *self.numbers.symbols.get(at)?.get(as_index(class)?)?;
+                let class = *self.classes.get(as_index(number)?)?;
+                let symbol = self.objects.get(at).copied()??.symbols.get(as_index(index)?)?;
                 let (unit, address) = (symbol.unit.unwrap_or(0), symbol.address.unwrap_or(0));
                 let size = symbol.size.unwrap_or(0);
                 let (namespace, crc) = (0, 0);
                 Some((number, Record { class, object, unit, address, size, namespace, crc }))
             }
             ItemRef::Export(export) => {
-                let number = *self.numbers.exports.get(place(export)?)?;
-                let ExportRow { class, namespace, crc } = *self.exports.get(place(export)?)?;
+                let number = *self.numbers.exports.get(as_index(export)?)?;
+                let ExportRow { class, namespace, crc } = *self.exports.get(as_index(export)?)?;
                 Some((number, Record { class, object, unit, address, size, namespace, crc }))
             }
         }

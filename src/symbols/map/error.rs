@@ -4,19 +4,19 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MapError {
-    /// The file starts like no map.
+    /// The file does not start like a map.
     #[error("not a map made by 'klp-convert symbols build'")]
     NotMap,
     /// The file was copied as text: its line end has changed.
-    #[error("a map that was changed as text on its way; copy it as binary, or build it again")]
+    #[error("a map that was copied as text; copy it as binary, or build it again")]
     Text,
-    /// The file is of a version that this program does not know.
-    #[error("a map of version {0}, only 1 and 2 are known; build it again with this klp-convert")]
+    /// The file has an unknown version.
+    #[error("map version {0}, only 1 and 2 are supported; build it again with this klp-convert")]
     Version(u32),
-    /// The file is shorter or longer than it says.
-    #[error("a map that is cut off; build it again")]
-    Cut,
-    /// A part of the file is not what was written.
+    /// The file is shorter or longer than its header says.
+    #[error("a truncated map; build it again")]
+    Truncated,
+    /// A part of the file is damaged.
     #[error("a damaged map (its {0} is wrong); build it again")]
     Damaged(&'static str),
     /// There is more than the format holds.

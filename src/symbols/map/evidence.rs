@@ -1,8 +1,8 @@
-//! What modules show of the kernel, in a map: each combination once, and for each module which one.
+//! Evidence of the kernel from modules, in a map: each combination once, and for each module which one.
 //!
-//! A check asks what all of them prove together, which is the small table; the other one is read where
-//! somebody asks what one module needs. Invariant: both are sorted as objects are, so that the bytes do
-//! not depend on the order of telling.
+//! A check needs what all of them prove together, which is the small table; the other one is read
+//! for what one module needs. Invariant: both are sorted like objects: the bytes do
+//! not depend on the order of the sources.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use crate::name::ObjectName;
 use crate::symbols::data::evidence::VERMAGIC_MAX;
 use crate::symbols::{Evidence, Merged, ModuleBtf, Witness};
 
-/// The most modules that one is kept to need.
+/// The most dependencies of a module that are kept.
 const DEPENDS_MAX: usize = 4096;
 
-/// Bits of what a module shows or not.
+/// Bits of evidence.
 const IN_TREE: u64 = 1;
 const VERSIONS: u64 = 2;
 const EXPORTS: u64 = 4;
 const FLAGS: u64 = 8;
 
-/// The two tables of these sources: what is shown, and by which of the objects.
+/// The two tables of these sources: the evidence, and which of it each object has.
 pub(super) fn tables(
     merged: &Merged,
     names: &[&ObjectName],
@@ -57,7 +57,7 @@ pub(super) fn tables(
         for name in depends {
             match number(name) {
                 Ok(number) => put(&mut out, number.saturating_add(1)),
-                // A module that no source tells.
+                // A module that no source describes.
                 Err(_) => {
                     put(&mut out, 0);
                     put_bytes(&mut out, name.as_str().as_bytes());
@@ -81,7 +81,7 @@ fn write(out: &mut Vec<u8>, evidence: &Evidence) {
         | bit(has_flags.is_some(), EXPORTS)
         | bit(*has_flags == Some(true), FLAGS);
     put(out, bits);
-    // A size or an offset of 2^64 - 1 is none.
+    // No size or offset is 2^64 - 1.
     let number = |number: &Option<u64>| number.map_or(0, |number| number.saturating_add(1));
     [module_size, init, exit].into_iter().for_each(|value| put(out, number(value)));
     put(
@@ -121,11 +121,11 @@ fn read(reader: &mut Reader<'_>) -> Result<Evidence, MapError> {
     })
 }
 
-/// The modules that a module needs, where that is known.
+/// The modules that a module needs, if known.
 type Depends = Option<Vec<ObjectName>>;
 
 impl Opened {
-    /// What modules show; nothing in a map of version 1.
+    /// The evidence of modules; none in a map of version 1.
     pub(super) fn witnesses(&self) -> Result<Vec<Witness>, MapError> {
         let bytes = self.sections.get(&self.bytes, Section::Evidence);
         if bytes.is_empty() {

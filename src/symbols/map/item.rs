@@ -1,8 +1,8 @@
-//! Symbols and exports on their way to their places in the map.
+//! Symbols and exports, to be sorted for the map.
 //!
-//! Between the merged sources and [`super::build()`], which sorts a million of these, so that an item is
-//! small and most comparisons of two read no name. Invariant: the order is that of the stems' bytes,
-//! then that of the objects, then that of counting, exports last.
+//! Between the merged sources and [`super::build()`], which sorts a million of these: an item is
+//! small and most comparisons read no name. Invariant: the order is by stem, bytewise,
+//! then by object, then the kernel's, exports last.
 
 use std::cmp::Ordering;
 
@@ -25,9 +25,9 @@ pub(super) struct Item<'a> {
     key: u128,
     pub(super) stem: &'a [u8],
     pub(super) object: u32,
-    /// Which symbol of its object; of an export `u32::MAX`.
+    /// Index of the symbol in its object; `u32::MAX` for an export.
     index: u32,
-    /// Number of its class among those of its object; of an export its number among the exports.
+    /// Number of its class among those of its object; for an export its number among the exports.
     class: u32,
 }
 
@@ -65,20 +65,20 @@ impl<'a> Item<'a> {
 
     /// Whether two have the same stem.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
-        self.key == other.key && self.order_behind_key(other) == Ordering::Equal
+        self.key == other.key && self.order_after_key(other) == Ordering::Equal
     }
 
     /// The order in the map.
     pub(super) fn order(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key).then_with(|| self.order_behind_key(other)).then_with(|| {
-            let place = |item: &Self| (item.object, item.index, item.class);
-            place(self).cmp(&place(other))
+        self.key.cmp(&other.key).then_with(|| self.order_after_key(other)).then_with(|| {
+            let position = |item: &Self| (item.object, item.index, item.class);
+            position(self).cmp(&position(other))
         })
     }
 
-    /// The order of two stems of the same key. One that ends in its key is no part of memory to look
-    /// at; keys are filled with zeros, so that the length tells apart what ends in zeros.
-    fn order_behind_key(&self, other: &Self) -> Ordering {
+    /// The order of two stems with the same key. A stem that ends in its key needs no memory access;
+    /// keys are padded with zeros, and the length distinguishes stems that end in zeros.
+    fn order_after_key(&self, other: &Self) -> Ordering {
         let (this, that) = (self.stem.len(), other.stem.len());
         if this.min(that) <= KEY { this.cmp(&that) } else { self.rest().cmp(other.rest()) }
     }
@@ -93,25 +93,25 @@ fn key(stem: &[u8]) -> u128 {
     u128::from_be_bytes(start)
 }
 
-/// Whether a map holds symbols and exports of this name.
+/// Whether a map keeps symbols and exports of this name.
 pub(super) fn is_kept(name: &[u8]) -> bool {
     (1..=SYMBOL_NAME_MAX).contains(&name.len())
 }
 
-/// An object, and what was seen in a first look at all of its symbols.
+/// An object, and the result of a first pass over its symbols.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     /// Number of the object.
     pub(super) number: u32,
     object: &'a Object,
-    /// Symbols whose names have a place in a map.
+    /// Symbols whose names a map keeps.
     pub(super) kept: usize,
     /// The names of their sections, each once.
     pub(super) sections: Vec<Span>,
 }
 
 impl<'a> Seen<'a> {
-    /// Looks at the object of this number.
+    /// Reads the object of this number.
     pub(super) fn new(number: u32, object: &'a Object) -> Result<Self, MapError> {
         // The last number means an export.
         u32::try_from(object.symbols.len()).map_err(|_| MapError::TooLarge)?;
@@ -141,8 +141,8 @@ impl<'a> Seen<'a> {
 /// The classes of an object's symbols by number, and how many symbols have each.
 pub(super) type Classes = Vec<(Class, u32)>;
 
-/// Makes the items of all objects, in `items`, which has as many as the objects have kept. `sections`
-/// gives each object's sections their numbers.
+/// Fills `items`, whose length is the number of kept symbols, with those of all objects. `sections`
+/// has the numbers of each object's sections.
 pub(super) fn fill<'a>(
     items: &mut [Item<'a>],
     seen: &[Seen<'a>],

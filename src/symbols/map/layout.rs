@@ -1,8 +1,8 @@
 //! The outer layout of a map file: a header, a directory, sections.
 //!
 //! Everything is little-endian, whatever the host and the kernel are. Invariant: a section that
-//! [`Sections::open`] gives lies inside the file; all but the blocks have been checked against their
-//! checksum, and a block is when it is read, so that opening costs what is small only.
+//! [`Sections::open`] returns is inside the file; all but the blocks have been verified by their
+//! checksum, and a block is when it is read: opening reads only what is small.
 //!
 //! | offset | size | header |
 //! |---|---|---|
@@ -18,17 +18,17 @@ use scroll::{LE, Pread, Pwrite};
 
 use super::MapError;
 
-/// Start of every map file. The line end tells a file that was copied as text.
+/// Start of every map file. The line end reveals a file that was copied as text.
 pub(super) const MAGIC: [u8; 8] = *b"KLPMAP\r\n";
 /// The version that is written.
 pub(super) const VERSION: u32 = 2;
-/// The version without what modules show of the kernel; it is read all the same.
+/// The version without evidence from modules; it is still read.
 const WITHOUT_EVIDENCE: u32 = 1;
 
 const ENTRY: usize = 24;
 const HEADER: usize = 24;
 const COUNT: usize = 8;
-/// How many a file of version 1 has.
+/// How many sections a file of version 1 has.
 const COUNT_WITHOUT_EVIDENCE: usize = 6;
 const START: usize = HEADER + ENTRY * COUNT;
 
@@ -47,9 +47,9 @@ pub(super) enum Section {
     Index,
     /// Names and records.
     Blocks,
-    /// What modules show of the kernel: those that show the same together.
+    /// Evidence of the kernel from modules: equal evidence once.
     Evidence,
-    /// Which of those each module is one of, and what it needs.
+    /// Which of those each module has, and what it needs.
     Modules,
 }
 
@@ -65,12 +65,12 @@ impl Section {
         Self::Modules,
     ];
 
-    /// Whether the directory has no checksum of it: its blocks have their own.
+    /// Whether it has no checksum in the directory: its blocks have their own.
     fn checks_itself(self) -> bool {
         self == Self::Blocks
     }
 
-    /// Whether it is checked when it is used: few who open a map use it.
+    /// Whether it is verified when it is used: few uses of a map need it.
     fn is_checked_late(self) -> bool {
         self == Self::Modules
     }
@@ -79,46 +79,46 @@ impl Section {
 /// Where the sections of a file are.
 #[derive(Debug, Clone)]
 pub(super) struct Sections {
-    places: [Place; COUNT],
+    directory: [DirectoryEntry; COUNT],
 }
 
 /// Where a section is, and what its checksum must be.
 #[derive(Debug, Clone, Copy, Default)]
-struct Place {
+struct DirectoryEntry {
     offset: usize,
     length: usize,
     crc: u32,
 }
 
 impl Sections {
-    /// Reads header and directory, and checks them and the small sections.
+    /// Reads header and directory, and verifies them and the small sections.
     pub(super) fn open(file: &[u8]) -> Result<Self, MapError> {
         if !file.starts_with(&MAGIC) {
             let text = file.starts_with(b"KLPMAP");
             return Err(if text { MapError::Text } else { MapError::NotMap });
         }
-        let version: u32 = file.pread_with(8, LE).map_err(|_| MapError::Cut)?;
+        let version: u32 = file.pread_with(8, LE).map_err(|_| MapError::Truncated)?;
         let count = match version {
             VERSION => COUNT,
             WITHOUT_EVIDENCE => COUNT_WITHOUT_EVIDENCE,
             other => return Err(MapError::Version(other)),
         };
-        let head = file.get(..HEADER + ENTRY * count).ok_or(MapError::Cut)?;
+        let head = file.get(..HEADER + ENTRY * count).ok_or(MapError::Truncated)?;
         let crc: u32 = head.pread_with(12, LE)?;
         let length: u64 = head.pread_with(16, LE)?;
         if checksum(head.get(16..).unwrap_or(&[])) != crc {
             return Err(MapError::Damaged("header"));
         }
         if u64::try_from(file.len()) != Ok(length) {
-            return Err(MapError::Cut);
+            return Err(MapError::Truncated);
         }
-        let mut places = [Place::default(); COUNT];
-        for (section, (entry, place)) in Section::ALL
+        let mut directory = [DirectoryEntry::default(); COUNT];
+        for (section, (bytes, entry)) in Section::ALL
             .iter()
-            .zip(head.get(HEADER..).unwrap_or(&[]).chunks(ENTRY).zip(&mut places))
+            .zip(head.get(HEADER..).unwrap_or(&[]).chunks(ENTRY).zip(&mut directory))
         {
-            let (offset, length): (u64, u64) = (entry.pread_with(0, LE)?, entry.pread_with(8, LE)?);
-            let crc: u32 = entry.pread_with(16, LE)?;
+            let (offset, length): (u64, u64) = (bytes.pread_with(0, LE)?, bytes.pread_with(8, LE)?);
+            let crc: u32 = bytes.pread_with(16, LE)?;
             let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
             let bytes = range.and_then(|(at, size)| file.get(at..at.checked_add(size)?));
             let (Some(range), Some(bytes)) = (range, bytes) else {
@@ -128,31 +128,31 @@ impl Sections {
             if !late && checksum(bytes) != crc {
                 return Err(MapError::Damaged("table"));
             }
-            *place = Place { offset: range.0, length: range.1, crc };
+            *entry = DirectoryEntry { offset: range.0, length: range.1, crc };
         }
-        Ok(Self { places })
+        Ok(Self { directory })
     }
 
-    /// The bytes of a section; none where the file's version has no such section.
+    /// The bytes of a section; none if the file's version has no such section.
     pub(super) fn get<'a>(&self, file: &'a [u8], section: Section) -> &'a [u8] {
-        let Place { offset, length, .. } = self.place(section);
+        let DirectoryEntry { offset, length, .. } = self.entry(section);
         file.get(offset..offset.saturating_add(length)).unwrap_or(&[])
     }
 
-    /// The bytes of a section that is checked when it is used.
+    /// The bytes of a section that is verified when it is used.
     pub(super) fn checked<'a>(
         &self,
         file: &'a [u8],
         section: Section,
     ) -> Result<&'a [u8], MapError> {
         let bytes = self.get(file, section);
-        let right = bytes.is_empty() || checksum(bytes) == self.place(section).crc;
+        let right = bytes.is_empty() || checksum(bytes) == self.entry(section).crc;
         right.then_some(bytes).ok_or(MapError::Damaged("table"))
     }
 
-    fn place(&self, section: Section) -> Place {
-        let place = Section::ALL.iter().position(|s| *s == section);
-        place.and_then(|n| self.places.get(n)).copied().unwrap_or_default()
+    fn entry(&self, section: Section) -> DirectoryEntry {
+        let index = Section::ALL.iter().position(|s| *s == section);
+        index.and_then(|n| self.directory.get(n)).copied().unwrap_or_default()
     }
 }
 

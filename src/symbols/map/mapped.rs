@@ -1,9 +1,9 @@
 //! The bytes of a map file, mapped into memory.
 //!
-//! The one place with `unsafe`: what is mapped changes when somebody writes to the file. This program
-//! replaces maps by renaming, so that a mapped one stays as it is; a file that another program
-//! rewrites in place shows other bytes, which checksums and bounds meet, and one that it cuts off
-//! ends the program with a bus error, as with every mapped file.
+//! The only `unsafe`: a mapping changes when something writes to the file. This program
+//! replaces maps by renaming, which leaves a mapped one unchanged. If another program rewrites a
+//! file in place, checksums and bounds catch it; if it truncates the file, this
+//! program dies with a bus error, as with every mapped file.
 
 use std::fs::File;
 use std::io;
@@ -22,9 +22,9 @@ impl Bytes {
     /// Maps a file.
     pub(super) fn map(file: &File) -> io::Result<Self> {
         #[expect(unsafe_code, reason = "a mapping is unsafe by nature; see the module's text")]
-        // SAFETY: the mapping is read-only, and only bytes are made of it, which any contents are.
-        // That nobody writes to the file while it is mapped is a demand on whoever made it, which
-        // this program meets by renaming.
+        // SAFETY: the mapping is read-only, and is only used as bytes, for which any contents are valid.
+        // Nothing may write to the file while it is mapped; this program replaces
+        // maps by renaming.
         let mapped = unsafe { Mmap::map(file)? };
         Ok(Self::Mapped(mapped))
     }

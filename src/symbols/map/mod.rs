@@ -1,9 +1,9 @@
 //! The map file: all symbols of a kernel and its modules, answered from a mapped file.
 //!
-//! [`build()`] writes it from merged sources, [`Map`] is one more [`SymbolSource`]. Opening reads the
-//! small tables, a look-up one block of names. Invariant: the records of a name in one object stand
+//! [`build()`] writes it from merged sources, [`Map`] is another [`SymbolSource`]. Opening reads the
+//! small tables, a look-up one block of names. Invariant: the records of a name in one object are
 //! in the order in which the kernel counts them; equal sources give equal bytes, on any host; any
-//! bytes are a map or an error, and no read leaves the file. The parts: `layout` sections,
+//! bytes give a map or an error, and no read leaves the file. The parts: `layout` sections,
 //! `tables` kernel, texts and objects, `block` names, `record` symbols and exports.
 
 mod block;
@@ -66,7 +66,7 @@ impl Map {
         Self::read(&path, bytes)
     }
 
-    /// The map in these bytes, which messages call `path`.
+    /// The map in these bytes; messages name `path`.
     ///
     /// # Errors
     /// [`SymbolErrorKind::Map`].
@@ -81,13 +81,13 @@ impl Map {
         }
     }
 
-    /// Whether a file that starts with these bytes is meant to be a map.
+    /// Whether a file that starts with these bytes is a map.
     #[must_use]
-    pub fn is_one(start: &[u8]) -> bool {
+    pub fn recognises(start: &[u8]) -> bool {
         start.get(..6) == MAGIC.get(..6)
     }
 
-    /// The kernel that the map is of.
+    /// The kernel that the map describes.
     #[must_use]
     pub fn kernel(&self) -> &KernelIdentity {
         &self.0.summary.kernel
@@ -111,7 +111,7 @@ impl Map {
         &self.0.bytes
     }
 
-    /// Checks every block, as a look-up checks the one that it reads, and what modules show.
+    /// Verifies every block, as a look-up verifies the one that it reads, and the evidence of modules.
     ///
     /// # Errors
     /// [`MapError::Damaged`].
@@ -156,8 +156,8 @@ impl Opened {
         Ok(None)
     }
 
-    /// The block of an index entry: its offset among the blocks and its length, then its first stem.
-    /// Gives its range among the blocks, too.
+    /// The block of an index entry, which has its offset among the blocks and its length, then its first
+    /// stem. Also returns its range among the blocks.
     fn block(&self, entry: &[u8]) -> Result<(Block<'_>, Range<usize>), MapError> {
         let mut reader = Reader(entry);
         let (offset, length) = (reader.index()?, reader.index()?);
@@ -172,11 +172,11 @@ impl Opened {
         Decoder::new(block.records, classes, self.start)
     }
 
-    /// The records of a name, in the order of counting within each object.
+    /// The records of a name, in the kernel's order within each object.
     fn find(&self, name: &[u8]) -> Result<Vec<Record>, MapError> {
         let (prefix, stem) = prefix::split(name);
         let index = self.table(Section::Index)?;
-        // The last block whose first stem is not behind the one that is looked for.
+        // The last block whose first stem is not after the one that is searched for.
         let after = search(index.len(), |n| Ok(first_stem(index.get(n)?)? <= stem))?;
         let Some(last) = after.checked_sub(1) else { return Ok(Vec::new()) };
         let (block, _) = self.block(index.get(last)?)?;
@@ -208,7 +208,7 @@ impl Opened {
         Ok(found)
     }
 
-    /// Shows every record with its name. Those of one name and object come in the order of counting.
+    /// Visits every record with its name. Those of one name and object are in the kernel's order.
     fn visit(
         &self,
         mut see: impl FnMut(&[u8], &Record) -> Result<(), MapError>,

@@ -1,10 +1,10 @@
-//! Names that the kernel derives from other names: what stands before the stem.
+//! Names that the kernel derives from other names: the prefix before the stem.
 //!
 //! Every function `f` of a kernel with call padding has a symbol `__pfx_f`, every export a symbol
 //! `__ksymtab_f`, and so on: half of all names. The map keeps them under the stem, with a number for
-//! the prefix. Invariant: a prefix and a stem give the name back, and a name is split in one way.
+//! the prefix. Invariant: prefix and stem give the original name, and a name is split in one way.
 
-/// The prefixes, by the number that the map has for them. The list may grow at its end only: a
+/// The prefixes, by their number in the map. The list may only grow at its end: a
 /// reader that does not know a number refuses the file.
 const PREFIXES: [&[u8]; 12] = [
     b"",
@@ -34,7 +34,7 @@ pub(super) fn split(name: &[u8]) -> (u8, &[u8]) {
     (0, name)
 }
 
-/// The prefix of a number.
+/// The prefix with a number.
 pub(super) fn prefix(number: u8) -> Option<&'static [u8]> {
     PREFIXES.get(usize::from(number)).copied()
 }

@@ -1,8 +1,8 @@
 //! One symbol or export of a map, a few bytes long.
 //!
-//! What many records have in common is a [`Class`], kept once and named by its number; what differs
-//! is written against the record before it in the block. Invariant: [`Encoder`] and [`Decoder`] keep
-//! the same state, which starts anew with each block.
+//! What many records have in common is a [`Class`], stored once and referred to by number; the rest
+//! is encoded relative to the previous record in the block. Invariant: [`Encoder`] and [`Decoder`] keep
+//! the same state, which is reset for each block.
 
 use strum::FromRepr;
 
@@ -17,16 +17,16 @@ pub(super) struct Class {
     pub(super) section: u32,
     /// Number of the name's prefix.
     pub(super) prefix: u8,
-    /// Type letter, 0 where it is not known.
+    /// Type letter, 0 if unknown.
     pub(super) letter: u8,
-    /// Binding and type, 0 where they are not known.
+    /// Binding and type, 0 if unknown.
     pub(super) binding: u8,
     pub(super) kind: u8,
     pub(super) flags: Flags,
 }
 
 bitflags::bitflags! {
-    /// Which fields a record has, and facts of one bit.
+    /// Which fields a record has, and boolean facts.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(super) struct Flags: u16 {
         const ADDRESS = 1;
@@ -120,7 +120,7 @@ impl Class {
         out.extend(self.flags.bits().to_le_bytes());
     }
 
-    /// The class of a number in the table.
+    /// The class with a number in the table.
     pub(super) fn read(table: &[u8], number: usize) -> Result<Self, MapError> {
         let start = number.checked_mul(CLASS_SIZE);
         let entry = start.and_then(|at| table.get(at..)?.first_chunk::<CLASS_SIZE>());
@@ -134,7 +134,7 @@ impl Class {
     }
 }
 
-/// A record as it is read.
+/// A decoded record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) class: Class,
@@ -148,7 +148,7 @@ pub(super) struct Record {
     pub(super) crc: u32,
 }
 
-/// What a record is written against.
+/// What a record is encoded relative to.
 #[derive(Debug, Default, Clone, Copy)]
 struct Before {
     object: u32,
@@ -158,8 +158,8 @@ struct Before {
 }
 
 impl Before {
-    /// The address that a record's is a distance from, if it is: in a stem's group those of one
-    /// section are close, `__pfx_f` is 16 bytes before `f`.
+    /// The address that a record's address is relative to, if any: those of one stem and section
+    /// are close, `__pfx_f` is 16 bytes before `f`.
     fn base(&self, class: Class, object: u32) -> Option<u64> {
         let (section, address) = self.address?;
         (self.object == object && section == class.section).then_some(address)
@@ -176,7 +176,7 @@ impl Before {
     }
 }
 
-/// The object whose addresses are counted from a start, vmlinux, and the start.
+/// The object whose addresses are relative to a start, vmlinux, and the start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
     pub(super) object: Option<u32>,

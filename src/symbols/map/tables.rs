@@ -1,7 +1,7 @@
 //! The small tables of a map: the kernel, texts, objects.
 //!
-//! Written by [`super::build()`], read by [`super::Map`] where it needs an entry. Invariant: an entry is
-//! looked at only inside of its table, and numbers that no entry has are errors.
+//! Written by [`super::build()`], read by [`super::Map`] where it needs an entry. Invariant: no read of an
+//! entry leaves its table, and numbers without an entry are errors.
 
 use scroll::{Endian, LE, Pread};
 
@@ -10,11 +10,11 @@ use super::varint::{Reader, put, put_bytes};
 use crate::name::ObjectName;
 use crate::symbols::{BuildId, KernelIdentity, Order};
 
-/// The longest text of a map: no path is longer (`PATH_MAX`). Many objects may have one text, so that
-/// a long one in a small file would become many.
+/// The longest text of a map: no path is longer (`PATH_MAX`). Many objects may refer to one text, so
+/// a long one in a small file would be copied many times.
 pub(super) const TEXT_MAX: usize = 4096;
 
-/// What a map says of itself.
+/// The summary of a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Summary {
     pub(super) kernel: KernelIdentity,
@@ -76,7 +76,7 @@ impl Summary {
     }
 }
 
-/// Entries of any length behind the offsets of their ends.
+/// Entries of any length, after the offsets of their ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Table<'a> {
     bytes: &'a [u8],
@@ -129,7 +129,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Added to the number of an order: the addresses are those of a running kernel.
+/// Added to the number of an order if the addresses are those of a running kernel.
 const MOVED: u64 = 4;
 
 /// One object of a map.

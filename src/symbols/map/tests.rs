@@ -10,7 +10,7 @@ use scroll::Endian;
 
 mod first_version;
 
-/// Names that share beginnings, and that the kernel derives from others.
+/// Names with common prefixes, and names that the kernel derives from others.
 const NAMES: [&str; 9] =
     ["f", "fo", "foo", "__pfx_foo", "__ksymtab_foo", "foo.isra.0", "bar", "__pfx_", "__"];
 
@@ -42,7 +42,7 @@ fn object(name: &str, symbols: &[(usize, u64, u8)]) -> Object {
     object
 }
 
-fn told(objects: Vec<Object>) -> SymbolData {
+fn data(objects: Vec<Object>) -> SymbolData {
     let kernel = KernelIdentity {
         release: Some("7.2.13".into()),
         machine: Some(22),
@@ -62,21 +62,21 @@ fn told(objects: Vec<Object>) -> SymbolData {
     SymbolData { kernel, objects, exports, ..SymbolData::default() }
 }
 
-fn merged(told: SymbolData) -> Merged {
+fn merged(data: SymbolData) -> Merged {
     let mut merged = Merged::default();
-    merged.add(told, Path::new("source")).unwrap();
+    merged.add(data, Path::new("source")).unwrap();
     merged
 }
 
 fn map(objects: Vec<Object>) -> Map {
-    Map::from_bytes("map", build(&merged(told(objects))).unwrap()).unwrap()
+    Map::from_bytes("map", build(&merged(data(objects))).unwrap()).unwrap()
 }
 
 fn two() -> Vec<Object> {
     let vmlinux = [(2, 0xffff_8000, 0x7f), (3, 0xffff_7ff0, 0x5f), (6, 0xffff_9000, 0x10)];
     let mut module = object("m", &[(2, 0x40, 0x7f), (2, 0x10, 0xff), (5, 0, 1)]);
     module.evidence = Some(evidence());
-    module.depends = Some(vec!["untold".parse().unwrap(), "only_exports".parse().unwrap()]);
+    module.depends = Some(vec!["unread".parse().unwrap(), "only_exports".parse().unwrap()]);
     vec![object("vmlinux", &vmlinux), module]
 }
 
@@ -93,8 +93,8 @@ fn evidence() -> Evidence {
     }
 }
 
-fn answer(told: SymbolData) -> Answer {
-    Answer::new(merged(told)).unwrap()
+fn answer(data: SymbolData) -> Answer {
+    Answer::new(merged(data)).unwrap()
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_answer_from_the_map_is_that_of_its_sources() {
     let map = map(two());
     for name in NAMES {
         let wanted = Wanted::new([name]);
-        let direct = answer(told(two()));
+        let direct = answer(data(two()));
         let mapped = answer(map.read(Scope::Names(&wanted)).unwrap());
         assert_eq!(direct.candidates(name), mapped.candidates(name), "{name}");
         assert_eq!(direct.export(name), mapped.export(name), "{name}");
@@ -111,14 +111,14 @@ fn an_answer_from_the_map_is_that_of_its_sources() {
 }
 
 #[test]
-fn what_modules_show_and_need_is_told_of_all_names_and_of_none() {
+fn evidence_and_dependencies_are_read_in_every_scope() {
     let map = map(two());
     let name = |name: &str| name.parse().unwrap();
     let scopes = [Scope::All, Scope::Names(&Wanted::new([]))];
     for answer in scopes.map(|scope| answer(map.read(scope).unwrap())) {
         let depends = answer.depends(&name("m")).unwrap();
-        assert_eq!(depends, [name("only_exports"), name("untold")]);
-        assert_eq!(answer.depends(&name("vmlinux")), None, "no module's file tells it");
+        assert_eq!(depends, [name("only_exports"), name("unread")]);
+        assert_eq!(answer.depends(&name("vmlinux")), None, "vmlinux has no module file");
         assert_eq!(answer.depends(&name("only_exports")), None);
         let siblings = answer.siblings();
         let size = siblings.module_size.as_ref().unwrap();
@@ -133,19 +133,19 @@ fn what_modules_show_and_need_is_told_of_all_names_and_of_none() {
 }
 
 #[test]
-fn objects_without_a_wanted_name_are_known_all_the_same() {
+fn objects_without_a_wanted_name_are_still_known() {
     let map = map(two());
     let wanted = Wanted::new(["bar"]);
     let mapped = answer(map.read(Scope::Names(&wanted)).unwrap());
     let knows = |name: &str| mapped.knows_object(&name.parse().unwrap());
     assert!(knows("m") && knows("vmlinux") && !knows("n"));
-    assert!(!knows("only_exports"), "an object that only exports has no symbols to tell");
+    assert!(!knows("only_exports"), "an object that only exports has no symbols");
     let objects: Vec<_> = mapped.objects().map(|o| o.to_string()).collect();
     assert_eq!(objects, ["m", "vmlinux"]);
 }
 
 #[test]
-fn a_source_that_has_what_the_map_has_not_contradicts_it() {
+fn a_source_with_a_symbol_that_the_map_lacks_contradicts_it() {
     let map = map(two());
     let wanted = Wanted::new(["bar"]);
     let mut merged = Merged::default();
@@ -167,7 +167,7 @@ fn two_maps_and_a_source_that_agree_answer_together() {
     merged.add(second.read(Scope::Names(&wanted)).unwrap(), Path::new("second")).unwrap();
     let mut module = two().remove(1);
     module.by = Path::new("m.ko").into();
-    // Only what is asked about.
+    // Only the names in scope.
     module.symbols.truncate(2);
     let module = SymbolData { objects: vec![module], ..SymbolData::default() };
     merged.add(module, Path::new("m.ko")).unwrap();
@@ -176,7 +176,7 @@ fn two_maps_and_a_source_that_agree_answer_together() {
 }
 
 #[test]
-fn what_the_map_says_of_itself_is_what_it_has() {
+fn the_summary_of_a_map_matches_its_contents() {
     let map = map(two());
     assert_eq!((map.symbols(), map.exports()), (6, 3));
     let objects = map.objects().unwrap();
@@ -188,7 +188,7 @@ fn what_the_map_says_of_itself_is_what_it_has() {
 }
 
 #[test]
-fn near_names_are_found_in_the_map() {
+fn similar_names_are_found_in_the_map() {
     let mut near = Suggestions::new(["foo.isra.1", "foos"]);
     map(two()).similar(&mut near).unwrap();
     let names: Vec<_> = near.found("foo.isra.1").iter().map(|n| n.name.as_str()).collect();
@@ -197,14 +197,14 @@ fn near_names_are_found_in_the_map() {
 }
 
 #[test]
-fn equal_sources_give_equal_bytes_in_any_order_of_telling() {
+fn equal_sources_give_equal_bytes_in_any_order() {
     let mut other = two();
     other.reverse();
     assert_eq!(map(two()).bytes(), map(other).bytes());
 }
 
 #[test]
-fn names_that_no_livepatch_can_ask_for_are_left_out() {
+fn names_that_no_livepatch_can_use_are_omitted() {
     let mut vmlinux = object("vmlinux", &[(0, 1, 1)]);
     for length in [511, 512] {
         let name = vmlinux.keep(&vec![b'x'; length]).unwrap();
@@ -214,7 +214,7 @@ fn names_that_no_livepatch_can_ask_for_are_left_out() {
 }
 
 #[test]
-fn long_texts_are_cut_and_long_names_left_out() {
+fn long_texts_are_truncated_and_long_names_omitted() {
     let mut vmlinux = object("vmlinux", &[(2, 1, 0)]);
     let [file, name] = [5000, 512].map(|length| vmlinux.keep(&vec![b'x'; length]).unwrap());
     vmlinux.units.push(file);
@@ -222,8 +222,8 @@ fn long_texts_are_cut_and_long_names_left_out() {
     symbol.unit = Some(3);
     vmlinux.symbols = vec![symbol, Symbol { name, ..symbol }];
     let map = map(vec![vmlinux]);
-    let told = map.read(Scope::All).unwrap();
-    let object = &told.objects[0];
+    let data = map.read(Scope::All).unwrap();
+    let object = &data.objects[0];
     assert_eq!(object.symbols.len(), 1);
     assert_eq!(object.file(&object.symbols[0]).unwrap().len(), 4096);
 }
@@ -255,14 +255,14 @@ fn many_names_are_found_across_blocks() {
 }
 
 #[test]
-fn a_map_that_is_cut_off_or_longer_is_refused() {
+fn a_truncated_or_longer_map_is_refused() {
     let bytes = map(two()).bytes().to_vec();
     for length in 0..bytes.len() {
         assert!(Map::from_bytes("map", bytes[..length].to_vec()).is_err(), "{length}");
     }
     let longer = [bytes.as_slice(), &[0]].concat();
     let error = Map::from_bytes("map", longer).unwrap_err();
-    assert_eq!(error.to_string(), "map: a map that is cut off; build it again");
+    assert_eq!(error.to_string(), "map: a truncated map; build it again");
 }
 
 #[test]
@@ -277,22 +277,22 @@ fn every_damaged_byte_is_noticed() {
 }
 
 #[test]
-fn other_files_and_other_versions_are_told_apart() {
+fn other_files_and_other_versions_are_distinguished() {
     let refused = |bytes: &[u8]| Map::from_bytes("m", bytes.to_vec()).unwrap_err().to_string();
     assert!(refused(b"\x7fELF").contains("not a map"));
     assert!(refused(b"").contains("not a map"));
-    assert!(refused(b"KLPMAP\n\x01\0\0\0").contains("changed as text"));
+    assert!(refused(b"KLPMAP\n\x01\0\0\0").contains("copied as text"));
     let mut bytes = map(two()).bytes().to_vec();
     bytes[8] = 3;
-    assert!(refused(&bytes).contains("version 3, only 1 and 2 are known"));
+    assert!(refused(&bytes).contains("version 3, only 1 and 2 are supported"));
     let error = Map::open("/nonexistent/map").unwrap_err();
     assert!(error.is_io() && error.to_string().starts_with("/nonexistent/map: "));
 }
 
-/// Makes the checksums of a damaged map right, so that the reader meets the damage itself.
+/// Corrects the checksums of a damaged map, to let the reader reach the damage itself.
 fn forge(bytes: &mut [u8]) {
     use scroll::{LE, Pread, Pwrite};
-    let places: Vec<(usize, usize)> = (0..8)
+    let sections: Vec<(usize, usize)> = (0..8)
         .filter_map(|n| {
             let (offset, length): (u64, u64) =
                 (bytes.pread_with(24 + n * 24, LE).ok()?, bytes.pread_with(32 + n * 24, LE).ok()?);
@@ -300,14 +300,14 @@ fn forge(bytes: &mut [u8]) {
             bytes.get(offset..offset.checked_add(length)?).map(|_| (offset, length))
         })
         .collect();
-    if places.len() == 8 {
+    if sections.len() == 8 {
         // One block.
-        let (offset, length) = places[5];
+        let (offset, length) = sections[5];
         if length > 4 {
             let crc = layout::checksum(&bytes[offset + 4..offset + length]);
             bytes.pwrite_with(crc, offset, LE).unwrap();
         }
-        for (n, (offset, length)) in places.iter().enumerate().filter(|(n, _)| *n != 5) {
+        for (n, (offset, length)) in sections.iter().enumerate().filter(|(n, _)| *n != 5) {
             let crc = layout::checksum(&bytes[*offset..offset + length]);
             bytes.pwrite_with(crc, 40 + n * 24, LE).unwrap();
         }
@@ -324,7 +324,7 @@ proptest! {
     ) {
         let objects = || vec![object("vmlinux", &first), object("m", &second)];
         let map = map(objects());
-        let direct = answer(told(objects()));
+        let direct = answer(data(objects()));
         let whole = answer(map.read(Scope::All).unwrap());
         let wanted = Wanted::new(NAMES);
         let some = answer(map.read(Scope::Names(&wanted)).unwrap());
@@ -337,7 +337,7 @@ proptest! {
     }
 
     #[test]
-    fn damage_behind_right_checksums_is_an_answer_or_an_error(
+    fn damage_with_correct_checksums_gives_an_answer_or_an_error(
         damage in proptest::collection::vec((0_usize..1000, any::<u8>()), 1..6),
     ) {
         let mut bytes = map(two()).bytes().to_vec();

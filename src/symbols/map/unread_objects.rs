@@ -1,8 +1,8 @@
-//! What a map tells: symbols and exports as any source tells them, and which objects it knows.
+//! Reads a map as a source: symbols and exports, and which objects it has.
 //!
-//! Between the file's records and [`crate::symbols::SymbolData`]. A conversion asks about ten names, and
-//! the map has thousands of objects, so that those without any of the names are only known
-//! ([`KnownObjects`]), not told.
+//! Between the file's records and [`crate::symbols::SymbolData`]. A conversion looks up ten names, and
+//! the map has thousands of objects: those without any of the names are only known
+//! ([`KnownObjects`]), not read.
 
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Witness};
 pub struct MappedObject {
     /// vmlinux or a module.
     pub name: ObjectName,
-    /// How well the order of its symbols is known; `None`: only exports of it are.
+    /// How well the order of its symbols is known; `None`: only its exports are.
     pub order: Option<Order>,
     /// The build-id of its file.
     pub build_id: Option<BuildId>,
@@ -38,7 +38,7 @@ impl Map {
 }
 
 impl Map {
-    /// What the modules of the map prove of its kernel.
+    /// What the modules of the map prove about its kernel.
     ///
     /// # Errors
     /// [`MapError::Damaged`].
@@ -67,7 +67,7 @@ impl Opened {
 
 impl KnownObjects for Opened {
     fn find(&self, name: &ObjectName) -> Option<Object> {
-        // A table that lies knows nothing.
+        // A damaged table knows nothing.
         let number = self.find_object(name.as_str()).ok().flatten()?;
         let entry = self.object(number).ok()?;
         let mut object = Object::new(name.clone(), &self.path, entry.order?);
@@ -101,48 +101,48 @@ impl KnownObjects for Opened {
 
 /// What the map has in a scope.
 pub(super) fn read(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<SymbolData, MapError> {
-    let mut teller = Teller { opened, objects: FxHashMap::default(), exports: Vec::new() };
+    let mut collector = Collector { opened, objects: FxHashMap::default(), exports: Vec::new() };
     match scope {
         Scope::All => {
             let count = opened.table(Section::Objects)?.len();
             opened.verify_modules()?;
             let (witnesses, modules) = (opened.witnesses()?, opened.modules()?);
             for number in 0..u32::try_from(count).map_err(|_| MapError::TooLarge)? {
-                let telling = teller.object(number)?;
-                telling.units(opened)?;
+                let partial = collector.object(number)?;
+                partial.units(opened)?;
                 if let Some(modules) = modules {
-                    telling.module(opened, modules, number, &witnesses)?;
+                    partial.module(opened, modules, number, &witnesses)?;
                 }
             }
-            opened.visit(|name, record| teller.see(name, record))?;
+            opened.visit(|name, record| collector.see(name, record))?;
         }
         Scope::Names(wanted) => {
             for name in wanted.iter() {
                 for record in opened.find(name.as_bytes())? {
-                    teller.see(name.as_bytes(), &record)?;
+                    collector.see(name.as_bytes(), &record)?;
                 }
             }
         }
     }
     let mut objects: Vec<_> =
-        teller.objects.into_values().filter_map(|telling| telling.object).collect();
+        collector.objects.into_values().filter_map(|partial| partial.object).collect();
     objects.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(SymbolData {
         kernel: opened.summary.kernel.clone(),
         objects,
-        exports: teller.exports,
+        exports: collector.exports,
         known: Some(opened.clone()),
         witnesses: match scope {
-            // Each object tells its own.
+            // Each object has its own.
             Scope::All => Vec::new(),
             Scope::Names(_) => opened.witnesses()?,
         },
     })
 }
 
-/// An object that is being told, and where its text has what the map numbers.
+/// An object that is being read, and the spans in its text of the map's numbered texts.
 #[derive(Debug)]
-struct Telling<'a> {
+struct PartialObject<'a> {
     name: ObjectName,
     entry: ObjectEntry<'a>,
     /// `None`: only exports of it are known.
@@ -151,8 +151,8 @@ struct Telling<'a> {
     texts: FxHashMap<u32, Span>,
 }
 
-impl Telling<'_> {
-    /// Where the object's text has a text of the map.
+impl PartialObject<'_> {
+    /// The span in the object's text of a text of the map.
     fn text(&mut self, opened: &Opened, number: u32) -> Result<Span, MapError> {
         if let Some(span) = self.texts.get(&number) {
             return Ok(*span);
@@ -163,7 +163,7 @@ impl Telling<'_> {
         Ok(span)
     }
 
-    /// Makes all units known.
+    /// Adds all units.
     fn units(&mut self, opened: &Opened) -> Result<(), MapError> {
         if self.object.is_none() {
             return Ok(());
@@ -175,7 +175,7 @@ impl Telling<'_> {
         Ok(())
     }
 
-    /// Makes known what its file shows.
+    /// Adds the evidence of its file.
     fn module(
         &mut self,
         opened: &Opened,
@@ -192,7 +192,7 @@ impl Telling<'_> {
         Ok(())
     }
 
-    /// Makes a unit known; those that no told symbol belongs to stay without a name.
+    /// Adds a unit; those without a symbol that was read stay without a name.
     fn unit(&mut self, opened: &Opened, unit: u32) -> Result<(), MapError> {
         let text = self.entry.unit(unit)?;
         let span = self.text(opened, text)?;
@@ -209,14 +209,14 @@ impl Telling<'_> {
     }
 }
 
-struct Teller<'a> {
+struct Collector<'a> {
     opened: &'a Opened,
-    objects: FxHashMap<u32, Telling<'a>>,
+    objects: FxHashMap<u32, PartialObject<'a>>,
     exports: Vec<(String, Export)>,
 }
 
-impl<'a> Teller<'a> {
-    fn object(&mut self, number: u32) -> Result<&mut Telling<'a>, MapError> {
+impl<'a> Collector<'a> {
+    fn object(&mut self, number: u32) -> Result<&mut PartialObject<'a>, MapError> {
         if !self.objects.contains_key(&number) {
             let entry = self.opened.object(number)?;
             let name = entry.object_name()?;
@@ -226,8 +226,8 @@ impl<'a> Teller<'a> {
                 object.build_id = entry.build_id();
                 object
             });
-            let telling = Telling { name, entry, object, texts: FxHashMap::default() };
-            self.objects.insert(number, telling);
+            let partial = PartialObject { name, entry, object, texts: FxHashMap::default() };
+            self.objects.insert(number, partial);
         }
         self.objects.get_mut(&number).ok_or(MapError::Damaged("object"))
     }
@@ -236,7 +236,7 @@ impl<'a> Teller<'a> {
         let opened = self.opened;
         let class = record.class;
         let flags = class.flags;
-        let telling = self.object(record.object)?;
+        let partial = self.object(record.object)?;
         if flags.contains(Flags::EXPORT) {
             let namespace = if flags.contains(Flags::NAMESPACE) {
                 let text = opened.text(record.namespace)?;
@@ -245,7 +245,7 @@ impl<'a> Teller<'a> {
                 None
             };
             let export = Export {
-                owner: telling.name.clone(),
+                owner: partial.name.clone(),
                 gpl: flags.contains(Flags::GPL_KNOWN).then_some(flags.contains(Flags::GPL)),
                 namespace,
                 crc: flags.contains(Flags::CRC).then_some(record.crc),
@@ -254,12 +254,12 @@ impl<'a> Teller<'a> {
             self.exports.push((name.into(), export));
             return Ok(());
         }
-        let section = class.section.checked_sub(1).map(|text| telling.text(opened, text));
+        let section = class.section.checked_sub(1).map(|text| partial.text(opened, text));
         let section = section.transpose()?;
         if flags.contains(Flags::UNIT) {
-            telling.unit(opened, record.unit)?;
+            partial.unit(opened, record.unit)?;
         }
-        let object = telling.object.as_mut().ok_or(MapError::Damaged("object"))?;
+        let object = partial.object.as_mut().ok_or(MapError::Damaged("object"))?;
         let last = object.symbols.last().map(|symbol| symbol.name);
         let same = last.filter(|last| object.text(*last) == name);
         let name = same.or_else(|| object.keep(name)).ok_or(MapError::TooLarge)?;

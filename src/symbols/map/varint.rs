@@ -1,11 +1,11 @@
-//! Numbers of variable length (LEB128), and strings behind their length.
+//! Variable-length numbers (LEB128), and length-prefixed strings.
 //!
-//! The small change of the map file. Invariant: reading never goes past the slice, and what is
-//! written by [`put`] is read back by [`Reader::number`].
+//! Below the map file's other parts. Invariant: reading never goes past the slice, and
+//! [`Reader::number`] reads back what [`put`] writes.
 
 use super::MapError;
 
-/// Appends a number, seven bits a byte, the lowest first.
+/// Appends a number, seven bits per byte, the lowest first.
 pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
     loop {
         let [byte, ..] = number.to_le_bytes();
@@ -23,14 +23,14 @@ pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
-/// Appends a string behind its length.
+/// Appends a string after its length.
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     // A slice is shorter than 2^64.
     put(out, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     out.extend_from_slice(bytes);
 }
 
-/// What is left to read.
+/// The rest to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 

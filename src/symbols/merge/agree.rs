@@ -1,8 +1,8 @@
-//! Two descriptions of one object: whether they agree, and both joined.
+//! Two descriptions of one object: whether they agree, and their union.
 //!
-//! Below [`super::merged`]. Both list the symbols in the order in which the kernel counts, so that
-//! the n-th of a name is the same symbol in both; a name that occurs more often here, or at another
-//! address, means that they do not speak of one kernel, and no position of either can be trusted.
+//! Below [`super::merged`]. Both list the symbols in the order in which the kernel counts, so
+//! the n-th of a name is the same symbol in both. If a name occurs more often in one, or at another
+//! address, they do not describe the same kernel, and no position of either can be trusted.
 //! Invariant: the result of [`join`] does not depend on which of the two comes first.
 
 use crate::symbols::Contradiction;
@@ -11,11 +11,11 @@ use std::cmp::Ordering;
 use crate::symbols::data::{Object, Symbol};
 use crate::symbols::{Kind, Order, SymbolErrorKind};
 
-/// The symbols that two tellers of one object have in common, by their indices in the second one and
-/// in the first.
+/// The symbols that two descriptions of an object have in common, as indices in the second and in the
+/// first.
 pub(crate) type Pairs = Vec<(usize, usize)>;
 
-/// Whether two objects tell the same one. What is told last is what the message is about.
+/// Whether two descriptions are of the same object. The message is about the second one.
 ///
 /// # Errors
 /// [`SymbolErrorKind::Contradiction`].
@@ -35,13 +35,12 @@ pub(crate) fn agree(one: &Object, other: &Object) -> Result<Pairs, SymbolErrorKi
     pair(other, one).or_else(refuse)
 }
 
-/// An alphabetical list also has what an object leaves undefined: beside any other teller it is no
-/// witness.
+/// An alphabetical list also has an object's undefined symbols: any other description is better alone.
 fn is_better_alone(one: &Object, other: &Object) -> bool {
     one.order != other.order && one.order.min(other.order) == Order::Alphabetical
 }
 
-/// Makes one object of two that [`agree`]; the result does not depend on which comes first.
+/// The union of two that [`agree`]; it does not depend on which comes first.
 pub(crate) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
     if is_better_alone(&one, &other) {
         return if one.order > other.order { one } else { other };
@@ -73,7 +72,8 @@ pub(crate) fn join(one: Object, other: Object, pairs: Pairs) -> Object {
     best
 }
 
-/// Whether a symbol is the name of a source file, which the kernel counts like any other in a module.
+/// Whether a symbol is the name of a source file, which the kernel counts like any other symbol of a
+/// module.
 fn is_file(symbol: &Symbol) -> bool {
     symbol.kind == Some(Kind::Marker)
 }
@@ -82,15 +82,15 @@ fn names_files(object: &Object) -> bool {
     object.symbols.iter().any(is_file)
 }
 
-/// Whether one file is what `strip --strip-debug` made of the build that the other, such as a file of
-/// debug information, is of: it has the same symbols without the names of source files. The kernel
-/// loads it, and counts what it has.
+/// Whether one file is the output of `strip --strip-debug` for the build of the other, such as a file
+/// of debug information: it has the same symbols without the names of source files. The kernel
+/// loads the stripped one, and counts its symbols.
 fn is_twin(stripped: &Object, full: &Object) -> bool {
     let same = stripped.build_id.is_some() && stripped.build_id == full.build_id;
     same && !full.name.is_vmlinux() && !names_files(stripped) && names_files(full)
 }
 
-/// Which of two tellers knows more about each symbol; the path decides where they know the same.
+/// Which of two descriptions knows more about each symbol; the path breaks a tie.
 fn prefer(one: &Object, other: &Object) -> Ordering {
     let detail = |object: &Object| {
         let sized = object.symbols.iter().any(|symbol| symbol.size.is_some());
@@ -99,7 +99,7 @@ fn prefer(one: &Object, other: &Object) -> Ordering {
     detail(one).cmp(&detail(other)).then_with(|| other.by.cmp(&one.by))
 }
 
-/// A symbol with what another teller knows of it and this one does not.
+/// A symbol, completed by what only the other description knows about it.
 fn fill(to: &mut Object, symbol: Symbol, from: &Object, known: &Symbol) -> Symbol {
     let section =
         symbol.section.or_else(|| known.section.and_then(|span| to.keep(from.text(span))));
@@ -116,9 +116,9 @@ fn fill(to: &mut Object, symbol: Symbol, from: &Object, known: &Symbol) -> Symbo
     }
 }
 
-/// The indices of the same symbol in both tellers.
+/// The indices of the same symbols in both descriptions.
 fn pair(this: &Object, that: &Object) -> Result<Pairs, Contradiction> {
-    // A loaded module shows what stays.
+    // A loaded module shows only what stays.
     let loaded = this.order == Order::Loaded || that.order == Order::Loaded;
     let twins = is_twin(this, that) || is_twin(that, this);
     let counted = |object: &Object| {
@@ -157,7 +157,7 @@ fn pair(this: &Object, that: &Object) -> Result<Pairs, Contradiction> {
             {
                 let moved = this.moved != that.moved;
                 let expected = *shift.get_or_insert(if moved { x.wrapping_sub(y) } else { 0 });
-                // Absolute symbols do not move with the kernel.
+                // Absolute symbols are not shifted with the kernel.
                 if x.wrapping_sub(y) != expected && !(moved && x == y) {
                     let (name, addresses) = (shown(), (x, y));
                     return Err(Contradiction::Address { name, position, addresses });

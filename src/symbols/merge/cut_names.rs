@@ -1,16 +1,18 @@
-//! The names in vmlinux, as the kernel compares them: cut off where Clang's LTO made them ([`Compares`]).
+//! The names in vmlinux, as the kernel compares them: truncated where Clang's LTO created them
+//! ([`Compares`]).
 
 use klp_arch::KernelVersion;
 
 use crate::symbols::data::promoted::{Compares, stems};
 use crate::symbols::data::{Object, Scope, SymbolData};
 
-/// Makes of the names in vmlinux, as the sources of one kernel tell them, those that the kernel compares.
-pub(crate) fn settle<'a>(told: impl Iterator<Item = &'a mut SymbolData>, scope: Scope<'_>) {
+/// Replaces the names in vmlinux, as read from the sources of one kernel, by those that the kernel
+/// compares.
+pub(crate) fn settle<'a>(sources: impl Iterator<Item = &'a mut SymbolData>, scope: Scope<'_>) {
     let (mut release, mut promoted, mut shown, mut all) = (None, false, None, Vec::new());
-    for told in told {
-        release = release.or(told.kernel.release.as_deref());
-        let vmlinux = told.objects.iter_mut().filter(|object| object.name.is_vmlinux());
+    for data in sources {
+        release = release.or(data.kernel.release.as_deref());
+        let vmlinux = data.objects.iter_mut().filter(|object| object.name.is_vmlinux());
         all.extend(vmlinux.inspect(|object| {
             promoted |= object.promoted;
             shown = shown.or(object.compares);
@@ -22,7 +24,7 @@ pub(crate) fn settle<'a>(told: impl Iterator<Item = &'a mut SymbolData>, scope: 
     let version = release.and_then(|release| release.parse().ok());
     let compares = match Compares::of(version.unwrap_or(KernelVersion::NEWEST)) {
         _ if !promoted => Compares::Whole,
-        // The order of names is not what 6.1 looks at.
+        // 6.1 does not use the order of names.
         Compares::Whole if release.is_some() => Compares::Whole,
         by_release => shown.unwrap_or(by_release),
     };
@@ -31,8 +33,8 @@ pub(crate) fn settle<'a>(told: impl Iterator<Item = &'a mut SymbolData>, scope: 
     }
 }
 
-/// Cuts the names of vmlinux, and drops those that are told only because they might have been cut to
-/// what is asked about.
+/// Truncates the names of vmlinux, and drops those that were read only because they might have been
+/// truncated to a name in scope.
 fn cut(compares: Compares, vmlinux: &mut Object, scope: Scope<'_>) {
     let text = std::mem::take(&mut vmlinux.text);
     for symbol in &mut vmlinux.symbols {

@@ -1,9 +1,9 @@
-//! Several sources of one kernel as one.
+//! Several sources of one kernel, merged.
 //!
-//! Between what each source tells and what is made of it: an answer about some names, or a map of
-//! all. Where two tell one object, an alphabetical list gives way to a better order
-//! ([`Order`](crate::symbols::Order)); all others must agree ([`super::agree`]), and each fills in what the other does
-//! not know. Invariant: the result does not depend on the order of adding.
+//! Between what each source provides and its use: an answer about some names, or a map of
+//! all. Where two describe one object, an alphabetical list gives way to a better order
+//! ([`Order`](crate::symbols::Order)); all others must agree ([`super::agree`]), and each fills in what the other
+//! lacks. Invariant: the result does not depend on the order of adding.
 
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
@@ -22,50 +22,50 @@ use crate::symbols::{
     Witness,
 };
 
-/// What several sources of one kernel tell.
+/// The contents of several sources of one kernel.
 #[derive(Debug, Default)]
 pub struct Merged {
     pub(crate) kernel: KernelIdentity,
     pub(crate) objects: BTreeMap<ObjectName, Object>,
     pub(crate) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
-    pub(crate) known: Vec<UnreadObjects>,
-    /// What modules show that are known and not told.
+    pub(crate) known: Vec<UnreadSource>,
+    /// What modules reveal that are known but were not read.
     pub(crate) witnesses: Vec<Witness>,
     pub(crate) any: bool,
 }
 
-/// What one source has beside what it told, and the objects that it told.
+/// The objects of one source, and those of them that were read.
 #[derive(Debug)]
-pub(crate) struct UnreadObjects {
+pub(crate) struct UnreadSource {
     pub(crate) objects: Arc<dyn KnownObjects>,
-    told: FxHashSet<ObjectName>,
+    read: FxHashSet<ObjectName>,
 }
 
 impl Merged {
-    /// Adds what the source `by` tells: all of it or, where it does not fit, nothing.
+    /// Adds the data of the source `by`: all of it or, if it contradicts the others, nothing.
     ///
     /// # Errors
     /// [`SymbolErrorKind::Disagree`], [`SymbolErrorKind::Contradiction`] and
-    /// [`SymbolErrorKind::ExportContradiction`] where it does not fit to what another source told.
-    pub fn add(&mut self, told: SymbolData, by: &Path) -> Result<(), SymbolError> {
+    /// [`SymbolErrorKind::ExportContradiction`] if it contradicts another source.
+    pub fn add(&mut self, data: SymbolData, by: &Path) -> Result<(), SymbolError> {
         self.any = true;
         let fail = |kind| SymbolError::new(by, kind);
         let mut kernel = self.kernel.clone();
-        kernel.join(told.kernel).map_err(fail)?;
+        kernel.join(data.kernel).map_err(fail)?;
         let common = |object: &Object| match self.objects.get(&object.name) {
             Some(known) => agree(known, object).map(Some),
             None => Ok(None),
         };
-        let common: Result<Vec<_>, _> = told.objects.iter().map(common).collect();
+        let common: Result<Vec<_>, _> = data.objects.iter().map(common).collect();
         let common = common.map_err(fail)?;
-        self.check_exports(&told.exports).map_err(fail)?;
+        self.check_exports(&data.exports).map_err(fail)?;
         self.kernel = kernel;
-        self.witnesses.extend(told.witnesses);
-        if let Some(objects) = told.known {
-            let told = told.objects.iter().map(|object| object.name.clone()).collect();
-            self.known.push(UnreadObjects { objects, told });
+        self.witnesses.extend(data.witnesses);
+        if let Some(objects) = data.known {
+            let read = data.objects.iter().map(|object| object.name.clone()).collect();
+            self.known.push(UnreadSource { objects, read });
         }
-        for (object, pairs) in told.objects.into_iter().zip(common) {
+        for (object, pairs) in data.objects.into_iter().zip(common) {
             let name = object.name.clone();
             let object = match (self.objects.remove(&name), pairs) {
                 (Some(known), Some(pairs)) => join(known, object, pairs),
@@ -73,7 +73,7 @@ impl Merged {
             };
             self.objects.insert(name, object);
         }
-        told.exports.into_iter().for_each(|(name, export)| self.export(name, export));
+        data.exports.into_iter().for_each(|(name, export)| self.export(name, export));
         Ok(())
     }
 
@@ -100,13 +100,14 @@ impl Merged {
         all.flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
     }
 
-    /// What the modules' files show of the kernel: those that show the same together, in order.
+    /// What the modules' files reveal about the kernel: equal evidence grouped, in order.
     #[must_use]
     pub fn witnesses(&self) -> Vec<Witness> {
         let mut all: BTreeMap<&Evidence, (u64, &ObjectName)> = BTreeMap::new();
-        let told = self.objects.values().filter_map(|o| Some((o.evidence.as_ref()?, 1, &o.name)));
+        let with_evidence =
+            self.objects.values().filter_map(|o| Some((o.evidence.as_ref()?, 1, &o.name)));
         let known = self.witnesses.iter().map(|w| (&w.evidence, w.modules, &w.first));
-        for (evidence, modules, name) in told.chain(known) {
+        for (evidence, modules, name) in with_evidence.chain(known) {
             let (count, first) = all.entry(evidence).or_insert((0, name));
             *count = count.saturating_add(modules);
             *first = (*first).min(name);
@@ -119,7 +120,7 @@ impl Merged {
         all.into_iter().map(witness).collect()
     }
 
-    /// What the modules prove of the kernel.
+    /// What the modules prove about the kernel.
     #[must_use]
     pub fn siblings(&self) -> Siblings {
         Siblings::of(&self.witnesses(), self.kernel.release.as_deref())
@@ -131,14 +132,14 @@ impl Merged {
         self.exports.get(name).is_some_and(|owners| owners.contains_key(owner))
     }
 
-    /// Holds what was told of an object against the sources that have it without any of the names.
+    /// Checks the description of each object against the sources that have it without any of the names.
     ///
     /// # Errors
     /// As [`add`](Self::add).
     pub(crate) fn settle(&mut self) -> Result<(), SymbolError> {
         for known in &self.known {
             for object in self.objects.values_mut() {
-                if !known.told.contains(&object.name)
+                if !known.read.contains(&object.name)
                     && let Some(empty) = known.objects.find(&object.name)
                 {
                     let pairs = agree(object, &empty);
@@ -150,10 +151,10 @@ impl Merged {
         Ok(())
     }
 
-    /// Whether these exports fit to each other and to those that are known.
-    fn check_exports(&self, told: &[(String, Export)]) -> Result<(), SymbolErrorKind> {
+    /// Whether these exports agree with each other and with those already added.
+    fn check_exports(&self, exports: &[(String, Export)]) -> Result<(), SymbolErrorKind> {
         let mut seen: FxHashMap<(&str, &ObjectName), Cow<'_, Export>> = FxHashMap::default();
-        for (name, export) in told {
+        for (name, export) in exports {
             if let Some(known) = self.exports.get(name).and_then(|o| o.get(&export.owner)) {
                 known.agree(export, name)?;
             }
@@ -161,7 +162,7 @@ impl Merged {
                 hash_map::Entry::Vacant(entry) => {
                     entry.insert(Cow::Borrowed(export));
                 }
-                // What is not told is no contradiction, but the next one may contradict either.
+                // Missing information contradicts nothing, but the next description may contradict either.
                 hash_map::Entry::Occupied(mut entry) => {
                     entry.get().agree(export, name)?;
                     entry.get_mut().to_mut().join(export.clone());
@@ -171,7 +172,7 @@ impl Merged {
         Ok(())
     }
 
-    /// Adds an export; what two sources tell about the same one is joined.
+    /// Adds an export; two descriptions of the same one are joined.
     fn export(&mut self, name: String, export: Export) {
         match self.exports.entry(name).or_default().entry(export.owner.clone()) {
             Entry::Vacant(entry) => {
@@ -183,7 +184,7 @@ impl Merged {
 }
 
 impl Export {
-    /// Whether two sources tell one export alike, as far as both know it.
+    /// Whether two descriptions of an export agree in what both know.
     fn agree(&self, other: &Self, name: &str) -> Result<(), SymbolErrorKind> {
         let kind =
             |gpl: bool| if gpl { "for GPL modules only" } else { "for all modules" }.to_owned();
@@ -194,8 +195,8 @@ impl Export {
         };
         let differ = |this, that| {
             let (name, owner) = (name.to_owned(), self.owner.clone());
-            let told = ExportContradiction { name, owner, this, that };
-            Err(SymbolErrorKind::ExportContradiction(Box::new(told)))
+            let contradiction = ExportContradiction { name, owner, this, that };
+            Err(SymbolErrorKind::ExportContradiction(Box::new(contradiction)))
         };
         if let (Some(that), Some(this)) = (self.gpl, other.gpl)
             && this != that
@@ -213,7 +214,7 @@ impl Export {
         }
     }
 
-    /// Fills in what another source that [agrees](Self::agree) knows.
+    /// Fills in what another description, which [agrees](Self::agree), knows.
     fn join(&mut self, other: Self) {
         self.gpl = self.gpl.or(other.gpl);
         self.namespace = self.namespace.take().or(other.namespace);
@@ -222,7 +223,7 @@ impl Export {
 }
 
 impl KernelIdentity {
-    /// Adds what another source says about the kernel.
+    /// Adds what another source records about the kernel.
     fn join(&mut self, other: Self) -> Result<(), SymbolErrorKind> {
         let differ = |what, this, that| Err(SymbolErrorKind::Disagree { what, this, that });
         match (other.machine, self.machine) {

@@ -1,4 +1,4 @@
-//! Several sources as one: what they say of one object must agree, and is joined.
+//! Several sources merged: their descriptions of an object must agree, and are joined.
 
 mod agree;
 mod cut_names;

@@ -1,7 +1,7 @@
 //! What the sources know about the wanted names: candidates with their positions, and exports.
 //!
-//! Made of the merged sources; resolution reads. Invariant: the candidates of a name in one object
-//! stand in the order of their positions.
+//! Made from the merged sources, read by resolution. Invariant: the candidates of a name in one object
+//! are in the order of their positions.
 
 use crate::symbols::data::kind::HOMONYMS_MAX;
 use crate::symbols::{Binding, Export, Kind, Order};
@@ -18,7 +18,7 @@ use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorK
 /// Longest name of a file or section to show (`NAME_MAX` of Linux).
 const SHOWN_MAX: usize = 255;
 
-/// One symbol that the kernel would count when it looks for a name in an object.
+/// One symbol that the kernel would count when it searches for a name in an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The object that has it.
@@ -29,30 +29,30 @@ pub struct Candidate {
     pub position: NonZeroU32,
     /// How many symbols of this name the object has.
     pub homonyms: u32,
-    /// For a module: its rank once the module's init part is gone (`core_kallsyms`), `None` when it
-    /// goes with that part. Elsewhere equal to `position`.
+    /// For a module: its rank after the module's init part is freed (`core_kallsyms`), `None` if it is
+    /// freed with that part. Otherwise equal to `position`.
     pub live_position: Option<NonZeroU32>,
     /// Address in the linked kernel, or offset in the module's section.
     pub address: Option<u64>,
     /// Size in bytes.
     pub size: Option<u64>,
-    /// The source file as the source of symbols names it; often known for local symbols only.
+    /// The source file, as the symbol source names it; often known for local symbols only.
     pub file: Option<String>,
-    /// Number of its translation unit in its object, from 0; for local symbols that of the `STT_FILE`
-    /// symbol that they stand behind. Units compare only among symbols that one source told.
+    /// Index of its translation unit in its object, from 0; for local symbols that of the `STT_FILE`
+    /// symbol that they follow. Only units from the same source can be compared.
     pub unit: Option<u32>,
     /// Name of the section that holds it.
     pub section: Option<String>,
-    /// Binding, when the source tells.
+    /// Binding, if known.
     pub binding: Option<Binding>,
-    /// Type, when the source tells.
+    /// Type, if known.
     pub kind: Option<Kind>,
-    /// The type letter that `/proc/kallsyms` shows while nobody exports it.
+    /// The type letter in `/proc/kallsyms`, disregarding exports.
     pub letter: Option<u8>,
-    /// Whether it lies in memory that is freed after initialisation.
+    /// Whether it is in memory that is freed after initialisation.
     pub init: bool,
-    /// Whether it is a function that ftrace is known to have no call site in, so that it cannot be
-    /// patched (`ftrace_location`).
+    /// Whether it is a function that is known to have no ftrace call site, and cannot be patched
+    /// (`ftrace_location`).
     pub untraceable: bool,
     /// Whether `position` is proven.
     pub order: Order,
@@ -65,7 +65,7 @@ impl Candidate {
         if self.homonyms == 1 { Position::Unique } else { Position::Nth(self.position) }
     }
 
-    /// Whether the position means another symbol, or none, once the module's init part is gone.
+    /// Whether the position means another symbol, or none, after the module's init part is freed.
     #[must_use]
     pub fn drifts(&self) -> bool {
         self.live_position != Some(self.position)
@@ -85,7 +85,7 @@ impl SourceFiles {
     }
 }
 
-/// All that the sources know about the wanted names.
+/// Everything that the sources know about the wanted names.
 #[derive(Debug, Default)]
 pub struct Answer {
     kernel: KernelIdentity,
@@ -100,10 +100,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What the merged sources say about the names that they were asked for.
+    /// What the merged sources know about the names in their scope.
     ///
     /// # Errors
-    /// [`SymbolErrorKind::TooMany`] where an object has more symbols of one name than any kernel.
+    /// [`SymbolErrorKind::TooMany`] if an object has more symbols of one name than any kernel.
     pub fn new(mut merged: Merged) -> Result<Self, SymbolError> {
         merged.settle()?;
         let siblings = Arc::new(merged.siblings());
@@ -129,7 +129,7 @@ impl Answer {
             homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
         }
         for (name, symbols) in homonyms {
-            // Only names that were asked for are here, and those are text.
+            // Only names in scope are here, and those are text.
             let Ok(name) = std::str::from_utf8(name) else { continue };
             let count = u32::try_from(symbols.len()).ok().filter(|count| *count <= HOMONYMS_MAX);
             let Some(count) = count else {
@@ -153,7 +153,7 @@ impl Answer {
                     section: symbol.section.map(|section| shown(object.text(section))),
                     binding: symbol.binding,
                     kind: symbol.kind,
-                    // A unit without a name is the linker's own, for what is of no file.
+                    // A unit without a name is the linker's own, for what belongs to no file.
                     unit: symbol.unit.filter(|_| object.file(symbol).is_some()),
                     letter: symbol.letter,
                     init: symbol.init,
@@ -180,14 +180,14 @@ impl Answer {
         self.candidates(name).iter().filter(move |c| c.object == *object)
     }
 
-    /// Who exports this name. A vmlinux export stands first.
+    /// The export of this name. One of vmlinux comes first.
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Export> {
         let owners = self.exports.get(name)?;
         owners.get(&ObjectName::vmlinux()).or_else(|| owners.values().next())
     }
 
-    /// Everybody who exports this name, vmlinux first.
+    /// All exports of this name, vmlinux's first.
     pub fn exports(&self, name: &str) -> impl Iterator<Item = &Export> {
         let owners = self.exports.get(name);
         let vmlinux = owners.and_then(|owners| owners.get(&ObjectName::vmlinux()));
@@ -195,24 +195,24 @@ impl Answer {
         vmlinux.into_iter().chain(modules.filter(|export| !export.owner.is_vmlinux()))
     }
 
-    /// Whether a source tells the symbols of this object.
+    /// Whether a source describes this object.
     #[must_use]
     pub fn knows_object(&self, object: &ObjectName) -> bool {
         self.objects.contains(object) || self.known.iter().any(|k| k.find(object).is_some())
     }
 
-    /// The objects whose symbols are told, in alphabetical order.
+    /// The objects that the sources describe, in alphabetical order.
     pub fn objects(&self) -> impl Iterator<Item = ObjectName> {
         let known = self.known.iter().flat_map(|known| known.names());
         self.objects.iter().cloned().chain(known).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// The modules that a module needs itself, as the `depends=` of its file says: those whose exports
-    /// it used when it was built. `None` where no source has read the file.
+    /// The modules that a module directly needs, by the `depends=` of its file: those whose exports
+    /// it used when it was built. `None` if no source has read the file.
     #[must_use]
     pub fn depends(&self, module: &ObjectName) -> Option<Vec<ObjectName>> {
-        let told = self.depends.get(module).cloned();
-        told.or_else(|| self.known.iter().find_map(|known| known.depends(module)))
+        let depends = self.depends.get(module).cloned();
+        depends.or_else(|| self.known.iter().find_map(|known| known.depends(module)))
     }
 
     /// Whether an object has one translation unit only of a source file with this base name, so that a
@@ -225,36 +225,36 @@ impl Answer {
         known.chain([told]).max() == Some(1)
     }
 
-    /// What the modules of the kernel prove of it.
+    /// What the modules of the kernel prove about it.
     #[must_use]
     pub fn siblings(&self) -> &Siblings {
         &self.siblings
     }
 
-    /// The same, to keep.
+    /// [`siblings`](Self::siblings), shared.
     pub(crate) fn shared_siblings(&self) -> &Arc<Siblings> {
         &self.siblings
     }
 
-    /// Whether any source answered at all.
+    /// Whether there are any sources.
     #[must_use]
     pub fn has_sources(&self) -> bool {
         self.any
     }
 
-    /// What the sources say about the kernel.
+    /// What the sources record about the kernel.
     #[must_use]
     pub fn kernel(&self) -> &KernelIdentity {
         &self.kernel
     }
 }
 
-/// A name to show. It is cut, because a file of ten megabytes may say it a million times.
+/// A name to show. It is truncated, because a file of ten megabytes may contain it a million times.
 fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(name.get(..SHOWN_MAX).unwrap_or(name)).into_owned()
 }
 
-/// What tests of resolution say that the sources answered.
+/// Answers made by hand, for tests of resolution.
 #[cfg(test)]
 impl Answer {
     pub(crate) fn note(&mut self) {

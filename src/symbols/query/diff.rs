@@ -1,8 +1,8 @@
 //! Which names changed their meaning between two kernels.
 //!
-//! For whoever carries a livepatch from one kernel to the next. A symbol among several of one name is
-//! known again by its source file; where the sources know none, positions cannot be compared, and that
-//! is said ([`Change::Homonyms`]), too. New names are no change: nothing used them.
+//! For porting a livepatch from one kernel to the next. A symbol among several of one name is
+//! recognised by its source file; if the sources record none, positions cannot be compared, which
+//! is reported ([`Change::Homonyms`]). New names are not a change: nothing used them.
 
 use std::fmt;
 
@@ -14,25 +14,25 @@ use crate::symbols::{Merged, Object, Symbol};
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// The object does not have it any more.
+    /// The object no longer has it.
     Vanished,
-    /// It was unique in the whole kernel and is not any more.
+    /// It was unique in the whole kernel and no longer is.
     Ambiguous {
         /// How many symbols have the name now.
         candidates: usize,
     },
-    /// It is unique in the whole kernel now.
+    /// It has become unique in the whole kernel.
     Unique,
     /// The same symbol has another position.
     Moved {
-        /// The source file by which it is known again.
+        /// The source file by which it is recognised.
         file: String,
         /// Its position before.
         before: usize,
         /// Its position now.
         now: usize,
     },
-    /// The object has more or fewer of them, or as many, of which nobody can say which is which.
+    /// The object has more or fewer of them, or as many that cannot be matched.
     Homonyms {
         /// How many there were.
         before: usize,
@@ -41,7 +41,7 @@ pub enum Change {
     },
     /// It is exported now.
     Exported,
-    /// It is not exported any more.
+    /// It is no longer exported.
     Unexported,
 }
 
@@ -67,14 +67,14 @@ impl fmt::Display for Changed {
             }
             Change::Unique => f.write_str("became unique"),
             Change::Moved { file, before, now } => {
-                write!(f, "position {before} is position {now} now ({file})")
+                write!(f, "position {before} is now position {now} ({file})")
             }
             Change::Homonyms { before, now } if before == now => {
-                write!(f, "{now} symbols, which cannot be told apart without source files")
+                write!(f, "{now} symbols, which cannot be distinguished without source files")
             }
             Change::Homonyms { before, now } => write!(f, "{before} symbols before, {now} now"),
             Change::Exported => f.write_str("became exported"),
-            Change::Unexported => f.write_str("is not exported any more"),
+            Change::Unexported => f.write_str("is no longer exported"),
         }
     }
 }
@@ -117,7 +117,7 @@ pub fn diff(old: &Merged, new: &Merged) -> Vec<Changed> {
             let known = [&before, &now].map(|names| has(names, name, &export.owner));
             let (name, object) = (name.to_owned(), export.owner.clone());
             let changed = Changed { name, object, change: change.clone() };
-            // What came or went altogether is another change.
+            // A name that appeared or disappeared is another change.
             if known == [true, true] && !exported(to, &changed) {
                 changes.push(changed);
             }
@@ -180,7 +180,7 @@ fn compare(
     }
 }
 
-/// Whether the symbols are those of one build, so that each is itself.
+/// Whether the symbols are from one build, and so equal one by one.
 fn is_one_build(
     (object, symbols): (&Object, &[&Symbol]),
     (other, others): (&Object, &[&Symbol]),
@@ -204,7 +204,7 @@ mod tests {
     type Row = (&'static str, &'static str, u64);
 
     fn object(name: &str, rows: &[Row]) -> Object {
-        let mut object = Object::new(name.parse().unwrap(), Path::new("told"), Order::Proven);
+        let mut object = Object::new(name.parse().unwrap(), Path::new("source"), Order::Proven);
         for (name, file, address) in rows {
             let name = object.keep(name.as_bytes()).unwrap();
             let unit = (!file.is_empty()).then(|| {
@@ -224,7 +224,7 @@ mod tests {
         let exports = exports.iter().map(export).collect();
         let mut merged = Merged::default();
         merged
-            .add(SymbolData { objects, exports, ..SymbolData::default() }, Path::new("told"))
+            .add(SymbolData { objects, exports, ..SymbolData::default() }, Path::new("source"))
             .unwrap();
         merged
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_has_vanished_and_what_is_new_is_no_change() {
+    fn a_missing_name_has_vanished_and_a_new_one_is_not_a_change() {
         let found = changes(&[("f", "a.c", 1), ("g", "a.c", 2)], &[("g", "a.c", 1), ("h", "", 2)]);
         assert_eq!(found, ["vmlinux: f: vanished"]);
         let old = kernel(vec![object("vmlinux", &[]), object("m", &[("f", "", 1)])], &[]);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unique_name_becomes_ambiguous_by_a_symbol_of_any_object_and_back() {
+    fn a_symbol_in_any_object_makes_a_unique_name_ambiguous_and_back() {
         let one = [("f", "a.c", 1)];
         let two = [("f", "a.c", 1), ("f", "b.c", 2)];
         assert_eq!(changes(&one, &two), ["vmlinux: f: became ambiguous: 2 symbols have the name"]);
@@ -261,22 +261,22 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_among_homonyms_is_known_again_by_its_file() {
+    fn a_symbol_among_homonyms_is_recognised_by_its_file() {
         let old = [("f", "a.c", 1), ("f", "b.c", 2)];
         let turned = changes(&old, &[("f", "b.c", 1), ("f", "a.c", 2)]);
         assert_eq!(
             turned,
             [
-                "vmlinux: f: position 1 is position 2 now (a.c)",
-                "vmlinux: f: position 2 is position 1 now (b.c)"
+                "vmlinux: f: position 1 is now position 2 (a.c)",
+                "vmlinux: f: position 2 is now position 1 (b.c)"
             ]
         );
         let more = changes(&old, &[("f", "0.c", 1), ("f", "a.c", 2), ("f", "b.c", 3)]);
         assert_eq!(
             more,
             [
-                "vmlinux: f: position 1 is position 2 now (a.c)",
-                "vmlinux: f: position 2 is position 3 now (b.c)",
+                "vmlinux: f: position 1 is now position 2 (a.c)",
+                "vmlinux: f: position 2 is now position 3 (b.c)",
                 "vmlinux: f: 2 symbols before, 3 now"
             ]
         );
@@ -284,9 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn homonyms_without_files_cannot_be_told_apart_but_in_one_build() {
+    fn homonyms_without_files_are_distinguished_only_in_one_build() {
         let old = [("f", "", 1), ("f", "", 2)];
-        let said = "vmlinux: f: 2 symbols, which cannot be told apart without source files";
+        let said = "vmlinux: f: 2 symbols, which cannot be distinguished without source files";
         assert_eq!(changes(&old, &[("f", "", 1), ("f", "", 3)]), [said]);
         assert!(changes(&old, &old).is_empty(), "nothing moved");
         let built = |id, rows: &[Row]| {
@@ -300,20 +300,20 @@ mod tests {
     }
 
     #[test]
-    fn homonyms_of_one_file_cannot_be_told_apart() {
+    fn homonyms_of_one_file_cannot_be_distinguished() {
         let old = [("f", "a.c", 1), ("f", "a.c", 2)];
         let found = changes(&old, &[("f", "a.c", 1), ("f", "a.c", 9)]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("cannot be told apart"));
+        assert!(found[0].contains("cannot be distinguished"));
     }
 
     #[test]
-    fn what_became_exported_or_is_not_any_more_is_said_of_names_that_stay() {
+    fn changes_of_exports_are_reported_for_names_that_stay() {
         let objects = || vec![object("vmlinux", &[("f", "", 1), ("g", "", 2)])];
         let old = kernel(objects(), &[("f", "vmlinux"), ("gone", "vmlinux")]);
         let new = kernel(objects(), &[("g", "vmlinux"), ("came", "vmlinux"), ("f", "m")]);
         let found: Vec<_> = diff(&old, &new).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["vmlinux: f: is not exported any more", "vmlinux: g: became exported"]);
+        assert_eq!(found, ["vmlinux: f: is no longer exported", "vmlinux: g: became exported"]);
         assert_eq!(diff(&old, &new)[1].change, Change::Exported);
     }
 }

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use crate::symbols::sources::HEADER;
 use crate::symbols::{Kind, Merged, Object, Symbol};
 
-/// Writes `symbols.klp`, version 0.1: per object, vmlinux first, its names in alphabetical order, as
-/// often as it has them.
+/// Writes `symbols.klp`, version 0.1: per object, vmlinux first, its names in alphabetical order, once
+/// per symbol.
 ///
 /// # Errors
 /// Those of the writer.
@@ -17,7 +17,7 @@ pub fn write_list(merged: &Merged, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{HEADER}0.1")?;
     for object in vmlinux_first(merged) {
         writeln!(out, "*{}", object.name)?;
-        // As nm, which made such lists: no files, sections and mapping symbols.
+        // Like nm, which made such lists: no files, sections and mapping symbols.
         let listed = object.symbols.iter().filter(|symbol| symbol.kind != Some(Kind::Marker));
         let names = listed.map(|symbol| object.text(symbol.name));
         let mut names: Vec<_> = names.filter(|name| !name.starts_with(b"$")).collect();
@@ -30,8 +30,8 @@ pub fn write_list(merged: &Merged, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes lines as `/proc/kallsyms` has them, sorted by address in each object: the address in the
-/// linked kernel, or the offset in the module's section; the type letter, `?` where it is not known;
+/// Writes lines of `/proc/kallsyms`, sorted by address in each object: the address in the
+/// linked kernel, or the offset in the module's section; the type letter, `?` if unknown;
 /// the name; for a module a tab and `[module]`.
 ///
 /// # Errors
@@ -75,8 +75,10 @@ mod tests {
     use std::path::Path;
 
     fn kernel() -> Merged {
-        let mut vmlinux = Object::new("vmlinux".parse().unwrap(), Path::new("told"), Order::Proven);
-        let mut module = Object::new("a_module".parse().unwrap(), Path::new("told"), Order::Proven);
+        let mut vmlinux =
+            Object::new("vmlinux".parse().unwrap(), Path::new("source"), Order::Proven);
+        let mut module =
+            Object::new("a_module".parse().unwrap(), Path::new("source"), Order::Proven);
         for (object, rows) in [
             (&mut vmlinux, &[("zeta", 0x10, b'T'), ("f", 0x30, b't'), ("f", 0x20, b't')][..]),
             (&mut module, &[("g", 8, b't'), ("exported", 4, b't'), ("value", 0, b'd')]),
@@ -96,8 +98,8 @@ mod tests {
             ("f".into(), owner("vmlinux")),
         ];
         let mut merged = Merged::default();
-        let told = SymbolData { objects: vec![module, vmlinux], exports, ..SymbolData::default() };
-        merged.add(told, Path::new("told")).unwrap();
+        let data = SymbolData { objects: vec![module, vmlinux], exports, ..SymbolData::default() };
+        merged.add(data, Path::new("source")).unwrap();
         merged
     }
 
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_vmlinux_first_and_every_name_as_often_as_it_is_there() {
+    fn a_list_has_vmlinux_first_and_every_name_once_per_symbol() {
         let text = text(write_list);
         let expected = "klp-convert-symbol-data.0.1\n*vmlinux\nf\nf\nzeta\n\
                         *a_module\nbare\nexported\ng\nvalue\n";

@@ -1,4 +1,4 @@
-//! What is asked of the merged sources: names, lists, differences.
+//! Queries of the merged sources: names, lists, differences.
 
 mod answer;
 mod diff;

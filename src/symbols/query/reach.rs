@@ -1,6 +1,6 @@
 //! Whether a livepatch can reach a symbol, and how.
 //!
-//! What the kernel's own look-up would make of a name (`klp_find_object_symbol`), for people who look
+//! What the kernel's own look-up of a name would find (`klp_find_object_symbol`), for people who look
 //! a name up. The policy of a conversion is in [`crate::resolve`].
 
 use std::fmt;
@@ -10,9 +10,9 @@ use crate::symbols::{Answer, Candidate, Export, Kind, Order};
 /// How a livepatch reaches a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Its name is enough: nothing else is called so.
+    /// Its name suffices: no other symbol has it.
     ByName,
-    /// vmlinux exports it: an ordinary relocation binds to it.
+    /// vmlinux exports it: an ordinary relocation reaches it.
     Exported,
     /// By its position; the name occurs several times.
     ByPosition,
@@ -45,7 +45,7 @@ impl Answer {
     #[must_use]
     pub fn reach(&self, candidate: &Candidate) -> Reach {
         let name = &candidate.name;
-        // A module's export becomes a klp relocation, so that the livepatch needs no module.
+        // A module's export becomes a klp relocation: the livepatch then does not depend on the module.
         let ordinary = |export: &Export| export.owner.is_vmlinux() && !export.for_modules_only();
         let exported = self.export(name).is_some_and(ordinary) && candidate.object.is_vmlinux();
         if candidate.kind == Some(Kind::Marker) {
@@ -75,7 +75,7 @@ mod tests {
     /// How each symbol `f` of these objects is reached.
     fn reach(objects: &[(&str, Order, &[Change])], exported: &[&str]) -> Vec<Reach> {
         let objects = objects.iter().map(|(name, order, symbols)| {
-            let mut object = Object::new(name.parse().unwrap(), Path::new("told"), *order);
+            let mut object = Object::new(name.parse().unwrap(), Path::new("source"), *order);
             for change in *symbols {
                 let mut symbol = Symbol::named(object.keep(b"f").unwrap());
                 change(&mut symbol);
@@ -85,9 +85,9 @@ mod tests {
         });
         let export = |owner: &&str| ("f".to_owned(), Export::by(owner.parse().unwrap()));
         let exports = exported.iter().map(export).collect();
-        let told = SymbolData { objects: objects.collect(), exports, ..SymbolData::default() };
+        let data = SymbolData { objects: objects.collect(), exports, ..SymbolData::default() };
         let mut merged = Merged::default();
-        merged.add(told, Path::new("told")).unwrap();
+        merged.add(data, Path::new("source")).unwrap();
         let answer = Answer::new(merged).unwrap();
         answer.candidates("f").iter().map(|candidate| answer.reach(candidate)).collect()
     }
@@ -97,7 +97,7 @@ mod tests {
     const INIT: Change = |symbol| (symbol.init, symbol.stays) = (true, false);
 
     #[test]
-    fn a_name_that_is_alone_is_reached_by_it() {
+    fn a_unique_name_is_reached_by_name() {
         assert_eq!(reach(&[("vmlinux", Order::Proven, &[PLAIN])], &[]), [Reach::ByName]);
         assert_eq!(reach(&[("m", Order::Alphabetical, &[PLAIN])], &[]), [Reach::ByName]);
     }
@@ -123,21 +123,21 @@ mod tests {
     }
 
     #[test]
-    fn what_initialisation_leaves_moves_the_positions_behind_it() {
+    fn freed_init_symbols_move_the_positions_after_them() {
         let found = reach(&[("m", Order::Proven, &[PLAIN, INIT, PLAIN])], &[]);
         assert_eq!(found, [Reach::ByPosition, Reach::Freed, Reach::WhileLoading]);
         assert_eq!(reach(&[("vmlinux", Order::Proven, &[INIT])], &["vmlinux"]), [Reach::Freed]);
     }
 
     #[test]
-    fn a_marker_is_reached_by_nothing() {
+    fn a_marker_cannot_be_reached() {
         let marker: Change = |symbol| symbol.kind = Some(Kind::Marker);
         let found = reach(&[("m", Order::Proven, &[marker, PLAIN])], &[]);
         assert_eq!(found, [Reach::Marker, Reach::ByPosition]);
     }
 
     #[test]
-    fn every_verdict_has_words_for_people() {
+    fn every_verdict_has_a_text() {
         let all = [
             (Reach::ByName, "by name"),
             (Reach::Exported, "as an export"),

@@ -1,8 +1,8 @@
-//! The boot image of a kernel: the table that the running kernel itself counts in.
+//! The boot image of a kernel: the table that the running kernel itself uses.
 //!
-//! Needs no debug package: what distributions boot holds the table of `/proc/kallsyms`
-//! ([`image`]). It knows names, addresses and type letters in the order of counting, and what
-//! the kernel exports, to whom and with which CRC; no sizes or source files.
+//! Needs no debug package: the images that distributions boot contain the table of `/proc/kallsyms`
+//! ([`image`]). It has names, addresses and type letters in the kernel's order, and the
+//! exports with their namespaces and CRCs; no sizes or source files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ pub struct BootImage {
 }
 
 impl BootImage {
-    /// The kernel in this file, which is read when the source is asked.
+    /// The kernel in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()) }
     }
 
-    /// The kernel in these bytes, which messages call `path`.
+    /// The kernel in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()) }
@@ -53,8 +53,8 @@ impl BootImage {
             let KallsymsSymbol { address, letter, name } = symbol;
             let row = Row { address, letter, name, module: None };
             if scope.wants(name) {
-                let told = row.told(&mut object)?;
-                object.symbols.push(told);
+                let symbol = row.symbol(&mut object)?;
+                object.symbols.push(symbol);
             }
         }
         for export in table.exports().filter(|export| scope.wants(export.name)) {

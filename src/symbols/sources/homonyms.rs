@@ -1,7 +1,7 @@
-//! How often an object has each name in question, while a text is read.
+//! How often an object has each name in scope, while a text is read.
 //!
-//! A file of a gigabyte may say one wanted name a hundred million times; a limit keeps what is held
-//! small. Invariant: what was asked about name by name never has more than [`HOMONYMS_MAX`] symbols
+//! A file of a gigabyte may contain a wanted name a hundred million times; a limit bounds memory.
+//! Invariant: a look-up of names never has more than [`HOMONYMS_MAX`] symbols
 //! of one name in one object.
 
 use rustc_hash::FxHashMap;
@@ -17,7 +17,7 @@ pub(crate) struct Homonyms<'a> {
 }
 
 impl<'a> Homonyms<'a> {
-    /// Whether the name is asked about; counts it.
+    /// Whether the name is in scope; counts it.
     ///
     /// # Errors
     /// [`SymbolErrorKind::TooMany`].

@@ -2,11 +2,11 @@
 //!
 //! A header line, then per object a line `*object` and one line per symbol, made by kbuild with
 //! `nm -f posix | cut -f1` (klp-convert v2 to v7). The list is alphabetical, so it proves how often a
-//! name occurs in an object but not which occurrence is the first; and what a module leaves undefined
-//! stands in it as if the module defined it. Version 0.2, which was only ever a draft on the
-//! livepatch list, puts a line `-file.c` before the symbols of each source file, so that homonyms are
-//! told apart by their files; within a file the list is alphabetical still, and the files stand in no
-//! order that the kernel knows. Invariant: only wanted names are kept.
+//! name occurs in an object but not which occurrence is the first; and a module's undefined symbols
+//! are listed as if the module defined them. Version 0.2, which was only ever a draft on the
+//! livepatch list, puts a line `-file.c` before the symbols of each source file, which distinguishes
+//! homonyms by their files; within a file the list is still alphabetical, and the order of the files
+//! is not the kernel's. Invariant: only wanted names are kept.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ enum Version {
     V0_2,
 }
 
-/// One line behind the header.
+/// One line after the header.
 enum Line<'a> {
     Object(ObjectName),
     File(&'a [u8]),
@@ -47,25 +47,25 @@ pub struct TextList {
 }
 
 impl TextList {
-    /// The list in this file, which is read when the source is asked.
+    /// The list in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()) }
     }
 
-    /// The list in these bytes, which messages call `path`.
+    /// The list in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
-    /// Whether a file that starts with these bytes is meant to be such a list, of any version.
+    /// Whether a file that starts with these bytes is such a list, of any version.
     #[must_use]
-    pub fn is_one(start: &[u8]) -> bool {
+    pub fn recognises(start: &[u8]) -> bool {
         start.starts_with(HEADER.as_bytes())
     }
 
-    /// Shows each line; the first one of them is an object's.
+    /// Visits each line; the first one is an object's.
     fn scan(
         &self,
         reader: impl Read,
@@ -101,19 +101,19 @@ impl TextList {
 
     fn read_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let path = self.input.path();
-        let mut told = SymbolData::default();
+        let mut data = SymbolData::default();
         let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
         let mut homonyms = Homonyms::default();
         let mut unit = None;
         self.scan(reader, |line| match line {
-            // Nearly every line of a list that is asked about a few names.
+            // Nearly every line, when only a few names are looked up.
             Line::Symbol(symbol) if !scope.wants(symbol) && !symbol.starts_with(b"__") => Ok(()),
             Line::Symbol(symbol) => {
-                let Some(object) = told.objects.last_mut() else { return Ok(()) };
+                let Some(object) = data.objects.last_mut() else { return Ok(()) };
                 if homonyms.admit(scope, &object.name, symbol)? {
                     keep(object, symbol, unit)?;
                 }
-                told.exports.extend(export(&object.name, symbol, scope));
+                data.exports.extend(export(&object.name, symbol, scope));
                 Ok(())
             }
             Line::Object(object) => {
@@ -123,11 +123,11 @@ impl TextList {
                 }
                 homonyms.clear();
                 unit = None;
-                told.objects.push(Object::new(object, path, Order::Alphabetical));
+                data.objects.push(Object::new(object, path, Order::Alphabetical));
                 Ok(())
             }
             Line::File(file) => {
-                let Some(object) = told.objects.last_mut() else { return Ok(()) };
+                let Some(object) = data.objects.last_mut() else { return Ok(()) };
                 let file = object.keep(file).ok_or(SymbolErrorKind::TooLarge)?;
                 let index = u32::try_from(object.units.len());
                 unit = Some(index.map_err(|_| SymbolErrorKind::TooLarge)?);
@@ -135,11 +135,11 @@ impl TextList {
                 Ok(())
             }
         })?;
-        Ok(told)
+        Ok(data)
     }
 }
 
-/// Adds a symbol to its object. Homonyms stand side by side and share their text.
+/// Adds a symbol to its object. Homonyms are adjacent and share their text.
 fn keep(object: &mut Object, symbol: &[u8], unit: Option<u32>) -> Result<(), SymbolErrorKind> {
     let last = object.symbols.last().map(|symbol| symbol.name);
     let same = last.filter(|last| object.text(*last) == symbol);
@@ -148,7 +148,7 @@ fn keep(object: &mut Object, symbol: &[u8], unit: Option<u32>) -> Result<(), Sym
     Ok(())
 }
 
-/// The name whose export by `owner` a symbol marks, when it is asked about.
+/// The name whose export by `owner` a symbol marks, if it is in scope.
 fn export(owner: &ObjectName, symbol: &[u8], scope: Scope<'_>) -> Option<(String, Export)> {
     let mark = [KSYMTAB_PREFIX, EXPORT_PREFIX];
     let name = mark.iter().find_map(|mark| symbol.strip_prefix(mark.as_bytes()))?;
@@ -156,8 +156,8 @@ fn export(owner: &ObjectName, symbol: &[u8], scope: Scope<'_>) -> Option<(String
     Some((name.into(), Export::by(owner.clone())))
 }
 
-/// The version in the header. klp-convert compared 27 bytes, so that it took a list of version 0.10
-/// for one of 0.1.
+/// The version in the header. klp-convert compared 27 bytes, and mistook a list of version 0.10
+/// for 0.1.
 fn version_of(line: &[u8]) -> Result<Version, SymbolErrorKind> {
     match line.strip_prefix(HEADER.as_bytes()) {
         Some(b"0.1") => Ok(Version::V0_1),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn exports_are_known_by_the_marks_of_old_and_new_kernels() {
+    fn exports_are_recognised_by_the_marks_of_old_and_new_kernels() {
         let answer = read(TWO.as_bytes(), &["printk", "vmx", "foo"]).unwrap();
         assert!(answer.export("printk").unwrap().owner.is_vmlinux());
         assert_eq!(answer.export("vmx").unwrap().owner.as_str(), "kvm_intel");
@@ -254,10 +254,10 @@ mod tests {
         for version in ["0.3", "0.20", "0.10", "0.1 ", "1", ""] {
             let text = refused(&format!("klp-convert-symbol-data.{version}\n*vmlinux\n"));
             let claim = if version == "0.1 " {
-                "symbols.klp:1: white space, which no line may have".into()
+                "symbols.klp:1: white space, which is not allowed in a line".into()
             } else {
                 format!(
-                    "symbols.klp:1: symbol list of version '{version}', only 0.1 and 0.2 are known"
+                    "symbols.klp:1: symbol list of version '{version}', only 0.1 and 0.2 are supported"
                 )
             };
             assert_eq!(text, claim);
@@ -312,7 +312,7 @@ mod tests {
         let body = |text: &str| refused(&format!("{header}{text}"));
         assert!(body("foo\n*vmlinux\n").starts_with("symbols.klp:2: symbol before"));
         let twice = body("*a-b\n*vmlinux\n*a_b\n");
-        assert_eq!(twice, "symbols.klp:4: object 'a_b' was already told by symbols.klp");
+        assert_eq!(twice, "symbols.klp:4: object 'a_b' is already in symbols.klp");
         assert!(body("*vmlinux\nfoo T 0\n").starts_with("symbols.klp:3: white space"));
         assert!(body("*vmlinux\nfoo\r\n").starts_with("symbols.klp:3: line ends in a carriage"));
         assert!(body("*\n").contains("object name is empty"));
@@ -328,12 +328,12 @@ mod tests {
 
     #[test]
     fn a_list_is_recognised_by_its_start() {
-        assert!(TextList::is_one(b"klp-convert-symbol-data.0.3\n"));
-        assert!(!TextList::is_one(b"\x7fELF"));
+        assert!(TextList::recognises(b"klp-convert-symbol-data.0.3\n"));
+        assert!(!TextList::recognises(b"\x7fELF"));
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
+    fn a_missing_file_is_named() {
         let source = TextList::new("/nonexistent/symbols.klp");
         let error = source.read(Scope::All).unwrap_err();
         assert!(error.to_string().starts_with("/nonexistent/symbols.klp: "), "{error}");

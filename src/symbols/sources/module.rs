@@ -1,8 +1,8 @@
 //! A kernel module file: positions by symbol-table order.
 //!
-//! The kernel walks a module's symbols in the order of its table and counts all that are defined
-//! (`module_kallsyms_on_each_symbol` in `kernel/module/kallsyms.c`), absolute ones and file names
-//! too. While the module is being loaded that is the file's table; afterwards it is a smaller one
+//! The kernel walks a module's symbols in table order and counts all that are defined
+//! (`module_kallsyms_on_each_symbol` in `kernel/module/kallsyms.c`), including absolute ones and file
+//! names. While the module is being loaded that is the file's table; afterwards it is a smaller one
 //! without what was freed (`is_core_symbol`). Invariant: a candidate has its rank in both.
 
 use std::io::{Read, Seek};
@@ -30,19 +30,19 @@ pub struct ModuleFile {
 }
 
 impl ModuleFile {
-    /// The module in this file, which is read when the source is asked.
+    /// The module in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()), any_release: false }
     }
 
-    /// The module in these bytes, which messages call `path`.
+    /// The module in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()), any_release: false }
     }
 
-    /// The same, of a kernel that need not be of the module's release, as those of `weak-updates` are.
+    /// The module, for a kernel of any release, as in `weak-updates`.
     #[must_use]
     pub fn of_any_release(self) -> Self {
         Self { any_release: true, ..self }
@@ -52,7 +52,7 @@ impl ModuleFile {
         ElfTable::open(&self.input)
     }
 
-    /// The module's name, and what it says of itself.
+    /// The module's name, and what it records about itself.
     fn identity<R: Read + Seek>(
         &self,
         table: &mut ElfTable<R>,
@@ -90,7 +90,7 @@ impl ModuleFile {
         let mut exports = Exports::default();
         let mut functions = ModuleFunctions::default();
         let backend = klp_arch::for_machine(table.machine);
-        // A machine without a back end: say what the kernel's default does.
+        // A machine without a back end: do what the kernel does by default.
         let frees_init = backend.is_none_or(|machine| machine.frees_init_sections);
         let (symbols, units) = (&mut object.symbols, &mut object.units);
         table.visit(strings.symbols(), |symbol| {
@@ -98,14 +98,19 @@ impl ModuleFile {
             if symbol.st_type() == elf::STT_FILE {
                 units.push(strings.name(&symbol));
             }
-            let mut told = None;
+            let mut kept = None;
             if !symbol.name.is_empty() && !symbol.is_undefined() && scope.wants(symbol.name) {
                 let init = frees_init && kmod::is_init(symbol.section_name());
                 let stays = !init && stays(&symbol);
-                told = Some(symbols.len());
-                symbols.push(strings.told(&symbol, letter::of_module(&symbol), init, stays));
+                kept = Some(symbols.len());
+                symbols.push(strings.source_symbol(
+                    &symbol,
+                    letter::of_module(&symbol),
+                    init,
+                    stays,
+                ));
             }
-            functions.see(&symbol, told);
+            functions.see(&symbol, kept);
             Ok(())
         })?;
         if let Some(backend) = backend {
@@ -113,7 +118,7 @@ impl ModuleFile {
         }
         object.build_id = table.build_id()?;
         object.depends = modinfo.depends();
-        // A file of debug information has the headers of what the kernel reads, without contents.
+        // A file of debug information has the headers of what the kernel reads, without the contents.
         object.evidence =
             (!modinfo.is_left_out).then(|| Evidence::read(table, &modinfo, strings.symbols()));
         object.text = strings.into_text();
@@ -159,9 +164,9 @@ mod tests {
     fn ask(image: &Image, names: &[&str]) -> Result<Answer, SymbolErrorKind> {
         let wanted = Wanted::new(names.iter().copied());
         let source = ModuleFile::new("some/dir/file-name.ko");
-        let told = source.read_from(&mut image.table(), Scope::Names(&wanted))?;
+        let data = source.read_from(&mut image.table(), Scope::Names(&wanted))?;
         let mut merged = Merged::default();
-        merged.add(told, source.path()).map_err(|error| error.kind)?;
+        merged.add(data, source.path()).map_err(|error| error.kind)?;
         Answer::new(merged).map_err(|error| error.kind)
     }
 
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_with_the_init_part_shifts_the_positions_of_the_rest() {
+    fn freed_init_symbols_shift_the_positions_of_the_rest() {
         let (mut image, text) = module(Endian::Little, b"name=m\0");
         let init = image.section(".init.text", ALLOC | EXEC, 0, &[0; 8]);
         let comment = image.section(".comment", 0, 0, &[0; 8]);
@@ -213,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_loader_reads_from_the_file_alone_leaves_with_the_init_part() {
+    fn sections_that_the_loader_reads_only_from_the_file_are_freed_with_the_init_part() {
         let (mut image, text) = module(Endian::Little, b"name=m\0");
         let versions = image.section("__versions", ALLOC, 0, &[0; 64]);
         image.symbol("f", LOCAL, text - 1, 1);
@@ -234,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_in_the_file_goes_before_the_name_of_the_file() {
+    fn the_name_in_the_file_overrides_the_name_of_the_file() {
         let (image, _) =
             module(Endian::Little, b"license=GPL\0name=kvm_intel\0vermagic=7.2.1 SMP\0");
         let answer = ask(&image, &[]).unwrap();
@@ -252,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linked_file_is_no_module() {
+    fn a_linked_file_is_not_a_module() {
         let (mut image, _) = module(Endian::Little, b"name=m\0");
         image.file_type = elf::ET_DYN;
         assert!(matches!(ask(&image, &[]).unwrap_err(), SymbolErrorKind::NotModule));
@@ -278,8 +283,8 @@ mod tests {
         let mut merged = Merged::default();
         let source = ModuleFile::new("m.ko");
         let mut read = |image: &Image| {
-            let told = source.read_from(&mut image.table(), Scope::All).unwrap();
-            merged.add(told, source.path()).map_err(|error| error.kind)
+            let data = source.read_from(&mut image.table(), Scope::All).unwrap();
+            merged.add(data, source.path()).map_err(|error| error.kind)
         };
         read(&image).unwrap();
         read(&image).unwrap();

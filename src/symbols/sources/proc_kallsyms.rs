@@ -1,10 +1,10 @@
 //! `/proc/kallsyms` of a running kernel, saved: vmlinux and the loaded modules.
 //!
-//! The kernel shows its own table in its own order, so nothing is filtered or sorted here. Behind it
-//! stand the symbols of each module that is loaded, in the order of its table, as far as they are
-//! kept once the module is initialised; then names that belong to no module (`update_iter_mod` in
-//! `kernel/kallsyms.c`). Addresses may be shifted by KASLR. Invariant: an object's rows stand
-//! together; a file that was filtered or joined and shows that is refused.
+//! The kernel shows its own table in its own order, so nothing is filtered or sorted here. It is
+//! followed by the symbols of each loaded module, in table order, without those that are
+//! freed after the module is initialised; then names that belong to no module (`update_iter_mod` in
+//! `kernel/kallsyms.c`). Addresses may be shifted by KASLR. Invariant: an object's rows are
+//! contiguous; a file that visibly was filtered or joined is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,9 @@ use crate::symbols::elf::init_memory::InitMemory;
 use crate::symbols::file::Input;
 use crate::symbols::{Export, Order, SymbolError, SymbolErrorKind, SymbolSource};
 
-/// What stands in brackets though no module is called so: JIT-compiled BPF programs
+/// Names in brackets that are not modules: JIT-compiled BPF programs
 /// (`get_ksymbol_bpf`), pages of ftrace's trampolines (`FTRACE_TRAMPOLINE_MOD`) and pages of kprobes
-/// (`get_ksymbol_kprobe`). The loader looks for no symbol among them.
+/// (`get_ksymbol_kprobe`). The loader does not search them.
 const PSEUDO: [&[u8]; 3] = [b"bpf", b"__builtin__ftrace", b"__builtin__kprobes"];
 
 /// A saved `/proc/kallsyms`.
@@ -31,88 +31,88 @@ pub struct ProcKallsyms {
 }
 
 impl ProcKallsyms {
-    /// The table in this file, which is read when the source is asked.
+    /// The table in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()) }
     }
 
-    /// The table in these bytes, which messages call `path`.
+    /// The table in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()) }
     }
 }
 
-/// What was read so far.
+/// The state while reading.
 struct Reading<'a> {
     scope: Scope<'a>,
-    told: SymbolData,
+    data: SymbolData,
     homonyms: Homonyms<'a>,
     init: InitMemory,
-    /// What stands in brackets in the row before; empty for vmlinux.
+    /// The name in brackets in the previous row; empty for vmlinux.
     part: Vec<u8>,
     seen: FxHashSet<Vec<u8>>,
-    /// Whether the rows of this part are not kept.
+    /// Whether the rows of this part are skipped.
     skip: bool,
-    /// Whether any address is shown.
+    /// Whether any address is not 0.
     addresses: bool,
 }
 
 impl Reading<'_> {
-    /// Goes over to the rows of another module.
+    /// Starts the rows of another module.
     fn enter(&mut self, path: &Path, module: &[u8]) -> Result<(), SymbolErrorKind> {
-        if self.told.objects.is_empty() {
+        if self.data.objects.is_empty() {
             return Err(SymbolErrorKind::KallsymsPart("a module, before any symbol of vmlinux"));
         }
         if module.is_empty() {
             return Err(SymbolErrorKind::KallsymsPart(
-                "a symbol of vmlinux, behind those of modules",
+                "a symbol of vmlinux, after those of modules",
             ));
         }
         self.part = module.to_vec();
-        // Behind all modules ftrace shows functions of init parts that were freed, with the names
-        // of their modules (`ftrace_mod_get_kallsym`). No module's table has them any more.
+        // After all modules ftrace shows functions of freed init parts, with the names
+        // of their modules (`ftrace_mod_get_kallsym`). They are no longer in any module's table.
         self.skip = PSEUDO.contains(&module) || !self.seen.insert(self.part.clone());
         if !self.skip {
             let name = String::from_utf8_lossy(module).parse()?;
             self.homonyms.clear();
-            self.told.objects.push(start(name, path, Order::Loaded));
+            self.data.objects.push(start(name, path, Order::Loaded));
         }
         Ok(())
     }
 
     fn see(&mut self, path: &Path, row: &Row<'_>) -> Result<(), SymbolErrorKind> {
         let module = row.module.unwrap_or(b"");
-        if module.is_empty() && self.told.objects.is_empty() {
-            self.told.objects.push(start(ObjectName::vmlinux(), path, Order::Proven));
-        } else if module != self.part.as_slice() || self.told.objects.is_empty() {
+        if module.is_empty() && self.data.objects.is_empty() {
+            self.data.objects.push(start(ObjectName::vmlinux(), path, Order::Proven));
+        } else if module != self.part.as_slice() || self.data.objects.is_empty() {
             self.enter(path, module)?;
         }
         self.addresses |= row.address != 0;
-        // While a module is being loaded it shows what it leaves undefined, which is not counted.
+        // While a module is being loaded it shows its undefined symbols, which are not counted.
         if self.skip || (row.module.is_some() && row.letter.eq_ignore_ascii_case(&b'u')) {
             return Ok(());
         }
-        let Some(object) = self.told.objects.last_mut() else { return Ok(()) };
+        let Some(object) = self.data.objects.last_mut() else { return Ok(()) };
         if row.module.is_none() {
             self.init.see(row.name, row.address);
             object.promoted |= is_promoted(row.name);
         }
-        self.told.exports.extend(row.export(object, self.scope));
+        self.data.exports.extend(row.export(object, self.scope));
         if !self.homonyms.admit(self.scope, &object.name, row.name)? {
             return Ok(());
         }
-        let mut symbol = row.told(object)?;
+        let mut symbol = row.symbol(object)?;
         if row.module.is_some() {
-            // Here a capital says that the symbol is exported (`s_show`); only weakness is told.
+            // Here a capital means that the symbol is exported (`s_show`); of the binding only weak is known.
             symbol.binding = symbol.binding.filter(|b| *b == crate::symbols::Binding::Weak);
             symbol.letter = Some(row.letter.to_ascii_lowercase());
             if row.letter.is_ascii_uppercase()
                 && let Ok(name) = std::str::from_utf8(row.name)
             {
                 let export = Export::by(object.name.clone());
-                self.told.exports.push((name.into(), export));
+                self.data.exports.push((name.into(), export));
             }
         }
         object.symbols.push(symbol);
@@ -132,7 +132,7 @@ impl SymbolSource for ProcKallsyms {
     fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut reading = Reading {
             scope,
-            told: SymbolData::default(),
+            data: SymbolData::default(),
             homonyms: Homonyms::default(),
             init: InitMemory::default(),
             part: Vec::new(),
@@ -144,13 +144,13 @@ impl SymbolSource for ProcKallsyms {
         if !reading.addresses {
             return Err(SymbolError::new(self.path(), SymbolErrorKind::NoAddresses));
         }
-        let Reading { mut told, init, .. } = reading;
-        if let Some(vmlinux) = told.objects.first_mut() {
+        let Reading { mut data, init, .. } = reading;
+        if let Some(vmlinux) = data.objects.first_mut() {
             for symbol in &mut vmlinux.symbols {
                 symbol.init = symbol.address.is_some_and(|address| init.frees(address));
             }
         }
-        Ok(told)
+        Ok(data)
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn the_order_of_the_file_is_kept_even_where_addresses_do_not_ascend() {
         let answer = read(TABLE, &["f"]).unwrap();
-        let told: Vec<_> = answer
+        let data: Vec<_> = answer
             .candidates("f")
             .iter()
             .map(|c| (c.object.as_str(), c.address.unwrap(), c.position.get(), c.order))
@@ -191,51 +191,51 @@ mod tests {
             ("kvm_intel", 0xc030, 1, Order::Loaded),
             ("kvm_intel", 0xc010, 2, Order::Loaded),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(data, expected);
     }
 
     #[test]
     fn a_capital_means_global_in_vmlinux_and_exported_in_a_module() {
         let answer = read(TABLE, &["f", "g"]).unwrap();
-        let told: Vec<_> = answer
+        let data: Vec<_> = answer
             .candidates("f")
             .iter()
             .map(|c| (c.binding, char::from(c.letter.unwrap())))
             .collect();
         let (global, local) = (Some(Binding::Global), Some(Binding::Local));
         let expected = [(global, 'T'), (local, 't'), (None, 'd'), (None, 't'), (None, 't')];
-        assert_eq!(told, expected);
+        assert_eq!(data, expected);
         let weak = answer.candidates("g").last().unwrap();
         assert_eq!((weak.object.as_str(), weak.binding), ("kvm_intel", Some(Binding::Weak)));
-        let told = ProcKallsyms::from_bytes("kallsyms", TABLE).read(Scope::All).unwrap();
+        let data = ProcKallsyms::from_bytes("kallsyms", TABLE).read(Scope::All).unwrap();
         let owners: Vec<_> =
-            told.exports.iter().map(|(name, e)| (&**name, e.owner.as_str())).collect();
+            data.exports.iter().map(|(name, e)| (&**name, e.owner.as_str())).collect();
         assert_eq!(owners, [("f", "vmlinux"), ("f", "kvm_intel")]);
     }
 
     #[test]
-    fn what_is_no_module_is_passed_over() {
-        let told = ProcKallsyms::from_bytes("kallsyms", TABLE).read(Scope::All).unwrap();
-        let objects: Vec<_> = told.objects.iter().map(|o| (o.name.as_str(), o.moved)).collect();
+    fn what_is_not_a_module_is_skipped() {
+        let data = ProcKallsyms::from_bytes("kallsyms", TABLE).read(Scope::All).unwrap();
+        let objects: Vec<_> = data.objects.iter().map(|o| (o.name.as_str(), o.moved)).collect();
         assert_eq!(objects, [("vmlinux", true), ("kvm_intel", true), ("b", true)]);
-        let symbols: usize = told.objects.iter().map(|o| o.symbols.len()).sum();
+        let symbols: usize = data.objects.iter().map(|o| o.symbols.len()).sum();
         assert_eq!(symbols, 8);
     }
 
     #[test]
-    fn functions_that_ftrace_remembers_of_freed_init_parts_are_not_counted() {
+    fn functions_of_freed_init_parts_that_ftrace_lists_are_not_counted() {
         let answer = read(&format!("{TABLE}c000 t f\t[kvm_intel]\n"), &["f"]).unwrap();
         assert_eq!(answer.candidates_in("f", &"kvm_intel".parse().unwrap()).count(), 2);
     }
 
     #[test]
-    fn what_a_module_leaves_undefined_is_not_counted() {
+    fn undefined_symbols_of_a_module_are_not_counted() {
         let answer = read("1 t f\n0 u f\t[m]\n2 t f\t[m]\n0 U f\t[m]\n", &["f"]).unwrap();
         assert_eq!(answer.candidates_in("f", &"m".parse().unwrap()).count(), 1);
     }
 
     #[test]
-    fn memory_that_is_freed_is_told_by_its_bounds() {
+    fn freed_memory_is_recognised_by_its_bounds() {
         let text = "f0 T __init_begin\nf1 t f\nf2 T __init_end\nf2 t f\nf1 t f\t[m]\n";
         let answer = read(text, &["f"]).unwrap();
         let init: Vec<_> = answer.candidates("f").iter().map(|c| c.init).collect();
@@ -255,7 +255,7 @@ mod tests {
         assert!(refused("10 t f\n10 t f\t[m]\n20 t g\n").starts_with("kallsyms:3: "));
         assert!(refused("10 t f\n20 t g\t[a.b]\n").starts_with("kallsyms:2: object name"));
         assert!(refused("10 t f\n20 t g\t[m\n").starts_with("kallsyms:2: not a row"));
-        assert!(refused("10 t f\n20 t g").starts_with("kallsyms:2: the last line has no end"));
+        assert!(refused("10 t f\n20 t g").starts_with("kallsyms:2: the last line has no newline"));
         assert!(refused("10 t f\r\n").contains("carriage return"));
         assert!(refused("").starts_with("kallsyms: no symbols"));
     }
@@ -269,8 +269,8 @@ mod tests {
             rows.sort_by_key(|(address, ..)| *address);
             let map: String = rows.iter().map(|(at, letter, name)| format!("{at:x} {letter} {name}\n")).collect();
             let map = SystemMap::from_bytes("System.map", map);
-            let told = map.read(Scope::All).unwrap();
-            let vmlinux = &told.objects[0];
+            let data = map.read(Scope::All).unwrap();
+            let vmlinux = &data.objects[0];
             let running: String = vmlinux
                 .symbols
                 .iter()
@@ -284,7 +284,7 @@ mod tests {
             match running.read(Scope::All) {
                 Ok(shown) => {
                     let mut merged = Merged::default();
-                    merged.add(told, map.path()).unwrap();
+                    merged.add(data, map.path()).unwrap();
                     prop_assert!(merged.add(shown, running.path()).is_ok());
                 }
                 Err(error) => {

@@ -1,8 +1,8 @@
 //! The rows of `nm`, `System.map` and `/proc/kallsyms`: address, type letter, name, perhaps a module.
 //!
-//! Between [`each_line`] and the two sources of this form. A row that has another form is an
-//! error, never passed over: a symbol that is missing shifts the positions of those behind it.
-//! Invariant: for the same reason a file whose last line has no end, which was probably cut off, is
+//! Between [`each_line`] and the two sources of this form. A malformed row is an
+//! error, never skipped: a missing symbol shifts the positions of those after it.
+//! Invariant: for the same reason a file whose last line has no newline, probably truncated, is
 //! refused. Written by `nm` (GNU binutils) and `s_show` in `kernel/kallsyms.c`.
 
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::symbols::{Binding, Export, Kind, SymbolError, SymbolErrorKind};
 const ALLOWED: [u8; 2] = [b' ', b'\t'];
 /// Hexadecimal digits of the longest address.
 const DIGITS: usize = 16;
-/// How the one line starts that some packages of Debian install instead of `System.map`.
+/// Start of the line that some Debian packages install instead of `System.map`.
 pub(crate) const STAND_IN: &[u8] = b"The real System.map is in the ";
 
 /// One row.
@@ -25,7 +25,7 @@ pub(crate) struct Row<'a> {
     pub(crate) address: u64,
     pub(crate) letter: u8,
     pub(crate) name: &'a [u8],
-    /// What stands in brackets behind the name.
+    /// The name in brackets after the symbol's name.
     pub(crate) module: Option<&'a [u8]>,
 }
 
@@ -39,17 +39,17 @@ impl<'a> Row<'a> {
         let address = address.ok_or(wrong("it does not start with an address"))?;
         let (letter, name) = match line.get(digits..) {
             Some([b' ', letter, b' ', name @ ..]) if letter.is_ascii_graphic() => (*letter, name),
-            _ => return Err(wrong("no type letter, between blanks, behind the address")),
+            _ => return Err(wrong("no type letter between spaces after the address")),
         };
         if let Some(package) = name.strip_prefix(STAND_IN) {
             return Err(SymbolErrorKind::StandIn(String::from_utf8_lossy(package).into_owned()));
         }
         let (name, module) = match memchr::memchr(b'\t', name) {
             Some(at) => {
-                let behind = name.get(at + 1..).and_then(|rest| rest.strip_prefix(b"["));
-                let module = behind.and_then(|rest| rest.strip_suffix(b"]"));
+                let bracketed = name.get(at + 1..).and_then(|rest| rest.strip_prefix(b"["));
+                let module = bracketed.and_then(|rest| rest.strip_suffix(b"]"));
                 let module = module.filter(|module| !module.is_empty());
-                let module = module.ok_or(wrong("no [module] behind the tab"))?;
+                let module = module.ok_or(wrong("no [module] after the tab"))?;
                 (name.get(..at).unwrap_or(name), Some(module))
             }
             None => (name, None),
@@ -64,18 +64,18 @@ impl<'a> Row<'a> {
         Ok(Self { address, letter, name, module })
     }
 
-    /// The symbol that the row tells.
+    /// The symbol of the row.
     ///
     /// # Errors
-    /// [`SymbolErrorKind::TooLarge`] where the text of the object is full.
-    pub(crate) fn told(&self, object: &mut Object) -> Result<Symbol, SymbolErrorKind> {
+    /// [`SymbolErrorKind::TooLarge`] if the text of the object is full.
+    pub(crate) fn symbol(&self, object: &mut Object) -> Result<Symbol, SymbolErrorKind> {
         let name = object.keep(self.name).ok_or(SymbolErrorKind::TooLarge)?;
         let binding = match self.letter {
             b'W' | b'w' | b'V' | b'v' => Some(Binding::Weak),
             // A per-CPU variable, before Linux 6.15 whatever its binding
             // (`make_percpus_absolute` in `scripts/kallsyms.c`).
             b'A' | b'a' => None,
-            // An indirect function, which has a letter of its own.
+            // An indirect function, with a letter of its own.
             b'i' => None,
             letter if letter.is_ascii_lowercase() => Some(Binding::Local),
             letter if letter.is_ascii_uppercase() => Some(Binding::Global),
@@ -90,7 +90,7 @@ impl<'a> Row<'a> {
         Ok(Symbol { address, binding, kind, letter, ..Symbol::named(name) })
     }
 
-    /// The name whose export by `object` the row marks, when it is asked about.
+    /// The name whose export by `object` the row marks, if it is in scope.
     pub(crate) fn export(&self, object: &Object, scope: Scope<'_>) -> Option<(String, Export)> {
         let name = self.name.strip_prefix(KSYMTAB_PREFIX.as_bytes())?;
         let name = std::str::from_utf8(name).ok().filter(|name| scope.wants(name.as_bytes()))?;
@@ -98,10 +98,10 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Shows every row with its line, counted from 1.
+/// Visits every row with its line, counted from 1.
 ///
 /// # Errors
-/// What the visitor refuses, what is no row, and a file without rows or without a last line's end.
+/// What the visitor refuses, what is not a row, and a file without rows or without a last newline.
 pub(crate) fn each_row(
     input: &Input,
     mut see: impl FnMut(u64, Row<'_>) -> Result<(), SymbolErrorKind>,
@@ -177,18 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn the_stand_in_of_a_package_names_the_package() {
+    fn the_placeholder_of_a_package_names_the_package() {
         let line = "ffffffffffffffff B The real System.map is in the linux-image-6.1.0-dbg package";
         assert!(refused(line).contains("linux-image-6.1.0-dbg package"), "{}", refused(line));
     }
 
     #[test]
-    fn the_letter_tells_the_binding() {
+    fn the_letter_gives_the_binding() {
         let binding = |letter: char| {
             let line = format!("10 {letter} f");
             let mut object =
                 Object::new("m".parse().unwrap(), Path::new("f"), crate::symbols::Order::Proven);
-            Row::parse(line.as_bytes()).unwrap().told(&mut object).unwrap().binding
+            Row::parse(line.as_bytes()).unwrap().symbol(&mut object).unwrap().binding
         };
         assert_eq!("TDBR".chars().map(binding).collect::<Vec<_>>(), [Some(Binding::Global); 4]);
         assert_eq!("tdbr".chars().map(binding).collect::<Vec<_>>(), [Some(Binding::Local); 4]);
@@ -197,27 +197,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_off_or_is_empty_is_refused() {
+    fn a_truncated_or_empty_file_is_refused() {
         let rows = |text: &str| {
             each_row(&Input::memory("f".into(), text.into()), |_, _| Ok(()))
                 .map_err(|e| e.to_string())
         };
         assert_eq!(rows("1 T f\n2 T g\n"), Ok(()));
-        assert!(rows("1 T f\n2 T g").unwrap_err().starts_with("f:2: the last line has no end"));
+        assert!(rows("1 T f\n2 T g").unwrap_err().starts_with("f:2: the last line has no newline"));
         assert!(rows("").unwrap_err().starts_with("f: no symbols"));
         assert!(rows("1 T f\r\n").unwrap_err().contains("carriage return"));
     }
 
     proptest! {
         #[test]
-        fn a_row_that_is_read_says_what_stands_in_the_line(
+        fn a_row_has_the_contents_of_its_line(
             line in "[0-9a-f]{0,18}[ \t]{0,2}[A-Za-z?]{0,2}[ \t]{0,2}[a-z._$]{0,4}[ \t]{0,2}\\[?[a-z]{0,2}\\]?",
         ) {
             if let Ok(row) = Row::parse(line.as_bytes()) {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 let module = row.module.map(|m| format!("\t[{}]", text(m))).unwrap_or_default();
-                let behind = format!(" {} {}{module}", char::from(row.letter), text(row.name));
-                let address = line.strip_suffix(&behind);
+                let rest = format!(" {} {}{module}", char::from(row.letter), text(row.name));
+                let address = line.strip_suffix(&rest);
                 prop_assert_eq!(address.map(|a| u64::from_str_radix(a, 16)), Some(Ok(row.address)));
             }
         }

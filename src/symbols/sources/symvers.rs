@@ -3,8 +3,8 @@
 //! It adds exports to the map, never positions. Its lines are separated by tabs and had three
 //! layouts (`write_dump` in `scripts/mod/modpost.c`):
 //! `crc symbol module export`, and during Linux 5.4 `crc symbol namespace module export`, since
-//! then `crc symbol module export namespace`. Invariant: each line is read by the column in which
-//! the kind of export stands, so that files that were joined from several kernels are read right.
+//! then `crc symbol module export namespace`. Invariant: each line is read by the column of the
+//! export kind, so files joined from several kernels are read correctly.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::symbols::data::{Scope, SymbolData};
 use crate::symbols::file::{Input, each_line};
 use crate::symbols::{Export, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
 
-/// The kinds of export that kernels had, and whether GPL modules alone may use them.
+/// The kinds of export that kernels had, and whether only GPL modules may use them.
 const KINDS: [(&str, bool); 5] = [
     ("EXPORT_SYMBOL", false),
     ("EXPORT_SYMBOL_GPL", true),
@@ -35,37 +35,37 @@ struct Entry<'a> {
     symbol: &'a str,
     module: &'a str,
     gpl: bool,
-    /// Empty for none; `None` where the layout has no column for it.
+    /// Empty for none; `None` if the layout has no column for it.
     namespace: Option<&'a str>,
-    /// Zero stands for a kernel without `CONFIG_MODVERSIONS`.
+    /// Zero in a kernel without `CONFIG_MODVERSIONS`.
     crc: Option<u32>,
 }
 
 impl Symvers {
-    /// The exports in this file, which is read when the source is asked.
+    /// The exports in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()) }
     }
 
-    /// The exports in these bytes, which messages call `path`.
+    /// The exports in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()) }
     }
 
     fn read_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
-        let mut told = SymbolData::default();
+        let mut data = SymbolData::default();
         each_entry(self.input.path(), reader, |entry| {
             if scope.wants(entry.symbol.as_bytes()) {
                 let owner = ObjectName::from_file_name(entry.module)?;
                 let namespace = entry.namespace.map(str::to_owned);
                 let (gpl, crc) = (Some(entry.gpl), entry.crc);
-                told.exports.push((entry.symbol.into(), Export { owner, gpl, namespace, crc }));
+                data.exports.push((entry.symbol.into(), Export { owner, gpl, namespace, crc }));
             }
             Ok(())
         })?;
-        Ok(told)
+        Ok(data)
     }
 }
 
@@ -94,12 +94,12 @@ fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
     let digits = crc.strip_prefix("0x").unwrap_or("");
     let crc = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
     let Some(crc) = crc else {
-        return malformed("the first column is no CRC such as 0x12345678");
+        return malformed("the first column is not a CRC such as 0x12345678");
     };
     if symbol.is_empty() {
         return malformed("the second column, the symbol, is empty");
     }
-    // The newest layout first: a namespace could be called like a kind.
+    // The newest layout first: a namespace could be named like a kind.
     let (module, gpl, namespace) = match (kind(fourth), fifth.and_then(kind), fifth) {
         (Some(gpl), _, namespace) => (third, gpl, namespace),
         (None, Some(gpl), _) => (fourth, gpl, Some(third)),
@@ -110,7 +110,7 @@ fn entry(line: &str) -> Result<Entry<'_>, SymbolErrorKind> {
     Ok(Entry { symbol, module, gpl, namespace, crc: Some(crc).filter(|crc| *crc != 0) })
 }
 
-/// Whether GPL modules alone may use an export of this kind; `None` when it is no kind.
+/// Whether only GPL modules may use an export of this kind; `None` if it is not a kind.
 fn kind(text: &str) -> Option<bool> {
     KINDS.iter().find(|(name, _)| *name == text).map(|(_, gpl)| *gpl)
 }
@@ -143,7 +143,7 @@ mod tests {
         let mut merged = Merged::default();
         merged.add(source.read_from(text.as_bytes(), Scope::Names(&wanted))?, source.path())?;
         let answer = Answer::new(merged)?;
-        assert_eq!(answer.objects().count(), 0, "exports tell no symbols");
+        assert_eq!(answer.objects().count(), 0, "exports are not symbols");
         Ok(answer.export(name).cloned())
     }
 
@@ -174,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn an_export_for_named_modules_is_told_from_others() {
+    fn an_export_for_named_modules_is_distinguished_from_others() {
         let text = "0x0\tf\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm,kvm-intel\n";
         assert!(read(text, "f").unwrap().unwrap().for_modules_only());
     }
 
     #[test]
-    fn a_vmlinux_export_goes_before_one_of_a_module() {
+    fn a_vmlinux_export_comes_before_one_of_a_module() {
         let text = "0x0\tf\ta\tEXPORT_SYMBOL\n0x0\tf\tvmlinux\tEXPORT_SYMBOL\n";
         assert!(read(text, "f").unwrap().unwrap().owner.is_vmlinux());
     }
@@ -192,9 +192,9 @@ mod tests {
             ("0x0\tf\tvmlinux", "expected 4 or 5 columns"),
             ("0x0\tf\tvmlinux\tEXPORT_SYMBOL\ta\tb", "expected 4 or 5 columns"),
             ("0x0 f vmlinux EXPORT_SYMBOL", "expected 4 or 5 columns"),
-            ("f\tf\tvmlinux\tEXPORT_SYMBOL", "no CRC"),
-            ("0x\tf\tvmlinux\tEXPORT_SYMBOL", "no CRC"),
-            ("0xzz\tf\tvmlinux\tEXPORT_SYMBOL", "no CRC"),
+            ("f\tf\tvmlinux\tEXPORT_SYMBOL", "not a CRC"),
+            ("0x\tf\tvmlinux\tEXPORT_SYMBOL", "not a CRC"),
+            ("0xzz\tf\tvmlinux\tEXPORT_SYMBOL", "not a CRC"),
             ("0x0\t\tvmlinux\tEXPORT_SYMBOL", "is empty"),
             ("0x0\tf\tvmlinux\tEXPORT", "kind of export"),
             ("0x0\tf\ta.b\tEXPORT_SYMBOL", "object name"),

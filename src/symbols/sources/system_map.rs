@@ -1,9 +1,9 @@
 //! `System.map`: the symbols of vmlinux as the kernel's build lists them.
 //!
 //! `scripts/link-vmlinux.sh` writes it with `nm -n vmlinux | sed -f scripts/mksysmap`, and the same
-//! pipe feeds `scripts/kallsyms.c`, which drops a few more and sorts; [`kallsyms`] knows what
-//! and how. So the positions are those of vmlinux, without its sizes, sections and source files.
-//! Invariant: addresses ascend from line to line, else the file was sorted by something else and the
+//! pipe feeds `scripts/kallsyms.c`, which drops a few more and sorts ([`kallsyms`]).
+//! So the positions are those of vmlinux, without its sizes, sections and source files.
+//! Invariant: addresses ascend from line to line; otherwise the file was sorted differently and the
 //! order of symbols at one address is lost.
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::symbols::elf::kallsyms;
 use crate::symbols::file::Input;
 use crate::symbols::{KernelIdentity, Order, SymbolError, SymbolErrorKind, SymbolSource};
 
-/// Start of the name of an installed map (`scripts/install.sh` calls it so); the release follows.
+/// Start of the name of an installed map (`scripts/install.sh`); the release follows.
 const FILE_PREFIX: &str = "System.map-";
 
 /// A file `System.map`.
@@ -30,14 +30,14 @@ pub struct SystemMap {
 }
 
 impl SystemMap {
-    /// The map in this file, which is read when the source is asked. A file that is called
-    /// `System.map-RELEASE` tells the release, too.
+    /// The map in this file, which is read when the source is. A file named
+    /// `System.map-RELEASE` also gives the release.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()) }
     }
 
-    /// The map in these bytes, which messages call `path`.
+    /// The map in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()) }
@@ -75,7 +75,7 @@ impl SymbolSource for SystemMap {
                 && homonyms.admit(scope, &object.name, row.name)?
             {
                 let rank = kallsyms::rank(row.address, row.letter, line);
-                found.push((rank, row.told(&mut object)?));
+                found.push((rank, row.symbol(&mut object)?));
             }
             Ok(())
         })?;
@@ -103,8 +103,8 @@ mod tests {
 
     fn order(text: &str, name: &str) -> Vec<(u64, char)> {
         let answer = read("System.map", text, &[name]).unwrap();
-        let told = |c: &crate::symbols::Candidate| (c.address.unwrap(), c.letter.unwrap().into());
-        answer.candidates(name).iter().map(told).collect()
+        let found = |c: &crate::symbols::Candidate| (c.address.unwrap(), c.letter.unwrap().into());
+        answer.candidates(name).iter().map(found).collect()
     }
 
     fn refused(text: &str) -> String {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernels_table_drops_has_no_position() {
+    fn what_the_kernels_table_omits_has_no_position() {
         let text =
             "1 a f\n1 A f\n1 N f\n1 n f\n1 U f\n1 u f\n1 w f\n2 t f\n3 A __gp\n3 t __pi_$x\n";
         assert_eq!(order(text, "f"), [(2, 't')]);
@@ -130,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn a_map_proves_the_order_and_tells_bindings_exports_and_freed_memory() {
+    fn a_map_proves_the_order_and_has_bindings_exports_and_freed_memory() {
         let text = "10 T __init_begin\n10 t f\n20 T __init_end\n20 W f\n30 r __ksymtab_f\n";
         let answer = read("System.map", text, &["f"]).unwrap();
-        let told: Vec<_> =
+        let found: Vec<_> =
             answer.candidates("f").iter().map(|c| (c.order, c.binding.unwrap(), c.init)).collect();
         assert_eq!(
-            told,
+            found,
             [(Order::Proven, Binding::Local, true), (Order::Proven, Binding::Weak, false)]
         );
         assert!(answer.export("f").unwrap().owner.is_vmlinux());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_some_kernels_drop_follows_the_release() {
+    fn what_only_some_kernels_omit_depends_on_the_release() {
         let candidates = |path| {
             let answer =
                 read(path, "1 t kallsyms_names\n2 t __pi_$x\n", &["kallsyms_names", "__pi_$x"]);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_name_of_an_installed_map_tells_a_release() {
+    fn only_the_exact_name_of_an_installed_map_gives_a_release() {
         let release = |path| read(path, "1 t f\n", &[]).unwrap().kernel().release.clone();
         assert_eq!(release("/boot/System.map-6.1.0-50-amd64").as_deref(), Some("6.1.0-50-amd64"));
         for path in ["System.map", "System.map-", "old-System.map-6.1", "System.map-6.1/map"] {
@@ -166,11 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_system_map_is_refused_with_the_line() {
+    fn what_is_not_a_system_map_is_refused_with_the_line() {
         assert!(refused("20 t f\n10 t g\n").starts_with("System.map:2: its address is below"));
         assert!(refused("10 t f\n20 t g\t[m]\n").starts_with("System.map:2: not a row"));
         assert!(refused("10 t f\n20 t").starts_with("System.map:2: not a row"));
-        assert!(refused("10 t f\n20 t g").starts_with("System.map:2: the last line has no end"));
+        assert!(
+            refused("10 t f\n20 t g").starts_with("System.map:2: the last line has no newline")
+        );
         assert!(refused("10 t f\r\n").starts_with("System.map:1: line ends in a carriage return"));
         assert!(refused("\x7fELF").starts_with("System.map:1: "));
         assert!(refused("").starts_with("System.map: no symbols"));

@@ -1,9 +1,9 @@
-//! Folders that hold a kernel: a build tree, an installed tree, or modules anywhere below a folder.
+//! Folders that contain a kernel: a build tree, an installed tree, or modules anywhere below a folder.
 //!
-//! Makes one source of each file. A build tree lists its modules in `modules.order`
+//! Each file becomes one source. A build tree lists its modules in `modules.order`
 //! (`scripts/Makefile.modpost`); an installed one, `/lib/modules/RELEASE`, has them below it, with
 //! symbolic links to the build tree that are not followed, and may have several of one name, of which
-//! modprobe loads one ([`depmod`]). Invariant: modules come in the order of their paths, after the
+//! modprobe loads one ([`depmod`]). Invariant: modules are in the order of their paths, after the
 //! kernel.
 
 mod depmod;
@@ -22,23 +22,23 @@ use crate::symbols::{
     BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, SystemMap, Vmlinux,
 };
 
-/// What Fedora calls a module's debug information, which no depmod takes for a module.
+/// Fedora's suffix of a module's debug information, which depmod does not consider a module.
 const DEBUG_END: &str = ".ko.debug";
-/// What boot images are called before `-RELEASE`.
+/// Names of boot images before `-RELEASE`.
 const BOOT_IMAGES: [&str; 5] = ["vmlinuz", "vmlinux", "Image", "image", "bzImage"];
-/// What they are called after it.
+/// Suffixes after it.
 const PACKED_ENDS: [&str; 4] = ["", ".gz", ".xz", ".zst"];
-/// What boot images in an installed tree are called; the last is Fedora's unified one.
+/// Names of boot images in an installed tree; the last is Fedora's unified one.
 const IMAGES: [&str; 7] =
     ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz", "Image", "bzImage", "vmlinuz-virt.efi"];
-/// Bytes in which a table of symbols shows a row.
+/// A symbol table has a row in its first bytes, this many.
 const ROW_MAX: u64 = 1024;
-/// The folder of links to modules of other releases, which RHEL and SUSE make of what fits.
+/// The folder of links to compatible modules of other releases, on RHEL and SUSE.
 const WEAK: &str = "weak-updates";
-/// Adds the kernel of a build tree or of an installed tree. Where an installed one has no vmlinux and
-/// none is given `elsewhere`, the boot image of its release is looked for in the `boot` beside it.
+/// Adds the kernel of a build tree or of an installed tree. If an installed one has no vmlinux and
+/// none is given `elsewhere`, the boot image of its release is searched for in the `boot` of its root.
 ///
-/// Gives what went wrong: [`SymbolErrorKind::NoKernel`] where the folder is neither,
+/// Returns the errors: [`SymbolErrorKind::NoKernel`] if the folder is neither,
 /// [`SymbolErrorKind::NoVmlinux`], [`SymbolErrorKind::NoModules`], and what cannot be read.
 pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<SymbolError> {
     let at = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
@@ -68,21 +68,21 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     let mut images = IMAGES.into_iter().filter_map(|name| Some((name, at(name)?)));
     let (name, image) = images.next().unzip();
     for ((_, other), name) in images.zip(name.into_iter().cycle()) {
-        sources.note(&other, format!("passed over: {name} tells the kernel"));
+        sources.note(&other, format!("skipped: {name} is used"));
     }
     let image = image.or_else(|| boot_image(folder, &root).filter(|_| vmlinux.is_none()));
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoVmlinux));
     }
-    let vmlinux_is_told = vmlinux.is_some() || elsewhere;
+    let has_vmlinux = vmlinux.is_some() || elsewhere;
     vmlinux.into_iter().for_each(|path| sources.push(Vmlinux::new(path)));
-    // Where another file tells the kernel, a stand-in is not missed.
-    let told = vmlinux_is_told || image.is_some();
+    // If another file has the kernel, a placeholder is not missed.
+    let has_kernel = has_vmlinux || image.is_some();
     image.into_iter().for_each(|path| sources.push(BootImage::new(path)));
     match at("System.map") {
-        Some(path) if told && is_stand_in(&path) => {
-            sources.note(&path, "passed over: a stand-in without symbols".into());
+        Some(path) if has_kernel && is_stand_in(&path) => {
+            sources.note(&path, "skipped: a placeholder without symbols".into());
         }
         map => map.into_iter().for_each(|path| sources.push(SystemMap::new(path))),
     }
@@ -118,30 +118,33 @@ fn add_of_headers(
     }
 }
 
-/// The root that the links of an installed tree count from.
+/// The root that the links of an installed tree are relative to.
 fn root_of(folder: &Path) -> PathBuf {
     depmod::root_of(folder).map_or_else(|| PathBuf::from("/"), |(root, _)| root)
 }
 
-/// A file or folder of a root, also behind a link. What the operating system finds itself is called as
-/// it was.
+/// A file or folder of a root, also through a link. The path stays as given where the operating system
+/// resolves it itself.
 fn existing(root: &Path, path: &Path) -> Option<PathBuf> {
     let folder = path.parent()?.canonicalize().ok()?;
     let found = resolve(root, &folder.join(path.file_name()?)).ok()?;
     Some(called(path, found))
 }
 
-/// Adds the modules of an installed tree; of several of one name that which modprobe loads.
+/// Adds the modules of an installed tree; of several with one name, the one that modprobe loads.
 fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     let depmod = Depmod::read(folder);
     let (mut modules, missed) = walk(folder, root, &|name| {
-        depmod.passes_over(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
+        depmod.skips(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
     });
     let mut errors = Vec::new();
     for error in missed {
         let below = error.path.strip_prefix(folder).unwrap_or(&error.path);
         if matches!(error.kind, SymbolErrorKind::Dangling(_)) && depmod.does_not_list(below) {
-            sources.note(&error.path, format!("passed over: {}, nor in modules.dep", error.kind));
+            sources.note(
+                &error.path,
+                format!("skipped: {}; modules.dep does not list it", error.kind),
+            );
         } else {
             errors.push(error);
         }
@@ -168,7 +171,7 @@ fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<Symbo
         };
         for other in same.iter().filter(|other| *other != choice) {
             let path = folder.join(other);
-            let text = format!("passed over: modprobe loads {}, {chosen}", choice.display());
+            let text = format!("skipped: modprobe loads {}, {chosen}", choice.display());
             sources.note(&path, text);
             left_out.insert(path);
         }
@@ -178,17 +181,17 @@ fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<Symbo
     errors
 }
 
-/// Files of the same bytes are one module, whichever is loaded.
+/// Identical files are one module, whichever is loaded.
 fn are_equal(folder: &Path, modules: &Modules, same: &[&Path]) -> Option<Choice> {
     let files = same.iter().map(|path| modules.get(&folder.join(path)));
     let mut contents = files.map(|file| crate::symbols::read_module(file?).ok());
     let first = contents.next()??;
     let equal = contents.all(|other| other.as_ref() == Some(&first));
-    equal.then(|| Choice { index: 0, reason: "or its equal".into() })
+    equal.then(|| Choice { index: 0, reason: "which is identical".into() })
 }
 
-/// The boot image that was installed with the modules in `/lib/modules/RELEASE`, also where all of it
-/// lies below another folder than the root.
+/// The boot image that was installed with the modules in `/lib/modules/RELEASE`, also if both are
+/// below another root.
 fn boot_image(folder: &Path, root: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let release = folder.file_name()?.to_str()?;
@@ -199,8 +202,8 @@ fn boot_image(folder: &Path, root: &Path) -> Option<PathBuf> {
     images.find_map(|path| existing(root, &path).filter(|path| path.is_file()))
 }
 
-/// Whether a file is what some packages install instead of `System.map`: a line or two without a row
-/// of the table, which has an address, a letter and a name without blanks.
+/// Whether a file is the placeholder that some packages install instead of `System.map`: a line or two
+/// without a row of the table, which has an address, a letter and a name without blanks.
 fn is_stand_in(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(ROW_MAX).read_to_end(&mut start));
@@ -214,8 +217,8 @@ fn is_stand_in(path: &Path) -> bool {
 
 /// Adds a module, or all modules below a folder.
 ///
-/// Gives what went wrong: [`SymbolErrorKind::NoModules`] and what cannot be read, links that lead
-/// back among it.
+/// Returns the errors: [`SymbolErrorKind::NoModules`] and what cannot be read, including links that
+/// lead back.
 pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     let (modules, mut errors) = walk(path, Path::new("/"), &|_| false);
     if modules.is_empty() && errors.is_empty() {
@@ -225,15 +228,15 @@ pub fn add_modules(path: &Path, sources: &mut Sources) -> Vec<SymbolError> {
     errors
 }
 
-/// Adds one module, which in a folder of links to other releases may be of any.
+/// Adds one module; in a folder of links to other releases, one of any release.
 fn push(path: &Path, file: &Path, sources: &mut Sources) {
     let module = ModuleFile::new(file);
     let weak = path.iter().any(|name| name == WEAK);
     sources.push(if weak { module.of_any_release() } else { module });
 }
 
-/// The modules of a build tree. Since Linux 6.2 the file names their objects, `a/b.o`; before that
-/// what is installed, `kernel/a/b.ko`.
+/// The modules of a build tree. Since Linux 6.2 the file lists their objects, `a/b.o`; before that
+/// the installed paths, `kernel/a/b.ko`.
 fn ordered(folder: &Path, order: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
     let text = std::fs::read_to_string(order)?;
     let module = |line: &str| {
@@ -250,7 +253,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A folder of files without contents.
+    /// A folder of empty files.
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for file in files {
@@ -261,7 +264,7 @@ mod tests {
         root
     }
 
-    /// What was added, by its path below the root, and what went wrong.
+    /// The paths below the root of what was added, and the errors.
     fn added(
         root: &Path,
         add: impl Fn(&mut Sources) -> Vec<SymbolError>,
@@ -315,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn links_to_a_build_tree_that_is_not_installed_are_passed_over() {
+    fn links_to_a_build_tree_that_is_not_installed_are_skipped() {
         let root = tree(&["lib/modules/1/kernel/a.ko", "lib/modules/1/vmlinuz"]);
         let folder = root.path().join("lib/modules/1");
         for link in ["build", "source"] {
@@ -324,7 +327,7 @@ mod tests {
         let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
         assert_eq!(paths, ["lib/modules/1/vmlinuz", "lib/modules/1/kernel/a.ko"]);
         assert!(errors.is_empty(), "{errors:?}");
-        // A module that is gone is missed.
+        // A missing module is an error.
         std::os::unix::fs::symlink(root.path().join("gone"), folder.join("kernel/b.ko")).unwrap();
         let mut sources = Sources::new();
         let errors = add_kernel(&folder, false, &mut sources);
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stand_in_for_system_map_is_passed_over_where_another_file_tells_the_kernel() {
+    fn a_placeholder_for_system_map_is_skipped_if_another_file_has_the_kernel() {
         let root = tree(&["1/kernel/a.ko", "1/vmlinux.xz", "2/kernel/a.ko"]);
         for folder in ["1", "2"] {
             let line = "ffffffffffffffff B The real System.map is in the linux-image-dbg package\n";
@@ -350,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_hold_no_kernel_or_no_modules_are_refused() {
+    fn folders_without_a_kernel_or_modules_are_refused() {
         let root = tree(&["a/readme"]);
         let (_, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
         assert!(matches!(errors[..], [SymbolErrorKind::NoKernel]));

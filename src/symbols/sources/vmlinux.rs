@@ -1,8 +1,8 @@
-//! The linked kernel: positions by final address, as its own symbol table has them.
+//! The linked kernel: positions by final address, from its own symbol table.
 //!
 //! The kernel walks the symbols of one name in the order of `kallsyms`
-//! (`kallsyms_on_each_match_symbol` in `kernel/kallsyms.c`), which [`kallsyms`] knows.
-//! Invariant: only a linked image is read, never `vmlinux.o`, whose order is another one.
+//! (`kallsyms_on_each_match_symbol` in `kernel/kallsyms.c`), see [`kallsyms`].
+//! Invariant: only a linked image is read, never `vmlinux.o`, whose order is different.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::symbols::{KernelIdentity, Order, SymbolError, SymbolErrorKind, Symbol
 /// The text that `/proc/version` prints: `Linux version 7.2.13 (builder@host) …`.
 const BANNER: &[u8] = b"linux_banner";
 const BANNER_START: &str = "Linux version ";
-/// Ends of the names of per-CPU sections, of which [`InitMemory`] knows those with bounds.
+/// Suffix of the names of per-CPU sections; [`InitMemory`] knows those with bounds.
 const PER_CPU: &[u8] = b"percpu";
 
 /// A linked vmlinux, with or without debug information.
@@ -36,13 +36,13 @@ pub struct Vmlinux {
 }
 
 impl Vmlinux {
-    /// The kernel in this file, which is read when the source is asked.
+    /// The kernel in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { input: Input::file(path.into()) }
     }
 
-    /// The kernel in these bytes, which messages call `path`.
+    /// The kernel in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: Input::memory(path.into(), bytes.into()) }
@@ -88,9 +88,9 @@ impl Vmlinux {
                 let init = symbol.section_name().starts_with(b".init");
                 let per_cpu = symbol.section_name().ends_with(PER_CPU);
                 let letter = letter::of_vmlinux(&symbol);
-                let told = strings.told(&symbol, letter, init, true);
+                let kept = strings.source_symbol(&symbol, letter, init, true);
                 let rank = kallsyms::rank(symbol.value, letter, symbol.index);
-                found.push((rank, per_cpu, file, told));
+                found.push((rank, per_cpu, file, kept));
             }
             Ok(())
         })?;
@@ -155,9 +155,9 @@ impl SymbolSource for Vmlinux {
     fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let failed = |kind| SymbolError::new(self.input.path(), kind);
         let mut table = self.open()?;
-        let mut told = self.read_from(&mut table, scope).map_err(failed)?;
-        let version = told.kernel.version().unwrap_or(KernelVersion::NEWEST);
-        for object in told.objects.iter_mut().filter(|object| object.promoted) {
+        let mut data = self.read_from(&mut table, scope).map_err(failed)?;
+        let version = data.kernel.version().unwrap_or(KernelVersion::NEWEST);
+        for object in data.objects.iter_mut().filter(|object| object.promoted) {
             if Compares::of(version) != Compares::Whole {
                 // The kernel's own table is in it.
                 let mut bytes = Vec::new();
@@ -166,7 +166,7 @@ impl SymbolSource for Vmlinux {
                 object.compares = image::read(&bytes).ok().and_then(|kernel| kernel.compares);
             }
         }
-        Ok(told)
+        Ok(data)
     }
 }
 

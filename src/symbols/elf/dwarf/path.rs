@@ -1,15 +1,15 @@
 //! Paths of source files, from the root of the kernel's tree.
 //!
-//! Below [`super`]. A unit has a path that is absolute or starts in the folder where the compiler
-//! ran; people and other sources name files from the root of the tree. That root is where
-//! `init/main.c` lies, which every kernel has; since `-fdebug-prefix-map` changes what the compiler
-//! writes and not what the assembler does, also where `arch/*/kernel/head*.S` lies. Files that the
-//! build makes lie below its own folder. Invariant: a path keeps its last component.
+//! Below [`super`]. A unit has a path that is absolute or relative to the folder where the compiler
+//! ran; people and other sources name files from the root of the tree. That root contains
+//! `init/main.c`, which every kernel has; because `-fdebug-prefix-map` affects the compiler
+//! but not the assembler, the root that contains `arch/*/kernel/head*.S` is also determined. Generated
+//! files are below the build folder. Invariant: a path keeps its last component.
 
-/// The file that lies in the same place of every kernel's tree.
+/// A file that is at the same path in every kernel's tree.
 const LANDMARK: &[u8] = b"/init/main.c";
 
-/// The path from the root of the file system, as far as the folder tells it, without `.` and `..`.
+/// The path with the folder before it, without `.` and `..`; absolute if the folder is.
 pub(crate) fn whole(folder: &[u8], name: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     let relative = !name.starts_with(b"/");
@@ -21,7 +21,7 @@ pub(crate) fn whole(folder: &[u8], name: &[u8]) -> Vec<u8> {
             b".." if parts.last().is_some_and(|last| *last != b"..") => {
                 parts.pop();
             }
-            // Above the root there is nothing.
+            // There is nothing above the root.
             b".." if rooted => {}
             part => parts.push(part),
         }
@@ -33,11 +33,11 @@ pub(crate) fn whole(folder: &[u8], name: &[u8]) -> Vec<u8> {
 /// The tree of the kernel's sources.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    /// Its root as the compiler and as the assembler call it, with a slash at the end.
+    /// Its root as named by the compiler and by the assembler, with a trailing slash.
     roots: Vec<Vec<u8>>,
 }
 
-/// The root of the tree, where the path is that of the first code of a kernel.
+/// The root of the tree, if the path is that of a kernel's head file.
 fn root_of_head(path: &[u8]) -> Option<&[u8]> {
     let arch = memchr::memmem::rfind(path, b"/arch/")?;
     let mut parts = path.get(arch..)?.split(|byte| *byte == b'/').skip(3);
@@ -53,7 +53,7 @@ impl Tree {
         Self { roots: roots.map(|root| [root, b"/"].concat()).collect() }
     }
 
-    /// The path from the root, or from the folder where the compiler ran; else as it is.
+    /// The path from the root, or from the folder where the compiler ran; otherwise unchanged.
     pub(crate) fn relative(&self, path: Vec<u8>, folder: &[u8]) -> Vec<u8> {
         let below = |root: &[u8]| path.strip_prefix(root).map(<[u8]>::to_vec);
         let folder = [whole(b"", folder).as_slice(), b"/"].concat();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_resolved_without_looking_at_the_disk() {
+    fn a_path_is_resolved_without_the_file_system() {
         let whole = |folder: &str, name: &str| {
             text(&super::whole(folder.as_bytes(), name.as_bytes())).to_owned()
         };

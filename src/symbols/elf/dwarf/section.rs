@@ -1,8 +1,8 @@
 //! Debug sections, which may be compressed, in pieces or as a whole.
 //!
 //! Below [`super`]. `CONFIG_DEBUG_INFO_COMPRESSED_ZLIB` and `_ZSTD` put a header before the
-//! compressed bytes (gABI, "Section Compression"). Invariant: of a section that is held in memory no
-//! more than [`SECTION_MAX`] is unpacked, and of `.debug_info`, which passes by, [`INFO_MAX`].
+//! compressed bytes (gABI, "Section Compression"). Invariant: no more than [`SECTION_MAX`] is decompressed of
+//! a section that is kept in memory, and [`INFO_MAX`] of `.debug_info`, which is streamed.
 
 use std::io::{self, Read, Seek};
 
@@ -12,7 +12,7 @@ use scroll::{Endian, Pread};
 use crate::symbols::SymbolErrorKind;
 use crate::symbols::elf::table::{ElfTable, Section, text};
 
-/// The most bytes of a section that is held. The largest of a distribution's kernel is `.debug_str`
+/// The most bytes of a section that is kept. The largest in a distribution's kernel is `.debug_str`
 /// with some 20 MB.
 const SECTION_MAX: u64 = 1 << 28;
 /// The most bytes of a compressed `.debug_info`.
@@ -22,13 +22,13 @@ const HEADER: usize = 24;
 
 type Result<T> = std::result::Result<T, SymbolErrorKind>;
 
-/// The section of this name, when it has contents.
+/// The section of this name, if it has contents.
 pub(crate) fn find<R: Read + Seek>(table: &ElfTable<R>, name: &[u8]) -> Option<Section> {
     let is_it = |s: &&Section| table.name(s) == name && s.sh_type != elf::SHT_NOBITS.0;
     table.sections().iter().find(is_it).cloned()
 }
 
-/// The bytes of a section as the compiler wrote them; none where the file does not have it.
+/// The decompressed bytes of a section; none if the file does not have it.
 pub(crate) fn load<R: Read + Seek>(table: &mut ElfTable<R>, name: &[u8]) -> Result<Vec<u8>> {
     let Some(section) = find(table, name) else { return Ok(Vec::new()) };
     let endian = table.endian;
@@ -73,7 +73,7 @@ enum From<'a, R> {
     },
     Packed {
         reader: Box<dyn Read + 'a>,
-        /// What was read already and belongs to the next unit.
+        /// Bytes already read that belong to the next unit.
         pending: Vec<u8>,
     },
 }
@@ -90,7 +90,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
         Ok(Self { from, endian })
     }
 
-    /// The first bytes of the next unit, whose length is made to end with them.
+    /// The first bytes of the next unit, with its length field changed to match.
     pub(crate) fn unit(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         let mut start = self.read(most)?;
         let word = |at| start.pread_with::<u32>(at, self.endian).ok().map(u64::from);
@@ -147,7 +147,7 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
         Ok(())
     }
 
-    /// Gives back what belongs to the next unit.
+    /// Returns bytes that belong to the next unit.
     fn unread(&mut self, bytes: Vec<u8>) {
         match &mut self.from {
             From::File { at, .. } => *at = at.saturating_sub(bytes.len() as u64),
@@ -156,12 +156,12 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
     }
 }
 
-/// A section of strings: in the file, or in memory where it has to be unpacked.
+/// A section of strings: in the file, or in memory if it is compressed.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     section: Option<Section>,
     bytes: Option<Vec<u8>>,
-    /// What was asked for last: nearly all units were compiled in one folder.
+    /// The last string: nearly all units were compiled in one folder.
     last: Option<(usize, Vec<u8>)>,
 }
 
@@ -180,7 +180,7 @@ impl Loaded {
         Ok(Self { section, bytes, last: None })
     }
 
-    /// The text at an offset; empty where the section has none.
+    /// The text at an offset; empty if the section has none.
     pub(crate) fn text<R: Read + Seek>(
         &mut self,
         table: &mut ElfTable<R>,

@@ -1,4 +1,4 @@
-//! Kernels with hand-made debug information: what their symbols' files are.
+//! Kernels with hand-made debug information: the files of their symbols.
 
 use std::io::{Cursor, Write};
 
@@ -13,7 +13,7 @@ use crate::symbols::{Answer, Merged, Scope, SymbolSource, Vmlinux, Wanted};
 const BASE: u64 = 0xffff_ffff_8100_0000;
 const COMPRESSED: u64 = elf::SHF_COMPRESSED.0;
 
-/// Debug sections that grow.
+/// Debug sections under construction.
 #[derive(Clone)]
 struct Debug {
     endian: Endian,
@@ -46,13 +46,13 @@ impl Debug {
         number::<4>(self.endian, at)
     }
 
-    /// Adds a unit; of two ranges a list is made, of one `DW_AT_high_pc`.
+    /// Adds a unit; two ranges become a list, one `DW_AT_high_pc`.
     fn unit(&mut self, version: u8, folder: &str, name: &str, ranges: &[(u64, u64)]) {
         let e = self.endian;
         let abbrev = self.abbrev.len() as u64;
         let listed = ranges.len() != 1;
         let string = if version == 5 { 0x1f } else { 0x0e };
-        // An abbreviation of something else stands before that of the unit.
+        // Another abbreviation comes before that of the unit.
         self.abbrev.extend([1, 0x34, 0, 0x1c, 0x21, 0x7f, 0, 0]);
         self.abbrev.extend([2, 0x11, 1, 0x03, string, 0x1b, string, 0x11, 0x01]);
         self.abbrev.extend(if listed { [0x55, 0x17] } else { [0x12, 0x07] });
@@ -87,7 +87,7 @@ impl Debug {
                 self.ranges.extend(number::<8>(e, *end));
             }
         }
-        // What stands behind the first entry is not looked at, however much it is.
+        // What follows the first entry is not read, however long it is.
         unit.extend(vec![0xee; 5000]);
         self.info.extend(number::<4>(e, unit.len() as u64));
         self.info.extend(unit);
@@ -157,9 +157,9 @@ fn answer(image: Vec<u8>) -> Answer {
     let wanted = Wanted::new(NAMES);
     let source = Vmlinux::new("vmlinux");
     let mut table = ElfTable::read(Cursor::new(image)).unwrap();
-    let told = source.read_from(&mut table, Scope::Names(&wanted)).unwrap();
+    let data = source.read_from(&mut table, Scope::Names(&wanted)).unwrap();
     let mut merged = Merged::default();
-    merged.add(told, source.path()).unwrap();
+    merged.add(data, source.path()).unwrap();
     Answer::new(merged).unwrap()
 }
 
@@ -197,9 +197,9 @@ fn each_function_has_the_path_of_its_file_in_dwarf_4_and_5_of_both_byte_orders()
     }
 }
 
-/// Clang points to strings, addresses and range lists by index.
+/// Clang refers to strings, addresses and range lists by index.
 #[test]
-fn what_is_named_by_index_is_found_behind_the_bases() {
+fn what_is_referred_to_by_index_is_found_after_the_bases() {
     for endian in [Endian::Little, Endian::Big] {
         let mut debug = Debug::new(endian);
         let e = endian;
@@ -211,7 +211,7 @@ fn what_is_named_by_index_is_found_behind_the_bases() {
         for address in [BASE + 0x10, BASE + 0x40] {
             addresses.extend(number::<8>(e, address));
         }
-        // A header, the offset of one list from behind it, and the list.
+        // A header, the offset of one list from its end, and the list.
         debug.rnglists = vec![0; 12];
         debug.rnglists.extend(number::<4>(e, 4));
         debug.rnglists.extend([1, 0, 4, 0, 0x10, 3, 1, 8, 0]);
@@ -233,7 +233,7 @@ fn what_is_named_by_index_is_found_behind_the_bases() {
 }
 
 #[test]
-fn compressed_sections_are_read_as_if_they_were_not() {
+fn compressed_sections_are_read_like_others() {
     let zlib = |bytes: &[u8]| {
         let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         to.write_all(bytes).unwrap();
@@ -258,13 +258,13 @@ fn a_global_and_a_local_symbol_of_one_file_have_one_unit() {
     assert_ne!(unit("show", 0), unit("show", 1));
 }
 
-/// The names of the symbol table, as without debug information.
+/// The names in the symbol table, as without debug information.
 fn plain() -> Vec<(&'static str, Option<String>)> {
     files(kernel(Endian::Little).bytes())
 }
 
 #[test]
-fn debug_information_that_cannot_be_used_leaves_what_the_symbol_table_says() {
+fn unusable_debug_information_leaves_the_files_of_the_symbol_table() {
     assert_eq!(plain()[0].1.as_deref(), Some("stat.c"));
     let unknown = |_: &[u8]| Some((7_u32, vec![1_u8, 2, 3]));
     let broken = |_: &[u8]| Some((1_u32, vec![1_u8, 2, 3]));
@@ -283,7 +283,7 @@ fn debug_information_that_cannot_be_used_leaves_what_the_symbol_table_says() {
     empty.info = vec![0xff; 12];
     empty.put(&mut image, |_| None);
     assert_eq!(files(image.bytes()), plain());
-    // One unit of an unknown version is passed over; the root of the tree is unknown without it.
+    // A unit of an unknown version is skipped; without it the root of the tree is unknown.
     let mut image = kernel(Endian::Little);
     version(9).put(&mut image, |_| None);
     assert_eq!(files(image.bytes())[0].1.as_deref(), Some("/src/fs/proc/stat.c"));
@@ -334,7 +334,7 @@ fn a_file_without_local_functions_is_found_between_its_neighbours() {
 }
 
 #[test]
-fn many_units_with_one_large_table_of_abbreviations_end_soon() {
+fn many_units_with_one_large_abbreviation_table_take_little_time() {
     let mut debug = Debug::new(Endian::Little);
     debug.unit(5, "/src", "a.c", &[(BASE, BASE + 8)]);
     let unit: Vec<u8> = debug.info[4..16].to_vec();
@@ -350,7 +350,7 @@ fn many_units_with_one_large_table_of_abbreviations_end_soon() {
 }
 
 #[test]
-fn units_without_contents_end_soon_even_when_compressed() {
+fn empty_units_take_little_time_even_when_compressed() {
     let zlib = |bytes: &[u8]| {
         let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         to.write_all(bytes).unwrap();
@@ -374,7 +374,7 @@ proptest! {
     ) {
         let mut debug = debug(Endian::Little, version);
         for (at, byte) in damage {
-            // Of a unit, what stands behind its first entry is of no interest.
+            // What follows the first entry of a unit does not matter.
             let info = debug.info.len() / 5;
             let sections = [&mut debug.info, &mut debug.abbrev, &mut debug.strings,
                 &mut debug.ranges, &mut debug.rnglists];

@@ -1,7 +1,7 @@
 //! The first entry of a compilation unit: its name, its folder and the ranges of its code.
 //!
-//! Below [`super`]. Of the unit's table of abbreviations only the one of that entry is parsed; a
-//! table is scanned up to it. Invariant: a unit that says something else than DWARF 2 to 5 gives
+//! Below [`super`]. Of the unit's abbreviation table only that entry's is parsed; the
+//! table is scanned up to it. Invariant: a unit other than DWARF 2 to 5 gives
 //! nothing.
 
 use gimli::{
@@ -20,9 +20,9 @@ pub(super) struct Sections {
     pub(super) ranges: Vec<u8>,
     pub(super) rnglists: Vec<u8>,
     pub(super) bases: Bases,
-    /// Bytes of abbreviations that may still be looked at.
+    /// Bytes of abbreviations that may still be read.
     pub(super) abbrev_work: usize,
-    /// Entries of range lists that may still be looked at.
+    /// Range list entries that may still be read.
     pub(super) range_work: usize,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Text {
     LineStr(usize),
 }
 
-/// What the first entry says.
+/// The contents of the first entry.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) name: Text,
@@ -163,7 +163,7 @@ impl<'a> Entry<'_, 'a> {
         }
     }
 
-    /// The ranges of code; those at 0 are of sections that were dropped.
+    /// The ranges of code; those at 0 belong to discarded sections.
     fn ranges(&self, sections: &mut Sections) -> Option<Vec<(u64, u64)>> {
         let low = self.value(constants::DW_AT_low_pc);
         let low = low.and_then(|low| self.address(low, &sections.bases));

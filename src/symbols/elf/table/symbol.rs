@@ -1,21 +1,21 @@
 //! One entry of a symbol table.
 //!
-//! What a visit of [`super::ElfTable`] shows. Layout: gABI, "Symbol Table".
+//! What a visit of [`super::ElfTable`] passes. Layout: gABI, "Symbol Table".
 
 use object::elf;
 
 use super::Section;
 use crate::symbols::{Binding, Kind};
 
-/// Where a symbol is.
+/// A decoded `st_shndx`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Shndx {
     Undefined,
     Absolute,
     Common,
     /// In a section, by its index.
     Section(usize),
-    /// A reserved index of another meaning, or one that no section has.
+    /// Another reserved index, or one without a section.
     Reserved,
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct Symbol<'a> {
     pub(crate) info: u8,
     /// `st_other`
     pub(crate) other: u8,
-    pub(crate) place: Place,
-    /// The section and its name, where `place` is one.
+    pub(crate) shndx: Shndx,
+    /// The section and its name, if `shndx` is one.
     pub(crate) section: Option<(&'a Section, &'a [u8])>,
     pub(crate) value: u64,
     pub(crate) size: u64,
-    /// How many `STT_FILE` symbols stand before it.
+    /// How many `STT_FILE` symbols precede it.
     pub(crate) files: u32,
 }
 
@@ -55,15 +55,15 @@ impl<'a> Symbol<'a> {
     }
 
     /// The number of the `STT_FILE` symbol that names its source file, from 0. Only symbols that were
-    /// local when the file was compiled have one: globals come after the last file, also hidden ones,
-    /// which lld makes local (`computeBinding`), and which Clang's LTO makes of static functions.
+    /// local when the file was compiled have one: globals come after the last file, including hidden ones,
+    /// which lld makes local (`computeBinding`) and Clang's LTO creates for static functions.
     pub(crate) fn unit(&self) -> Option<u32> {
         let visibility = elf::SymbolOther(self.other).visibility();
         let local = self.binding() == Binding::Local && visibility == elf::STV_DEFAULT;
         self.files.checked_sub(1).filter(|_| local)
     }
 
-    /// `STB_GNU_UNIQUE`, of which `nm` makes type `u`.
+    /// `STB_GNU_UNIQUE`, type `u` of `nm`.
     pub(crate) fn is_gnu_unique(&self) -> bool {
         elf::SymbolBind(self.info >> 4) == elf::STB_GNU_UNIQUE
     }
@@ -79,10 +79,10 @@ impl<'a> Symbol<'a> {
     }
 
     pub(crate) fn is_undefined(&self) -> bool {
-        self.place == Place::Undefined
+        self.shndx == Shndx::Undefined
     }
 
-    /// Name of its section, empty where it has none.
+    /// Name of its section, empty if it has none.
     pub(crate) fn section_name(&self) -> &'a [u8] {
         self.section.map_or(b"", |(_, name)| name)
     }

@@ -5,16 +5,16 @@ use crate::symbols::image::{Kallsyms, read};
 
 type SymbolData = (String, Option<bool>, Option<String>, Option<u32>);
 
-fn told(kernel: &Kallsyms) -> Vec<SymbolData> {
-    let mut told: Vec<_> = kernel
+fn found(kernel: &Kallsyms) -> Vec<SymbolData> {
+    let mut found: Vec<_> = kernel
         .exports()
         .map(|export| {
             let name = String::from_utf8(export.name.to_vec()).unwrap();
             (name, export.gpl, export.namespace.map(str::to_owned), export.crc)
         })
         .collect();
-    told.sort();
-    told
+    found.sort();
+    found
 }
 
 fn expected(tables: &Tables) -> Vec<SymbolData> {
@@ -27,18 +27,18 @@ fn expected(tables: &Tables) -> Vec<SymbolData> {
 }
 
 fn build(tables: &Tables) -> Built {
-    Sample { exports: Some(tables.clone()), ..Sample::new(Layout::OwnPlace, false) }.build()
+    Sample { exports: Some(tables.clone()), ..Sample::new(Layout::SelfRelative, false) }.build()
 }
 
-/// What is told of a kernel of which the bytes of one table were changed.
+/// The exports of a kernel after changing the bytes of one table.
 fn with(tables: &Tables, table: &str, change: impl Fn(&mut [u8])) -> Vec<SymbolData> {
     let built = build(tables);
     let mut bytes = built.bytes.clone();
     change(&mut bytes[built.table(table)]);
-    told(&read(&bytes).unwrap())
+    found(&read(&bytes).unwrap())
 }
 
-/// The exports, with nothing known but their names, and whether the place tells `gpl`.
+/// The exports, with only their names known and, if the section gives it, `gpl`.
 fn unknown(tables: &Tables, is_unknown: impl Fn(&SymbolData) -> bool) -> Vec<SymbolData> {
     let mut exports = expected(tables);
     for export in exports.iter_mut().filter(|export| is_unknown(export)) {
@@ -57,28 +57,28 @@ fn all() -> impl Iterator<Item = Tables> {
 }
 
 #[test]
-fn exports_are_read_whatever_the_kernel_is_like() {
+fn exports_are_read_from_every_kind_of_kernel() {
     for tables in all() {
         for layout in LAYOUTS {
             for (big, raw) in [(false, false), (true, false), (false, true)] {
                 let exports = Some(tables.clone());
                 let sample = Sample { raw, exports, ..Sample::new(layout, big) };
                 let kernel = read(&sample.build().bytes).unwrap();
-                assert_eq!(told(&kernel), expected(&tables), "{sample:?}");
+                assert_eq!(found(&kernel), expected(&tables), "{sample:?}");
             }
         }
     }
 }
 
 #[test]
-fn a_kernel_without_bounds_of_the_tables_tells_names_only() {
+fn a_kernel_without_bounds_of_the_tables_gives_only_names() {
     let symbols = vec![(8, b'r', "__ksymtab_f".to_owned())];
-    let built = Sample { symbols, ..Sample::new(Layout::OwnPlace, false) }.build();
-    assert_eq!(told(&read(&built.bytes).unwrap()), [("f".to_owned(), None, None, None)]);
+    let built = Sample { symbols, ..Sample::new(Layout::SelfRelative, false) }.build();
+    assert_eq!(found(&read(&built.bytes).unwrap()), [("f".to_owned(), None, None, None)]);
 }
 
 #[test]
-fn pointers_that_only_a_running_kernel_has_tell_nothing() {
+fn pointers_that_only_a_running_kernel_has_give_nothing() {
     for tables in all() {
         let left = with(&tables, "ksymtab", |bytes| bytes.fill(0));
         let one_table = tables.gpl == Gpl::Flags;
@@ -96,7 +96,7 @@ fn one_entry_that_points_to_another_name_makes_its_table_unknown() {
 }
 
 #[test]
-fn a_namespace_that_is_no_text_makes_its_table_unknown() {
+fn a_namespace_that_is_not_text_makes_its_table_unknown() {
     for tables in all() {
         for byte in [0xff, b'\n'] {
             let left = with(&tables, "ksymtab_strings", |bytes| {
@@ -115,22 +115,22 @@ fn tables_with_one_element_too_few_are_not_read() {
         let tables = Tables::new(relative, Gpl::TooFewFlags, Crcs::Values);
         let without_gpl =
             expected(&tables).into_iter().map(|(name, _, ns, crc)| (name, None, ns, crc));
-        assert_eq!(told(&read(&build(&tables).bytes).unwrap()), without_gpl.collect::<Vec<_>>());
+        assert_eq!(found(&read(&build(&tables).bytes).unwrap()), without_gpl.collect::<Vec<_>>());
         for gpl in [Gpl::Sections, Gpl::Flags] {
             let tables = Tables::new(relative, gpl, Crcs::TooFew);
-            assert_eq!(told(&read(&build(&tables).bytes).unwrap()), expected(&tables));
+            assert_eq!(found(&read(&build(&tables).bytes).unwrap()), expected(&tables));
         }
     }
 }
 
 #[test]
-fn distances_to_crcs_are_not_taken_for_crcs() {
+fn distances_to_crcs_are_not_mistaken_for_crcs() {
     let tables = Tables::new(true, Gpl::Sections, Crcs::Distances);
-    assert_eq!(told(&read(&build(&tables).bytes).unwrap()), expected(&tables));
+    assert_eq!(found(&read(&build(&tables).bytes).unwrap()), expected(&tables));
 }
 
 #[test]
-fn references_to_the_ends_of_memory_are_no_panic() {
+fn references_to_the_ends_of_memory_do_not_panic() {
     for tables in all() {
         for value in [u64::MAX, u64::from(u32::MAX) << 31, BASE, BASE - 1] {
             for at in (0..72).step_by(4) {

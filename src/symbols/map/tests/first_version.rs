@@ -1,8 +1,8 @@
-//! Maps as version 1 had them still open, without what modules show.
+//! Maps of version 1 can still be read, without evidence from modules.
 
 use super::*;
 
-/// A map as version 1 had it: without its last two sections.
+/// A map of version 1: without the last two sections.
 fn first_version(map: &Map) -> Vec<u8> {
     use scroll::{LE, Pread, Pwrite};
     let bytes = map.bytes();
@@ -21,7 +21,7 @@ fn first_version(map: &Map) -> Vec<u8> {
 }
 
 #[test]
-fn a_map_of_the_first_version_is_read_without_what_modules_show() {
+fn a_map_of_the_first_version_is_read_without_evidence() {
     let new = map(two());
     let old = Map::from_bytes("old", first_version(&new)).unwrap();
     old.verify().unwrap();
@@ -37,7 +37,7 @@ fn a_map_of_the_first_version_is_read_without_what_modules_show() {
 }
 
 #[test]
-fn a_map_of_the_first_version_that_is_cut_off_or_damaged_is_refused() {
+fn a_truncated_or_damaged_map_of_the_first_version_is_refused() {
     let old = first_version(&map(two()));
     for length in 0..old.len() {
         assert!(Map::from_bytes("old", old[..length].to_vec()).is_err(), "{length}");

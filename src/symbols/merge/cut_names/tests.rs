@@ -4,7 +4,7 @@ use crate::symbols::{Answer, Map, ProcKallsyms, Sources, SymbolSource as _, Syst
 const TABLE: &str = "10 T _text\n20 t promoted.llvm.76\n30 t twin\n40 t twin.llvm.119\n\
                      50 t plain\n60 t plain._entry\n70 t b.llvm.1.cold\n80 T .llvm.9\n";
 
-fn told(release: &str, names: &[&str]) -> Answer {
+fn answer(release: &str, names: &[&str]) -> Answer {
     let mut sources = Sources::new();
     sources.push(SystemMap::from_bytes(format!("System.map-{release}"), TABLE));
     sources.answer(&Wanted::new(names.iter().copied())).unwrap()
@@ -16,7 +16,7 @@ fn at(answer: &Answer, name: &str) -> Vec<u64> {
 }
 
 #[test]
-fn what_a_kernel_compares_follows_its_release() {
+fn what_a_kernel_compares_depends_on_its_release() {
     let of = |release: &str| Compares::of(release.parse().unwrap());
     for (release, compares) in [
         ("5.15.0", Compares::Whole),
@@ -38,56 +38,60 @@ fn what_a_kernel_compares_follows_its_release() {
 }
 
 #[test]
-fn names_are_cut_at_the_mark_and_count_together() {
+fn names_are_truncated_at_the_mark_and_counted_together() {
     let names = ["promoted", "promoted.llvm.76", "twin", "twin.llvm.119", "plain", "b"];
-    let told = told("6.6.30", &names);
-    assert_eq!(at(&told, "promoted"), [0x20]);
-    assert!(at(&told, "promoted.llvm.76").is_empty());
-    assert_eq!(at(&told, "twin"), [0x30, 0x40]);
-    assert!(at(&told, "twin.llvm.119").is_empty());
-    assert_eq!((at(&told, "plain"), at(&told, "b")), (vec![0x50], vec![0x70]));
+    let answer = answer("6.6.30", &names);
+    assert_eq!(at(&answer, "promoted"), [0x20]);
+    assert!(at(&answer, "promoted.llvm.76").is_empty());
+    assert_eq!(at(&answer, "twin"), [0x30, 0x40]);
+    assert!(at(&answer, "twin.llvm.119").is_empty());
+    assert_eq!((at(&answer, "plain"), at(&answer, "b")), (vec![0x50], vec![0x70]));
     let positions: Vec<_> =
-        told.candidates("twin").iter().map(crate::symbols::Candidate::klp_position).collect();
+        answer.candidates("twin").iter().map(crate::symbols::Candidate::klp_position).collect();
     assert_eq!(positions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1", "2"]);
 }
 
 #[test]
-fn the_oldest_of_them_cut_at_the_first_dot() {
-    let told = told("6.3.8", &["plain", "plain._entry", "twin"]);
-    assert_eq!((at(&told, "plain"), at(&told, "plain._entry")), (vec![0x50, 0x60], vec![]));
-    assert_eq!(at(&told, "twin"), [0x30, 0x40]);
+fn the_oldest_such_kernels_truncate_at_the_first_dot() {
+    let answer = answer("6.3.8", &["plain", "plain._entry", "twin"]);
+    assert_eq!((at(&answer, "plain"), at(&answer, "plain._entry")), (vec![0x50, 0x60], vec![]));
+    assert_eq!(at(&answer, "twin"), [0x30, 0x40]);
 }
 
 #[test]
 fn other_kernels_know_the_whole_name_only() {
     for release in ["6.1.176", "6.11.0", "7.3.4"] {
-        let told = told(release, &["promoted", "promoted.llvm.76", "twin", "plain"]);
-        assert!(at(&told, "promoted").is_empty(), "{release}");
-        assert_eq!(at(&told, "promoted.llvm.76"), [0x20], "{release}");
-        assert_eq!((at(&told, "twin"), at(&told, "plain")), (vec![0x30], vec![0x50]), "{release}");
+        let answer = answer(release, &["promoted", "promoted.llvm.76", "twin", "plain"]);
+        assert!(at(&answer, "promoted").is_empty(), "{release}");
+        assert_eq!(at(&answer, "promoted.llvm.76"), [0x20], "{release}");
+        assert_eq!(
+            (at(&answer, "twin"), at(&answer, "plain")),
+            (vec![0x30], vec![0x50]),
+            "{release}"
+        );
     }
 }
 
 #[test]
-fn without_a_promoted_name_nothing_is_cut() {
+fn without_a_promoted_name_nothing_is_truncated() {
     let mut sources = Sources::new();
     let text = "10 t f\n20 t f.isra.0\n30 t f.llvm\n";
     sources.push(SystemMap::from_bytes("System.map-6.3.8", text));
-    let told = sources.answer(&Wanted::new(["f", "f.isra.0"])).unwrap();
-    assert_eq!((at(&told, "f"), at(&told, "f.isra.0")), (vec![0x10], vec![0x20]));
+    let answer = sources.answer(&Wanted::new(["f", "f.isra.0"])).unwrap();
+    assert_eq!((at(&answer, "f"), at(&answer, "f.isra.0")), (vec![0x10], vec![0x20]));
 }
 
 #[test]
-fn a_promoted_name_that_nobody_asks_about_tells_of_the_others() {
+fn a_promoted_name_out_of_scope_affects_the_others() {
     let mut sources = Sources::new();
     let text = "10 t f\n20 t f.123\n30 t g.llvm.1\n";
     sources.push(SystemMap::from_bytes("System.map-6.3.8", text));
-    let told = sources.answer(&Wanted::new(["f"])).unwrap();
-    assert_eq!(at(&told, "f"), [0x10, 0x20]);
+    let answer = sources.answer(&Wanted::new(["f"])).unwrap();
+    assert_eq!(at(&answer, "f"), [0x10, 0x20]);
 }
 
 #[test]
-fn a_map_says_the_same_as_its_sources() {
+fn a_map_gives_the_answer_of_its_sources() {
     let mut sources = Sources::new();
     sources.push(SystemMap::from_bytes("System.map-6.6.30", TABLE));
     let (merged, errors) = sources.gather(Scope::All, |_, _| ());
@@ -101,9 +105,12 @@ fn a_map_says_the_same_as_its_sources() {
             // In full, and without a release of its own.
             sources.push(ProcKallsyms::from_bytes("kallsyms", TABLE));
         }
-        let told = sources.answer(&Wanted::new(names)).unwrap();
-        assert_eq!(at(&told, "promoted"), [0x20], "{beside}");
-        assert_eq!((at(&told, "promoted.llvm.76"), at(&told, "twin")), (vec![], vec![0x30, 0x40]));
+        let answer = sources.answer(&Wanted::new(names)).unwrap();
+        assert_eq!(at(&answer, "promoted"), [0x20], "{beside}");
+        assert_eq!(
+            (at(&answer, "promoted.llvm.76"), at(&answer, "twin")),
+            (vec![], vec![0x30, 0x40])
+        );
     }
 }
 
@@ -120,13 +127,13 @@ fn the_order_of_sources_does_not_matter() {
         if !first {
             sources.push(named());
         }
-        let told = sources.answer(&Wanted::new(["twin", "promoted"])).unwrap();
-        assert_eq!((at(&told, "twin"), at(&told, "promoted")), (vec![0x30, 0x40], vec![0x20]));
+        let answer = sources.answer(&Wanted::new(["twin", "promoted"])).unwrap();
+        assert_eq!((at(&answer, "twin"), at(&answer, "promoted")), (vec![0x30, 0x40], vec![0x20]));
     }
 }
 
 #[test]
-fn cutting_twice_is_cutting_once() {
+fn truncating_twice_changes_nothing() {
     for compares in [Compares::BeforeDot, Compares::BeforeMark] {
         for name in ["f.llvm.1", "f", "f.a.llvm.2.llvm.3", ".llvm.1", "", "."] {
             let once = &name.as_bytes()[..compares.length(name.as_bytes())];
@@ -136,7 +143,7 @@ fn cutting_twice_is_cutting_once() {
 }
 
 #[test]
-fn where_no_source_tells_the_release_it_is_that_of_the_module() {
+fn without_a_release_in_the_sources_that_of_the_module_counts() {
     for (release, promoted, whole) in [
         (Some("6.6.30"), vec![0x20], vec![]),
         (Some("6.12.1"), vec![], vec![0x20]),
@@ -145,27 +152,27 @@ fn where_no_source_tells_the_release_it_is_that_of_the_module() {
         let mut sources = Sources::new();
         sources.push(SystemMap::from_bytes("map", TABLE));
         let wanted = Wanted::new(["promoted", "promoted.llvm.76"]).of_release(release);
-        let told = sources.answer(&wanted).unwrap();
-        assert_eq!((at(&told, "promoted"), at(&told, "promoted.llvm.76")), (promoted, whole));
+        let answer = sources.answer(&wanted).unwrap();
+        assert_eq!((at(&answer, "promoted"), at(&answer, "promoted.llvm.76")), (promoted, whole));
     }
 }
 
 #[test]
-fn what_the_boot_image_shows_goes_before_the_release() {
+fn the_boot_image_overrides_the_release() {
     for (release, shown, cut) in [
         ("6.8.12", None, true),
-        // A vendor that has taken over what 6.11 changed.
+        // A vendor kernel with the change of 6.11 backported.
         ("6.8.12", Some(Compares::Whole), false),
         ("6.8.12", Some(Compares::BeforeMark), true),
-        // Livepatches of 6.1 go through the table, whatever its order by name is.
+        // The livepatch core of 6.1 walks the table, whatever its order by name.
         ("6.1.176", Some(Compares::BeforeDot), false),
         ("6.12.117", Some(Compares::BeforeMark), false),
     ] {
         let map = SystemMap::from_bytes(format!("System.map-{release}"), TABLE);
-        let mut told = map.read(Scope::All).unwrap();
-        told.objects[0].compares = shown;
-        settle([&mut told].into_iter(), Scope::All);
-        let object = &told.objects[0];
+        let mut data = map.read(Scope::All).unwrap();
+        data.objects[0].compares = shown;
+        settle([&mut data].into_iter(), Scope::All);
+        let object = &data.objects[0];
         let whole = object.symbols.iter().any(|s| s.name.of(&object.text) == b"promoted.llvm.76");
         assert_eq!(whole, !cut, "{release} {shown:?}");
     }

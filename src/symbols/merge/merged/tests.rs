@@ -26,7 +26,7 @@ fn merged(exports: &[Export]) -> Answer {
 }
 
 #[test]
-fn what_two_sources_tell_about_one_export_is_joined() {
+fn two_descriptions_of_one_export_are_joined() {
     let read = [
         export("m", None, None),
         export("m", Some(true), Some("NS")),
@@ -36,7 +36,7 @@ fn what_two_sources_tell_about_one_export_is_joined() {
 }
 
 #[test]
-fn what_two_sources_tell_differently_about_one_export_is_a_contradiction() {
+fn two_different_descriptions_of_one_export_are_a_contradiction() {
     let crc = |crc| Export { crc: Some(crc), ..export("m", None, None) };
     let pairs = [
         (export("m", Some(true), None), export("m", Some(false), None), "for all modules here"),
@@ -59,19 +59,19 @@ fn what_two_sources_tell_differently_about_one_export_is_a_contradiction() {
         assert!(error.to_string().starts_with("b: 'f' of 'm' is exported "), "{error}");
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(merged.exports().collect::<Vec<_>>(), [("f", &one)], "nothing was added");
-        // One file may contradict itself, also around a line that says nothing.
+        // One file may contradict itself, even with a line in between that has no information.
         let nothing = export("m", None, None);
-        for told in [read(&[&one, &other]), read(&[&nothing, &one, &nothing, &other])] {
-            assert!(Merged::default().add(told, Path::new("c")).is_err());
+        for data in [read(&[&one, &other]), read(&[&nothing, &one, &nothing, &other])] {
+            assert!(Merged::default().add(data, Path::new("c")).is_err());
         }
-        // Another owner may export the name in another way.
+        // Another owner may export the name differently.
         let elsewhere = Export { owner: "n".parse().unwrap(), ..other };
         merged.add(read(&[&elsewhere]), Path::new("d")).unwrap();
     }
 }
 
 #[test]
-fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
+fn of_several_owners_vmlinux_comes_first_and_the_others_are_sorted() {
     let [z, a] = ["z", "a"].map(|owner| export(owner, None, None));
     let vmlinux = export("vmlinux", None, None);
     assert_eq!(merged(&[z.clone(), a.clone()]).export("f").unwrap().owner.as_str(), "a");
@@ -79,7 +79,7 @@ fn of_several_owners_vmlinux_goes_first_and_then_the_alphabet() {
 }
 
 #[test]
-fn what_is_known_of_the_kernel_is_not_forgotten() {
+fn what_is_known_about_the_kernel_is_kept() {
     let mut merged = Merged::default();
     let mut note =
         |kernel| merged.add(SymbolData { kernel, ..SymbolData::default() }, Path::new("f"));
@@ -98,7 +98,7 @@ fn what_is_known_of_the_kernel_is_not_forgotten() {
     assert_eq!(known.release.as_deref(), Some("7.2"));
 }
 
-/// Tells some symbols of vmlinux.
+/// A source of some symbols of vmlinux.
 #[derive(Debug, Clone)]
 struct Fake {
     path: PathBuf,
@@ -146,7 +146,7 @@ fn contradiction(one: &Fake, other: &Fake) -> String {
 }
 
 #[test]
-fn a_proven_order_wins_whichever_source_was_named_first() {
+fn a_proven_order_wins_whichever_source_comes_first() {
     let list = fake("list", Order::Alphabetical, &[("f", 1), ("f", 1), ("g", 2)]);
     let elf = fake("vmlinux", Order::Proven, &[("f", 1)]);
     for both in [[list.clone(), elf.clone()], [elf, list]] {
@@ -157,7 +157,7 @@ fn a_proven_order_wins_whichever_source_was_named_first() {
 }
 
 #[test]
-fn tellers_that_agree_fill_in_what_the_other_does_not_know() {
+fn descriptions_that_agree_fill_in_what_the_other_lacks() {
     let image = fake("image", Order::Proven, &[("f", 1), ("g", 2), ("f", 3)]);
     let mut sized = image.clone();
     sized.symbols[2].2 = Some(64);
@@ -183,7 +183,7 @@ fn a_missing_homonym_is_a_contradiction() {
 }
 
 #[test]
-fn another_order_of_addresses_is_a_contradiction() {
+fn a_different_order_of_addresses_is_a_contradiction() {
     let (one, other) = (
         fake("a", Order::Proven, &[("f", 1), ("f", 2)]),
         fake("b", Order::Proven, &[("f", 1), ("f", 3)]),
@@ -207,7 +207,7 @@ fn a_running_kernel_may_be_shifted_by_one_constant_only() {
 }
 
 #[test]
-fn a_loaded_module_is_held_against_what_stays_of_its_file() {
+fn a_loaded_module_is_compared_with_what_stays_of_its_file() {
     let module = |order, symbols: &[(&[u8], bool)]| {
         let path = format!("{order:?}");
         let mut object = Object::new("m".parse().unwrap(), Path::new(&path), order);
@@ -244,10 +244,10 @@ fn a_loaded_module_is_held_against_what_stays_of_its_file() {
 }
 
 #[test]
-fn a_source_that_does_not_fit_leaves_what_was_told_before() {
+fn a_contradicting_source_leaves_the_others_unchanged() {
     let mut merged = Merged::default();
     let object = |name: &str, address, id| {
-        let mut object = told(&[(0, address, None)], "told");
+        let mut object = object_with(&[(0, address, None)], "source");
         object.name = name.parse().unwrap();
         object.build_id = Some(BuildId(vec![id]));
         object
@@ -283,14 +283,14 @@ fn different_builds_are_a_contradiction() {
 }
 
 #[test]
-fn no_sources_answer_nothing() {
+fn no_sources_give_an_empty_answer() {
     let sources = Sources::new();
     assert!(sources.is_empty());
     assert!(!sources.answer(&Wanted::new(["f"])).unwrap().has_sources());
 }
 
 #[test]
-fn near_names_are_gathered_from_every_source() {
+fn similar_names_are_gathered_from_every_source() {
     let mut near = Suggestions::new(["long_nane"]);
     let mut sources = Sources::new();
     sources.push(fake("a", Order::Proven, &[("long_name", 1)]));
@@ -298,7 +298,7 @@ fn near_names_are_gathered_from_every_source() {
     assert_eq!(near.found("long_nane").len(), 1);
 }
 
-fn told(symbols: &[(u8, u64, Option<u64>)], path: &str) -> Object {
+fn object_with(symbols: &[(u8, u64, Option<u64>)], path: &str) -> Object {
     let mut object = Object::new(ObjectName::vmlinux(), Path::new(path), Order::Proven);
     for (name, address, size) in symbols {
         let name = object.keep(&[b'a' + name % 3]).unwrap();
@@ -325,7 +325,7 @@ proptest! {
                 && let Some(symbol) = symbols.get_mut(usize::from(at)) {
                 symbol.1 = address;
             }
-            told(&symbols, &format!("{n}"))
+            object_with(&symbols, &format!("{n}"))
         }).collect();
         let all = |order: [usize; 3]| {
             let mut merged = Merged::default();

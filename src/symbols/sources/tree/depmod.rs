@@ -1,8 +1,8 @@
 //! Which of several modules of one name modprobe loads.
 //!
-//! modprobe takes the one that `modules.dep` names. depmod chose it: by `override` and `search` of
-//! `depmod.d`, where what is not listed ranks as `built-in`. Of two that rank alike it keeps one by
-//! the order in which the file system names them, which no file shows. Invariant: such a choice is
+//! modprobe loads the one that `modules.dep` names. depmod chose it: by `override` and `search` of
+//! `depmod.d`, where what is not listed ranks as `built-in`. Of two with equal rank it keeps one by
+//! the order in which the file system lists them, which no file records. Invariant: such a choice is
 //! never made here. Source: `tools/depmod.c` of kmod 34, `depmod_module_is_higher_priority` and
 //! `cfg_file_parse`; depmod.d(5).
 
@@ -11,26 +11,26 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where depmod looks for `*.conf`, below the root. Of two files of one name the first counts.
+/// Where depmod searches for `*.conf`, below the root. Of two files with one name the first counts.
 const FOLDERS: [&str; 5] =
     ["etc/depmod.d", "run/depmod.d", "usr/local/lib/depmod.d", "usr/lib/depmod.d", "lib/depmod.d"];
-/// Rank of what no `search` lists.
+/// Rank of modules that no `search` lists.
 const BUILT_IN: &str = "built-in";
-/// What is searched first where no `search` says otherwise.
+/// What is searched first unless a `search` says otherwise.
 const UPDATES: &str = "updates";
 
-/// What decides between modules of one name in a tree.
+/// What decides between modules with one name in a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Depmod {
-    /// `modules.dep`: the file of each module, as it stands there.
+    /// `modules.dep`: the file of each module, as written there.
     loaded: BTreeMap<String, PathBuf>,
-    /// Paths without their endings.
+    /// Paths without their suffixes.
     overrides: Vec<PathBuf>,
     searches: Vec<String>,
     excludes: Vec<OsString>,
 }
 
-/// A module that is chosen among others of its name.
+/// The module that is chosen among those with its name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     /// Which of them.
@@ -40,7 +40,7 @@ pub(crate) struct Choice {
 }
 
 impl Depmod {
-    /// Reads what there is: `modules.dep` in the tree, and `depmod.d` of the root that the tree is in.
+    /// Reads what exists of `modules.dep` in the tree and `depmod.d` of the root that the tree is in.
     pub(crate) fn read(tree: &Path) -> Self {
         let mut depmod = Self::default();
         let dependencies = fs::read(tree.join("modules.dep")).unwrap_or_default();
@@ -82,26 +82,26 @@ impl Depmod {
         }
     }
 
-    /// Whether depmod passes over everything of this name, folder or file.
-    pub(crate) fn passes_over(&self, name: &OsStr) -> bool {
+    /// Whether depmod skips everything with this name, folder or file.
+    pub(crate) fn skips(&self, name: &OsStr) -> bool {
         name == "build" || name == "source" || self.excludes.iter().any(|other| other == name)
     }
 
-    /// Whether `modules.dep` is there without this path, that of a file below the tree: depmod met no
-    /// file, and modprobe knows none.
+    /// Whether `modules.dep` exists and does not list this path below the tree: depmod found no such
+    /// file, and modprobe does not know it.
     pub(crate) fn does_not_list(&self, module: &Path) -> bool {
         let listed = self.loaded.get(&module_name(module));
         !self.loaded.is_empty() && listed.is_none_or(|path| path != module)
     }
 
-    /// Which of several modules of one name is loaded; `None` where nothing decides. Paths are those
-    /// below the tree.
+    /// Which of several modules with one name is loaded; `None` if nothing decides. Paths are
+    /// relative to the tree.
     pub(crate) fn choose(&self, modules: &[&Path]) -> Option<Choice> {
         let named = modules.first().and_then(|path| self.loaded.get(&module_name(path)));
         if let Some(index) = modules.iter().position(|path| named.is_some_and(|n| n == path)) {
-            return Some(Choice { index, reason: "modules.dep says so".into() });
+            return Some(Choice { index, reason: "which modules.dep lists".into() });
         }
-        // The last line that was read goes first.
+        // The last line that was read wins.
         for path in self.overrides.iter().rev() {
             let mut overriding = (0..).zip(modules).filter(|(_, m)| without_ending(m) == *path);
             if let (Some((index, _)), None) = (overriding.next(), overriding.next()) {
@@ -125,7 +125,7 @@ impl Depmod {
         }
     }
 
-    /// The place of a module in the search; the lowest is loaded.
+    /// The rank of a module in the search order; the lowest is loaded.
     fn rank(&self, module: &Path) -> usize {
         let listed = self.searches.iter().position(|folder| {
             folder != BUILT_IN && module.starts_with(folder) && module != Path::new(folder)
@@ -139,7 +139,7 @@ impl Depmod {
     }
 }
 
-/// What modprobe calls a module, of its file's name.
+/// modprobe's name of a module, from its file name.
 pub(crate) fn module_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.split('.').next().unwrap_or_default().replace('-', "_")
@@ -175,15 +175,15 @@ fn configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
     files.into_values().filter(|path| path.is_file())
 }
 
-/// Whether an `override` is for a release: `*`, or a regular expression, of which literal text with
-/// anything after it is read; others are taken to be for other kernels.
+/// Whether an `override` is for a release: `*`, or a regular expression, of which only a literal prefix
+/// is understood; others are assumed to be for other kernels.
 fn covers(kernels: &str, release: &str) -> bool {
     if kernels == "*" {
         return true;
     }
     let (anchored, text) = kernels.strip_prefix('^').map_or((false, kernels), |text| (true, text));
     let (whole, text) = text.strip_suffix('$').map_or((false, text), |text| (true, text));
-    // `x*` is any number of `x`, none among them.
+    // `x*` is any number of `x`, including none.
     let repeated = text.strip_suffix('*').and_then(|text| text.get(..text.len().checked_sub(1)?));
     let (open, text) = repeated.map_or((false, text), |text| (true, text));
     let text = text.replace("\\.", ".");
@@ -221,13 +221,13 @@ mod tests {
         assert_eq!(
             chosen.as_ref().map(|c| paths[c.index]),
             other.map(|c| turned[c.index]),
-            "the order of reading decides nothing"
+            "the order of reading does not matter"
         );
         chosen.map(|c| (modules[c.index], c.reason))
     }
 
     #[test]
-    fn updates_come_before_all_others_where_nothing_else_is_said() {
+    fn updates_come_first_by_default() {
         let both = ["kernel/drivers/x.ko.xz", "updates/dkms/x.ko"];
         let (module, why) = chosen(&depmod("# search nothing\n"), &both).unwrap();
         assert_eq!((module, &*why), (both[1], "depmod searches updates before built-in"));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_ranks_folders_and_what_it_does_not_list_is_built_in() {
+    fn a_search_ranks_folders_and_unlisted_ones_are_built_in() {
         let fedora = depmod("search updates extra \\\n built-in weak-updates\n");
         let all = ["weak-updates/x.ko", "kernel/x.ko", "extra/x.ko", "updates/x.ko"];
         for length in 2..=all.len() {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_goes_before_a_search_on_the_kernels_that_it_is_for() {
+    fn an_override_beats_a_search_on_its_kernels() {
         let both = ["updates/kvm-intel.ko", "weak-updates/kvm/kvm-intel.ko.xz"];
         for (kernels, expected) in [
             ("*", both[1]),
@@ -267,12 +267,12 @@ mod tests {
     }
 
     #[test]
-    fn what_depmod_wrote_goes_before_what_it_would_write_now() {
+    fn what_depmod_wrote_beats_what_it_would_write_now() {
         let mut depmod = depmod("");
         depmod.loaded.insert("snd_x".into(), "kernel/snd-x.ko".into());
         let both = ["kernel/snd-x.ko", "updates/snd_x.ko"];
-        assert_eq!(chosen(&depmod, &both), Some((both[0], "modules.dep says so".into())));
-        // It names a file that is gone.
+        assert_eq!(chosen(&depmod, &both), Some((both[0], "which modules.dep lists".into())));
+        // It names a file that does not exist.
         depmod.loaded.insert("snd_x".into(), "extra/snd-x.ko".into());
         assert_eq!(chosen(&depmod, &both).unwrap().0, both[1]);
     }

@@ -1,8 +1,8 @@
 //! The modules below a folder, through symbolic links.
 //!
-//! A link of a tree that lies below another root, as an unpacked image does, means a path of that root.
-//! Invariant: no file outside of the root is read in its place. A link that says the root itself is
-//! understood, too.
+//! A link in a tree below another root, such as an unpacked image, is resolved in that root.
+//! Invariant: no file outside of the root is read instead. A link that contains the path of the root
+//! is also understood.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,16 +13,16 @@ use walkdir::WalkDir;
 
 use crate::symbols::{SymbolError, SymbolErrorKind};
 
-/// What a module's file is called behind its name.
+/// Suffixes of module files.
 const MODULE_ENDS: [&str; 5] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst", super::DEBUG_END];
-/// Links in an installed tree that lead to the build tree.
+/// Links in an installed tree to the build tree.
 const LINKS: [&str; 2] = ["build", "source"];
 /// Links on the way to a file, as the kernel follows them (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
-/// `ELOOP` on every machine that this runs on but MIPS and PA-RISC.
+/// `ELOOP` on all hosts except MIPS and PA-RISC.
 const ELOOP: i32 = 40;
 
-/// The modules that were found: by the path below the folder, the file to read.
+/// The modules found: the file to read, by the path below the folder.
 pub(crate) type Modules = BTreeMap<PathBuf, PathBuf>;
 
 /// The modules below a folder, in the order of their paths, and what cannot be read.
@@ -45,8 +45,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Adds what is in the folder `real`, which the tree calls `named`. `above`: the folders that links
-    /// have led out of.
+    /// Adds the contents of the folder `real`, which is `named` in the tree. `above`: the folders that
+    /// links have led out of.
     fn below(&mut self, named: &Path, real: &Path, above: &mut Vec<PathBuf>) {
         let top = above.is_empty();
         let entries = WalkDir::new(real).sort_by_file_name().into_iter().filter_entry(|entry| {
@@ -69,7 +69,7 @@ impl Walk<'_> {
             };
             let below = entry.path().strip_prefix(real).unwrap_or(entry.path());
             let path = if entry.depth() == 0 { named.to_owned() } else { named.join(below) };
-            // A file that is named is meant, whatever it is called.
+            // A file given explicitly is read, whatever its name.
             let meant = top && entry.depth() == 0;
             if entry.path_is_symlink() {
                 self.link(&path, entry.path(), meant, above);
@@ -99,7 +99,7 @@ impl Walk<'_> {
             Ok(target) if is_module => {
                 self.modules.insert(named.to_owned(), called(named, target));
             }
-            // No folder and no module: nothing is lost with it.
+            // Neither a folder nor a module: nothing is lost.
             Ok(_) => {}
             Err(_) if !is_module => {}
             Err(error) => {
@@ -112,19 +112,19 @@ impl Walk<'_> {
     }
 }
 
-/// A file as the tree calls it, where the operating system finds the same by that name.
+/// The path of a file in the tree, if the operating system resolves it to the same file.
 pub(crate) fn called(named: &Path, found: PathBuf) -> PathBuf {
     let same = named.canonicalize().ok() == found.canonicalize().ok();
     if same { named.to_owned() } else { found }
 }
 
-/// What the operating system says, without the words of who asked it.
+/// The error of the operating system, without context.
 fn os(error: &Error) -> SymbolErrorKind {
     let code = error.raw_os_error();
     SymbolErrorKind::Io(code.map_or_else(|| error.kind().into(), Error::from_raw_os_error))
 }
 
-/// Where a path below `root` leads, as a process would find it whose root this is.
+/// Resolves a path below `root`, as a process with this root would.
 pub(crate) fn resolve(root: &Path, path: &Path) -> std::io::Result<PathBuf> {
     let below = path.strip_prefix(root).map_err(|_| ErrorKind::NotFound)?;
     let mut at = root.to_owned();
@@ -164,7 +164,7 @@ fn backwards(path: &Path) -> Vec<OsString> {
     names.collect()
 }
 
-/// Whether a file is called like a module.
+/// Whether a file has the name of a module.
 pub(crate) fn is_module(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     MODULE_ENDS.iter().any(|end| name.ends_with(end.as_bytes()))

@@ -23,9 +23,9 @@ fn answer<R: Read + Seek>(
 ) -> Result<Answer, SymbolErrorKind> {
     let wanted = Wanted::new(names.iter().copied());
     let source = Vmlinux::new("vmlinux");
-    let told = source.read_from(table, Scope::Names(&wanted))?;
+    let data = source.read_from(table, Scope::Names(&wanted))?;
     let mut merged = Merged::default();
-    merged.add(told, source.path()).map_err(|error| error.kind)?;
+    merged.add(data, source.path()).map_err(|error| error.kind)?;
     Answer::new(merged).map_err(|error| error.kind)
 }
 
@@ -67,7 +67,7 @@ fn of_equal_addresses_the_weak_symbol_is_the_last() {
 }
 
 #[test]
-fn a_weak_object_is_not_put_behind_others() {
+fn a_weak_object_is_not_sorted_after_others() {
     let (mut image, text) = kernel(Endian::Little);
     let (weak_object, object) = (0x21, 0x11);
     image.symbol("f", weak_object, text, BASE);
@@ -78,7 +78,7 @@ fn a_weak_object_is_not_put_behind_others() {
 }
 
 #[test]
-fn symbols_that_nm_or_kallsyms_leave_out_have_no_position() {
+fn symbols_that_nm_or_kallsyms_omit_have_no_position() {
     let (mut image, text) = kernel(Endian::Big);
     let debug = image.section(".debug_str", 0, 0, &[0; 8]);
     let debug_writable = image.section(".debug_x", WRITE, 0, &[0; 8]);
@@ -154,7 +154,7 @@ fn globals_that_the_linker_made_local_have_no_source_file() {
 }
 
 #[test]
-fn local_symbols_are_of_the_unit_whose_file_symbol_they_stand_behind() {
+fn local_symbols_belong_to_the_unit_whose_file_symbol_they_follow() {
     for endian in [Endian::Little, Endian::Big] {
         let (mut image, text) = kernel(endian);
         image.symbol("f", LOCAL, text, 0);
@@ -176,7 +176,7 @@ fn local_symbols_are_of_the_unit_whose_file_symbol_they_stand_behind() {
 }
 
 #[test]
-fn memory_that_is_freed_is_told_by_section_or_by_range_except_per_cpu() {
+fn freed_memory_is_recognised_by_section_or_by_range_except_per_cpu() {
     let (mut image, text) = kernel(Endian::Little);
     let init = image.section(".init.text", ALLOC | EXEC, BASE + 0x100, &[0; 16]);
     let exit = image.section(".exit.text", ALLOC | EXEC, BASE + 0x200, &[0; 16]);
@@ -198,7 +198,7 @@ fn memory_that_is_freed_is_told_by_section_or_by_range_except_per_cpu() {
 }
 
 #[test]
-fn exports_are_told_with_their_namespace() {
+fn exports_have_their_namespace() {
     let (mut image, text) = kernel(Endian::Big);
     let table = image.section("__ksymtab", ALLOC, BASE + 0x1000, &[0; 36]);
     let strings = b"\0a\0CRYPTO\0module:kvm,kvm-intel\0";
@@ -230,7 +230,7 @@ fn the_release_is_read_from_the_banner() {
 }
 
 #[test]
-fn vmlinux_o_is_refused_because_its_order_is_another() {
+fn vmlinux_o_is_refused_because_its_order_differs() {
     let (mut image, _) = kernel(Endian::Little);
     image.file_type = elf::ET_REL;
     let error = ask(&image, &[]).unwrap_err();
@@ -272,7 +272,7 @@ fn read(bytes: Vec<u8>) -> Result<Answer, SymbolErrorKind> {
 }
 
 #[test]
-fn a_file_that_is_cut_off_anywhere_is_refused() {
+fn a_file_truncated_anywhere_is_refused() {
     let bytes = rich();
     assert_eq!(read(bytes.clone()).unwrap().candidates("f").len(), 1);
     for length in 0..bytes.len() {

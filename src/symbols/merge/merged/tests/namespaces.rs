@@ -1,4 +1,4 @@
-//! An export in a namespace, in none, and one of which nobody tells: never the same.
+//! An export in a namespace, in none, and in an unknown one are three different things.
 
 use object::elf;
 
@@ -17,11 +17,11 @@ fn symvers(namespace: &str) -> Symvers {
 /// A kernel that exports `a` in no namespace.
 fn boot_image(relative: bool) -> BootImage {
     let exports = Some(Tables::new(relative, Gpl::Sections, Crcs::None));
-    let sample = Sample { exports, ..Sample::new(Layout::OwnPlace, false) };
+    let sample = Sample { exports, ..Sample::new(Layout::SelfRelative, false) };
     BootImage::from_bytes("vmlinuz", sample.build().bytes)
 }
 
-/// A kernel that exports `a`; one without the text is a file of debug information.
+/// A kernel that exports `a`; without the text, a file of debug information.
 fn vmlinux(namespace: &str, has_text: bool) -> Vmlinux {
     let mut image = Image::new(Endian::Little, elf::ET_EXEC);
     let table = image.section("__ksymtab", ALLOC, 0x1000, &[0; 12]);
@@ -33,7 +33,7 @@ fn vmlinux(namespace: &str, has_text: bool) -> Vmlinux {
     Vmlinux::from_bytes("vmlinux", image.bytes())
 }
 
-fn told(sources: &[&dyn SymbolSource]) -> Result<Merged, SymbolError> {
+fn merge(sources: &[&dyn SymbolSource]) -> Result<Merged, SymbolError> {
     let mut merged = Merged::default();
     for source in sources {
         merged.add(source.read(Scope::All)?, source.path())?;
@@ -42,13 +42,13 @@ fn told(sources: &[&dyn SymbolSource]) -> Result<Merged, SymbolError> {
 }
 
 fn map_of(source: &dyn SymbolSource) -> Map {
-    Map::from_bytes("map", build(&told(&[source]).unwrap()).unwrap()).unwrap()
+    Map::from_bytes("map", build(&merge(&[source]).unwrap()).unwrap()).unwrap()
 }
 
-/// The namespace of `a` that two sources tell together, whichever comes first.
+/// The namespace of `a` in two merged sources, whichever comes first.
 fn namespace(one: &dyn SymbolSource, other: &dyn SymbolSource) -> Result<Option<String>, String> {
     let [there, back] = [[one, other], [other, one]].map(|pair| {
-        let merged = told(&pair).map_err(|error| error.to_string())?;
+        let merged = merge(&pair).map_err(|error| error.to_string())?;
         let mut exports = merged.exports().filter(|(name, _)| *name == "a");
         Ok::<_, String>(exports.next().unwrap().1.namespace.clone())
     });
