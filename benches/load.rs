@@ -71,7 +71,7 @@ struct Placed<'data> {
 }
 
 impl<'data> Placed<'data> {
-    fn new(backend: &'static Machine, module: &Module<'data>) -> Self {
+    fn new(machine: &'static Machine, module: &Module<'data>) -> Self {
         let sections = module.sections().map(|section| Section {
             name: section.name,
             sh_type: section.sh_type.0,
@@ -88,10 +88,10 @@ impl<'data> Placed<'data> {
             st_shndx: u16::from(symbol.name == b"function"),
             ..Symbol::default()
         });
-        let (big_endian, text_start) = (backend.endian == scroll::Endian::Big, 0);
+        let (big_endian, text_start) = (machine.endian == scroll::Endian::Big, 0);
         let (sections, symbols) = (sections.collect(), symbols.collect());
         let mut object = Object { big_endian, sections, symbols, text_start, text_base: MODULE };
-        let mut linkage = backend.loader.reserve(&mut object, &Configuration::default()).unwrap();
+        let mut linkage = machine.loader.reserve(&mut object, &Configuration::default()).unwrap();
         let mut size = object.text_start;
         // Instructions first: stubs must be near.
         let mut loaded: Vec<_> = object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)).collect();
@@ -123,7 +123,7 @@ impl<'data> Placed<'data> {
         }
     }
 
-    fn apply(&mut self, backend: &'static Machine) -> Duration {
+    fn apply(&mut self, machine: &'static Machine) -> Duration {
         self.reset();
         let mut linkage = self.linkage.boxed_clone();
         timed(|| {
@@ -137,7 +137,7 @@ impl<'data> Placed<'data> {
                     init: false,
                     conditions: Conditions::default(),
                 };
-                backend
+                machine
                     .loader
                     .relocate(&table, Operation::Apply, &mut *linkage, &mut self.memory, None)
                     .unwrap();
@@ -146,25 +146,25 @@ impl<'data> Placed<'data> {
     }
 }
 
-fn one(backend: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
-    let data = relocations(backend, count);
+fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
+    let data = relocations(machine, count);
     let module = Module::parse(&data).unwrap();
-    let kernel = TargetKernel::newest(backend);
+    let kernel = TargetKernel::newest(machine);
     let placement =
         Placement { start: MODULE, page_size: kernel.page_size, ..Placement::default() };
     let loader =
-        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Nothing };
+        Loader { machine, kernel: &kernel, placement: &placement, record: Record::Nothing };
     let tables: Vec<&[u8]> = module.relocation_sections().map(|s| module.body(s.index)).collect();
     let loaded = loader.load(&module, &Everything).unwrap();
     let touched: usize = loaded.regions().map(|(.., bytes)| bytes.len()).sum();
     drop(loaded);
     let from = vec![1_u8; touched];
-    let mut placed = Placed::new(backend, &module);
+    let mut placed = Placed::new(machine, &module);
     let [apply, whole, copied, read] = compare(
         rounds,
         Duration::from_secs(20),
         [
-            &mut || placed.apply(backend),
+            &mut || placed.apply(machine),
             &mut || timed(|| loader.load(&module, &Everything).unwrap()),
             &mut || timed(|| black_box(&from).clone()),
             &mut || timed(|| tables.iter().map(|table| read(table)).sum::<u64>()),
@@ -173,7 +173,7 @@ fn one(backend: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     let least = copied + read;
     let per_second = count as f64 / apply.as_secs_f64() / 1e6;
     vec![
-        backend.name.into(),
+        machine.name.into(),
         ms(apply),
         format!("{per_second:.0} million/s"),
         ms(whole),
@@ -187,7 +187,7 @@ fn main() {
     // Without `--bench` this only tests that everything runs.
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
-    let rows = machines().iter().map(|backend| one(backend, count, rounds)).collect();
+    let rows = machines().iter().map(|machine| one(machine, count, rounds)).collect();
     let titles = ["machine", "apply", "rate", "whole load", "copy", "read", "ratio"];
     println!("\n{count} relocations");
     table(&titles, rows);

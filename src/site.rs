@@ -50,7 +50,7 @@ impl fmt::Display for Site {
 #[derive(Debug)]
 pub struct Sites<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     /// (section, value, size, symbol) of every named function and object, sorted.
     covering: OnceCell<Vec<(SectionIndex, u64, u64, SymbolIndex)>>,
 }
@@ -58,8 +58,8 @@ pub struct Sites<'m, 'data> {
 impl<'m, 'data> Sites<'m, 'data> {
     /// The sites of this module.
     #[must_use]
-    pub fn new(module: &'m Module<'data>, backend: &'static Machine) -> Self {
-        Self { module, backend, covering: OnceCell::new() }
+    pub fn new(module: &'m Module<'data>, machine: &'static Machine) -> Self {
+        Self { module, machine, covering: OnceCell::new() }
     }
 
     /// Describes entry number `entry` of a relocation section.
@@ -86,7 +86,7 @@ impl<'m, 'data> Sites<'m, 'data> {
     /// The ABI's name of a relocation type; its number if there is none.
     #[must_use]
     pub fn relocation_name(&self, kind: u32) -> String {
-        let name = self.backend.relocation_name(kind);
+        let name = self.machine.relocation_name(kind);
         name.map_or_else(|| format!("relocation type {kind}"), str::to_owned)
     }
 

@@ -12,10 +12,10 @@ use crate::symbols::{Answer, KernelIdentity};
 ///
 /// # Errors
 /// [`Error::Machine`] if it is not supported.
-pub fn backend(module: &Module<'_>) -> Result<&'static Machine, Error> {
-    let machine = module.machine();
-    let backend = klp_arch::for_machine(machine).filter(|b| b.endian == module.endian());
-    backend.ok_or(Error::Machine(machine))
+pub fn machine(module: &Module<'_>) -> Result<&'static Machine, Error> {
+    let e_machine = module.machine();
+    let machine = klp_arch::for_machine(e_machine).filter(|m| m.endian == module.endian());
+    machine.ok_or(Error::Machine(e_machine))
 }
 
 /// The release that the module is built for, from its vermagic.
@@ -30,21 +30,21 @@ pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
 /// [`Error::NoLivepatching`].
 pub(crate) fn same_kernel(
     module: &Module<'_>,
-    backend: &Machine,
+    machine: &Machine,
     answer: &Answer,
     options: &Options,
 ) -> Result<(), Error> {
-    let KernelIdentity { machine, endian, release, kallsyms_all } = answer.kernel();
+    let KernelIdentity { machine: e_machine, endian, release, kallsyms_all } = answer.kernel();
     if *kallsyms_all == Some(false) {
         return Err(Error::NoLivepatching);
     }
-    let differs = machine.is_some_and(|machine| machine != module.machine())
+    let differs = e_machine.is_some_and(|e_machine| e_machine != module.machine())
         || endian.is_some_and(|endian| endian != module.endian());
     if differs {
-        let known = machine.and_then(klp_arch::for_machine);
-        let known = known.filter(|b| endian.is_none_or(|endian| b.endian == endian));
-        let kernel = known.map_or("an unknown machine", |b| b.name).to_owned();
-        return Err(Error::OtherMachine { module: backend.name, kernel });
+        let known = e_machine.and_then(klp_arch::for_machine);
+        let known = known.filter(|m| endian.is_none_or(|endian| m.endian == endian));
+        let kernel = known.map_or("an unknown machine", |m| m.name).to_owned();
+        return Err(Error::OtherMachine { module: machine.name, kernel });
     }
     match (built_for(module), release) {
         (Some(module), Some(kernel)) if module != kernel && !options.allow_stale_map => {

@@ -69,7 +69,7 @@ fn modules_below(directory: &Path) -> Vec<PathBuf> {
 fn holds(data: &[u8]) -> Result<usize, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let module = Module::parse(data).map_err(|e| text(&e))?;
-    let backend = target::backend(&module).map_err(|e| text(&e))?;
+    let backend = target::machine(&module).map_err(|e| text(&e))?;
     let plan = |module: &Module<'_>, converted| {
         let tables = Tables::of(module, backend);
         convert::plan(module, backend, &tables, &Share { converted }, &Options::default())

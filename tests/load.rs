@@ -159,8 +159,12 @@ fn load(
     let kernel = TargetKernel::of(backend, None, &module, Some(answer));
     let name = module.modinfo().find(|(key, _)| *key == b"name").expect("a module's name").1;
     let placement = Placement::usual(backend, &kernel);
-    let loader =
-        Loader { backend, kernel: &kernel, placement: &placement, record: Record::Everything };
+    let loader = Loader {
+        machine: backend,
+        kernel: &kernel,
+        placement: &placement,
+        record: Record::Everything,
+    };
     let start = Instant::now();
     match loader.load(&module, known) {
         Ok(loaded) => {

@@ -8,7 +8,7 @@ use klp_convert::inspect::{inspect, meanings};
 use klp_convert::options::Options;
 use klp_convert::rules;
 use klp_convert::symbols::{Sources, TextList};
-use klp_convert::target::backend;
+use klp_convert::target::machine;
 
 /// The start of a list; everything before the last of these is the module.
 const LIST: &[u8] = b"klp-convert-symbol-data.";
@@ -49,9 +49,9 @@ pub fn run(data: &[u8]) {
         Ok(written) => written,
         Err(error) => panic!("what was written is not read: {error}\n{printed}"),
     };
-    match backend(&written) {
-        Ok(backend) => {
-            let broken = rules::check(&written, backend, None);
+    match machine(&written) {
+        Ok(machine) => {
+            let broken = rules::check(&written, machine, None);
             assert!(broken.is_empty(), "{broken:?}\n{printed}");
         }
         Err(failure) => panic!("the machine is another one: {failure}"),

@@ -24,9 +24,9 @@ const SYMBOLS: u8 = 12;
 const PATCHED: [(&str, u64); 3] = [(".text", 6), (".init.text", 6), (".data", 3)];
 
 /// The bytes of a site: what the loaders demand, if anything.
-fn site(backend: &Machine) -> [u8; STEP] {
+fn site(machine: &Machine) -> [u8; STEP] {
     let mut site = [0; STEP];
-    if !backend.needs_untouched_place && backend.endian == Endian::Little {
+    if !machine.needs_untouched_place && machine.endian == Endian::Little {
         // A call, followed by a nop, where that matters.
         site[..4].copy_from_slice(&0x4800_0001_u32.to_le_bytes());
         site[4..8].copy_from_slice(&0x6000_0000_u32.to_le_bytes());
@@ -37,11 +37,11 @@ fn site(backend: &Machine) -> [u8; STEP] {
 /// A module: the first byte selects the machine, every further eight bytes make a relocation.
 fn module(data: &[u8]) -> Option<Vec<u8>> {
     let (&first, rest) = data.split_first()?;
-    let backend = machines()[usize::from(first) % machines().len()];
-    let mut builder = Builder::new(backend.endian == Endian::Big);
+    let machine = machines()[usize::from(first) % machines().len()];
+    let mut builder = Builder::new(machine.endian == Endian::Big);
     let places = SIZE / STEP;
     let sections = PATCHED.map(|(name, flags)| {
-        let body = site(backend).repeat(places);
+        let body = site(machine).repeat(places);
         let name = name.to_owned();
         builder.section(Section { name, sh_type: 1, flags, align: 16, body, ..Section::default() })
     });
@@ -57,7 +57,7 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
     });
     builder.progbits(".modinfo", b"name=generated\0license=GPL\0livepatch=Y\0");
     let filled = [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"];
-    for name in backend.required_sections.iter().chain(&filled) {
+    for name in machine.required_sections.iter().chain(&filled) {
         let name = (*name).to_owned();
         builder.section(Section {
             name,
@@ -87,7 +87,7 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
         // Room is reserved for code only: nothing branches out of data.
         let code = table % PATCHED.len() != 2;
         let rows: Vec<_> =
-            backend.rows.iter().filter(|row| code || !row.calc.may_detour()).collect();
+            machine.rows.iter().filter(|row| code || !row.calc.may_detour()).collect();
         let kind = rows[usize::from(u16::from_le_bytes([row, low])) % rows.len()].number;
         let own = 1 + u32::from(symbol) % u32::from(2 * SYMBOLS);
         let symbol = match table / PATCHED.len() {
@@ -116,10 +116,10 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
         }
     }
     let mut file = builder.build();
-    let machine = builder.u16(backend.e_machines[0]);
-    file[18..20].copy_from_slice(&machine);
+    let e_machine = builder.u16(machine.e_machines[0]);
+    file[18..20].copy_from_slice(&e_machine);
     // ELFv2, if the machine checks it.
-    let flags = builder.u32(if backend.check_header(0).is_err() { 2 } else { 0 });
+    let flags = builder.u32(if machine.check_header(0).is_err() { 2 } else { 0 });
     file[48..52].copy_from_slice(&flags);
     Some(file)
 }

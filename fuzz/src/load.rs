@@ -8,7 +8,7 @@ use klp_convert::load::{
     Bind, ExportedSymbol, Loaded, Loader, Lookup, Placement, Record, TargetKernel,
 };
 use klp_convert::name::{KlpSymbol, ObjectName};
-use klp_convert::target::backend;
+use klp_convert::target::machine;
 
 /// No region of a real module is this large; it must be refused long before.
 const MEMORY_MAX: usize = 1 << 32;
@@ -57,20 +57,20 @@ pub fn run(data: &[u8]) {
 /// module loads somewhere.
 pub(crate) fn check(data: &[u8], sound: bool) -> bool {
     let Ok(module) = Module::parse_as_kernel(data) else { return false };
-    let Ok(backend) = backend(&module) else { return false };
+    let Ok(machine) = machine(&module) else { return false };
     let mut loads = false;
-    let kernel = TargetKernel::newest(backend);
+    let kernel = TargetKernel::newest(machine);
     let near = Placement {
         start: 0xffff_ffff_c000_0000,
         page_size: kernel.page_size,
         ..Placement::default()
     };
-    let placements = [near].into_iter().chain(Placement::extremes(backend, &kernel));
+    let placements = [near].into_iter().chain(Placement::extremes(machine, &kernel));
     for placement in placements.take(3) {
         let base = placement.start.wrapping_sub(0x100_0000);
         let known = Everything { base, moved: 0 };
         let load = |record| {
-            let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+            let loader = Loader { machine, kernel: &kernel, placement: &placement, record };
             loader.load(&module, &known)
         };
         match (load(Record::Nothing), load(Record::Everything)) {

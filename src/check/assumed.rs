@@ -21,7 +21,7 @@ pub struct Assumed {
     version_from: &'static str,
     /// Where the features come from.
     features_from: &'static str,
-    backend: &'static Machine,
+    machine: &'static Machine,
 }
 
 impl Assumed {
@@ -34,8 +34,8 @@ impl Assumed {
         target: Option<KernelVersion>,
         answer: Option<&Answer>,
     ) -> Result<Self, Error> {
-        let backend = target::backend(module)?;
-        let kernel = TargetKernel::of(backend, target, module, answer);
+        let machine = target::machine(module)?;
+        let kernel = TargetKernel::of(machine, target, module, answer);
         let magic = module.vermagic().and_then(|magic| std::str::from_utf8(magic).ok());
         let built_for = magic.and_then(|magic| magic.parse::<KernelVersion>().ok());
         let version_from = match (target, built_for) {
@@ -45,23 +45,23 @@ impl Assumed {
         };
         let vmlinux = answer.is_some_and(|answer| answer.knows_object(&ObjectName::vmlinux()));
         let features_from = if vmlinux { "symbols of vmlinux" } else { "usual for its version" };
-        Ok(Self { kernel, version_from, features_from, backend })
+        Ok(Self { kernel, version_from, features_from, machine })
     }
 }
 
 impl fmt::Display for Assumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kernel, version_from, features_from, backend } = self;
-        let (machine, version) = (backend.name, kernel.version.series());
-        writeln!(f, "kernel: {machine}, Linux {version} ({version_from})")?;
+        let Self { kernel, version_from, features_from, machine } = self;
+        let (name, version) = (machine.name, kernel.version.series());
+        writeln!(f, "kernel: {name}, Linux {version} ({version_from})")?;
         let on = kernel.configuration.features.iter_names().map(|(name, _)| name.to_lowercase());
         let processors = if kernel.smp { "smp" } else { "no smp" }.to_owned();
         let pages = format!("pages of {} bytes", kernel.page_size);
         let all: Vec<_> = [pages, processors].into_iter().chain(on).collect();
         writeln!(f, "features: {} ({features_from})", all.join(", "))?;
-        let usual = Placement::usual(backend, kernel);
+        let usual = Placement::usual(machine, kernel);
         write!(f, "placements: usually from {:#x}", usual.start)?;
-        for placement in Placement::extremes(backend, kernel).iter().filter(|p| **p != usual) {
+        for placement in Placement::extremes(machine, kernel).iter().filter(|p| **p != usual) {
             match placement.below {
                 None => write!(f, "; from {:#x}", placement.start)?,
                 Some((Part::All, end)) => write!(f, "; below {end:#x}")?,

@@ -39,7 +39,7 @@ impl Judge<'_> {
     /// # Errors
     /// [`Error::Machine`].
     pub fn wanted<'m>(module: &Module<'m>) -> Result<Vec<&'m str>, Error> {
-        Ok(load::wanted(module, target::backend(module)?))
+        Ok(load::wanted(module, target::machine(module)?))
     }
 
     /// The verdict on a module.
@@ -47,41 +47,41 @@ impl Judge<'_> {
     /// # Errors
     /// [`Error`]: the module is for another kernel or an unknown machine.
     pub fn judge(&self, module: &Module<'_>) -> Result<Verdict, Error> {
-        let backend = target::backend(module)?;
-        let tables = Tables::of(module, backend);
+        let machine = target::machine(module)?;
+        let tables = Tables::of(module, machine);
         let patched = PatchedObjects::by(&tables, &self.options.patched);
-        let mut found = rules::check(module, backend, self.options.target);
+        let mut found = rules::check(module, machine, self.options.target);
         let passed_over = rules::passed_over(module).map(Refusal::PassedOver);
         let unfinished = rules::unfinished(module).map(Refusal::Unfinished);
         found.extend(passed_over.chain(unfinished).map(Finding::from));
-        found.extend(unopened(module, backend, &patched));
+        found.extend(unopened(module, machine, &patched));
         let mut tried = Tried::NoSymbols;
         if let Some(answer) = self.answer {
-            match target::same_kernel(module, backend, answer, self.options) {
+            match target::same_kernel(module, machine, answer, self.options) {
                 // Other modules do not need it.
                 Err(Error::NoLivepatching) if !module.is_livepatch() => {}
                 other => other?,
             }
-            found.extend(replaced(module, backend, &tables, &patched, answer, self.options));
+            found.extend(replaced(module, machine, &tables, &patched, answer, self.options));
             let names = Names::of(module);
             let unplaced = if let Some(name) = names.unexported_all(answer) {
                 Some(name)
             } else {
-                found.extend(names.unresolved(backend, answer));
-                names.unplaced(backend, answer)
+                found.extend(names.unresolved(machine, answer));
+                names.unplaced(machine, answer)
             };
             tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
         }
         if let (Some(answer), Tried::At(count)) = (self.answer, &mut tried) {
-            let kernel = TargetKernel::of(backend, self.options.target, module, Some(answer));
+            let kernel = TargetKernel::of(machine, self.options.target, module, Some(answer));
             let known = SimulatedKernel::new(answer);
-            let trial = Trial { module, backend, kernel: &kernel, known: &known };
+            let trial = Trial { module, machine, kernel: &kernel, known: &known };
             let Simulated { findings, placements } = trial.run();
             *count = placements;
             unite(&mut found, findings);
             found.extend(audit::unknown_exports(module, answer));
         }
-        found.extend(audit::audit(module, backend, self.answer));
+        found.extend(audit::audit(module, machine, self.answer));
         Ok(Verdict { findings: found, tried })
     }
 }
@@ -91,8 +91,8 @@ impl Judge<'_> {
     /// unless the kernel is known to have none.
     #[must_use]
     pub fn compressed(&self, module: &Module<'_>, objection: &str) -> Option<Finding> {
-        let backend = target::backend(module).ok()?;
-        let kernel = TargetKernel::of(backend, self.options.target, module, self.answer);
+        let machine = target::machine(module).ok()?;
+        let kernel = TargetKernel::of(machine, self.options.target, module, self.answer);
         let may = kernel.decompresses != Some(false);
         may.then(|| Warning::Incompressible(objection.to_owned()).into())
     }
@@ -101,10 +101,10 @@ impl Judge<'_> {
 /// Gates that never arrive for this livepatch, each at its first relocation.
 fn unopened(
     module: &Module<'_>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     patched: &PatchedObjects,
 ) -> Vec<Finding> {
-    let sites = Sites::new(module, backend);
+    let sites = Sites::new(module, machine);
     let mut gates = BTreeSet::new();
     let tables = module.relocation_sections();
     let klp = tables.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH));
@@ -213,7 +213,7 @@ impl<'data> Names<'data> {
     }
 
     /// Names that the kernel would not find, and names that no ordinary relocation can bind.
-    fn unresolved(&self, backend: &Machine, answer: &Answer) -> Vec<Finding> {
+    fn unresolved(&self, machine: &Machine, answer: &Answer) -> Vec<Finding> {
         let resolver = Resolver::new(answer);
         let about = |refusal, symbol| Finding::from(refusal).about(symbol);
         let klp = self.klp.iter();
@@ -222,7 +222,7 @@ impl<'data> Names<'data> {
         // The simulated load decides whether an export is for this module.
         let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
         for &(index, name, weak) in unexported {
-            let query = Query { name, weak, loader: is_loaders(backend, name), annotation: None };
+            let query = Query { name, weak, loader: is_loaders(machine, name), annotation: None };
             let refusal = undefined_symbol(&query, &resolver);
             found.extend(refusal.map(|refusal| about(refusal, index)));
         }
@@ -230,7 +230,7 @@ impl<'data> Names<'data> {
     }
 
     /// A symbol that exists, but whose address no source has.
-    fn unplaced(&self, backend: &Machine, answer: &Answer) -> Option<String> {
+    fn unplaced(&self, machine: &Machine, answer: &Answer) -> Option<String> {
         let placed = |name: &str, object| {
             let mut candidates = answer.candidates_in(name, object);
             candidates.any(|candidate| candidate.address.is_some())
@@ -242,7 +242,7 @@ impl<'data> Names<'data> {
         });
         klp.or_else(|| {
             let unplaced = self.undefined.iter().find(|(_, name, _)| {
-                let export = answer.export(name).filter(|_| !is_loaders(backend, name));
+                let export = answer.export(name).filter(|_| !is_loaders(machine, name));
                 export.is_some_and(|export| !placed(name, &export.owner))
             });
             unplaced.map(|(_, name, _)| (*name).to_owned())
@@ -251,8 +251,8 @@ impl<'data> Names<'data> {
 }
 
 /// Whether the loader needs no export of this name.
-fn is_loaders(backend: &Machine, name: &str) -> bool {
-    backend.loader_symbol(name.as_bytes()).is_some_and(|symbol| symbol.needs_no_export())
+fn is_loaders(machine: &Machine, name: &str) -> bool {
+    machine.loader_symbol(name.as_bytes()).is_some_and(|symbol| symbol.needs_no_export())
 }
 
 fn klp_symbol(klp: &KlpSymbol, resolve: &dyn Resolve) -> Option<Refusal> {

@@ -20,7 +20,7 @@ use crate::symbols::Answer;
 /// Findings about the functions that a module replaces and the modules that it needs for that.
 pub(super) fn replaced(
     module: &Module<'_>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     tables: &Tables<'_>,
     patched: &PatchedObjects,
     answer: &Answer,
@@ -28,11 +28,11 @@ pub(super) fn replaced(
 ) -> Vec<Finding> {
     let resolver = Resolver::new(answer);
     let position = |function: &TableFunction<'_>| Some(function.old_sympos);
-    let mut found = convert::check_replaced(module, backend, tables, &position, &resolver);
+    let mut found = convert::check_replaced(module, machine, tables, &position, &resolver);
     if options.allow_undeclared_dependency {
         return found;
     }
-    let needs = needs(module, backend);
+    let needs = needs(module, machine);
     if needs.is_empty() {
         return found;
     }
@@ -57,7 +57,7 @@ pub(super) fn replaced(
 
 /// Modules whose symbols are needed when another module arrives, each with the first such
 /// relocation.
-fn needs(module: &Module<'_>, backend: &'static Machine) -> Vec<(Site, ObjectName, ObjectName)> {
+fn needs(module: &Module<'_>, machine: &'static Machine) -> Vec<(Site, ObjectName, ObjectName)> {
     let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
     if !module.relocation_sections().any(|table| is_klp(table.sh_flags)) {
         return Vec::new();
@@ -66,7 +66,7 @@ fn needs(module: &Module<'_>, backend: &'static Machine) -> Vec<(Site, ObjectNam
         .symbols_in(SymbolSection::Livepatch)
         .filter_map(|s| Some((s.index, s.name.to_str().ok()?.parse::<KlpSymbol>().ok()?.owner)))
         .collect();
-    let sites = Sites::new(module, backend);
+    let sites = Sites::new(module, machine);
     let (mut seen, mut needs) = (BTreeSet::new(), Vec::new());
     let tables = module.relocation_sections();
     for table in tables.filter(|table| is_klp(table.sh_flags)) {

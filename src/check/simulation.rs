@@ -39,7 +39,7 @@ enum Order {
 /// One module, ready to be loaded.
 pub(super) struct Trial<'t, 'm> {
     pub(super) module: &'m Module<'m>,
-    pub(super) backend: &'static Machine,
+    pub(super) machine: &'static Machine,
     pub(super) kernel: &'t TargetKernel,
     pub(super) known: &'t dyn Bind,
 }
@@ -54,7 +54,7 @@ impl Trial<'_, '_> {
     pub(super) fn run(&self) -> Simulated {
         let mut runs = Runs {
             trial: self,
-            sites: Sites::new(self.module, self.backend),
+            sites: Sites::new(self.module, self.machine),
             entries: FxHashMap::default(),
             usual: true,
             received: self.kernel.receive(self.module),
@@ -62,8 +62,8 @@ impl Trial<'_, '_> {
             reloads: Vec::new(),
             seen: FxHashSet::default(),
         };
-        let usual = Placement::usual(self.backend, self.kernel);
-        let mut extremes = Placement::extremes(self.backend, self.kernel);
+        let usual = Placement::usual(self.machine, self.kernel);
+        let mut extremes = Placement::extremes(self.machine, self.kernel);
         extremes.retain(|placement| *placement != usual);
         let placements: Vec<_> = std::iter::once(usual).chain(extremes).collect();
         for placement in &placements {
@@ -108,11 +108,11 @@ impl<'t, 'm> Runs<'t, 'm> {
     /// Loads once, and has every gate arrive, leave and arrive again; returns whether there are
     /// gates.
     fn load(&mut self, placement: &Placement, order: Order) -> bool {
-        let Trial { module, backend, kernel, known } = *self.trial;
+        let Trial { module, machine, kernel, known } = *self.trial;
         // If objects are reloaded, their slots and stubs are checked, too.
         let reloads = self.usual && order == Order::ModuleFirst;
         let record = if reloads { Record::Everything } else { Record::Truncated };
-        let loader = Loader { backend, kernel, placement, record };
+        let loader = Loader { machine, kernel, placement, record };
         let mut loaded = match loader.load(module, known) {
             Ok(loaded) => loaded,
             Err(refused) => {
@@ -193,7 +193,7 @@ impl<'t, 'm> Runs<'t, 'm> {
         let new = loaded.relocations().get(*seen..).unwrap_or_default();
         *seen = loaded.relocations().len();
         for relocated in new {
-            let Some((value, reads)) = truncation(relocated, self.trial.backend) else { continue };
+            let Some((value, reads)) = truncation(relocated, self.trial.machine) else { continue };
             let finding = Finding::truncated(value, reads).at(self.site(relocated));
             self.note(finding, occasion, text);
         }
@@ -222,10 +222,10 @@ impl<'t, 'm> Runs<'t, 'm> {
 }
 
 /// The value and what the field holds, if that is truncated.
-fn truncation(relocated: &Relocated, backend: &Machine) -> Option<(i64, i64)> {
-    let patch = relocated.patch.filter(|_| relocated.is_truncated(backend.endian))?;
+fn truncation(relocated: &Relocated, machine: &Machine) -> Option<(i64, i64)> {
+    let patch = relocated.patch.filter(|_| relocated.is_truncated(machine.endian))?;
     let signed = relocated.row.check.is_signed();
-    let reads = patch.field.load(&relocated.after, signed, backend.endian).ok()?;
+    let reads = patch.field.load(&relocated.after, signed, machine.endian).ok()?;
     Some((patch.value, reads))
 }
 
@@ -263,7 +263,7 @@ impl Trial<'_, '_> {
         left: Option<u64>,
     ) -> Option<Reload> {
         let object = || arrived.gate.clone();
-        let area = Placement::area(self.backend, self.kernel);
+        let area = Placement::area(self.machine, self.kernel);
         let coming = Coming { known: self.known, object: arrived.gate };
         let came = loaded.gate_arrives(arrived.gate, &Moved { known: &coming, area });
         let error = came.err().and_then(|refused| refused.0.into_iter().next_back());

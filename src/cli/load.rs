@@ -244,8 +244,8 @@ fn patched_later(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Changed> {
 }
 
 fn relocations(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Relocation> {
-    let Some(backend) = klp_arch::for_machine(module.machine()) else { return Vec::new() };
-    let sites = Sites::new(module, backend);
+    let Some(machine) = klp_arch::for_machine(module.machine()) else { return Vec::new() };
+    let sites = Sites::new(module, machine);
     let hex = |bytes: &[u8]| {
         bytes.iter().fold(String::new(), |mut text, byte| {
             // Writing to a string cannot fail.

@@ -30,7 +30,7 @@ use crate::patch::Tables;
 use crate::resolve::{self, Resolver};
 use crate::rules;
 use crate::symbols::{Answer, Sources, SymbolError, Wanted};
-use crate::target::{backend, built_for, same_kernel};
+use crate::target::{built_for, machine, same_kernel};
 
 /// A converted module.
 #[derive(Debug)]
@@ -61,13 +61,13 @@ pub fn convert<'data>(
     if let Some(fault) = module.irregularities().first() {
         return Err(fault.clone().into());
     }
-    let backend = backend(&module)?;
-    let tables = Tables::of(&module, backend);
+    let machine = machine(&module)?;
+    let tables = Tables::of(&module, machine);
     let answer = ask(&module, &tables, sources)?;
-    same_kernel(&module, backend, &answer, options)?;
+    same_kernel(&module, machine, &answer, options)?;
     let resolver =
         Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
-    let planned = planner::plan(&module, backend, &tables, &resolver, options)
+    let planned = planner::plan(&module, machine, &tables, &resolver, options)
         .or_else(|refusals| Err(advise(refusals, sources)?))?;
     let bytes = if planned.plan.is_empty() {
         Cow::Borrowed(data)
@@ -81,7 +81,7 @@ pub fn convert<'data>(
         let written = Module::parse(&bytes)?;
         verify::verify(&module, &planned.plan, &written)?;
         if !options.no_check {
-            let broken = rules::check(&written, backend, options.target);
+            let broken = rules::check(&written, machine, options.target);
             if !broken.is_empty() {
                 return Err(Error::Refused(broken));
             }

@@ -44,7 +44,7 @@ pub struct Planned {
 /// annotations, or else every unresolved symbol and every relocation that cannot be converted.
 pub fn plan(
     module: &Module<'_>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     tables: &Tables<'_>,
     resolve: &dyn Resolve,
     options: &Options,
@@ -59,13 +59,13 @@ pub fn plan(
     })?;
     let mut planner = Planner {
         module,
-        backend,
+        machine,
         resolve,
         allow_undeclared: options.allow_undeclared_dependency,
-        gates: Gates::new(module, backend, tables, &patched),
+        gates: Gates::new(module, machine, tables, &patched),
         tables,
         patched: &patched,
-        sites: Sites::new(module, backend),
+        sites: Sites::new(module, machine),
         annotations,
         uses: OnceCell::new(),
         klp: FxHashMap::default(),
@@ -93,7 +93,7 @@ struct Klp {
 
 struct Planner<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     resolve: &'m dyn Resolve,
     allow_undeclared: bool,
     tables: &'m Tables<'data>,
@@ -151,7 +151,7 @@ impl Planner<'_, '_> {
             name: annotation.map_or(text, |a| a.name.as_str()),
             weak: symbol.is_weak(),
             // The loader would not recognise it under another name.
-            loader: self.backend.loader_symbol(symbol.name).is_some(),
+            loader: self.machine.loader_symbol(symbol.name).is_some(),
             annotation: written.as_ref(),
         };
         let resolution = self.resolve.resolve(&query).map_err(|reason| {
@@ -302,16 +302,16 @@ impl Planner<'_, '_> {
         if !self.patched.opens(gate) {
             return Err(here(Refusal::GateNotPatched { gate: gate.clone() }));
         }
-        gate_timing::check(target, gate, self.backend).map_err(|reason| {
+        gate_timing::check(target, gate, self.machine).map_err(|reason| {
             let (name, gate) = (klp.symbol.symbol.clone(), gate.clone());
             here(Refusal::Misplaced { name, gate, reason })
         })?;
-        let Some(row) = self.backend.row(rela.kind) else {
+        let Some(row) = self.machine.row(rela.kind) else {
             return Err(here(Refusal::UnknownRelocation));
         };
         let facts = gate_timing::facts(target, Some(gate), b"");
         let body = self.module.body(target.index);
-        self.backend
+        self.machine
             .check_site(row, &facts, body, rela.offset)
             .map_err(|fault| here(Refusal::Place(fault)))
     }

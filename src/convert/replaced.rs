@@ -22,14 +22,14 @@ use crate::rules::gate_timing;
 /// that a function will have; `None` for one not to look up.
 pub(crate) fn check(
     module: &Module<'_>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     tables: &Tables<'_>,
     position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &dyn Resolve,
 ) -> Vec<Finding> {
     let mut checker = Checker {
         module,
-        backend,
+        machine,
         twice: BTreeSet::new(),
         unwritable: BTreeSet::new(),
         position,
@@ -61,7 +61,7 @@ fn named(module: &Module<'_>) -> BTreeSet<Location> {
 
 struct Checker<'c, 'data> {
     module: &'c Module<'data>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     /// Objects already reported as duplicates.
     twice: BTreeSet<String>,
     /// Sections already reported as unsuitable for tables.
@@ -86,7 +86,7 @@ impl Checker<'_, '_> {
 
     /// Whether a section is freed before the patch is used.
     fn is_init(&self, section: &Section<'_>) -> bool {
-        self.backend.frees_init_sections && kmod::is_init(section.name)
+        self.machine.frees_init_sections && kmod::is_init(section.name)
     }
 
     fn object<'t>(&mut self, table: &TableObject<'t>, seen: &mut BTreeSet<Option<&'t [u8]>>) {

@@ -33,7 +33,7 @@ pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
 /// [`Error::Elf`].
 pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Error> {
     let module = Module::parse(data)?;
-    let tables = crate::target::backend(&module).map(|backend| Tables::of(&module, backend));
+    let tables = crate::target::machine(&module).map(|machine| Tables::of(&module, machine));
     Ok(names(&module, &tables.unwrap_or_default()))
 }
 

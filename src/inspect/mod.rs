@@ -13,7 +13,7 @@ use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::Error;
 use crate::rules;
 use crate::site::{Site, Sites};
-use crate::target::backend;
+use crate::target::machine;
 
 /// The livepatch view of a module.
 #[derive(Debug)]
@@ -77,8 +77,8 @@ impl fmt::Display for OtherToolsSection {
 /// [`Error`] when the file is not a module of a known machine.
 pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
     let module = Module::parse(data)?;
-    let backend = backend(&module)?;
-    let sites = Sites::new(&module, backend);
+    let machine = machine(&module)?;
+    let sites = Sites::new(&module, machine);
     let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
     let named = |wanted: SymbolSection, tombstones: bool| {
         let symbols = module.symbols_in(wanted).filter(|s| s.index != SymbolIndex::NULL);
@@ -100,7 +100,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
         format!("{}: '{}' of {}, {}{gate}", a.location, a.name, a.owner, a.which)
     });
     Ok(Inspection {
-        machine: backend.name,
+        machine: machine.name,
         name: module.name().map(text),
         livepatch: module.is_livepatch(),
         signature: module.signature().map(|signature| signature.len()),

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::patch::Tables;
 use crate::resolve::{self, Basis, Klp, Query, Request, Resolution, Resolve, Resolver};
 use crate::symbols::{Candidate, Export, Sources, Wanted};
-use crate::target::{backend, built_for, same_kernel};
+use crate::target::{built_for, machine, same_kernel};
 
 /// What one name means.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub enum NameUse {
 /// kernel. What is wrong with annotations is reported by [`super::inspect()`].
 pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec<Meaning>, Error> {
     let module = Module::parse(data)?;
-    let backend = backend(&module)?;
+    let machine = machine(&module)?;
     let annotations = Annotations::read(&module).unwrap_or_default();
     let klp = |name: &[u8]| name.to_str().ok()?.parse::<KlpSymbol>().ok();
     let livepatch = || module.symbols_in(SymbolSection::Livepatch);
@@ -75,7 +75,7 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
     wanted.extend(livepatch().filter_map(|s| Some(klp(s.name)?.symbol.as_str().to_owned())));
     let wanted = Wanted::new(wanted.iter().map(String::as_str));
     let answer = sources.answer(&wanted.of_release(built_for(&module)))?;
-    same_kernel(&module, backend, &answer, options)?;
+    same_kernel(&module, machine, &answer, options)?;
     let resolver = Resolver::new(&answer);
 
     let mut asked = Vec::new();
@@ -92,7 +92,7 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
         let query = Query {
             name: written.map(|a| a.name.as_str()).or(of_klp).unwrap_or(text),
             weak: symbol.is_weak(),
-            loader: backend.loader_symbol(symbol.name).is_some(),
+            loader: machine.loader_symbol(symbol.name).is_some(),
             annotation: annotation.as_ref(),
         };
         let gate = annotation.as_ref().and_then(|a| a.gate.clone());

@@ -42,11 +42,11 @@ enum AtLoad {
 impl Loaded<'_> {
     /// Applies the relocations that are applied before init runs.
     pub(super) fn apply(&mut self, known: &dyn Bind) -> Result<(), Refused> {
-        for index in 1..self.temporary.object.sections.len() {
+        for index in 1..self.info.object.sections.len() {
             match self.at_load(index) {
                 AtLoad::PassedOver => {}
                 AtLoad::Rel => {
-                    let name = &self.temporary.name;
+                    let name = &self.info.name;
                     let table = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
                     let message = format!("module {name}: REL relocation unsupported");
                     let kernel = KernelError { errno: Errno::ENOEXEC, message };
@@ -67,11 +67,11 @@ impl Loaded<'_> {
     }
 
     fn at_load(&self, index: usize) -> AtLoad {
-        let sections = &self.temporary.object.sections;
+        let sections = &self.info.object.sections;
         let Some(table) = sections.get(index) else { return AtLoad::PassedOver };
         let target = usize::try_from(table.sh_info).unwrap_or(usize::MAX);
         let Some(patched) = sections.get(target) else { return AtLoad::PassedOver };
-        let percpu = target != 0 && self.temporary.percpu == Some(target);
+        let percpu = target != 0 && self.info.percpu == Some(target);
         if !(patched.has(SHF_ALLOC) || percpu && self.kernel.relocates_percpu) {
             return AtLoad::PassedOver;
         }
@@ -110,7 +110,7 @@ impl Loaded<'_> {
         let section = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
         // The loader may have changed the order; people read the file.
         let entry = self.module.relocations(section).position(|r| r == rela).unwrap_or(entry);
-        Sites::new(self.module, self.backend).describe(section, entry, rela)
+        Sites::new(self.module, self.machine).describe(section, entry, rela)
     }
 
     /// Applies or clears one table.
@@ -123,7 +123,7 @@ impl Loaded<'_> {
     ) -> Result<(), Refused> {
         let late = stage == Stage::Gate;
         let writable = self.is_writable(target);
-        let object = &self.temporary.object;
+        let object = &self.info.object;
         let Some((section, patched)) = object.sections.get(index).zip(object.sections.get(target))
         else {
             return Ok(());
@@ -139,7 +139,7 @@ impl Loaded<'_> {
             conditions: Conditions { late, writable, features, ..Conditions::default() },
         };
         let relocations = &mut self.relocations;
-        let (everything, endian) = (self.record == Record::Everything, self.backend.endian);
+        let (everything, endian) = (self.record == Record::Everything, self.machine.endian);
         let mut note = |applied: &AppliedRelocation<'_>| {
             if everything || applied.is_truncated(endian) {
                 relocations.push(Relocated::new(index, applied));
@@ -149,7 +149,7 @@ impl Loaded<'_> {
             .then_some(Observer { only_truncated: !everything, observe: &mut note });
         let linkage = &mut *self.linkage;
         let done =
-            self.backend.loader.relocate(&table, operation, linkage, &mut self.memory, observer);
+            self.machine.loader.relocate(&table, operation, linkage, &mut self.memory, observer);
         done.map_err(|stopped| self.stopped(stage, index, &stopped).into())
     }
 
@@ -157,12 +157,12 @@ impl Loaded<'_> {
     fn stopped(&self, stage: Stage, index: usize, stopped: &FailedRelocation) -> Finding {
         let FailedRelocation { entry, rela, operands, fault } = *stopped;
         let symbol = usize::try_from(rela.symbol).ok();
-        let symbol = symbol.and_then(|slot| self.temporary.object.symbols.get(slot));
+        let symbol = symbol.and_then(|slot| self.info.object.symbols.get(slot));
         // During the load the kernel has none of its symbols yet.
         let next = operands.p.wrapping_add(4);
         let next = if stage == Stage::Gate { self.symbolic(next) } else { None };
         let at = RelocationContext {
-            module: &self.temporary.name,
+            module: &self.info.name,
             section: index,
             entry,
             kind: rela.kind,
@@ -173,7 +173,7 @@ impl Loaded<'_> {
             operands,
             features: self.kernel.configuration.features,
         };
-        let kernel = self.backend.loader.kernel_error(&at, &fault);
+        let kernel = self.machine.loader.kernel_error(&at, &fault);
         Finding::stopped(stage, kernel, fault).at(self.site(index, entry, rela))
     }
 
@@ -184,7 +184,7 @@ impl Loaded<'_> {
     }
 
     fn value(&self, kind: u32, operands: &Operands) -> i64 {
-        let row = self.backend.row(kind);
+        let row = self.machine.row(kind);
         row.and_then(|row| klp_arch::apply::compute(row, operands).ok()).unwrap_or(0)
     }
 }

@@ -76,11 +76,11 @@ pub trait Bind {
 /// else.
 pub(super) fn check_layout(
     module: &Module<'_>,
-    temporary: &LoadInfo<'_>,
+    info: &LoadInfo<'_>,
     imports: Imports,
     known: &dyn Bind,
 ) -> Result<(), Finding> {
-    let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
+    let importer = Importer::new(module, &info.name, &info.object, imports);
     importer.check_layout(known).map_err(|kernel| {
         let refused = Finding::refused(Stage::Validate, kernel);
         match importer.other_version(MODULE_LAYOUT.as_bytes(), known) {
@@ -93,30 +93,30 @@ pub(super) fn check_layout(
 /// Gives every symbol its value. `percpu` is the address of the module's percpu memory.
 pub(super) fn bind(
     module: &Module<'_>,
-    temporary: &mut LoadInfo<'_>,
-    backend: &Machine,
+    info: &mut LoadInfo<'_>,
+    machine: &Machine,
     imports: Imports,
     percpu: u64,
     known: &dyn Bind,
 ) -> Result<(), Vec<Finding>> {
     let refuse = |kernel| Finding::refused(Stage::Bind, kernel);
-    let importer = Importer::new(module, &temporary.name, &temporary.object, imports);
+    let importer = Importer::new(module, &info.name, &info.object, imports);
     importer.check_namespaces().map_err(|kernel| vec![refuse(kernel)])?;
-    let sections = temporary.object.sections.iter().enumerate();
-    let sections = sections.map(|(index, section)| match temporary.percpu {
+    let sections = info.object.sections.iter().enumerate();
+    let sections = sections.map(|(index, section)| match info.percpu {
         Some(template) if template == index => percpu,
         _ => section.address(),
     });
     let context = Context {
-        name: &temporary.name,
+        name: &info.name,
         importer: &importer,
-        backend,
+        machine,
         sections: &sections.collect::<Vec<u64>>(),
         known,
     };
-    let (mut values, mut errors) = (Vec::with_capacity(temporary.object.symbols.len()), Vec::new());
+    let (mut values, mut errors) = (Vec::with_capacity(info.object.symbols.len()), Vec::new());
     // Symbol 0 is the null symbol.
-    for (slot, symbol) in temporary.object.symbols.iter().enumerate().skip(1) {
+    for (slot, symbol) in info.object.symbols.iter().enumerate().skip(1) {
         values.push(context.value(symbol).unwrap_or_else(|kernel| {
             let index = SymbolIndex::new(u32::try_from(slot).unwrap_or(u32::MAX));
             let error = refuse(kernel).about(index);
@@ -137,7 +137,7 @@ pub(super) fn bind(
     if !errors.is_empty() {
         return Err(errors);
     }
-    let symbols = temporary.object.symbols.iter_mut().skip(1).zip(values);
+    let symbols = info.object.symbols.iter_mut().skip(1).zip(values);
     symbols.for_each(|(symbol, value)| symbol.st_value = value);
     Ok(())
 }
@@ -146,7 +146,7 @@ pub(super) fn bind(
 struct Context<'c> {
     name: &'c str,
     importer: &'c Importer<'c>,
-    backend: &'c Machine,
+    machine: &'c Machine,
     /// The address of each section.
     sections: &'c [u64],
     known: &'c dyn Bind,
@@ -194,6 +194,6 @@ impl Context<'_> {
 
     /// `ignore_undef_symbol`, and symbols that the machine's loader itself defines.
     fn is_ignored(&self, name: &[u8]) -> bool {
-        self.backend.loader_symbol(name).is_some_and(|symbol| symbol.needs_no_export())
+        self.machine.loader_symbol(name).is_some_and(|symbol| symbol.needs_no_export())
     }
 }

@@ -48,7 +48,7 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m s
 /// loaded (`verify_exported_symbols`).
 pub(super) fn verify(
     module: &Module<'_>,
-    temporary: &LoadInfo<'_>,
+    info: &LoadInfo<'_>,
     known: &dyn Bind,
 ) -> Result<(), Finding> {
     let exported = names(module);
@@ -59,9 +59,9 @@ pub(super) fn verify(
     for name in exported {
         let there = |owner: &ObjectName| owner.is_vmlinux() || needed.contains(owner);
         let owner = known.exporters(name).into_iter().find(there);
-        let Some(owner) = owner.filter(|owner| owner.as_str() != temporary.name) else { continue };
+        let Some(owner) = owner.filter(|owner| owner.as_str() != info.name) else { continue };
         let owner = if owner.is_vmlinux() { "kernel" } else { owner.as_str() };
-        let module = &temporary.name;
+        let module = &info.name;
         let message = format!("{module}: exports duplicate symbol {name} (owned by {owner})");
         let kernel = KernelError { errno: Errno::ENOEXEC, message };
         return Err(Finding::refused(Stage::Form, kernel));
@@ -77,14 +77,14 @@ fn needed(module: &Module<'_>, known: &dyn Bind) -> BTreeSet<ObjectName> {
 }
 
 /// Constructors are in one of two tables, never in both (`find_module_sections`).
-pub(super) fn constructors(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
+pub(super) fn constructors(info: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let has = |name: &[u8]| {
-        let mut sections = temporary.object.sections.iter();
+        let mut sections = info.object.sections.iter();
         sections.any(|s| s.name == name && s.has(klp_arch::object::SHF_ALLOC))
     };
     if !(kernel.constructors && has(b".ctors") && has(b".init_array")) {
         return Ok(());
     }
-    let message = format!("{}: has both .ctors and .init_array.", temporary.name);
+    let message = format!("{}: has both .ctors and .init_array.", info.name);
     Err(Finding::refused(Stage::Validate, KernelError { errno: Errno::EINVAL, message }))
 }

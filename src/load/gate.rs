@@ -39,7 +39,7 @@ impl Loaded<'_> {
     /// [`Refused`]: why the kernel refuses the object (before [`free_init`](Self::free_init): the
     /// livepatch), or what it would damage. What was written stays.
     pub fn gate_arrives(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
-        let patch = self.temporary.name.clone();
+        let patch = self.info.name.clone();
         self.arrive(gate, known).map_err(|mut refused| {
             self.refuses_to_load(&mut refused, gate, |errno| {
                 format!("failed to initialize patch '{patch}' for module '{gate}' (-{errno})")
@@ -78,7 +78,7 @@ impl Loaded<'_> {
     /// applied before.
     pub(crate) fn without_room(&self, gate: &ObjectName, like: &Relocated) -> KernelError {
         let at = RelocationContext {
-            module: &self.temporary.name,
+            module: &self.info.name,
             section: like.section,
             entry: like.entry,
             kind: like.rela.kind,
@@ -89,8 +89,8 @@ impl Loaded<'_> {
             operands: like.inputs,
             features: self.kernel.configuration.features,
         };
-        let mut kernel = self.backend.loader.kernel_error(&at, &Fault::NoRoom { reserved: 0 });
-        let (patch, errno) = (&self.temporary.name, kernel.errno.number());
+        let mut kernel = self.machine.loader.kernel_error(&at, &Fault::NoRoom { reserved: 0 });
+        let (patch, errno) = (&self.info.name, kernel.errno.number());
         let failed = format!("failed to initialize patch '{patch}' for module '{gate}' (-{errno})");
         kernel.message += &format!("\n{}", self.refusal(gate, &failed));
         kernel
@@ -98,7 +98,7 @@ impl Loaded<'_> {
 
     /// What the livepatch core logs when it refuses an object (`klp_module_coming`).
     fn refusal(&self, gate: &ObjectName, failed: &str) -> String {
-        let patch = &self.temporary.name;
+        let patch = &self.info.name;
         format!(
             "livepatch: {failed}\nlivepatch: patch '{patch}' failed for module '{gate}', refusing to \
              load module '{gate}'"
@@ -145,7 +145,7 @@ impl Loaded<'_> {
             if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
                 continue;
             }
-            if !self.kernel.livepatching.clears || !self.backend.clears_relocations {
+            if !self.kernel.livepatching.clears || !self.machine.clears_relocations {
                 continue;
             }
             let target = self.check_table(index).and_then(|()| self.check_target(index));
@@ -159,7 +159,7 @@ impl Loaded<'_> {
 
     /// Whether a plain store can write the section that a late table patches by now.
     pub(super) fn is_writable(&self, target: usize) -> bool {
-        self.temporary.object.sections.get(target).is_some_and(|section| {
+        self.info.object.sections.get(target).is_some_and(|section| {
             let locked = self.init_freed && section.has(SHF_RO_AFTER_INIT);
             let stays = section.has(SHF_WRITE) && !section.has(SHF_EXECINSTR) && !locked;
             stays || !self.kernel.strict_module_rwx
@@ -167,12 +167,12 @@ impl Loaded<'_> {
     }
 
     pub(super) fn klp_sections(&self) -> impl Iterator<Item = usize> + '_ {
-        let sections = self.temporary.object.sections.iter().enumerate().skip(1);
+        let sections = self.info.object.sections.iter().enumerate().skip(1);
         sections.filter(|(_, s)| s.has(SHF_RELA_LIVEPATCH)).map(|(index, _)| index)
     }
 
     pub(super) fn section_name(&self, index: usize) -> &[u8] {
-        self.temporary.object.sections.get(index).map_or(&[], |section| section.name)
+        self.info.object.sections.get(index).map_or(&[], |section| section.name)
     }
 
     fn damages(&self, index: usize, why: &str) -> Finding {
@@ -183,7 +183,7 @@ impl Loaded<'_> {
 
     /// Whether the kernel still has the table.
     fn check_table(&self, index: usize) -> Result<(), Finding> {
-        let loaded = self.temporary.object.sections.get(index).is_some_and(|s| s.has(SHF_ALLOC));
+        let loaded = self.info.object.sections.get(index).is_some_and(|s| s.has(SHF_ALLOC));
         if loaded {
             return Ok(());
         }
@@ -192,7 +192,7 @@ impl Loaded<'_> {
 
     /// The section that a late table patches, if it is still where the kernel expects it.
     fn check_target(&self, index: usize) -> Result<usize, Finding> {
-        let sections = &self.temporary.object.sections;
+        let sections = &self.info.object.sections;
         let target = sections.get(index).and_then(|table| usize::try_from(table.sh_info).ok());
         let Some((target, section)) =
             target.filter(|target| *target != 0).and_then(|t| Some((t, sections.get(t)?)))
@@ -203,7 +203,7 @@ impl Loaded<'_> {
             ));
         };
         let name = String::from_utf8_lossy(section.name);
-        let why = if self.temporary.percpu == Some(target) {
+        let why = if self.info.percpu == Some(target) {
             "has been copied to every processor, and the kernel writes to the template that it has \
              freed"
         } else if !section.has(SHF_ALLOC) {

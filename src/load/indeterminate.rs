@@ -14,11 +14,11 @@ use super::{LateEdit, Loaded};
 impl Loaded<'_> {
     /// The bytes whose values are addresses in the temporary copy, or computed from one.
     pub(super) fn indeterminate(&self) -> Vec<LateEdit> {
-        let object = &self.temporary.object;
+        let object = &self.info.object;
         let symbols = object.symbols.iter().enumerate();
         let symbols = symbols.filter(|(_, symbol)| self.is_left_behind(symbol));
         let values = symbols.flat_map(|(index, _)| self.symbol_values(index)).map(|address| {
-            let (moment, by, section) = (Moment::Finish, "simplify_symbols", self.temporary.symtab);
+            let (moment, by, section) = (Moment::Finish, "simplify_symbols", self.info.symtab);
             LateEdit { address, size: 8, moment, by, section }
         });
         values.chain(self.indeterminate_fields()).collect()
@@ -28,21 +28,21 @@ impl Loaded<'_> {
     fn is_left_behind(&self, symbol: &Symbol<'_>) -> bool {
         let index = symbol.st_shndx;
         let defined = index != SHN_UNDEF && index < SHN_LORESERVE;
-        let section = self.temporary.object.sections.get(usize::from(index));
+        let section = self.info.object.sections.get(usize::from(index));
         defined && section.is_some_and(|section| section.extent.is_none())
     }
 
     /// Fields of relocations computed from the address of the percpu template or of a symbol that
     /// was left behind.
     fn indeterminate_fields(&self) -> impl Iterator<Item = LateEdit> {
-        let object = &self.temporary.object;
+        let object = &self.info.object;
         let tables = object.sections.iter().enumerate().filter(|(_, s)| s.sh_type == SHT_RELA);
         tables.flat_map(move |(table, section)| {
             let target = usize::try_from(section.sh_info).unwrap_or(usize::MAX);
             let extent = object.sections.get(target).and_then(|section| section.extent);
-            let percpu = self.temporary.percpu == Some(target);
+            let percpu = self.info.percpu == Some(target);
             object.relas(table).filter_map(move |rela| {
-                let row = self.backend.row(rela.kind)?;
+                let row = self.machine.row(rela.kind)?;
                 let symbol = object.symbols.get(usize::try_from(rela.symbol).ok()?)?;
                 let unknown = self.is_left_behind(symbol) || percpu && row.calc.depends_on_place();
                 if !unknown {

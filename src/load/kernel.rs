@@ -144,8 +144,8 @@ const CLEARS: [&str; 2] = ["clear_relocate_add", "klp_apply_section_relocs"];
 impl TargetKernel {
     /// The newest known kernel of a machine, as distributions configure it.
     #[must_use]
-    pub fn newest(backend: &Machine) -> Self {
-        Self::of_version(backend, KernelVersion::NEWEST)
+    pub fn newest(machine: &Machine) -> Self {
+        Self::of_version(machine, KernelVersion::NEWEST)
     }
 
     /// A kernel of a version, as distributions configure it.
@@ -154,15 +154,15 @@ impl TargetKernel {
     /// it was read, too, and has not. 6.15 and 6.16 were not read: a bound there lies between 6.14
     /// and 6.18 (`docs/kernels.md`).
     #[must_use]
-    pub fn of_version(backend: &Machine, version: KernelVersion) -> Self {
+    pub fn of_version(machine: &Machine, version: KernelVersion) -> Self {
         let since = |major, minor| version >= KernelVersion::new(major, minor);
-        let image = backend.kernel_image.clone();
+        let image = machine.kernel_image.clone();
         Self {
             version,
-            per_cpu: backend.per_cpu(&image, version),
+            per_cpu: machine.per_cpu(&image, version),
             image,
             layouts: if since(6, 4) { MemoryModel::Regions } else { MemoryModel::Blocks },
-            page_size: backend.page_size,
+            page_size: machine.page_size,
             module_size: None,
             vermagic: None,
             checks_signatures: true,
@@ -170,7 +170,7 @@ impl TargetKernel {
             livepatches: true,
             constructors: false,
             refuses_section_twins: since(6, 12),
-            percpu_reserve: backend.percpu_reserve,
+            percpu_reserve: machine.percpu_reserve,
             percpu_static: None,
             smp: true,
             strict_module_rwx: true,
@@ -192,7 +192,7 @@ impl TargetKernel {
                 names_relocation: since(6, 19),
                 sympos_saturates: since(7, 2),
             },
-            configuration: backend.configuration(version),
+            configuration: machine.configuration(version),
         }
     }
 
@@ -201,7 +201,7 @@ impl TargetKernel {
     /// that is asked for, whatever the module says.
     #[must_use]
     pub fn of(
-        backend: &Machine,
+        machine: &Machine,
         target: Option<KernelVersion>,
         module: &Module<'_>,
         answer: Option<&Answer>,
@@ -209,12 +209,12 @@ impl TargetKernel {
         let vermagic = module.vermagic().map(String::from_utf8_lossy);
         let built_for = vermagic.as_ref().and_then(|text| text.parse().ok());
         let version = target.or(built_for).unwrap_or(KernelVersion::NEWEST);
-        let mut kernel = Self::of_version(backend, version);
+        let mut kernel = Self::of_version(machine, version);
         if let Some(vermagic) = &vermagic {
             kernel.configure(vermagic);
         }
         if let Some(answer) = answer {
-            kernel.learn(backend, answer);
+            kernel.learn(machine, answer);
             kernel.believe(answer.shared_siblings(), vermagic.as_deref());
         }
         kernel
@@ -222,24 +222,24 @@ impl TargetKernel {
 
     /// The kernel that the symbol sources describe, from its version and its symbols.
     #[must_use]
-    pub fn described_by(backend: &Machine, answer: &Answer) -> Self {
+    pub fn described_by(machine: &Machine, answer: &Answer) -> Self {
         let version = answer.kernel().version().unwrap_or(KernelVersion::NEWEST);
-        let mut kernel = Self::of_version(backend, version);
-        kernel.learn(backend, answer);
+        let mut kernel = Self::of_version(machine, version);
+        kernel.learn(machine, answer);
         kernel
     }
 
     /// Names of vmlinux symbols that reveal a kernel's configuration, or whose addresses its module
     /// loader uses: what [`Self::of`] looks up in the sources.
-    pub fn wanted(backend: &Machine) -> impl Iterator<Item = &'static str> + use<> {
-        let probes = backend.config_probes.iter().map(|probe| probe.symbol);
-        let pages = backend.page_sizes.iter().map(|(symbol, _)| *symbol);
-        let machine = backend.kernel_symbols.iter().copied().chain(probes).chain(pages);
+    pub fn wanted(machine: &Machine) -> impl Iterator<Item = &'static str> + use<> {
+        let probes = machine.config_probes.iter().map(|probe| probe.symbol);
+        let pages = machine.page_sizes.iter().map(|(symbol, _)| *symbol);
+        let machine = machine.kernel_symbols.iter().copied().chain(probes).chain(pages);
         machine.chain([PROFILING]).chain(IMAGE).chain(CLEARS).chain(configured::wanted())
     }
 
     /// Applies what vmlinux's symbols reveal.
-    fn learn(&mut self, backend: &Machine, answer: &Answer) {
+    fn learn(&mut self, machine: &Machine, answer: &Answer) {
         let vmlinux = ObjectName::vmlinux();
         if let Some(all) = answer.kernel().kallsyms_all {
             self.kallsyms_all = all;
@@ -248,7 +248,7 @@ impl TargetKernel {
             return;
         }
         let address = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
-        for name in backend.kernel_symbols {
+        for name in machine.kernel_symbols {
             if let Some(address) = address(name) {
                 self.configuration.symbols.insert(name, address);
             }
@@ -258,12 +258,12 @@ impl TargetKernel {
         }
         self.per_cpu = match address(PER_CPU[0]).zip(address(PER_CPU[1])) {
             Some((start, end)) => start..end,
-            None => backend.per_cpu(&self.image, self.version),
+            None => machine.per_cpu(&self.image, self.version),
         };
         let has = |name: &str| answer.candidates_in(name, &vmlinux).next().is_some();
-        let pages = backend.page_sizes.iter().find(|(symbol, _)| has(symbol));
+        let pages = machine.page_sizes.iter().find(|(symbol, _)| has(symbol));
         self.page_size = pages.map_or(self.page_size, |(_, bytes)| *bytes);
-        for ConfigProbe { symbol, features } in backend.config_probes {
+        for ConfigProbe { symbol, features } in machine.config_probes {
             self.configuration.features.set(*features, has(symbol));
         }
         configured::learn(self, answer);

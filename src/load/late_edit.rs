@@ -31,14 +31,14 @@ impl Loaded<'_> {
     /// temporary copy. Writes by the module's own code are not included.
     #[must_use]
     pub fn patched_later(&self) -> Vec<LateEdit> {
-        let object = &self.temporary.object;
+        let object = &self.info.object;
         let features = self.kernel.configuration.features;
         let reader = Reader { memory: &self.memory, endian: object.endian() };
         let mut found = self.indeterminate();
         for (index, section) in object.sections.iter().enumerate() {
             let Some(extent) = section.extent else { continue };
             let table = self.memory.bytes(&extent);
-            for row in self.backend.special_sections().filter(|s| s.matches(section.name, features))
+            for row in self.machine.special_sections().filter(|s| s.matches(section.name, features))
             {
                 let patched = |(address, size)| LateEdit {
                     address,
@@ -210,7 +210,7 @@ mod tests {
             state.to_le_bytes()[7]
         };
         let mut found = 0;
-        for row in klp_arch::machines().iter().flat_map(|backend| backend.special) {
+        for row in klp_arch::machines().iter().flat_map(|machine| machine.special) {
             for _ in 0..100 {
                 let mut table: Vec<u8> = (0..row.entry * 4 + 3).map(|_| random()).collect();
                 // Some name code.

@@ -139,18 +139,18 @@ fn no_memory() -> Finding {
 
 /// Lays out the sections; addresses come later (`layout_and_allocate`).
 pub(super) fn layout(
-    temporary: &mut LoadInfo<'_>,
-    backend: &Machine,
+    info: &mut LoadInfo<'_>,
+    machine: &Machine,
     kernel: &TargetKernel,
 ) -> Result<Layout, Finding> {
-    let percpu = temporary.percpu.filter(|_| kernel.smp);
-    temporary.percpu = percpu;
-    if let Some(template) = percpu.and_then(|index| temporary.object.sections.get_mut(index)) {
+    let percpu = info.percpu.filter(|_| kernel.smp);
+    info.percpu = percpu;
+    if let Some(template) = percpu.and_then(|index| info.object.sections.get_mut(index)) {
         template.sh_flags &= !SHF_ALLOC;
     }
-    mark_ro_after_init(&mut temporary.object, kernel);
+    mark_ro_after_init(&mut info.object, kernel);
     let mut tally = Tally { kernel, sizes: BTreeMap::new() };
-    let object = &temporary.object;
+    let object = &info.object;
     if object.text_start != 0 {
         tally.place(kernel.layouts.region(RegionKind::Text), 1, object.text_start)?;
     }
@@ -164,7 +164,7 @@ pub(super) fn layout(
             let Some(kind) = kind.map(|kind| kernel.layouts.region(kind)) else { continue };
             for (section, slot) in object.sections.iter().zip(&mut sections) {
                 let fits = section.has(pass.needed) && section.sh_flags & pass.excluded == 0;
-                if !fits || slot.is_some() || is_init(section.name, backend, kernel) != init {
+                if !fits || slot.is_some() || is_init(section.name, machine, kernel) != init {
                     continue;
                 }
                 let apart = kernel.separate_codetags
@@ -180,11 +180,11 @@ pub(super) fn layout(
             }
         }
     }
-    let symbols = SymbolTables::layout(temporary, &mut sections, kernel, &mut tally)?;
+    let symbols = SymbolTables::layout(info, &mut sections, kernel, &mut tally)?;
     if let Some((index, template)) =
-        percpu.and_then(|index| Some((index, temporary.object.sections.get(index)?)))
+        percpu.and_then(|index| Some((index, info.object.sections.get(index)?)))
     {
-        per_cpu::room::allocate(&temporary.name, template.sh_size, template.sh_addralign, kernel)?;
+        per_cpu::room::allocate(&info.name, template.sh_size, template.sh_addralign, kernel)?;
         let offset = tally.place(RegionKind::Percpu, 1, template.sh_size)?;
         if let Some(slot) = sections.get_mut(index) {
             *slot = Some((RegionKind::Percpu, offset));
@@ -194,9 +194,9 @@ pub(super) fn layout(
 }
 
 /// Whether a section is freed after init (`module_init_layout_section`).
-fn is_init(name: &[u8], backend: &Machine, kernel: &TargetKernel) -> bool {
+fn is_init(name: &[u8], machine: &Machine, kernel: &TargetKernel) -> bool {
     kernel.configuration.features.contains(Features::EXIT_IS_INIT) && name.starts_with(b".exit")
-        || backend.frees_init_sections && kmod::is_init(name)
+        || machine.frees_init_sections && kmod::is_init(name)
 }
 
 /// Marks sections that become read-only after init (`module_mark_ro_after_init`).

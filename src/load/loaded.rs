@@ -73,9 +73,9 @@ impl Relocated {
 #[derive(Debug)]
 pub struct Loaded<'m> {
     pub(super) module: &'m Module<'m>,
-    pub(super) backend: &'static Machine,
+    pub(super) machine: &'static Machine,
     pub(super) kernel: TargetKernel,
-    pub(super) temporary: LoadInfo<'m>,
+    pub(super) info: LoadInfo<'m>,
     /// The tables that the module passes to the livepatch core.
     pub(super) tables: Tables<'m>,
     /// The indices of each object in them.
@@ -99,7 +99,7 @@ impl Loaded<'_> {
 
     /// The sections that are in memory, by index: name, region, address, and size in bytes.
     pub fn sections(&self) -> impl Iterator<Item = (&[u8], RegionKind, u64, u64)> {
-        let sections = self.temporary.object.sections.iter().zip(&self.layout.sections);
+        let sections = self.info.object.sections.iter().zip(&self.layout.sections);
         sections.filter_map(|(section, place)| {
             let (kind, _) = (*place)?;
             Some((section.name, kind, section.address(), section.sh_size))
@@ -121,7 +121,7 @@ impl Loaded<'_> {
     /// The section that lies at an address: its index, its name and the offset there, in bytes.
     #[must_use]
     pub fn section_at(&self, address: u64) -> Option<(usize, &[u8], u64)> {
-        let sections = self.temporary.object.sections.iter().enumerate();
+        let sections = self.info.object.sections.iter().enumerate();
         let mut found = sections.filter_map(|(index, section)| {
             let offset = address.checked_sub(section.extent?.address)?;
             (offset < section.sh_size).then_some((index, section.name, offset))

@@ -18,7 +18,7 @@ use crate::patch::Tables;
 #[derive(Debug)]
 pub struct Loader<'k> {
     /// The machine.
-    pub backend: &'static Machine,
+    pub machine: &'static Machine,
     /// The kernel.
     pub kernel: &'k TargetKernel,
     /// Where regions go.
@@ -38,39 +38,39 @@ impl Loader<'_> {
         known: &dyn Bind,
     ) -> Result<Loaded<'m>, Refused> {
         signature::check(module.data(), self.kernel)?;
-        validate::validate(module, self.backend, self.kernel)?;
-        let mut temporary = LoadInfo::of(module);
+        validate::validate(module, self.machine, self.kernel)?;
+        let mut info = LoadInfo::of(module);
         let imports = self.kernel.imports;
-        bind::check_layout(module, &temporary, imports, known)?;
+        bind::check_layout(module, &info, imports, known)?;
         validate::vermagic(module, self.kernel)?;
-        validate::livepatch(&temporary, self.kernel)?;
+        validate::livepatch(&info, self.kernel)?;
         let mut linkage = self
-            .backend
+            .machine
             .loader
-            .reserve(&mut temporary.object, &self.kernel.configuration)
+            .reserve(&mut info.object, &self.kernel.configuration)
             .map_err(|kernel| Finding::refused(Stage::Reserve, kernel))
             // The machine reserves room in sections that must exist.
             .map_err(|refused| refused.breaks(Rule::MachineSections))?;
-        validate::enforce_rwx(&temporary, self.kernel)?;
-        let layout = layout::layout(&mut temporary, self.backend, self.kernel)?;
-        let memory = move_module(&mut temporary.object, &layout, self.placement);
+        validate::enforce_rwx(&info, self.kernel)?;
+        let layout = layout::layout(&mut info, self.machine, self.kernel)?;
+        let memory = move_module(&mut info.object, &layout, self.placement);
         let text = self.kernel.layouts.region(RegionKind::Text);
         let text = layout.regions.iter().zip(&memory.regions).find(|((kind, _), _)| *kind == text);
-        temporary.object.text_base = text.map_or(0, |(_, region)| region.base);
+        info.object.text_base = text.map_or(0, |(_, region)| region.base);
         linkage
-            .settle(&mut temporary.object, &memory)
+            .settle(&mut info.object, &memory)
             .map_err(|fault| apply::refuse(Stage::Reserve, fault))?;
-        self.kernel.check_exports(&temporary)?;
+        self.kernel.check_exports(&info)?;
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
-        exports::constructors(&temporary, self.kernel)?;
-        bind::bind(module, &mut temporary, self.backend, imports, percpu, known)?;
-        let tables = Tables::of(module, self.backend);
+        exports::constructors(&info, self.kernel)?;
+        bind::bind(module, &mut info, self.machine, imports, percpu, known)?;
+        let tables = Tables::of(module, self.machine);
         let mut loaded = Loaded {
             module,
-            backend: self.backend,
+            machine: self.machine,
             kernel: self.kernel.clone(),
-            temporary,
+            info,
             table_objects: numbers(&tables),
             tables,
             layout,
@@ -82,13 +82,13 @@ impl Loader<'_> {
         };
         loaded.apply(known)?;
         loaded.write_symbol_tables();
-        let Loaded { linkage, temporary, memory, .. } = &mut loaded;
+        let Loaded { linkage, info, memory, .. } = &mut loaded;
         linkage
-            .finish(&temporary.object, memory)
+            .finish(&info.object, memory)
             .map_err(|fault| apply::refuse(Stage::Finish, fault))?;
-        exports::verify(module, &loaded.temporary, known)?;
-        validate::name(&loaded.temporary, self.kernel)?;
-        sysfs::setup(&loaded.temporary, self.kernel)?;
+        exports::verify(module, &loaded.info, known)?;
+        validate::name(&loaded.info, self.kernel)?;
+        sysfs::setup(&loaded.info, self.kernel)?;
         Ok(loaded)
     }
 }

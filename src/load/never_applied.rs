@@ -49,7 +49,7 @@ impl Loaded<'_> {
             let gate = String::from_utf8_lossy(gate);
             return because(&format!("no module is called '{gate}'"));
         }
-        if !self.temporary.livepatch {
+        if !self.info.livepatch {
             return because("the module is not marked as a livepatch module");
         }
         None
@@ -57,8 +57,8 @@ impl Loaded<'_> {
 
     /// Before Linux 6.15 the percpu template is copied without relocation.
     fn ignored_percpu(&self) -> Option<Finding> {
-        let percpu = u32::try_from(self.temporary.percpu?).ok()?;
-        let sections = self.temporary.object.sections.iter();
+        let percpu = u32::try_from(self.info.percpu?).ok()?;
+        let sections = self.info.object.sections.iter();
         let table = sections.clone().position(|s| {
             s.sh_type == SHT_RELA && s.sh_info == percpu && !s.body.is_empty() && !s.has(SHF_ALLOC)
         })?;

@@ -54,7 +54,7 @@ impl Loaded<'_> {
         let vmlinux = ObjectName::vmlinux();
         self.init_object(&vmlinux, known)?;
         self.patch_object(&vmlinux, known).map_err(|mut error| {
-            let patch = &self.temporary.name;
+            let patch = &self.info.name;
             error.says(&format!("livepatch: failed to patch object '{vmlinux}'"));
             error.says(&format!("livepatch: failed to enable patch '{patch}'"));
             error
@@ -64,10 +64,10 @@ impl Loaded<'_> {
 
     /// Refuses a module that is not marked as a livepatch.
     pub(super) fn is_marked(&self) -> Result<(), Refused> {
-        if self.temporary.livepatch {
+        if self.info.livepatch {
             return Ok(());
         }
-        let name = &self.temporary.name;
+        let name = &self.info.name;
         let message = format!("livepatch: module {name} is not marked as a livepatch module");
         let kernel = KernelError { errno: Errno::EINVAL, message };
         Err(Finding::refused(Stage::Gate, kernel).breaks(Rule::LivepatchMarker).into())
@@ -75,7 +75,7 @@ impl Loaded<'_> {
 
     /// The directories of objects and functions (`klp_init_object`, `klp_init_func`).
     fn init_patch(&self) -> Result<(), Finding> {
-        let patch = format!("/kernel/livepatch/{}", self.temporary.name);
+        let patch = format!("/kernel/livepatch/{}", self.info.name);
         let mut objects = BTreeSet::new();
         for object in self.tables.objects() {
             let name = object.name.map_or_else(|| "vmlinux".into(), |name| name.to_str_lossy());
@@ -158,7 +158,7 @@ impl Loaded<'_> {
     fn address(&self, function: &TableFunction<'_>) -> Option<u64> {
         let pointer = function.new_func?;
         let section = usize::try_from(pointer.section.get()).ok()?;
-        let section = self.temporary.object.sections.get(section)?;
+        let section = self.info.object.sections.get(section)?;
         Some(section.address().wrapping_add(pointer.offset))
     }
 
@@ -172,7 +172,7 @@ impl Loaded<'_> {
         };
         let Some((_, base, _)) = { regions }.find(around) else { return false };
         let lowest = if self.kernel.layouts == MemoryModel::Regions { base } else { 1 };
-        self.temporary.object.symbols.iter().skip(1).any(|symbol| {
+        self.info.object.symbols.iter().skip(1).any(|symbol| {
             symbol.st_shndx != SHN_UNDEF
                 && (lowest..=address).contains(&symbol.st_value)
                 && !symbol.name.is_empty()

@@ -65,8 +65,8 @@ impl Placement {
     /// Where a kernel usually puts modules: the first area, or the lowest part of a larger one,
     /// which is allocated first.
     #[must_use]
-    pub fn area(backend: &Machine, kernel: &TargetKernel) -> Range<u64> {
-        let area = backend.loader.module_areas(&kernel.image, kernel.version).into_iter().next();
+    pub fn area(machine: &Machine, kernel: &TargetKernel) -> Range<u64> {
+        let area = machine.loader.module_areas(&kernel.image, kernel.version).into_iter().next();
         let area = area.unwrap_or(0..0);
         let end = if is_near(&area) { area.end } else { area.start.saturating_add(REACH) };
         area.start..end
@@ -74,8 +74,8 @@ impl Placement {
 
     /// From the start of the area where a kernel usually puts modules.
     #[must_use]
-    pub fn usual(backend: &Machine, kernel: &TargetKernel) -> Self {
-        Self::from(Self::area(backend, kernel).start, kernel)
+    pub fn usual(machine: &Machine, kernel: &TargetKernel) -> Self {
+        Self::from(Self::area(machine, kernel).start, kernel)
     }
 
     /// From an address up, with per-CPU memory where the kernel takes it first.
@@ -132,7 +132,7 @@ impl Placement {
     /// and, if anything in the machine's area reaches anything else in it, between text and data.
     /// What loads at all of them loads wherever the kernel's allocator puts it.
     #[must_use]
-    pub fn extremes(backend: &Machine, kernel: &TargetKernel) -> Vec<Self> {
+    pub fn extremes(machine: &Machine, kernel: &TargetKernel) -> Vec<Self> {
         let placements = |area: Range<u64>| {
             let low = Self::from(area.start, kernel);
             let last = per_cpu(kernel.module_per_cpu().end, kernel.page_size);
@@ -145,7 +145,7 @@ impl Placement {
             }
             found
         };
-        let areas = backend.loader.module_areas(&kernel.image, kernel.version);
+        let areas = machine.loader.module_areas(&kernel.image, kernel.version);
         areas.into_iter().flat_map(placements).collect()
     }
 }

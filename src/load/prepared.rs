@@ -18,7 +18,7 @@ pub struct Prepared<'data> {
     /// The module, read as the kernel reads it.
     pub module: Module<'data>,
     /// Its machine.
-    pub backend: &'static Machine,
+    pub machine: &'static Machine,
     /// Its kernel.
     pub kernel: TargetKernel,
     /// What the sources know about the names that the load looks up.
@@ -36,22 +36,22 @@ pub fn prepare<'data>(
     options: &Options,
 ) -> Result<Prepared<'data>, Error> {
     let module = Module::parse_as_kernel(data)?;
-    let backend = target::backend(&module)?;
-    let names = Wanted::new(wanted(&module, backend));
+    let machine = target::machine(&module)?;
+    let names = Wanted::new(wanted(&module, machine));
     let answer = sources.answer(&names.of_release(target::built_for(&module)))?;
-    match target::same_kernel(&module, backend, &answer, options) {
+    match target::same_kernel(&module, machine, &answer, options) {
         // A module that is not a livepatch does not need it.
         Err(Error::NoLivepatching) => {}
         other => other?,
     }
-    let kernel = TargetKernel::of(backend, options.target, &module, Some(&answer));
-    Ok(Prepared { module, backend, kernel, answer })
+    let kernel = TargetKernel::of(machine, options.target, &module, Some(&answer));
+    Ok(Prepared { module, machine, kernel, answer })
 }
 
 /// The names that the sources must be asked about before a module can be loaded.
-pub(crate) fn wanted<'m>(module: &Module<'m>, backend: &'static Machine) -> Vec<&'m str> {
-    let mut wanted: Vec<&str> = TargetKernel::wanted(backend).chain([MODULE_LAYOUT]).collect();
-    wanted.extend(patch::names(&Tables::of(module, backend)));
+pub(crate) fn wanted<'m>(module: &Module<'m>, machine: &'static Machine) -> Vec<&'m str> {
+    let mut wanted: Vec<&str> = TargetKernel::wanted(machine).chain([MODULE_LAYOUT]).collect();
+    wanted.extend(patch::names(&Tables::of(module, machine)));
     for symbol in module.symbols().skip(1) {
         match symbol.section {
             SymbolSection::Undefined => wanted.extend(std::str::from_utf8(symbol.name)),
@@ -67,7 +67,7 @@ impl Prepared<'_> {
     /// Where the kernel usually puts modules.
     #[must_use]
     pub fn usual_placement(&self) -> Placement {
-        Placement::usual(self.backend, &self.kernel)
+        Placement::usual(self.machine, &self.kernel)
     }
 
     /// The simulated kernel that the module is loaded into and whose objects come and go.
@@ -81,8 +81,8 @@ impl Prepared<'_> {
     /// # Errors
     /// [`Refused`], with what the kernel says.
     pub fn load(&self, placement: &Placement) -> Result<Loaded<'_>, Refused> {
-        let (backend, kernel, record) = (self.backend, &self.kernel, Record::Everything);
-        let loader = Loader { backend, kernel, placement, record };
+        let (machine, kernel, record) = (self.machine, &self.kernel, Record::Everything);
+        let loader = Loader { machine, kernel, placement, record };
         let loaded = loader.load(&self.module, &self.known())?;
         kernel.receive(&self.module)?;
         Ok(loaded)

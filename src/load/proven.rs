@@ -146,16 +146,16 @@ impl TargetKernel {
     }
 
     /// Exports must have flags (`check_export_symbol_sections`).
-    pub(super) fn check_exports(&self, temporary: &LoadInfo<'_>) -> Result<(), Finding> {
+    pub(super) fn check_exports(&self, info: &LoadInfo<'_>) -> Result<(), Finding> {
         let find = |name: &[u8]| {
-            let sections = temporary.object.sections.iter();
+            let sections = info.object.sections.iter();
             sections.skip(1).find(|section| section.name == name && section.has(SHF_ALLOC))
         };
         let exports = find(b"__ksymtab").is_some_and(|section| section.sh_size != 0);
         if !self.flags_apart || !exports || find(b"__kflagstab").is_some() {
             return Ok(());
         }
-        let message = format!("{}: no flags for exported symbols", temporary.name);
+        let message = format!("{}: no flags for exported symbols", info.name);
         let kernel = KernelError { errno: Errno::ENOEXEC, message };
         let why = "it exports symbols, but has no section '__kflagstab' with their flags";
         let error = Finding::refused(Stage::Validate, kernel).explained(why.to_owned());

@@ -26,7 +26,7 @@ impl Loaded<'_> {
         gate: &[u8],
         known: &dyn Bind,
     ) -> Result<(), Finding> {
-        let relas: Vec<Rela> = self.temporary.object.relas(index).collect();
+        let relas: Vec<Rela> = self.info.object.relas(index).collect();
         for (entry, rela) in relas.into_iter().enumerate() {
             self.resolve_one(stage, entry, rela, gate, known).map_err(|failure| {
                 let error = match failure {
@@ -54,9 +54,9 @@ impl Loaded<'_> {
         known: &dyn Bind,
     ) -> Result<(), ResolveError> {
         let slot = usize::try_from(rela.symbol).unwrap_or(usize::MAX);
-        let symtab = self.temporary.symtab;
+        let symtab = self.info.symtab;
         let Livepatching { names_relocation, sympos_saturates, .. } = self.kernel.livepatching;
-        let symbol = self.temporary.object.symbols.get_mut(slot).ok_or(ResolveError::NoSymbol)?;
+        let symbol = self.info.object.symbols.get_mut(slot).ok_or(ResolveError::NoSymbol)?;
         let name = String::from_utf8_lossy(symbol.name);
         if symbol.st_shndx != SHN_LIVEPATCH {
             let location = if names_relocation {

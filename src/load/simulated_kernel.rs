@@ -66,9 +66,9 @@ impl<'a> SimulatedKernel<'a> {
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
         let machine = answer.kernel().machine;
-        let backend = machine.and_then(klp_arch::for_machine);
-        let kernel = backend.map(|backend| (backend, TargetKernel::described_by(backend, answer)));
-        let area = kernel.as_ref().map(|(backend, kernel)| Placement::area(backend, kernel));
+        let machine = machine.and_then(klp_arch::for_machine);
+        let kernel = machine.map(|machine| (machine, TargetKernel::described_by(machine, answer)));
+        let area = kernel.as_ref().map(|(machine, kernel)| Placement::area(machine, kernel));
         let kernel = kernel.map(|(_, kernel)| kernel);
         let fixed = kernel.as_ref().filter(|kernel| kernel.per_cpu.start == 0);
         Self {

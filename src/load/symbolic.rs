@@ -18,7 +18,7 @@ impl Loaded<'_> {
             address.checked_sub(region.base).is_some_and(|offset| offset < size)
         })?;
         let size = u64::try_from(region.bytes.len()).unwrap_or(u64::MAX);
-        let named = self.temporary.object.symbols.iter().skip(1).filter(|symbol| is_shown(symbol));
+        let named = self.info.object.symbols.iter().skip(1).filter(|symbol| is_shown(symbol));
         let (mut best, mut next) = (None::<&Symbol<'_>>, region.base.saturating_add(size));
         for symbol in named {
             let value = symbol.st_value;
@@ -29,7 +29,7 @@ impl Loaded<'_> {
             }
         }
         let best = best?;
-        let (name, module) = (String::from_utf8_lossy(best.name), &self.temporary.name);
+        let (name, module) = (String::from_utf8_lossy(best.name), &self.info.name);
         let (offset, size) = (address - best.st_value, next.wrapping_sub(best.st_value));
         Some(format!("{name}+{offset:#x}/{size:#x} [{module}]"))
     }

@@ -41,15 +41,15 @@ pub(super) struct SymbolTables {
 impl SymbolTables {
     /// Reserves room after all sections.
     pub(super) fn layout(
-        temporary: &mut LoadInfo<'_>,
+        info: &mut LoadInfo<'_>,
         sections: &mut [Option<(RegionKind, u64)>],
         kernel: &TargetKernel,
         tally: &mut Tally<'_>,
     ) -> Result<Self, Finding> {
         let core = kernel.layouts.region(RegionKind::Data);
         let init = kernel.layouts.region(RegionKind::InitData);
-        let mut whole = |temporary: &mut LoadInfo<'_>, sections: &mut [_], index: usize| {
-            let Some(section) = temporary.object.sections.get_mut(index) else {
+        let mut whole = |info: &mut LoadInfo<'_>, sections: &mut [_], index: usize| {
+            let Some(section) = info.object.sections.get_mut(index) else {
                 return Ok::<_, Finding>(0);
             };
             section.sh_flags |= SHF_ALLOC;
@@ -59,10 +59,10 @@ impl SymbolTables {
             }
             Ok(section.sh_addralign)
         };
-        let align = whole(temporary, sections, temporary.symtab)?;
-        let kept = kept(temporary, sections, kernel);
-        whole(temporary, sections, temporary.strtab)?;
-        let symbols = &temporary.object.symbols;
+        let align = whole(info, sections, info.symtab)?;
+        let kept = kept(info, sections, kernel);
+        whole(info, sections, info.strtab)?;
+        let symbols = &info.object.symbols;
         let bytes = |symbol: &usize| symbols.get(*symbol).map_or(1, |s| s.name.len() + 1);
         let strings = size(kept.iter().map(bytes).sum());
         let core_at = [
@@ -73,7 +73,7 @@ impl SymbolTables {
         tally.end_group(core);
         let init_at = [
             tally.place(init, 8, MOD_KALLSYMS)?,
-            tally.place(init, 1, size(temporary.object.symbols.len()))?,
+            tally.place(init, 1, size(info.object.symbols.len()))?,
         ];
         tally.end_group(init);
         Ok(Self { kept, core: Some(core), core_at, init: Some(init), init_at })
@@ -82,12 +82,12 @@ impl SymbolTables {
 
 /// The symbols that stay, by index.
 fn kept(
-    temporary: &LoadInfo<'_>,
+    info: &LoadInfo<'_>,
     slots: &[Option<(RegionKind, u64)>],
     kernel: &TargetKernel,
 ) -> Vec<usize> {
-    let object = &temporary.object;
-    let entries = temporary.symbol_entries();
+    let object = &info.object;
+    let entries = info.symbol_entries();
     // `is_core_symbol`.
     let is_core = |index: usize, symbol: &Symbol<'_>| {
         let section = usize::from(symbol.st_shndx);
@@ -96,7 +96,7 @@ fn kept(
         let Some(defining) = object.sections.get(section).filter(|_| defined && !nameless) else {
             return false;
         };
-        if kernel.kallsyms_all && temporary.percpu == Some(section) {
+        if kernel.kallsyms_all && info.percpu == Some(section) {
             return true;
         }
         let freed = slots.get(section).copied().flatten().is_some_and(|(kind, _)| kind.is_init());
@@ -104,8 +104,8 @@ fn kept(
         defining.has(SHF_ALLOC) && shown && !freed
     };
     let symbols = object.symbols.iter().enumerate();
-    let kept = symbols
-        .filter(|(index, symbol)| *index == 0 || temporary.livepatch || is_core(*index, symbol));
+    let kept =
+        symbols.filter(|(index, symbol)| *index == 0 || info.livepatch || is_core(*index, symbol));
     kept.map(|(index, _)| index).collect()
 }
 

@@ -12,13 +12,13 @@ use super::load_info::LoadInfo;
 use crate::findings::{Finding, Rule, Stage};
 
 /// Creates files for the loaded sections that are not empty, including the symbol table's.
-pub(super) fn setup(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
-    let sections = temporary.object.sections.iter();
+pub(super) fn setup(info: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
+    let sections = info.object.sections.iter();
     let mut shown = sections.filter(|section| section.has(SHF_ALLOC) && section.sh_size != 0);
     let mut names = FxHashSet::default();
     let twin = shown.find(|section| !names.insert(section.name));
     let Some(twin) = twin.filter(|_| kernel.refuses_section_twins) else { return Ok(()) };
-    let (module, section) = (&temporary.name, String::from_utf8_lossy(twin.name));
+    let (module, section) = (&info.name, String::from_utf8_lossy(twin.name));
     let file = format!("/module/{module}/sections/{section}");
     let message = format!("sysfs: cannot create duplicate filename '{file}'");
     let kernel = KernelError { errno: Errno::EEXIST, message };

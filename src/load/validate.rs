@@ -30,21 +30,21 @@ fn refuse(message: String) -> Finding {
 /// The checks of the file (`elf_validity_cache_copy`).
 pub(super) fn validate(
     module: &Module<'_>,
-    backend: &Machine,
+    machine: &Machine,
     kernel: &TargetKernel,
 ) -> Result<(), Finding> {
-    header(module, backend, kernel)?;
+    header(module, machine, kernel)?;
     this_module(module, kernel)?;
     versions(module)
 }
 
-fn header(module: &Module<'_>, backend: &Machine, kernel: &TargetKernel) -> Result<(), Finding> {
-    let machine = module.machine();
-    if !backend.e_machines.contains(&machine) || backend.endian != module.endian() {
-        return Err(refuse(format!("Invalid architecture in ELF header: {machine}")));
+fn header(module: &Module<'_>, machine: &Machine, kernel: &TargetKernel) -> Result<(), Finding> {
+    let e_machine = module.machine();
+    if !machine.e_machines.contains(&e_machine) || machine.endian != module.endian() {
+        return Err(refuse(format!("Invalid architecture in ELF header: {e_machine}")));
     }
-    if kernel.checks_machine_flags && backend.check_header(module.flags()).is_err() {
-        let error = refuse(format!("Invalid module architecture in ELF header: {machine}"));
+    if kernel.checks_machine_flags && machine.check_header(module.flags()).is_err() {
+        let error = refuse(format!("Invalid module architecture in ELF header: {e_machine}"));
         return Err(error.breaks(Rule::MachineFlags));
     }
     if module.sections().len() >= SHN_LORESERVE {
@@ -207,17 +207,17 @@ pub(super) fn vermagic(module: &Module<'_>, kernel: &TargetKernel) -> Result<(),
 }
 
 /// A livepatch needs a kernel that accepts livepatches (`check_modinfo_livepatch`).
-pub(super) fn livepatch(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
-    if kernel.livepatches || !temporary.livepatch {
+pub(super) fn livepatch(info: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
+    if kernel.livepatches || !info.livepatch {
         return Ok(());
     }
     let what = "module is marked as livepatch module, but livepatch support is disabled";
-    Err(refuse(format!("{}: {what}", temporary.name)))
+    Err(refuse(format!("{}: {what}", info.name)))
 }
 
 /// With livepatching, no module may be named vmlinux (`klp_module_coming`).
-pub(super) fn name(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
-    if temporary.name != VMLINUX || !kernel.livepatches {
+pub(super) fn name(info: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
+    if info.name != VMLINUX || !kernel.livepatches {
         return Ok(());
     }
     let message = "livepatch: vmlinux.ko: invalid module name".to_owned();
@@ -225,11 +225,11 @@ pub(super) fn name(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<()
 }
 
 /// Nothing may be writable and executable (`module_enforce_rwx_sections`).
-pub(super) fn enforce_rwx(temporary: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
-    let mut sections = temporary.object.sections.iter().enumerate();
+pub(super) fn enforce_rwx(info: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
+    let mut sections = info.object.sections.iter().enumerate();
     let both = sections.find(|(_, section)| section.has(SHF_WRITE | SHF_EXECINSTR));
     let Some((index, section)) = both.filter(|_| kernel.strict_module_rwx) else { return Ok(()) };
-    let (module, section) = (&temporary.name, String::from_utf8_lossy(section.name));
+    let (module, section) = (&info.name, String::from_utf8_lossy(section.name));
     let fault = "has invalid WRITE|EXEC flags";
     let error = refuse(format!("{module}: section {section} (index {index}) {fault}"));
     Err(error.breaks(Rule::WriteExecute))

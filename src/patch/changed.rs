@@ -23,7 +23,7 @@ const TRUSTED: [&[u8]; 2] = [super::ENABLE, b"klp_get_state"];
 /// Whether code writes to one of these tables, or may.
 pub(super) fn are_changed(
     pointers: &Pointers<'_, '_>,
-    backend: &Machine,
+    machine: &Machine,
     tables: &[Extent],
 ) -> bool {
     let module = pointers.module;
@@ -42,7 +42,7 @@ pub(super) fn are_changed(
             return false;
         }
         let named = module.relocations(table.index).filter_map(|rela| {
-            let named = match distance(module, backend, rela) {
+            let named = match distance(module, machine, rela) {
                 Some((section, offset)) => {
                     RelocationTarget::Inside(Address { section: section.get(), offset })
                 }
@@ -81,7 +81,7 @@ pub(super) fn are_changed(
                 inside.iter().map(|(field, named)| (field - start, *named)).collect();
             let pointer = |at: Address| to(pointers, at);
             let function = FunctionCode { code, relocations: &relocations, pointer: &pointer };
-            changes(&backend.instructions.uses(function), &trusted, tables)
+            changes(&machine.instructions.uses(function), &trusted, tables)
         })
     })
 }

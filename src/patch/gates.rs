@@ -29,7 +29,7 @@ pub(crate) enum Undecided {
 #[derive(Debug)]
 pub(crate) struct Gates<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     tables: &'m Tables<'data>,
     patched: &'m PatchedObjects,
     /// Built at the first relocation that needs it, if several objects are patched.
@@ -39,11 +39,11 @@ pub(crate) struct Gates<'m, 'data> {
 impl<'m, 'data> Gates<'m, 'data> {
     pub(crate) fn new(
         module: &'m Module<'data>,
-        backend: &'static Machine,
+        machine: &'static Machine,
         tables: &'m Tables<'data>,
         patched: &'m PatchedObjects,
     ) -> Self {
-        Self { module, backend, tables, patched, users: OnceCell::new() }
+        Self { module, machine, tables, patched, users: OnceCell::new() }
     }
 
     /// The gate of a relocation here against a symbol of `owner`. `depends`: whether an object
@@ -90,7 +90,7 @@ impl<'m, 'data> Gates<'m, 'data> {
         if patched.len() < 2 || objects.is_empty() {
             return patched.clone();
         }
-        let users = self.users.get_or_init(|| Users::of(self.module, self.backend, self.tables));
+        let users = self.users.get_or_init(|| Users::of(self.module, self.machine, self.tables));
         let numbers = users.at(location);
         let found: BTreeSet<_> =
             numbers.filter_map(|number| objects.get(number)?.object()).collect();

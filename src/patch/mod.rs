@@ -93,20 +93,20 @@ pub struct TableFunction<'data> {
 impl<'data> Tables<'data> {
     /// Reads the tables of a module.
     #[must_use]
-    pub fn of(module: &Module<'data>, backend: &Machine) -> Self {
+    pub fn of(module: &Module<'data>, machine: &Machine) -> Self {
         let enables = module.symbols_in(SymbolSection::Undefined).find(|s| s.name == ENABLE);
         let external = external::is_present(module);
         if enables.is_none() && !external {
             return Self::None;
         }
-        let pointers = Pointers::of(module, backend);
+        let pointers = Pointers::of(module, machine);
         let objects = if external {
             external::read(&pointers)
         } else {
             enables.and_then(|enables| {
-                let patch = registered::patch(&pointers, backend, enables.index)?;
+                let patch = registered::patch(&pointers, machine, enables.index)?;
                 let (objects, tables) = structures::objects(&pointers, patch)?;
-                let changed = changed::are_changed(&pointers, backend, &tables);
+                let changed = changed::are_changed(&pointers, machine, &tables);
                 (!changed).then_some(objects)
             })
         };

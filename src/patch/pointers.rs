@@ -32,7 +32,7 @@ pub(super) struct Pointers<'m, 'data> {
 pub(super) const WORD: u64 = 8;
 
 impl<'m, 'data> Pointers<'m, 'data> {
-    pub(super) fn of(module: &'m Module<'data>, backend: &Machine) -> Self {
+    pub(super) fn of(module: &'m Module<'data>, machine: &Machine) -> Self {
         let mut by_location = BTreeMap::new();
         for table in module.relocation_sections() {
             let section = SectionIndex::new(table.sh_info);
@@ -42,7 +42,7 @@ impl<'m, 'data> Pointers<'m, 'data> {
                 continue;
             }
             for rela in module.relocations(table.index) {
-                if let Some(pointer) = pointer(module, backend, rela) {
+                if let Some(pointer) = pointer(module, machine, rela) {
                     by_location.insert(Location { section, offset: rela.offset }, pointer);
                 }
             }
@@ -140,8 +140,8 @@ impl<'m, 'data> Pointers<'m, 'data> {
     }
 }
 
-fn pointer(module: &Module<'_>, backend: &Machine, rela: Rela) -> Option<Pointer> {
-    let row = backend.row(rela.kind)?;
+fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela) -> Option<Pointer> {
+    let row = machine.row(rela.kind)?;
     if row.calc != Calc::Absolute || u64::try_from(row.field.size()) != Ok(WORD) {
         return None;
     }

@@ -21,7 +21,7 @@ const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 /// The patch; `None` if it is not static or not unique.
 pub(crate) fn patch(
     pointers: &Pointers<'_, '_>,
-    backend: &Machine,
+    machine: &Machine,
     enable: SymbolIndex,
 ) -> Option<Location> {
     let is_this = |location| {
@@ -50,7 +50,7 @@ pub(crate) fn patch(
         (false, true) => alike,
         (false, false) => said,
     };
-    let taken = taken(pointers, backend, enable);
+    let taken = taken(pointers, machine, enable);
     let mut handed = candidates.intersection(&taken);
     // A module has one patch: of several, code chooses.
     handed.next().copied().filter(|_| handed.next().is_none())
@@ -59,7 +59,7 @@ pub(crate) fn patch(
 /// The locations whose addresses are taken in functions that call `klp_enable_patch`.
 fn taken(
     pointers: &Pointers<'_, '_>,
-    backend: &Machine,
+    machine: &Machine,
     enable: SymbolIndex,
 ) -> BTreeSet<Location> {
     let module = pointers.module;
@@ -80,7 +80,7 @@ fn taken(
         let all = calling.contains(&None);
         let inside = relocations()
             .filter(|rela| all || calling.contains(&function(&functions, rela.offset)));
-        for location in inside.filter_map(|rela| location(module, backend, rela)) {
+        for location in inside.filter_map(|rela| location(module, machine, rela)) {
             taken.insert(location);
             // Through a slot that has the address.
             taken.extend(pointers.to(location));
@@ -107,20 +107,20 @@ fn function(functions: &[(u64, u64)], offset: u64) -> Option<(u64, u64)> {
 }
 
 /// The location in the module that a relocation of code refers to.
-pub(crate) fn location(module: &Module<'_>, backend: &Machine, rela: Rela) -> Option<Location> {
-    let (section, offset) = distance(module, backend, rela)?;
+pub(crate) fn location(module: &Module<'_>, machine: &Machine, rela: Rela) -> Option<Location> {
+    let (section, offset) = distance(module, machine, rela)?;
     Some(Location { section, offset: u64::try_from(offset).ok()? })
 }
 
 /// Its section and signed offset: the addend may lead to before the section.
 pub(crate) fn distance(
     module: &Module<'_>,
-    backend: &Machine,
+    machine: &Machine,
     rela: Rela,
 ) -> Option<(SectionIndex, i64)> {
-    let row = backend.row(rela.kind)?;
+    let row = machine.row(rela.kind)?;
     let symbol = module.symbol(rela.symbol)?;
     let SymbolSection::Defined(section) = symbol.section else { return None };
-    let addend = rela.addend.checked_add(backend.instructions.code_bias(row))?;
+    let addend = rela.addend.checked_add(machine.instructions.code_bias(row))?;
     Some((section, i64::try_from(symbol.st_value).ok()?.checked_add(addend)?))
 }

@@ -35,7 +35,7 @@ pub(crate) struct Users {
 impl Users {
     /// Follows the code of every object from its functions on. Objects are numbered as in the
     /// tables.
-    pub(crate) fn of(module: &Module<'_>, backend: &Machine, tables: &Tables<'_>) -> Self {
+    pub(crate) fn of(module: &Module<'_>, machine: &Machine, tables: &Tables<'_>) -> Self {
         let units = Units::of(module);
         let mut masks: FxHashMap<Location, u64> = FxHashMap::default();
         let mut queue = Vec::new();
@@ -47,7 +47,7 @@ impl Users {
                 queue.push(units.around(location));
             }
         }
-        let mut references = references(module, backend, &units);
+        let mut references = references(module, machine, &units);
         // Tables of functions do not use them, and neither does code with an address nearby.
         let functions = tables.objects().iter().flat_map(|object| &object.functions);
         for table in functions.map(|function| units.around(function.sympos_at)) {
@@ -115,7 +115,7 @@ impl Units {
 /// What each unit refers to.
 fn references(
     module: &Module<'_>,
-    backend: &Machine,
+    machine: &Machine,
     units: &Units,
 ) -> FxHashMap<Location, Vec<Location>> {
     let mut references: FxHashMap<Location, Vec<Location>> = FxHashMap::default();
@@ -137,7 +137,7 @@ fn references(
         let fields = relocated.entry(section).or_default();
         for rela in module.relocations(table.index) {
             fields.insert(rela.offset);
-            if let Some(to) = location(module, backend, rela) {
+            if let Some(to) = location(module, machine, rela) {
                 refer(Location { section, offset: rela.offset }, to);
             }
         }
@@ -147,7 +147,7 @@ fn references(
             continue;
         }
         let fields = relocated.get(&section.index);
-        for branch in backend.instructions.branches(module.body(section.index)) {
+        for branch in machine.instructions.branches(module.body(section.index)) {
             let field = u64::try_from(branch.field).unwrap_or(u64::MAX);
             let target = u64::try_from(branch.target).ok();
             let Some(offset) = target.filter(|_| fields.is_none_or(|f| !f.contains(&field))) else {

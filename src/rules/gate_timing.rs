@@ -19,7 +19,7 @@ use crate::name::ObjectName;
 pub(crate) fn check(
     section: &Section<'_>,
     gate: &ObjectName,
-    backend: &Machine,
+    machine: &Machine,
 ) -> Result<(), Misplaced> {
     if is_percpu(section) {
         return Err(Misplaced::Percpu);
@@ -30,19 +30,19 @@ pub(crate) fn check(
     if gate.is_vmlinux() {
         return Ok(());
     }
-    if backend.frees_init_sections && kmod::is_init(section.name) {
+    if machine.frees_init_sections && kmod::is_init(section.name) {
         return Err(Misplaced::Init);
     }
-    consumed(section, backend).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
+    consumed(section, machine).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
 }
 
 /// The special section row of a section that the kernel consumes early, if it does.
 #[must_use]
 pub(crate) fn consumed(
     section: &Section<'_>,
-    backend: &Machine,
+    machine: &Machine,
 ) -> Option<&'static SpecialSection> {
-    backend.special_sections().find(|special| special.read && special.is_named(section.name))
+    machine.special_sections().find(|special| special.read && special.is_named(section.name))
 }
 
 /// Whether a section is the percpu template (`find_pcpusec`).

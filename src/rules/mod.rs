@@ -27,14 +27,14 @@ use crate::site::{Site, Sites};
 #[must_use]
 pub fn check(
     module: &Module<'_>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     target: Option<KernelVersion>,
 ) -> Vec<Finding> {
-    let sites = Sites::new(module, backend);
+    let sites = Sites::new(module, machine);
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let outside = undefined.chain(module.symbols_in(SymbolSection::Livepatch));
     let outside = outside.map(|symbol| (symbol.index, symbol)).collect();
-    let mut checker = Checker { module, backend, target, sites, outside, found: Vec::new() };
+    let mut checker = Checker { module, machine, target, sites, outside, found: Vec::new() };
     module::check(&mut checker);
     sections::check(&mut checker);
     symbols::check(&mut checker);
@@ -46,7 +46,7 @@ pub fn check(
 /// State shared by the checks: the module, its machine, and the findings.
 struct Checker<'m, 'data> {
     module: &'m Module<'data>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     target: Option<KernelVersion>,
     sites: Sites<'m, 'data>,
     /// Undefined symbols. They are few and stay in the cache, where the symbol table does not:

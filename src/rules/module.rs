@@ -63,10 +63,10 @@ fn sections(checker: &mut Checker<'_, '_>) {
 
 fn machine(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
-    if let Err(fault) = checker.backend.check_header(module.flags()) {
+    if let Err(fault) = checker.machine.check_header(module.flags()) {
         checker.broken(Rule::MachineFlags, format!("e_flags {:#x}: {fault}", module.flags()));
     }
-    for name in checker.backend.required_sections {
+    for name in checker.machine.required_sections {
         if module.sections_named(name.as_bytes()).next().is_none() {
             checker.broken(Rule::MachineSections, format!("there is no section '{name}'"));
         }

@@ -14,7 +14,7 @@ use crate::findings::Rule;
 const WIDEST: u64 = 8;
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
-    if !checker.backend.needs_untouched_place {
+    if !checker.machine.needs_untouched_place {
         return;
     }
     let mut targets: BTreeMap<u32, Vec<SectionIndex>> = BTreeMap::new();
@@ -33,7 +33,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
 
 /// How many bytes the loader writes for a relocation; 0 for a type that it does not know.
 fn size(checker: &Checker<'_, '_>, rela: Rela) -> u64 {
-    let size = checker.backend.row(rela.kind).map_or(0, |row| row.field.size());
+    let size = checker.machine.row(rela.kind).map_or(0, |row| row.field.size());
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 

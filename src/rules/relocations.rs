@@ -73,13 +73,13 @@ fn place(
     rela: Rela,
     facts: &Conditions<'_>,
 ) {
-    let backend = checker.backend;
-    let (rule, consequence, what) = match backend.row(rela.kind) {
+    let machine = checker.machine;
+    let (rule, consequence, what) = match machine.row(rela.kind) {
         None => {
             let what = "the kernel's module loader does not know this relocation";
             (Rule::RelocationType, Consequence::Refused, what.to_owned())
         }
-        Some(row) => match backend.check_site(row, facts, body, rela.offset) {
+        Some(row) => match machine.check_site(row, facts, body, rela.offset) {
             Ok(()) => return,
             Err(fault) => (Rule::Place, Consequence::of(&fault), fault.to_string()),
         },

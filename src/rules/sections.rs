@@ -62,7 +62,7 @@ fn target(checker: &mut Checker<'_, '_>, section: &Section<'_>, klp: &KlpSection
         return;
     };
     let name = target.name.as_bstr();
-    match gate_timing::check(target, &klp.gate, checker.backend) {
+    match gate_timing::check(target, &klp.gate, checker.machine) {
         Ok(()) => {}
         Err(Misplaced::NotLoaded) => {
             checker.broken(

@@ -70,7 +70,7 @@ pub(crate) fn words(
     };
     let placement = Placement::usual(backend, &kernel);
     let record = Record::Nothing;
-    let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+    let loader = Loader { machine: backend, kernel: &kernel, placement: &placement, record };
     let absent = if when == When::Enabled { ObjectState::Live } else { ObjectState::Absent };
     let [_, target] = TARGETS.map(object);
     let tried = loader.load(&module, &in_state(absent)).and_then(|mut loaded| {

@@ -57,7 +57,7 @@ pub(crate) fn load<'m>(
     let area = Placement::area(backend, &kernel);
     let start = area.start + (area.end - area.start) / 2 / kernel.page_size * kernel.page_size;
     let placement = Placement { start, page_size: kernel.page_size, ..Placement::default() };
-    Loader { backend, kernel: &kernel, placement: &placement, record }.load(module, known)
+    Loader { machine: backend, kernel: &kernel, placement: &placement, record }.load(module, known)
 }
 
 pub(crate) fn regions(loaded: &Loaded<'_>) -> Regions {
@@ -194,8 +194,12 @@ fn a_gate_that_was_not_cleared_is_refused_where_bytes_must_be_untouched() {
         let mut kernel = TargetKernel::newest(backend);
         kernel.livepatching.clears = false;
         let placement = Placement::usual(backend, &kernel);
-        let loader =
-            Loader { backend, kernel: &kernel, placement: &placement, record: Record::Nothing };
+        let loader = Loader {
+            machine: backend,
+            kernel: &kernel,
+            placement: &placement,
+            record: Record::Nothing,
+        };
         let mut loaded = loader.load(&module, &known).unwrap();
         loaded.gate_arrives(&gate, &known).unwrap();
         loaded.free_init();

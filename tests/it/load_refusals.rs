@@ -22,7 +22,8 @@ pub(crate) fn load(
     let answer = answer(machine, &Module::parse(&right).unwrap());
     let module = Module::parse_as_kernel(wrong).unwrap();
     let placement = Placement::usual(backend, kernel);
-    let loader = Loader { backend, kernel, placement: &placement, record: Record::Nothing };
+    let loader =
+        Loader { machine: backend, kernel, placement: &placement, record: Record::Nothing };
     loader.load(&module, &SimulatedKernel::new(&answer)).map(|_| ())
 }
 

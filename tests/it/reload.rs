@@ -144,7 +144,7 @@ fn survived(machine: &Machine, bytes: &[u8]) -> u64 {
     let (answer, kernel) = (answer(machine, &module), TargetKernel::newest(backend));
     let placement = Placement::usual(backend, &kernel);
     let record = Record::Nothing;
-    let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+    let loader = Loader { machine: backend, kernel: &kernel, placement: &placement, record };
     let area = Placement::area(backend, &kernel);
     let known = |turn: u64| {
         SimulatedKernel::new(&answer).modules_in(area.start + turn * 0x123_0000..area.end)

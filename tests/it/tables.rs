@@ -4,7 +4,7 @@ use std::path::Path;
 
 use klp_convert::elf::{Module, SymbolSection};
 use klp_convert::patch::Tables;
-use klp_convert::target::backend;
+use klp_convert::target::machine;
 
 use crate::compiled::compile;
 use crate::image::Image;
@@ -46,11 +46,11 @@ struct module { long words[16]; } __this_module
 pub(crate) fn read(object: &Path) -> String {
     let data = std::fs::read(object).unwrap();
     let module = Module::parse(&data).unwrap();
-    let backend = backend(&module).unwrap();
+    let machine = machine(&module).unwrap();
     let text = |name: Option<&[u8]>| {
         name.map_or_else(|| "-".to_owned(), |name| String::from_utf8_lossy(name).into_owned())
     };
-    match Tables::of(&module, backend) {
+    match Tables::of(&module, machine) {
         Tables::None => "none".into(),
         Tables::AtRunTime => "at run time".into(),
         Tables::Static(objects) => {

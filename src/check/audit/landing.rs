@@ -38,22 +38,22 @@ const STATIC_CALLS: &[u8] = b".static_call.text";
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
 /// Warns once about each function.
-pub(super) fn audit(module: &Module<'_>, backend: &'static Machine) -> Vec<Finding> {
-    let Some(pad) = backend.landing_pad else { return Vec::new() };
+pub(super) fn audit(module: &Module<'_>, machine: &'static Machine) -> Vec<Finding> {
+    let Some(pad) = machine.landing_pad else { return Vec::new() };
     if module.sections_named(pad.marker.as_bytes()).next().is_none() {
         return Vec::new();
     }
     let functions = Functions::of(module);
-    let sites = Sites::new(module, backend);
+    let sites = Sites::new(module, machine);
     let (mut warned, mut warnings) = (BTreeSet::new(), Vec::new());
     for table in module.relocation_sections() {
         let patched = module.section(SectionIndex::new(table.sh_info));
-        let Some(patched) = patched.filter(|section| holds_addresses(section, backend)) else {
+        let Some(patched) = patched.filter(|section| holds_addresses(section, machine)) else {
             continue;
         };
         let body = module.body(patched.index);
         for (entry, rela) in module.relocations(table.index).enumerate() {
-            let Some((function, start)) = taken(module, backend, pad, body, patched, rela)
+            let Some((function, start)) = taken(module, machine, pad, body, patched, rela)
                 .and_then(|target| Some((functions.names.get(&target)?, target)))
             else {
                 continue;
@@ -95,23 +95,23 @@ impl<'m> Functions<'m> {
 }
 
 /// Whether addresses in a section may be called.
-fn holds_addresses(section: &Section<'_>, backend: &Machine) -> bool {
+fn holds_addresses(section: &Section<'_>, machine: &Machine) -> bool {
     let table = TABLES.iter().any(|prefix| section.name.starts_with(prefix));
     let loaded = section.sh_flags.contains(SectionFlags::ALLOC);
-    let called = section.name == THIS_MODULE || gate_timing::consumed(section, backend).is_none();
+    let called = section.name == THIS_MODULE || gate_timing::consumed(section, machine).is_none();
     loaded && !table && called
 }
 
 /// The location whose address a relocation takes, in data or by an instruction.
 fn taken(
     module: &Module<'_>,
-    backend: &Machine,
+    machine: &Machine,
     pad: &LandingPad,
     body: &[u8],
     patched: &Section<'_>,
     rela: Rela,
 ) -> Option<Start> {
-    let row = backend.row(rela.kind)?;
+    let row = machine.row(rela.kind)?;
     let symbol = module.symbol(rela.symbol)?;
     let SymbolSection::Defined(section) = symbol.section else { return None };
     let code = module.section(section)?.sh_flags.contains(SectionFlags::EXECINSTR);

@@ -19,12 +19,12 @@ use crate::symbols::Answer;
 /// All warnings about a module.
 pub(super) fn audit(
     module: &Module<'_>,
-    backend: &'static Machine,
+    machine: &'static Machine,
     answer: Option<&Answer>,
 ) -> Vec<Finding> {
     let mut warnings = imports::audit(module, answer);
     warnings.extend(exports::audit(module, answer));
-    warnings.extend(landing::audit(module, backend));
+    warnings.extend(landing::audit(module, machine));
     warnings.extend(
         module.irregularities().iter().cloned().map(|error| Warning::Irregular(error).into()),
     );

@@ -16,7 +16,7 @@ impl Planner<'_, '_> {
         let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
         let position = |function: &TableFunction<'_>| positions.of(function);
         let found =
-            replaced::check(self.module, self.backend, self.tables, &position, self.resolve);
+            replaced::check(self.module, self.machine, self.tables, &position, self.resolve);
         let Positions { planned, refusals, .. } = positions;
         self.plan.positions = planned;
         self.found.extend(refusals.into_iter().map(Finding::from));

@@ -18,9 +18,9 @@ fn fixture(machine: &str, words: &[(&str, &str)]) -> Vec<u8> {
 
 fn of(machine: &str, target: &str, words: &[(&str, &str)]) -> TargetKernel {
     let bytes = fixture(machine, words);
-    let backend = klp_arch::by_name(machine).unwrap();
+    let machine = klp_arch::by_name(machine).unwrap();
     let target = target.parse().ok();
-    TargetKernel::of(backend, target, &Module::parse(&bytes).unwrap(), None)
+    TargetKernel::of(machine, target, &Module::parse(&bytes).unwrap(), None)
 }
 
 /// What sources answer for a vmlinux with these symbols, at 0x1000, 0x2000, ...
@@ -51,26 +51,26 @@ fn vmlinux(names: &[&'static str]) -> Answer {
     answer
 }
 
-fn learnt(backend: &Machine, names: &[&'static str]) -> TargetKernel {
-    let mut kernel = TargetKernel::newest(backend);
-    kernel.learn(backend, &vmlinux(names));
+fn learnt(machine: &Machine, names: &[&'static str]) -> TargetKernel {
+    let mut kernel = TargetKernel::newest(machine);
+    kernel.learn(machine, &vmlinux(names));
     kernel
 }
 
 #[test]
 fn vermagic_says_which_version_and_whether_there_are_processors_and_unloading() {
     let version = |text: &str| text.parse::<KernelVersion>().unwrap();
-    for backend in klp_arch::machines() {
+    for machine in klp_arch::machines() {
         let stays =
             |kernel: &TargetKernel| kernel.configuration.features.contains(Features::EXIT_IS_INIT);
-        let kernel = of(backend.name, "", &[]);
+        let kernel = of(machine.name, "", &[]);
         assert_eq!((kernel.version, kernel.smp, stays(&kernel)), (version("7.2.13"), true, false));
-        let kernel = of(backend.name, "", &[("vermagic=7.2.", "vermagic=6.1.")]);
+        let kernel = of(machine.name, "", &[("vermagic=7.2.", "vermagic=6.1.")]);
         assert_eq!((kernel.version, kernel.layouts), (version("6.1.13"), MemoryModel::Blocks));
         assert!(!kernel.livepatching.clears && !kernel.rejects_second_modinfo);
-        let kernel = of(backend.name, "", &[(" SMP ", " smp ")]);
+        let kernel = of(machine.name, "", &[(" SMP ", " smp ")]);
         assert_eq!((kernel.smp, stays(&kernel)), (false, false));
-        let kernel = of(backend.name, "", &[(" mod_unload ", " modxunload ")]);
+        let kernel = of(machine.name, "", &[(" mod_unload ", " modxunload ")]);
         assert_eq!((kernel.smp, stays(&kernel)), (true, true));
     }
 }
@@ -87,11 +87,11 @@ fn the_version_of_the_option_overrides_that_of_vermagic() {
 #[test]
 fn a_config_probe_sets_features_if_present_and_clears_them_if_absent() {
     let mut witnesses = 0;
-    for backend in klp_arch::machines() {
-        let none = learnt(backend, &["f"]).configuration.features;
-        for ConfigProbe { symbol, features } in backend.config_probes {
+    for machine in klp_arch::machines() {
+        let none = learnt(machine, &["f"]).configuration.features;
+        for ConfigProbe { symbol, features } in machine.config_probes {
             witnesses += 1;
-            let with = learnt(backend, &["f", symbol]).configuration.features;
+            let with = learnt(machine, &["f", symbol]).configuration.features;
             assert!(!none.intersects(*features) && with == none | *features, "{symbol}");
         }
     }
@@ -100,17 +100,17 @@ fn a_config_probe_sets_features_if_present_and_clears_them_if_absent() {
 
 #[test]
 fn symbols_of_vmlinux_give_image_page_size_and_addresses() {
-    for backend in klp_arch::machines() {
-        let usual = TargetKernel::newest(backend);
+    for machine in klp_arch::machines() {
+        let usual = TargetKernel::newest(machine);
         // One end alone is not enough.
-        assert_eq!(learnt(backend, &["_text"]).image, usual.image);
-        assert_eq!(learnt(backend, &["_text", "_end"]).image, 0x1000..0x2000);
-        assert_eq!(learnt(backend, &["f"]).page_size, usual.page_size);
-        for (symbol, bytes) in backend.page_sizes {
-            assert_eq!(learnt(backend, &[symbol]).page_size, *bytes);
+        assert_eq!(learnt(machine, &["_text"]).image, usual.image);
+        assert_eq!(learnt(machine, &["_text", "_end"]).image, 0x1000..0x2000);
+        assert_eq!(learnt(machine, &["f"]).page_size, usual.page_size);
+        for (symbol, bytes) in machine.page_sizes {
+            assert_eq!(learnt(machine, &[symbol]).page_size, *bytes);
         }
-        for symbol in backend.kernel_symbols {
-            let symbols = learnt(backend, &["f", symbol]).configuration.symbols;
+        for symbol in machine.kernel_symbols {
+            let symbols = learnt(machine, &["f", symbol]).configuration.symbols;
             assert_eq!(symbols.into_iter().collect::<Vec<_>>(), [(*symbol, 0x2000)]);
         }
     }
@@ -118,11 +118,11 @@ fn symbols_of_vmlinux_give_image_page_size_and_addresses() {
 
 #[test]
 fn a_function_shows_whether_relocations_are_cleared_and_without_symbols_the_version() {
-    for backend in klp_arch::machines() {
+    for machine in klp_arch::machines() {
         for version in ["6.1", "7.2"] {
             let clears = |names: &[&'static str]| {
-                let mut kernel = TargetKernel::of_version(backend, version.parse().unwrap());
-                kernel.learn(backend, &vmlinux(names));
+                let mut kernel = TargetKernel::of_version(machine, version.parse().unwrap());
+                kernel.learn(machine, &vmlinux(names));
                 kernel.livepatching.clears
             };
             let [function, livepatching] = CLEARS;
@@ -136,14 +136,14 @@ fn a_function_shows_whether_relocations_are_cleared_and_without_symbols_the_vers
 
 #[test]
 fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
-    for backend in klp_arch::machines() {
-        let kernel = learnt(backend, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
+    for machine in klp_arch::machines() {
+        let kernel = learnt(machine, &["_text", "__per_cpu_start", "__per_cpu_end", "_end"]);
         assert_eq!(kernel.per_cpu, 0x2000..0x3000);
         assert_eq!(kernel.module_per_cpu(), 0x3000..0x5000);
         // Without both ends: somewhere in vmlinux.
-        let kernel = learnt(backend, &["_text", "_end", "__per_cpu_start"]);
+        let kernel = learnt(machine, &["_text", "_end", "__per_cpu_start"]);
         assert_eq!(kernel.per_cpu, 0x1000..0x2000);
-        let usual = crate::load::Placement::usual(backend, &kernel);
+        let usual = crate::load::Placement::usual(machine, &kernel);
         let base = usual.bases.get(&RegionKind::Percpu).copied().unwrap();
         assert!(base.is_multiple_of(kernel.page_size) && base - 0x2000 < kernel.page_size);
     }
@@ -151,19 +151,19 @@ fn per_cpu_variables_of_modules_follow_those_of_vmlinux() {
 
 #[test]
 fn without_vmlinux_nothing_is_learnt_and_without_data_nothing_about_profiling() {
-    for backend in klp_arch::machines() {
-        let usual = TargetKernel::newest(backend);
+    for machine in klp_arch::machines() {
+        let usual = TargetKernel::newest(machine);
         let mut kernel = usual.clone();
-        kernel.learn(backend, &Answer::default());
+        kernel.learn(machine, &Answer::default());
         assert_eq!(kernel.configuration.features, usual.configuration.features);
         assert!(kernel.separate_codetags);
-        assert!(!learnt(backend, &["f"]).separate_codetags);
-        assert!(learnt(backend, &[PROFILING]).separate_codetags);
+        assert!(!learnt(machine, &["f"]).separate_codetags);
+        assert!(learnt(machine, &[PROFILING]).separate_codetags);
         assert!(
-            !learnt(backend, &["f"]).reads_btf && learnt(backend, &["btf_module_notify"]).reads_btf
+            !learnt(machine, &["f"]).reads_btf && learnt(machine, &["btf_module_notify"]).reads_btf
         );
         let mut functions_only = TargetKernel { kallsyms_all: false, ..usual };
-        functions_only.learn(backend, &vmlinux(&["f"]));
+        functions_only.learn(machine, &vmlinux(&["f"]));
         assert!(functions_only.separate_codetags);
     }
 }

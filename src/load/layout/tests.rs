@@ -42,10 +42,10 @@ fn module(sections: &[Section<'static>]) -> LoadInfo<'static> {
 }
 
 fn laid_out(version: &str, sections: &[Section<'static>]) -> Result<Layout, Finding> {
-    let (backend, _) = backends();
-    let mut kernel = TargetKernel::of_version(backend, version.parse().unwrap());
+    let (machine, _) = backends();
+    let mut kernel = TargetKernel::of_version(machine, version.parse().unwrap());
     kernel.page_size = 4096;
-    layout(&mut module(sections), backend, &kernel)
+    layout(&mut module(sections), machine, &kernel)
 }
 
 /// Where the module's own sections go.
@@ -113,11 +113,11 @@ fn a_machine_that_frees_nothing_has_no_init_sections() {
 
 #[test]
 fn exit_sections_are_init_where_modules_cannot_be_unloaded() {
-    let (backend, _) = backends();
-    let mut kernel = TargetKernel::newest(backend);
+    let (machine, _) = backends();
+    let mut kernel = TargetKernel::newest(machine);
     kernel.configuration.features |= klp_arch::Features::EXIT_IS_INIT;
     let mut module = module(&[section(".exit.text", AX, 4, 4)]);
-    let layout = layout(&mut module, backend, &kernel).unwrap();
+    let layout = layout(&mut module, machine, &kernel).unwrap();
     assert_eq!(layout.sections[3], Some((RegionKind::InitText, 0)));
 }
 
@@ -209,11 +209,11 @@ proptest! {
         use strum::IntoEnumIterator;
         let regions: Vec<_> = RegionKind::iter().zip(sizes).collect();
         let layout = Layout { regions, ..Layout::default() };
-        for backend in klp_arch::machines() {
-            let kernel = TargetKernel::newest(backend);
-            for placement in crate::load::Placement::extremes(backend, &kernel) {
+        for machine in klp_arch::machines() {
+            let kernel = TargetKernel::newest(machine);
+            for placement in crate::load::Placement::extremes(machine, &kernel) {
                 prop_assert_eq!(placement.overlap(&layout), None);
-                let areas = backend.loader.module_areas(&kernel.image, kernel.version);
+                let areas = machine.loader.module_areas(&kernel.image, kernel.version);
                 for (base, (_, size)) in placement.of(&layout).into_iter().zip(&layout.regions) {
                     prop_assert!(base.is_multiple_of(kernel.page_size));
                     prop_assert!(areas.iter().any(|a| a.start <= base && base + size <= a.end));

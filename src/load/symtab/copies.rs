@@ -12,15 +12,15 @@ use crate::load::{Loaded, RegionKind};
 impl Loaded<'_> {
     /// Writes the copies of the symbol table (`add_kallsyms`), after relocation.
     pub(in crate::load) fn write_symbol_tables(&mut self) {
-        let (temporary, tables) = (&self.temporary, &self.layout.symbols);
-        let symbols = &temporary.object.symbols;
-        let letters: Vec<u8> = symbols.iter().map(|symbol| temporary.letter(symbol)).collect();
+        let (info, tables) = (&self.info, &self.layout.symbols);
+        let symbols = &info.object.symbols;
+        let letters: Vec<u8> = symbols.iter().map(|symbol| info.letter(symbol)).collect();
         let whole: Vec<u8> =
-            (0..symbols.len()).filter_map(|i| temporary.symbol_entry(i, None)).flatten().collect();
+            (0..symbols.len()).filter_map(|i| info.symbol_entry(i, None)).flatten().collect();
         let (mut entries, mut strings, mut types) = (Vec::new(), Vec::new(), Vec::new());
         for &index in &tables.kept {
             let start = u32::try_from(strings.len()).unwrap_or(u32::MAX);
-            entries.extend(temporary.symbol_entry(index, Some(start)).into_iter().flatten());
+            entries.extend(info.symbol_entry(index, Some(start)).into_iter().flatten());
             strings.extend_from_slice(symbols.get(index).map_or(b"", |symbol| symbol.name));
             strings.push(0);
             types.extend(letters.get(index));
@@ -28,21 +28,16 @@ impl Loaded<'_> {
         let [symbols_at, strings_at, types_at] = tables.core_at;
         let [header_at, letters_at] = tables.init_at;
         let (core, init) = (self.index_of(tables.core), self.index_of(tables.init));
-        let endian = temporary.object.endian();
-        let section = |index| temporary.object.sections.get(index);
+        let endian = info.object.endian();
+        let section = |index| info.object.sections.get(index);
         let address = |index| section(index).map_or(0, klp_arch::object::Section::address);
         let base = self.memory.regions.get(init).map_or(0, |region| region.base);
-        let words = [
-            address(temporary.symtab),
-            0,
-            address(temporary.strtab),
-            base.wrapping_add(letters_at),
-        ];
+        let words = [address(info.symtab), 0, address(info.strtab), base.wrapping_add(letters_at)];
         let mut header = words.map(|word| bytes64(word, endian));
         let [_, count, ..] = &mut header;
         let number = u32::try_from(symbols.len()).unwrap_or(u32::MAX);
         count.iter_mut().zip(bytes32(number, endian)).for_each(|(to, from)| *to = from);
-        let extent = section(temporary.symtab).and_then(|section| section.extent);
+        let extent = section(info.symtab).and_then(|section| section.extent);
         if let Some(extent) = extent {
             put(&mut self.memory, extent.region, size(extent.offset), &whole);
         }
@@ -67,11 +62,11 @@ impl Loaded<'_> {
     /// (`klp_resolve_symbols`), if the symbol stays.
     pub(in crate::load) fn store_symbol(&mut self, index: usize) {
         let tables = &self.layout.symbols;
-        let value = self.temporary.object.symbols.get(index).map(|symbol| symbol.st_value);
+        let value = self.info.object.symbols.get(index).map(|symbol| symbol.st_value);
         let Some((slot, value)) = tables.kept.binary_search(&index).ok().zip(value) else { return };
         let [symbols_at, ..] = tables.core_at;
         let core = self.index_of(tables.core);
-        let value = bytes64(value, self.temporary.object.endian());
+        let value = bytes64(value, self.info.object.endian());
         // `st_value` starts 8 bytes into the entry.
         put(&mut self.memory, core, symbols_at.saturating_add(size(slot * ENTRY + 8)), &value);
     }
@@ -80,7 +75,7 @@ impl Loaded<'_> {
     pub(in crate::load) fn symbol_values(&self, index: usize) -> impl Iterator<Item = u64> {
         let slot = self.layout.symbols.kept.binary_search(&index).ok();
         let kept = slot.map(|slot| (self.symbol_table().start, slot));
-        let whole = self.temporary.object.sections.get(self.temporary.symtab);
+        let whole = self.info.object.sections.get(self.info.symtab);
         let whole = whole.and_then(|section| Some((section.extent?.address, index)));
         // `st_value` starts 8 bytes into the entry.
         let value = |(table, slot): (u64, usize)| table.wrapping_add(size(slot * ENTRY + 8));

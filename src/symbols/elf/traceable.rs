@@ -212,10 +212,10 @@ mod tests {
     const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
 
     fn image(machine: &str, file_type: elf::FileType) -> (Image, CallSites) {
-        let backend = klp_arch::by_name(machine).unwrap();
-        let mut image = Image::new(backend.endian, file_type);
-        image.machine = backend.e_machines[0];
-        (image, backend.call_sites)
+        let machine = klp_arch::by_name(machine).unwrap();
+        let mut image = Image::new(machine.endian, file_type);
+        image.machine = machine.e_machines[0];
+        (image, machine.call_sites)
     }
 
     /// Names of the untraceable functions.

@@ -33,7 +33,7 @@ const LISTS_MIN: usize = 8;
 /// The base of addresses in a kernel.
 pub(super) fn find(
     kernel: &Blob<'_>,
-    backend: Option<&Machine>,
+    machine: Option<&Machine>,
     addresses: &Addresses,
 ) -> Result<u64, ImageError> {
     match addresses.base {
@@ -50,7 +50,7 @@ pub(super) fn find(
         }
         Base::Unwritten => {}
     }
-    let relative = backend.map(|backend| backend.boot_image.relative);
+    let relative = machine.map(|machine| machine.boot_image.relative);
     relative.and_then(|kind| of_relocations(kernel, kind, addresses)).ok_or(ImageError::NoBase)
 }
 

@@ -149,7 +149,7 @@ fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, 
         let found = layout::read(&blob, tokens, name_table, &names)?;
         Ok((names, found))
     })?;
-    let base = base::find(&blob, kernel.backend, &found)?;
+    let base = base::find(&blob, kernel.machine, &found)?;
     let addresses = addresses(&found, base)?;
     let symbol = |wanted: &[u8]| {
         let index = names.all.iter().position(|&name: &Name| names.get(name) == wanted)?;
@@ -171,7 +171,7 @@ fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, 
     let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
     Ok(Kallsyms {
         release: identity::release(blob.bytes, banner)?,
-        machine: kernel.backend.and_then(|backend| backend.e_machines.first().copied()),
+        machine: kernel.machine.and_then(|machine| machine.e_machines.first().copied()),
         endian: tokens.endian,
         build_id: identity::build_id(&blob, notes),
         all: names.all.iter().any(|name| matches!(name.letter, b'b' | b'd' | b'r')),

@@ -34,7 +34,7 @@ const EFI_COMPRESSION: (usize, usize) = (24, 32);
 pub(super) struct UnpackedKernel<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// The back end, if a wrapper or the kernel itself identifies it.
-    pub(super) backend: Option<&'static Machine>,
+    pub(super) machine: Option<&'static Machine>,
 }
 
 /// Finds the kernel. `is_kernel` decides whether bytes contain a kernel's tables.
@@ -42,9 +42,9 @@ pub(super) fn unpack<'a>(
     image: &'a [u8],
     is_kernel: &dyn Fn(&[u8]) -> bool,
 ) -> Result<UnpackedKernel<'a>, ImageError> {
-    let mut kernel = UnpackedKernel { bytes: Cow::Borrowed(image), backend: None };
+    let mut kernel = UnpackedKernel { bytes: Cow::Borrowed(image), machine: None };
     for _ in 0..DEPTH {
-        kernel.backend = identify(&kernel.bytes).or(kernel.backend);
+        kernel.machine = identify(&kernel.bytes).or(kernel.machine);
         let Some(inner) = inner(&kernel, is_kernel)? else {
             return Ok(kernel);
         };
@@ -76,7 +76,7 @@ fn inner(
         return Ok(Some(kernel.to_vec()));
     }
     let elf = program.is_some();
-    let payload = kernel.backend.filter(|_| !elf).map(|backend| backend.boot_image.payload);
+    let payload = kernel.machine.filter(|_| !elf).map(|machine| machine.boot_image.payload);
     match payload {
         Some(Payload::Setup { sectors, offset, size }) => {
             setup(&image, sectors, offset, size).map(Some)
@@ -101,8 +101,8 @@ fn identify(image: &[u8]) -> Option<&'static Machine> {
         return klp_arch::for_machine(kernel.machine);
     }
     let blob = Blob::little(image);
-    klp_arch::machines().iter().copied().find(|backend| {
-        let magic = backend.boot_image.magic;
+    klp_arch::machines().iter().copied().find(|machine| {
+        let magic = machine.boot_image.magic;
         magic.is_some_and(|m| blob.slice(m.offset, m.bytes.len()) == Some(m.bytes))
     })
 }
@@ -110,7 +110,7 @@ fn identify(image: &[u8]) -> Option<&'static Machine> {
 /// Whether a kernel that is not an ELF file may be anywhere in the image.
 pub(super) fn is_wrapper(kernel: &UnpackedKernel<'_>) -> bool {
     identify(&kernel.bytes)
-        .is_some_and(|backend| backend.boot_image.payload == Payload::AfterDecompressor)
+        .is_some_and(|machine| machine.boot_image.payload == Payload::AfterDecompressor)
 }
 
 /// The kernel in EFI's wrapper, which has its offset, size and compression.

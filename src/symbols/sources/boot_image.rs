@@ -68,8 +68,8 @@ impl BootImage {
         for symbol in &mut object.symbols {
             symbol.init = symbol.address.is_some_and(|address| init_memory.frees(address));
         }
-        if let Some(backend) = table.machine.and_then(klp_arch::for_machine) {
-            let before = backend.call_sites.before;
+        if let Some(machine) = table.machine.and_then(klp_arch::for_machine) {
+            let before = machine.call_sites.before;
             functions.mark(&mut object.symbols, table.call_sites(), before);
         }
         let (release, machine) = (table.release, table.machine);

@@ -89,9 +89,9 @@ impl ModuleFile {
         let strings = Strings::read(table)?;
         let mut exports = Exports::default();
         let mut functions = ModuleFunctions::default();
-        let backend = klp_arch::for_machine(table.machine);
+        let machine = klp_arch::for_machine(table.machine);
         // A machine without a back end: do what the kernel does by default.
-        let frees_init = backend.is_none_or(|machine| machine.frees_init_sections);
+        let frees_init = machine.is_none_or(|machine| machine.frees_init_sections);
         let (symbols, units) = (&mut object.symbols, &mut object.units);
         table.visit(strings.symbols(), |symbol| {
             exports.see(&symbol, scope);
@@ -113,8 +113,8 @@ impl ModuleFile {
             functions.see(&symbol, kept);
             Ok(())
         })?;
-        if let Some(backend) = backend {
-            functions.mark(&mut object.symbols, table, backend.call_sites);
+        if let Some(machine) = machine {
+            functions.mark(&mut object.symbols, table, machine.call_sites);
         }
         object.build_id = table.build_id()?;
         object.depends = modinfo.depends();

@@ -106,11 +106,11 @@ impl Vmlinux {
                 symbol
             })
             .collect();
-        if let (Some(backend), Some(list)) =
+        if let (Some(machine), Some(list)) =
             (klp_arch::for_machine(table.machine), functions.list())
         {
             let words = traceable::words(table, list);
-            functions.mark(&mut object.symbols, &words, backend.call_sites.before);
+            functions.mark(&mut object.symbols, &words, machine.call_sites.before);
         }
         object.text = strings.into_text();
         files.name(&mut object)?;

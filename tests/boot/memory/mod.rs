@@ -111,7 +111,7 @@ impl Memory {
         near(coming, &kernel, self.backend)?;
         let placement = placement(coming, &kernel);
         let (backend, record) = (self.backend, Record::Everything);
-        let loader = Loader { backend, kernel: &kernel, placement: &placement, record };
+        let loader = Loader { machine: backend, kernel: &kernel, placement: &placement, record };
         let name = name(module)?;
         let loaded = loader
             .load(module, &self.symbols)
