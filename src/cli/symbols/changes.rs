@@ -107,9 +107,9 @@ mod tests {
     fn overview(changes: Vec<Changed>) -> Overview {
         let mut new = Merged::default();
         let objects = ["vmlinux", "ext4", "abc"]
-            .map(|name| Object::new(name.parse().unwrap(), Path::new("told"), Order::Proven));
-        let told = SymbolData { objects: objects.into(), ..SymbolData::default() };
-        new.add(told, Path::new("told")).unwrap();
+            .map(|name| Object::new(name.parse().unwrap(), Path::new("new"), Order::Proven));
+        let data = SymbolData { objects: objects.into(), ..SymbolData::default() };
+        new.add(data, Path::new("new")).unwrap();
         Overview::new(changes, &new)
     }
 
@@ -132,11 +132,11 @@ mod tests {
              \x20 vmlinux: e: 2 symbols before, 3 now\n\
              \x20 abc: d: became unique\n\
              exports that went: 1 in 1 object\n\
-             \x20 vmlinux: cc: is not exported any more\n\
+             \x20 vmlinux: cc: is no longer exported\n\
              exports that came: 1 in 1 object\n\
              \x20 vmlinux: c: became exported\n\
              positions that cannot be compared without source files: 1 in 1 object\n\
-             \x20 vmlinux: b: 2 symbols, which cannot be told apart without source files\n\
+             \x20 vmlinux: b: 2 symbols, which cannot be distinguished without source files\n\
              names of modules that are gone: 2 in 1 object\n\
              \x20 left: gone, with 2 names\n\
              names that vanished: 1 in 1 object\n\
