@@ -30,9 +30,9 @@
 
 mod assumed;
 mod audit;
-mod coming;
 mod conclusion;
 mod judge;
+mod loading;
 mod replaced;
 mod simulation;
 

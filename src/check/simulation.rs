@@ -13,7 +13,7 @@ use bstr::ByteSlice;
 use klp_arch::{Fault, Machine};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::coming::Coming;
+use super::loading::Loading;
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
 use crate::findings::{Aftermath, Encounter, Finding, Identity, Occasion, Reload};
 use crate::load::{
@@ -153,7 +153,7 @@ impl<'t, 'm> Runs<'t, 'm> {
                 Order::ObjectsFirst => Occasion::Enable(gate.clone()),
                 Order::ModuleFirst => Occasion::Arrival(gate.clone()),
             };
-            let coming = Coming { known, object: gate };
+            let coming = Loading { known, object: gate };
             let there: &dyn Bind = if order == Order::ModuleFirst { &coming } else { known };
             let (came, before) = (loaded.gate_arrives(gate, there), seen);
             self.truncated(&loaded, &mut seen, &occasion, text);
@@ -264,7 +264,7 @@ impl Trial<'_, '_> {
     ) -> Option<Reload> {
         let object = || arrived.gate.clone();
         let area = Placement::area(self.machine, self.kernel);
-        let coming = Coming { known: self.known, object: arrived.gate };
+        let coming = Loading { known: self.known, object: arrived.gate };
         let came = loaded.gate_arrives(arrived.gate, &Moved { known: &coming, area });
         let error = came.err().and_then(|refused| refused.0.into_iter().next_back());
         let full = |error: &Finding| matches!(error.fault(), Some(Fault::NoRoom { .. }));

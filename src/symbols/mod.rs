@@ -31,7 +31,7 @@ pub use file::{ModuleBytes, read_module, read_module_file};
 pub use map::{Map, MapError};
 pub use merge::Merged;
 pub use query::{
-    Answer, Candidate, Change, Changed, Reach, diff, is_made, write_kallsyms, write_list,
+    Answer, Candidate, Change, Changed, Reach, diff, is_generated, write_kallsyms, write_list,
 };
 pub use source::{Note, Sources, SymbolSource};
 pub use sources::{

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::name::ObjectName;
-use crate::symbols::{Change, Changed, Merged, is_made};
+use crate::symbols::{Change, Changed, Merged, is_generated};
 
 /// How many changes of one kind are listed for a module, and how many vanished names for vmlinux, of which
 /// all else is listed.
@@ -55,7 +55,7 @@ impl Overview {
         let objects: BTreeSet<&ObjectName> = new.objects().map(|object| &object.name).collect();
         let mut overview = Self { kinds: BTreeMap::new(), left_out: 0 };
         for changed in changes {
-            if is_made(&changed.name) {
+            if is_generated(&changed.name) {
                 overview.left_out += 1;
                 continue;
             }

@@ -3,11 +3,11 @@
 mod answer;
 mod diff;
 mod export;
-mod made;
+mod generated;
 mod reach;
 
 pub use answer::{Answer, Candidate};
 pub use diff::{Change, Changed, diff};
 pub use export::{write_kallsyms, write_list};
-pub use made::is_made;
+pub use generated::is_generated;
 pub use reach::Reach;

@@ -1,8 +1,8 @@
 //! Names that no source of a livepatch has: compilers, macros and modpost make them.
 //!
-//! They come, go and are counted anew in every build, and mean nothing to whoever carries a livepatch from
-//! one kernel to the next. A variant of a function with other arguments (`foo.isra.0`) is no such
-//! name: a table of functions may have it.
+//! They change with every build, and mean nothing to a livepatch that is carried from one kernel to the
+//! next. A variant of a function with other arguments (`foo.isra.0`) is not one of them: a table of
+//! functions may have it.
 
 use memchr::memmem;
 
@@ -56,7 +56,7 @@ const VARIANTS: [&[u8]; 3] = [b".isra", b".constprop", b".part"];
 
 /// Whether compilers, macros or modpost have made a name.
 #[must_use]
-pub fn is_made(name: &str) -> bool {
+pub fn is_generated(name: &str) -> bool {
     let name = name.as_bytes();
     WHOLE.contains(&name)
         || STARTS.iter().any(|start| name.starts_with(start))
@@ -106,7 +106,7 @@ mod tests {
             "schedule.isra.0.cold",
             "__bpf_trace_sched_switch",
         ] {
-            assert!(is_made(name), "{name}");
+            assert!(is_generated(name), "{name}");
         }
     }
 
@@ -133,7 +133,7 @@ mod tests {
             "",
             "__this_module_too",
         ] {
-            assert!(!is_made(name), "{name}");
+            assert!(!is_generated(name), "{name}");
         }
     }
 }

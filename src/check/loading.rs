@@ -4,12 +4,12 @@ use crate::load::{Bind, ExportedSymbol, Lookup};
 use crate::name::{KlpSymbol, ObjectName};
 
 /// The kernel while `object` is being loaded: symbols of its init part count.
-pub(super) struct Coming<'a> {
+pub(super) struct Loading<'a> {
     pub(super) known: &'a dyn Bind,
     pub(super) object: &'a ObjectName,
 }
 
-impl Bind for Coming<'_> {
+impl Bind for Loading<'_> {
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
         self.known.export(name)
     }
