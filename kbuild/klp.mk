@@ -43,9 +43,10 @@ klp_undefined := -e '/^WARNING: modpost: "[^"]*" \[.*\] undefined!$$/d' \
 all: klp_modules
 	$(Q)$(KLP_CONVERT) kbuild --convert '$(klp_folder)' -o '$(klp_output)' $(KLP_MAP)
 
+# 8 is stdout, 9 takes kbuild's status past sed; make's jobserver has 3 and 4.
 klp_modules:
-	@{ { { $(klp_kbuild) KBUILD_MODPOST_WARN=1 modules; echo $$? >&4; } 2>&1 >&3 | \
-		sed $(klp_undefined) >&2; } 4>&1 | { read -r status; exit $$status; }; } 3>&1
+	+@{ { { $(klp_kbuild) KBUILD_MODPOST_WARN=1 modules; echo $$? >&9; } 2>&1 >&8 | \
+		sed $(klp_undefined) >&2; } 9>&1 | { read -r status; exit $$status; }; } 8>&1
 
 # The converted modules have the names of kbuild's own by now.
 install modules_install: all
