@@ -180,7 +180,8 @@ fn make_builds_converts_and_checks_and_modules_install_installs_that() {
     for tree in trees() {
         let author = Author::new(&tree);
         let said = author.make(&["W=1"]);
-        assert!(said.contains("lp.ko: 1 klp symbols, 1 klp relocations; loads, tried"), "{said}");
+        let converted = said.contains("lp.ko: 1 klp symbols, ");
+        assert!(converted && said.contains("; loads, tried at "), "{said}");
         assert!(!said.contains("undefined") && !said.contains("jobserver"), "{said}");
         assert!(is_converted(&author.converted("lp")), "{}", tree.machine);
         for target in ["install", "modules_install"] {
