@@ -37,6 +37,7 @@ mod headers;
 mod historical;
 mod image;
 mod inspect;
+mod kbuild;
 #[path = "../../src/symbols/image/fixture.rs"]
 #[allow(dead_code, unused_imports, reason = "the library's own tests use all of it")]
 mod kernel_image;

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use self::kept::{Digest, Kept, digest};
 use super::args::Kbuild;
 use super::check::remark;
 use super::report::{Reporter, io_diagnostic};
-use super::{Outcome, output};
+use super::{Outcome, document, output};
 use crate::check::{Conclusion, check};
 use crate::convert::convert;
 use crate::diagnostic::{Code, Diagnostic};
@@ -51,14 +52,22 @@ fn hand_out(folder: &Path, reporter: &Reporter) -> Outcome {
     if let Err(error) = std::fs::create_dir_all(folder) {
         return failed(folder, error);
     }
+    let mut written = Vec::new();
     for (name, bytes) in INCLUDED {
         let path = folder.join(name);
         if let Err(error) = output::write_new(&path, bytes) {
             return failed(&path, error);
         }
-        reporter.remark(&path.display().to_string());
+        written.push(path.display().to_string());
     }
-    Outcome::Done
+    written.iter().for_each(|path| reporter.remark(path));
+    if reporter.is_json() { reporter.json(&HandedOut { written }) } else { Outcome::Done }
+}
+
+/// What `--format json` prints of it.
+#[derive(Serialize)]
+struct HandedOut {
+    written: Vec<String>,
 }
 
 /// Converts and checks what kbuild has built in a folder.
@@ -86,18 +95,45 @@ fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
         circumstances: circumstances(&sources, &options),
     };
     let done: Vec<_> = kept.par_iter().map(|kept| job.finish(kept)).collect();
-    let (mut outcome, mut diagnostics) = (Outcome::Done, Vec::new());
-    for done in done {
+    let mut outcome = Outcome::Done;
+    for done in &done {
         reporter.diagnostics(&done.diagnostics);
         if let Some(remark) = &done.remark {
             reporter.remark(remark);
         }
-        diagnostics.extend(done.diagnostics);
         if done.end != Outcome::Done && outcome != Outcome::UsageOrIo {
             outcome = done.end;
         }
     }
+    let lines: Vec<_> = kept.iter().zip(done).map(|(kept, done)| Line::new(kept, done)).collect();
+    if reporter.is_json() && reporter.json(&lines) == Outcome::UsageOrIo {
+        return Outcome::UsageOrIo;
+    }
     outcome
+}
+
+/// What `--format json` prints, one for each module.
+#[derive(Serialize)]
+struct Line {
+    module: String,
+    /// `null` where there is none.
+    output: Option<String>,
+    /// Whether it was made now; otherwise it was up to date, or was refused.
+    made: bool,
+    #[serde(serialize_with = "document::diagnostics")]
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Line {
+    fn new(kept: &Kept, done: Finished) -> Self {
+        let output = (done.end == Outcome::Done).then(|| kept.converted.display().to_string());
+        Self {
+            module: kept.linked.display().to_string(),
+            output,
+            made: done.remark.is_some(),
+            diagnostics: done.diagnostics,
+        }
+    }
 }
 
 /// Everything but the module that a conversion depends on: the program, its options, and the files that
