@@ -1,8 +1,8 @@
 //! What a converted module was made from, kept beside it: kbuild's own module, and a stamp.
 //!
-//! kbuild's module is moved away before it is converted, and the converted one takes its name, so that
-//! `modules_install` never finds an unconverted livepatch. Invariant: while there is a stamp, the module
-//! beside it is what the stamp says, made from the kept one.
+//! kbuild's module is copied before it is converted; then the converted one takes its name, or, where it is
+//! refused, nothing does, so that `modules_install` never finds an unconverted livepatch.
+//! Invariant: while there is a stamp, the module beside it is what the stamp says, made from the kept one.
 
 use std::fmt::Write as _;
 use std::io;
@@ -62,10 +62,10 @@ impl Kept {
         }
     }
 
-    /// The bytes of kbuild's own module, moved away if it was linked anew.
+    /// The bytes of kbuild's own module, copied if it was linked anew.
     ///
     /// # Errors
-    /// It can neither be read nor moved.
+    /// It can neither be read nor copied.
     pub(super) fn original(&self) -> io::Result<Vec<u8>> {
         let linked = match std::fs::read(&self.linked) {
             Ok(linked) => Some(linked),
