@@ -299,6 +299,11 @@ fn symbols_that_nobody_has_are_errors_and_nothing_unconverted_is_left() {
         plain("dump_stack");
         author.make(&[]);
         assert!(author.converted("plain").exists());
+        // Without the converter nothing is built that it would have to convert.
+        author.make(&["clean"]);
+        let said = author.refused(&["KLP_CONVERT=/no/such/program"]);
+        assert!(said.contains("not found") && said.contains("make KLP_CONVERT=PATH"), "{said}");
+        assert!(!author.path("lp.ko").exists());
         // What does not compile is kbuild's to say.
         let said = author.write("lp.c", "#error no\n").refused(&[]);
         assert!(said.contains("#error no"), "{said}");
