@@ -25,15 +25,12 @@ klp_folder := $(or $(patsubst $(CURDIR)/%,%,$(filter-out $(CURDIR),$(klp_built))
 klp_output := $(patsubst ./%,%,$(klp_folder)/klp/$(klp_release))
 KLP_MAP ?= --kernel '$(klp_tree)'
 
+# Before anything is linked: without the converter it would stay unconverted.
 ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(klp_release),)
 $(error KDIR=$(KDIR): no include/config/kernel.release there: give the kernel's build tree, or install \
 its headers (Debian: linux-headers-RELEASE, Fedora: kernel-devel, SUSE: kernel-default-devel))
 endif
-endif
-
-# Before anything is linked: without the converter it would stay unconverted.
-ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(shell command -v $(KLP_CONVERT)),)
 $(error KLP_CONVERT=$(KLP_CONVERT): not found; install klp-convert, or give its path: make KLP_CONVERT=PATH)
 endif
