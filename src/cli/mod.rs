@@ -3,14 +3,18 @@
 //! The only layer that prints. Exit codes: 0 done; 1 the input was refused; 2 usage or I/O.
 
 mod args;
+mod build;
+mod cache;
 mod check;
 mod convert;
 mod demo;
+mod digest;
 mod document;
 mod explain;
 mod historical;
 mod inspect;
 mod kbuild;
+mod kernel_map;
 mod load;
 mod maps;
 mod memory_image;
@@ -87,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),
         Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
+        Command::Build(build) => build::run(&build, &reporter),
         Command::Kbuild(kbuild) => kbuild::run(&kbuild, &reporter),
         Command::Completions { shell } => completions(shell, &reporter),
         Command::Man => man(&reporter),

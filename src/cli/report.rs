@@ -47,6 +47,10 @@ impl Reporter {
         self.format == Format::Json
     }
 
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     pub(super) fn is_verbose(&self) -> bool {
         self.verbose
     }

@@ -156,6 +156,9 @@ pub enum Code {
     /// A file cannot be written.
     #[strum(serialize = "KLP-E0602")]
     Write,
+    /// A project names something that is not there, or is malformed.
+    #[strum(serialize = "KLP-E0603")]
+    Project,
     /// The kernel would refuse the module.
     #[strum(serialize = "KLP-E0801")]
     KernelRefuses,

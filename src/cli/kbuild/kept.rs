@@ -4,28 +4,14 @@
 //! refused, nothing does, so that `modules_install` never finds an unconverted livepatch.
 //! Invariant: while there is a stamp, the module beside it is what the stamp says, made from the kept one.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
+use crate::cli::digest::{Digest, digest};
 use crate::cli::output;
 
 /// Where kbuild's modules and the stamps are, in the folder of the converted ones.
 const FOLDER: &str = ".klp";
-
-/// The SHA-256 of something, in hexadecimal.
-pub(super) type Digest = String;
-
-/// The digest of a file's bytes.
-pub(super) fn digest(bytes: &[u8]) -> Digest {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// One module: as kbuild links it, as it is converted, and what is kept of both.
 #[derive(Debug)]

@@ -3,38 +3,34 @@
 //! kbuild decides what is compiled and linked; this decides what is converted anew. Modules of one folder
 //! may use each other, and are done side by side.
 
+mod converted;
 mod kept;
-mod map;
 mod order;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use self::kept::{Digest, Kept, digest};
+pub(super) use self::converted::{Converted, converted};
+use self::kept::Kept;
+pub(super) use self::order::modules;
 use super::args::Kbuild;
-use super::check::remark;
+use super::digest::{Digest, digest, sizes_and_times};
 use super::report::{Reporter, io_diagnostic};
-use super::{Outcome, document, output};
-use crate::check::{Conclusion, check};
-use crate::convert::convert;
+use super::{Outcome, document, kernel_map, output};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::elf::Module;
-use crate::findings::Error;
 use crate::options::Options;
 use crate::symbols::{Sources, Symvers};
 
 /// What livepatches and their Makefiles include, by name.
-const INCLUDED: [(&str, &[u8]); 2] = [
+pub(super) const INCLUDED: [(&str, &[u8]); 2] = [
     ("klp-convert.h", include_bytes!("../../../kbuild/klp-convert.h")),
     ("klp.mk", include_bytes!("../../../kbuild/klp.mk")),
 ];
 
 /// The exports of the modules that kbuild has built.
-const SYMVERS: &str = "Module.symvers";
+pub(super) const SYMVERS: &str = "Module.symvers";
 
 pub(super) fn run(args: &Kbuild, reporter: &Reporter) -> Outcome {
     match &args.convert {
@@ -72,14 +68,14 @@ struct HandedOut {
 
 /// Converts and checks what kbuild has built in a folder.
 fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
-    let modules = match order::modules(folder) {
+    let modules = match modules(folder) {
         Ok(modules) => modules,
         Err(error) => {
             let diagnostic = io_diagnostic(Code::Read, &folder.join(order::ORDER), &error);
             return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
         }
     };
-    let mut sources = match map::sources(&args.maps, reporter) {
+    let mut sources = match kernel_map::sources(&args.maps, reporter) {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };
@@ -144,20 +140,6 @@ fn circumstances(sources: &Sources, options: &Options) -> String {
     format!("{}\n{options:?}\n{}", env!("CARGO_PKG_VERSION"), sizes_and_times(files))
 }
 
-/// Files as they are now, by size and time.
-fn sizes_and_times<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
-    let mut text = String::new();
-    for path in paths {
-        let metadata = path.metadata().ok();
-        let modified = metadata.as_ref().and_then(|m| m.modified().ok());
-        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let size = metadata.map(|m| m.len());
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{} {size:?} {modified:?}", path.display());
-    }
-    text
-}
-
 /// What all modules of a folder share.
 struct Job<'a> {
     sources: &'a Sources,
@@ -207,48 +189,17 @@ impl Job<'_> {
 
     fn convert(&self, kept: &Kept, original: &[u8], made_from: Digest) -> Finished {
         let name = kept.linked.display().to_string();
-        let refused = |error: Error| {
-            let end = Outcome::of(&error);
-            Finished::failed(error.diagnostics(&name), end)
+        let Converted { mut diagnostics, result, .. } =
+            converted(&name, original, self.sources, self.options);
+        let loads = match result {
+            Ok(loads) => loads,
+            Err(end) => return Finished::failed(diagnostics, end),
         };
-        let livepatch = match Module::parse_as_kernel(original) {
-            Ok(module) => module.is_livepatch(),
-            Err(error) => return refused(error.into()),
-        };
-        let mut diagnostics = Vec::new();
-        let (bytes, what) = if livepatch {
-            match convert(original, self.sources, self.options) {
-                Ok(conversion) => {
-                    let warnings = conversion.warnings.iter();
-                    diagnostics.extend(warnings.map(|found| Diagnostic::warning(&name, found)));
-                    let (symbols, relocations) =
-                        (conversion.plan.symbols.len(), conversion.plan.relocations());
-                    let what = format!("{symbols} klp symbols, {relocations} klp relocations; ");
-                    (conversion.bytes, what)
-                }
-                Err(error) => return refused(error),
-            }
-        } else {
-            (original.into(), String::new())
-        };
-        let verdict = match check(&bytes, self.sources, self.options) {
-            Ok(verdict) => verdict,
-            Err(error) => return refused(error),
-        };
-        for diagnostic in verdict.diagnostics(&name) {
-            if !diagnostics.contains(&diagnostic) {
-                diagnostics.push(diagnostic);
-            }
-        }
-        if verdict.conclusion() != Conclusion::Loads {
-            return Finished::failed(diagnostics, Outcome::Refused);
-        }
-        if let Err(error) = kept.put(&bytes, made_from) {
+        if let Err(error) = kept.put(&loads.bytes, made_from) {
             diagnostics.push(io_diagnostic(Code::Write, &kept.converted, &error));
             return Finished::failed(diagnostics, Outcome::UsageOrIo);
         }
-        let loads = remark(&verdict).unwrap_or_default();
-        let remark = format!("{}: {what}{loads}", kept.converted.display());
+        let remark = format!("{}: {}", kept.converted.display(), loads.remark());
         Finished { diagnostics, remark: Some(remark), end: Outcome::Done }
     }
 }

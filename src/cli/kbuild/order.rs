@@ -15,7 +15,7 @@ pub(super) const ORDER: &str = "modules.order";
 ///
 /// # Errors
 /// The list cannot be read: nothing was built there.
-pub(super) fn modules(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(in crate::cli) fn modules(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let order = std::fs::read_to_string(folder.join(ORDER))?;
     Ok(listed(folder, &folder.canonicalize()?, &order))
 }
