@@ -1,12 +1,14 @@
 //! `klp-convert kbuild`: what external modules include, and the conversion of what kbuild has built.
 //!
 //! kbuild decides what is compiled and linked; this decides what is converted anew. Modules of one folder
-//! may use each other, and are done side by side.
+//! may patch and use each other, and are done side by side: each that is not a livepatch is a source of
+//! symbols for all.
 
 mod converted;
 mod kept;
 mod order;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -20,8 +22,9 @@ use super::digest::{Digest, digest, sizes_and_times};
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, document, kernel_map, output};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::elf::Module;
 use crate::options::Options;
-use crate::symbols::{Sources, Symvers};
+use crate::symbols::{ModuleFile, Sources, Symvers};
 
 /// What livepatches and their Makefiles include, by name.
 pub(super) const INCLUDED: [(&str, &[u8]); 2] = [
@@ -85,12 +88,19 @@ fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
     }
     let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
     let kept: Vec<_> = modules.iter().map(|module| Kept::new(module, &args.output)).collect();
+    let originals: Vec<_> = kept.par_iter().map(Kept::original).collect();
+    for (kept, original) in kept.iter().zip(&originals) {
+        if original.as_ref().is_ok_and(|bytes| is_source(bytes)) {
+            sources.push(ModuleFile::new(&kept.original));
+        }
+    }
     let job = Job {
         sources: &sources,
         options: &options,
         circumstances: circumstances(&sources, &options),
     };
-    let done: Vec<_> = kept.par_iter().map(|kept| job.finish(kept)).collect();
+    let each = kept.par_iter().zip(originals);
+    let done: Vec<_> = each.map(|(kept, original)| job.finish(kept, original)).collect();
     let mut outcome = Outcome::Done;
     for done in &done {
         reporter.diagnostics(&done.diagnostics);
@@ -132,6 +142,11 @@ impl Line {
     }
 }
 
+/// Whether other modules of the folder may patch or use it: a module that is not a livepatch.
+pub(super) fn is_source(bytes: &[u8]) -> bool {
+    Module::parse(bytes).is_ok_and(|module| !module.is_livepatch())
+}
+
 /// Everything but the module that a conversion depends on: the program, its options, and the files that
 /// symbols come from.
 fn circumstances(sources: &Sources, options: &Options) -> String {
@@ -161,8 +176,8 @@ impl Finished {
 }
 
 impl Job<'_> {
-    fn finish(&self, kept: &Kept) -> Finished {
-        let original = match kept.original() {
+    fn finish(&self, kept: &Kept, original: io::Result<Vec<u8>>) -> Finished {
+        let original = match original {
             Ok(original) => original,
             Err(error) => {
                 let diagnostic = io_diagnostic(Code::Read, &kept.linked, &error);
