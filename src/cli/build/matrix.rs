@@ -21,12 +21,12 @@ use super::store::{Store, Stored};
 use super::tree::{Surroundings, Tree};
 use crate::cli::Outcome;
 use crate::cli::digest::{Digest, digest};
-use crate::cli::kbuild::{Converted, SYMVERS, converted, modules};
+use crate::cli::kbuild::{Converted, SYMVERS, converted, is_source, modules};
 use crate::cli::kernel_map::{self, KernelMap};
 use crate::cli::report::Reporter;
 use crate::elf::Module;
 use crate::options::Options;
-use crate::symbols::{Map, SymbolError, Symvers};
+use crate::symbols::{Map, ModuleFile, SymbolError, Symvers};
 use crate::target::machine;
 
 /// The symbols of a target's kernel.
@@ -264,11 +264,14 @@ impl<'a> Matrix<'a> {
             sources.push(Symvers::new(symvers));
         }
         cell.end = End::Ok;
-        for path in paths {
+        let originals: Vec<_> = paths.iter().map(std::fs::read).collect::<Result<_, _>>()?;
+        for (path, _) in paths.iter().zip(&originals).filter(|(_, bytes)| is_source(bytes)) {
+            sources.push(ModuleFile::new(path));
+        }
+        for (path, original) in paths.iter().zip(&originals) {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let original = std::fs::read(&path)?;
             let Converted { diagnostics, not_found, result } =
-                converted(&file, &original, &sources, &Options::default());
+                converted(&file, original, &sources, &Options::default());
             cell.diagnostics.extend(diagnostics.into_iter().map(Report::from));
             cell.missing
                 .extend(not_found.into_iter().map(|(name, variants)| Missing { name, variants }));
