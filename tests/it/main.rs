@@ -18,6 +18,7 @@ mod bad_list;
 mod bad_module;
 mod bad_selector;
 mod bad_symbols;
+mod build;
 mod changed;
 mod check_load;
 mod commands;

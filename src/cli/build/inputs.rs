@@ -16,10 +16,10 @@ const DIGITS: usize = 8;
 /// symbols. Which further files a compiler reads is known after it has run: [`Read`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
-    program: Digest,
+    pub(super) program: Digest,
     patch: Digest,
     kernel: Digest,
-    symbols: Digest,
+    pub(super) symbols: Digest,
 }
 
 /// An identity as a plan states it.

@@ -88,7 +88,7 @@ impl<'a> Matrix<'a> {
         });
         Self {
             project,
-            surroundings: Surroundings::of(project, output),
+            surroundings: Surroundings::of(project, [output, &cache]),
             symbols: made.collect(),
             digests,
             compilers: Compilers::default(),

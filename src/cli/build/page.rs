@@ -73,6 +73,8 @@ pub(super) fn page(document: &Document, log: impl Fn(&Cell) -> String) -> String
                 @if !document.drifts.is_empty() {
                     h2 { "Not the same in all kernels" }
                     div.scroll { (picture(document)) }
+                    p { "0: the name is unique; a number: the position; E: exported; ~: changed by the compiler; \
+                         -: no such name" }
                     ul { @for drift in &document.drifts { li { (in_words(drift)) } } }
                 }
                 @for (index, cell) in document.cells.iter().enumerate().filter(|(_, cell)| shown(cell)) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -86,6 +86,8 @@ pub(super) struct Patch {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) name: String,
+    /// Whether the name is the author's.
+    is_named: bool,
     pub(super) kernel: Kernel,
     /// What its modules must be for, if the author says so.
     pub(super) machine: Option<String>,
@@ -243,6 +245,7 @@ impl WrittenTarget {
         }
         Ok(Target {
             name: self.name.clone().unwrap_or_else(|| kernel.release.clone()),
+            is_named: self.name.is_some(),
             machine: self.machine.clone(),
             kernel,
             make,
@@ -280,6 +283,8 @@ fn patch_folders(root: &Path, patterns: &[String]) -> Result<BTreeSet<PathBuf>, 
             ));
         }
         for folder in found {
+            let climbs = folder.components().any(|part| part == Component::ParentDir);
+            let folder = folder.canonicalize().ok().filter(|_| climbs).unwrap_or(folder);
             let Ok(path) = folder.strip_prefix(root) else {
                 return Err(ProjectError::new(
                     format!("patches: {}: outside of the project", folder.display()),
@@ -312,16 +317,21 @@ fn tell_apart(targets: &mut [Target]) -> Result<(), ProjectError> {
     };
     let counts = count(targets);
     for target in targets.iter_mut() {
-        if counts.get(&target.name).is_some_and(|count| *count > 1) {
+        if !target.is_named && counts.get(&target.name).is_some_and(|count| *count > 1) {
             target.name = format!("{}-{}", target.name, target.kernel.arch);
         }
     }
     let twice = count(targets).into_iter().find(|(_, count)| *count > 1);
     match twice {
-        Some((name, count)) => Err(ProjectError::new(
-            format!("{count} targets are called {name:?}"),
-            "give each a name = \"...\" of its own",
-        )),
+        Some((name, count)) => {
+            let same = targets.iter().filter(|target| target.name == name);
+            let folders: Vec<_> =
+                same.map(|target| target.kernel.folder.display().to_string()).collect();
+            Err(ProjectError::new(
+                format!("{count} targets are called {name:?}: {}", folders.join(", ")),
+                "give each a name = \"...\" of its own",
+            ))
+        }
         None => match targets.iter().find(|target| !is_file_name(&target.name)) {
             Some(target) => Err(ProjectError::new(
                 format!("{:?} cannot be a target's name", target.name),

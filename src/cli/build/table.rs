@@ -53,7 +53,8 @@ pub(super) fn text(document: &Document, results: &Results<'_>) -> String {
         [End::Ok, End::Refused, End::Failed, End::NotBuilt].map(|end| (end, document.count(end)));
     let counts = counts.iter().filter(|(end, count)| *count > 0 || *end == End::Ok);
     let counts: Vec<_> = counts.map(|(end, count)| format!("{count} {end}")).collect();
-    let _ = writeln!(text, "\n{} cells: {}", document.cells.len(), counts.join(", "));
+    let plural = if document.cells.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "\n{} cell{plural}: {}", document.cells.len(), counts.join(", "));
     text
 }
 

@@ -80,12 +80,12 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Finds them; `output` is where results go.
-    pub(super) fn of(project: &Project, output: &Path) -> Self {
+    /// Finds them; `ours` are the folders of results and of what is kept.
+    pub(super) fn of(project: &Project, ours: [&Path; 2]) -> Self {
         let inside = |path: &Path| path.canonicalize().ok();
         let mut others: Vec<_> =
             project.patches.iter().filter_map(|p| inside(&project.root.join(&p.path))).collect();
-        others.extend(inside(output));
+        others.extend(ours.into_iter().filter_map(inside));
         others.extend(project.targets.iter().map(|target| target.kernel.folder.clone()));
         let files = walk(&project.root, |folder| {
             inside(folder).is_some_and(|folder| others.contains(&folder)) || is_kernel(folder)

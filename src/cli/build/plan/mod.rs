@@ -26,6 +26,9 @@ struct Planned {
     /// `PATCH@TARGET=DIGEST`.
     cell: String,
     command: Vec<String>,
+    /// Digests of klp-convert and of all that is known about the kernel's symbols.
+    program: String,
+    symbols: String,
     inputs: Vec<Input>,
     /// The file that is there at the end, with the modules beside it.
     output: String,
@@ -72,6 +75,8 @@ pub(super) fn print(
             target: target.name.clone(),
             command: start.iter().cloned().chain(["--cell".into(), cell.clone()]).collect(),
             cell,
+            program: job.identity.program.clone(),
+            symbols: job.identity.symbols.clone(),
             inputs: inputs.collect(),
             output: results.of(&patch.name, &target.name).join(CELL).display().to_string(),
         })
