@@ -8,13 +8,13 @@
 
 static int other_target_show(struct seq_file *m, void *v)
 {
-	klp_other_module_event();
 	seq_puts(m, "0 events\n");
 	return 0;
 }
 
 static int __init target_init(void)
 {
+	klp_other_module_event();
 	return proc_create_single("klp_other_module_target", 0444, NULL, other_target_show) ? 0 : -ENOMEM;
 }
 
