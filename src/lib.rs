@@ -9,11 +9,13 @@
 
 pub mod annotation;
 mod btf;
+pub mod c_source;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod convert;
 pub mod diagnostic;
+pub mod draft;
 pub mod elf;
 pub mod findings;
 pub mod inspect;

@@ -1,5 +1,7 @@
 //! Command-line arguments.
 
+mod new;
+
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use klp_arch::KernelVersion;
 use super::build::Named;
 use super::region_base::RegionBase;
 use crate::name::ObjectName;
+
+pub(super) use new::New;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///
@@ -73,6 +77,8 @@ pub(super) enum Command {
     Kbuild(Kbuild),
     /// Build, convert and check livepatches for many kernels, as klp.toml names them
     Build(BuildMatrix),
+    /// Start a livepatch: write a folder with its Makefile, its tables and the functions to change
+    New(New),
     /// Print a completion script
     Completions {
         /// The shell

@@ -18,6 +18,7 @@ mod kernel_map;
 mod load;
 mod maps;
 mod memory_image;
+mod new;
 mod output;
 mod overwrite;
 mod progress;
@@ -93,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
         Command::Build(build) => build::run(&build, &reporter),
         Command::Kbuild(kbuild) => kbuild::run(&kbuild, &reporter),
+        Command::New(new) => new::run(&new, &reporter),
         Command::Completions { shell } => completions(shell, &reporter),
         Command::Man => man(&reporter),
     }

@@ -90,6 +90,9 @@ pub enum Code {
     /// A livepatch that kpatch has not finished.
     #[strum(serialize = "KLP-E0120")]
     UnfinishedKpatch,
+    /// A function's source cannot be copied.
+    #[strum(serialize = "KLP-E0130")]
+    SourceNotCopied,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,

@@ -46,6 +46,7 @@ mod load;
 mod load_other_refusals;
 mod load_refusals;
 mod machine;
+mod new;
 mod other_tools;
 mod patch;
 mod per_cpu;
