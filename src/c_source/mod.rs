@@ -63,6 +63,25 @@ impl<'t> CFile<'t> {
         items.flat_map(|item| &item.names).filter_map(|name| self.text.get(name.clone()))
     }
 
+    /// Whether the file declares a name for others: as a function, a variable or a macro.
+    #[must_use]
+    pub fn declares(&self, name: &str) -> bool {
+        self.items_named(name).iter().any(|item| match item.kind {
+            ItemKind::Prototype | ItemKind::Define | ItemKind::Function => true,
+            ItemKind::Variable => needs::is_extern(self, item),
+            _ => false,
+        })
+    }
+
+    /// A declaration of a function or variable that the file defines.
+    #[must_use]
+    pub fn declaration(&self, name: &str) -> Option<String> {
+        let items = self.items_named(name);
+        let item = items.iter().find(|item| item.kind.is_definition())?;
+        let render = render::Render { file: self, names: &BTreeMap::new() };
+        Some(render::one_line(&render.declaration(item)))
+    }
+
     /// The lines on which a function is defined, from 1.
     ///
     /// # Errors

@@ -17,8 +17,13 @@ pub(super) enum Form {
 impl Extract<'_> {
     /// The items that are needed, and in which form.
     pub(super) fn needed(&self, file: &CFile<'_>) -> BTreeMap<usize, Form> {
-        let mut needs =
-            Needs { file, forms: BTreeMap::new(), seen: BTreeSet::new(), left: Vec::new() };
+        let mut needs = Needs {
+            file,
+            forms: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            members: BTreeSet::new(),
+            left: Vec::new(),
+        };
         let first = file.items.iter().position(|item| item.kind == ItemKind::Include);
         for (at, item) in file.items.iter().enumerate() {
             let name = item.names.first().and_then(|name| file.text.get(name.clone()));
@@ -49,14 +54,14 @@ impl Extract<'_> {
             }
         }
         while let Some((at, form)) = needs.left.pop() {
-            for name in used(file, at, form) {
-                needs.want(self, name);
+            for used in used(file, at, form) {
+                needs.want(self, used);
             }
             let mut around = file.items.get(at).and_then(|item| item.condition);
             while let Some(directives) = around.and_then(|start| branches.remove(&start)) {
                 for at in directives {
-                    for name in used(file, at, Form::Whole) {
-                        needs.want(self, name);
+                    for used in used(file, at, Form::Whole) {
+                        needs.want(self, used);
                     }
                 }
                 let start = around.and_then(|start| file.items.get(start));
@@ -115,12 +120,22 @@ impl Extract<'_> {
     }
 }
 
+/// A word that an item uses.
+#[derive(Debug, Clone, Copy)]
+enum Used<'t> {
+    /// Anything that a file may declare.
+    Name(&'t str),
+    /// A member of a structure: nothing, unless a macro has its name.
+    Member(&'t str),
+}
+
 /// What is needed so far.
 struct Needs<'f, 't> {
     file: &'f CFile<'t>,
     forms: BTreeMap<usize, Form>,
     /// The names that are used.
     seen: BTreeSet<&'t str>,
+    members: BTreeSet<&'t str>,
     /// Items whose own needs are still to be found.
     left: Vec<(usize, Form)>,
 }
@@ -133,10 +148,24 @@ impl<'t> Needs<'_, 't> {
         }
     }
 
-    fn want(&mut self, extract: &Extract<'_>, name: &'t str) {
-        if self.seen.insert(name) {
-            for (at, form) in extract.forms_of(self.file, name) {
-                self.keep(at, form);
+    fn want(&mut self, extract: &Extract<'_>, used: Used<'t>) {
+        let file = self.file;
+        match used {
+            Used::Name(name) => {
+                if self.seen.insert(name) {
+                    for (at, form) in extract.forms_of(file, name) {
+                        self.keep(at, form);
+                    }
+                }
+            }
+            Used::Member(name) => {
+                if self.members.insert(name) {
+                    let named = file.named.get(name).into_iter().flatten();
+                    let is = |at: &&usize| {
+                        file.items.get(**at).is_some_and(|item| item.kind == ItemKind::Define)
+                    };
+                    named.filter(is).for_each(|at| self.keep(*at, Form::Whole));
+                }
             }
         }
     }
@@ -166,8 +195,8 @@ fn is_equals(token: &Token) -> bool {
     token.kind == TokenKind::Mark(b'=')
 }
 
-/// The names that an item uses, as far as it is written. Members are none.
-fn used<'t>(file: &CFile<'t>, at: usize, form: Form) -> Vec<&'t str> {
+/// The words that an item uses, as far as it is written.
+fn used<'t>(file: &CFile<'t>, at: usize, form: Form) -> Vec<Used<'t>> {
     let Some(item) = file.items.get(at) else { return Vec::new() };
     let end = if form == Form::Whole { item.tokens.end } else { item.head };
     let tokens = file.tokens.get(item.tokens.start..end).unwrap_or_default();
@@ -183,11 +212,12 @@ fn used<'t>(file: &CFile<'t>, at: usize, form: Form) -> Vec<&'t str> {
             [_, TokenKind::Mark(b'.')] | [TokenKind::Mark(b'-'), TokenKind::Mark(b'>')]
         );
         match token.kind {
-            TokenKind::Word if !is_member => names.push(file.word(token)),
+            TokenKind::Word if is_member => names.push(Used::Member(file.word(token))),
+            TokenKind::Word => names.push(Used::Name(file.word(token))),
             TokenKind::Directive => {
                 let text = file.word(token);
                 let words = directive_words(text).into_iter();
-                names.extend(words.skip(1).filter_map(|word| text.get(word)));
+                names.extend(words.skip(1).filter_map(|word| text.get(word)).map(Used::Name));
             }
             _ => {}
         }

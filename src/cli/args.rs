@@ -1,5 +1,6 @@
 //! Command-line arguments.
 
+mod annotate;
 mod new;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use super::build::Named;
 use super::region_base::RegionBase;
 use crate::name::ObjectName;
 
+pub(super) use annotate::Annotate;
 pub(super) use new::New;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
@@ -79,6 +81,8 @@ pub(super) enum Command {
     Build(BuildMatrix),
     /// Start a livepatch: write a folder with its Makefile, its tables and the functions to change
     New(New),
+    /// Print what to write for names that a livepatch uses: declarations, selectors, candidates
+    Annotate(Annotate),
     /// Print a completion script
     Completions {
         /// The shell

@@ -2,6 +2,7 @@
 //!
 //! The only layer that prints. Exit codes: 0 done; 1 the input was refused; 2 usage or I/O.
 
+mod annotate;
 mod args;
 mod build;
 mod cache;
@@ -94,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
         Command::Build(build) => build::run(&build, &reporter),
         Command::Kbuild(kbuild) => kbuild::run(&kbuild, &reporter),
+        Command::Annotate(annotate) => annotate::run(&annotate, &reporter),
         Command::New(new) => new::run(&new, &reporter),
         Command::Completions { shell } => completions(shell, &reporter),
         Command::Man => man(&reporter),

@@ -10,7 +10,9 @@ use super::args::New;
 use super::kbuild::INCLUDED;
 use super::report::{Reporter, io_diagnostic};
 use crate::diagnostic::Code;
-use crate::draft::{Draft, DraftError, File, Origin, Placed, Request, Stubs, Target, draft, read};
+use crate::draft::{
+    Draft, DraftError, File, Origin, Placed, Request, Stubs, Target, draft, read, source_trees,
+};
 use crate::symbols::Sources;
 
 /// The folder of what the Makefile and the sources include.
@@ -52,7 +54,7 @@ pub(super) fn run(args: &New, reporter: &Reporter) -> Outcome {
         let diagnostic = io_diagnostic(Code::Write, &folder, &error);
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
-    let trees = trees(args);
+    let trees = source_trees(&args.kernel_source, args.maps.kernel.as_deref());
     if trees.is_empty() {
         return reporter.usage(
             "no source tree: give it with --kernel-source DIR (Debian: linux-source, unpacked)",
@@ -88,17 +90,6 @@ pub(super) fn run(args: &New, reporter: &Reporter) -> Outcome {
 /// Whether two targets are one function.
 fn same(one: &Target, other: &Target) -> bool {
     one.file == other.file && one.function == other.function
-}
-
-/// The source trees: those that are named, or that of the build tree.
-fn trees(args: &New) -> Vec<PathBuf> {
-    if !args.kernel_source.is_empty() {
-        return args.kernel_source.clone();
-    }
-    let Some(kernel) = &args.maps.kernel else { return Vec::new() };
-    // kbuild links the source to a build tree of its own; an installed kernel links both.
-    let folders = [kernel.join("source"), kernel.clone(), kernel.join("build")];
-    folders.into_iter().filter(|folder| folder.join("kernel/Makefile").is_file()).collect()
 }
 
 /// The files of the functions, each once.

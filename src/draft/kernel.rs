@@ -127,11 +127,7 @@ fn resolve(answer: &Answer, name: &str, annotation: Option<&Request>) -> Result<
 /// A comment that says why a name means nothing yet, and what to paste.
 pub(super) fn comment(reason: &Unresolved) -> Vec<String> {
     let refusal = Refusal::Unresolved { gate: None, reason: Box::new(reason.clone()) };
-    let finding = Finding::from(refusal);
-    let mut lines = vec!["/*".to_owned(), format!(" * klp-convert: {reason}")];
-    lines.extend(finding.help().iter().map(|line| format!(" * {line}")));
-    lines.push(" */".into());
-    lines
+    super::comment(&reason.to_string(), &Finding::from(refusal).help())
 }
 
 /// The object that has a function.
@@ -214,10 +210,7 @@ pub(super) fn select(placed: &Placed, answer: &Answer) -> Vec<String> {
     let reason = Box::new(Unresolved::AnnotatedNotUnique { name, owner, candidates });
     let function = Replaced { object: object.clone(), name: function.clone(), position: 0 };
     let finding = Finding::from(Refusal::NotReplaced { function, reason });
-    let mut lines = vec!["/*".to_owned(), format!(" * klp-convert: {finding}; one of these:")];
-    lines.extend(
-        finding.help().iter().map(|l| format!(" * {}", l.replace("NEW_FUNC", replacement))),
-    );
-    lines.push(" */".into());
-    lines
+    let help: Vec<_> =
+        finding.help().iter().map(|line| line.replace("NEW_FUNC", replacement)).collect();
+    super::comment(&format!("{finding}; one of these:"), &help)
 }

@@ -5,6 +5,7 @@
 //! has inlined is copied. Invariant: a name is declared without a word only if a conversion for that kernel
 //! finds the symbol; where it would not, the text says what to choose from.
 
+mod declare;
 mod error;
 mod kernel;
 mod skeleton;
@@ -18,12 +19,13 @@ use crate::c_source::{CFile, Extract, Extraction, kept_values};
 use crate::name::ObjectName;
 use crate::symbols::{Answer, Sources, Wanted};
 
+pub use declare::{Declared, Known, declare, undeclared};
 pub use error::DraftError;
 pub use kernel::Kernel;
 pub use skeleton::File;
 pub use stubs::Stubs;
 pub use target::Target;
-pub use tree::{Origin, read, release_of};
+pub use tree::{Origin, read, source_trees};
 
 /// What a livepatch is started with.
 #[derive(Debug)]
@@ -146,6 +148,16 @@ pub fn draft(
     };
     let (declared, copied) = (of(|made| &made.declared), of(|made| &made.copied));
     Ok(Draft { files, declared, copied, remarks, functions: functions.clone() })
+}
+
+/// A comment of C: a sentence, and what to paste or to know.
+#[must_use]
+pub fn comment(sentence: &str, help: &[String]) -> Vec<String> {
+    let lines = [sentence].into_iter().map(|sentence| format!(" * klp-convert: {sentence}"));
+    let lines = lines.chain(help.iter().map(|line| format!(" * {line}")));
+    // A name may have anything in it.
+    let lines = lines.map(|line| line.replace("*/", "* /"));
+    ["/*".to_owned()].into_iter().chain(lines).chain([" */".to_owned()]).collect()
 }
 
 /// Finds the object of a function, and how it is selected there.
