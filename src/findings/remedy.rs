@@ -171,6 +171,9 @@ fn describe(candidate: &Candidate) -> String {
     if let Some(file) = file {
         text += &format!(", from {file}");
     }
+    if let Some(beside) = &candidate.beside {
+        text += &format!(", {beside}");
+    }
     if candidate.init {
         text += ", in init memory, which is freed";
     }

@@ -92,6 +92,7 @@ mod tests {
                 init: false,
                 untraceable: false,
                 order: Order::Proven,
+                beside: None,
             });
         }
         let mut kernel =

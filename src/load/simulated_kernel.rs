@@ -257,6 +257,7 @@ mod tests {
             init: live.is_none(),
             untraceable: false,
             order: Order::Proven,
+            beside: None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! exists in the sources, or there are no sources. Rules: `klp_find_object_symbol` in
 //! `kernel/livepatch/core.c`.
 
+mod beside;
 mod choose;
 mod line_to_paste;
 mod resolver;
@@ -16,6 +17,7 @@ use crate::annotation::{self, Selector};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::symbols::{Answer, Candidate, Export, Order};
 
+pub use beside::place_between;
 pub use line_to_paste::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};
 pub use resolver::{Resolver, suggest};
 pub use unresolved::{Cause, Unresolved};

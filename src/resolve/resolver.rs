@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::beside::place_between;
 use super::choose::Choice;
 use super::{Basis, Cause, Klp, Query, Request, Resolution, Resolve, Unresolved, not_found};
 use crate::annotation::Selector;
@@ -204,7 +205,8 @@ fn klp(klp: Klp) -> Resolution {
     Resolution::Klp(Box::new(klp))
 }
 
-/// Adds similar names, and the causes that follow from them, to every name that was not found.
+/// Adds similar names, and the causes that follow from them, to every name that was not found, and to
+/// candidates without a source file what is next to them in memory.
 ///
 /// Reads all sources again, so only an error path should call it.
 ///
@@ -216,6 +218,8 @@ pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<
         _ => None,
     });
     let mut near = Suggestions::new(missing);
+    let choices = unresolved.iter_mut().flat_map(|reason| reason.choices());
+    place_between(sources, &mut choices.collect::<Vec<_>>())?;
     if near.is_empty() {
         return Ok(());
     }

@@ -40,6 +40,7 @@ fn map(order: Order, symbols: &[(&str, &str)]) -> Answer {
             init: *name == "setup",
             untraceable: false,
             order,
+            beside: None,
         });
     }
     answer

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::data::{Scope, SymbolData};
-use super::{Answer, Merged, Suggestions, SymbolError, Wanted};
+use super::{Answer, Merged, Neighbours, Suggestions, SymbolError, Wanted};
 
 /// A source of what some objects of a kernel define or export.
 pub trait SymbolSource: Debug + Send + Sync {
@@ -37,6 +37,16 @@ pub trait SymbolSource: Debug + Send + Sync {
         for (name, export) in &data.exports {
             near.offer(&export.owner, name.as_bytes());
         }
+        Ok(())
+    }
+
+    /// Offers every symbol with an address of the objects that are searched, for advice; takes as long as
+    /// reading the whole file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn neighbours(&self, near: &mut Neighbours) -> Result<(), SymbolError> {
+        self.read(Scope::All)?.objects.iter().for_each(|object| object.offer(near));
         Ok(())
     }
 }
@@ -153,5 +163,18 @@ impl Sources {
     /// The first [`SymbolError`] of a source.
     pub fn similar(&self, near: &mut Suggestions) -> Result<(), SymbolError> {
         self.sources.iter().try_for_each(|source| source.similar(near))
+    }
+
+    /// Offers every symbol of the objects that are searched to `near`.
+    ///
+    /// # Errors
+    /// The first [`SymbolError`] of a source.
+    pub fn neighbours(&self, near: &mut Neighbours) -> Result<(), SymbolError> {
+        self.sources.iter().try_for_each(|source| {
+            let mut found = near.again();
+            source.neighbours(&mut found)?;
+            near.take(found);
+            Ok(())
+        })
     }
 }

@@ -64,7 +64,7 @@ const INSPECTION: &str = "machine name livepatch signature
     klp_sections{name relocations{rela_section entry section offset inside relocation symbol}}
     klp_symbols tombstones other_tools unfinished annotations annotation_errors undefined";
 const CANDIDATE: &str = "object name position homonyms live_position address size file unit section
-    binding kind letter init untraceable order";
+    binding kind letter init untraceable order beside";
 const MAP: &str = "kernel{release machine endian kallsyms_all}
     machine build_id vmlinux modules symbols exports
     siblings{vermagic{value modules first} module_size{value modules first}

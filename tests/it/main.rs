@@ -11,6 +11,7 @@
     reason = "a test may stop at the first surprise, and says what it skips"
 )]
 
+mod annotate;
 mod arrows;
 mod bad_annotation;
 mod bad_files;

@@ -24,6 +24,14 @@ pub(in crate::cli) struct Candidate<'a> {
     init: bool,
     untraceable: bool,
     order: &'static str,
+    beside: Option<Beside<'a>>,
+}
+
+/// Names next to a symbol in memory, where its file is not known.
+#[derive(Serialize)]
+struct Beside<'a> {
+    before: &'a [String],
+    after: &'a [String],
 }
 
 impl<'a> From<&'a symbols::Candidate> for Candidate<'a> {
@@ -45,6 +53,10 @@ impl<'a> From<&'a symbols::Candidate> for Candidate<'a> {
             init: candidate.init,
             untraceable: candidate.untraceable,
             order: order(candidate.order),
+            beside: candidate
+                .beside
+                .as_ref()
+                .map(|beside| Beside { before: &beside.before, after: &beside.after }),
         }
     }
 }

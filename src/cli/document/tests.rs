@@ -46,6 +46,7 @@ fn candidate() -> symbols::Candidate {
         init: true,
         untraceable: false,
         order: Order::Loaded,
+        beside: None,
     }
 }
 

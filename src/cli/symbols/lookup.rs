@@ -7,12 +7,13 @@ use super::super::args::Lookup;
 use super::super::report::Reporter;
 use super::super::{Outcome, document};
 use crate::convert::explain_not_found;
+use crate::resolve::place_between;
 use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
 
 /// What is known of a name.
 struct Found<'a> {
     name: &'a str,
-    candidates: Vec<(&'a Candidate, Reach)>,
+    candidates: Vec<(Candidate, Reach)>,
     /// The exporter of the name, to which an ordinary relocation binds.
     export: Option<&'a Export>,
 }
@@ -32,11 +33,11 @@ struct Reached<'a> {
     reach: &'static str,
 }
 
-impl<'a> From<&Found<'a>> for Document<'a> {
-    fn from(found: &Found<'a>) -> Self {
-        let reached = |&(candidate, reach): &(&'a Candidate, Reach)| Reached {
+impl<'a> From<&'a Found<'a>> for Document<'a> {
+    fn from(found: &'a Found<'a>) -> Self {
+        let reached = |(candidate, reach): &'a (Candidate, Reach)| Reached {
             candidate: candidate.into(),
-            reach: word(reach),
+            reach: word(*reach),
         };
         Self {
             name: found.name,
@@ -69,7 +70,12 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
         Ok(answer) => answer,
         Err(error) => return reporter.symbols(&[error]),
     };
-    let found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
+    let mut found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
+    let several = found.iter_mut().filter(|found| found.candidates.len() > 1);
+    let choices = several.flat_map(|found| &mut found.candidates).map(|(candidate, _)| candidate);
+    if let Err(error) = place_between(&sources, &mut choices.collect::<Vec<_>>()) {
+        return reporter.symbols(&[error]);
+    }
     let missing = found.iter().filter(|f| f.candidates.is_empty() && f.export.is_none());
     let missing: Vec<&str> = missing.map(|found| found.name).collect();
     let printed = if reporter.is_json() {
@@ -90,7 +96,7 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
 fn find<'a>(name: &'a str, answer: &'a Answer) -> Found<'a> {
     let export = answer.export(name);
     let rows = answer.candidates(name).iter();
-    let candidates = rows.map(|candidate| (candidate, answer.reach(candidate)));
+    let candidates = rows.map(|candidate| (candidate.clone(), answer.reach(candidate)));
     Found { name, candidates: candidates.collect(), export }
 }
 
@@ -134,6 +140,12 @@ fn text(found: &[Found<'_>]) -> String {
     let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if found.iter().all(|f| f.candidates.is_empty() && f.export.is_none()) {
         text.clear();
+    }
+    for (candidate, _) in found.iter().flat_map(|found| &found.candidates) {
+        if let Some(beside) = &candidate.beside {
+            let Candidate { object, name, position, .. } = candidate;
+            text += &format!(" {name} {position} of {object}: {beside}\n");
+        }
     }
     text
 }

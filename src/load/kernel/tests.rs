@@ -46,6 +46,7 @@ fn vmlinux(names: &[&'static str]) -> Answer {
             init: false,
             untraceable: false,
             order: Order::Proven,
+            beside: None,
         });
     }
     answer

@@ -7,6 +7,7 @@
 
 pub(crate) mod evidence;
 pub(crate) mod kind;
+mod neighbours;
 pub(crate) mod promoted;
 mod siblings;
 mod suggestions;
@@ -14,6 +15,7 @@ mod wanted;
 
 pub use evidence::{Evidence, ModuleBtf};
 pub use kind::{Binding, Export, Kind, Order};
+pub use neighbours::{Beside, Neighbours};
 pub use siblings::{Dissent, Fact, Siblings, Witness};
 pub use suggestions::{Suggestion, Suggestions};
 pub use wanted::Wanted;
@@ -221,6 +223,19 @@ impl Object {
         let span = Span::new(self.text.len(), text.len())?;
         self.text.extend_from_slice(text);
         Some(span)
+    }
+
+    /// Offers every symbol with an address, if neighbours in this object are searched for.
+    pub(in crate::symbols) fn offer(&self, near: &mut Neighbours) {
+        if !near.is_in(&self.name) {
+            return;
+        }
+        for symbol in &self.symbols {
+            let section = symbol.section.map_or(&[][..], |section| self.text(section));
+            if let Some(address) = symbol.address {
+                near.offer(&self.name, section, address, self.text(symbol.name));
+            }
+        }
     }
 
     /// The source file of a symbol, if known.

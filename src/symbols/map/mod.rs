@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::data::{Scope, SymbolData};
-use super::{KernelIdentity, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
+use super::{KernelIdentity, Neighbours, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
 use crate::name::{ObjectName, VMLINUX};
 use block::Block;
 use layout::{MAGIC, Section, Sections};
@@ -290,6 +290,30 @@ impl SymbolSource for Map {
             Ok(())
         });
         offered.map_err(|error| SymbolError::new(&opened.path, error))
+    }
+
+    fn neighbours(&self, near: &mut Neighbours) -> Result<(), SymbolError> {
+        let opened = &self.0;
+        let mut offer = || {
+            let count = opened.table(Section::Objects)?.len();
+            let mut searched = std::collections::BTreeMap::new();
+            for number in 0..u32::try_from(count).map_err(|_| MapError::TooLarge)? {
+                let name = opened.object(number)?.object_name()?;
+                if near.is_in(&name) {
+                    searched.insert(number, name);
+                }
+            }
+            opened.visit(|name, record| {
+                let has_address = record.class.flags.contains(Flags::ADDRESS);
+                if let (Some(object), true) = (searched.get(&record.object), has_address) {
+                    let section = record.class.section.checked_sub(1);
+                    let section = section.map(|text| opened.text(text)).transpose()?;
+                    near.offer(object, section.unwrap_or_default(), record.address, name);
+                }
+                Ok(())
+            })
+        };
+        offer().map_err(|error| SymbolError::new(&opened.path, error))
     }
 }
 

@@ -4,7 +4,7 @@
 //! are in the order of their positions.
 
 use crate::symbols::data::kind::HOMONYMS_MAX;
-use crate::symbols::{Binding, Export, Kind, Order};
+use crate::symbols::{Beside, Binding, Export, Kind, Order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub struct Candidate {
     pub untraceable: bool,
     /// Whether `position` is proven.
     pub order: Order,
+    /// What is next to it in memory; looked for only where advice needs it.
+    pub beside: Option<Box<Beside>>,
 }
 
 impl Candidate {
@@ -159,6 +161,7 @@ impl Answer {
                     init: symbol.init,
                     untraceable: symbol.untraceable,
                     order: object.order,
+                    beside: None,
                 });
             }
         }

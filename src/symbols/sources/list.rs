@@ -18,7 +18,9 @@ use crate::name::ObjectName;
 use crate::symbols::data::kind::{EXPORT_PREFIX, KSYMTAB_PREFIX};
 use crate::symbols::data::{Object, Scope, Symbol, SymbolData};
 use crate::symbols::file::{Input, each_line};
-use crate::symbols::{Export, Order, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{
+    Export, Neighbours, Order, Suggestions, SymbolError, SymbolErrorKind, SymbolSource,
+};
 
 pub(crate) const HEADER: &str = "klp-convert-symbol-data.";
 /// A list has neither blanks nor control characters.
@@ -189,6 +191,11 @@ impl SymbolSource for TextList {
             }
             Ok(())
         })
+    }
+
+    /// A list has no addresses.
+    fn neighbours(&self, _: &mut Neighbours) -> Result<(), SymbolError> {
+        Ok(())
     }
 }
 

@@ -20,7 +20,9 @@ use crate::symbols::elf::letter;
 use crate::symbols::elf::table::{ElfTable, Symbol};
 use crate::symbols::elf::traceable::ModuleFunctions;
 use crate::symbols::file::{Contents, Input};
-use crate::symbols::{KernelIdentity, Order, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{
+    KernelIdentity, Neighbours, Order, SymbolError, SymbolErrorKind, SymbolSource,
+};
 
 /// A module file, compressed or not.
 #[derive(Debug)]
@@ -143,6 +145,19 @@ impl SymbolSource for ModuleFile {
     fn read(&self, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let mut table = self.open()?;
         self.read_from(&mut table, scope).map_err(|kind| SymbolError::new(self.input.path(), kind))
+    }
+
+    /// Of a kernel's thousands of modules, few are searched.
+    fn neighbours(&self, near: &mut Neighbours) -> Result<(), SymbolError> {
+        let name = self.input.path().file_name().and_then(std::ffi::OsStr::to_str);
+        let name = name.and_then(|name| ObjectName::from_file_name(name.split('.').next()?).ok());
+        if name.is_some_and(|name| !near.is_in(&name)) {
+            return Ok(());
+        }
+        for object in &self.read(Scope::All)?.objects {
+            object.offer(near);
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::name::ObjectName;
 use crate::symbols::data::{Scope, SymbolData};
 use crate::symbols::file::{Input, each_line};
-use crate::symbols::{Export, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
+use crate::symbols::{Export, Neighbours, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
 
 /// The kinds of export that kernels had, and whether only GPL modules may use them.
 const KINDS: [(&str, bool); 5] = [
@@ -129,6 +129,11 @@ impl SymbolSource for Symvers {
             near.offer(&ObjectName::from_file_name(entry.module)?, entry.symbol.as_bytes());
             Ok(())
         })
+    }
+
+    /// Exports have no addresses.
+    fn neighbours(&self, _: &mut Neighbours) -> Result<(), SymbolError> {
+        Ok(())
     }
 }
 
