@@ -10,6 +10,9 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "kbuild/started.rs"]
+mod started;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -168,13 +168,16 @@ impl<'a> Reader<'a> {
         words.any(|(n, word)| !is_storage(word) && (!call(n) || word.starts_with("typeof")))
     }
 
-    /// The tokens of an argument that is one word, of the call at this part.
+    /// The token of an argument that is one word or an array, of the call at this part.
     fn argument(&self, at: usize, wanted: usize) -> Option<usize> {
         let Some(Part::Group(b'(', inner)) = self.parts.get(at + 1) else { return None };
         let argument = split(self.tokens, inner.clone()).into_iter().nth(wanted)?;
         let is_word =
             |at: usize| self.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Word);
-        (argument.len() == 1 && is_word(argument.start)).then_some(argument.start)
+        // An array has its size after its name.
+        let second = self.tokens.get(argument.start + 1).map(|token| token.kind);
+        let is_name = argument.len() == 1 || second == Some(TokenKind::Mark(b'['));
+        (is_name && is_word(argument.start)).then_some(argument.start)
     }
 
     /// All arguments of the call at this part that are one word.

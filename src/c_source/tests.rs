@@ -223,6 +223,7 @@ fn every_form_of_a_variable_is_declared_as_it_is() {
         ("struct list_head x __ro_after_init = LIST_HEAD_INIT(x);", "extern struct list_head x;"),
         ("static LIST_HEAD(x);", "extern struct list_head x;"),
         ("static DEFINE_PER_CPU(struct a, x) = { .b = 1 };", "DECLARE_PER_CPU(struct a, x);"),
+        ("static DEFINE_PER_CPU(struct a *, x[2]);", "DECLARE_PER_CPU(struct a *, x[2]);"),
         ("static DEFINE_HASHTABLE(x, 3 + 1);", "extern struct hlist_head x[1 << (3 + 1)];"),
         ("DEFINE_STATIC_KEY_FALSE(x);", "DECLARE_STATIC_KEY_FALSE(x);"),
     ] {

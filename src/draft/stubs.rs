@@ -20,24 +20,24 @@ struct lp_shadow {
 	int value;
 };
 
-static int __maybe_unused lp_shadow_ctor(void *object, void *shadow, void *unused)
+static inline int lp_shadow_ctor(void *object, void *shadow, void *unused)
 {
 	((struct lp_shadow *)shadow)->value = 0;
 	return 0;
 }
 
-static void __maybe_unused lp_shadow_dtor(void *object, void *shadow)
+static inline void lp_shadow_dtor(void *object, void *shadow)
 {
 }
 
 /* That of an object; NULL if there is no memory. Free it where the object is freed. */
-static struct lp_shadow * __maybe_unused lp_shadow_of(void *object, gfp_t flags)
+static inline struct lp_shadow *lp_shadow_of(void *object, gfp_t flags)
 {
 	return klp_shadow_get_or_alloc(object, LP_SHADOW_ID, sizeof(struct lp_shadow), flags,
 				       lp_shadow_ctor, NULL);
 }
 
-static void __maybe_unused lp_shadow_free(void *object)
+static inline void lp_shadow_free(void *object)
 {
 	klp_shadow_free(object, LP_SHADOW_ID, lp_shadow_dtor);
 }
