@@ -3,6 +3,7 @@
 //! A cell is one livepatch for one kernel: kbuild builds it in a folder of its own, then it is converted and
 //! checked. What it was made from is known by content, so that a cell is built once.
 
+mod args;
 mod cell;
 mod dependencies;
 mod digests;
@@ -26,13 +27,13 @@ mod tree;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(super) use self::args::BuildMatrix;
 use self::cell::{Cell, End};
 use self::matrix::{Job, Matrix};
 use self::project::{Place, Project, ProjectError};
 use self::report::Document;
 use self::results::{LOG, Results};
-pub(super) use self::selection::Named;
-use super::args::BuildMatrix;
+
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, cache, output};
 use crate::diagnostic::{Code, Diagnostic};

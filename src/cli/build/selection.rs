@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::args::BuildMatrix;
 use super::inputs::Expected;
 use super::project::{Place, Project, ProjectError};
-use crate::cli::args::BuildMatrix;
 
 /// A cell by its names, with what a plan says that it is made from: `PATCH@TARGET` or `PATCH@TARGET=DIGEST`.
 #[derive(Debug, Clone)]
