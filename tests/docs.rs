@@ -2,7 +2,7 @@
 //!
 //! A block fenced as `sh` is executed, all of a document in one shell and one folder. A block fenced as
 //! `console` is a transcript that cannot be executed here; each is listed with the reason. `KLP_KBUILD` names
-//! build trees of kernels as in `tests/kbuild.rs`; the tutorial boots one for each machine.
+//! build trees of kernels as in `tests/kbuild`; the tutorial boots one for each machine.
 
 #![allow(
     clippy::unwrap_used,
