@@ -1,6 +1,6 @@
 //! Folders in which kbuild has built modules: what is converted, what stays, and what is taken away.
 //!
-//! The builds of real kernels are in `tests/kbuild.rs`; here a list of modules stands for kbuild.
+//! The builds of real kernels are in `tests/kbuild`; here a list of modules stands for kbuild.
 
 use std::ffi::OsString;
 use std::fs;
