@@ -33,6 +33,8 @@ const IMAGES: [&str; 7] =
     ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz", "Image", "bzImage", "vmlinuz-virt.efi"];
 /// A symbol table has a row in its first bytes, this many.
 const ROW_MAX: u64 = 1024;
+/// The list of livepatches that a patched modpost writes.
+const LIVEPATCHES: &str = "modules.livepatch";
 /// The folder of links to compatible modules of other releases, on RHEL and SUSE.
 const WEAK: &str = "weak-updates";
 /// Adds the kernel of a build tree or of an installed tree. If an installed one has no vmlinux and
@@ -237,6 +239,9 @@ fn push(path: &Path, file: &Path, sources: &mut Sources) {
 
 /// The modules of a build tree. Since Linux 6.2 the file lists their objects, `a/b.o`; before that
 /// the installed paths, `kernel/a/b.ko`.
+///
+/// Without the livepatches of a tree that is patched with `kbuild/linux-*.patch`: no livepatch patches
+/// them, and when they are linked this has been read.
 fn ordered(folder: &Path, order: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
     let text = std::fs::read_to_string(order)?;
     let module = |line: &str| {
@@ -245,7 +250,12 @@ fn ordered(folder: &Path, order: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
         let plain = folder.join(&path);
         if plain.is_file() { plain } else { installed.filter(|p| p.is_file()).unwrap_or(plain) }
     };
-    Ok(text.lines().filter(|line| !line.is_empty()).map(module).collect())
+    let mut modules: BTreeSet<_> =
+        text.lines().filter(|line| !line.is_empty()).map(module).collect();
+    if let Ok(livepatches) = std::fs::read_to_string(folder.join(LIVEPATCHES)) {
+        livepatches.lines().for_each(|line| _ = modules.remove(&folder.join(line)));
+    }
+    Ok(modules)
 }
 
 #[cfg(test)]
@@ -286,6 +296,17 @@ mod tests {
         fs::write(root.path().join("modules.order"), "kernel/a/old.ko\nb/new.o\n").unwrap();
         let (paths, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
         assert_eq!(paths, ["vmlinux", "Module.symvers", "a/old.ko", "b/new.ko"]);
+        assert!(errors.is_empty());
+    }
+
+    #[test]
+    fn livepatches_of_a_patched_tree_are_left_out_whether_they_are_linked_or_not() {
+        let root = tree(&["vmlinux", "a/plain.ko", "b/linked.ko"]);
+        fs::write(root.path().join("modules.order"), "a/plain.o\nb/linked.o\nb/not-yet.o\n")
+            .unwrap();
+        fs::write(root.path().join("modules.livepatch"), "b/linked.ko\nb/not-yet.ko\n").unwrap();
+        let (paths, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
+        assert_eq!(paths, ["vmlinux", "a/plain.ko"]);
         assert!(errors.is_empty());
     }
 
