@@ -259,11 +259,14 @@ pub(super) struct Relocs {
 #[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).requires("convert"))]
 pub(super) struct Kbuild {
     /// Where klp-convert.h and klp.mk go, or the converted modules
-    #[arg(short, long, value_name = "DIR")]
-    pub(super) output: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "tree")]
+    pub(super) output: Option<PathBuf>,
     /// Convert and check what kbuild has built in this folder; what is up to date stays
     #[arg(long, value_name = "DIR", requires = "map")]
     pub(super) convert: Option<PathBuf>,
+    /// Convert and check, in place, the livepatches of a kernel's build tree, by its own symbols
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["convert", "output", "map"])]
+    pub(super) tree: Option<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
 }

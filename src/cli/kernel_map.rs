@@ -23,8 +23,26 @@ const DIGITS: usize = 16;
 /// The first source that cannot be found, opened or read.
 pub(super) fn sources(maps: &Maps, reporter: &Reporter) -> Result<Sources, SymbolError> {
     let sources = maps.sources(reporter)?;
-    let (Some(kernel), Some(_)) = (&maps.kernel, cache()) else { return Ok(sources) };
-    let kept = KernelMap::new(kernel, sources)?;
+    match &maps.kernel {
+        Some(kernel) => kept(kernel, "", sources, reporter),
+        None => Ok(sources),
+    }
+}
+
+/// A map of these sources, where one can be kept; `part` says which of the kernel's folder they are.
+///
+/// # Errors
+/// The first source that cannot be read.
+pub(super) fn kept(
+    kernel: &Path,
+    part: &str,
+    sources: Sources,
+    reporter: &Reporter,
+) -> Result<Sources, SymbolError> {
+    if cache().is_none() {
+        return Ok(sources);
+    }
+    let kept = KernelMap::new(kernel, part, sources)?;
     let map = kept.find().map_or_else(|| kept.make(reporter), Ok)?;
     Ok(one(map))
 }
@@ -41,15 +59,15 @@ pub(super) struct KernelMap {
 }
 
 impl KernelMap {
-    /// The map of a kernel that has this folder.
+    /// The map of a kernel that has this folder, or of a part of it.
     ///
     /// # Errors
     /// There is no such folder.
-    pub(super) fn new(kernel: &Path, sources: Sources) -> Result<Self, SymbolError> {
+    pub(super) fn new(kernel: &Path, part: &str, sources: Sources) -> Result<Self, SymbolError> {
         let start =
             |text: &str| digest(text.as_bytes()).get(..DIGITS).unwrap_or_default().to_owned();
         let whole = kernel.canonicalize().map_err(|error| SymbolError::new(kernel, error))?;
-        let of = start(&whole.display().to_string());
+        let of = start(&format!("{}{part}", whole.display()));
         let name = format!("{of}-{}.map", start(&sizes_and_times(sources.paths())));
         let file = cache().map(|cache| cache.join(name));
         Ok(Self { sources, kernel: kernel.to_owned(), of, file })

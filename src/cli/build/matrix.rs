@@ -344,7 +344,7 @@ fn find(target: &Target) -> Result<Result<Map, KernelMap>, SymbolError> {
     if let Some(error) = errors.into_iter().next() {
         return Err(error);
     }
-    let map = KernelMap::new(&target.kernel.folder, sources)?;
+    let map = KernelMap::new(&target.kernel.folder, "", sources)?;
     Ok(map.find().map_or(Err(map), Ok))
 }
 

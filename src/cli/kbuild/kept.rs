@@ -48,6 +48,11 @@ impl Kept {
         }
     }
 
+    /// A module that stays where it is, with what is kept of it beside it.
+    pub(super) fn in_place(linked: &Path) -> Self {
+        Self::new(linked, linked.parent().unwrap_or(Path::new("")))
+    }
+
     /// The bytes of kbuild's own module, copied if it was linked anew.
     ///
     /// # Errors
@@ -90,7 +95,9 @@ impl Kept {
     pub(super) fn put(&self, bytes: &[u8], made_from: Digest) -> io::Result<()> {
         self.forget()?;
         output::write(&self.converted, bytes, &self.original)?;
-        output::write(&self.linked, bytes, &self.original)?;
+        if self.linked != self.converted {
+            output::write(&self.linked, bytes, &self.original)?;
+        }
         let stamp = Stamp { made_from, converted: digest(bytes) };
         output::write_new(&self.stamp, stamp.to_text().as_bytes())
     }

@@ -7,6 +7,7 @@
 mod converted;
 mod kept;
 mod order;
+mod tree;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,9 +37,12 @@ pub(super) const INCLUDED: [(&str, &[u8]); 2] = [
 pub(super) const SYMVERS: &str = "Module.symvers";
 
 pub(super) fn run(args: &Kbuild, reporter: &Reporter) -> Outcome {
-    match &args.convert {
-        Some(folder) => finish(args, folder, reporter),
-        None => hand_out(&args.output, reporter),
+    match (&args.tree, &args.convert, &args.output) {
+        (Some(tree), ..) => tree::finish(tree, args, reporter),
+        (None, Some(folder), Some(output)) => finish(args, folder, output, reporter),
+        (None, _, Some(output)) => hand_out(output, reporter),
+        // clap requires one of them.
+        (None, _, None) => Outcome::UsageOrIo,
     }
 }
 
@@ -70,7 +74,7 @@ struct HandedOut {
 }
 
 /// Converts and checks what kbuild has built in a folder.
-fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
+fn finish(args: &Kbuild, folder: &Path, output: &Path, reporter: &Reporter) -> Outcome {
     let modules = match modules(folder) {
         Ok(modules) => modules,
         Err(error) => {
@@ -86,19 +90,21 @@ fn finish(args: &Kbuild, folder: &Path, reporter: &Reporter) -> Outcome {
     if symvers.metadata().is_ok_and(|file| file.len() > 0) {
         sources.push(Symvers::new(symvers));
     }
+    let kept: Vec<_> = modules.iter().map(|module| Kept::new(module, output)).collect();
+    finish_all(&kept, sources, args, reporter)
+}
+
+/// Converts and checks modules, and reports each.
+fn finish_all(kept: &[Kept], mut sources: Sources, args: &Kbuild, reporter: &Reporter) -> Outcome {
     let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
-    let kept: Vec<_> = modules.iter().map(|module| Kept::new(module, &args.output)).collect();
     let originals: Vec<_> = kept.par_iter().map(Kept::original).collect();
     for (kept, original) in kept.iter().zip(&originals) {
         if original.as_ref().is_ok_and(|bytes| is_source(bytes)) {
             sources.push(ModuleFile::new(&kept.original));
         }
     }
-    let job = Job {
-        sources: &sources,
-        options: &options,
-        circumstances: circumstances(&sources, &options),
-    };
+    let circumstances = circumstances(&sources, &options);
+    let job = Job { sources: &sources, options: &options, circumstances };
     let each = kept.par_iter().zip(originals);
     let done: Vec<_> = each.map(|(kept, original)| job.finish(kept, original)).collect();
     let mut outcome = Outcome::Done;

@@ -50,6 +50,16 @@ impl ModuleFile {
         Self { any_release: true, ..self }
     }
 
+    /// Whether the kernel treats it as a livepatch (`check_modinfo_livepatch`); reads nothing else.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a module.
+    pub fn is_livepatch(&self) -> Result<bool, SymbolError> {
+        let identity = self.identity(&mut self.open()?);
+        let (_, modinfo) = identity.map_err(|kind| SymbolError::new(self.input.path(), kind))?;
+        Ok(modinfo.value("livepatch=").is_some())
+    }
+
     fn open(&self) -> Result<ElfTable<Box<dyn Contents + '_>>, SymbolError> {
         ElfTable::open(&self.input)
     }
