@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::machine::{Machine, Map, machines};
-use crate::tool::{Run, Sandbox, run};
+use crate::tool::{Run, Sandbox, program, run};
 
 /// A folder with a livepatch, a module that is not one, and a list of both.
 struct Built {
@@ -107,4 +107,97 @@ fn a_folder_in_which_nothing_was_built_is_an_error() {
     built.finish(&[]).usage_or_io(&["error[KLP-E0601]", "modules.order"]);
     built.bench.file("modules.order", b"missing.o\n");
     built.finish(&[]).usage_or_io(&["error[KLP-E0601]", "missing.ko"]);
+}
+
+/// The build tree of a kernel with two livepatches, one of them of a module that is listed after it.
+struct KernelTree {
+    bench: Sandbox,
+    machine: Machine,
+}
+
+impl KernelTree {
+    fn new(livepatches: [&str; 2]) -> Self {
+        let tree = Self { bench: Sandbox::new(), machine: machines().remove(0) };
+        for (name, fixture) in [
+            ("vmlinux", "vmlinux.cut"),
+            ("Module.symvers", "Module.symvers"),
+            ("first.ko", livepatches[0]),
+            ("second.ko", livepatches[1]),
+            ("klp_target_a.ko", "klp_target_a.ko"),
+            ("klp_target_b.ko", "klp_target_b.ko"),
+        ] {
+            tree.bench.file(name, &tree.machine.read(fixture));
+        }
+        let order = b"first.o\nsecond.o\nklp_target_a.o\nklp_target_b.o\n";
+        tree.bench.file("modules.order", order);
+        tree
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.bench.path(name)
+    }
+
+    fn finish(&self) -> Run {
+        let cache = self.path("cache");
+        let mut program = program();
+        program.args(["kbuild", "--tree"]).arg(self.path(".")).env("XDG_CACHE_HOME", cache);
+        Run::of(program.output().unwrap())
+    }
+
+    /// Whether kbuild's module is in its place.
+    fn is_as_linked(&self, name: &str, fixture: &str) -> bool {
+        fs::read(self.path(name)).unwrap() == self.machine.read(fixture)
+    }
+}
+
+#[test]
+fn livepatches_of_a_kernels_tree_are_converted_in_place_once_and_others_stay() {
+    let tree = KernelTree::new(["lp_vmlinux_inferred.ko", "lp_module_symbols.ko"]);
+    let said = tree.finish().done().stderr.clone();
+    for name in ["first.ko: ", "second.ko: "] {
+        assert!(said.contains(name) && said.contains(" klp relocations; loads, tried"), "{said}");
+    }
+    assert!(!tree.is_as_linked("first.ko", "lp_vmlinux_inferred.ko"));
+    assert!(tree.is_as_linked("klp_target_a.ko", "klp_target_a.ko"));
+    let converted = fs::read(tree.path("first.ko")).unwrap();
+    assert_eq!(tree.finish().done().stderr, "");
+    // kbuild links one anew.
+    tree.bench.file("first.ko", &tree.machine.read("lp_vmlinux_inferred.ko"));
+    let said = tree.finish().done().stderr.clone();
+    assert!(said.contains("first.ko: ") && !said.contains("second.ko: "), "{said}");
+    assert_eq!(fs::read(tree.path("first.ko")).unwrap(), converted);
+    // Another kernel: all are converted anew, from what kbuild has linked.
+    tree.bench.file("vmlinux", &[tree.machine.read("vmlinux.cut"), vec![0]].concat());
+    let said = tree.finish().done().stderr.clone();
+    assert!(said.contains("first.ko: ") && said.contains("second.ko: "), "{said}");
+    assert_eq!(fs::read(tree.path("first.ko")).unwrap(), converted);
+}
+
+#[test]
+fn a_refused_livepatch_of_a_kernels_tree_is_gone_and_stays_refused() {
+    let tree = KernelTree::new(["lp_homonym_unannotated.ko", "lp_module_symbols.ko"]);
+    for _ in 0..2 {
+        tree.finish().refused(&["first.ko", "error[KLP-E0102]"]);
+        assert!(!tree.path("first.ko").exists());
+        assert!(!tree.is_as_linked("second.ko", "lp_module_symbols.ko"), "others are finished");
+    }
+    tree.bench.file("first.ko", &tree.machine.read("lp_vmlinux_inferred.ko"));
+    tree.finish().done();
+}
+
+#[test]
+fn a_tree_without_livepatches_is_done_and_one_that_is_not_built_is_an_error() {
+    let tree = KernelTree::new(["klp_target_a.ko", "klp_target_b.ko"]);
+    let said = tree.finish().done().stderr.clone();
+    assert!(said.contains("no livepatch among its 4 modules"), "{said}");
+    tree.bench.file("first.ko", &tree.machine.read("lp_vmlinux_inferred.ko"));
+    fs::remove_file(tree.path("vmlinux")).unwrap();
+    tree.finish().usage_or_io(&["error[KLP-E0601]", "vmlinux"]);
+    assert!(tree.is_as_linked("first.ko", "lp_vmlinux_inferred.ko"));
+    fs::remove_file(tree.path("second.ko")).unwrap();
+    tree.finish().usage_or_io(&["error[KLP-E0601]", "second.ko"]);
+    fs::remove_file(tree.path("modules.order")).unwrap();
+    tree.finish().usage_or_io(&["error[KLP-E0601]", "modules.order"]);
+    let words = ["kbuild", "--tree", ".", "--kernel", "."].map(OsString::from);
+    run(words).usage_or_io(&["cannot be used with"]);
 }
