@@ -180,11 +180,9 @@ impl<'k> Tree<'k> {
         tree
     }
 
-    /// Replaces a file of the source, which is a link to one that stays.
+    /// Writes a file of the source.
     fn write(&self, name: &str, text: &str) {
-        let file = self.source.join(name);
-        let _ = fs::remove_file(&file);
-        fs::write(file, text).unwrap();
+        fs::write(self.source.join(name), text).unwrap();
     }
 
     fn module(&self, name: &str) -> PathBuf {
