@@ -122,7 +122,7 @@ pub fn undeclared(log: &str) -> Vec<String> {
             Some((_, rest)) => quoted(rest),
             // GCC: 'x' undeclared (first use in this function)
             None => line.split_once(" undeclared").and_then(|(before, _)| {
-                let name = before.trim_end_matches(['\'', '’']);
+                let name = before.strip_suffix(['\'', '’'])?;
                 quoted(name.rsplit(['\'', '‘']).next()?)
             }),
         };

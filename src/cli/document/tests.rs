@@ -53,7 +53,7 @@ fn candidate() -> symbols::Candidate {
 const CANDIDATE: &str = r#"{
     "object":"m","name":"f","position":1,"homonyms":2,"live_position":null,"address":null,
     "size":null,"file":null,"unit":null,"section":null,"binding":null,"kind":null,
-    "letter":null,"init":true,"untraceable":false,"order":"loaded"
+    "letter":null,"init":true,"untraceable":false,"order":"loaded","beside":null
 }"#;
 
 #[test]
@@ -106,7 +106,7 @@ fn a_symbol_has_all_keys_whatever_is_known_of_it() {
         r#"{
             "object":"m","name":"f","position":1,"homonyms":2,"live_position":3,"address":4096,
             "size":8,"file":"f.c","unit":5,"section":".text","binding":"global","kind":"function",
-            "letter":"T","init":false,"untraceable":true,"order":"proven"
+            "letter":"T","init":false,"untraceable":true,"order":"proven","beside":null
         }"#,
     );
 }
