@@ -345,7 +345,7 @@ fn find(target: &Target) -> Result<Result<Map, KernelMap>, SymbolError> {
         return Err(error);
     }
     let map = KernelMap::new(&target.kernel.folder, "", sources)?;
-    Ok(map.find().map_or(Err(map), Ok))
+    Ok(map.find().ok_or(map))
 }
 
 /// What to say where a module is not for the machine that the target should be.

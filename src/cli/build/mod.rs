@@ -91,7 +91,7 @@ pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
     if args.cells.is_empty() {
         finish(cells, &results, reporter)
     } else {
-        print(Document::new(cells), &results, reporter)
+        print(&Document::new(cells), &results, reporter)
     }
 }
 
@@ -183,15 +183,15 @@ fn finish(cells: Vec<Cell>, results: &Results<'_>, reporter: &Reporter) -> Outco
         }
     }
     reporter.remark(&format!("{}, report.json", results.folder.join("report.html").display()));
-    print(document, results, reporter)
+    print(&document, results, reporter)
 }
 
 /// Prints the table.
-fn print(document: Document, results: &Results<'_>, reporter: &Reporter) -> Outcome {
+fn print(document: &Document, results: &Results<'_>, reporter: &Reporter) -> Outcome {
     let printed = if reporter.is_json() {
-        reporter.json(&document)
+        reporter.json(document)
     } else {
-        reporter.text(&table::text(&document, results))
+        reporter.text(&table::text(document, results))
     };
     if printed != Outcome::Done {
         return printed;

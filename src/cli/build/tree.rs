@@ -118,8 +118,10 @@ fn walk(root: &Path, excluded: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let entries = walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name().min_depth(1);
     let entries = entries.into_iter().filter_entry(|entry| {
         let name = entry.file_name().to_str().unwrap_or_default();
-        let made = if entry.file_type().is_dir() { name == "klp" } else { is_made(name) };
-        !name.starts_with('.') && !made && !(entry.file_type().is_dir() && excluded(entry.path()))
+        let is_folder = entry.file_type().is_dir();
+        let made = if is_folder { name == "klp" } else { is_made(name) };
+        let excluded = is_folder && excluded(entry.path());
+        !(name.starts_with('.') || made || excluded)
     });
     let files = entries.flatten().filter(|entry| entry.file_type().is_file());
     files.filter_map(|entry| entry.path().strip_prefix(root).ok().map(Path::to_owned)).collect()
