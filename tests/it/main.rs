@@ -49,6 +49,7 @@ mod load_refusals;
 mod machine;
 mod new;
 mod other_tools;
+mod packages;
 mod patch;
 mod per_cpu;
 mod placement;

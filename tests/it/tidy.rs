@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "benches",
     "docs",
     "kbuild",
+    "packaging",
     ".cargo",
     ".ci",
     ".editorconfig",
