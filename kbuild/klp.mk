@@ -19,7 +19,9 @@ klp_include := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 klp_tree := $(or $(O),$(KDIR))
 klp_source := $(abspath $(or $(M),$(CURDIR)))
 klp_built := $(abspath $(or $(MO),$(klp_source)))
-klp_release := $(shell cat '$(klp_tree)/include/config/kernel.release' 2>/dev/null)
+# As modules have it; Debian's headers have another one in kernel.release.
+klp_release := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' '$(klp_tree)/include/generated/utsrelease.h' 2>/dev/null)
+klp_release := $(or $(klp_release),$(shell cat '$(klp_tree)/include/config/kernel.release' 2>/dev/null))
 # As people read them.
 klp_folder := $(or $(patsubst $(CURDIR)/%,%,$(filter-out $(CURDIR),$(klp_built))),.)
 klp_output := $(patsubst ./%,%,$(klp_folder)/klp/$(klp_release))

@@ -36,5 +36,5 @@ pub use query::{
 pub use source::{Note, Sources, SymbolSource};
 pub use sources::{
     BootImage, ModuleFile, ProcKallsyms, Symvers, SystemMap, TextList, Vmlinux, add_kernel,
-    add_modules,
+    add_modules, kernel_release,
 };

@@ -40,6 +40,21 @@ fn headers_stand_for_the_kernel_that_is_installed_beside_them() {
 }
 
 #[test]
+fn the_release_is_the_one_that_modules_are_built_for() {
+    let root = installed();
+    // Debian's rules give make the release that `uname -r` prints; kernel.release keeps the version.
+    root.put(&format!("{HEADERS}/include/config/kernel.release"), b"7.2.99\n");
+    build(&root, HEADERS).refused(&["the headers of 7.2.99, whose kernel is not installed"]);
+    let header = format!("{HEADERS}/include/generated/utsrelease.h");
+    root.put(&header, b"#define UTS_RELEASE \"7.2.13\"\n");
+    let said = build(&root, HEADERS).done().stderr.clone();
+    assert!(said.contains("vmlinux and 1 module"), "{said}");
+    // A header that defines something else changes nothing.
+    root.put(&header, b"#define OTHER \"7.2.13\"\n");
+    build(&root, HEADERS).refused(&["the headers of 7.2.99, whose kernel is not installed"]);
+}
+
+#[test]
 fn headers_of_a_kernel_that_is_not_installed_name_the_package() {
     let root = installed();
     fs::rename(&root.tree, root.tree.with_file_name("7.2.12")).unwrap();

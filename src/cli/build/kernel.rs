@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::project::ProjectError;
+use crate::symbols::kernel_release;
 
 /// What kbuild and the module loader of a kernel go by: if any of it changes, so may every module.
 const DECISIVE: [&str; 5] = [
@@ -42,6 +43,7 @@ impl Kernel {
             })
         };
         let release = read("include/config/kernel.release")?.trim().to_owned();
+        let release = kernel_release(folder).unwrap_or(release);
         let configuration = read("include/config/auto.conf")?;
         let arch = arch(&configuration).ok_or_else(|| {
             ProjectError::new(

@@ -18,5 +18,5 @@ pub use module::ModuleFile;
 pub use proc_kallsyms::ProcKallsyms;
 pub use symvers::Symvers;
 pub use system_map::SystemMap;
-pub use tree::{add_kernel, add_modules};
+pub use tree::{add_kernel, add_modules, kernel_release};
 pub use vmlinux::Vmlinux;

@@ -16,6 +16,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use depmod::{Choice, Depmod};
+pub use headers::kernel_release;
 use walk::{Modules, called, resolve, walk};
 
 use crate::symbols::{
@@ -58,7 +59,7 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     if let Err(error) = std::fs::metadata(folder) {
         return vec![SymbolError::new(folder, error)];
     }
-    if let Some(release) = headers::release(folder) {
+    if let Some(release) = kernel_release(folder) {
         return add_of_headers(folder, &release, elsewhere, sources);
     }
     let root = root_of(folder);

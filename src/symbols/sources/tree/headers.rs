@@ -3,10 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-/// The release of the headers in a folder; `None` where it has none.
-pub(super) fn release(folder: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join("include/config/kernel.release")).ok()?;
-    Some(text.trim().to_owned()).filter(|release| !release.is_empty())
+/// The release of the kernel whose build tree or headers a folder is, as `uname -r` prints it and modules'
+/// `vermagic` has it; `None` where it has none.
+///
+/// It is `UTS_RELEASE`. `kernel.release`, from which kbuild makes it, is another one where a distribution's
+/// rules give the release on the command line: `6.1.176` for Debian's `6.1.0-50-amd64`.
+#[must_use]
+pub fn kernel_release(folder: &Path) -> Option<String> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let defined = read("include/generated/utsrelease.h").and_then(|text| {
+        let value = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "))?;
+        Some(value.trim().trim_matches('"').to_owned())
+    });
+    let release =
+        defined.or_else(|| Some(read("include/config/kernel.release")?.trim().to_owned()));
+    release.filter(|release| !release.is_empty())
 }
 
 /// Where the kernel of this release is installed: beside a link `build` to the headers, or in
