@@ -13,13 +13,13 @@ const SPEC: &str = include_str!("../../packaging/klp-convert.spec");
 fn installed(bench: &Sandbox) -> BTreeSet<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/files");
     let mut command = Command::new(script);
-    command.arg(env!("CARGO_BIN_EXE_klp-convert")).arg(bench.path("root"));
+    command.arg(env!("CARGO_BIN_EXE_klp-convert")).arg(bench.path("all"));
     Run::of(command.output().expect("bash starts")).done();
-    let files = walkdir::WalkDir::new(bench.path("root")).into_iter().map(|entry| entry.unwrap());
+    let files = walkdir::WalkDir::new(bench.path("all")).into_iter().map(|entry| entry.unwrap());
     let files = files.filter(|entry| entry.file_type().is_file());
     files
         .map(|file| {
-            file.path().strip_prefix(bench.path("root")).unwrap().to_str().unwrap().to_owned()
+            file.path().strip_prefix(bench.path("all")).unwrap().to_str().unwrap().to_owned()
         })
         .collect()
 }
@@ -45,7 +45,7 @@ fn each_asset_of_the_debian_package_is_there() {
         assets().into_iter().partition(|asset| asset.starts_with("target/"));
     assert_eq!(
         made,
-        ["target/packaging/root/usr/bin/klp-convert", "target/packaging/root/usr/share/**/*"]
+        ["target/packaging/files/usr/bin/klp-convert", "target/packaging/files/usr/share/**/*"]
     );
     for file in &installed {
         assert!(
@@ -66,7 +66,7 @@ fn the_rpm_has_the_files_of_the_debian_package() {
         if let Some(documents) = line.strip_prefix("%doc ") {
             let documents: BTreeSet<_> = documents.split(' ').map(str::to_owned).collect();
             let assets = assets().into_iter().filter(|asset| !asset.starts_with("target/"));
-            assert_eq!(documents, assets.collect());
+            assert_eq!(documents, assets.collect::<BTreeSet<_>>());
         } else if let Some(licences) = line.strip_prefix("%license ") {
             for licence in licences.split(' ') {
                 assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(licence).is_file(), "{licence}");
@@ -99,11 +99,10 @@ fn packages_install_what_the_command_writes() {
     );
     run(["kbuild", "-o", bench.path("own").to_str().unwrap()]).done();
     for name in ["klp.mk", "klp-convert.h"] {
-        let packed = std::fs::read(bench.path("root/usr/share/klp-convert").join(name)).unwrap();
+        let packed = std::fs::read(bench.path("all/usr/share/klp-convert").join(name)).unwrap();
         assert_eq!(packed, std::fs::read(bench.path("own").join(name)).unwrap());
     }
-    let page =
-        std::fs::read_to_string(bench.path("root/usr/share/man/man1/klp-convert.1")).unwrap();
+    let page = std::fs::read_to_string(bench.path("all/usr/share/man/man1/klp-convert.1")).unwrap();
     assert_eq!(page, run(["man"]).done().stdout);
 }
 
