@@ -42,6 +42,9 @@ fn word(known: Known) -> &'static str {
     }
 }
 
+/// What an object lacks until kbuild links the `.mod.o` of the module (`scripts/mod/modpost.c`).
+const LINKED_LATER: &str = "__this_module";
+
 pub(super) fn run(args: &Annotate, reporter: &Reporter) -> Outcome {
     let sources = match args.maps.sources(reporter) {
         Ok(sources) => sources,
@@ -56,6 +59,9 @@ pub(super) fn run(args: &Annotate, reporter: &Reporter) -> Outcome {
         let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
         match meanings(&data, &sources, &options) {
             Ok(meanings) => all.extend(meanings.into_iter().filter_map(|meaning| {
+                if meaning.name == LINKED_LATER {
+                    return None;
+                }
                 let NameUse::Unresolved { code, message, help } = meaning.means else {
                     return None;
                 };

@@ -1,6 +1,7 @@
 //! Command-line arguments.
 
 mod annotate;
+mod build;
 mod new;
 
 use std::path::PathBuf;
@@ -8,11 +9,11 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use klp_arch::KernelVersion;
 
-use super::build::BuildMatrix;
 use super::region_base::RegionBase;
 use crate::name::ObjectName;
 
 pub(super) use annotate::Annotate;
+pub(super) use build::{BuildMatrix, PlanForm};
 pub(super) use new::New;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.

@@ -53,6 +53,7 @@ mod packages;
 mod patch;
 mod per_cpu;
 mod placement;
+mod project;
 mod readelf;
 mod reload;
 mod replaced;

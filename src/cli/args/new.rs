@@ -14,7 +14,7 @@ pub(in crate::cli) struct New {
     /// The name of the module, and of the folder
     #[arg(value_name = "NAME", value_parser = module_name)]
     pub(in crate::cli) name: String,
-    /// A function to change (repeatable): [OBJECT:]FILE:FUNCTION, by the file's path in the source tree
+    /// A function to change (repeatable): FILE:FUNCTION or OBJECT:FILE:FUNCTION, by the file's path in the source tree
     #[arg(long = "function", value_name = "FILE:FUNCTION", required = true)]
     pub(in crate::cli) targets: Vec<Target>,
     /// The kernel's source tree (repeatable); without it, that of the build tree in --kernel

@@ -3,7 +3,6 @@
 //! A cell is one livepatch for one kernel: kbuild builds it in a folder of its own, then it is converted and
 //! checked. What it was made from is known by content, so that a cell is built once.
 
-mod args;
 mod cell;
 mod dependencies;
 mod digests;
@@ -27,13 +26,13 @@ mod tree;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(super) use self::args::BuildMatrix;
 use self::cell::{Cell, End};
 use self::matrix::{Job, Matrix};
 use self::project::{Place, Project, ProjectError};
 use self::report::Document;
 use self::results::{LOG, Results};
 
+use super::args::BuildMatrix;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, cache, output};
 use crate::diagnostic::{Code, Diagnostic};
@@ -140,7 +139,7 @@ fn unreadable(matrix: &Matrix<'_>, reporter: &Reporter) -> Vec<Cell> {
 
 /// Compares what cells are made from with what a plan says.
 fn expected(project: &Project, args: &BuildMatrix, jobs: &[Job]) -> Result<(), ProjectError> {
-    for cell in &args.cells {
+    for cell in &selection::cells(args)? {
         let Some(expected) = &cell.expected else { continue };
         let job = jobs.iter().find(|job| selection::is(project, job.place, cell));
         let Some(job) = job else { continue };

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::args::BuildMatrix;
 use super::inputs::Expected;
 use super::project::{Place, Project, ProjectError};
+use crate::cli::args::BuildMatrix;
 
 /// A cell by its names, with what a plan says that it is made from: `PATCH@TARGET` or `PATCH@TARGET=DIGEST`.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct Named {
+pub(super) struct Named {
     patch: String,
     target: String,
     pub(super) expected: Option<Expected>,
@@ -35,6 +35,20 @@ impl fmt::Display for Named {
     }
 }
 
+/// The cells that are named.
+///
+/// # Errors
+/// A text is not a cell's name.
+pub(super) fn cells(args: &BuildMatrix) -> Result<Vec<Named>, ProjectError> {
+    let wrong = |text: &String, why: String| {
+        ProjectError::new(
+            format!("--cell {text}: {why}"),
+            "klp-convert build --plan json lists them",
+        )
+    };
+    args.cells.iter().map(|text| text.parse().map_err(|why| wrong(text, why))).collect()
+}
+
 /// Whether this is the cell of these names.
 pub(super) fn is(project: &Project, place: Place, named: &Named) -> bool {
     let patch = project.patches.get(place.patch).is_some_and(|patch| patch.name == named.patch);
@@ -53,10 +67,11 @@ pub(super) fn places(project: &Project, args: &BuildMatrix) -> Result<Vec<Place>
     let all = project.places();
     let all = all.filter(|place| patch.contains(&place.patch) && target.contains(&place.target));
     let all: Vec<_> = all.collect();
-    if args.cells.is_empty() {
+    let cells = cells(args)?;
+    if cells.is_empty() {
         return Ok(all);
     }
-    for cell in &args.cells {
+    for cell in &cells {
         if !all.iter().any(|&place| is(project, place, cell)) {
             return Err(ProjectError::new(
                 format!("--cell {cell}: no such cell"),
@@ -65,7 +80,7 @@ pub(super) fn places(project: &Project, args: &BuildMatrix) -> Result<Vec<Place>
         }
     }
     let selected =
-        all.into_iter().filter(|&place| args.cells.iter().any(|cell| is(project, place, cell)));
+        all.into_iter().filter(|&place| cells.iter().any(|cell| is(project, place, cell)));
     Ok(selected.collect())
 }
 

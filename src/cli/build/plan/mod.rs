@@ -14,7 +14,7 @@ use super::matrix::{Job, Matrix};
 use super::project::{Elsewhere, ProjectError};
 use super::results::{CELL, Results};
 use crate::cli::Outcome;
-use crate::cli::build::args::{BuildMatrix, PlanForm};
+use crate::cli::args::{BuildMatrix, PlanForm};
 use crate::cli::report::Reporter;
 use crate::diagnostic::Diagnostic;
 
