@@ -80,7 +80,7 @@ pub(super) enum Command {
     Kbuild(Kbuild),
     /// Build, convert and check livepatches for many kernels, as klp.toml names them
     Build(BuildMatrix),
-    /// Start a livepatch: write a folder with its Makefile, its tables and the functions to change
+    /// Start a livepatch: its Makefile, its tables, and the functions to change
     New(New),
     /// Print what to write for names that a livepatch uses: declarations, selectors, candidates
     Annotate(Annotate),

@@ -113,7 +113,12 @@ fn a_mistyped_command_is_reported_as_such() {
 fn a_command_is_never_mistaken_for_a_historical_call() {
     let help = run(["--help"]).done().stdout.clone();
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let commands: Vec<_> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
+    // What is indented further goes on with a description.
+    let commands = commands.lines().filter_map(|line| line.strip_prefix("  "));
+    let commands: Vec<_> = commands
+        .filter_map(|line| line.split(' ').next())
+        .filter(|word| !word.is_empty())
+        .collect();
     assert!(commands.contains(&"help") && commands.len() > 8, "{commands:?}");
     for command in commands {
         let ended = run([command, "no/such/file"]);
