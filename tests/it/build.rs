@@ -74,6 +74,13 @@ fn what_a_cell_is_made_from_decides_what_is_built_anew() {
         ["one@first", "one@second"],
         "for other files around it"
     );
+    // Another compiler of the same name, first in PATH: the script says that it calls `sh`.
+    project.write("bin/sh", "#!/bin/sh\nexec /bin/sh \"$@\"\n");
+    let script = project.path("bin/sh");
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert_eq!(project.ends(&[]).1, ALL);
+    fs::remove_file(script).unwrap();
+    assert_eq!(project.ends(&[]).1, Vec::<String>::new(), "the first one is known");
 }
 
 #[test]
@@ -163,7 +170,7 @@ fn a_project_that_is_wrong_is_refused_by_its_line_or_name() {
     project.write("klp.toml", "patches = []\n");
     project.build(&[]).usage_or_io(&["KLP-E0603", "no target"]);
     fs::remove_file(project.path("klp.toml")).unwrap();
-    project.build(&[]).usage_or_io(&["KLP-E0601", "klp.toml"]);
+    project.build(&[]).usage_or_io(&["KLP-E0601", "klp.toml", "help:   [[target]]"]);
     assert!(!project.path("klp").exists());
 }
 

@@ -44,13 +44,21 @@ impl Commands {
 
 /// The compilers of all builds, and the programs that each runs.
 #[derive(Debug, Default)]
-pub(super) struct Compilers(Mutex<BTreeMap<String, Vec<PathBuf>>>);
+pub(super) struct Compilers(Mutex<BTreeMap<String, Vec<String>>>);
+
+/// What a build has read.
+#[derive(Debug, Default)]
+pub(super) struct WasRead {
+    pub(super) files: Vec<PathBuf>,
+    /// As they were called: in `PATH` another one may be first the next time.
+    pub(super) programs: Vec<String>,
+}
 
 impl Compilers {
     /// All files that were read for what is in a folder, programs included. Relative paths are from the folder
     /// that kbuild was in: the kernel's, or, since Linux 6.13, the module's.
-    pub(super) fn read_for(&self, folder: &Path, kernel: &Path) -> Vec<PathBuf> {
-        let mut all = Vec::new();
+    pub(super) fn read_for(&self, folder: &Path, kernel: &Path) -> WasRead {
+        let mut read = WasRead::default();
         let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
         for entry in entries.filter(|entry| entry.path().extension() == Some(OsStr::new("cmd"))) {
             let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
@@ -59,29 +67,30 @@ impl Compilers {
                 continue;
             }
             if let Some(program) = compiler.iter().find(|word| !word.ends_with("ccache")) {
-                all.extend(self.programs(program));
+                read.programs.extend(self.programs(program));
             }
-            all.extend(files.into_iter().map(|file| {
+            read.files.extend(files.into_iter().map(|file| {
                 let inside = folder.join(&file);
                 if inside.exists() { inside } else { kernel.join(file) }
             }));
         }
-        all.sort_unstable();
-        all.dedup();
-        all
+        read.files.sort_unstable();
+        read.files.dedup();
+        read
     }
 
-    /// A compiler's file, and those that it runs.
-    pub(super) fn programs(&self, compiler: &str) -> Vec<PathBuf> {
+    /// A compiler, and the programs that it runs.
+    fn programs(&self, compiler: &str) -> Vec<String> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(programs) = known.get(compiler) {
             return programs.clone();
         }
-        let mut programs: Vec<_> = in_path(compiler).into_iter().collect();
+        let mut programs = vec![compiler.to_owned()];
         for program in PROGRAMS {
             let output = Command::new(compiler).arg(format!("-print-prog-name={program}")).output();
             let text = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
-            programs.extend(text.and_then(|text| in_path(text.trim())));
+            programs
+                .extend(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
         }
         known.insert(compiler.to_owned(), programs.clone());
         programs
@@ -89,7 +98,7 @@ impl Compilers {
 }
 
 /// A program's file, without links.
-fn in_path(program: &str) -> Option<PathBuf> {
+pub(super) fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).filter(|_| !program.contains('/'));
     let files = folders.map(|folder| folder.join(program)).chain([PathBuf::from(program)]);

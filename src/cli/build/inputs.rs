@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::dependencies::in_path;
 use super::digests::Digests;
 use super::project::{Patch, Project, Target};
 use super::tree::{Surroundings, files};
@@ -116,6 +117,12 @@ pub(super) struct Bases<'a> {
 
 const PROJECT: &str = "project:";
 const KERNEL: &str = "kernel:";
+const PROGRAM: &str = "program:";
+
+/// A program as it is kept: the one that `PATH` has now.
+pub(super) fn program(name: &str) -> String {
+    format!("{PROGRAM}{name}")
+}
 
 impl Bases<'_> {
     /// A path as it is kept.
@@ -134,7 +141,10 @@ impl Bases<'_> {
                 return base.join(rest);
             }
         }
-        PathBuf::from(text)
+        match text.strip_prefix(PROGRAM) {
+            Some(program) => in_path(program).unwrap_or_default(),
+            None => PathBuf::from(text),
+        }
     }
 }
 

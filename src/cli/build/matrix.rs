@@ -13,7 +13,7 @@ use super::cell::{BuiltModule, Cell, End, Missing, Report};
 use super::dependencies::Compilers;
 use super::digests::Digests;
 use super::estimate::Estimate;
-use super::inputs::{Bases, Identity, Read};
+use super::inputs::{Bases, Identity, Read, program};
 use super::kbuild_run::{self, is_refused_source, reason};
 use super::project::{Patch, Place, Project, Target};
 use super::results::Results;
@@ -312,9 +312,10 @@ impl<'a> Matrix<'a> {
     /// What a build has read. What a failed one has read is not known: all of the project counts.
     fn read(&self, target: &Target, tree: &Tree, built: bool) -> Read {
         let bases = self.bases(target);
-        let mut paths = Vec::new();
+        let read = self.compilers.read_for(&tree.folder(), &target.kernel.folder);
+        let mut paths: Vec<_> = read.programs.iter().map(|name| program(name)).collect();
         let root = tree.root().canonicalize().unwrap_or_else(|_| tree.root().to_owned());
-        for file in self.compilers.read_for(&tree.folder(), &target.kernel.folder) {
+        for file in read.files {
             let Ok(file) = file.canonicalize() else { continue };
             match file.strip_prefix(&root) {
                 Ok(inside) => {

@@ -24,6 +24,7 @@ mod table;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::cell::{Cell, End};
@@ -42,7 +43,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
     let loaded = load(args);
-    let folder = args.output.clone().unwrap_or_else(|| args.folder().join("klp"));
+    let folder = args.output.clone().unwrap_or_else(|| args.file.with_file_name("klp"));
     let results = Results { folder: &folder };
     if !args.merge.is_empty() {
         if let Err(diagnostic) = &loaded {
@@ -96,7 +97,16 @@ pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
 
 /// Reads `klp.toml`, and finds the cells that are meant.
 fn load(args: &BuildMatrix) -> Result<(Project, Vec<Place>), Diagnostic> {
-    let read = |error| io_diagnostic(Code::Read, &args.file, &error);
+    let read = |error: io::Error| {
+        let help = vec![
+            "it says what is built for what; the least is".into(),
+            "  patches = [\"FOLDER-WITH-KBUILD\"]".into(),
+            "  [[target]]".into(),
+            "  kernel = \"BUILD-TREE-OR-HEADERS\"".into(),
+        ];
+        let help = if error.kind() == io::ErrorKind::NotFound { help } else { Vec::new() };
+        Diagnostic { help, ..io_diagnostic(Code::Read, &args.file, &error) }
+    };
     let wrong = |error| Diagnostic::error(&args.file.display().to_string(), &error);
     let text = std::fs::read_to_string(&args.file).map_err(read)?;
     let root = args.folder().canonicalize().map_err(read)?;
