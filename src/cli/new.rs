@@ -50,7 +50,10 @@ pub(super) fn run(args: &New, reporter: &Reporter) -> Outcome {
     }
     let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(&args.name));
     if folder.symlink_metadata().is_ok() {
-        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        let error = io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "exists already, and is not written over: give another name, or -o FOLDER",
+        );
         let diagnostic = io_diagnostic(Code::Write, &folder, &error);
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
