@@ -1,9 +1,11 @@
 //! Builds modules from sources with kbuild, and caches them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 use crate::failure::Failure;
 use crate::kernel::{REPOSITORY, TestKernel};
@@ -13,12 +15,23 @@ const SOURCES: [&str; 2] = ["tests/fixtures/src", "tests/boot/src"];
 /// The header that they include.
 const INCLUDED: &str = "kbuild/klp-convert.h";
 
+/// The samples: a folder each, which has the name of its livepatch.
+pub(crate) const SAMPLES: &str = "kbuild/samples";
+
 /// The directory with the modules for a kernel, and nothing else.
 pub(crate) fn modules(kernel: &TestKernel) -> Result<PathBuf, Failure> {
-    let sources = sources()?;
+    built(kernel, &sources()?)
+}
+
+/// The directory with the modules of all samples for a kernel, and nothing else.
+pub(crate) fn samples(kernel: &TestKernel) -> Result<PathBuf, Failure> {
+    built(kernel, &samples_sources()?)
+}
+
+fn built(kernel: &TestKernel, sources: &[(String, Vec<u8>)]) -> Result<PathBuf, Failure> {
     let included = fs::read(Path::new(REPOSITORY).join(INCLUDED))?;
     let mut checksum = crc32fast::Hasher::new();
-    for (name, contents) in &sources {
+    for (name, contents) in sources {
         checksum.update(name.as_bytes());
         checksum.update(contents);
     }
@@ -32,11 +45,13 @@ pub(crate) fn modules(kernel: &TestKernel) -> Result<PathBuf, Failure> {
     }
     fs::create_dir_all(&kept)?;
     let (work, made) = (TempDir::new()?, TempDir::new_in(&kept)?);
-    for (name, contents) in &sources {
-        fs::write(work.path().join(name), contents)?;
+    for (name, contents) in sources {
+        let file = work.path().join(name);
+        fs::create_dir_all(file.parent().unwrap())?;
+        fs::write(file, contents)?;
     }
     make(kernel, work.path())?;
-    for entry in fs::read_dir(work.path())? {
+    for entry in WalkDir::new(work.path()) {
         let entry = entry?;
         if entry.path().extension().is_some_and(|extension| extension == "ko") {
             fs::copy(entry.path(), made.path().join(entry.file_name()))?;
@@ -72,6 +87,24 @@ fn sources() -> Result<Vec<(String, Vec<u8>)>, Failure> {
         }
     }
     sources.push(("Kbuild".into(), kbuild));
+    sources.sort();
+    Ok(sources)
+}
+
+/// The files of all samples below their folders, in the order of their names, and a `Kbuild` that has the
+/// folders.
+fn samples_sources() -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let samples = Path::new(REPOSITORY).join(SAMPLES);
+    let (mut sources, mut folders) = (Vec::new(), BTreeSet::new());
+    for entry in WalkDir::new(&samples).min_depth(2).max_depth(2) {
+        let entry = entry?;
+        let name = entry.path().strip_prefix(&samples)?.to_string_lossy().into_owned();
+        folders.insert(name.split('/').next().unwrap().to_owned());
+        sources.push((name, fs::read(entry.path())?));
+    }
+    let folders: String = folders.iter().map(|folder| format!("obj-m += {folder}/\n")).collect();
+    let kbuild = format!("subdir-ccflags-y := -I$(KLP_KBUILD)\n{folders}");
+    sources.push(("Kbuild".into(), kbuild.into_bytes()));
     sources.sort();
     Ok(sources)
 }

@@ -10,6 +10,7 @@ mod modules;
 mod order;
 mod positions;
 mod refusals;
+mod samples;
 mod slots;
 mod text;
 mod thousand;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         klp_build::all(),
         positions::all(),
         refusals::all(),
+        samples::all(),
     ];
     all.into_iter().flatten().collect()
 }
