@@ -14,6 +14,9 @@ use crate::symbols::Candidate;
 const LISTED: usize = 20;
 
 /// Why a source file is not known.
+/// What has source files where distributions strip them. `--kernel` looks below `usr/lib/debug`.
+const DEBUG_PACKAGES: &str = "or install the kernel's debug package, whose files --kernel finds (Debian: \
+     linux-image-RELEASE-dbg, Ubuntu: -dbgsym, Fedora: kernel-debuginfo, SUSE: kernel-default-debuginfo)";
 const GLOBAL: &str = "a symbol table has source files for static symbols only";
 
 /// Advice for a name without similar ones.
@@ -102,9 +105,10 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             let source = if owner.is_vmlinux() {
                 "--vmlinux vmlinux".to_owned()
             } else {
-                format!("--module {owner}.ko, unstripped (Debian: -dbg)")
+                format!("--module {owner}.ko, unstripped")
             };
             let mut lines = vec![format!("add a source that has them: {source}")];
+            lines.push(DEBUG_PACKAGES.into());
             lines.extend(list(candidates, gate));
             lines
         }

@@ -6,6 +6,8 @@
 //! modprobe loads one ([`depmod`]). Invariant: modules are in the order of their paths, after the
 //! kernel.
 
+mod boot;
+mod debug;
 mod depmod;
 mod headers;
 mod walk;
@@ -25,10 +27,6 @@ use crate::symbols::{
 
 /// Fedora's suffix of a module's debug information, which depmod does not consider a module.
 const DEBUG_END: &str = ".ko.debug";
-/// Names of boot images before `-RELEASE`.
-const BOOT_IMAGES: [&str; 5] = ["vmlinuz", "vmlinux", "Image", "image", "bzImage"];
-/// Suffixes after it.
-const PACKED_ENDS: [&str; 4] = ["", ".gz", ".xz", ".zst"];
 /// Names of boot images in an installed tree; the last is Fedora's unified one.
 const IMAGES: [&str; 7] =
     ["vmlinuz", "vmlinux.xz", "vmlinux.zst", "vmlinux.gz", "Image", "bzImage", "vmlinuz-virt.efi"];
@@ -73,7 +71,7 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     for ((_, other), name) in images.zip(name.into_iter().cycle()) {
         sources.note(&other, format!("skipped: {name} is used"));
     }
-    let image = image.or_else(|| boot_image(folder, &root).filter(|_| vmlinux.is_none()));
+    let image = image.or_else(|| boot::image(folder, &root).filter(|_| vmlinux.is_none()));
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoVmlinux));
@@ -92,7 +90,9 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     for exports in ["Module.symvers", "symvers.gz", "symvers.xz", "symvers.zst"] {
         at(exports).into_iter().for_each(|path| sources.push(Symvers::new(path)));
     }
-    errors.extend(add_installed(folder, &root, sources));
+    let (names, missed) = add_installed(folder, &root, sources);
+    errors.extend(missed);
+    errors.extend(debug::add(folder, &names, elsewhere, sources));
     errors
 }
 
@@ -134,8 +134,13 @@ fn existing(root: &Path, path: &Path) -> Option<PathBuf> {
     Some(called(path, found))
 }
 
-/// Adds the modules of an installed tree; of several with one name, the one that modprobe loads.
-fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<SymbolError> {
+/// Adds the modules of an installed tree; of several with one name, the one that modprobe loads. Returns
+/// their names and the errors.
+fn add_installed(
+    folder: &Path,
+    root: &Path,
+    sources: &mut Sources,
+) -> (BTreeSet<String>, Vec<SymbolError>) {
     let depmod = Depmod::read(folder);
     let (mut modules, missed) = walk(folder, root, &|name| {
         depmod.skips(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
@@ -179,9 +184,10 @@ fn add_installed(folder: &Path, root: &Path, sources: &mut Sources) -> Vec<Symbo
             left_out.insert(path);
         }
     }
+    let names = named.into_keys().collect();
     modules.retain(|path, _| !left_out.contains(path));
     modules.iter().for_each(|(path, file)| push(path, file, sources));
-    errors
+    (names, errors)
 }
 
 /// Identical files are one module, whichever is loaded.
@@ -191,18 +197,6 @@ fn are_equal(folder: &Path, modules: &Modules, same: &[&Path]) -> Option<Choice>
     let first = contents.next()??;
     let equal = contents.all(|other| other.as_ref() == Some(&first));
     equal.then(|| Choice { index: 0, reason: "which is identical".into() })
-}
-
-/// The boot image that was installed with the modules in `/lib/modules/RELEASE`, also if both are
-/// below another root.
-fn boot_image(folder: &Path, root: &Path) -> Option<PathBuf> {
-    let folder = folder.canonicalize().ok()?;
-    let release = folder.file_name()?.to_str()?;
-    let boots = folder.ancestors().skip(1).take(4).map(|root| root.join("boot"));
-    let names = |end: &str| BOOT_IMAGES.map(|name| format!("{name}-{release}{end}"));
-    let names: Vec<_> = PACKED_ENDS.iter().flat_map(|end| names(end)).collect();
-    let mut images = boots.flat_map(|boot| names.iter().map(move |name| boot.join(name)));
-    images.find_map(|path| existing(root, &path).filter(|path| path.is_file()))
 }
 
 /// Whether a file is the placeholder that some packages install instead of `System.map`: a line or two
