@@ -9,6 +9,7 @@
 #   KDIR         the build tree or the headers of the kernel that is patched
 #   KLP_MAP      where its symbols are, if not there: options of klp-convert, such as -s FILE.map
 #   KLP_CONVERT  the converter, if it is not in PATH
+#   KLP_SIGN_KEY, KLP_SIGN_CERT  what `install` signs with: files of sign-file; one may have both
 # kbuild's own variables (ARCH, CROSS_COMPILE, LLVM, O, M, MO, W, V, INSTALL_MOD_PATH) work as ever.
 
 # kbuild reads the Makefile where there is no Kbuild file; then it says what to build.
@@ -40,6 +41,16 @@ endif
 
 klp_kbuild = $(MAKE) -C '$(KDIR)' M='$(klp_source)' CFLAGS_MODULE='$(CFLAGS_MODULE) -I$(abspath $(klp_include))'
 
+# With another key than the kernel's own, which headers do not have. kbuild ignores that signing fails.
+ifneq ($(KLP_SIGN_KEY),)
+klp_path = $(if $(filter pkcs11:%,$(1)),$(1),$(or $(shell realpath -e -- '$(1)'),$(error $(1): not found)))
+klp_hash = $(shell sed -n 's/^CONFIG_MODULE_SIG_HASH="\(.*\)"/\1/p' '$(klp_tree)/include/config/auto.conf')
+klp_sign_file = $(shell realpath -e -- '$(klp_tree)/scripts/sign-file' 2>/dev/null || command -v sign-file)
+klp_sign = 'cmd_sign="$(or $(klp_sign_file),$(error KLP_SIGN_KEY: there is no scripts/sign-file in $(klp_tree) (its \
+kernel is built without CONFIG_MODULE_SIG), and no sign-file in PATH))" $(or $(klp_hash),sha256) \
+"$(call klp_path,$(KLP_SIGN_KEY))" "$(call klp_path,$(or $(KLP_SIGN_CERT),$(KLP_SIGN_KEY)))" $$@'
+endif
+
 # What modpost misses is what a conversion finds, or refuses.
 klp_undefined := -e '/^WARNING: modpost: "[^"]*" \[.*\] undefined!$$/d' \
 	-e "/^WARNING: modpost: .*: symbol '.*' undefined!\$$/d" \
@@ -56,7 +67,7 @@ klp_modules:
 
 # The converted modules have the names of kbuild's own by now.
 install modules_install: all
-	+$(klp_kbuild) INSTALL_MOD_DIR=$(or $(INSTALL_MOD_DIR),updates) modules_install
+	+$(klp_kbuild) INSTALL_MOD_DIR=$(or $(INSTALL_MOD_DIR),updates) $(klp_sign) modules_install
 
 clean:
 	+$(klp_kbuild) clean

@@ -1,7 +1,7 @@
 //! `kbuild/klp.mk` in the builds of real kernels: what it builds, what it builds anew, and what it refuses.
 //!
 //! `KLP_KBUILD` names the build trees, a line each: `MACHINE DIRECTORY`, as `tests/kernel/build` prints them; two
-//! of them of the first machine.
+//! of them of the first machine. Those that Clang has built are used with `LLVM=`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod installed;
 mod samples;
 mod started;
 
@@ -76,15 +77,26 @@ impl Tree {
         fs::read_to_string(file).unwrap().trim().to_owned()
     }
 
-    /// What make is told to compile for it.
-    fn variables(&self) -> [&'static str; 2] {
-        match &*self.machine {
+    /// What make is told to compile for it, with the compiler that the kernel was built with.
+    fn variables(&self) -> Vec<String> {
+        let variables = match &*self.machine {
             "x86_64" => ["ARCH=x86_64", "CROSS_COMPILE="],
             "ppc64le" => ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
             "s390x" => ["ARCH=s390", "CROSS_COMPILE=s390x-linux-gnu-"],
             "arm64" => ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"],
             other => panic!("{other}"),
+        };
+        let mut variables = variables.map(str::to_owned).to_vec();
+        let configuration = fs::read_to_string(self.path.join("include/config/auto.conf")).unwrap();
+        let clang =
+            configuration.lines().find_map(|line| line.strip_prefix("CONFIG_CLANG_VERSION="));
+        // 190107 is Clang 19.1.7.
+        if let Some(version) =
+            clang.map(|version| version.parse::<u32>().unwrap()).filter(|v| *v > 0)
+        {
+            variables.push(format!("LLVM=-{}", version / 10_000));
         }
+        variables
     }
 }
 
@@ -127,12 +139,17 @@ impl<'t> Author<'t> {
         self.path(format!("klp/{}/{name}.ko", self.tree.release()))
     }
 
-    fn try_make(&self, words: &[&str]) -> Output {
+    fn command(&self, words: &[&str]) -> Command {
         let mut make = Command::new("make");
         make.current_dir(self.folder.path()).arg("-s").arg("-j8").args(self.tree.variables());
         make.arg(format!("KDIR={}", self.tree.path.display()));
         make.env("KLP_MK", concat!(env!("CARGO_MANIFEST_DIR"), "/kbuild/klp.mk"));
-        make.env("KLP_CONVERT", PROGRAM).args(words).env_remove("MAKEFLAGS").output().unwrap()
+        make.env("KLP_CONVERT", PROGRAM).args(words).env_remove("MAKEFLAGS");
+        make
+    }
+
+    fn try_make(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
     }
 
     /// What make has to say, which succeeds.
@@ -326,6 +343,11 @@ fn a_folder_may_be_named_and_objects_may_go_elsewhere() {
             &author.path("Makefile").display().to_string(),
             &format!("M={}", author.folder.path().display()),
         ]);
+        assert!(is_converted(&author.converted("lp")));
+        author.make(&["clean"]);
+        // The build tree apart from its source.
+        let (source, build) = (tree.path.join("source"), tree.path.display());
+        author.make(&[&format!("KDIR={}", source.display()), &format!("O={build}")]);
         assert!(is_converted(&author.converted("lp")));
         // Linux 6.13 came with MO=.
         let release = tree.release();
