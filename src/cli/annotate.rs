@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::args::Annotate;
 use super::report::{Reporter, io_diagnostic};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, OneLine};
 use crate::draft::{Declared, Known, comment, declare, source_trees, undeclared};
 use crate::inspect::{NameUse, meanings};
 use crate::options::Options;
@@ -110,7 +110,7 @@ fn print(all: Vec<Declared>, reporter: &Reporter) -> Outcome {
         all.into_iter().flat_map(|d| d.lines).partition(|line| line.starts_with("#include "));
     includes.sort();
     includes.dedup();
-    let lines = includes.into_iter().chain(others).map(|line| line + "\n");
+    let lines = includes.into_iter().chain(others).map(|line| format!("{}\n", OneLine(line)));
     reporter.text(&lines.collect::<String>())
 }
 

@@ -70,8 +70,9 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
             }
             progress.above(|| {
                 if let Some(assumed) = &assumed {
-                    let lines = assumed.lines().map(|text| format!("{}: {text}", line.module));
-                    reporter.remark(&lines.collect::<Vec<_>>().join("\n"));
+                    for text in assumed.lines() {
+                        reporter.remark(&format!("{}: {text}", line.module));
+                    }
                 }
                 reporter.diagnostics(&line.diagnostics);
                 if let Some(remark) = &remark {

@@ -103,7 +103,7 @@ fn attempt(
         return (reporter.text(&plan.to_string()), Some(plan));
     }
     if reporter.is_verbose() {
-        reporter.remark(plan.to_string().trim_end());
+        plan.to_string().lines().for_each(|line| reporter.remark(line));
     }
     if let Some(output) = output {
         let (symbols, relocations) = (plan.symbols.len(), plan.relocations());

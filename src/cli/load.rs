@@ -12,7 +12,7 @@ use super::region_base::overlap;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, document, memory_image};
 use crate::check::Assumed;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::findings::{Encounter, Error, Finding, Occasion};
 use crate::load::{Loaded, Refused, RegionKind, TargetKernel, prepare};
@@ -289,7 +289,7 @@ fn print(report: &Report, reporter: &Reporter) -> Outcome {
     }
     reporter.diagnostics(&report.diagnostics);
     let Report { module, machine, kernel, .. } = report;
-    let mut text = format!("{module}: {machine}, Linux {kernel}\n{}\n", regions(report));
+    let mut text = format!("{}: {machine}, Linux {kernel}\n{}\n", OneLine(module), regions(report));
     let count = report.relocations.len();
     let _ = writeln!(text, "{count} relocations\n{}", summary(report));
     let mut changes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -302,7 +302,7 @@ fn print(report: &Report, reporter: &Reporter) -> Outcome {
     }
     for gate in &report.gates {
         let state = if gate.arrived { "are written" } else { "wait" };
-        let _ = writeln!(text, "relocations for '{}' {state}", gate.object);
+        let _ = writeln!(text, "relocations for '{}' {state}", OneLine(&gate.object));
     }
     if reporter.is_verbose() {
         let _ = writeln!(text, "{}", table(report));
@@ -333,7 +333,7 @@ fn summary(report: &Report) -> Table {
     }
     let mut table = new_table(["TYPE", "THROUGH", "COUNT"]);
     for ((kind, through), count) in counts {
-        table.add_row([kind.to_owned(), through.to_string(), count.to_string()]);
+        table.add_row([OneLine(kind).to_string(), through.to_string(), count.to_string()]);
     }
     table
 }
@@ -349,9 +349,9 @@ fn table(report: &Report) -> Table {
         );
         table.add_row([
             format!("{:#x}", relocation.place),
-            format!("{}+{:#x}", relocation.section, relocation.offset),
-            relocation.kind.clone(),
-            relocation.symbol.clone(),
+            format!("{}+{:#x}", OneLine(&relocation.section), relocation.offset),
+            OneLine(&relocation.kind).to_string(),
+            OneLine(&relocation.symbol).to_string(),
             format!("{:#x}", relocation.s),
             relocation.a.to_string(),
             relocation.value.map_or_else(|| "-".into(), |value| value.to_string()),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{Format, Global};
 use super::{Outcome, document};
-use crate::diagnostic::{Code, Diagnose, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnose, Diagnostic, Lines, OneLine, Severity};
 use crate::symbols::SymbolError;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -86,10 +86,10 @@ impl Reporter {
         self.failure(&diagnostics, if io { Outcome::UsageOrIo } else { Outcome::Refused })
     }
 
-    /// Prints a remark to stderr, unless quiet or JSON.
+    /// Prints a remark to stderr, on one line, unless quiet or JSON.
     pub(super) fn remark(&self, text: &str) {
         if !self.quiet && !self.is_json() {
-            let _ = writeln!(anstream::stderr().lock(), "{text}");
+            let _ = writeln!(anstream::stderr().lock(), "{}", OneLine(text));
         }
     }
 
@@ -97,13 +97,13 @@ impl Reporter {
     #[expect(clippy::unused_self, reason = "everything printed goes through the reporter")]
     pub(super) fn usage(&self, text: &str) -> Outcome {
         // A closed stderr cannot be reported.
-        let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {text}");
+        let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {}", Lines(text));
         Outcome::UsageOrIo
     }
 
-    /// Prints a result.
+    /// Prints a result. What comes from files is on one line already ([`OneLine`]).
     pub(super) fn text(&self, text: &str) -> Outcome {
-        written(anstream::stdout().lock().write_all(text.as_bytes()))
+        written(write!(anstream::stdout().lock(), "{}", Lines(text)))
     }
 
     /// Prints raw bytes: a script, a page.
@@ -143,15 +143,16 @@ fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
         Severity::Error => (ERROR, "error"),
         Severity::Warning => (WARNING, "warning"),
     };
+    let (file, message) = (OneLine(file), OneLine(message));
     writeln!(out, "{style}{word}[{code}]{style:#}: {file}: {message}")?;
     for location in also.iter().take(ALSO) {
-        writeln!(out, "  {HELP}also:{HELP:#} {location}")?;
+        writeln!(out, "  {HELP}also:{HELP:#} {}", OneLine(location))?;
     }
     if let Some(more) = also.len().checked_sub(ALSO).filter(|more| *more > 0) {
         writeln!(out, "  {HELP}also:{HELP:#} {more} more")?;
     }
     for line in help {
-        writeln!(out, "  {HELP}help:{HELP:#} {line}")?;
+        writeln!(out, "  {HELP}help:{HELP:#} {}", OneLine(line))?;
     }
     Ok(())
 }

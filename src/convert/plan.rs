@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::diagnostic::OneLine;
 use crate::elf::{SectionIndex, SymbolIndex};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::patch::Replaced;
@@ -154,11 +155,8 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for symbol in &self.symbols {
-            write!(
-                f,
-                "symbol {}: '{}' → {} ({})",
-                symbol.index, symbol.name, symbol.klp, symbol.basis
-            )?;
+            let (name, klp) = (OneLine(&symbol.name), OneLine(&symbol.klp));
+            write!(f, "symbol {}: '{name}' → {klp} ({})", symbol.index, symbol.basis)?;
             match symbol.same_as {
                 Some(other) => writeln!(f, ", the same as symbol {other}")?,
                 None => writeln!(f)?,
@@ -167,16 +165,16 @@ impl fmt::Display for Plan {
         let names: BTreeMap<_, _> =
             self.symbols.iter().map(|s| (s.index, s.name.as_str())).collect();
         for section in &self.sections {
-            writeln!(f, "section {} → {}", section.from.name, section.to)?;
+            writeln!(f, "section {} → {}", OneLine(&section.from.name), OneLine(&section.to))?;
             for entry in &section.entries {
                 let name = names.get(&entry.symbol).copied().unwrap_or_default();
                 let PlannedEntry { entry, offset, relocation, .. } = entry;
-                let target = &section.to.section;
+                let (target, name) = (OneLine(&section.to.section), OneLine(name));
                 writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
             }
         }
         for PlannedPosition { function, .. } in &self.positions {
-            writeln!(f, "replace {function}: position {}", function.position)?;
+            writeln!(f, "replace {}: position {}", OneLine(function), function.position)?;
         }
         let mut forgotten: BTreeMap<SectionIndex, usize> = BTreeMap::new();
         for (section, _) in &self.removed_relocations {
@@ -187,17 +185,18 @@ impl fmt::Display for Plan {
         }
         for PlannedVersions { section, of, removed } in &self.versions {
             let names: Vec<_> = removed.iter().map(|entry| format!("'{}'", entry.name)).collect();
-            let (name, count, names) = (&section.name, removed.len(), names.join(", "));
+            let (name, count) = (OneLine(&section.name), removed.len());
+            let names = OneLine(names.join(", "));
             writeln!(f, "section {name}: remove {count} of {of} entries: {names}")?;
         }
         if let Some(PlannedDepends { from, to, .. }) = &self.depends {
-            writeln!(f, "section .modinfo: depends '{from}' → '{to}'")?;
+            writeln!(f, "section .modinfo: depends '{}' → '{}'", OneLine(from), OneLine(to))?;
         }
         for section in &self.removed_sections {
-            writeln!(f, "remove section {} '{}'", section.index, section.name)?;
+            writeln!(f, "remove section {} '{}'", section.index, OneLine(&section.name))?;
         }
         for symbol in &self.removed_symbols {
-            writeln!(f, "remove symbol {} '{}'", symbol.index, symbol.name)?;
+            writeln!(f, "remove symbol {} '{}'", symbol.index, OneLine(&symbol.name))?;
         }
         if self.is_empty() {
             writeln!(f, "nothing to convert")?;

@@ -4,8 +4,10 @@
 //! [`Diagnostic`] is the printable form, the same for text and JSON.
 
 mod code;
+mod escape;
 
 pub use code::Code;
+pub use escape::{Lines, OneLine};
 
 use std::collections::hash_map::Entry;
 

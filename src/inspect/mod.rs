@@ -9,6 +9,7 @@ use std::fmt;
 use bstr::ByteSlice;
 
 use crate::annotation::Annotations;
+use crate::diagnostic::OneLine;
 use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::Error;
 use crate::rules;
@@ -131,20 +132,22 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or("(no name in .modinfo)");
         let marked = if self.livepatch { "marked livepatch" } else { "not marked livepatch" };
-        writeln!(f, "module {name}, {}, {marked}", self.machine)?;
+        writeln!(f, "module {}, {}, {marked}", OneLine(name), self.machine)?;
         if let Some(length) = self.signature {
             writeln!(f, "appended signature of {length} bytes")?;
         }
         for section in &self.klp_sections {
-            writeln!(f, "klp section {} ({})", section.name, section.relocations.len())?;
+            writeln!(f, "klp section {} ({})", OneLine(&section.name), section.relocations.len())?;
             for site in &section.relocations {
-                writeln!(f, "  {site}")?;
+                writeln!(f, "  {}", OneLine(site))?;
             }
         }
         list(f, "klp symbols", &self.klp_symbols)?;
         list(f, "tombstones of objtool", &self.tombstones)?;
         list(f, "sections of other tools", &self.other_tools)?;
-        self.unfinished.iter().try_for_each(|what| writeln!(f, "not finished: {what}"))?;
+        self.unfinished
+            .iter()
+            .try_for_each(|what| writeln!(f, "not finished: {}", OneLine(what)))?;
         list(f, "annotations", &self.annotations)?;
         list(f, "malformed annotations", &self.annotation_errors)?;
         list(f, "undefined symbols", &self.undefined)?;
@@ -156,5 +159,5 @@ fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, lines: &[T]) -
     if !lines.is_empty() {
         writeln!(f, "{title} ({})", lines.len())?;
     }
-    lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    lines.iter().try_for_each(|line| writeln!(f, "  {}", OneLine(line)))
 }

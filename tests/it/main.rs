@@ -36,6 +36,7 @@ mod gate_faults;
 mod gates;
 mod header;
 mod headers;
+mod hidden_characters;
 mod historical;
 mod image;
 mod inspect;

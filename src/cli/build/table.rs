@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use super::cell::{Cell, End, Report};
 use super::report::Document;
 use super::results::{LOG, Results};
+use crate::diagnostic::OneLine;
 
 /// Most kernels that have a column of their own.
 const COLUMNS: usize = 6;
@@ -44,8 +45,8 @@ pub(super) fn text(document: &Document, results: &Results<'_>) -> String {
             text,
             "  {}: {} of {}: {}",
             drift.patch,
-            drift.name,
-            drift.object,
+            OneLine(&drift.name),
+            OneLine(&drift.object),
             groups.join("; ")
         );
     }
@@ -120,14 +121,15 @@ fn reason(cell: &Cell) -> String {
     let mut text = format!("{}", cell.end);
     if errors.is_empty() {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, ": {}", cell.reason.as_deref().unwrap_or("no reason is known"));
+        let reason = cell.reason.as_deref().unwrap_or("no reason is known");
+        let _ = writeln!(text, ": {}", OneLine(reason));
         return text;
     }
     text.push('\n');
     for Report { severity, code, file, message, help, .. } in errors {
-        let _ = writeln!(text, "  {severity}[{code}]: {file}: {message}");
+        let _ = writeln!(text, "  {severity}[{code}]: {}: {}", OneLine(file), OneLine(message));
         for line in help {
-            let _ = writeln!(text, "    help: {line}");
+            let _ = writeln!(text, "    help: {}", OneLine(line));
         }
     }
     text

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::diagnostic::OneLine;
 use crate::name::ObjectName;
 use crate::symbols::{Change, Changed, Merged, is_generated};
 
@@ -76,16 +77,16 @@ impl fmt::Display for Overview {
             writeln!(f, "{kind}: {count} in {} object{plural}", objects.len())?;
             for ((_, object), changes) in objects {
                 if *kind == Kind::Gone {
-                    writeln!(f, "  {object}: gone, with {} names", changes.len())?;
+                    writeln!(f, "  {}: gone, with {} names", OneLine(object), changes.len())?;
                     continue;
                 }
                 let whole = object.is_vmlinux() && *kind != Kind::Vanished;
                 let listed = if whole { changes.len() } else { LISTED };
                 for change in changes.iter().take(listed) {
-                    writeln!(f, "  {change}")?;
+                    writeln!(f, "  {}", OneLine(change))?;
                 }
                 if let Some(more) = changes.len().checked_sub(listed).filter(|more| *more > 0) {
-                    writeln!(f, "  {object}: and {more} more: --all")?;
+                    writeln!(f, "  {}: and {more} more: --all", OneLine(object))?;
                 }
             }
         }

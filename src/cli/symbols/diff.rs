@@ -9,6 +9,7 @@ use super::super::args::Diff;
 use super::super::report::Reporter;
 use super::changes::Overview;
 use crate::convert::wanted_names;
+use crate::diagnostic::OneLine;
 use crate::symbols::{
     self, Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff, read_module,
 };
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
     let count = changes.len();
     if args.all || args.module.is_some() {
         reporter.remark(&format!("{count} changes"));
-        let text: String = changes.iter().map(|change| format!("{change}\n")).collect();
+        let text: String = changes.iter().map(|change| format!("{}\n", OneLine(change))).collect();
         return reporter.text(&text);
     }
     let overview = Overview::new(changes, &new);

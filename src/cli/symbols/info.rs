@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::args::Info;
 use super::super::report::Reporter;
 use super::super::{Outcome, document};
+use crate::diagnostic::OneLine;
 use crate::symbols::{KernelIdentity, Map, Order, Siblings, SymbolError};
 
 /// What a map contains.
@@ -55,7 +56,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let release = self.kernel.release.as_deref().unwrap_or("of unknown release");
-        write!(f, "kernel {release} ({}), ", self.machine.unwrap_or("unknown machine"))?;
+        write!(f, "kernel {} ({}), ", OneLine(release), self.machine.unwrap_or("unknown machine"))?;
         let vmlinux = if self.vmlinux { "vmlinux" } else { "no vmlinux" };
         write!(f, "{vmlinux} and {} modules, ", self.modules)?;
         write!(f, "{} symbols, {} exports, {} bytes", self.symbols, self.exports, self.size)?;
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Info, reporter: &Reporter) -> Outcome {
         text += &format!("vmlinux build-id {id}\n");
     }
     for line in summary.siblings.lines() {
-        text += &format!("{line}\n");
+        text += &format!("{}\n", OneLine(line));
     }
     if let (true, Ok(objects)) = (reporter.is_verbose(), map.objects()) {
         for object in objects {
@@ -95,7 +96,8 @@ pub(super) fn run(args: &Info, reporter: &Reporter) -> Outcome {
                 Some(Order::Alphabetical) => "positions not proven",
             };
             let id = object.build_id.map_or("no build-id".into(), |id| id.to_string());
-            text += &format!("{} {order}, {} source files, {id}\n", object.name, object.units);
+            let (name, units) = (OneLine(&object.name), object.units);
+            text += &format!("{name} {order}, {units} source files, {id}\n");
         }
     }
     reporter.text(&text)

@@ -7,6 +7,7 @@ use super::super::args::Lookup;
 use super::super::report::Reporter;
 use super::super::{Outcome, document};
 use crate::convert::explain_not_found;
+use crate::diagnostic::OneLine;
 use crate::resolve::place_between;
 use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
 
@@ -108,10 +109,10 @@ fn text(found: &[Found<'_>]) -> String {
     for found in found {
         for (candidate, reach) in &found.candidates {
             let Candidate { object, name, position, homonyms, .. } = candidate;
-            let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+            let or = |text: Option<String>| OneLine(text.unwrap_or_else(|| "-".into())).to_string();
             table.add_row(vec![
-                name.clone(),
-                object.to_string(),
+                OneLine(name).to_string(),
+                OneLine(object).to_string(),
                 format!("{position}/{homonyms}"),
                 or(candidate.address.map(|address| format!("{address:#x}"))),
                 or(candidate.size.map(|size| size.to_string())),
@@ -144,7 +145,8 @@ fn text(found: &[Found<'_>]) -> String {
     for (candidate, _) in found.iter().flat_map(|found| &found.candidates) {
         if let Some(beside) = &candidate.beside {
             let Candidate { object, name, position, .. } = candidate;
-            text += &format!(" {name} {position} of {object}: {beside}\n");
+            let beside = OneLine(format!("{name} {position} of {object}: {beside}"));
+            text += &format!(" {beside}\n");
         }
     }
     text
