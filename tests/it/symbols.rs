@@ -1,7 +1,11 @@
 //! `symbols`: a map of the committed kernels gives the same results as the kernels themselves.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use object::Endianness;
+use object::elf::{Sym64, SymbolInfo, SymbolSection};
 
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
@@ -310,6 +314,42 @@ fn sources_with_other_addresses_or_fewer_homonyms_contradict_each_other() {
             assert_eq!(bench.files(), before);
             symbols(&["lookup", "set_is_seen"], sources()).refused(&[said[0], said[2], word]);
             bench.refuses(&machine.path("lp_homonyms_annotated.ko"), sources(), &[said[0], word]);
+        }
+    }
+}
+
+/// The gABI reserves symbol 0, and the kernel begins at 1, so what it says is about nothing.
+#[test]
+fn what_the_null_symbol_says_changes_no_map() {
+    for machine in machines() {
+        for (file, option) in [("vmlinux.cut", "--vmlinux"), ("klp_target_b.ko", "--module")] {
+            let image = Image::read(&machine.read(file));
+            let function = image.symbols.iter().position(|symbol| symbol.info & 0xf == 2).unwrap();
+            let null = |change: &dyn Fn(&mut Sym64<Endianness>, Endianness)| {
+                Patched::new(machine.read(file)).symbol(0, change).bytes
+            };
+            let name = image.symbols[function].name.clone();
+            let named = Patched::new(machine.read(file)).rename(0, &name);
+            let files = [
+                machine.read(file),
+                null(&|symbol, _| symbol.st_info = SymbolInfo(4)),
+                null(&|symbol, endian| {
+                    symbol.st_info = SymbolInfo(2);
+                    symbol.st_shndx.set(endian, SymbolSection(1));
+                    symbol.st_value.set(endian, 16);
+                }),
+                named
+                    .symbol(0, |symbol, endian| symbol.st_shndx.set(endian, SymbolSection(1)))
+                    .bytes,
+            ];
+            let maps = files.map(|bytes| {
+                let bench = Sandbox::new();
+                let source = bench.file(file, &bytes);
+                fs::read(build(&bench, "map", &[option.into(), source.into()])).unwrap()
+            });
+            for map in &maps {
+                assert!(*map == maps[0], "{} {file}", machine.name);
+            }
         }
     }
 }

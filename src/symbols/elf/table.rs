@@ -305,10 +305,8 @@ impl<R: Read + Seek> ElfTable<R> {
             let bytes = self.bytes(at, block * SYMBOL_SIZE as u64)?;
             for entry in bytes.chunks_exact(SYMBOL_SIZE) {
                 let symbol = self.symbol(entry, index, strings, &indices, files)?;
-                if symbol.st_type() == elf::STT_FILE {
-                    files = files.saturating_add(1);
-                }
                 if index != 0 {
+                    files = files.saturating_add(u32::from(symbol.st_type() == elf::STT_FILE));
                     see(symbol)?;
                 }
                 index += 1;
