@@ -1,7 +1,7 @@
 //! Fuzz targets and their properties.
 //!
 //! Each property is a plain function over bytes, in a module of its name. `cargo test` replays its
-//! seeds (`seeds/<property>/`), `cargo fuzz run <property> seeds/<property>` searches from them;
+//! seeds (`seeds/<property>/`), `fuzz/run` and `cargo fuzz run <property> seeds/<property>` search from them;
 //! [`generated`] has none, because any bytes make a module.
 
 pub mod convert;
