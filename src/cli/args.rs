@@ -6,9 +6,11 @@ mod new;
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use klp_arch::KernelVersion;
 
+use super::destination::is_stdout;
 use super::region_base::RegionBase;
 use crate::name::ObjectName;
 
@@ -153,10 +155,10 @@ pub(super) struct Convert {
     /// The module to convert; .ko, .ko.xz, .ko.gz, .ko.zst
     #[arg(value_name = "IN.ko")]
     pub(super) input: PathBuf,
-    /// Where the converted module goes; compressed if it ends in .xz, .gz or .zst
+    /// Where the converted module goes, - for stdout; compressed if it ends in .xz, .gz or .zst
     #[arg(short, long, value_name = "OUT.ko", required_unless_present_any = ["in_place", "dry_run"])]
     pub(super) output: Option<PathBuf>,
-    /// Replace the input; what is compressed stays so
+    /// Replace the input; what is compressed stays so, and owner, mode and attributes are kept
     #[arg(long, conflicts_with = "output")]
     pub(super) in_place: bool,
     /// Print the plan, write nothing
@@ -223,7 +225,7 @@ pub(super) struct Load {
     #[arg(long = "gate", value_name = "OBJECT")]
     pub(super) gates: Vec<ObjectName>,
     /// A new folder for the memory: a file for each region, and image.json
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_parser = folder())]
     pub(super) output: Option<PathBuf>,
     /// The kernel that the module is for, such as 6.12: kernels lay out modules differently
     #[arg(long = "target-kernel", value_name = "VERSION")]
@@ -260,7 +262,7 @@ pub(super) struct Relocs {
 #[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).requires("convert"))]
 pub(super) struct Kbuild {
     /// Where klp-convert.h and klp.mk go, or the converted modules
-    #[arg(short, long, value_name = "DIR", required_unless_present = "tree")]
+    #[arg(short, long, value_name = "DIR", value_parser = folder(), required_unless_present = "tree")]
     pub(super) output: Option<PathBuf>,
     /// Convert and check what kbuild has built in this folder; what is up to date stays
     #[arg(long, value_name = "DIR", requires = "map")]
@@ -297,7 +299,7 @@ pub(super) enum SymbolsCommand {
 pub(super) struct Build {
     #[command(flatten)]
     pub(super) maps: Maps,
-    /// Where the map goes
+    /// Where the map goes, - for stdout
     #[arg(short, long, value_name = "MAP")]
     pub(super) output: PathBuf,
     /// Skip files that cannot be used, with a warning, instead of failing
@@ -318,6 +320,13 @@ pub(super) struct Lookup {
     pub(super) maps: Maps,
 }
 
+/// A folder to write: standard output is none.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if is_stdout(&path) { Err("a folder cannot go to standard output") } else { Ok(path) }
+    })
+}
+
 /// Form of an exported list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ListForm {
@@ -332,7 +341,7 @@ pub(super) enum ListForm {
 pub(super) struct Export {
     #[command(flatten)]
     pub(super) maps: Maps,
-    /// Where the list goes; without it, to stdout
+    /// Where the list goes; without it, or with -, to stdout
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// Form of the list

@@ -31,6 +31,9 @@ struct Document<'a> {
 pub(super) fn run(args: &Convert, reporter: &Reporter) -> Outcome {
     let output = if args.in_place { Some(&args.input) } else { args.output.as_ref() };
     let output = output.filter(|_| !args.dry_run).map(std::path::PathBuf::as_path);
+    if let Some(outcome) = reporter.both_to_stdout(output) {
+        return outcome;
+    }
     let mut diagnostics = Vec::new();
     let (outcome, plan) = attempt(args, output, reporter, &mut diagnostics);
     if !reporter.is_json() {
@@ -86,12 +89,19 @@ fn attempt(
         }
     };
     let Conversion { plan, warnings, bytes } = conversion;
+    let is_unchanged = bytes == module.bytes;
     diagnostics.extend(warnings.iter().map(|w| Diagnostic::warning(&name, w)));
     let written = output.map_or(Ok(()), |output| {
         let by_suffix = || Compression::of_module(output);
         let compression = if args.in_place { module.compression } else { by_suffix() };
+        if is_unchanged && args.in_place {
+            return Ok(());
+        }
         packed(&bytes, compression)
-            .and_then(|bytes| output::write(output, &bytes, &args.input))
+            .and_then(|bytes| match is_unchanged && output::holds(output, &bytes) {
+                true => Ok(()),
+                false => output::write(output, &bytes, &args.input),
+            })
             .map_err(|e| io_diagnostic(Code::Write, output, &e))
     });
     let failed = written.map_err(|diagnostic| diagnostics.push(diagnostic)).is_err();

@@ -9,6 +9,8 @@ use std::path::Path;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use super::interruption::Held;
+use super::output::TEMPORARY;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, output};
 use crate::check::{Conclusion, Tried, Verdict, check};
@@ -94,7 +96,8 @@ fn one(bundle: &Bundle) -> Result<Line, (Vec<Diagnostic>, Outcome)> {
     let io = |error: io::Error| {
         (vec![io_diagnostic(Code::Write, &std::env::temp_dir(), &error)], Outcome::UsageOrIo)
     };
-    let directory = tempfile::tempdir().map_err(io)?;
+    let _held = Held::new();
+    let directory = tempfile::Builder::new().prefix(TEMPORARY).tempdir().map_err(io)?;
     let path = |name: &str| directory.path().join(name);
     let (input, result) = (path("livepatch.ko"), path("livepatch.klp.ko"));
     std::fs::write(&input, bundle.module).map_err(io)?;

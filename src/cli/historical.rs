@@ -122,6 +122,9 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     let warnings: Vec<_> =
         conversion.warnings.iter().map(|w| Diagnostic::warning(&input, w)).collect();
     reporter.diagnostics(&warnings);
+    if conversion.bytes == data && output::holds(&call.output, &data) {
+        return Outcome::Done;
+    }
     match output::write(&call.output, &conversion.bytes, &call.input) {
         Ok(()) => Outcome::Done,
         Err(error) => fail(

@@ -5,9 +5,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::interruption::Held;
 use super::load::Report;
+use super::output::{TEMPORARY, folder_of, sync_folder};
 
 /// Name of the file that describes the others.
 const DESCRIPTION: &str = "image.json";
@@ -29,9 +32,12 @@ pub(super) fn write(directory: &Path, report: &Report, images: &[Vec<u8>]) -> io
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".klp-convert-").tempdir_in(parent)?;
+    let parent = folder_of(directory);
+    let _held = Held::new();
+    // With the mode of new folders, not of temporary ones.
+    let mode = fs::Permissions::from_mode(0o777);
+    let builder = &mut tempfile::Builder::new();
+    let temporary = builder.prefix(TEMPORARY).permissions(mode).tempdir_in(parent)?;
     let file = |name: &Path, bytes: &[u8]| {
         let mut file = File::create_new(temporary.path().join(name))?;
         file.write_all(bytes)?;
@@ -41,23 +47,10 @@ pub(super) fn write(directory: &Path, report: &Report, images: &[Vec<u8>]) -> io
     let mut description = serde_json::to_vec_pretty(report).map_err(io::Error::from)?;
     description.push(b'\n');
     file(Path::new(DESCRIPTION), &description)?;
-    open(temporary.path())?;
+    sync_folder(temporary.path())?;
     // An empty folder is replaced; one that has got files meanwhile is not.
     fs::rename(temporary.path(), directory)?;
     // There is nothing left to remove.
     let _ = temporary.keep();
-    Ok(())
-}
-
-/// Gives a folder the mode of new folders, not of temporary ones.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-}
-
-/// Only Unix has modes.
-#[cfg(not(unix))]
-fn open(_: &Path) -> io::Result<()> {
-    Ok(())
+    sync_folder(parent)
 }

@@ -4,16 +4,19 @@
 
 mod annotate;
 mod args;
+mod attributes;
 mod build;
 mod cache;
 mod check;
 mod convert;
 mod demo;
+mod destination;
 mod digest;
 mod document;
 mod explain;
 mod historical;
 mod inspect;
+mod interruption;
 mod kbuild;
 mod kernel_map;
 mod load;

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::args::New;
+use super::interruption::Held;
 use super::kbuild::INCLUDED;
+use super::output::{TEMPORARY, folder_of};
 use super::report::{Reporter, io_diagnostic};
 use crate::diagnostic::Code;
 use crate::draft::{
@@ -133,10 +135,10 @@ fn kernel_folder(args: &New) -> Option<String> {
 
 /// Writes a folder whole or not at all.
 fn write(folder: &Path, files: &[File]) -> io::Result<()> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
+    let parent = folder_of(folder);
     std::fs::create_dir_all(parent)?;
-    let new = tempfile::Builder::new().prefix(".klp-convert-").tempdir_in(parent)?;
+    let _held = Held::new();
+    let new = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent)?;
     // That of a temporary folder is for its owner only.
     let made = new.path().join("new");
     std::fs::create_dir_all(made.join(INCLUDE))?;

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::args::{Format, Global};
+use super::destination::is_stdout;
 use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, Lines, OneLine, Severity};
 use crate::symbols::SymbolError;
@@ -99,6 +100,12 @@ impl Reporter {
         // A closed stderr cannot be reported.
         let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {}", Lines(text));
         Outcome::UsageOrIo
+    }
+
+    /// Reports that an output and the document of `--format json` would both go to standard output.
+    pub(super) fn both_to_stdout(&self, output: Option<&Path>) -> Option<Outcome> {
+        let both = self.is_json() && output.is_some_and(is_stdout);
+        both.then(|| self.usage("--format json prints to standard output, and so does the output"))
     }
 
     /// Prints a result. What comes from files is on one line already ([`OneLine`]).

@@ -143,15 +143,14 @@ fn a_directory_that_takes_no_files_is_an_io_error() {
 }
 
 #[test]
-fn an_output_that_is_not_a_regular_file_is_an_error_and_stays() {
+fn an_output_that_is_a_folder_is_an_error_and_stays() {
     let machine = first();
     let bench = Sandbox::new();
     std::fs::create_dir(bench.output()).unwrap();
-    for output in [bench.output().as_path(), Path::new("/dev/full")] {
-        let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
-        let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
-        ended.usage_or_io(&["error[KLP-E0602]", "not a regular file"]);
-    }
+    let output = bench.output();
+    let words = ["convert".into(), machine.path(MODULE).into(), "-o".into(), output.into()];
+    let ended = run(words.into_iter().chain(machine.map(Map::Elf)));
+    ended.usage_or_io(&["error[KLP-E0602]", "is a directory"]);
     assert_eq!(bench.files(), ["out.ko"]);
     assert!(bench.output().is_dir());
 }

@@ -40,6 +40,7 @@ mod hidden_characters;
 mod historical;
 mod image;
 mod inspect;
+mod interrupted;
 mod kbuild;
 #[path = "../../src/symbols/image/fixture.rs"]
 #[allow(dead_code, unused_imports, reason = "the library's own tests use all of it")]
@@ -50,6 +51,8 @@ mod load_refusals;
 mod machine;
 mod new;
 mod other_tools;
+mod output_attributes;
+mod output_streams;
 mod packages;
 mod patch;
 mod per_cpu;

@@ -10,7 +10,7 @@ pub(in crate::cli) struct BuildMatrix {
     #[arg(long, value_name = "FILE", default_value = "klp.toml")]
     pub(in crate::cli) file: PathBuf,
     /// Where modules, logs and reports go; by default klp, beside the project's file
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_parser = super::folder())]
     pub(in crate::cli) output: Option<PathBuf>,
     /// How many cells to build at a time; by default one for each processor
     #[arg(short, long, value_name = "N")]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,6 +20,7 @@ use super::store::{Store, Stored};
 use super::tree::{Surroundings, Tree};
 use crate::cli::Outcome;
 use crate::cli::digest::{Digest, digest};
+use crate::cli::interruption;
 use crate::cli::kbuild::{Converted, SYMVERS, converted, is_source, modules};
 use crate::cli::kernel_map::{self, KernelMap};
 use crate::cli::report::Reporter;
@@ -46,8 +46,6 @@ pub(super) struct Matrix<'a> {
     digests: Digests,
     compilers: Compilers,
     store: Store,
-    /// Whether the user wants to stop.
-    interrupted: &'a AtomicBool,
 }
 
 /// A cell with what it is made from.
@@ -72,7 +70,6 @@ impl<'a> Matrix<'a> {
         project: &'a Project,
         places: &[Place],
         (output, cache): (&Path, PathBuf),
-        interrupted: &'a AtomicBool,
         reporter: &Reporter,
     ) -> Self {
         let digests = Digests::open(cache.join("digests"));
@@ -93,7 +90,6 @@ impl<'a> Matrix<'a> {
             digests,
             compilers: Compilers::default(),
             store: Store::new(cache),
-            interrupted,
         }
     }
 
@@ -163,7 +159,7 @@ impl<'a> Matrix<'a> {
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    while !self.interrupted.load(Ordering::Relaxed) {
+                    while !interruption::is_pending() {
                         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                         let Some(job) = job else { break };
                         let Some(cell) = self.build(job, each) else { break };
@@ -206,7 +202,7 @@ impl<'a> Matrix<'a> {
             stored: None,
         };
         let done = built.unwrap_or_else(failed);
-        let stopped = self.interrupted.load(Ordering::Relaxed) && done.cell.end == End::Failed;
+        let stopped = interruption::is_pending() && done.cell.end == End::Failed;
         (!stopped).then_some(done)
     }
 

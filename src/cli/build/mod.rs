@@ -25,7 +25,6 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::cell::{Cell, End};
 use self::matrix::{Job, Matrix};
@@ -34,12 +33,10 @@ use self::report::Document;
 use self::results::{LOG, Results};
 
 use super::args::BuildMatrix;
+use super::interruption::Held;
 use super::report::{Reporter, io_diagnostic};
-use super::{Outcome, cache, output};
+use super::{Outcome, cache, interruption, output};
 use crate::diagnostic::{Code, Diagnostic};
-
-/// Whether the user wants to stop.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
     let loaded = load(args);
@@ -64,13 +61,13 @@ pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
         Err(diagnostic) => return reporter.failure(&[diagnostic], Outcome::UsageOrIo),
     };
     // Interrupted compilers end by themselves; what is built already stays.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    let _held = Held::new();
     let cache = cache::folder().unwrap_or_else(|| results.folder.join(".cache")).join("build");
     if let Err(error) = std::fs::create_dir_all(&cache) {
         let diagnostic = io_diagnostic(Code::Write, &cache, &error);
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
-    let matrix = Matrix::new(&project, &places, (results.folder, cache), &INTERRUPTED, reporter);
+    let matrix = Matrix::new(&project, &places, (results.folder, cache), reporter);
     let unreadable = unreadable(&matrix, reporter);
     let jobs = matrix.jobs(&places);
     if let Some(form) = args.plan {
@@ -205,7 +202,7 @@ fn print(document: &Document, results: &Results<'_>, reporter: &Reporter) -> Out
     if printed != Outcome::Done {
         return printed;
     }
-    if INTERRUPTED.load(Ordering::Relaxed) {
+    if interruption::answer() {
         reporter.remark("interrupted: the same command goes on where it was");
         return Outcome::UsageOrIo;
     }

@@ -41,6 +41,9 @@ impl<'a> From<&'a Note> for PassedOver<'a> {
 }
 
 pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
+    if let Some(outcome) = reporter.both_to_stdout(Some(&args.output)) {
+        return outcome;
+    }
     if let Some(diagnostic) = overwritten(&args.output, args.maps.files()) {
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
