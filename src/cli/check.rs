@@ -19,8 +19,10 @@ use crate::elf::Module;
 use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::PatchedObjects;
+use crate::path_text::path_text;
 use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
 use crate::target::built_for;
+use crate::threads::on_all;
 
 /// Bytes of modules in a batch, give or take the last one.
 const ROOM: u64 = 32 << 20;
@@ -56,7 +58,8 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     let mut outcome = Outcome::Done;
     let mut lines = Vec::new();
     for batch in batches(&args.files) {
-        let judged = match judged(batch, &sources, &options, args.verbose, &progress) {
+        let judge = || judged(batch, &sources, &options, args.verbose, &progress);
+        let judged = match on_all(judge) {
             Ok(judged) => judged,
             // A fault of a map is not about a module.
             Err(error) => {
@@ -178,7 +181,7 @@ fn judged(
 }
 
 fn line(path: &Path, verdict: Result<Verdict, Error>) -> Judged {
-    let module = path.display().to_string();
+    let module = path_text(path);
     match verdict {
         Ok(verdict) => {
             let diagnostics = verdict.diagnostics(&module);

@@ -11,6 +11,8 @@ use rayon::prelude::*;
 
 use super::data::{Scope, SymbolData};
 use super::{Answer, Merged, Neighbours, Suggestions, SymbolError, Wanted};
+use crate::path_text::path_text;
+use crate::threads::on_all;
 
 /// A source of what some objects of a kernel define or export.
 pub trait SymbolSource: Debug + Send + Sync {
@@ -70,7 +72,7 @@ pub struct Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.text)
+        write!(f, "{}: {}", path_text(&self.path), self.text)
     }
 }
 
@@ -120,15 +122,13 @@ impl Sources {
         scope: Scope<'_>,
         done: impl Fn(&Path, Option<&SymbolData>) + Sync,
     ) -> (Merged, Vec<SymbolError>) {
-        let mut data: Vec<_> = self
-            .sources
-            .par_iter()
-            .map(|source| {
-                let data = source.read(scope);
-                done(source.path(), data.as_ref().ok());
-                data
-            })
-            .collect();
+        let read = |source: &dyn SymbolSource| {
+            let data = source.read(scope);
+            done(source.path(), data.as_ref().ok());
+            data
+        };
+        let mut data: Vec<_> =
+            on_all(|| self.sources.par_iter().map(|source| read(source.as_ref())).collect());
         settle(data.iter_mut().flatten(), scope);
         let (mut merged, mut errors) = (Merged::default(), Vec::new());
         for (source, data) in self.sources.iter().zip(data) {
@@ -148,7 +148,7 @@ impl Sources {
         // Threads for a single source would cost more than a map's answer.
         let mut data: Vec<_> = match self.sources.as_slice() {
             [one] => vec![one.read(scope)],
-            many => many.par_iter().map(|source| source.read(scope)).collect(),
+            many => on_all(|| many.par_iter().map(|source| source.read(scope)).collect()),
         };
         settle(data.iter_mut().flatten(), scope);
         for (source, data) in self.sources.iter().zip(data) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -28,6 +29,7 @@ use crate::elf::Module;
 use crate::options::Options;
 use crate::symbols::{Map, ModuleFile, SymbolError, Symvers};
 use crate::target::machine;
+use crate::threads::on_all;
 
 /// The symbols of a target's kernel.
 #[derive(Debug)]
@@ -75,10 +77,8 @@ impl<'a> Matrix<'a> {
         let digests = Digests::open(cache.join("digests"));
         let mut targets: Vec<_> = places.iter().map(|place| place.target).collect();
         targets.dedup();
-        let found: Vec<_> = targets
-            .into_par_iter()
-            .filter_map(|index| Some((index, find(project.targets.get(index)?))))
-            .collect();
+        let of = |index: usize| Some((index, find(project.targets.get(index)?)));
+        let found: Vec<_> = on_all(|| targets.into_par_iter().filter_map(of).collect());
         let made = found.into_iter().map(|(index, found)| {
             let map = found.and_then(|found| found.map_or_else(|map| map.make(reporter), Ok));
             (index, map.map(|map| Symbols { digest: digest(map.bytes()), map }))
@@ -109,7 +109,7 @@ impl<'a> Matrix<'a> {
                 Identity::new(self.project, of, &self.surroundings, &symbols.digest, &self.digests);
             Some(Job { place, identity })
         };
-        places.par_iter().filter_map(job).collect()
+        on_all(|| places.par_iter().filter_map(job).collect())
     }
 
     /// The files of a job that are known before it is built.
@@ -134,7 +134,7 @@ impl<'a> Matrix<'a> {
         results: &Results<'_>,
         reporter: &Reporter,
     ) -> Vec<Done> {
-        let found: Vec<_> = all.par_iter().map(|job| self.find(job)).collect();
+        let found: Vec<_> = on_all(|| all.par_iter().map(|job| self.find(job)).collect());
         let (mut done, mut rest) = (Vec::new(), VecDeque::new());
         for (job, found) in all.iter().zip(found) {
             match found {
@@ -156,19 +156,24 @@ impl<'a> Matrix<'a> {
         let threads = jobs.min(rest.len()).max(1);
         let each = jobs.div_ceil(threads);
         let (queue, built) = (Mutex::new(rest), Mutex::new(Vec::new()));
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    while !interruption::is_pending() {
-                        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                        let Some(job) = job else { break };
-                        let Some(cell) = self.build(job, each) else { break };
-                        let cell = results.put(cell, &self.digests);
-                        estimate.step(&cell.cell, reporter);
-                        built.lock().unwrap_or_else(PoisonError::into_inner).push(cell);
-                    }
-                });
+        let work = || {
+            while !interruption::is_pending() {
+                let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(job) = job else { break };
+                let Some(cell) = self.build(job, each) else { break };
+                let cell = results.put(cell, &self.digests);
+                estimate.step(&cell.cell, reporter);
+                built.lock().unwrap_or_else(PoisonError::into_inner).push(cell);
             }
+        };
+        thread::scope(|scope| {
+            // The calling thread works, too, and alone where there are no others.
+            for _ in 1..threads {
+                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
         });
         estimate.finish();
         self.digests.keep();

@@ -37,6 +37,8 @@ use super::interruption::Held;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, cache, interruption, output};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::path_text::path_text;
+use crate::threads;
 
 pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
     let loaded = load(args);
@@ -77,10 +79,10 @@ pub(super) fn run(args: &BuildMatrix, reporter: &Reporter) -> Outcome {
         return plan::print(form, args, &matrix, &jobs, &results, reporter);
     }
     if let Err(error) = expected(&project, args, &jobs) {
-        let diagnostic = Diagnostic::error(&args.file.display().to_string(), &error);
+        let diagnostic = Diagnostic::error(&path_text(&args.file), &error);
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
-    let threads = args.jobs.map_or_else(rayon::current_num_threads, std::num::NonZeroUsize::get);
+    let threads = args.jobs.map_or_else(threads::count, std::num::NonZeroUsize::get);
     let done = matrix.run(&jobs, threads, &results, reporter);
     let cells = done.into_iter().map(|done| done.cell).chain(unreadable);
     let cells = of_all(&project, &places, cells.collect());
@@ -104,7 +106,7 @@ fn load(args: &BuildMatrix) -> Result<(Project, Vec<Place>), Diagnostic> {
         let help = if error.kind() == io::ErrorKind::NotFound { help } else { Vec::new() };
         Diagnostic { help, ..io_diagnostic(Code::Read, &args.file, &error) }
     };
-    let wrong = |error| Diagnostic::error(&args.file.display().to_string(), &error);
+    let wrong = |error| Diagnostic::error(&path_text(&args.file), &error);
     let text = std::fs::read_to_string(&args.file).map_err(read)?;
     let root = args.folder().canonicalize().map_err(read)?;
     let project = Project::of(&root, &text).map_err(wrong)?;

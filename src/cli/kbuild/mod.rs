@@ -25,7 +25,9 @@ use super::{Outcome, document, kernel_map, output};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::elf::Module;
 use crate::options::Options;
+use crate::path_text::path_text;
 use crate::symbols::{ModuleFile, Sources, Symvers};
+use crate::threads::on_all;
 
 /// What livepatches and their Makefiles include, by name.
 pub(super) const INCLUDED: [(&str, &[u8]); 2] = [
@@ -61,7 +63,7 @@ fn hand_out(folder: &Path, reporter: &Reporter) -> Outcome {
         if let Err(error) = output::write_new(&path, bytes) {
             return failed(&path, error);
         }
-        written.push(path.display().to_string());
+        written.push(path_text(&path));
     }
     written.iter().for_each(|path| reporter.remark(path));
     if reporter.is_json() { reporter.json(&HandedOut { written }) } else { Outcome::Done }
@@ -97,7 +99,7 @@ fn finish(args: &Kbuild, folder: &Path, output: &Path, reporter: &Reporter) -> O
 /// Converts and checks modules, and reports each.
 fn finish_all(kept: &[Kept], mut sources: Sources, args: &Kbuild, reporter: &Reporter) -> Outcome {
     let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
-    let originals: Vec<_> = kept.par_iter().map(Kept::original).collect();
+    let originals: Vec<_> = on_all(|| kept.par_iter().map(Kept::original).collect());
     for (kept, original) in kept.iter().zip(&originals) {
         if original.as_ref().is_ok_and(|bytes| is_source(bytes)) {
             sources.push(ModuleFile::new(&kept.original));
@@ -106,7 +108,7 @@ fn finish_all(kept: &[Kept], mut sources: Sources, args: &Kbuild, reporter: &Rep
     let circumstances = circumstances(&sources, &options);
     let job = Job { sources: &sources, options: &options, circumstances };
     let each = kept.par_iter().zip(originals);
-    let done: Vec<_> = each.map(|(kept, original)| job.finish(kept, original)).collect();
+    let done: Vec<_> = on_all(|| each.map(|(kept, original)| job.finish(kept, original)).collect());
     let mut outcome = Outcome::Done;
     for done in &done {
         reporter.diagnostics(&done.diagnostics);
@@ -138,9 +140,9 @@ struct Line {
 
 impl Line {
     fn new(kept: &Kept, done: Finished) -> Self {
-        let output = (done.end == Outcome::Done).then(|| kept.converted.display().to_string());
+        let output = (done.end == Outcome::Done).then(|| path_text(&kept.converted));
         Self {
-            module: kept.linked.display().to_string(),
+            module: path_text(&kept.linked),
             output,
             made: done.remark.is_some(),
             diagnostics: done.diagnostics,
@@ -209,7 +211,7 @@ impl Job<'_> {
     }
 
     fn convert(&self, kept: &Kept, original: &[u8], made_from: Digest) -> Finished {
-        let name = kept.linked.display().to_string();
+        let name = path_text(&kept.linked);
         let Converted { mut diagnostics, result, .. } =
             converted(&name, original, self.sources, self.options);
         let loads = match result {

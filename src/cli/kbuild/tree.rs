@@ -16,6 +16,7 @@ use crate::cli::report::{Reporter, io_diagnostic};
 use crate::cli::{Outcome, kernel_map};
 use crate::diagnostic::Code;
 use crate::symbols::{ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, Vmlinux};
+use crate::threads::on_all;
 
 /// Which part of the tree a map is of.
 const PART: &str = " without livepatches";
@@ -29,8 +30,8 @@ pub(super) fn finish(tree: &Path, args: &Kbuild, reporter: &Reporter) -> Outcome
             return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
         }
     };
-    let read: Result<Vec<_>, _> =
-        modules.into_par_iter().map(|module| Ok((is_livepatch(&module)?, module))).collect();
+    let look = |module: PathBuf| Ok((is_livepatch(&module)?, module));
+    let read: Result<Vec<_>, _> = on_all(|| modules.into_par_iter().map(look).collect());
     let (livepatches, others): (Vec<_>, Vec<_>) = match read {
         Ok(read) => read.into_iter().partition(|(is_livepatch, _)| *is_livepatch),
         Err(error) => return reporter.symbols(&[error]),

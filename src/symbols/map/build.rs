@@ -17,6 +17,7 @@ use super::{MapError, evidence};
 use crate::name::{ObjectName, VMLINUX};
 use crate::symbols::data::{Object, Span, Symbol};
 use crate::symbols::{Export, Merged};
+use crate::threads::on_all;
 
 /// Writes a map of everything in the sources.
 ///
@@ -56,7 +57,7 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         items.push(Item::export(stem, owner, number));
         export_rows.push(ExportRow::new(export, prefix, &texts)?);
     }
-    items.par_sort_unstable_by(Item::order);
+    on_all(|| items.par_sort_unstable_by(Item::order));
     let (classes, numbers) = classes(&all_seen, &symbol_classes, &export_rows, names.len());
     let rows = Rows {
         start: start(merged, &names)?,
@@ -66,13 +67,13 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         numbers,
     };
     let stems = stems(&items);
-    let blocks: Vec<(&[u8], Vec<u8>)> = stems
-        .par_chunks(NAMES)
-        .map(|stems| {
+    let blocks: Vec<(&[u8], Vec<u8>)> = on_all(|| {
+        let encoded = stems.par_chunks(NAMES).map(|stems| {
             let first = stems.first().and_then(|s| s.first()).map_or(&[][..], |item| item.stem);
             (first, rows.encode(stems))
-        })
-        .collect();
+        });
+        encoded.collect()
+    });
 
     let mut index = Vec::with_capacity(blocks.len());
     let mut bytes = Vec::with_capacity(blocks.iter().map(|(_, block)| block.len()).sum());
@@ -165,7 +166,8 @@ fn see_all<'a>(merged: &'a Merged, names: &[&ObjectName]) -> Result<Vec<Seen<'a>
     let objects = names.iter().enumerate();
     let objects: Vec<_> =
         objects.filter_map(|(number, name)| Some((number, merged.objects.get(*name)?))).collect();
-    objects.par_iter().map(|(number, object)| Seen::new(narrow(*number)?, object)).collect()
+    let objects = objects.par_iter();
+    on_all(|| objects.map(|(number, object)| Seen::new(narrow(*number)?, object)).collect())
 }
 
 /// The numbers of each object's sections, counted from 1.

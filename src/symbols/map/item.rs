@@ -14,6 +14,7 @@ use super::prefix::split;
 use super::record::{Class, Flags, binding_code, kind_code};
 use crate::name::SYMBOL_NAME_MAX;
 use crate::symbols::data::{Object, Span, Symbol};
+use crate::threads::on_all;
 
 /// Bytes of a stem in its key.
 const KEY: usize = 16;
@@ -155,7 +156,8 @@ pub(super) fn fill<'a>(
         parts.push((part, seen, sections));
         rest = after;
     }
-    parts.into_par_iter().map(|(part, seen, sections)| fill_one(part, seen, sections)).collect()
+    let parts = parts.into_par_iter();
+    on_all(|| parts.map(|(part, seen, sections)| fill_one(part, seen, sections)).collect())
 }
 
 fn fill_one<'a>(
