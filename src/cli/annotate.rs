@@ -12,6 +12,7 @@ use crate::diagnostic::{Code, OneLine};
 use crate::draft::{Declared, Known, comment, declare, source_trees, undeclared};
 use crate::inspect::{NameUse, meanings};
 use crate::options::Options;
+use crate::path_text::path_text;
 use crate::symbols::read_module;
 
 /// Longest output of a compiler that is read.
@@ -69,7 +70,7 @@ pub(super) fn run(args: &Annotate, reporter: &Reporter) -> Outcome {
                 Some(Declared { name: meaning.name, known, lines: comment(&message, &help) })
             })),
             Err(error) => {
-                let diagnostics = error.diagnostics(&path.display().to_string());
+                let diagnostics = error.diagnostics(&path_text(path));
                 return reporter.failure(&diagnostics, Outcome::of(&error));
             }
         }

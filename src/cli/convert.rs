@@ -15,6 +15,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::PatchedObjects;
+use crate::path_text::path_text;
 use crate::symbols::image::Compression;
 use crate::symbols::read_module_file;
 
@@ -40,8 +41,8 @@ pub(super) fn run(args: &Convert, reporter: &Reporter) -> Outcome {
         return outcome;
     }
     let printed = reporter.json(&Document {
-        input: args.input.display().to_string(),
-        output: output.filter(|_| outcome == Outcome::Done).map(|o| o.display().to_string()),
+        input: path_text(&args.input),
+        output: output.filter(|_| outcome == Outcome::Done).map(|o| path_text(o)),
         plan: plan.as_ref().map(document::Plan::from),
         diagnostics: &diagnostics,
     });
@@ -54,7 +55,7 @@ fn attempt(
     reporter: &Reporter,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Outcome, Option<Plan>) {
-    let name = args.input.display().to_string();
+    let name = path_text(&args.input);
     let input = (!args.in_place).then_some(("the input", args.input.as_path()));
     let sources = input.into_iter().chain(args.maps.files());
     if let Some(diagnostic) = output.and_then(|output| overwritten(output, sources)) {
@@ -117,7 +118,7 @@ fn attempt(
     }
     if let Some(output) = output {
         let (symbols, relocations) = (plan.symbols.len(), plan.relocations());
-        let output = output.display();
+        let output = path_text(output);
         reporter.remark(&format!("{output}: {symbols} klp symbols, {relocations} klp relocations"));
     }
     (Outcome::Done, Some(plan))

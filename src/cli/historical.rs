@@ -23,6 +23,7 @@ use crate::elf::ElfError;
 use crate::findings::{Error, Finding, PassedOver, Refusal, Unapplied, Unfinished};
 use crate::name::{NameError, ObjectName};
 use crate::options::Options;
+use crate::path_text::path_text;
 use crate::resolve::Unresolved;
 use crate::symbols::{Candidate, Sources, SymbolErrorKind, TextList};
 
@@ -88,7 +89,7 @@ impl Call {
 }
 
 fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
-    let input = call.input.display().to_string();
+    let input = path_text(&call.input);
     let fail = |texts: Vec<String>, diagnostics: &[Diagnostic], outcome| {
         texts.iter().for_each(|text| reporter.remark(&format!("klp-convert: {text}")));
         reporter.diagnostics(diagnostics);
@@ -137,7 +138,7 @@ fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
 
 /// The C tool's messages.
 fn historical(failure: &Error, input: &str, symbols: Option<&Path>) -> Vec<String> {
-    let list = symbols.map_or_else(String::new, |path| path.display().to_string());
+    let list = symbols.map_or_else(String::new, path_text);
     match failure {
         Error::Elf(ElfError::NoSymbolTable) => {
             vec![format!("{input}: missing symbol table")]

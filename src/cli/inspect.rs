@@ -5,10 +5,11 @@ use super::report::Reporter;
 use super::{Outcome, document};
 use crate::inspect::{inspect, meanings};
 use crate::options::Options;
+use crate::path_text::path_text;
 use crate::symbols::read_module;
 
 pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
-    let name = args.module.display().to_string();
+    let name = path_text(&args.module);
     let data = match read_module(&args.module) {
         Ok(data) => data,
         Err(error) => return reporter.symbols(&[error]),

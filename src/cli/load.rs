@@ -17,6 +17,7 @@ use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::findings::{Encounter, Error, Finding, Occasion};
 use crate::load::{Loaded, Refused, RegionKind, TargetKernel, prepare};
 use crate::options::Options;
+use crate::path_text::path_text;
 use crate::site::Sites;
 use crate::symbols::{Sources, read_module};
 
@@ -106,7 +107,7 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };
-    let name = args.module.display().to_string();
+    let name = path_text(&args.module);
     let data = match read_module(&args.module) {
         Ok(data) => data,
         Err(error) => return reporter.symbols(&[error]),
@@ -201,7 +202,7 @@ fn report(
     loaded: &Loaded<'_>,
     gates: &BTreeSet<crate::name::ObjectName>,
 ) -> Report {
-    let name = args.module.display().to_string();
+    let name = path_text(&args.module);
     let regions = loaded.regions().map(|(kind, address, bytes)| Region {
         kind: kind.to_string(),
         address,

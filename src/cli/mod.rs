@@ -77,8 +77,13 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are not errors; everything else is a usage error.
-            let outcome = if error.use_stderr() { Outcome::UsageOrIo } else { Outcome::Done };
-            return if error.print().is_ok() { outcome } else { Outcome::UsageOrIo }.into();
+            if error.use_stderr() && asks_for_json(&words) {
+                let text = error.render().to_string();
+                let text = text.strip_prefix("error: ").unwrap_or(&text);
+                return Reporter::for_programs().usage(text).into();
+            }
+            let printed = report::written(error.print());
+            return if error.use_stderr() { Outcome::UsageOrIo } else { printed }.into();
         }
     };
     args.global.color.write_global();
@@ -104,6 +109,18 @@ pub fn run() -> ExitCode {
         Command::Man => man(&reporter),
     }
     .into()
+}
+
+/// Whether a call that cannot be read asks for JSON.
+fn asks_for_json(words: &[OsString]) -> bool {
+    let mut words = words.iter().take_while(|word| *word != "--").peekable();
+    while let Some(word) = words.next() {
+        let separate = word == "--format" && words.peek().is_some_and(|next| *next == "json");
+        if separate || word == "--format=json" {
+            return true;
+        }
+    }
+    false
 }
 
 fn completions(shell: clap_complete::Shell, reporter: &Reporter) -> Outcome {

@@ -15,6 +15,7 @@ use crate::diagnostic::Code;
 use crate::draft::{
     Draft, DraftError, File, Origin, Placed, Request, Stubs, Target, draft, read, source_trees,
 };
+use crate::path_text::path_text;
 use crate::symbols::Sources;
 
 /// The folder of what the Makefile and the sources include.
@@ -194,7 +195,7 @@ fn report(
             replacement: placed.replacement,
         };
         return reporter.json(&Document {
-            folder: folder.display().to_string(),
+            folder: path_text(folder),
             files: files.iter().map(|file| file.name.clone()).collect(),
             functions: made.functions.into_iter().map(function).collect(),
             declared: made.declared.into_iter().collect(),
@@ -203,7 +204,7 @@ fn report(
         });
     }
     for File { name, .. } in files {
-        reporter.remark(&folder.join(name).display().to_string());
+        reporter.remark(&path_text(&folder.join(name)));
     }
     let names = |names: std::collections::BTreeSet<String>| {
         names.into_iter().collect::<Vec<_>>().join(", ")

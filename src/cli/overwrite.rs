@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::diagnostic::{Code, Diagnose, Diagnostic};
+use crate::path_text::path_text;
 
 /// The diagnostic for an output that is also one of `inputs`, each given with its role.
 ///
@@ -16,7 +17,7 @@ pub(super) fn overwritten<'a>(
     inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> Option<Diagnostic> {
     let (role, path) = inputs.into_iter().find(|(_, input)| is_same(output, input))?;
-    Some(Diagnostic::error(&output.display().to_string(), &Overwritten { role, path }))
+    Some(Diagnostic::error(&path_text(output), &Overwritten { role, path }))
 }
 
 /// Whether two paths lead to one file, through symbolic or hard links.
@@ -46,7 +47,7 @@ struct Overwritten<'a> {
 
 impl fmt::Display for Overwritten<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the output is the same file as {} '{}'", self.role, self.path.display())
+        write!(f, "the output is the same file as {} '{}'", self.role, path_text(self.path))
     }
 }
 

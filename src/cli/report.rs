@@ -10,6 +10,7 @@ use super::args::{Format, Global};
 use super::destination::is_stdout;
 use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, Lines, OneLine, Severity};
+use crate::path_text::path_text;
 use crate::symbols::SymbolError;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -42,6 +43,11 @@ impl Reporter {
     /// For the historical calls: text, errors and warnings.
     pub(super) fn plain() -> Self {
         Self { format: Format::Text, quiet: false, verbose: false }
+    }
+
+    /// For calls that cannot be read, but ask for JSON.
+    pub(super) fn for_programs() -> Self {
+        Self { format: Format::Json, quiet: false, verbose: false }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -94,9 +100,22 @@ impl Reporter {
         }
     }
 
-    /// Reports wrong arguments; as text in every format, like clap.
-    #[expect(clippy::unused_self, reason = "everything printed goes through the reporter")]
+    /// Reports wrong arguments: the first line is a sentence, others are help.
     pub(super) fn usage(&self, text: &str) -> Outcome {
+        if self.is_json() {
+            let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+            let message = lines.next().unwrap_or_default().to_owned();
+            let help = lines.map(str::to_owned).collect();
+            let diagnostic = Diagnostic {
+                severity: Severity::Error,
+                code: Code::Usage,
+                file: String::new(),
+                message,
+                help,
+                also: Vec::new(),
+            };
+            return self.failure(&[diagnostic], Outcome::UsageOrIo);
+        }
         // A closed stderr cannot be reported.
         let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {}", Lines(text));
         Outcome::UsageOrIo
@@ -129,14 +148,14 @@ impl Reporter {
 
 /// The diagnostic of a file that cannot be read or written.
 pub(super) fn io_diagnostic(code: Code, path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(&path.display().to_string(), &IoProblem { code, error })
+    Diagnostic::error(&path_text(path), &IoProblem { code, error })
 }
 
-/// A closed pipe is not an error.
-fn written(result: io::Result<()>) -> Outcome {
+/// A reader that has gone away needs no message, but not all was read.
+pub(super) fn written(result: io::Result<()>) -> Outcome {
     match result.and_then(|()| io::stdout().flush()) {
         Ok(()) => Outcome::Done,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::UsageOrIo,
         Err(error) => {
             let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} stdout: {error}");
             Outcome::UsageOrIo

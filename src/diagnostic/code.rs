@@ -162,6 +162,9 @@ pub enum Code {
     /// A project names something that is not there, or is malformed.
     #[strum(serialize = "KLP-E0603")]
     Project,
+    /// The arguments are wrong.
+    #[strum(serialize = "KLP-E0604")]
+    Usage,
     /// The kernel would refuse the module.
     #[strum(serialize = "KLP-E0801")]
     KernelRefuses,

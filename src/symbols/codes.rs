@@ -3,12 +3,13 @@
 use super::image::ImageError;
 use super::{SymbolError, SymbolErrorKind};
 use crate::diagnostic::{Code, Diagnose, Diagnostic};
+use crate::path_text::path_text;
 
 impl SymbolError {
     /// The error as a diagnostic about its own file: a wrong map is not the module's fault.
     #[must_use]
     pub fn diagnostic(&self) -> Diagnostic {
-        let path = self.path.display();
+        let path = path_text(&self.path);
         let file = self.line.map_or(path.to_string(), |line| format!("{path}:{line}"));
         Diagnostic { message: self.kind.to_string(), ..Diagnostic::error(&file, self) }
     }

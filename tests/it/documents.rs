@@ -107,8 +107,12 @@ fn documents_about_symbols_have_these_keys() {
     let built = format!("output map{{{MAP}}} notes diagnostics");
     prints("symbols build", sources.iter().cloned().chain(output), &built);
     prints("symbols info", given(&map), MAP);
-    let found = format!("name candidates{{{CANDIDATE} reach}} export{{owner gpl namespace crc}}");
+    let found = format!(
+        "name candidates{{{CANDIDATE} reach}} export{{owner gpl namespace crc}} diagnostics"
+    );
     prints("symbols lookup set_is_seen seq_printf", given(&map), &found);
+    let list = [OsString::from("-o"), bench.path("list").into()];
+    prints("symbols export", sources.iter().cloned().chain(list), "output");
     let less = build(&bench, "less", &sources[..2]);
     let maps = [less.into(), map.into()];
     prints("symbols diff", maps, "name object change candidates");

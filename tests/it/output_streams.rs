@@ -74,11 +74,22 @@ fn maps_and_lists_go_to_standard_output() {
 fn a_document_and_an_output_do_not_share_standard_output() {
     let machine = first();
     let json = ["--format".into(), "json".into()];
-    let words = conversion(&machine, Path::new("-")).into_iter().chain(json.clone());
-    run(words).usage_or_io(&["--format json prints to standard output, and so does the output"]);
-    let vmlinux = machine.path("vmlinux.cut");
-    let words = ["symbols", "build", "-o", "/dev/stdout", "--vmlinux"].map(OsString::from);
-    run(words.into_iter().chain([vmlinux.into()]).chain(json)).usage_or_io(&["--format json"]);
+    let vmlinux: OsString = machine.path("vmlinux.cut").into();
+    let symbols = |words: &[&str]| {
+        let words = words.iter().map(OsString::from);
+        words.chain(["--vmlinux".into(), vmlinux.clone()]).collect::<Vec<_>>()
+    };
+    for words in [
+        conversion(&machine, Path::new("-")),
+        symbols(&["symbols", "build", "-o", "/dev/stdout"]),
+        symbols(&["symbols", "export", "-o", "-"]),
+        symbols(&["symbols", "export"]),
+    ] {
+        let ended = run(words.into_iter().chain(json.clone()));
+        assert_eq!((ended.code, ended.stderr.as_str()), (2, ""));
+        let message = &ended.json()["diagnostics"][0]["message"];
+        assert_eq!(message, "--format json prints to standard output, and so does the output");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::super::{Outcome, document, output};
 use super::info::Summary;
 use super::odd::odd;
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::path_text::path_text;
 use crate::symbols::map::build;
 use crate::symbols::{Map, Note, Scope, SymbolError, SymbolErrorKind};
 
@@ -36,7 +37,7 @@ struct PassedOver<'a> {
 
 impl<'a> From<&'a Note> for PassedOver<'a> {
     fn from(note: &'a Note) -> Self {
-        Self { path: note.path.display().to_string(), text: &note.text }
+        Self { path: path_text(&note.path), text: &note.text }
     }
 }
 
@@ -97,7 +98,7 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         Err(error) => return reporter.symbols(&[error]),
     };
     if reporter.is_json() {
-        let output = args.output.display().to_string();
+        let output = path_text(&args.output);
         return reporter.json(&Document {
             output,
             map: summary,

@@ -10,6 +10,7 @@ use super::super::report::Reporter;
 use super::changes::Overview;
 use crate::convert::wanted_names;
 use crate::diagnostic::OneLine;
+use crate::path_text::path_text;
 use crate::symbols::{
     self, Map, Merged, Scope, SymbolError, SymbolSource, Wanted, diff, read_module,
 };
@@ -63,7 +64,7 @@ pub(super) fn run(args: &Diff, reporter: &Reporter) -> Outcome {
             Ok(data) => match wanted_names(&data) {
                 Ok(names) => Some(names),
                 Err(failure) => {
-                    let name = path.display().to_string();
+                    let name = path_text(path);
                     return reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure));
                 }
             },

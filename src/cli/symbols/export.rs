@@ -1,6 +1,9 @@
 //! `klp-convert symbols export`.
 
 use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
 
 use super::super::args::{Export, ListForm};
 use super::super::overwrite::overwritten;
@@ -8,9 +11,20 @@ use super::super::progress::Progress;
 use super::super::report::{Reporter, io_diagnostic};
 use super::super::{Outcome, output};
 use crate::diagnostic::Code;
+use crate::path_text::path_text;
 use crate::symbols::{Merged, Scope, write_kallsyms, write_list};
 
+/// What `--format json` prints; the list is in the output.
+#[derive(Serialize)]
+struct Document {
+    output: String,
+}
+
 pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
+    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    if let Some(outcome) = reporter.both_to_stdout(Some(output)) {
+        return outcome;
+    }
     let (sources, mut errors) = args.maps.gather();
     sources.notes().iter().for_each(|note| reporter.remark(&note.to_string()));
     // A module in a folder is an input, too.
@@ -32,6 +46,7 @@ pub(super) fn run(args: &Export, reporter: &Reporter) -> Outcome {
     match &args.output {
         None => reporter.bytes(&text),
         Some(path) => match output::write_new(path, &text) {
+            Ok(()) if reporter.is_json() => reporter.json(&Document { output: path_text(path) }),
             Ok(()) => Outcome::Done,
             Err(error) => {
                 let diagnostic = io_diagnostic(Code::Write, path, &error);

@@ -7,7 +7,7 @@ use super::super::args::Lookup;
 use super::super::report::Reporter;
 use super::super::{Outcome, document};
 use crate::convert::explain_not_found;
-use crate::diagnostic::OneLine;
+use crate::diagnostic::{Diagnostic, OneLine};
 use crate::resolve::place_between;
 use crate::symbols::{Answer, Candidate, Export, Reach, Wanted};
 
@@ -17,6 +17,14 @@ struct Found<'a> {
     candidates: Vec<(Candidate, Reach)>,
     /// The exporter of the name, to which an ordinary relocation binds.
     export: Option<&'a Export>,
+    /// Why there is nothing, if so.
+    missing: Option<Diagnostic>,
+}
+
+impl Found<'_> {
+    fn is_missing(&self) -> bool {
+        self.candidates.is_empty() && self.export.is_none()
+    }
 }
 
 /// What `--format json` prints, one for each name.
@@ -25,6 +33,8 @@ struct Document<'a> {
     name: &'a str,
     candidates: Vec<Reached<'a>>,
     export: Option<document::Export<'a>>,
+    #[serde(serialize_with = "document::diagnostics")]
+    diagnostics: &'a [Diagnostic],
 }
 
 #[derive(Serialize)]
@@ -44,6 +54,7 @@ impl<'a> From<&'a Found<'a>> for Document<'a> {
             name: found.name,
             candidates: found.candidates.iter().map(reached).collect(),
             export: found.export.map(Into::into),
+            diagnostics: found.missing.as_slice(),
         }
     }
 }
@@ -77,28 +88,33 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
     if let Err(error) = place_between(&sources, &mut choices.collect::<Vec<_>>()) {
         return reporter.symbols(&[error]);
     }
-    let missing = found.iter().filter(|f| f.candidates.is_empty() && f.export.is_none());
+    let missing = found.iter().filter(|found| found.is_missing());
     let missing: Vec<&str> = missing.map(|found| found.name).collect();
+    let outcome = if missing.is_empty() { Outcome::Done } else { Outcome::Refused };
+    let diagnostics = match outcome {
+        Outcome::Done => Ok(Vec::new()),
+        _ => explain_not_found(&missing, &sources),
+    };
+    let diagnostics = match diagnostics {
+        Ok(diagnostics) => diagnostics,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    reporter.diagnostics(&diagnostics);
+    let without = found.iter_mut().filter(|found| found.is_missing());
+    without.zip(diagnostics).for_each(|(found, diagnostic)| found.missing = Some(diagnostic));
     let printed = if reporter.is_json() {
         reporter.json(&found.iter().map(Document::from).collect::<Vec<_>>())
     } else {
         reporter.text(&text(&found))
     };
-    if missing.is_empty() {
-        return printed;
-    }
-    match explain_not_found(&missing, &sources) {
-        Ok(diagnostics) => reporter.diagnostics(&diagnostics),
-        Err(error) => return reporter.symbols(&[error]),
-    }
-    Outcome::Refused
+    if printed == Outcome::Done { outcome } else { printed }
 }
 
 fn find<'a>(name: &'a str, answer: &'a Answer) -> Found<'a> {
     let export = answer.export(name);
     let rows = answer.candidates(name).iter();
     let candidates = rows.map(|candidate| (candidate.clone(), answer.reach(candidate)));
-    Found { name, candidates: candidates.collect(), export }
+    Found { name, candidates: candidates.collect(), export, missing: None }
 }
 
 fn text(found: &[Found<'_>]) -> String {
@@ -139,7 +155,7 @@ fn text(found: &[Found<'_>]) -> String {
         }
     }
     let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    if found.iter().all(|f| f.candidates.is_empty() && f.export.is_none()) {
+    if found.iter().all(Found::is_missing) {
         text.clear();
     }
     for (candidate, _) in found.iter().flat_map(|found| &found.candidates) {

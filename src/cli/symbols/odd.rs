@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::path_text::path_text;
 use crate::symbols::{Merged, Object, Siblings};
 
 /// How many files of one kind are named.
@@ -43,7 +44,7 @@ fn witnesses(merged: &Merged) -> Vec<&Object> {
 
 /// A warning about the first of several modules that names the others.
 fn warning(code: Code, (message, objects): (String, Vec<&Object>)) -> Diagnostic {
-    let file = |object: &Object| object.by.display().to_string();
+    let file = |object: &Object| path_text(&object.by);
     let others: Vec<_> = objects.iter().skip(1).take(NAMED).map(|object| file(object)).collect();
     let more = objects.len().saturating_sub(NAMED + 1);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };

@@ -8,6 +8,7 @@
 use crate::symbols::Contradiction;
 use std::cmp::Ordering;
 
+use crate::path_text::path_text;
 use crate::symbols::data::{Object, Symbol};
 use crate::symbols::{Kind, Order, SymbolErrorKind};
 
@@ -21,7 +22,7 @@ pub(crate) type Pairs = Vec<(usize, usize)>;
 /// [`SymbolErrorKind::Contradiction`].
 pub(crate) fn agree(one: &Object, other: &Object) -> Result<Pairs, SymbolErrorKind> {
     let refuse = |what| {
-        let (object, first) = (one.name.clone(), one.by.display().to_string());
+        let (object, first) = (one.name.clone(), path_text(&one.by));
         Err(SymbolErrorKind::Contradiction { object, first, what: Box::new(what) })
     };
     if let (Some(this), Some(that)) = (&other.build_id, &one.build_id)

@@ -15,6 +15,7 @@ use rustc_hash::FxHashSet;
 
 use super::homonyms::Homonyms;
 use crate::name::ObjectName;
+use crate::path_text::path_text;
 use crate::symbols::data::kind::{EXPORT_PREFIX, KSYMTAB_PREFIX};
 use crate::symbols::data::{Object, Scope, Symbol, SymbolData};
 use crate::symbols::file::{Input, each_line};
@@ -120,7 +121,7 @@ impl TextList {
             }
             Line::Object(object) => {
                 if !seen.insert(object.clone()) {
-                    let first = path.display().to_string();
+                    let first = path_text(path);
                     return Err(SymbolErrorKind::ObjectTwice { object, first });
                 }
                 homonyms.clear();

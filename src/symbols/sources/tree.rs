@@ -21,6 +21,7 @@ use depmod::{Choice, Depmod};
 pub use headers::kernel_release;
 use walk::{Modules, called, resolve, walk};
 
+use crate::path_text::path_text;
 use crate::symbols::{
     BootImage, ModuleFile, Sources, SymbolError, SymbolErrorKind, Symvers, SystemMap, Vmlinux,
 };
@@ -171,7 +172,7 @@ fn add_installed(
         let Some((choice, chosen)) = choice.and_then(|c| Some((same.get(c.index)?, c.reason)))
         else {
             let [first, others @ ..] = same.as_slice() else { continue };
-            let others = others.iter().map(|path| path.display().to_string()).collect();
+            let others = others.iter().map(|path| path_text(path)).collect();
             let kind = SymbolErrorKind::NoOrder { others };
             errors.push(SymbolError::new(&folder.join(first), kind));
             left_out.extend(same.iter().map(|path| folder.join(path)));
