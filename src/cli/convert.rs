@@ -42,7 +42,7 @@ pub(super) fn run(args: &Convert, reporter: &Reporter) -> Outcome {
     }
     let printed = reporter.json(&Document {
         input: path_text(&args.input),
-        output: output.filter(|_| outcome == Outcome::Done).map(|o| path_text(o)),
+        output: output.filter(|_| outcome == Outcome::Done).map(path_text),
         plan: plan.as_ref().map(document::Plan::from),
         diagnostics: &diagnostics,
     });
