@@ -12,6 +12,8 @@ const KEPT: usize = 5;
 const SEARCHES_MAX: usize = 32;
 /// Largest edit distance that still looks like the same name mistyped.
 const DISTANCE: usize = 2;
+/// Bytes of the longest name of a kernel (`KSYM_NAME_LEN`); longer ones are similar to none.
+const NAME_MAX: usize = 512;
 
 /// A name in some object, similar to one that was searched for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +56,7 @@ impl Suggestions {
             if asked.len() == SEARCHES_MAX {
                 break;
             }
-            if asked.iter().all(|a| a.name != name) {
+            if name.len() <= NAME_MAX && asked.iter().all(|a| a.name != name) {
                 let letters = letters(name.as_bytes());
                 let (name, stem) = (name.into(), stem(name).into());
                 asked.push(Search { name, stem, letters, found: Vec::new() });
@@ -102,7 +104,7 @@ impl Suggestions {
 impl Search {
     /// How far a name is from the searched one; `None` if it is not similar.
     fn distance(&self, name: &str, letters: u64) -> Option<usize> {
-        if name == self.name {
+        if name == self.name || name.len() > NAME_MAX {
             return None;
         }
         if name.starts_with(&self.stem) && stem(name) == self.stem {
@@ -115,8 +117,7 @@ impl Search {
         if name.len().abs_diff(self.name.len()) > limit || differing > 2 * limit {
             return None;
         }
-        let distance = strsim::levenshtein(name, &self.name);
-        (distance <= limit).then_some(distance)
+        distance(name.as_bytes(), self.name.as_bytes(), limit)
     }
 
     fn keep(&mut self, near: Suggestion) {
@@ -125,6 +126,21 @@ impl Search {
             self.found.truncate(KEPT);
         }
     }
+}
+
+/// The edit distance of two names, if it is within a small limit: linear in their length.
+fn distance(one: &[u8], other: &[u8], limit: usize) -> Option<usize> {
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (one.get(same..)?, other.get(same..)?);
+    let (Some((_, one_rest)), Some((_, other_rest))) = (one.split_first(), other.split_first())
+    else {
+        let rest = one.len().max(other.len());
+        return (rest <= limit).then_some(rest);
+    };
+    let less = limit.checked_sub(1)?;
+    let edits = [(one_rest, other_rest), (one_rest, other), (one, other_rest)];
+    let distances = edits.into_iter().filter_map(|(one, other)| distance(one, other, less));
+    distances.min().map(|distance| distance + 1)
 }
 
 /// The set of letters of a name, folded into 64 bits.
@@ -183,6 +199,24 @@ mod tests {
     fn different_names_and_the_name_itself_are_not_similar() {
         assert!(nearest("schedule", &["schedule", "reschedule_all", "printk"]).is_empty());
         assert!(nearest("ab", &["cd", "ac"]).is_empty(), "two letters are too short to mistype");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_distance_within_the_limit_is_levenshteins(one in "[ab]{0,8}", other in "[ab]{0,8}") {
+            let expected = strsim::levenshtein(&one, &other);
+            let found = distance(one.as_bytes(), other.as_bytes(), DISTANCE);
+            proptest::prop_assert_eq!(found, Some(expected).filter(|found| *found <= DISTANCE));
+        }
+    }
+
+    #[test]
+    fn names_that_no_kernel_has_are_not_compared() {
+        let long = "x".repeat(NAME_MAX + 1);
+        assert!(Suggestions::new([long.as_str()]).is_empty());
+        let longest = "x".repeat(NAME_MAX);
+        assert!(nearest(&longest, &[&long]).is_empty());
+        assert_eq!(nearest(&longest, &[&long[2..]]), [&long[2..]]);
     }
 
     #[test]
