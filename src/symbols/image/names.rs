@@ -7,6 +7,8 @@
 //! the number before these must agree. Invariant: every marker is the offset of
 //! the 256th name from the one before it. Source: `scripts/kallsyms.c`.
 
+use std::cell::Cell;
+
 use super::ImageError;
 use super::blob::Blob;
 use super::tokens::Tokens;
@@ -23,6 +25,8 @@ const NAMES_MAX: usize = 1 << 28;
 const TRIES: usize = 64;
 /// Most places that look like names by chance.
 const REFUSED_MAX: usize = 4;
+/// Names that are walked for each byte of the kernel. A wrong start is found out at its first marker.
+const WORK: usize = 4;
 /// Size of an entry of `kallsyms_seqs_of_names`.
 pub(super) const SEQ: usize = 3;
 
@@ -77,6 +81,7 @@ pub(super) fn find<T>(
     let mut later = 0;
     let mut tries = 0;
     let mut refused = Vec::new();
+    let work = Cell::new(kernel.bytes.len().saturating_mul(WORK));
     let mut error = ImageError::Inconsistent("no number of symbols agrees with kallsyms_markers");
     for markers in (table.saturating_sub(farthest)..table).rev().filter(|at| at % 4 == 0) {
         let Some(value) = kernel.u32(markers) else { continue };
@@ -88,7 +93,7 @@ pub(super) fn find<T>(
         let ends = marker_counts(table - markers).filter(|&count| count <= run);
         for markers_end in ends.map(|count| markers + 4 * count) {
             tries += 1;
-            match before(kernel, markers, markers_end) {
+            match before(kernel, markers, markers_end, &work) {
                 Ok(Some(table)) => match accept(&table) {
                     Ok(accepted) => return Ok(accepted),
                     Err(inconsistent) => refused.push(inconsistent),
@@ -120,7 +125,12 @@ fn marker_counts(distance: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The names before the markers.
-fn before(kernel: &Blob<'_>, markers: usize, end: usize) -> Result<Option<NameTable>, ImageError> {
+fn before(
+    kernel: &Blob<'_>,
+    markers: usize,
+    end: usize,
+    work: &Cell<usize>,
+) -> Result<Option<NameTable>, ImageError> {
     let count = (end - markers) / 4;
     let Some(last) = kernel.size(end - 4) else { return Ok(None) };
     let Some(newest) = markers.checked_sub(last) else { return Ok(None) };
@@ -136,7 +146,15 @@ fn before(kernel: &Blob<'_>, markers: usize, end: usize) -> Result<Option<NameTa
             }
             let table =
                 NameTable { count: symbols, align, number, names, markers, markers_end: end };
-            match table.walk(kernel, |_, _| Some(())) {
+            let walked = table.walk(kernel, |_, _| {
+                work.set(work.get().checked_sub(1)?);
+                Some(())
+            });
+            if work.get() == 0 {
+                let many = "too many places look like the start of its names";
+                return Err(ImageError::Inconsistent(many));
+            }
+            match walked {
                 Ok(()) => return Ok(Some(table)),
                 Err(markers_agreed) if markers_agreed > 1 => found = Ok(()),
                 Err(_) => {}
