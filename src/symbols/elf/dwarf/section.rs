@@ -1,8 +1,9 @@
 //! Debug sections, which may be compressed, in pieces or as a whole.
 //!
 //! Below [`super`]. `CONFIG_DEBUG_INFO_COMPRESSED_ZLIB` and `_ZSTD` put a header before the
-//! compressed bytes (gABI, "Section Compression"). Invariant: no more than [`SECTION_MAX`] is decompressed of
-//! a section that is kept in memory, and [`INFO_MAX`] of `.debug_info`, which is streamed.
+//! compressed bytes (gABI, "Section Compression"). Invariant: no more than [`SECTION_MAX`] is kept in memory of
+//! a section, and of a compressed one no more is decompressed than [`RATIO`] times its size and [`SMALL`], of
+//! `.debug_info`, which is streamed, twice as much.
 
 use std::io::{self, Read, Seek};
 
@@ -15,8 +16,10 @@ use crate::symbols::elf::table::{ElfTable, Section, text};
 /// The most bytes of a section that is kept. The largest in a distribution's kernel is `.debug_str`
 /// with some 20 MB.
 const SECTION_MAX: u64 = 1 << 28;
-/// The most bytes of a compressed `.debug_info`.
-const INFO_MAX: u64 = 1 << 31;
+/// How much a section may be compressed. Those of kernels have a third to a fifth of their size.
+const RATIO: u64 = 8;
+/// Bytes that a section may have besides, because small ones may be repetitive.
+const SMALL: u64 = 4 << 20;
 /// Size of the header of a compressed section.
 const HEADER: usize = 24;
 
@@ -34,11 +37,21 @@ pub(crate) fn load<R: Read + Seek>(table: &mut ElfTable<R>, name: &[u8]) -> Resu
     let endian = table.endian;
     let mut bytes = Vec::new();
     let reader = unpacked(table.part(&section)?, &section, endian)?;
-    reader.take(SECTION_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > SECTION_MAX {
+    let limit = SECTION_MAX.min(unpacked_max(&section));
+    reader.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
         return Err(SymbolErrorKind::Elf("a debug section is too large"));
     }
     Ok(bytes)
+}
+
+/// The most bytes that are decompressed of a section.
+fn unpacked_max(section: &Section) -> u64 {
+    if section.has(elf::SHF_COMPRESSED) {
+        section.size.saturating_mul(RATIO).saturating_add(SMALL)
+    } else {
+        u64::MAX
+    }
 }
 
 fn unpacked<'a>(
@@ -82,8 +95,9 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
     pub(crate) fn new(table: &'a mut ElfTable<R>, section: Section) -> Result<Self> {
         let endian = table.endian;
         let from = if section.has(elf::SHF_COMPRESSED) {
+            let most = unpacked_max(&section).saturating_mul(2);
             let reader = unpacked(table.part(&section)?, &section, endian)?;
-            From::Packed { reader: Box::new(reader.take(INFO_MAX)), pending: Vec::new() }
+            From::Packed { reader: Box::new(reader.take(most)), pending: Vec::new() }
         } else {
             From::File { table, section, at: 0 }
         };
