@@ -11,7 +11,7 @@ use klp_arch::{
 };
 
 use super::resolve::VMLINUX;
-use super::{Bind, Loaded, Record, Refused, Relocated, scan};
+use super::{Bind, Loaded, Record, Refused, Relocated, Way, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
 use crate::findings::{Finding, Rule, Stage};
 use crate::site::{Site, Sites};
@@ -140,13 +140,16 @@ impl Loaded<'_> {
         };
         let relocations = &mut self.relocations;
         let (everything, endian) = (self.record == Record::Everything, self.machine.endian);
+        let (counts, counted) = (&mut self.counts, self.record == Record::Counts);
         let mut note = |applied: &AppliedRelocation<'_>| {
-            if everything || applied.is_truncated(endian) {
+            if counted {
+                *counts.entry((applied.rela.kind, Way::of(&applied.operands))).or_default() += 1;
+            } else if everything || applied.is_truncated(endian) {
                 relocations.push(Relocated::new(index, applied));
             }
         };
         let observer = (self.record != Record::Nothing)
-            .then_some(Observer { only_truncated: !everything, observe: &mut note });
+            .then_some(Observer { only_truncated: !(everything || counted), observe: &mut note });
         let linkage = &mut *self.linkage;
         let done =
             self.machine.loader.relocate(&table, operation, linkage, &mut self.memory, observer);

@@ -1,5 +1,7 @@
 //! A module in memory.
 
+use std::collections::BTreeMap;
+
 use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row};
 
 use scroll::Endian;
@@ -18,10 +20,35 @@ pub enum Record {
     /// None: fastest.
     #[default]
     Nothing,
+    /// None; they are counted by type and way ([`Loaded::counts`]).
+    Counts,
     /// Those whose value was truncated ([`AppliedRelocation::is_truncated`]).
     Truncated,
     /// Each.
     Everything,
+}
+
+/// How a reference reaches its symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Directly.
+    Direct,
+    /// Through a slot of the GOT.
+    Slot,
+    /// Through a stub, veneer or PLT entry.
+    Stub,
+}
+
+impl Way {
+    /// The way of a relocation that was computed from these.
+    #[must_use]
+    pub fn of(operands: &Operands) -> Self {
+        match (operands.got_slot, operands.plt) {
+            (_, Some(_)) => Self::Stub,
+            (Some(_), None) => Self::Slot,
+            (None, None) => Self::Direct,
+        }
+    }
 }
 
 /// One applied relocation.
@@ -84,6 +111,8 @@ pub struct Loaded<'m> {
     pub(super) memory: Memory,
     pub(super) linkage: Box<dyn Linkage>,
     pub(super) relocations: Vec<Relocated>,
+    /// How many were applied of each type and way, if they are counted.
+    pub(super) counts: BTreeMap<(u32, Way), usize>,
     /// Which relocations are recorded.
     pub(super) record: Record,
     /// Whether init has run and its memory is gone.
@@ -116,6 +145,12 @@ impl Loaded<'_> {
     #[must_use]
     pub fn relocations(&self) -> &[Relocated] {
         &self.relocations
+    }
+
+    /// How many relocations were applied of each type and way ([`Record::Counts`]).
+    #[must_use]
+    pub fn counts(&self) -> &BTreeMap<(u32, Way), usize> {
+        &self.counts
     }
 
     /// The section that lies at an address: its index, its name and the offset there, in bytes.

@@ -77,6 +77,7 @@ impl Loader<'_> {
             memory,
             linkage,
             relocations: Vec::new(),
+            counts: std::collections::BTreeMap::new(),
             record: self.record,
             init_freed: false,
         };

@@ -75,7 +75,7 @@ pub(crate) use importer::is_gpl;
 pub use kernel::{Livepatching, MemoryModel, TargetKernel};
 pub use late_edit::LateEdit;
 pub use layout::{Layout, MEMORY_MAX};
-pub use loaded::{Loaded, Record, Relocated};
+pub use loaded::{Loaded, Record, Relocated, Way};
 pub use loader::Loader;
 pub use placement::{Part, Placement};
 pub(crate) use prepared::wanted;

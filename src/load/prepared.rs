@@ -81,7 +81,20 @@ impl Prepared<'_> {
     /// # Errors
     /// [`Refused`], with what the kernel says.
     pub fn load(&self, placement: &Placement) -> Result<Loaded<'_>, Refused> {
-        let (machine, kernel, record) = (self.machine, &self.kernel, Record::Everything);
+        self.load_recording(placement, Record::Everything)
+    }
+
+    /// Loads the module like [`load`](Self::load), and records relocations as asked: a record takes ten times
+    /// the memory of what it is about.
+    ///
+    /// # Errors
+    /// [`Refused`], with what the kernel says.
+    pub fn load_recording(
+        &self,
+        placement: &Placement,
+        record: Record,
+    ) -> Result<Loaded<'_>, Refused> {
+        let (machine, kernel) = (self.machine, &self.kernel);
         let loader = Loader { machine, kernel, placement, record };
         let loaded = loader.load(&self.module, &self.known())?;
         kernel.receive(&self.module)?;
