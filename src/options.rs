@@ -20,6 +20,8 @@ pub struct Options {
     pub allow_stale_map: bool,
     /// Let relocations use a module that the object they wait for does not depend on.
     pub allow_undeclared_dependency: bool,
+    /// Report every finding, not only the first ones of each kind.
+    pub all: bool,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,
 }

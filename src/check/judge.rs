@@ -1,6 +1,6 @@
 //! Checks modules against one kernel.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bstr::ByteSlice;
 use klp_arch::Machine;
@@ -10,7 +10,7 @@ use super::replaced::replaced;
 use super::simulation::{Simulated, Trial};
 use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
-use crate::findings::{Error, Finding, Refusal, Warning};
+use crate::findings::{Collector, Error, Finding, Refusal, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol};
 use crate::options::Options;
@@ -50,7 +50,8 @@ impl Judge<'_> {
         let machine = target::machine(module)?;
         let tables = Tables::of(module, machine);
         let patched = PatchedObjects::by(&tables, &self.options.patched);
-        let mut found = rules::check(module, machine, self.options.target);
+        let mut found = Collector::new(self.options.all);
+        rules::collect(module, machine, self.options.target, &mut found);
         let passed_over = rules::passed_over(module).map(Refusal::PassedOver);
         let unfinished = rules::unfinished(module).map(Refusal::Unfinished);
         found.extend(passed_over.chain(unfinished).map(Finding::from));
@@ -67,7 +68,7 @@ impl Judge<'_> {
             let unplaced = if let Some(name) = names.unexported_all(answer) {
                 Some(name)
             } else {
-                found.extend(names.unresolved(machine, answer));
+                names.unresolved(machine, answer, &mut found);
                 names.unplaced(machine, answer)
             };
             tried = unplaced.map_or(Tried::At(0), Tried::NoAddress);
@@ -75,14 +76,17 @@ impl Judge<'_> {
         if let (Some(answer), Tried::At(count)) = (self.answer, &mut tried) {
             let kernel = TargetKernel::of(machine, self.options.target, module, Some(answer));
             let known = SimulatedKernel::new(answer);
-            let trial = Trial { module, machine, kernel: &kernel, known: &known };
+            let all = self.options.all;
+            let trial = Trial { module, machine, kernel: &kernel, known: &known, all };
             let Simulated { findings, placements } = trial.run();
             *count = placements;
-            unite(&mut found, findings);
+            let mut united = Collector::new(all);
+            unite(found.into_vec(), findings, &mut united);
+            found = united;
             found.extend(audit::unknown_exports(module, answer));
         }
         found.extend(audit::audit(module, machine, self.answer));
-        Ok(Verdict { findings: found, tried })
+        Ok(Verdict { findings: found.into_vec(), tried })
     }
 }
 
@@ -122,17 +126,18 @@ fn unopened(
 
 /// Adds the findings of simulated loads to the others. One that is known already only gets the
 /// kernel's message. A module may have many thousands of either.
-fn unite(found: &mut Vec<Finding>, simulated: Vec<Finding>) {
+fn unite(mut found: Vec<Finding>, simulated: Vec<Finding>, united: &mut Collector) {
     let mut known: FxHashMap<_, Vec<usize>> = FxHashMap::default();
     for (index, finding) in found.iter().enumerate() {
         if let Some(subject) = finding.subject() {
             known.entry(subject).or_default().push(index);
         }
     }
+    let mut others = Vec::new();
     for finding in simulated {
         let same = finding.subject().and_then(|subject| known.get(&subject));
         let Some(same) = same else {
-            found.push(finding);
+            others.push(finding);
             continue;
         };
         for &index in same {
@@ -140,7 +145,12 @@ fn unite(found: &mut Vec<Finding>, simulated: Vec<Finding>) {
                 known.kernel.clone_from(&finding.kernel);
             }
         }
+        // Those left out of the loads are not among the known ones.
+        if let Some(known) = same.last().and_then(|&index| found.get_mut(index)) {
+            known.more = known.more.saturating_add(finding.more);
+        }
     }
+    united.extend(found.into_iter().chain(others));
 }
 
 /// Adds similar names to names that are not found; takes another pass over the sources if there are
@@ -213,20 +223,22 @@ impl<'data> Names<'data> {
     }
 
     /// Names that the kernel would not find, and names that no ordinary relocation can bind.
-    fn unresolved(&self, machine: &Machine, answer: &Answer) -> Vec<Finding> {
+    fn unresolved(&self, machine: &Machine, answer: &Answer, found: &mut Collector) {
         let resolver = Resolver::new(answer);
         let about = |refusal, symbol| Finding::from(refusal).about(symbol);
         let klp = self.klp.iter();
-        let klp = klp.filter_map(|(index, klp)| Some(about(klp_symbol(klp, &resolver)?, *index)));
-        let mut found: Vec<_> = klp.collect();
+        found.extend(
+            klp.filter_map(|(index, klp)| Some(about(klp_symbol(klp, &resolver)?, *index))),
+        );
         // The simulated load decides whether an export is for this module.
         let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
-        for &(index, name, weak) in unexported {
+        // The kernel stops at the first symbol of a name.
+        let mut seen = HashSet::new();
+        for &(index, name, weak) in unexported.filter(|(_, name, weak)| seen.insert((name, weak))) {
             let query = Query { name, weak, loader: is_loaders(machine, name), annotation: None };
             let refusal = undefined_symbol(&query, &resolver);
             found.extend(refusal.map(|refusal| about(refusal, index)));
         }
-        found
     }
 
     /// A symbol that exists, but whose address no source has.

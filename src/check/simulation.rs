@@ -7,6 +7,7 @@
 //! Source: `klp_init_object_loaded`, `klp_cleanup_module_patches_limited`.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use bstr::ByteSlice;
@@ -15,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::loading::Loading;
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
-use crate::findings::{Aftermath, Encounter, Finding, Identity, Occasion, Reload};
+use crate::findings::{Aftermath, Collector, Encounter, Finding, Occasion, Reload};
 use crate::load::{
     Bind, ExportedSymbol, Loaded, Loader, Lookup, Placement, Record, Refused, RegionKind,
     Relocated, TargetKernel,
@@ -42,6 +43,8 @@ pub(super) struct Trial<'t, 'm> {
     pub(super) machine: &'static Machine,
     pub(super) kernel: &'t TargetKernel,
     pub(super) known: &'t dyn Bind,
+    /// Whether all findings are kept, not only the first of each kind.
+    pub(super) all: bool,
 }
 
 impl Trial<'_, '_> {
@@ -58,8 +61,9 @@ impl Trial<'_, '_> {
             entries: FxHashMap::default(),
             usual: true,
             received: self.kernel.receive(self.module),
-            findings: Vec::new(),
+            findings: Collector::new(self.all),
             reloads: Vec::new(),
+            keys: RandomState::new(),
             seen: FxHashSet::default(),
         };
         let usual = Placement::usual(self.machine, self.kernel);
@@ -75,7 +79,7 @@ impl Trial<'_, '_> {
         }
         let mut findings = runs.findings;
         findings.extend(runs.reloads.into_iter().map(Finding::from));
-        Simulated { findings, placements: placements.len() }
+        Simulated { findings: findings.into_vec(), placements: placements.len() }
     }
 }
 
@@ -98,17 +102,18 @@ struct Runs<'t, 'm> {
     usual: bool,
     /// The outcome after relocation, the same at every placement.
     received: Result<(), Refused>,
-    findings: Vec<Finding>,
+    findings: Collector,
     reloads: Vec<Reload>,
-    /// Identities of the findings: a module may have many thousands.
-    seen: FxHashSet<Identity>,
+    keys: RandomState,
+    /// Digests of the identities of the findings: a module may have many thousands.
+    seen: FxHashSet<u64>,
 }
 
 impl<'t, 'm> Runs<'t, 'm> {
     /// Loads once, and has every gate arrive, leave and arrive again; returns whether there are
     /// gates.
     fn load(&mut self, placement: &Placement, order: Order) -> bool {
-        let Trial { module, machine, kernel, known } = *self.trial;
+        let Trial { module, machine, kernel, known, .. } = *self.trial;
         // If objects are reloaded, their slots and stubs are checked, too.
         let reloads = self.usual && order == Order::ModuleFirst;
         let record = if reloads { Record::Everything } else { Record::Truncated };
@@ -214,7 +219,7 @@ impl<'t, 'm> Runs<'t, 'm> {
     }
 
     fn note(&mut self, finding: Finding, occasion: &Occasion, text: Option<u64>) {
-        if self.seen.insert(finding.identity()) {
+        if self.seen.insert(self.keys.hash_one(finding.identity())) {
             let encounter = Encounter { occasion: occasion.clone(), text, usual: self.usual };
             self.findings.push(finding.encountered(encounter));
         }

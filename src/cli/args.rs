@@ -13,6 +13,7 @@ use klp_arch::KernelVersion;
 use super::destination::is_stdout;
 use super::region_base::RegionBase;
 use crate::name::ObjectName;
+use crate::symbols::MODULE_MAX;
 
 pub(super) use annotate::Annotate;
 pub(super) use build::{BuildMatrix, PlanForm};
@@ -166,6 +167,9 @@ pub(super) struct Convert {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// The most that a compressed module may unpack to
+    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
+    pub(super) max_unpacked: u64,
     /// An object that the livepatch patches (repeatable), if its tables are filled in at run time
     #[arg(long = "object", value_name = "NAME")]
     pub(super) objects: Vec<ObjectName>,
@@ -184,6 +188,9 @@ pub(super) struct Convert {
     /// Write even if the result breaks a rule of the kernel
     #[arg(long)]
     pub(super) no_check: bool,
+    /// Report every finding, not only the first 50 of each kind
+    #[arg(long)]
+    pub(super) all: bool,
     /// Print the plan: how each name was resolved, what moves, what is removed
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -196,6 +203,9 @@ pub(super) struct Check {
     pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// The most that a compressed module may unpack to
+    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
+    pub(super) max_unpacked: u64,
     /// An object that the livepatches patch (repeatable), if tables are filled in at run time
     #[arg(long = "object", value_name = "NAME")]
     pub(super) objects: Vec<ObjectName>,
@@ -205,6 +215,9 @@ pub(super) struct Check {
     /// The kernel that the modules are for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<KernelVersion>,
+    /// Report every finding, not only the first 50 of each kind
+    #[arg(long)]
+    pub(super) all: bool,
     /// Print which kernel each module is assumed to be for, and where it was placed
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -218,6 +231,9 @@ pub(super) struct Load {
     pub(super) module: PathBuf,
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// The most that a compressed module may unpack to
+    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
+    pub(super) max_unpacked: u64,
     /// Where a region goes, such as text=0xffffffffc0000000 (repeatable); others follow
     #[arg(long = "place", value_name = "REGION=0xADDRESS")]
     pub(super) bases: Vec<RegionBase>,
@@ -242,6 +258,9 @@ pub(super) struct Inspect {
     pub(super) module: PathBuf,
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// The most that a compressed module may unpack to
+    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
+    pub(super) max_unpacked: u64,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -20,7 +20,9 @@ use crate::findings::Error;
 use crate::options::Options;
 use crate::patch::PatchedObjects;
 use crate::path_text::path_text;
-use crate::symbols::{Sources, SymbolError, Wanted, read_module_file};
+use crate::symbols::{
+    ModuleBytes, Sources, SymbolError, SymbolErrorKind, Wanted, read_module_within,
+};
 use crate::target::built_for;
 use crate::threads::on_all;
 
@@ -28,6 +30,11 @@ use crate::threads::on_all;
 const ROOM: u64 = 32 << 20;
 /// Assumed ratio of a compressed module's size to its file's.
 const EXPANSION: u64 = 5;
+/// A module that is larger than this many times its file and [`SMALL`] is judged alone: memory is bounded by
+/// what a batch unpacks to.
+const EXPANSION_MAX: u64 = 10;
+/// Assumed size of a small module.
+const SMALL: u64 = 64 << 10;
 
 /// What `--format json` prints, one for each module.
 #[derive(Serialize)]
@@ -52,13 +59,14 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
         target: args.target,
         allow_stale_map: args.maps.allow_stale_map,
         allow_undeclared_dependency: args.allow_undeclared_dependency,
+        all: args.all,
         ..Options::default()
     };
     let progress = Progress::new("checking", args.files.len());
     let mut outcome = Outcome::Done;
     let mut lines = Vec::new();
     for batch in batches(&args.files) {
-        let judge = || judged(batch, &sources, &options, args.verbose, &progress);
+        let judge = || read_and_judge(batch, args, &sources, &options, &progress);
         let judged = match on_all(judge) {
             Ok(judged) => judged,
             // A fault of a map is not about a module.
@@ -103,7 +111,8 @@ fn batches(files: &[PathBuf]) -> impl Iterator<Item = &[PathBuf]> {
         for file in rest {
             let size = file.metadata().map_or(0, |metadata| metadata.len());
             let plain = file.extension().is_some_and(|extension| extension == "ko");
-            room = room.saturating_add(if plain { size } else { size.saturating_mul(EXPANSION) });
+            let size = if plain { size } else { size.saturating_mul(EXPANSION) };
+            room = room.saturating_add(size.max(SMALL));
             count += 1;
             if room > ROOM {
                 break;
@@ -126,14 +135,53 @@ struct Judged {
     end: Outcome,
 }
 
+/// Reads and judges a batch: together those that are as large as was assumed, each of the others alone.
+fn read_and_judge(
+    batch: &[PathBuf],
+    args: &Check,
+    sources: &Sources,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Vec<Judged>, SymbolError> {
+    let most = args.max_unpacked.saturating_mul(1 << 20);
+    let read = batch.par_iter().map(|path| {
+        let size = path.metadata().map_or(0, |metadata| metadata.len());
+        let limit = size.saturating_mul(EXPANSION_MAX).saturating_add(SMALL);
+        match read_module_within(path, limit.min(most)) {
+            Err(error) if is_too_large(&error) && limit < most => None,
+            read => Some(read),
+        }
+    });
+    let mut read: Vec<Option<Read>> = read.collect();
+    let mut all = Vec::new();
+    let groups = read.chunk_by_mut(|one, next| one.is_some() && next.is_some());
+    let mut rest = batch;
+    for group in groups {
+        let Some((paths, others)) = rest.split_at_checked(group.len()) else { break };
+        rest = others;
+        let group = group.iter_mut().zip(paths);
+        let group =
+            group.map(|(read, path)| read.take().unwrap_or_else(|| read_module_within(path, most)));
+        all.extend(judged(paths, group.collect(), sources, options, args.verbose, progress)?);
+    }
+    Ok(all)
+}
+
+/// A module that was read, or why not.
+type Read = Result<ModuleBytes, SymbolError>;
+
+fn is_too_large(error: &SymbolError) -> bool {
+    matches!(error.kind, SymbolErrorKind::ModuleTooLarge { .. })
+}
+
 fn judged(
     batch: &[PathBuf],
+    read: Vec<Read>,
     sources: &Sources,
     options: &Options,
     verbose: bool,
     progress: &Progress,
 ) -> Result<Vec<Judged>, SymbolError> {
-    let read: Vec<_> = batch.par_iter().map(|path| read_module_file(path)).collect();
     let modules: Vec<_> = read
         .par_iter()
         .map(|read| Some(Module::parse_as_kernel(&read.as_ref().ok()?.bytes)))

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::patch::PatchedObjects;
 use crate::path_text::path_text;
 use crate::symbols::image::Compression;
-use crate::symbols::read_module_file;
+use crate::symbols::read_module_within;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -63,7 +63,7 @@ fn attempt(
         reporter.diagnostics(diagnostics);
         return (Outcome::UsageOrIo, None);
     }
-    let module = match read_module_file(&args.input) {
+    let module = match read_module_within(&args.input, args.max_unpacked.saturating_mul(1 << 20)) {
         Ok(module) => module,
         Err(error) => {
             diagnostics.push(error.diagnostic());
@@ -78,6 +78,7 @@ fn attempt(
         allow_stale_map: args.maps.allow_stale_map,
         target: args.target,
         allow_undeclared_dependency: args.allow_undeclared_dependency,
+        all: args.all,
         no_check: args.no_check,
     };
     let sources = args.maps.sources(reporter).map_err(Error::from);

@@ -6,12 +6,12 @@ use super::{Outcome, document};
 use crate::inspect::{inspect, meanings};
 use crate::options::Options;
 use crate::path_text::path_text;
-use crate::symbols::read_module;
+use crate::symbols::read_module_within;
 
 pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
     let name = path_text(&args.module);
-    let data = match read_module(&args.module) {
-        Ok(data) => data,
+    let data = match read_module_within(&args.module, args.max_unpacked.saturating_mul(1 << 20)) {
+        Ok(module) => module.bytes,
         Err(error) => return reporter.symbols(&[error]),
     };
     let sources = match args.maps.sources(reporter) {

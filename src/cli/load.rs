@@ -15,11 +15,11 @@ use crate::check::Assumed;
 use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
 use crate::findings::{Encounter, Error, Finding, Occasion};
-use crate::load::{Loaded, Refused, RegionKind, TargetKernel, prepare};
+use crate::load::{Loaded, Record, Refused, RegionKind, TargetKernel, Way, prepare};
 use crate::options::Options;
 use crate::path_text::path_text;
 use crate::site::Sites;
-use crate::symbols::{Sources, read_module};
+use crate::symbols::{Sources, read_module_within};
 
 /// The document of `--format json`, also written beside an image.
 #[derive(Debug, Serialize)]
@@ -30,6 +30,9 @@ pub(super) struct Report {
     regions: Vec<Region>,
     sections: Vec<Section>,
     relocations: Vec<Relocation>,
+    /// For the summary, how many there are of each type and way.
+    #[serde(skip)]
+    counts: BTreeMap<(String, Through), usize>,
     gates: Vec<Gate>,
     /// Bytes that the kernel edits later; comparisons must skip them.
     patched_later: Vec<Changed>,
@@ -73,7 +76,7 @@ struct Relocation {
     at: Option<u64>,
 }
 
-/// How a reference reaches its symbol.
+/// [`Way`], as it is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -108,11 +111,14 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Err(error) => return reporter.symbols(&[error]),
     };
     let name = path_text(&args.module);
-    let data = match read_module(&args.module) {
-        Ok(data) => data,
+    let data = match read_module_within(&args.module, args.max_unpacked.saturating_mul(1 << 20)) {
+        Ok(module) => module.bytes,
         Err(error) => return reporter.symbols(&[error]),
     };
-    match load(args, &data, &sources, |text| reporter.remark(text)) {
+    // A relocation's description takes some hundred bytes.
+    let all = args.verbose || args.output.is_some() || reporter.is_json();
+    let record = if all { Record::Everything } else { Record::Counts };
+    match load(args, record, &data, &sources, |text| reporter.remark(text)) {
         Ok((report, images)) => {
             if let Some(directory) = &args.output
                 && let Err(error) = memory_image::write(directory, &report, &images)
@@ -162,6 +168,7 @@ type Images = Vec<Vec<u8>>;
 
 fn load(
     args: &Load,
+    record: Record,
     data: &[u8],
     sources: &Sources,
     remark: impl Fn(&str),
@@ -175,7 +182,8 @@ fn load(
     let mut placement = prepared.usual_placement();
     placement.bases.extend(args.bases.iter().map(|place| (place.region, place.address)));
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
-    let mut loaded = prepared.load(&placement).map_err(refused(Occasion::Load))?;
+    let mut loaded =
+        prepared.load_recording(&placement, record).map_err(refused(Occasion::Load))?;
     if let Some((first, second)) = overlap(&loaded) {
         return Err(Stopped::Overlap(first, second));
     }
@@ -222,6 +230,7 @@ fn report(
         kernel: kernel.version.series().to_string(),
         regions: regions.collect(),
         sections: sections.collect(),
+        counts: counts(module, loaded),
         relocations: relocations(module, loaded),
         gates: gates
             .iter()
@@ -244,6 +253,28 @@ fn patched_later(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Changed> {
     changed.collect()
 }
 
+impl From<Way> for Through {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Direct => Self::Direct,
+            Way::Slot => Self::Slot,
+            Way::Stub => Self::Stub,
+        }
+    }
+}
+
+/// How many relocations there are of each type and way, whether or not each was recorded.
+fn counts(module: &Module<'_>, loaded: &Loaded<'_>) -> BTreeMap<(String, Through), usize> {
+    let Some(machine) = klp_arch::for_machine(module.machine()) else { return BTreeMap::new() };
+    let sites = Sites::new(module, machine);
+    let mut counts = loaded.counts().clone();
+    for relocated in loaded.relocations() {
+        *counts.entry((relocated.rela.kind, Way::of(&relocated.inputs))).or_default() += 1;
+    }
+    let named = |((kind, way), count)| ((sites.relocation_name(kind), Through::from(way)), count);
+    counts.into_iter().map(named).collect()
+}
+
 fn relocations(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Relocation> {
     let Some(machine) = klp_arch::for_machine(module.machine()) else { return Vec::new() };
     let sites = Sites::new(module, machine);
@@ -260,11 +291,7 @@ fn relocations(module: &Module<'_>, loaded: &Loaded<'_>) -> Vec<Relocation> {
         let section = SectionIndex::new(u32::try_from(relocated.section).unwrap_or(u32::MAX));
         let site = sites.describe(section, relocated.entry, rela);
         let inputs = relocated.inputs;
-        let (through, at) = match (inputs.got_slot, inputs.plt) {
-            (_, Some(stub)) => (Through::Stub, Some(stub)),
-            (Some(slot), None) => (Through::Slot, Some(slot)),
-            (None, None) => (Through::Direct, None),
-        };
+        let (through, at) = (Way::of(&inputs).into(), inputs.plt.or(inputs.got_slot));
         Relocation {
             rela_section: site.rela_section,
             section: site.section,
@@ -291,7 +318,7 @@ fn print(report: &Report, reporter: &Reporter) -> Outcome {
     reporter.diagnostics(&report.diagnostics);
     let Report { module, machine, kernel, .. } = report;
     let mut text = format!("{}: {machine}, Linux {kernel}\n{}\n", OneLine(module), regions(report));
-    let count = report.relocations.len();
+    let count: usize = report.counts.values().sum();
     let _ = writeln!(text, "{count} relocations\n{}", summary(report));
     let mut changes: BTreeMap<&str, u64> = BTreeMap::new();
     for Changed { by, size, .. } in &report.patched_later {
@@ -328,12 +355,8 @@ fn regions(report: &Report) -> Table {
 
 /// Counts of relocations by type and way.
 fn summary(report: &Report) -> Table {
-    let mut counts: BTreeMap<(&str, Through), usize> = BTreeMap::new();
-    for relocation in &report.relocations {
-        *counts.entry((&relocation.kind, relocation.through)).or_default() += 1;
-    }
     let mut table = new_table(["TYPE", "THROUGH", "COUNT"]);
-    for ((kind, through), count) in counts {
+    for ((kind, through), count) in &report.counts {
         table.add_row([OneLine(kind).to_string(), through.to_string(), count.to_string()]);
     }
     table

@@ -164,7 +164,7 @@ pub(super) fn written(result: io::Result<()>) -> Outcome {
 }
 
 fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
-    let Diagnostic { severity, code, file, message, help, also } = diagnostic;
+    let Diagnostic { severity, code, file, message, help, also, more } = diagnostic;
     let (style, word) = match severity {
         Severity::Error => (ERROR, "error"),
         Severity::Warning => (WARNING, "warning"),
@@ -179,6 +179,9 @@ fn print(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {
     }
     for line in help {
         writeln!(out, "  {HELP}help:{HELP:#} {}", OneLine(line))?;
+    }
+    if *more > 0 {
+        writeln!(out, "  and {more} more of this kind; --all shows them")?;
     }
     Ok(())
 }

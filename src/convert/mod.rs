@@ -24,7 +24,7 @@ pub use wanted::{explain_not_found, wanted_names};
 use std::borrow::Cow;
 
 use crate::elf::Module;
-use crate::findings::{Error, Finding, Refusal};
+use crate::findings::{Collector, Error, Finding, Refusal};
 use crate::options::Options;
 use crate::patch::Tables;
 use crate::resolve::{self, Resolver};
@@ -54,7 +54,9 @@ pub fn convert<'data>(
 ) -> Result<Conversion<'data>, Error> {
     let module = Module::parse_as_kernel(data)?;
     let passed_over = rules::passed_over(&module).map(Refusal::PassedOver);
-    let passed_over: Vec<_> = passed_over.map(Finding::from).collect();
+    let mut found = Collector::new(options.all);
+    found.extend(passed_over.map(Finding::from));
+    let passed_over = found.into_vec();
     if !passed_over.is_empty() {
         return Err(Error::Refused(passed_over));
     }
@@ -81,7 +83,9 @@ pub fn convert<'data>(
         let written = Module::parse(&bytes)?;
         verify::verify(&module, &planned.plan, &written)?;
         if !options.no_check {
-            let broken = rules::check(&written, machine, options.target);
+            let mut broken = Collector::new(options.all);
+            rules::collect(&written, machine, options.target, &mut broken);
+            let broken = broken.into_vec();
             if !broken.is_empty() {
                 return Err(Error::Refused(broken));
             }

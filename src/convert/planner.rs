@@ -20,7 +20,7 @@ use crate::annotation::{Annotations, Selector};
 use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
-use crate::findings::{Finding, Refusal, Warning};
+use crate::findings::{Collector, Finding, Refusal, Warning};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{Gates, PatchedObjects, Tables};
@@ -71,7 +71,8 @@ pub fn plan(
         klp: FxHashMap::default(),
         exports_unknown: false,
         plan: Plan::default(),
-        found: Vec::new(),
+        unknown_dependencies: BTreeSet::new(),
+        found: Collector::new(options.all),
     };
     planner.check_tables();
     planner.resolve_symbols();
@@ -80,7 +81,8 @@ pub fn plan(
     planner.remove_annotations();
     planner.remove_dependencies();
     let Planner { plan, found, .. } = planner;
-    let (refusals, warnings): (Vec<_>, _) = found.into_iter().partition(Finding::is_error);
+    let (refusals, warnings): (Vec<_>, _) =
+        found.into_vec().into_iter().partition(Finding::is_error);
     if refusals.is_empty() { Ok(Planned { plan, warnings }) } else { Err(refusals) }
 }
 
@@ -107,7 +109,9 @@ struct Planner<'m, 'data> {
     /// Whether no source has exports.
     exports_unknown: bool,
     plan: Plan,
-    found: Vec<Finding>,
+    /// Gates and owners of which no source knows whether one depends on the other.
+    unknown_dependencies: BTreeSet<(ObjectName, ObjectName)>,
+    found: Collector,
 }
 
 impl Planner<'_, '_> {
@@ -240,7 +244,7 @@ impl Planner<'_, '_> {
         section: &Section<'_>,
     ) -> BTreeMap<ObjectName, Vec<PlannedEntry>> {
         let mut by_gate: BTreeMap<ObjectName, Vec<PlannedEntry>> = BTreeMap::new();
-        let (mut refusals, mut needs) = (Vec::new(), BTreeMap::new());
+        let mut needs = BTreeMap::new();
         for (entry, rela) in self.module.relocations(section.index).enumerate() {
             let Some(klp) = self.klp.get(&rela.symbol) else { continue };
             klp.used.set(true);
@@ -255,7 +259,7 @@ impl Planner<'_, '_> {
                     gate
                 }
                 Err(refusal) => {
-                    refusals.push(refusal);
+                    self.found.push(refusal);
                     continue;
                 }
             };
@@ -267,7 +271,6 @@ impl Planner<'_, '_> {
             };
             by_gate.entry(gate).or_default().push(planned);
         }
-        self.found.append(&mut refusals);
         for ((gate, owner), (entry, rela)) in needs {
             self.check_dependency(gate, owner, &|sites| sites.describe(section.index, entry, rela));
         }

@@ -165,6 +165,9 @@ pub enum Code {
     /// The arguments are wrong.
     #[strum(serialize = "KLP-E0604")]
     Usage,
+    /// A compressed file unpacks to more than is allowed.
+    #[strum(serialize = "KLP-E0605")]
+    UnpacksTooLarge,
     /// The kernel would refuse the module.
     #[strum(serialize = "KLP-E0801")]
     KernelRefuses,

@@ -13,6 +13,10 @@ use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
+/// Bytes of a line that are printed. Names that a kernel may have are shorter, and a few of them are in one
+/// line; a file may have any.
+const LINE_MAX: usize = 4096;
+
 /// Whether a diagnostic stops the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
@@ -37,6 +41,8 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// Further locations with the same cause.
     pub also: Vec<String>,
+    /// How many further ones of its kind were left out.
+    pub more: usize,
 }
 
 impl Diagnostic {
@@ -55,9 +61,10 @@ impl Diagnostic {
             severity,
             code: what.code(),
             file: file.to_owned(),
-            message: what.to_string(),
-            help: what.help(),
+            message: cut(what.to_string()),
+            help: what.help().into_iter().map(cut).collect(),
             also: Vec::new(),
+            more: what.more(),
         }
     }
 
@@ -76,10 +83,10 @@ impl Diagnostic {
                     grouped.push(diagnostic);
                 }
                 Entry::Occupied(first) => {
-                    grouped
-                        .get_mut(*first.get())
-                        .into_iter()
-                        .for_each(|d| d.also.push(location.clone()));
+                    grouped.get_mut(*first.get()).into_iter().for_each(|first| {
+                        first.also.push(cut(location.clone()));
+                        first.more = first.more.saturating_add(diagnostic.more);
+                    });
                 }
             }
         }
@@ -106,8 +113,35 @@ pub trait Diagnose: std::fmt::Display {
         None
     }
 
+    /// How many further ones of its kind were left out.
+    fn more(&self) -> usize {
+        0
+    }
+
     /// What to do about it, line by line; may be empty.
     fn help(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// Cuts a line that is longer than any that is of use.
+fn cut(mut line: String) -> String {
+    let length = line.len();
+    if length > LINE_MAX {
+        line.truncate(line.floor_char_boundary(LINE_MAX));
+        line += &format!("… ({length} bytes)");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_that_no_one_reads_are_cut_and_never_inside_a_character() {
+        assert_eq!(cut("ä".repeat(2048)), "ä".repeat(2048));
+        let long = cut("a".to_owned() + &"ä".repeat(3000));
+        assert!(long.ends_with("ä… (6001 bytes)") && long.len() < 4200, "{}", long.len());
     }
 }

@@ -207,7 +207,8 @@ pub(super) fn select(placed: &Placed, answer: &Answer) -> Vec<String> {
     }
     let (owner, candidates) = (object.clone(), here);
     let name = function.clone();
-    let reason = Box::new(Unresolved::AnnotatedNotUnique { name, owner, candidates });
+    let reason =
+        Box::new(Unresolved::AnnotatedNotUnique { name, owner, candidates: candidates.into() });
     let function = Replaced { object: object.clone(), name: function.clone(), position: 0 };
     let finding = Finding::from(Refusal::NotReplaced { function, reason });
     let help: Vec<_> =

@@ -78,6 +78,10 @@ impl Diagnose for Finding {
         Some(Cause { what, location })
     }
 
+    fn more(&self) -> usize {
+        self.more
+    }
+
     fn help(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.kernel.iter().map(remedy::says).collect();
         match &self.kind {

@@ -32,6 +32,8 @@ pub struct Finding {
     pub kernel: Option<KernelError>,
     /// The first simulated load that ran into it; `None` if found without one.
     pub encounter: Option<Box<Encounter>>,
+    /// How many further findings of its kind were left out.
+    pub more: usize,
 }
 
 /// What was found.
@@ -59,7 +61,7 @@ pub enum Kind {
 
 impl Finding {
     pub(crate) fn new(kind: Kind, consequence: Option<Consequence>) -> Self {
-        Self { kind, consequence, site: None, symbol: None, kernel: None, encounter: None }
+        Self { kind, consequence, site: None, symbol: None, kernel: None, encounter: None, more: 0 }
     }
 
     /// A broken rule: what the kernel does about it, and what was found.

@@ -4,6 +4,7 @@
 //! all kinds share. An [`Error`] leaves no result at all.
 
 mod codes;
+mod collector;
 mod diagnose;
 mod error;
 mod finding;
@@ -19,10 +20,10 @@ mod section;
 mod variant;
 mod warning;
 
+pub(crate) use collector::Collector;
 pub(crate) use diagnose::diagnostics;
 pub use error::{Error, VerifyError};
 pub use finding::{Finding, Kind};
-pub(crate) use identity::Identity;
 pub use objection::{About, MissingImport, Objection, OtherVersion, Stage};
 pub(crate) use objection::{MODULE_LAYOUT, MODULES};
 pub use occasion::{Encounter, Occasion};

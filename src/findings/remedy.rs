@@ -175,7 +175,7 @@ fn describe(candidate: &Candidate) -> String {
     if let Some(file) = file {
         text += &format!(", from {file}");
     }
-    if let Some(beside) = &candidate.beside {
+    if let Some(beside) = candidate.beside.get() {
         text += &format!(", {beside}");
     }
     if candidate.init {

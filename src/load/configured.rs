@@ -92,7 +92,7 @@ mod tests {
                 init: false,
                 untraceable: false,
                 order: Order::Proven,
-                beside: None,
+                beside: std::sync::OnceLock::new(),
             });
         }
         let mut kernel =

@@ -169,11 +169,11 @@ impl<'a> SimulatedKernel<'a> {
         symbol: &KlpSymbol,
         enough: u32,
         state: ObjectState,
-    ) -> (Option<&Candidate>, u32) {
+    ) -> (Option<&'a Candidate>, u32) {
         let owner = &symbol.owner;
         let coming = state == ObjectState::Coming;
-        let named = self.answer.candidates(symbol.symbol.as_str()).iter();
-        let counted = named.filter(|c| c.object == *owner && (coming || c.live_position.is_some()));
+        let named = self.answer.candidates_in(symbol.symbol.as_str(), owner);
+        let counted = named.filter(|c| coming || c.live_position.is_some());
         let (mut last, mut count) = (None, 0);
         for candidate in counted {
             (last, count) = (Some(candidate), count + 1);
@@ -257,7 +257,7 @@ mod tests {
             init: live.is_none(),
             untraceable: false,
             order: Order::Proven,
-            beside: None,
+            beside: std::sync::OnceLock::new(),
         }
     }
 

@@ -9,10 +9,7 @@ use crate::symbols::{Candidate, Neighbours, Sources, SymbolError, Wanted, is_gen
 ///
 /// # Errors
 /// The first [`SymbolError`] of a source.
-pub fn place_between(
-    sources: &Sources,
-    candidates: &mut [&mut Candidate],
-) -> Result<(), SymbolError> {
+pub fn place_between(sources: &Sources, candidates: &[&Candidate]) -> Result<(), SymbolError> {
     let mut near = Neighbours::default();
     for candidate in candidates.iter().filter(|candidate| candidate.file.is_none()) {
         if let Some(address) = candidate.address {
@@ -32,14 +29,17 @@ pub fn place_between(
         let is_unique = |name: &str| answer.candidates_in(name, &candidate.object).count() == 1;
         let of_use = |name: &str| !is_generated(name) && is_unique(name);
         let found = near.found(&candidate.object, &candidate.name, address, of_use);
-        candidate.beside = found.map(Box::new);
+        if let Some(found) = found {
+            // One that several refer to is placed once.
+            candidate.beside.get_or_init(|| Box::new(found));
+        }
     }
     Ok(())
 }
 
 impl Unresolved {
     /// The candidates of which an author has to choose one.
-    pub(super) fn choices(&mut self) -> &mut [Candidate] {
+    pub(super) fn choices(&self) -> &[Candidate] {
         match self {
             Self::Ambiguous { candidates, .. }
             | Self::AnnotatedNotUnique { candidates, .. }
@@ -47,7 +47,7 @@ impl Unresolved {
             | Self::SelectedNone { candidates, .. }
             | Self::SelectedSeveral { candidates, .. }
             | Self::FilesUnknown { candidates, .. } => candidates,
-            _ => &mut [],
+            _ => &[],
         }
     }
 }

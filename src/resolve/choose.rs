@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::{Cause, Unresolved, not_found};
 use crate::annotation::{Selector, SourceFile};
 use crate::name::{ObjectName, Position, SymbolName};
-use crate::symbols::{Answer, Binding, Candidate, Kind};
+use crate::symbols::{Answer, Binding, Candidate, Candidates, Kind};
 
 /// A name in an object, and what is known about it.
 #[derive(Debug, Clone, Copy)]
@@ -35,20 +35,20 @@ impl<'a> Choice<'a, '_> {
 
     /// The symbol that the kernel would find for a position.
     fn at_position(self, position: Position) -> Result<&'a Candidate, Unresolved> {
-        let named = self.answer.candidates(self.name).iter();
-        let here: Vec<_> = named.filter(|c| c.object == *self.owner).collect();
+        let here = self.answer.candidates_in(self.name, self.owner).as_slice();
+        let candidates = || self.answer.shared_candidates(self.name).of(self.owner);
         let (name, owner) = (self.name.into(), self.owner.clone());
-        match (position, here.as_slice()) {
+        match (position, here) {
             (_, []) => Err(self.missing()),
             (Position::Unique, [only]) => Ok(only),
             (Position::Unique, _) => {
-                let candidates = cloned(&here);
+                let candidates = candidates();
                 Err(Unresolved::AnnotatedNotUnique { name, owner, candidates })
             }
-            (Position::Nth(n), _) => match here.iter().find(|c| c.position == n) {
-                Some(candidate) => Ok(candidate),
-                None => {
-                    let candidates = cloned(&here);
+            (Position::Nth(n), _) => match here.binary_search_by_key(&n, |c| c.position) {
+                Ok(at) => here.get(at).ok_or_else(|| self.missing()),
+                Err(_) => {
+                    let candidates = candidates();
                     Err(Unresolved::AnnotatedNoSuchPosition { name, owner, position, candidates })
                 }
             },
@@ -129,7 +129,7 @@ impl<'a> Choice<'a, '_> {
 
     /// The symbols of a name in the owner, without those that only mark a file or section.
     fn symbols(self, name: &str) -> Vec<&'a Candidate> {
-        let named = self.answer.candidates(name).iter().filter(|c| c.object == *self.owner);
+        let named = self.answer.candidates_in(name, self.owner);
         named.filter(|c| c.kind != Some(Kind::Marker)).collect()
     }
 
@@ -152,8 +152,8 @@ fn is_global(candidate: &Candidate) -> bool {
     matches!(candidate.binding, Some(Binding::Global | Binding::Weak))
 }
 
-fn cloned(candidates: &[&Candidate]) -> Vec<Candidate> {
-    candidates.iter().copied().cloned().collect()
+fn cloned(candidates: &[&Candidate]) -> Candidates {
+    candidates.iter().copied().cloned().collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]

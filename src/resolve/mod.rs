@@ -20,6 +20,7 @@ use crate::symbols::{Answer, Candidate, Export, Order};
 pub use beside::place_between;
 pub use line_to_paste::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, pasteable};
 pub use resolver::{Resolver, suggest};
+use unresolved::LISTED;
 pub use unresolved::{Cause, Unresolved};
 
 /// What the author asked for under a name.
@@ -131,9 +132,9 @@ pub trait Resolve {
 
 /// What is known about a name that is not found, in an object or anywhere.
 fn not_found(answer: &Answer, name: &str, owner: Option<&ObjectName>) -> Unresolved {
-    let mut others: Vec<_> = answer.candidates(name).iter().map(|c| &c.object).collect();
-    others.dedup();
-    let mut causes: Vec<_> = others.into_iter().cloned().map(Cause::OtherObject).collect();
+    let named = answer.candidates(name).chunk_by(|a, b| a.object == b.object);
+    let others = named.filter_map(|chunk| Some(chunk.first()?.object.clone()));
+    let mut causes: Vec<_> = others.take(LISTED).map(Cause::OtherObject).collect();
     if let Some(export) = answer.export(name)
         && !answer.knows_object(&export.owner)
     {

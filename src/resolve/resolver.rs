@@ -1,6 +1,6 @@
 //! The policy: exported, annotated, unique, ambiguous.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::beside::place_between;
 use super::choose::Choice;
@@ -8,7 +8,8 @@ use super::{Basis, Cause, Klp, Query, Request, Resolution, Resolve, Unresolved, 
 use crate::annotation::Selector;
 use crate::name::{KlpSymbol, ObjectName, Position, SymbolName};
 use crate::symbols::{
-    Answer, Binding, Candidate, Export, Order, Sources, Suggestions, SymbolError,
+    Answer, Binding, Candidate, Candidates, Export, Order, Sources, Suggestions, SymbolError,
+    Wanted,
 };
 
 /// Resolves names by the answer of the sources.
@@ -42,7 +43,7 @@ impl<'a> Resolver<'a> {
                     name: name.into(),
                     owner: owner.clone(),
                     which: Box::new(annotation.which.clone()),
-                    candidates: Vec::new(),
+                    candidates: Candidates::default(),
                 });
             };
             let symbol = KlpSymbol { owner: owner.clone(), symbol, position };
@@ -50,8 +51,7 @@ impl<'a> Resolver<'a> {
             return Ok(klp(Klp { symbol, gate, basis, candidate: None, export: None }));
         }
         if !self.answer.knows_object(owner) {
-            let similar = similar(owner, self.answer.objects());
-            let (name, owner) = (name.into(), owner.clone());
+            let (name, owner, similar) = (name.into(), owner.clone(), Vec::new());
             return Err(Unresolved::ObjectUnknown { name, owner, similar });
         }
         let choice = Choice { answer: self.answer, name, owner };
@@ -82,24 +82,24 @@ impl<'a> Resolver<'a> {
         let elsewhere = |c: &&Candidate| c.object != export.owner && c.order == Order::Proven;
         if !export.owner.is_vmlinux() && self.answer.candidates(name).iter().any(|c| elsewhere(&c))
         {
-            let candidates = self.answer.candidates(name).to_vec();
+            let candidates = self.answer.shared_candidates(name);
             let listed = candidates.iter().any(|candidate| candidate.object == export.owner);
             let exporter = (!listed).then(|| export.owner.clone());
             return Err(Unresolved::Ambiguous { name: name.into(), candidates, exporter });
         }
-        let here: Vec<&Candidate> = self.answer.candidates_in(name, &export.owner).collect();
+        let here = self.answer.candidates_in(name, &export.owner).as_slice();
         // The exported symbol is the one that is not local; a file's own static may share its name.
-        let global = |c: &&&Candidate| matches!(c.binding, Some(Binding::Global | Binding::Weak));
-        let candidate = match here.as_slice() {
+        let global = |c: &&Candidate| matches!(c.binding, Some(Binding::Global | Binding::Weak));
+        let candidate = match here {
             [] if self.answer.knows_object(&export.owner) => {
                 return Err(not_found(self.answer, name, Some(&export.owner)));
             }
             [] => None,
-            [only] => Some((*only).clone()),
+            [only] => Some(only.clone()),
             several => match several.iter().find(global) {
-                Some(global) => Some((*global).clone()),
+                Some(global) => Some(global.clone()),
                 None => {
-                    let candidates = several.iter().copied().cloned().collect();
+                    let candidates = self.answer.shared_candidates(name).of(&export.owner);
                     let (name, exporter) = (name.into(), None);
                     return Err(Unresolved::Ambiguous { name, candidates, exporter });
                 }
@@ -147,8 +147,9 @@ impl Resolve for Resolver<'_> {
                 let basis = Basis::Inferred;
                 Ok(klp(Klp { symbol, gate: None, basis, candidate, export: None }))
             }
-            several => {
-                let (name, candidates, exporter) = (name.into(), several.to_vec(), None);
+            _ => {
+                let candidates = self.answer.shared_candidates(name);
+                let (name, exporter) = (name.into(), None);
                 Err(Unresolved::Ambiguous { name, candidates, exporter })
             }
         }
@@ -189,8 +190,9 @@ impl Resolver<'_> {
 const SIMILAR: usize = 5;
 
 /// The known objects that an unknown one may stand for; all, if they are few.
-fn similar(owner: &ObjectName, known: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
+fn similar(owner: &ObjectName, known: &[ObjectName]) -> Vec<ObjectName> {
     let mut known: Vec<_> = known
+        .iter()
         .map(|object| (strsim::levenshtein(object.as_str(), owner.as_str()), object))
         .collect();
     if known.len() > SIMILAR {
@@ -198,7 +200,7 @@ fn similar(owner: &ObjectName, known: impl Iterator<Item = ObjectName>) -> Vec<O
         known.retain(|(distance, _)| *distance <= limit);
     }
     known.sort_unstable();
-    known.into_iter().map(|(_, object)| object).take(SIMILAR).collect()
+    known.into_iter().map(|(_, object)| object.clone()).take(SIMILAR).collect()
 }
 
 fn klp(klp: Klp) -> Resolution {
@@ -218,8 +220,9 @@ pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<
         _ => None,
     });
     let mut near = Suggestions::new(missing);
-    let choices = unresolved.iter_mut().flat_map(|reason| reason.choices());
-    place_between(sources, &mut choices.collect::<Vec<_>>())?;
+    let choices = unresolved.iter().flat_map(|reason| reason.choices());
+    place_between(sources, &choices.collect::<Vec<_>>())?;
+    suggest_objects(sources, unresolved)?;
     if near.is_empty() {
         return Ok(());
     }
@@ -237,6 +240,34 @@ pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<
     Ok(())
 }
 
+/// How many unknown objects get advice.
+const OBJECTS: usize = 32;
+
+/// Adds known objects with similar names to objects that no source describes.
+fn suggest_objects(
+    sources: &Sources,
+    unresolved: &mut [&mut Unresolved],
+) -> Result<(), SymbolError> {
+    let unknown = |reason: &Unresolved| match reason {
+        Unresolved::ObjectUnknown { owner, .. } => Some(owner.clone()),
+        _ => None,
+    };
+    let owners: BTreeSet<_> = unresolved.iter().filter_map(|reason| unknown(reason)).collect();
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<_> = sources.answer(&Wanted::new([]))?.objects().collect();
+    let owners = owners.into_iter().take(OBJECTS);
+    let advice: BTreeMap<_, _> =
+        owners.map(|owner| (owner.clone(), similar(&owner, &known))).collect();
+    for reason in unresolved {
+        if let Unresolved::ObjectUnknown { owner, similar, .. } = &mut **reason {
+            similar.clone_from(advice.get(owner).unwrap_or(&Vec::new()));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +276,7 @@ mod tests {
     fn of_many_objects_those_with_a_name_like_the_unknown_one_are_suggested() {
         let object = |name: &str| name.parse::<ObjectName>().unwrap();
         let known = ["ext2", "ext3", "ext4_test", "btrfs", "xfs", "jbd2", "kvm", "kvm_intel"];
-        let similar = |owner: &str| similar(&object(owner), known.map(object).into_iter());
+        let similar = |owner: &str| similar(&object(owner), &known.map(object));
         assert_eq!(similar("ext4"), [object("ext2"), object("ext3")]);
         assert_eq!(similar("kvm-intl"), [object("kvm_intel")]);
         assert!(similar("amdgpu").is_empty());

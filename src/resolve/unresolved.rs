@@ -2,7 +2,10 @@
 
 use crate::annotation::Selector;
 use crate::name::{NameError, ObjectName, Position};
-use crate::symbols::{Candidate, Suggestion};
+use crate::symbols::{Candidate, Candidates, Suggestion};
+
+/// How many objects are listed.
+pub(super) const LISTED: usize = 20;
 
 /// Why a name cannot be resolved. `Display` is one line; candidates and causes are for the lines
 /// after it.
@@ -20,7 +23,7 @@ pub enum Unresolved {
         /// The name.
         name: String,
         /// All candidates, grouped by object, in the order of positions.
-        candidates: Vec<Candidate>,
+        candidates: Candidates,
         /// An object that also exports the name, and whose symbols no source lists.
         exporter: Option<ObjectName>,
     },
@@ -45,7 +48,7 @@ pub enum Unresolved {
         /// The object.
         owner: ObjectName,
         /// The symbols of that name in that object.
-        candidates: Vec<Candidate>,
+        candidates: Candidates,
     },
     /// The annotation has a position that the object does not have.
     #[error("'{name}' is annotated with position {position}, but '{owner}' has {count} of them",
@@ -58,7 +61,7 @@ pub enum Unresolved {
         /// The annotated position.
         position: Position,
         /// The symbols of that name in that object.
-        candidates: Vec<Candidate>,
+        candidates: Candidates,
     },
     /// No symbol with the name is known to be where the selector says.
     #[error("'{name}' is selected {which}, but none of {count} in '{owner}' is known to be from there",
@@ -71,7 +74,7 @@ pub enum Unresolved {
         /// How the author selects it.
         which: Box<Selector>,
         /// The symbols of that name in that object.
-        candidates: Vec<Candidate>,
+        candidates: Candidates,
     },
     /// Several symbols with the name are where the selector says.
     #[error("'{name}' is selected {which}, but '{owner}' has {count} of them that fit",
@@ -84,7 +87,7 @@ pub enum Unresolved {
         /// How the author selects it.
         which: Box<Selector>,
         /// Those that fit.
-        candidates: Vec<Candidate>,
+        candidates: Candidates,
     },
     /// The sources do not record source files, or there are no sources.
     #[error(
@@ -98,7 +101,7 @@ pub enum Unresolved {
         /// How the author selects it.
         which: Box<Selector>,
         /// The symbols of that name in that object.
-        candidates: Vec<Candidate>,
+        candidates: Candidates,
     },
     /// The source file of the neighbour is unknown.
     #[error(
@@ -112,7 +115,7 @@ pub enum Unresolved {
         /// The neighbour's name.
         neighbour: String,
         /// The symbols of the neighbour's name in that object.
-        neighbours: Vec<Candidate>,
+        neighbours: Candidates,
     },
     /// The author names an object that no source describes.
     #[error("'{name}' is annotated as belonging to '{owner}', which no symbol source describes")]
@@ -197,10 +200,13 @@ impl std::fmt::Display for Objects<'_> {
         let mut names: Vec<&ObjectName> = self.0.iter().map(|c| &c.object).collect();
         names.dedup();
         names.extend(self.1);
-        for (n, name) in names.iter().enumerate() {
+        for (n, name) in names.iter().take(LISTED).enumerate() {
             write!(f, "{}'{name}'", if n == 0 { "" } else { ", " })?;
         }
-        Ok(())
+        match names.len().checked_sub(LISTED) {
+            Some(more @ 1..) => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use klp_arch::{KernelVersion, Machine};
 use rustc_hash::FxHashMap;
 
 use crate::elf::{Module, Section, SectionFlags, Symbol, SymbolIndex, SymbolSection};
-use crate::findings::{Consequence, Finding, Rule};
+use crate::findings::{Collector, Consequence, Finding, Rule};
 use crate::site::{Site, Sites};
 
 /// Checks a module against every rule of the target kernel.
@@ -30,17 +30,28 @@ pub fn check(
     machine: &'static Machine,
     target: Option<KernelVersion>,
 ) -> Vec<Finding> {
+    let mut found = Collector::new(true);
+    collect(module, machine, target, &mut found);
+    found.into_vec()
+}
+
+/// Checks like [`check`], and adds what is found.
+pub(crate) fn collect(
+    module: &Module<'_>,
+    machine: &'static Machine,
+    target: Option<KernelVersion>,
+    found: &mut Collector,
+) {
     let sites = Sites::new(module, machine);
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let outside = undefined.chain(module.symbols_in(SymbolSection::Livepatch));
     let outside = outside.map(|symbol| (symbol.index, symbol)).collect();
-    let mut checker = Checker { module, machine, target, sites, outside, found: Vec::new() };
+    let mut checker = Checker { module, machine, target, sites, outside, found };
     module::check(&mut checker);
     sections::check(&mut checker);
     symbols::check(&mut checker);
     relocations::check(&mut checker);
     overlap::check(&mut checker);
-    checker.found
 }
 
 /// State shared by the checks: the module, its machine, and the findings.
@@ -52,7 +63,7 @@ struct Checker<'m, 'data> {
     /// Undefined symbols. They are few and stay in the cache, where the symbol table does not:
     /// every relocation needs them.
     outside: FxHashMap<SymbolIndex, Symbol<'data>>,
-    found: Vec<Finding>,
+    found: &'m mut Collector,
 }
 
 impl<'m, 'data> Checker<'m, 'data> {

@@ -25,6 +25,7 @@ impl Diagnose for SymbolError {
     fn code(&self) -> Code {
         match self.kind {
             SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_) => Code::Read,
+            SymbolErrorKind::ModuleTooLarge { .. } => Code::UnpacksTooLarge,
             SymbolErrorKind::NoOrder { .. } => Code::NoModuleOrder,
             SymbolErrorKind::Image(ImageError::Several(_) | ImageError::Banners(_)) => {
                 Code::SeveralKernels
@@ -34,6 +35,15 @@ impl Diagnose for SymbolError {
             | SymbolErrorKind::Contradiction { .. }
             | SymbolErrorKind::ExportContradiction(_) => Code::ConflictingMaps,
             _ => Code::MalformedMap,
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self.kind {
+            SymbolErrorKind::ModuleTooLarge { .. } => {
+                vec!["if it is a module with its debug information: --max-unpacked MIB".into()]
+            }
+            _ => Vec::new(),
         }
     }
 }

@@ -115,6 +115,12 @@ pub enum SymbolErrorKind {
         /// The limit.
         limit: u32,
     },
+    /// A compressed module has more bytes than are allowed.
+    #[error("unpacks to more than {} MiB", .limit >> 20)]
+    ModuleTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// One object has more text than its tables can point into.
     #[error("more than 4 GiB of names")]
     TooLarge,

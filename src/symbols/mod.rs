@@ -27,11 +27,12 @@ pub use data::{
     SymbolData, Wanted, Witness,
 };
 pub use error::{Contradiction, ExportContradiction, SymbolError, SymbolErrorKind};
-pub use file::{ModuleBytes, read_module, read_module_file};
+pub use file::{MODULE_MAX, ModuleBytes, read_module, read_module_file, read_module_within};
 pub use map::{Map, MapError};
 pub use merge::Merged;
 pub use query::{
-    Answer, Candidate, Change, Changed, Reach, diff, is_generated, write_kallsyms, write_list,
+    Answer, Candidate, Candidates, Change, Changed, Reach, diff, is_generated, write_kallsyms,
+    write_list,
 };
 pub use source::{Note, Sources, SymbolSource};
 pub use sources::{

@@ -19,6 +19,7 @@ mod bad_list;
 mod bad_module;
 mod bad_selector;
 mod bad_symbols;
+mod bounds;
 mod build;
 mod changed;
 mod check_load;

@@ -109,6 +109,13 @@ pub(super) struct Report {
     pub(super) help: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) also: Vec<String>,
+    /// How many further ones of its kind were left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) more: usize,
+}
+
+fn is_none(more: &usize) -> bool {
+    *more == 0
 }
 
 impl Report {
@@ -119,12 +126,12 @@ impl Report {
 
 impl From<Diagnostic> for Report {
     fn from(diagnostic: Diagnostic) -> Self {
-        let Diagnostic { severity, code, file, message, help, also } = diagnostic;
+        let Diagnostic { severity, code, file, message, help, also, more } = diagnostic;
         let severity = match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        Self { severity: severity.into(), code: code.to_string(), file, message, help, also }
+        Self { severity: severity.into(), code: code.to_string(), file, message, help, also, more }
     }
 }
 

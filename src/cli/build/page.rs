@@ -120,6 +120,7 @@ fn finding(report: &Report) -> Markup {
             b { (report.severity) "[" (report.code) "]" } " " (report.file) ": " (report.message)
             @if !report.help.is_empty() { pre { (report.help.join("\n")) } }
             @for also in &report.also { div { "also: " (also) } }
+            @if report.more > 0 { div { "and " (report.more) " more of this kind" } }
         }
     }
 }

@@ -13,16 +13,23 @@ struct Diagnostic<'a> {
     help: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     also: &'a [String],
+    /// How many further ones of its kind are left out.
+    #[serde(skip_serializing_if = "is_none")]
+    more: usize,
+}
+
+fn is_none(more: &usize) -> bool {
+    *more == 0
 }
 
 impl<'a> From<&'a diagnostic::Diagnostic> for Diagnostic<'a> {
     fn from(diagnostic: &'a diagnostic::Diagnostic) -> Self {
-        let diagnostic::Diagnostic { severity, code, file, message, help, also } = diagnostic;
+        let diagnostic::Diagnostic { severity, code, file, message, help, also, more } = diagnostic;
         let severity = match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        Self { severity, code: code.into(), file, message, help, also }
+        Self { severity, code: code.into(), file, message, help, also, more: *more }
     }
 }
 

@@ -55,7 +55,7 @@ impl<'a> From<&'a symbols::Candidate> for Candidate<'a> {
             order: order(candidate.order),
             beside: candidate
                 .beside
-                .as_ref()
+                .get()
                 .map(|beside| Beside { before: &beside.before, after: &beside.after }),
         }
     }

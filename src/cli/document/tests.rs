@@ -46,7 +46,7 @@ fn candidate() -> symbols::Candidate {
         init: true,
         untraceable: false,
         order: Order::Loaded,
-        beside: None,
+        beside: std::sync::OnceLock::new(),
     }
 }
 
@@ -57,7 +57,7 @@ const CANDIDATE: &str = r#"{
 }"#;
 
 #[test]
-fn a_diagnostic_has_other_places_only_where_there_are_any() {
+fn a_diagnostic_has_other_places_and_a_count_of_more_only_where_there_are_any() {
     #[derive(Serialize)]
     struct Told(#[serde(serialize_with = "diagnostics")] Vec<Diagnostic>);
     is(&Told(Vec::new()), "[]");
@@ -68,15 +68,16 @@ fn a_diagnostic_has_other_places_only_where_there_are_any() {
         message: "gone".into(),
         help: vec!["look".into(), "again".into()],
         also: vec!["b".into()],
+        more: 7,
     };
     let (severity, code) = (Severity::Warning, Code::UnlikeSiblings);
     let warning =
-        Diagnostic { severity, code, help: Vec::new(), also: Vec::new(), ..error.clone() };
+        Diagnostic { severity, code, help: Vec::new(), also: Vec::new(), more: 0, ..error.clone() };
     is(
         &Told(vec![error, warning]),
         r#"[{
             "severity":"error","code":"KLP-E0601","file":"a.ko","message":"gone",
-            "help":["look","again"],"also":["b"]
+            "help":["look","again"],"also":["b"],"more":7
         },{
             "severity":"warning","code":"KLP-W0730","file":"a.ko","message":"gone","help":[]
         }]"#,

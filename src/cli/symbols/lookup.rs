@@ -82,10 +82,10 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
         Ok(answer) => answer,
         Err(error) => return reporter.symbols(&[error]),
     };
-    let mut found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
-    let several = found.iter_mut().filter(|found| found.candidates.len() > 1);
-    let choices = several.flat_map(|found| &mut found.candidates).map(|(candidate, _)| candidate);
-    if let Err(error) = place_between(&sources, &mut choices.collect::<Vec<_>>()) {
+    let found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
+    let several = found.iter().filter(|found| found.candidates.len() > 1);
+    let choices = several.flat_map(|found| &found.candidates).map(|(candidate, _)| candidate);
+    if let Err(error) = place_between(&sources, &choices.collect::<Vec<_>>()) {
         return reporter.symbols(&[error]);
     }
     let missing = found.iter().filter(|found| found.is_missing());
@@ -159,7 +159,7 @@ fn text(found: &[Found<'_>]) -> String {
         text.clear();
     }
     for (candidate, _) in found.iter().flat_map(|found| &found.candidates) {
-        if let Some(beside) = &candidate.beside {
+        if let Some(beside) = candidate.beside.get() {
             let Candidate { object, name, position, .. } = candidate;
             let beside = OneLine(format!("{name} {position} of {object}: {beside}"));
             text += &format!(" {beside}\n");

@@ -56,5 +56,6 @@ fn warning(code: Code, (message, objects): (String, Vec<&Object>)) -> Diagnostic
         message,
         help: help.into_iter().collect(),
         also: Vec::new(),
+        more: 0,
     }
 }

@@ -67,8 +67,9 @@ impl Planner<'_, '_> {
                 self.found.push(Finding::from(refusal).at(site(&self.sites)));
             }
             None => {
-                let warning = Warning::DependencyUnknown { gate, owner };
-                if !self.found.iter().any(|found| found.warning() == Some(&warning)) {
+                let (waits, needs) = (gate.clone(), owner.clone());
+                let warning = Warning::DependencyUnknown { gate: waits, owner: needs };
+                if self.unknown_dependencies.insert((gate, owner)) {
                     self.found.push(warning.into());
                 }
             }

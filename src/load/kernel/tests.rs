@@ -46,7 +46,7 @@ fn vmlinux(names: &[&'static str]) -> Answer {
             init: false,
             untraceable: false,
             order: Order::Proven,
-            beside: None,
+            beside: std::sync::OnceLock::new(),
         });
     }
     answer

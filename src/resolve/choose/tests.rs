@@ -44,7 +44,7 @@ fn map(rows: &[Row]) -> Answer {
                 init: false,
                 untraceable: false,
                 order: Order::Proven,
-                beside: None,
+                beside: std::sync::OnceLock::new(),
             });
         }
     }

@@ -8,8 +8,12 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::in_kernel;
-use crate::symbols::SymbolError;
-use crate::symbols::image::Compression;
+use crate::symbols::image::{Compression, ImageError};
+use crate::symbols::{SymbolError, SymbolErrorKind};
+
+/// The most bytes that a compressed module may have, unless a caller allows more. Distributions' largest have
+/// 20 MB; one with its debug information may have hundreds.
+pub const MODULE_MAX: u64 = 256 << 20;
 
 /// A file that is read at any offset.
 pub(crate) trait Contents: Read + Seek {}
@@ -65,12 +69,27 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>, SymbolError> {
 /// # Errors
 /// As [`read_module`].
 pub fn read_module_file(path: &Path) -> Result<ModuleBytes, SymbolError> {
+    read_module_within(path, MODULE_MAX)
+}
+
+/// Reads a module like [`read_module_file`]; a compressed one has at most `limit` bytes.
+///
+/// # Errors
+/// As [`read_module`]; [`SymbolErrorKind::ModuleTooLarge`] beyond the limit.
+pub fn read_module_within(path: &Path, limit: u64) -> Result<ModuleBytes, SymbolError> {
     let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
     let Some(compression) = Compression::of(&bytes) else {
         return Ok(ModuleBytes { bytes, compression: None, objection: None });
     };
     let objection = in_kernel::objection(&bytes);
-    let bytes = compression.decompress(&bytes).map_err(|error| SymbolError::new(path, error))?;
+    let mut unpacked = Vec::new();
+    compression.decompress_into(&bytes, &mut unpacked, limit).map_err(|error| match error {
+        ImageError::TooLarge(limit) => {
+            SymbolError::new(path, SymbolErrorKind::ModuleTooLarge { limit })
+        }
+        error => SymbolError::new(path, error),
+    })?;
+    let bytes = unpacked;
     Ok(ModuleBytes { bytes, compression: Some(compression), objection })
 }
 
@@ -108,6 +127,20 @@ mod tests {
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
         xz.write_all(b"\x7fELF").unwrap();
         assert_eq!(contents(&xz.finish().unwrap()).unwrap(), b"\x7fELF");
+    }
+
+    #[test]
+    fn a_module_that_unpacks_to_more_than_the_limit_is_refused_in_every_compression() {
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+        bzip2.write_all(&[0; 5000]).unwrap();
+        let zstd = zstd::encode_all(&[0; 5000][..], 1).unwrap();
+        for packed in [zstd, bzip2.finish().unwrap()] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&packed).unwrap();
+            let error = read_module_within(file.path(), 4999).unwrap_err();
+            assert!(matches!(error.kind, SymbolErrorKind::ModuleTooLarge { limit: 4999 }));
+            assert_eq!(read_module_within(file.path(), 5000).unwrap().bytes.len(), 5000);
+        }
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod lines;
 mod packed;
 
 pub(crate) use compressed::Contents;
-pub use compressed::{ModuleBytes, read_module, read_module_file};
+pub use compressed::{MODULE_MAX, ModuleBytes, read_module, read_module_file, read_module_within};
 pub(crate) use input::Input;
 pub(crate) use lines::each_line;

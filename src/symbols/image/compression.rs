@@ -95,7 +95,7 @@ impl Compression {
     }
 
     /// Decompresses with a `limit` on the size of the output; `out` has it, even after an error.
-    pub(super) fn decompress_into(
+    pub(in crate::symbols) fn decompress_into(
         self,
         stream: &[u8],
         out: &mut Vec<u8>,

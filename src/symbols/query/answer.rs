@@ -7,10 +7,11 @@ use crate::symbols::data::kind::HOMONYMS_MAX;
 use crate::symbols::{Beside, Binding, Export, Kind, Order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
+use super::candidates::{self, Candidates};
 use crate::name::{ObjectName, Position};
 use crate::symbols::data::{KnownObjects, Object, Span, Symbol, base_name};
 use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
@@ -57,7 +58,7 @@ pub struct Candidate {
     /// Whether `position` is proven.
     pub order: Order,
     /// What is next to it in memory; looked for only where advice needs it.
-    pub beside: Option<Box<Beside>>,
+    pub beside: OnceLock<Box<Beside>>,
 }
 
 impl Candidate {
@@ -93,7 +94,7 @@ pub struct Answer {
     kernel: KernelIdentity,
     objects: BTreeSet<ObjectName>,
     known: Vec<Arc<dyn KnownObjects>>,
-    candidates: FxHashMap<String, Vec<Candidate>>,
+    candidates: FxHashMap<String, Candidates>,
     exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
     depends: BTreeMap<ObjectName, Vec<ObjectName>>,
     files: BTreeMap<ObjectName, SourceFiles>,
@@ -115,7 +116,11 @@ impl Answer {
         // vmlinux first, as the kernel does.
         let (vmlinux, modules): (Vec<_>, Vec<_>) =
             objects.values().partition(|object| object.name.is_vmlinux());
-        vmlinux.into_iter().chain(modules).try_for_each(|object| answer.read(object))?;
+        let mut candidates = FxHashMap::default();
+        let mut objects_in_order = vmlinux.into_iter().chain(modules);
+        objects_in_order.try_for_each(|object| read(object, &mut candidates))?;
+        let shared = |(name, candidates): (String, Vec<_>)| (name, Candidates::from(candidates));
+        answer.candidates = candidates.into_iter().map(shared).collect();
         for (name, object) in objects {
             answer.depends.extend(object.depends.map(|depends| (name.clone(), depends)));
             let files = SourceFiles { text: object.text, units: object.units };
@@ -125,62 +130,25 @@ impl Answer {
         Ok(answer)
     }
 
-    fn read(&mut self, object: &Object) -> Result<(), SymbolError> {
-        let mut homonyms: FxHashMap<&[u8], Vec<&Symbol>> = FxHashMap::default();
-        for symbol in &object.symbols {
-            homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
-        }
-        for (name, symbols) in homonyms {
-            // Only names in scope are here, and those are text.
-            let Ok(name) = std::str::from_utf8(name) else { continue };
-            let count = u32::try_from(symbols.len()).ok().filter(|count| *count <= HOMONYMS_MAX);
-            let Some(count) = count else {
-                let (name, by, object) = (name.into(), &object.by, object.name.clone());
-                let limit = HOMONYMS_MAX;
-                return Err(SymbolError::new(by, SymbolErrorKind::TooMany { name, object, limit }));
-            };
-            let mut live = 0;
-            let candidates = self.candidates.entry(name.into()).or_default();
-            for (position, symbol) in (1..=count).filter_map(NonZeroU32::new).zip(symbols) {
-                live += u32::from(symbol.stays);
-                candidates.push(Candidate {
-                    object: object.name.clone(),
-                    name: name.into(),
-                    position,
-                    homonyms: count,
-                    live_position: NonZeroU32::new(live).filter(|_| symbol.stays),
-                    address: symbol.address,
-                    size: symbol.size,
-                    file: object.file(symbol).map(shown),
-                    section: symbol.section.map(|section| shown(object.text(section))),
-                    binding: symbol.binding,
-                    kind: symbol.kind,
-                    // A unit without a name is the linker's own, for what belongs to no file.
-                    unit: symbol.unit.filter(|_| object.file(symbol).is_some()),
-                    letter: symbol.letter,
-                    init: symbol.init,
-                    untraceable: symbol.untraceable,
-                    order: object.order,
-                    beside: None,
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// Every symbol of this name, grouped by object (vmlinux first), in the order of positions.
     #[must_use]
     pub fn candidates(&self, name: &str) -> &[Candidate] {
-        self.candidates.get(name).map_or(&[], Vec::as_slice)
+        self.candidates.get(name).map_or(&[], |candidates| &**candidates)
+    }
+
+    /// [`candidates`](Self::candidates), to keep.
+    #[must_use]
+    pub fn shared_candidates(&self, name: &str) -> Candidates {
+        self.candidates.get(name).cloned().unwrap_or_default()
     }
 
     /// The symbols of this name in one object, in the order of positions.
     pub fn candidates_in<'a>(
         &'a self,
         name: &str,
-        object: &'a ObjectName,
-    ) -> impl Iterator<Item = &'a Candidate> {
-        self.candidates(name).iter().filter(move |c| c.object == *object)
+        object: &ObjectName,
+    ) -> std::slice::Iter<'a, Candidate> {
+        candidates::of(self.candidates(name), object).iter()
     }
 
     /// The export of this name. One of vmlinux comes first.
@@ -252,6 +220,50 @@ impl Answer {
     }
 }
 
+/// Adds the symbols of an object.
+fn read(object: &Object, known: &mut FxHashMap<String, Vec<Candidate>>) -> Result<(), SymbolError> {
+    let mut homonyms: FxHashMap<&[u8], Vec<&Symbol>> = FxHashMap::default();
+    for symbol in &object.symbols {
+        homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
+    }
+    for (name, symbols) in homonyms {
+        // Only names in scope are here, and those are text.
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let count = u32::try_from(symbols.len()).ok().filter(|count| *count <= HOMONYMS_MAX);
+        let Some(count) = count else {
+            let (name, by, object) = (name.into(), &object.by, object.name.clone());
+            let limit = HOMONYMS_MAX;
+            return Err(SymbolError::new(by, SymbolErrorKind::TooMany { name, object, limit }));
+        };
+        let mut live = 0;
+        let candidates = known.entry(name.into()).or_default();
+        for (position, symbol) in (1..=count).filter_map(NonZeroU32::new).zip(symbols) {
+            live += u32::from(symbol.stays);
+            candidates.push(Candidate {
+                object: object.name.clone(),
+                name: name.into(),
+                position,
+                homonyms: count,
+                live_position: NonZeroU32::new(live).filter(|_| symbol.stays),
+                address: symbol.address,
+                size: symbol.size,
+                file: object.file(symbol).map(shown),
+                section: symbol.section.map(|section| shown(object.text(section))),
+                binding: symbol.binding,
+                kind: symbol.kind,
+                // A unit without a name is the linker's own, for what belongs to no file.
+                unit: symbol.unit.filter(|_| object.file(symbol).is_some()),
+                letter: symbol.letter,
+                init: symbol.init,
+                untraceable: symbol.untraceable,
+                order: object.order,
+                beside: OnceLock::new(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// A name to show. It is truncated, because a file of ten megabytes may contain it a million times.
 fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(name.get(..SHOWN_MAX).unwrap_or(name)).into_owned()
@@ -273,7 +285,12 @@ impl Answer {
     }
 
     pub(crate) fn candidate(&mut self, candidate: Candidate) {
-        self.candidates.entry(candidate.name.clone()).or_default().push(candidate);
+        let mut all = self.candidates(&candidate.name).to_vec();
+        let key = |c: &Candidate| (!c.object.is_vmlinux(), c.object.clone());
+        let at = all.partition_point(|c| key(c) <= key(&candidate));
+        let name = candidate.name.clone();
+        all.insert(at, candidate);
+        self.candidates.insert(name, all.into());
     }
 
     pub(crate) fn exported(&mut self, name: &str, export: Export) {
