@@ -12,6 +12,9 @@ const UNDEFINED: u16 = 0;
 /// No type of x86_64's has this number.
 const UNKNOWN_TYPE: u64 = 200;
 
+/// Name, type, flags, body, link, info, entry size.
+type Section = (u32, u32, u64, Vec<u8>, u32, u32, u64);
+
 /// A relocatable file for x86_64 with these symbols (offset of the name, section) and as many relocations of an
 /// unknown type.
 fn module(names: &[u8], symbols: &[(u32, u16)], relocations: u64) -> Vec<u8> {
@@ -26,8 +29,7 @@ fn module(names: &[u8], symbols: &[(u32, u16)], relocations: u64) -> Vec<u8> {
         table.extend([0; 16]);
     }
     let section_names = b"\0.text\0.rela.text\0.symtab\0.strtab\0.shstrtab\0".to_vec();
-    // Name, type, flags, body, link, info, entry size.
-    let sections: [(u32, u32, u64, Vec<u8>, u32, u32, u64); 5] = [
+    let sections: [Section; 5] = [
         (1, 1, 6, text, 0, 0, 0),
         (7, 4, 0x40, relas.collect(), 3, 1, 24),
         (18, 2, 0, table, 4, 1, 24),
