@@ -113,6 +113,7 @@ impl Reporter {
                 message,
                 help,
                 also: Vec::new(),
+                more: 0,
             };
             return self.failure(&[diagnostic], Outcome::UsageOrIo);
         }

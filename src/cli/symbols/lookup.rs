@@ -82,7 +82,7 @@ pub(super) fn run(args: &Lookup, reporter: &Reporter) -> Outcome {
         Ok(answer) => answer,
         Err(error) => return reporter.symbols(&[error]),
     };
-    let found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
+    let mut found: Vec<_> = args.names.iter().map(|name| find(name, &answer)).collect();
     let several = found.iter().filter(|found| found.candidates.len() > 1);
     let choices = several.flat_map(|found| &found.candidates).map(|(candidate, _)| candidate);
     if let Err(error) = place_between(&sources, &choices.collect::<Vec<_>>()) {
