@@ -115,7 +115,7 @@ fn attempt(
         return (reporter.text(&plan.to_string()), Some(plan));
     }
     if reporter.is_verbose() {
-        plan.to_string().lines().for_each(|line| reporter.remark(line));
+        reporter.lines(plan.to_string().trim_end());
     }
     if let Some(output) = output {
         let (symbols, relocations) = (plan.symbols.len(), plan.relocations());

@@ -18,7 +18,7 @@ use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, output};
 use crate::annotation::{AnnotationError, Selector};
 use crate::convert::convert;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::ElfError;
 use crate::findings::{Error, Finding, PassedOver, Refusal, Unapplied, Unfinished};
 use crate::name::{NameError, ObjectName};
@@ -91,7 +91,7 @@ impl Call {
 fn attempt(call: &Call, reporter: &Reporter) -> Outcome {
     let input = path_text(&call.input);
     let fail = |texts: Vec<String>, diagnostics: &[Diagnostic], outcome| {
-        texts.iter().for_each(|text| reporter.remark(&format!("klp-convert: {text}")));
+        texts.iter().for_each(|text| reporter.lines(&format!("klp-convert: {text}")));
         reporter.diagnostics(diagnostics);
         outcome
     };
@@ -167,12 +167,13 @@ fn refusal(finding: &Finding) -> String {
         return format!("Unable to convert relocation: {finding}");
     };
     let used = finding.site.as_ref().map_or("", |site| &site.symbol);
-    match refusal {
+    let text = match refusal {
         Refusal::Annotation(error) => annotation(error),
         Refusal::AnnotationUnused { name, .. } => {
             format!("Couldn't find rela for annotated symbol: {name}")
         }
-        Refusal::Unresolved { reason, .. } => unresolved(reason),
+        // The only ones of several lines.
+        Refusal::Unresolved { reason, .. } => return unresolved(reason),
         Refusal::Misplaced { gate, .. } | Refusal::GateNotPatched { gate } => {
             let section = finding.site.as_ref().map_or("", |site| &site.rela_section);
             format!("Conversion not supported for symbol: {used} section: {section} object: {gate}")
@@ -196,7 +197,8 @@ fn refusal(finding: &Finding) -> String {
         | Refusal::Place(_) => format!("Unable to convert relocation: {used}"),
         // The historical tools did not check replaced functions.
         _ => "Unable to convert livepatch".to_owned(),
-    }
+    };
+    OneLine(text).to_string()
 }
 
 fn annotation(error: &AnnotationError) -> String {
@@ -229,22 +231,25 @@ fn annotation(error: &AnnotationError) -> String {
 fn unresolved(reason: &Unresolved) -> String {
     match reason {
         Unresolved::Ambiguous { name, candidates, .. } => {
-            format!("Define KLP_SYMPOS for the symbol: {name}\n{}", block(name, candidates))
+            let block = block(name, candidates);
+            format!("Define KLP_SYMPOS for the symbol: {}\n{block}", OneLine(name))
         }
         Unresolved::AnnotatedNotUnique { name, owner, candidates } => {
             let count = candidates.len();
             let block = block(name, candidates);
             format!(
-                "Provided KLP_SYMPOS of 0, but found {count} symbols matching: {owner}.{name},0\n{block}"
+                "Provided KLP_SYMPOS of 0, but found {count} symbols matching: {owner}.{},0\n{block}",
+                OneLine(name)
             )
         }
         Unresolved::AnnotatedNoSuchPosition { name, owner, position, candidates } => {
             let block = block(name, candidates);
             format!(
-                "Provided KLP_SYMPOS does not match a symbol: {owner}.{name},{position}\n{block}"
+                "Provided KLP_SYMPOS does not match a symbol: {owner}.{},{position}\n{block}",
+                OneLine(name)
             )
         }
-        Unresolved::Name(error) => format!("Length error ({error})"),
+        Unresolved::Name(error) => format!("Length error ({})", OneLine(error)),
         Unresolved::NotFound { name, .. }
         | Unresolved::ObjectUnknown { name, .. }
         | Unresolved::VmlinuxUnknown { name, .. }
@@ -252,12 +257,15 @@ fn unresolved(reason: &Unresolved) -> String {
         | Unresolved::SelectedSeveral { name, .. }
         | Unresolved::FilesUnknown { name, .. }
         | Unresolved::NeighbourFileUnknown { name, .. }
-        | Unresolved::InitMemory { name, .. } => format!("Unable to find missing symbol: {name}"),
+        | Unresolved::InitMemory { name, .. } => {
+            format!("Unable to find missing symbol: {}", OneLine(name))
+        }
     }
 }
 
 /// The candidates as v7 lists them, but with the kernel's positions.
 fn block(name: &str, candidates: &[Candidate]) -> String {
+    let name = OneLine(name);
     let title = format!("Valid KLP_SYMPOS for symbol {name}:");
     let mut text = format!("{title}\n{}", "-".repeat(title.len()));
     let mut last: Option<&ObjectName> = None;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::{Format, Global};
 use super::destination::is_stdout;
 use super::{Outcome, document};
-use crate::diagnostic::{Code, Diagnose, Diagnostic, Lines, OneLine, Severity};
+use crate::diagnostic::{Code, Diagnose, Diagnostic, Json, Lines, OneLine, Severity};
 use crate::path_text::path_text;
 use crate::symbols::SymbolError;
 
@@ -95,8 +95,13 @@ impl Reporter {
 
     /// Prints a remark to stderr, on one line, unless quiet or JSON.
     pub(super) fn remark(&self, text: &str) {
+        self.lines(&OneLine(text).to_string());
+    }
+
+    /// As [`remark`](Self::remark), on several lines: what comes from files is on one line already.
+    pub(super) fn lines(&self, text: &str) {
         if !self.quiet && !self.is_json() {
-            let _ = writeln!(anstream::stderr().lock(), "{}", OneLine(text));
+            let _ = writeln!(anstream::stderr().lock(), "{}", Lines(text));
         }
     }
 
@@ -141,9 +146,8 @@ impl Reporter {
 
     /// Prints one JSON document.
     pub(super) fn json(&self, document: &impl Serialize) -> Outcome {
-        let mut out = io::stdout().lock();
-        let printed = serde_json::to_writer_pretty(&mut out, document).map_err(io::Error::from);
-        written(printed.and_then(|()| writeln!(out)))
+        let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
+        written(text.and_then(|text| writeln!(io::stdout().lock(), "{}", Json(text))))
     }
 }
 

@@ -14,22 +14,39 @@ pub struct OneLine<T>(pub T);
 #[derive(Debug, Clone, Copy)]
 pub struct Lines<T>(pub T);
 
+/// A JSON document: what its strings may have as it is, but a terminal may not get, becomes `\u009b`. Between strings
+/// there is no such character.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
 impl<T: Display> Display for OneLine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaping { out: f, kept: &[] }, "{}", self.0)
+        write!(Escaping { out: f, kept: &[], show }, "{}", self.0)
     }
 }
 
 impl<T: Display> Display for Lines<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaping { out: f, kept: &['\n', '\t'] }, "{}", self.0)
+        write!(Escaping { out: f, kept: &['\n', '\t'], show }, "{}", self.0)
     }
 }
+
+impl<T: Display> Display for Json<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All of them are below U+10000.
+        let show: Show = |f, c| write!(f, "\\u{:04x}", u32::from(c));
+        write!(Escaping { out: f, kept: &['\n'], show }, "{}", self.0)
+    }
+}
+
+type Show = fn(&mut fmt::Formatter<'_>, char) -> fmt::Result;
 
 struct Escaping<'a, 'f> {
     out: &'a mut fmt::Formatter<'f>,
     /// Characters that stay.
     kept: &'static [char],
+    /// Writes the others.
+    show: Show,
 }
 
 impl Write for Escaping<'_, '_> {
@@ -39,17 +56,22 @@ impl Write for Escaping<'_, '_> {
             let (plain, from) = rest.split_at(at);
             self.out.write_str(plain)?;
             let mut characters = from.chars();
-            match characters.next() {
-                Some('\n') => self.out.write_str("\\n")?,
-                Some('\t') => self.out.write_str("\\t")?,
-                Some('\r') => self.out.write_str("\\r")?,
-                Some(c) if c.is_ascii() => write!(self.out, "\\x{:02x}", u32::from(c))?,
-                Some(c) => write!(self.out, "\\u{{{:x}}}", u32::from(c))?,
-                None => {}
+            if let Some(c) = characters.next() {
+                (self.show)(self.out, c)?;
             }
             rest = characters.as_str();
         }
         self.out.write_str(rest)
+    }
+}
+
+fn show(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
+    match c {
+        '\n' => f.write_str("\\n"),
+        '\t' => f.write_str("\\t"),
+        '\r' => f.write_str("\\r"),
+        c if c.is_ascii() => write!(f, "\\x{:02x}", u32::from(c)),
+        c => write!(f, "\\u{{{:x}}}", u32::from(c)),
     }
 }
 
@@ -80,5 +102,6 @@ mod tests {
         assert_eq!(OneLine("\u{9b}a\u{202e}\u{2028}").to_string(), "\\u{9b}a\\u{202e}\\u{2028}");
         assert_eq!(Lines("\u{1b}\r\n").to_string(), "\\x1b\\r\n");
         assert_eq!(OneLine(format_args!("{}\n{}", 1, 2)).to_string(), "1\\n2");
+        assert_eq!(Json("[\n\"a\u{9b}\u{7f}é\"]").to_string(), "[\n\"a\\u009b\\u007fé\"]");
     }
 }

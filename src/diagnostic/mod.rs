@@ -7,7 +7,7 @@ mod code;
 mod escape;
 
 pub use code::Code;
-pub use escape::{Lines, OneLine};
+pub use escape::{Json, Lines, OneLine};
 
 use std::collections::hash_map::Entry;
 

@@ -151,13 +151,18 @@ impl fmt::Display for Inspection {
         list(f, "annotations", &self.annotations)?;
         list(f, "malformed annotations", &self.annotation_errors)?;
         list(f, "undefined symbols", &self.undefined)?;
-        list(f, "in the kernel", self.meanings.as_deref().unwrap_or(&[]))
+        let meanings = self.meanings.as_deref().unwrap_or(&[]);
+        title(f, "in the kernel", meanings.len())?;
+        // Those that a conversion refuses have lines of help.
+        meanings.iter().try_for_each(|meaning| writeln!(f, "  {meaning}"))
     }
 }
 
-fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, lines: &[T]) -> fmt::Result {
-    if !lines.is_empty() {
-        writeln!(f, "{title} ({})", lines.len())?;
-    }
+fn title(f: &mut fmt::Formatter<'_>, title: &str, count: usize) -> fmt::Result {
+    if count > 0 { writeln!(f, "{title} ({count})") } else { Ok(()) }
+}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, what: &str, lines: &[T]) -> fmt::Result {
+    title(f, what, lines.len())?;
     lines.iter().try_for_each(|line| writeln!(f, "  {}", OneLine(line)))
 }

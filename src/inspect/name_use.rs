@@ -9,7 +9,7 @@ use bstr::ByteSlice;
 
 use crate::annotation::Annotations;
 use crate::convert;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::{Module, SymbolIndex, SymbolSection};
 use crate::findings::{Error, Finding, Refusal};
 use crate::name::{KlpSymbol, ObjectName};
@@ -135,11 +135,11 @@ impl NameUse {
 
 impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name)?;
+        write!(f, "{}", OneLine(&self.name))?;
         match &self.means {
             NameUse::Klp { symbol, gate, basis, candidate } => {
                 if self.name != symbol.to_string() {
-                    write!(f, " → {symbol} ({basis})")?;
+                    write!(f, " → {} ({basis})", OneLine(symbol))?;
                 }
                 if let Some(gate) = gate.as_ref().filter(|gate| **gate != symbol.owner) {
                     write!(f, ", gate {gate}")?;
@@ -148,14 +148,14 @@ impl fmt::Display for Meaning {
                 if let Some(address) = candidate.address {
                     write!(f, ", {address:#x}")?;
                 }
-                candidate.file.iter().try_for_each(|file| write!(f, ", {file}"))
+                candidate.file.iter().try_for_each(|file| write!(f, ", {}", OneLine(file)))
             }
             NameUse::Export(export) => write!(f, " → export of {}", export.owner),
             NameUse::Loader => f.write_str(" → defined by the loader"),
             NameUse::WeakMissing => f.write_str(" → 0: weak, not defined anywhere"),
             NameUse::Unresolved { code, message, help } => {
-                write!(f, " → {code}: {message}")?;
-                help.iter().try_for_each(|line| write!(f, "\n    {line}"))
+                write!(f, " → {code}: {}", OneLine(message))?;
+                help.iter().try_for_each(|line| write!(f, "\n    {}", OneLine(line)))
             }
         }
     }

@@ -46,6 +46,8 @@ fn all(machine: &Machine, livepatch: &Path, target: &Path, sandbox: &Sandbox) ->
         run(&["load", "-v"], &[livepatch], true),
         run(&["load", "-v"], &[target], true),
         run(&["annotate"], &[livepatch], true),
+        run(&["check", "--format", "json"], &[livepatch, target], true),
+        run(&["inspect", "--format", "json"], &[livepatch], true),
         run(&["symbols", "build", "-v", "--module"], &[target, Path::new("-o"), &built], false),
     ];
     if built.exists() {

@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use crate::machine::{Map, machines};
 use crate::tool::{Sandbox, run};
@@ -17,7 +16,7 @@ fn bytes_that_are_not_utf_8_and_backslashes_are_escaped() {
         ("größe.ko".as_bytes(), "größe.ko"),
     ] {
         let bench = Sandbox::new();
-        let path = |name: &[u8]| PathBuf::from(bench.path("").join(OsStr::from_bytes(name)));
+        let path = |name: &[u8]| bench.path("").join(OsStr::from_bytes(name));
         let (input, missing) = (path(name), path(&[b"missing-", name].concat()));
         std::fs::write(&input, machine.read("lp_two_owners.ko")).unwrap();
         let json = ["--format".into(), "json".into()];
