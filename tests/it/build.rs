@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::machine::machines;
 use crate::project::{MAKE, Project};
-use crate::tool::{Sandbox, run};
+use crate::tool::{Sandbox, interruptible, run};
 
 const ALL_OK: [&str; 4] = ["one@first ok", "two@first ok", "one@second ok", "two@second ok"];
 const ALL: [&str; 4] = ["one@first", "two@first", "one@second", "two@second"];
@@ -244,7 +244,7 @@ fn an_interrupted_build_goes_on_where_it_was() {
         "set -eu\ncase \"$*\" in */two*) test -e \"$PWD/on\" || kill -INT $PPID ;; esac\n",
     );
     project.write("bin/make", &make);
-    let said = project.build(&["-j", "1"]);
+    let said = project.build_by(interruptible(), "cache", &["-j", "1"]);
     assert_eq!(said.code, 2, "{}", said.stderr);
     assert!(said.stderr.contains("interrupted: the same command goes on"), "{}", said.stderr);
     assert!(said.stdout.contains("2 not-built"), "{}", said.stdout);

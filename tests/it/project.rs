@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -94,10 +95,14 @@ impl Project {
     }
 
     pub(crate) fn build_in(&self, cache: &str, words: &[&str]) -> Run {
+        self.build_by(program(), cache, words)
+    }
+
+    /// Builds with a call of the program.
+    pub(crate) fn build_by(&self, mut build: Command, cache: &str, words: &[&str]) -> Run {
         let bin = self.bench.path("bin").into_os_string();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path: OsString = [bin, path].join(&OsString::from(":"));
-        let mut build = program();
         build.current_dir(self.bench.path(".")).arg("build").args(words);
         build.env("PATH", path).env("XDG_CACHE_HOME", self.bench.path(cache));
         Run::of(build.output().unwrap())

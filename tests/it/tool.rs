@@ -67,6 +67,14 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// As [`program`], with the usual answer to Ctrl-C: where the tests are started in the background it is ignored.
+pub(crate) fn interruptible() -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(program().get_program());
+    command.stdin(Stdio::null()).env("NO_COLOR", "1");
+    command
+}
+
 /// The option that a livepatch needs whose code for one target uses the other.
 pub(crate) fn undeclared(module: &Path) -> Option<OsString> {
     let crosses = module.file_stem().is_some_and(|stem| stem == "lp_cross_module");
