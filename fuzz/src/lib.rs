@@ -14,3 +14,20 @@ pub mod merge;
 pub mod objects;
 pub mod read;
 pub mod texts;
+
+/// A property.
+pub type Target = fn(&[u8]);
+
+/// All properties, by name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("convert", convert::run),
+    ("generated", |bytes| _ = generated::run(bytes)),
+    ("image", image::run),
+    ("list", list::run),
+    ("load", load::run),
+    ("map", map::run),
+    ("merge", merge::run),
+    ("objects", objects::run),
+    ("read", read::run),
+    ("texts", texts::run),
+];
