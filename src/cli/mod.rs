@@ -54,14 +54,12 @@ impl Outcome {
     fn of(failure: &Error) -> Self {
         if failure.is_io() { Self::UsageOrIo } else { Self::Refused }
     }
-}
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Done => Self::SUCCESS,
-            Outcome::Refused => Self::from(1),
-            Outcome::UsageOrIo => Self::from(2),
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::UsageOrIo => 2,
         }
     }
 }
@@ -70,27 +68,37 @@ impl From<Outcome> for ExitCode {
 #[must_use]
 pub fn run() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    if let Some(call) = historical::recognise(&words) {
-        return historical::run(&call).into();
+    ExitCode::from(run_with(&words))
+}
+
+/// Runs the program with these arguments, of which the first is its name; returns its exit code.
+#[must_use]
+pub fn run_with(words: &[OsString]) -> u8 {
+    outcome(words).code()
+}
+
+fn outcome(words: &[OsString]) -> Outcome {
+    if let Some(call) = historical::recognise(words) {
+        return historical::run(&call);
     }
-    let args = match Args::try_parse_from(&words) {
+    let args = match Args::try_parse_from(words) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are not errors; everything else is a usage error.
-            if error.use_stderr() && asks_for_json(&words) {
+            if error.use_stderr() && asks_for_json(words) {
                 let text = error.render().to_string();
                 let text = text.strip_prefix("error: ").unwrap_or(&text);
-                return Reporter::for_programs().usage(text).into();
+                return Reporter::for_programs().usage(text);
             }
             let printed = report::written(error.print());
-            return if error.use_stderr() { Outcome::UsageOrIo } else { printed }.into();
+            return if error.use_stderr() { Outcome::UsageOrIo } else { printed };
         }
     };
     args.global.color.write_global();
     let verbose = args.command.is_verbose();
     let reporter = Reporter::new(&args.global, verbose);
     if args.global.quiet && verbose {
-        return reporter.usage("the argument '--quiet' cannot be used with '--verbose'").into();
+        return reporter.usage("the argument '--quiet' cannot be used with '--verbose'");
     }
     match args.command {
         Command::Demo => demo::run(&reporter),
@@ -108,7 +116,6 @@ pub fn run() -> ExitCode {
         Command::Completions { shell } => completions(shell, &reporter),
         Command::Man => man(&reporter),
     }
-    .into()
 }
 
 /// Whether a call that cannot be read asks for JSON.
