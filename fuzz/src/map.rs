@@ -85,7 +85,7 @@ fn again(bytes: Vec<u8>) -> Option<Vec<u8>> {
 
 /// The bytes with valid checksums; unchanged if there is no room for one. Unknown versions become
 /// the newest.
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let first = bytes.get(8..12) == Some(&[1, 0, 0, 0]);
     let (version, sections) = if first { (1, SECTIONS_BEFORE) } else { (2, SECTIONS) };
     put(&mut bytes, 0, b"KLPMAP\r\n");

@@ -66,7 +66,7 @@ fn same(bytes: &[u8]) {
 }
 
 /// The contents of one source: one item for each five bytes.
-fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
+pub(crate) fn source(number: usize, shared: &[u8], own: &[u8]) -> SymbolData {
     let path = number.to_string();
     let mut contents = SymbolData { kernel: kernel(own), ..SymbolData::default() };
     for chunk in shared.as_chunks().0.iter().chain(own.as_chunks().0).take(ITEMS) {

@@ -1,0 +1,95 @@
+//! What every generated livepatch has, for any machine: the sections that the kernel requires, its
+//! declarations, and names that a list has.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "modules are made here, a surprise stops the run"
+)]
+
+#[allow(dead_code, reason = "the builder has more than livepatches need")]
+#[path = "../../tests/elf/builder/mod.rs"]
+pub(crate) mod builder;
+
+use builder::{Builder, NOBITS, Section};
+use klp_arch::{Calc, Field, Machine, Row};
+use scroll::Endian;
+
+/// The kernel of generated livepatches: objects with names that only one of them has, and others.
+pub(crate) const LIST: &str = "klp-convert-symbol-data.0.1\n\
+    *vmlinux\nalpha\nbeta\nbeta\nshared\n__ksymtab_delta\ndelta\nfoo.isra.0\n\
+    *target\ngamma\nshared\ntwice\ntwice\n\
+    *other\nomega\nshared\n";
+pub(crate) const OBJECTS: [&str; 3] = ["vmlinux", "target", "other"];
+pub(crate) const NAMES: [&str; 10] = [
+    "alpha",
+    "beta",
+    "delta",
+    "foo.isra.0",
+    "gamma",
+    "twice",
+    "omega",
+    "shared",
+    "missing",
+    "alphA",
+];
+
+/// Flags of sections: allocated, with instructions, writable.
+pub(crate) const CODE: u64 = 6;
+pub(crate) const DATA: u64 = 3;
+pub(crate) const READ_ONLY: u64 = 2;
+
+/// A module with the sections that the kernel requires.
+pub(crate) fn module(machine: &Machine, declarations: &[u8]) -> Builder {
+    let mut builder = Builder::new(machine.endian == Endian::Big);
+    section(&mut builder, ".gnu.linkonce.this_module", DATA, vec![0; 64]);
+    builder.progbits(".modinfo", declarations);
+    let trampolines = [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"];
+    for name in machine.required_sections.iter().chain(&trampolines) {
+        let name = (*name).to_owned();
+        builder.section(Section {
+            name,
+            sh_type: NOBITS,
+            flags: CODE,
+            align: 8,
+            ..Section::default()
+        });
+    }
+    builder
+}
+
+pub(crate) fn section(builder: &mut Builder, name: &str, flags: u64, body: Vec<u8>) -> u32 {
+    let name = name.to_owned();
+    builder.section(Section { name, sh_type: 1, flags, align: 8, body, ..Section::default() })
+}
+
+/// Instructions that the loaders accept where they write a call.
+pub(crate) fn calls(machine: &Machine, count: usize) -> Vec<u8> {
+    let mut pair = [0; 16];
+    if !machine.needs_untouched_place && machine.endian == Endian::Little {
+        pair[..4].copy_from_slice(&0x4800_0001_u32.to_le_bytes());
+        pair[4..8].copy_from_slice(&0x6000_0000_u32.to_le_bytes());
+    }
+    pair.repeat(count)
+}
+
+/// The relocation of a pointer in data.
+pub(crate) fn pointer(machine: &Machine) -> u32 {
+    let is = |row: &&Row| row.calc == Calc::Absolute && row.field == Field::BITS64;
+    machine.rows.iter().find(is).unwrap().number
+}
+
+/// The relocation of a call.
+pub(crate) fn call(machine: &Machine) -> u32 {
+    let call = |row: &&Row| row.calc.may_detour() || row.calc == Calc::Relative;
+    machine.rows.iter().filter(call).find(|row| row.field.size() == 4).unwrap().number
+}
+
+/// The file, of this machine.
+pub(crate) fn file(builder: &Builder, machine: &Machine) -> Vec<u8> {
+    let mut file = builder.build();
+    file[18..20].copy_from_slice(&builder.u16(machine.e_machines[0]));
+    // ELFv2, if the machine checks it.
+    let flags = builder.u32(if machine.check_header(0).is_err() { 2 } else { 0 });
+    file[48..52].copy_from_slice(&flags);
+    file
+}
