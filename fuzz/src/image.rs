@@ -1,6 +1,7 @@
 //! Arbitrary bytes as a boot image: an error, or symbols in the order of addresses, each with a
 //! name.
 
+use klp_convert::symbols::BootImage;
 use klp_convert::symbols::image::{KallsymsSymbol, read};
 
 /// Longest name (`KSYM_NAME_LEN`).
@@ -19,6 +20,8 @@ pub fn run(data: &[u8]) {
         }
     };
     assert_eq!(symbols.iter().len(), symbols.len());
+    assert!(symbols.exports().len() <= data.len() || symbols.exports().len() <= symbols.len());
+    crate::objects::check(&BootImage::from_bytes("vmlinuz", data));
     assert!(symbols.iter().is_sorted_by_key(|symbol| symbol.address), "addresses descend");
     for KallsymsSymbol { letter, name, .. } in symbols.iter() {
         assert!(letter.is_ascii_graphic(), "type {letter:#x}");

@@ -18,6 +18,7 @@ pub mod map;
 pub mod merge;
 pub mod names;
 pub mod objects;
+pub mod packed;
 pub mod read;
 pub mod rows;
 mod skeleton;
@@ -44,6 +45,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("merge", merge::run),
     ("names", names::run),
     ("objects", objects::run),
+    ("packed", packed::run),
     ("read", read::run),
     ("rows", rows::run),
     ("tables", tables::run),

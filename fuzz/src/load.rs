@@ -1,7 +1,7 @@
 //! Arbitrary modules at several addresses: a refusal, or memory whose bytes all lie in regions.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
-use klp_arch::Fault;
+use klp_arch::{Fault, Machine};
 use klp_convert::elf::Module;
 use klp_convert::findings::Finding;
 use klp_convert::load::{
@@ -73,9 +73,16 @@ pub(crate) fn check(data: &[u8], sound: bool) -> bool {
             let loader = Loader { machine, kernel: &kernel, placement: &placement, record };
             loader.load(&module, &known)
         };
+        for record in [Record::Counts, Record::Truncated] {
+            let counted = load(record).ok();
+            let counts =
+                counted.map(|counted| counted.counts().len() + counted.relocations().len());
+            assert!(counts.is_none_or(|counts| counts <= data.len()));
+        }
         match (load(Record::Nothing), load(Record::Everything)) {
             (Ok(mut loaded), Ok(watched)) => {
                 assert!(memory(&loaded) == memory(&watched), "watching changes what is written");
+                described(&watched, machine);
                 gates(&mut loaded, base);
                 loads = true;
             }
@@ -100,6 +107,24 @@ fn memory(loaded: &Loaded<'_>) -> Vec<(u64, Vec<u8>)> {
     let size: usize = regions.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(size < MEMORY_MAX, "{size} bytes are allocated");
     regions
+}
+
+/// What is told about a loaded module lies in its memory.
+fn described(loaded: &Loaded<'_>, machine: &Machine) {
+    for edit in loaded.patched_later() {
+        let last = edit.address.checked_add(edit.size.saturating_sub(1));
+        assert!(last.and_then(|last| loaded.bytes_at(last)).is_some(), "{edit:?} is outside");
+    }
+    for (name, _, address, size) in loaded.sections() {
+        let found = loaded.section_at(address);
+        assert!(size == 0 || found.is_some(), "{name:?} is not at its address");
+    }
+    for relocated in loaded.relocations() {
+        assert!(loaded.bytes_at(relocated.inputs.p).is_some() || relocated.patch.is_none());
+        let _ = relocated.is_truncated(machine.endian);
+    }
+    assert!(loaded.ignored().iter().all(|finding| !format!("{finding:?}").is_empty()));
+    let _ = (loaded.stubs_left(), loaded.enable(&Everything { base: 0, moved: 0 }).is_ok());
 }
 
 /// Objects arrive and leave, at other addresses each time.

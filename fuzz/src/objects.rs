@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     check(&BootImage::from_bytes("vmlinuz", data));
 }
 
-fn check(source: &dyn SymbolSource) {
+pub(crate) fn check(source: &dyn SymbolSource) {
     let contents = match source.read(Scope::All) {
         Ok(contents) => contents,
         Err(error) => {
