@@ -56,6 +56,7 @@ pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let machine = choices.pick(machines());
     let mut builder = skeleton::module(machine, b"name=generated\0license=GPL\0livepatch=Y\0");
+    skeleton::tables(&mut builder, machine, &mut choices);
     let code = skeleton::section(&mut builder, ".text", CODE, skeleton::calls(machine, COUNT + 1));
     let mut author = Author {
         machine,
@@ -107,6 +108,18 @@ pub fn run(data: &[u8]) {
         }
     }
     crate::convert::run(&[&file, LIST.as_bytes()].concat());
+    crate::load::check(&file, false);
+}
+
+/// A record of a selector. `kind`: 1 and 2 select a symbol by file or neighbour, 3 and 4 a function.
+pub(crate) fn record(builder: &Builder, kind: u8, texts: [&str; 4]) -> Vec<u8> {
+    let mut record = vec![0; usize::try_from(RECORD).unwrap()];
+    record[8..12].copy_from_slice(&builder.u32(RECORD));
+    (record[12], record[13]) = (VERSION, kind);
+    for (at, text) in [16, 72, 128, 640].into_iter().zip(texts) {
+        record[at..at + text.len()].copy_from_slice(text.as_bytes());
+    }
+    record
 }
 
 impl Author<'_, '_> {
@@ -192,14 +205,9 @@ impl Author<'_, '_> {
         } else {
             self.symbol(spelling)
         };
-        let mut record = vec![0; usize::try_from(RECORD).unwrap()];
-        record[8..12].copy_from_slice(&self.builder.u32(RECORD));
-        record[12] = VERSION;
-        record[13] = 1 + u8::from(next_to) + 2 * u8::from(function);
         let written = if own || function { name } else { "" };
-        for (at, text) in [(16, owner), (72, patched), (128, written), (640, text)] {
-            record[at..at + text.len()].copy_from_slice(text.as_bytes());
-        }
+        let kind = 1 + u8::from(next_to) + 2 * u8::from(function);
+        let mut record = record(&self.builder, kind, [owner, patched, written, text]);
         let fault = self.choices.byte();
         self.faulty |= fault >= 0xf4;
         match fault {

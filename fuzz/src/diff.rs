@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use klp_convert::symbols::map::build;
 use klp_convert::symbols::{
-    Answer, Change, Merged, ProcKallsyms, Reach, Scope, SymbolSource, TextList, diff, is_generated,
-    write_kallsyms, write_list,
+    Answer, Change, Map, Merged, Neighbours, ProcKallsyms, Reach, Scope, Sources, Suggestions,
+    SymbolSource, TextList, diff, is_generated, write_kallsyms, write_list,
 };
 
 use crate::merge::source;
@@ -103,7 +104,11 @@ fn reached(kernel: Merged) {
         .flat_map(|object| object.symbols.iter().map(|s| object.text(s.name)))
         .filter_map(|name| Some(std::str::from_utf8(name).ok()?.to_owned()))
         .collect();
+    let map = build(&kernel).ok().and_then(|map| Map::from_bytes("map", map).ok());
     let Ok(answer) = Answer::new(kernel) else { return };
+    if let Some(map) = map {
+        near(map, &answer, &names);
+    }
     for name in &names {
         let candidates = answer.candidates(name);
         for candidate in candidates {
@@ -122,6 +127,34 @@ fn reached(kernel: Merged) {
             }
         }
     }
+}
+
+/// What lies beside each symbol, and which names are alike, as a map tells it.
+fn near(map: Map, answer: &Answer, names: &[String]) {
+    let mut sources = Sources::new();
+    sources.push(map);
+    let mut beside = Neighbours::default();
+    let mut alike = Suggestions::new(names.iter().map(String::as_str));
+    let all = || names.iter().flat_map(|name| answer.candidates(name));
+    for candidate in all() {
+        let Some(address) = candidate.address else { continue };
+        let section = candidate.section.as_deref();
+        beside.search(&candidate.object, section, &candidate.name, address);
+    }
+    assert!(sources.neighbours(&mut beside).is_ok() && sources.similar(&mut alike).is_ok());
+    for candidate in all() {
+        let Some(address) = candidate.address else { continue };
+        let found = beside.found(&candidate.object, &candidate.name, address, |_| true);
+        let Some(found) = found else { continue };
+        for name in found.before.iter().chain(&found.after) {
+            assert!(*name != candidate.name, "beside itself");
+            let there = answer.candidates_in(name, &candidate.object).next();
+            let known = names.contains(name);
+            assert!(there.is_some() || !known, "{name:?} is not in {}", candidate.object);
+        }
+        assert!(!found.to_string().is_empty());
+    }
+    let _ = (beside.names().count(), answer.siblings().lines());
 }
 
 #[cfg(test)]

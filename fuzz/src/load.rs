@@ -1,7 +1,7 @@
 //! Arbitrary modules at several addresses: a refusal, or memory whose bytes all lie in regions.
 #![allow(clippy::panic, reason = "a property that does not hold has to stop the run")]
 
-use klp_arch::{Fault, Machine};
+use klp_arch::{Fault, Features, KernelVersion, Machine};
 use klp_convert::elf::Module;
 use klp_convert::findings::Finding;
 use klp_convert::load::{
@@ -10,6 +10,8 @@ use klp_convert::load::{
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::target::machine;
 
+/// Where modules are loaded first.
+const BASE: u64 = 0xffff_ffff_c000_0000;
 /// No region of a real module is this large; it must be refused long before.
 const MEMORY_MAX: usize = 1 << 32;
 
@@ -18,6 +20,8 @@ const MEMORY_MAX: usize = 1 << 32;
 struct Everything {
     base: u64,
     moved: u64,
+    /// Whether some names are not found, and some exports have conditions.
+    odd: bool,
 }
 
 impl Everything {
@@ -31,17 +35,32 @@ impl Everything {
 
 impl Bind for Everything {
     fn export(&self, name: &str) -> Option<ExportedSymbol> {
-        Some(ExportedSymbol {
-            address: self.address(name),
+        let address = self.address(name);
+        let which = if self.odd { address >> 4 & 15 } else { 0 };
+        let namespace = match which {
+            8 | 9 => Some("SPACE".to_owned()),
+            10 => Some("module:generated,klp-*".to_owned()),
+            _ => None,
+        };
+        let exported = ExportedSymbol {
+            address,
             owner: ObjectName::vmlinux(),
-            gpl: None,
-            namespace: None,
-            crc: None,
-        })
+            gpl: matches!(which, 11 | 12).then_some(which == 11),
+            namespace,
+            crc: matches!(which, 12..14).then_some(if which == 12 { 0x1234 } else { 5 }),
+        };
+        (which != 15).then_some(exported)
     }
 
     fn find(&self, symbol: &KlpSymbol) -> Lookup {
-        Lookup::Found(self.address(symbol.symbol.as_str()))
+        let address = self.address(symbol.symbol.as_str());
+        match if self.odd { address >> 4 & 15 } else { 0 } {
+            12 => Lookup::NotFound,
+            13 => Lookup::Ambiguous,
+            14 => Lookup::NoSuchPosition,
+            15 => Lookup::Unknown,
+            _ => Lookup::Found(address),
+        }
     }
 }
 
@@ -59,31 +78,24 @@ pub(crate) fn check(data: &[u8], sound: bool) -> bool {
     let Ok(module) = Module::parse_as_kernel(data) else { return false };
     let Ok(machine) = machine(&module) else { return false };
     let mut loads = false;
+    if !sound {
+        others(&module, machine, data);
+    }
     let kernel = TargetKernel::newest(machine);
-    let near = Placement {
-        start: 0xffff_ffff_c000_0000,
-        page_size: kernel.page_size,
-        ..Placement::default()
-    };
+    let near = Placement { start: BASE, page_size: kernel.page_size, ..Placement::default() };
     let placements = [near].into_iter().chain(Placement::extremes(machine, &kernel));
     for placement in placements.take(3) {
         let base = placement.start.wrapping_sub(0x100_0000);
-        let known = Everything { base, moved: 0 };
+        let known = Everything { base, moved: 0, odd: false };
         let load = |record| {
             let loader = Loader { machine, kernel: &kernel, placement: &placement, record };
             loader.load(&module, &known)
         };
-        for record in [Record::Counts, Record::Truncated] {
-            let counted = load(record).ok();
-            let counts =
-                counted.map(|counted| counted.counts().len() + counted.relocations().len());
-            assert!(counts.is_none_or(|counts| counts <= data.len()));
-        }
         match (load(Record::Nothing), load(Record::Everything)) {
             (Ok(mut loaded), Ok(watched)) => {
                 assert!(memory(&loaded) == memory(&watched), "watching changes what is written");
                 described(&watched, machine);
-                gates(&mut loaded, base);
+                gates(&mut loaded, base, false);
                 loads = true;
             }
             (Err(refused), Err(again)) => {
@@ -99,6 +111,39 @@ pub(crate) fn check(data: &[u8], sound: bool) -> bool {
         }
     }
     loads
+}
+
+/// Loads in kernels of other versions and configurations, chosen by the bytes, which do not have every name.
+fn others(module: &Module<'_>, machine: &'static Machine, data: &[u8]) {
+    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x100_0193);
+    let hash = data.iter().fold(0x811c_9dc5_u32, mix);
+    let mut configured = TargetKernel::newest(machine);
+    configured.configuration.features ^= Features::from_bits_truncate(hash >> 3 & hash >> 11);
+    configured.checks_signatures = true;
+    configured.reads_btf = true;
+    configured.strict_module_rwx = hash & 1 == 0;
+    configured.flags_apart = hash & 2 == 0;
+    configured.smp = hash & 4 == 0;
+    configured.vermagic = (hash & 0x38 == 0).then(|| "7.3 SMP mod_unload".to_owned());
+    configured.module_size = (hash & 0x1c0 == 0).then_some(0x500);
+    let older = TargetKernel::of_version(machine, KernelVersion::new(6, hash % 20));
+    for (kernel, record) in
+        [(&configured, Record::Everything), (&older, Record::Counts), (&older, Record::Truncated)]
+    {
+        let placement =
+            Placement { start: BASE, page_size: kernel.page_size, ..Placement::default() };
+        let loader = Loader { machine, kernel, placement: &placement, record };
+        let known = Everything { base: BASE - 0x100_0000, moved: 0, odd: true };
+        match loader.load(module, &known) {
+            Ok(mut loaded) => {
+                assert!(loaded.counts().len() <= data.len());
+                described(&loaded, machine);
+                gates(&mut loaded, known.base, true);
+                let _ = kernel.receive(module);
+            }
+            Err(refused) => assert!(!refused.to_string().is_empty(), "refused without a word"),
+        }
+    }
 }
 
 /// The bytes of all regions.
@@ -124,11 +169,14 @@ fn described(loaded: &Loaded<'_>, machine: &Machine) {
         let _ = relocated.is_truncated(machine.endian);
     }
     assert!(loaded.ignored().iter().all(|finding| !format!("{finding:?}").is_empty()));
-    let _ = (loaded.stubs_left(), loaded.enable(&Everything { base: 0, moved: 0 }).is_ok());
+    let _ = (
+        loaded.stubs_left(),
+        loaded.enable(&Everything { base: BASE, moved: 0, odd: false }).is_ok(),
+    );
 }
 
 /// Objects arrive and leave, at other addresses each time.
-fn gates(loaded: &mut Loaded<'_>, base: u64) {
+fn gates(loaded: &mut Loaded<'_>, base: u64, odd: bool) {
     let shape = |loaded: &Loaded<'_>| {
         loaded.regions().map(|(kind, base, bytes)| (kind, base, bytes.len())).collect::<Vec<_>>()
     };
@@ -137,7 +185,7 @@ fn gates(loaded: &mut Loaded<'_>, base: u64) {
     let gates = loaded.gates();
     for moved in 0..3 {
         for gate in gates.iter().take(4) {
-            let _ = loaded.gate_arrives(gate, &Everything { base, moved });
+            let _ = loaded.gate_arrives(gate, &Everything { base, moved, odd });
             let _ = loaded.gate_leaves(gate);
         }
     }

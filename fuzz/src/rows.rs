@@ -1,10 +1,11 @@
 //! Arbitrary relocations of each machine: an error that changes nothing, or bits in the row's mask;
 //! written, cleared and written again is written once; a table writes nothing outside of its section.
 
+use klp_arch::sort::{Generation, sort_by_key};
 use klp_arch::{
-    Calculation, Conditions, Extent, Features, FunctionCode, Machine, Memory, NoLinkage, Observer,
-    Operands, Operation, Region, Rela, RelocationContext, RelocationTable, RelocationTarget, Row,
-    machines, object,
+    Calc, Calculation, Conditions, Extent, Features, FunctionCode, KernelVersion, Machine, Memory,
+    NoLinkage, Observer, Operands, Operation, Region, Rela, RelocationContext, RelocationTable,
+    RelocationTarget, Row, machines, object,
 };
 use scroll::Endian;
 
@@ -23,12 +24,45 @@ pub fn run(data: &[u8]) {
     let machine = choices.pick(machines());
     let features = Features::from_bits_truncate(u32::from_le_bytes(choices.bytes()));
     while !choices.is_empty() {
-        match choices.byte() % 3 {
-            0 => one(machine, features, &mut choices),
-            1 => table(machine, features, &mut choices),
-            _ => code(machine, &mut choices),
+        match choices.byte() % 7 {
+            0 | 1 => one(machine, features, &mut choices),
+            2 | 3 => table(machine, features, &mut choices),
+            4 | 5 => code(machine, &mut choices),
+            _ => versions(machine, features, &mut choices),
         }
     }
+}
+
+/// What a kernel of some version has, and in which order it sorts.
+fn versions(machine: &'static Machine, features: Features, choices: &mut Choices<'_>) {
+    let version = KernelVersion::new(u32::from(choices.byte() % 8), u32::from(choices.byte() % 24));
+    let version =
+        if choices.byte() & 1 == 0 { version } else { version.stable(choices.byte().into()) };
+    assert_eq!(machine.configuration(version).features, machine.features(version));
+    assert_eq!(version.series(), version.series().series());
+    let image = 0xffff_ffff_8100_0000..0xffff_ffff_8300_0000;
+    let areas = machine.loader.module_areas(&image, version);
+    assert!(!areas.is_empty(), "{} has no room for modules", machine.name);
+    assert!(machine.per_cpu(&image, version).start <= image.end);
+    for section in machine.special_sections() {
+        assert!(section.is_named(section.name.as_bytes()));
+        assert!(!section.matches(b"no such section", features));
+        let _ = section.matches(section.name.as_bytes(), features);
+    }
+    let number = u32::from(u16::from_le_bytes(choices.bytes()));
+    let conditions = Conditions { features, ..Conditions::default() };
+    let known = machine.known_row(number, &conditions).map(|row| row.number);
+    assert!(
+        known.is_ok_and(|known| known == number)
+            || known.is_err_and(|fault| !fault.to_string().is_empty())
+    );
+    let flags = u32::from(choices.byte());
+    assert!(machine.check_header(flags).is_ok_and(|()| true) || machine.e_flags.0 != 0);
+    let mut items: Vec<u8> = (0..choices.below(64)).map(|_| choices.byte() % 32).collect();
+    let mut sorted = items.clone();
+    sorted.sort_unstable();
+    sort_by_key(Generation::of(features), &mut items, |item| *item);
+    assert_eq!(items, sorted, "not sorted, or not the same");
 }
 
 /// One relocation of a site.
@@ -57,7 +91,10 @@ fn one(machine: &'static Machine, features: Features, choices: &mut Choices<'_>)
         machine.check_site(row, &conditions, &before, 0).is_ok_and(|()| true)
             || row.when.holds(features)
     );
-    if row.name != "R_PPC64_ENTRY" {
+    // Two write other instructions, one of them if it goes through a slot.
+    let rewrites = row.name == "R_PPC64_ENTRY"
+        || row.calc == Calc::RelativeOrSlot && operands.got_slot.is_some();
+    if !rewrites {
         only_the_mask(machine, row, &before, &once);
     }
     let mut again = once;

@@ -10,6 +10,7 @@
 #[path = "../../tests/elf/builder/mod.rs"]
 pub(crate) mod builder;
 
+use crate::choices::Choices;
 use builder::{Builder, NOBITS, Section};
 use klp_arch::{Calc, Field, Machine, Row};
 use scroll::Endian;
@@ -55,6 +56,35 @@ pub(crate) fn module(machine: &Machine, declarations: &[u8]) -> Builder {
         });
     }
     builder
+}
+
+/// Tables of versions in one of their forms, and marks of what the compiler did; often none.
+pub(crate) fn tables(builder: &mut Builder, machine: &Machine, choices: &mut Choices<'_>) {
+    let dot = if choices.byte() & 1 == 0 { "" } else { "." };
+    match choices.byte() % 4 {
+        0 => {
+            let mut body = Vec::new();
+            for name in NAMES {
+                body.extend(builder.u64(0x1234));
+                let text = format!("{dot}{name}");
+                body.extend(text.bytes().chain(std::iter::repeat(0)).take(56));
+            }
+            section(builder, "__versions", READ_ONLY, body);
+        }
+        1 => {
+            let crcs = NAMES.iter().flat_map(|_| builder.u32(0x1234)).collect();
+            let names = NAMES.iter().flat_map(|name| format!("{dot}{name}\0").into_bytes());
+            section(builder, "__version_ext_crcs", READ_ONLY, crcs);
+            section(builder, "__version_ext_names", READ_ONLY, names.collect());
+        }
+        _ => {}
+    }
+    if let Some(pad) = machine.landing_pad.filter(|_| choices.byte() & 1 == 1) {
+        section(builder, pad.marker, READ_ONLY, vec![0; 8]);
+    }
+    if choices.byte() % 4 == 3 {
+        section(builder, ".data..percpu", DATA, vec![0; 64]);
+    }
 }
 
 pub(crate) fn section(builder: &mut Builder, name: &str, flags: u64, body: Vec<u8>) -> u32 {

@@ -7,7 +7,7 @@
 )]
 
 use klp_arch::{Machine, machines};
-use klp_convert::annotation::NAME_PREFIX;
+use klp_convert::annotation::{NAME_PREFIX, SELECTORS};
 use klp_convert::elf::Module;
 use klp_convert::patch::{PatchedObjects, Tables};
 
@@ -51,9 +51,11 @@ struct Patch {
 pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let machine = choices.pick(machines());
+    let said = choices.byte() % 8 != 7;
     let layout = [&USUAL, &USUAL, &LARGE, &EXTERNAL][choices.below(4)];
-    let patch = Patch::new(&mut choices);
-    let file = file(machine, layout, &patch, &mut choices);
+    let mut patch = Patch::new(&mut choices);
+    patch.plain &= said;
+    let file = file(machine, layout, &patch, said, &mut choices);
     let module = Module::parse(&file).unwrap();
     let tables = Tables::of(&module, machine);
     if patch.plain {
@@ -86,6 +88,7 @@ pub fn run(data: &[u8]) {
         assert!(object.callbacks.len() <= 4 && object.functions.len() <= file.len());
     }
     crate::convert::run(&[&file, LIST.as_bytes()].concat());
+    crate::load::check(&file, false);
 }
 
 impl Patch {
@@ -187,10 +190,12 @@ impl Table<'_> {
 /// The index of the section of tables, which comes first.
 const TABLES: u32 = 1;
 
+/// `said`: whether the patch names its module; otherwise only the code that enables it shows which one it is.
 fn file(
     machine: &'static Machine,
     layout: &Layout,
     patch: &Patch,
+    said: bool,
     choices: &mut Choices<'_>,
 ) -> Vec<u8> {
     let external = layout.count.is_some();
@@ -204,6 +209,7 @@ fn file(
     let required = skeleton::module(machine, b"name=generated\0license=GPL\0livepatch=Y\0");
     let this = builder.sections.len() + 1;
     builder.sections.extend(required.sections);
+    skeleton::tables(&mut builder, machine, choices);
     let code = skeleton::section(
         &mut builder,
         ".text",
@@ -282,10 +288,19 @@ fn file(
         let start = body.0.len();
         body.0.resize(start + 200, 0);
         let pointer = skeleton::pointer(machine);
-        body.1.push((wide(start), this_symbol, pointer, 0));
+        if said {
+            body.1.push((wide(start), this_symbol, pointer, 0));
+        } else {
+            uses.push((wide(last + 32), tables_symbol, pointer, i64::try_from(start).unwrap()));
+        }
         body.1.push((wide(start + 8), tables_symbol, pointer, 0));
         let enable = builder.symbol("klp_enable_patch", 0, 0);
         uses.push((wide(last), enable, skeleton::call(machine), 0));
+    }
+    let selectors = selectors(machine, &mut builder, patch, choices);
+    if !selectors.0.is_empty() {
+        let section = skeleton::section(&mut builder, SELECTORS, READ_ONLY, selectors.0);
+        builder.rela(&format!(".rela{SELECTORS}"), section, &selectors.1);
     }
     builder.sections[0].body = body.0;
     builder.sections[usize::try_from(strings).unwrap() - 1].body = texts;
@@ -295,6 +310,34 @@ fn file(
         builder.rela(".rela.text", code, &uses);
     }
     skeleton::file(&builder, machine)
+}
+
+/// Selectors of some of the functions that are replaced.
+fn selectors(
+    machine: &Machine,
+    builder: &mut Builder,
+    patch: &Patch,
+    choices: &mut Choices<'_>,
+) -> Section {
+    let mut section: Section = (Vec::new(), Vec::new());
+    for (object, functions) in &patch.objects {
+        for (old, new, _) in functions {
+            let (Some(old), Some(new)) = (old, new) else { continue };
+            let kind = choices.byte() % 8;
+            let text = match kind {
+                3 => "fs/a.c",
+                4 => choices.pick(&NAMES),
+                _ => continue,
+            };
+            let offset = u64::try_from(section.0.len()).unwrap();
+            let symbol = 5 + u32::try_from(new / FUNCTION).unwrap();
+            let texts =
+                [object.filter(|name| !name.is_empty()).unwrap_or("vmlinux"), "", old, text];
+            section.0.extend(crate::annotation::record(builder, kind, texts));
+            section.1.push((offset, symbol, skeleton::pointer(machine), 0));
+        }
+    }
+    section
 }
 
 /// What the code of replacements uses: symbols of the kernel, inferred or annotated, and other replacements.

@@ -30,6 +30,16 @@ const OTHERS: [&str; 7] = [
     ".klp.arch.vmlinux..altinstructions",
 ];
 
+/// Sections that klp relocations cannot patch, or can.
+const TARGETS: [(&str, u64); 6] = [
+    (".init.text", CODE),
+    (".data..percpu", DATA),
+    (".comment", 0),
+    ("__bug_table", DATA),
+    (".altinstructions", DATA),
+    (".text.other", CODE),
+];
+
 /// Checks the property.
 ///
 /// # Panics
@@ -38,7 +48,11 @@ pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let machine = choices.pick(machines());
     let mut builder = skeleton::module(machine, b"name=generated\0license=GPL\0livepatch=Y\0");
+    skeleton::tables(&mut builder, machine, &mut choices);
     let code = skeleton::section(&mut builder, ".text", CODE, skeleton::calls(machine, 32));
+    let targets = TARGETS.map(|(name, flags)| {
+        (name, skeleton::section(&mut builder, name, flags, skeleton::calls(machine, 32)))
+    });
     let (mut unfinished, mut uses) = (false, Vec::new());
     let mut at = 0;
     for _ in 0..8 {
@@ -87,14 +101,39 @@ pub fn run(data: &[u8]) {
                 let section = choices.pick(&OTHERS);
                 skeleton::section(&mut builder, section, DATA, vec![0; 32]);
             }
-            // What a finished module has.
+            // What a finished module has, or something like it.
             _ => {
-                let symbol =
-                    builder.reserved_symbol(&format!(".klp.sym.{object}.{name},0"), LIVEPATCH);
-                let section = choices.pick(&[".text", ".text.other"]);
+                let symbol = format!(".klp.sym.{object}.{name},{}", choices.byte() % 3);
+                let symbol = match choices.byte() {
+                    0xf0.. => builder.symbol(&symbol, code, 0),
+                    0xe0..0xf0 => builder.reserved_symbol(name, LIVEPATCH),
+                    0xd0..0xe0 => builder.reserved_symbol(&format!("{symbol}x"), LIVEPATCH),
+                    _ => builder.reserved_symbol(&symbol, LIVEPATCH),
+                };
+                builder.symbols.last_mut().unwrap().value = 0;
+                let (target, section) = match choices.byte() {
+                    odd @ 0xc0.. => targets[usize::from(odd) % targets.len()],
+                    _ => (".text", code),
+                };
                 let entry = (at + 256, symbol, skeleton::call(machine), 0);
-                builder.rela(&format!(".klp.rela.{object}.{section}"), code, &[entry]);
-                builder.sections.last_mut().unwrap().flags = 0x10_0042;
+                let gated = match choices.byte() {
+                    0xf0.. => format!(".klp.rela.{object}"),
+                    0xe0..0xf0 => format!(".klp.rela..{target}"),
+                    0xd0..0xe0 => format!(".klp.rela{target}"),
+                    _ => format!(".klp.rela.{object}.{target}"),
+                };
+                builder.rela(&gated, section, &[entry]);
+                let last = builder.sections.last_mut().unwrap();
+                (last.flags, last.info) = match choices.byte() {
+                    0xf8.. => (0x10_0040, section),
+                    0xf0..0xf8 => (0x42, section),
+                    0xe8..0xf0 => (0x10_0042, 9999),
+                    0xe0..0xe8 => {
+                        last.sh_type = 1;
+                        (0x10_0042, section)
+                    }
+                    _ => (0x10_0042, section),
+                };
                 at += 16;
             }
         }
@@ -103,7 +142,12 @@ pub fn run(data: &[u8]) {
         builder.rela(".rela.text", code, &uses);
     }
     let file = skeleton::file(&builder, machine);
-    assert!(Module::parse(&file).is_ok());
+    crate::load::check(&file, false);
+    crate::convert::run(&[&file, LIST.as_bytes()].concat());
+    // A table for no section is no table to a rewriter.
+    if Module::parse(&file).is_err() {
+        return;
+    }
     assert!(inspect(&file).is_ok_and(|inspection| !inspection.to_string().is_empty()));
     let mut sources = Sources::new();
     sources.push(TextList::from_bytes("list", LIST.as_bytes()));
@@ -115,7 +159,6 @@ pub fn run(data: &[u8]) {
         !unfinished || verdict.is_ok_and(|verdict| verdict.conclusion() == Conclusion::Refused),
         "loads before its tool is done"
     );
-    crate::convert::run(&[&file, LIST.as_bytes()].concat());
 }
 
 #[cfg(test)]

@@ -109,6 +109,34 @@ fn seeds_of_loads_are_converted_fixtures() {
     }
 }
 
+/// A PKCS#7 message: the outer structure that the kernel's decoder asks for, with or without certificates.
+fn message(certificates: bool, last: u8) -> Vec<u8> {
+    let element =
+        |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+    let optional: &[u8] = if certificates { &[0xa0, 0] } else { &[] };
+    let data = [b"\x02\x01\x01\x31\x00\x30\x00", optional, &[last, 0]].concat();
+    let kind = element(6, &[42, 134, 72, 134, 247, 13, 1, 7, 2]);
+    element(0x30, &[kind, element(0xa0, &element(0x30, &data))].concat())
+}
+
+/// Modules with a signature: of the right form, with certificates, without the last part, and not PKCS#7.
+#[test]
+fn seeds_of_loads_are_signed_too() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/load");
+    let module = fixture("x86_64", "klp_target_b.ko");
+    for (name, message, kind) in [
+        ("signed", message(false, 0x31), 2),
+        ("signed-certificates", message(true, 0x31), 2),
+        ("signed-wrongly", message(false, 0x30), 2),
+        ("signed-pgp", vec![0x99; 16], 0),
+    ] {
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let info = [&[0, 0, kind, 0, 0, 0, 0, 0][..], &length].concat();
+        let signed = [&module, &message, &info, klp_convert::elf::SIGNATURE_MARKER].concat();
+        same(&seeds.join(format!("x86_64-{name}")), &signed);
+    }
+}
+
 #[test]
 fn seeds_of_maps_are_what_the_fixtures_give() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
