@@ -1,6 +1,6 @@
 //! Modules of all machines, generated from the bytes: relocations of every type, near and far, that
 //! a compiler could emit. Each loads or is refused; the reserved room is enough. Any bytes make a
-//! module, so there are no seeds.
+//! module.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,8 +1,8 @@
 //! Fuzz targets and their properties.
 //!
 //! Each property is a plain function over bytes, in a module of its name. `cargo test` replays its
-//! seeds (`seeds/<property>/`), `fuzz/run` and `cargo fuzz run <property> seeds/<property>` search from them;
-//! [`generated`] has none, because any bytes make a module.
+//! seeds (`seeds/<property>/`), `fuzz/run` and `cargo fuzz run <property> seeds/<property>` search from them.
+//! Those of [`generated`] are bytes without a pattern, because any bytes make a module.
 
 pub mod annotation;
 mod choices;

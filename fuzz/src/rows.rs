@@ -115,6 +115,8 @@ fn operands(choices: &mut Choices<'_>) -> Operands {
     let given = choices.byte();
     let (s, a, p) = (choices.word(), choices.word().cast_signed(), choices.word());
     // Near its place, most of the time, as symbols are.
+    // At the end of a page, where one processor has an erratum.
+    let p = if given & 0x20 == 0 { p } else { p | 0xff8 };
     let s = if given & 0x40 == 0 { p.wrapping_add(s) } else { s };
     let other = choices.byte();
     let mut anchor = |bit: u8| (given & bit != 0).then(|| choices.word().wrapping_add(p));

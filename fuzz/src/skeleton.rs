@@ -82,6 +82,9 @@ pub(crate) fn tables(builder: &mut Builder, machine: &Machine, choices: &mut Cho
     if let Some(pad) = machine.landing_pad.filter(|_| choices.byte() & 1 == 1) {
         section(builder, pad.marker, READ_ONLY, vec![0; 8]);
     }
+    if choices.byte() & 1 == 1 {
+        section(builder, ".mygot", DATA, vec![0; 8]);
+    }
     if choices.byte() % 4 == 3 {
         section(builder, ".data..percpu", DATA, vec![0; 64]);
     }
