@@ -17,7 +17,7 @@ use crate::skeleton::builder::Builder;
 use crate::skeleton::{self, CODE, LIST, NAMES, OBJECTS, READ_ONLY};
 
 /// The most annotations of a module.
-const COUNT: usize = 8;
+const COUNT: usize = 6;
 /// Bytes of a record of a selector, and its version.
 const RECORD: u32 = 1152;
 const VERSION: u8 = 1;
@@ -108,7 +108,6 @@ pub fn run(data: &[u8]) {
         }
     }
     crate::convert::run(&[&file, LIST.as_bytes()].concat());
-    crate::load::check(&file, false);
 }
 
 /// A record of a selector. `kind`: 1 and 2 select a symbol by file or neighbour, 3 and 4 a function.

@@ -117,10 +117,10 @@ fn reached(kernel: Merged) {
             match reach {
                 Reach::ByName => assert_eq!(candidates.len(), 1, "{name}"),
                 Reach::Exported => {
-                    assert!(candidate.object.is_vmlinux() && answer.export(name).is_some())
+                    assert!(candidate.object.is_vmlinux() && answer.export(name).is_some());
                 }
                 Reach::ByPosition | Reach::WhileLoading | Reach::Unproven => {
-                    assert!(candidates.len() > 1)
+                    assert!(candidates.len() > 1);
                 }
                 Reach::Freed => assert!(candidate.init),
                 Reach::Marker => {}

@@ -7,13 +7,10 @@
     reason = "modules are made here, a surprise stops the run"
 )]
 
-#[allow(dead_code, reason = "the builder has more than modules need")]
-#[path = "../../tests/elf/builder/mod.rs"]
-mod builder;
-
-use builder::{Builder, NOBITS, Section};
 use klp_arch::{Machine, machines};
 use scroll::Endian;
+
+use crate::skeleton::builder::{Builder, NOBITS, Section};
 
 /// Bytes of a relocated section, and from one site to the next.
 const SIZE: usize = 4096;
