@@ -3,7 +3,7 @@
 
 use klp_arch::sort::{Generation, sort_by_key};
 use klp_arch::{
-    Calc, Calculation, Conditions, Extent, Features, FunctionCode, KernelVersion, Machine, Memory,
+    Calculation, Conditions, Extent, Features, Field, FunctionCode, KernelVersion, Machine, Memory,
     NoLinkage, Observer, Operands, Operation, Region, Rela, RelocationContext, RelocationTable,
     RelocationTarget, Row, machines, object,
 };
@@ -81,6 +81,9 @@ fn one(machine: &'static Machine, features: Features, choices: &mut Choices<'_>)
     if flags & 8 != 0 {
         before = [0; 16];
     }
+    // A loader may write another instruction instead: then its field counts.
+    let planned = machine.loader.plan(row, &conditions, &operands, &before).ok().flatten();
+    let field = planned.map_or(row.field, |patch| patch.field);
     let mut once = before;
     if let Err(fault) = machine.apply(row, &conditions, &operands, &mut once) {
         assert_eq!(once, before, "{}: refused, and written", row.name);
@@ -91,12 +94,7 @@ fn one(machine: &'static Machine, features: Features, choices: &mut Choices<'_>)
         machine.check_site(row, &conditions, &before, 0).is_ok_and(|()| true)
             || row.when.holds(features)
     );
-    // Two write other instructions, one of them if it goes through a slot.
-    let rewrites = row.name == "R_PPC64_ENTRY"
-        || row.calc == Calc::RelativeOrSlot && operands.got_slot.is_some();
-    if !rewrites {
-        only_the_mask(machine, row, &before, &once);
-    }
+    only_the_mask(machine, row, field, &before, &once);
     let mut again = once;
     // A row may have no way back: then nothing is cleared.
     if machine.loader.clear(row, &conditions, &operands, &mut again).is_err() {
@@ -152,10 +150,10 @@ fn refused(
 }
 
 /// Panics if a bit outside of the field has changed.
-fn only_the_mask(machine: &Machine, row: &Row, before: &[u8], after: &[u8]) {
-    let size = usize::from(row.field.word);
+fn only_the_mask(machine: &Machine, row: &Row, field: Field, before: &[u8], after: &[u8]) {
+    let size = usize::from(field.word);
     for (index, (old, new)) in (0..).zip(before.chunks(size).zip(after.chunks(size))) {
-        let mask = if index < row.field.words { row.field.mask(index) } else { 0 };
+        let mask = if index < field.words { field.mask(index) } else { 0 };
         let mut mask = mask.to_le_bytes();
         let mask = mask.get_mut(..size).unwrap_or_default();
         if machine.endian == Endian::Big {

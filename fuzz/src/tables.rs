@@ -88,7 +88,10 @@ pub fn run(data: &[u8]) {
         assert!(object.callbacks.len() <= 4 && object.functions.len() <= file.len());
     }
     crate::convert::run(&[&file, LIST.as_bytes()].concat());
-    crate::load::check(&file, false);
+    // It takes as long as everything else.
+    if data.len().is_multiple_of(2) {
+        crate::load::check(&file, false);
+    }
 }
 
 impl Patch {
