@@ -152,9 +152,8 @@ impl Author<'_, '_> {
 
     /// `KLP_SYMPOS` in the array of an object.
     fn array(&mut self) {
-        let (owner, name) = (self.choices.pick(&OBJECTS), self.choices.pick(&NAMES));
+        let (owner, name, position) = skeleton::named(self.choices, None);
         let symbol = self.symbol(name);
-        let position = u32::from(self.choices.byte() % 4);
         let mut array = self.arrays.remove(owner).unwrap_or_default();
         let offset = u64::try_from(array.0.len()).unwrap();
         array.1.extend(self.pointer(offset, symbol));
@@ -166,8 +165,8 @@ impl Author<'_, '_> {
 
     /// `KLP_RELOC_SYMBOL_POS`.
     fn name(&mut self) {
-        let (gate, owner) = (self.choices.pick(&OBJECTS), self.choices.pick(&OBJECTS));
-        let (name, position) = (self.choices.pick(&NAMES), u32::from(self.choices.byte() % 4));
+        let (owner, name, position) = skeleton::named(self.choices, None);
+        let gate = if self.choices.byte() % 4 == 3 { self.choices.pick(&OBJECTS) } else { owner };
         let (between, broken) =
             (if self.choices.byte() & 1 == 0 { '.' } else { ',' }, self.choices.byte());
         self.faulty |= broken >= 0xfd;
@@ -189,7 +188,7 @@ impl Author<'_, '_> {
 
     /// `KLP_SYMBOL_IN` and `KLP_SYMBOL_NEXT_TO`, or for a function that is replaced.
     fn selector(&mut self, function: bool) {
-        let (owner, name) = (self.choices.pick(&OBJECTS), self.choices.pick(&NAMES));
+        let (owner, name, _) = skeleton::named(self.choices, None);
         let next_to = self.choices.byte() & 1 == 1;
         let text = if next_to {
             self.choices.pick(&NAMES)

@@ -34,6 +34,33 @@ pub(crate) const NAMES: [&str; 10] = [
     "alphA",
 ];
 
+/// What the list has: names of one object, and the least position of one of them.
+const KNOWN: [(&str, &str, u32); 9] = [
+    ("vmlinux", "alpha", 0),
+    ("vmlinux", "beta", 1),
+    ("vmlinux", "beta", 2),
+    ("vmlinux", "shared", 0),
+    ("vmlinux", "foo.isra.0", 0),
+    ("target", "gamma", 0),
+    ("target", "twice", 1),
+    ("target", "shared", 0),
+    ("other", "omega", 0),
+];
+
+/// An object, a name and a position; mostly what the list has. `only`: mostly of this object.
+pub(crate) fn named(
+    choices: &mut Choices<'_>,
+    only: Option<&str>,
+) -> (&'static str, &'static str, u32) {
+    if choices.byte() >= 0xe0 {
+        let position = u32::from(choices.byte() % 4);
+        return (choices.pick(&OBJECTS), choices.pick(&NAMES), position);
+    }
+    let known = KNOWN.iter().filter(|(object, ..)| only.is_none_or(|only| only == *object));
+    let known: Vec<_> = known.collect();
+    known.get(choices.below(known.len())).map_or(KNOWN[0], |known| **known)
+}
+
 /// Flags of sections: allocated, with instructions, writable.
 pub(crate) const CODE: u64 = 6;
 pub(crate) const DATA: u64 = 3;

@@ -13,7 +13,7 @@ use klp_convert::elf::Module;
 use klp_convert::patch::{PatchedObjects, Tables};
 
 use crate::choices::Choices;
-use crate::skeleton::{LIST, NAMES};
+use crate::skeleton::{self, LIST};
 use writer::file;
 
 /// The most objects, and functions of one.
@@ -106,12 +106,7 @@ impl Patch {
         let mut objects = Vec::new();
         let mut next = 0;
         for _ in 0..=choices.below(COUNT) {
-            let name = match choices.byte() % 4 {
-                0 => None,
-                1 => Some("target"),
-                2 => Some("other"),
-                _ => Some("absent"),
-            };
+            let name = [None, Some("target"), Some("other"), Some("absent")][objects.len() % COUNT];
             let name = if odd(choices) {
                 Some(choices.pick(&["vmlinux", "a-b", "", "a.b"]))
             } else {
@@ -119,9 +114,10 @@ impl Patch {
             };
             let mut functions = Vec::new();
             for _ in 0..=choices.below(COUNT) {
-                let old = if odd(choices) { None } else { Some(choices.pick(&NAMES)) };
+                let (_, old, position) = skeleton::named(choices, Some(name.unwrap_or("vmlinux")));
+                let old = if odd(choices) { None } else { Some(old) };
                 let new = if odd(choices) { None } else { Some(next * FUNCTION) };
-                functions.push((old, new, u64::from(choices.byte() % 3)));
+                functions.push((old, new, u64::from(position)));
                 next += 1;
             }
             objects.push((name, functions));

@@ -231,17 +231,12 @@ fn uses(
     let mut uses: Vec<(u64, u32, u32, i64)> = Vec::new();
     let call = skeleton::call(machine);
     for _ in 0..choices.below(8) {
-        let (at, name) = (choices.below(FUNCTIONS) * FUNCTION + 16, choices.pick(&NAMES));
+        let at = choices.below(FUNCTIONS) * FUNCTION + 16;
+        let (owner, name, position) = skeleton::named(choices, None);
         let symbol = match choices.byte() % 4 {
             0 => 5 + u32::try_from(choices.below(FUNCTIONS)).unwrap(),
-            1 => {
-                let (gate, owner) =
-                    (choices.pick(&skeleton::OBJECTS), choices.pick(&skeleton::OBJECTS));
-                builder.symbol(
-                    &format!("{NAME_PREFIX}{gate}.{owner}.{name}.{}", choices.byte() % 3),
-                    0,
-                    0,
-                )
+            1 | 2 => {
+                builder.symbol(&format!("{NAME_PREFIX}{owner}.{owner}.{name}.{position}"), 0, 0)
             }
             _ => builder.symbol(name, 0, 0),
         };
