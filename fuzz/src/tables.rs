@@ -90,7 +90,7 @@ pub fn run(data: &[u8]) {
     }
     crate::convert::run(&[&file, LIST.as_bytes()].concat());
     // It takes as long as everything else.
-    if data.len().is_multiple_of(2) {
+    if data.len().is_multiple_of(4) {
         crate::load::check(&file, false);
     }
 }

@@ -145,7 +145,7 @@ pub fn run(data: &[u8]) {
     }
     let file = skeleton::file(&builder, machine);
     // It takes as long as everything else.
-    if data.len().is_multiple_of(2) {
+    if data.len().is_multiple_of(4) {
         crate::load::check(&file, false);
     }
     crate::convert::run(&[&file, LIST.as_bytes()].concat());
