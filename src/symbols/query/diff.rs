@@ -4,9 +4,8 @@
 //! recognised by its source file; if the sources record none, positions cannot be compared, which
 //! is reported ([`Change::Homonyms`]). New names are not a change: nothing used them.
 
+use std::collections::HashMap;
 use std::fmt;
-
-use rustc_hash::FxHashMap;
 
 use crate::name::ObjectName;
 use crate::symbols::{Merged, Object, Symbol};
@@ -79,8 +78,8 @@ impl fmt::Display for Changed {
     }
 }
 
-/// The symbols of each name, per object.
-type Names<'a> = FxHashMap<&'a [u8], Vec<(&'a Object, Vec<&'a Symbol>)>>;
+/// The symbols of each name, per object, sorted by object.
+type Names<'a> = HashMap<&'a [u8], Vec<(&'a Object, Vec<&'a Symbol>)>>;
 
 /// All changes, sorted by name.
 #[must_use]
@@ -97,7 +96,7 @@ pub fn diff(old: &Merged, new: &Merged) -> Vec<Changed> {
         let count = |all: &[(&Object, Vec<&Symbol>)]| all.iter().map(|(_, s)| s.len()).sum();
         let counts: (usize, usize) = (count(olds), count(news));
         for (object, symbols) in olds {
-            match news.iter().find(|(n, _)| n.name == object.name) {
+            match of(news, &object.name) {
                 None => add(object, Change::Vanished),
                 Some((other, others)) if counts.0 > 1 && counts.1 > 1 => {
                     compare((object, symbols), (other, others), &mut |change| add(object, change));
@@ -128,7 +127,16 @@ pub fn diff(old: &Merged, new: &Merged) -> Vec<Changed> {
 }
 
 fn has(names: &Names<'_>, name: &str, owner: &ObjectName) -> bool {
-    names.get(name.as_bytes()).is_some_and(|all| all.iter().any(|(o, _)| o.name == *owner))
+    names.get(name.as_bytes()).is_some_and(|all| of(all, owner).is_some())
+}
+
+/// The symbols in one object: a name may be in all objects of a kernel.
+fn of<'s, 'a>(
+    all: &'s [(&'a Object, Vec<&'a Symbol>)],
+    owner: &ObjectName,
+) -> Option<&'s (&'a Object, Vec<&'a Symbol>)> {
+    let at = all.binary_search_by(|(object, _)| object.name.cmp(owner)).ok()?;
+    all.get(at)
 }
 
 fn names(merged: &Merged) -> Names<'_> {
@@ -145,6 +153,24 @@ fn names(merged: &Merged) -> Names<'_> {
     names
 }
 
+/// The position of each source file's only symbol among homonyms; `None` for a file with several.
+struct Files<'a>(HashMap<Option<&'a [u8]>, Option<usize>>);
+
+impl<'a> Files<'a> {
+    fn of(object: &'a Object, symbols: &[&Symbol]) -> Self {
+        let mut files = HashMap::new();
+        for (position, symbol) in (1..).zip(symbols) {
+            let seen = files.entry(object.file(symbol));
+            seen.and_modify(|only| *only = None).or_insert(Some(position));
+        }
+        Self(files)
+    }
+
+    fn only(&self, file: Option<&[u8]>) -> Option<usize> {
+        self.0.get(&file).copied().flatten()
+    }
+}
+
 /// What changed among the symbols of one name in one object.
 fn compare(
     (object, symbols): (&Object, &[&Symbol]),
@@ -158,14 +184,11 @@ fn compare(
     if before != now {
         add(Change::Homonyms { before, now });
     }
+    let (here, there) = (Files::of(object, symbols), Files::of(other, others));
     let mut unknown = false;
     for (position, symbol) in (1..).zip(symbols) {
         let file = object.file(symbol);
-        let same = |object: &Object, all: &[&Symbol]| {
-            let mut found = (1..).zip(all).filter(|(_, s)| object.file(s) == file);
-            found.next().filter(|_| found.next().is_none()).map(|(position, _)| position)
-        };
-        match (file, same(object, symbols), same(other, others)) {
+        match (file, here.only(file), there.only(file)) {
             (Some(file), Some(_), Some(now)) if now != position => add(Change::Moved {
                 file: String::from_utf8_lossy(file).into_owned(),
                 before: position,
