@@ -4,6 +4,7 @@
 //! `kernel/livepatch/core.c` (`klp_resolve_symbols`, `klp_write_section_relocs`) would not scan back
 //! into its parts is not a value of these types. Invariant: `name.to_string().parse() == name`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -27,6 +28,30 @@ pub const VMLINUX: &str = "vmlinux";
 #[must_use]
 pub fn symbol_name_max(version: KernelVersion) -> usize {
     if version < KernelVersion::new(6, 1) { 127 } else { SYMBOL_NAME_MAX }
+}
+
+/// Bytes of a name that is shown whole. The longest klp symbol has 587, and a section's name not many more.
+const SHOWN_WHOLE: usize = 640;
+/// Bytes that are shown of a longer one.
+const SHOWN_START: usize = 64;
+
+/// A name from a file as it is shown: of one that no kernel can have, the start and the length.
+///
+/// Names may share the end of one long string, so a file of some kilobytes may have gigabytes of them. Whatever keeps
+/// or prints names from a file takes them in this form, or borrows them.
+#[must_use]
+pub(crate) fn shown(name: &[u8]) -> Cow<'_, str> {
+    if name.len() <= SHOWN_WHOLE {
+        return String::from_utf8_lossy(name);
+    }
+    let start = String::from_utf8_lossy(name.get(..SHOWN_START).unwrap_or(name));
+    Cow::Owned(format!("{start}… ({} bytes)", name.len()))
+}
+
+/// Whether a name is shown without its end ([`shown`]). No symbol has a name with a space in it.
+#[must_use]
+pub(crate) fn is_cut(shown: &str) -> bool {
+    shown.ends_with(" bytes)")
 }
 
 /// Why text is not a name that the kernel would scan correctly.
@@ -329,6 +354,16 @@ mod tests {
         assert_eq!(klp.to_string(), ".klp.rela.vmlinux.__jump_table");
         assert_eq!(".klp.rela.vmlinux..text".parse::<KlpSection>().unwrap().section, ".text");
         assert!(".klp.rela.vmlinux__jump_table".parse::<KlpSection>().is_err());
+    }
+
+    #[test]
+    fn only_names_that_no_kernel_has_are_cut_and_their_length_stays() {
+        let longest = format!(".klp.sym.{}.{},4294967295", "m".repeat(55), "f".repeat(511));
+        assert!(longest.parse::<KlpSymbol>().is_ok());
+        assert_eq!(shown(longest.as_bytes()), longest);
+        let cut = shown(&[b'x'; 60_000]);
+        assert_eq!(cut, format!("{}… (60000 bytes)", "x".repeat(64)));
+        assert!(is_cut(&cut) && !is_cut(&longest));
     }
 
     proptest! {

@@ -118,7 +118,7 @@ impl<'t, 'm> Runs<'t, 'm> {
         let reloads = self.usual && order == Order::ModuleFirst;
         let record = if reloads { Record::Everything } else { Record::Truncated };
         let loader = Loader { machine, kernel, placement, record };
-        let mut loaded = match loader.load(module, known) {
+        let mut loaded = match loader.load_reporting(module, known, self.trial.all) {
             Ok(loaded) => loaded,
             Err(refused) => {
                 let text = placement.bases.get(&RegionKind::Text).copied();

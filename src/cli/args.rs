@@ -2,6 +2,7 @@
 
 mod annotate;
 mod build;
+mod inspect;
 mod new;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::symbols::MODULE_MAX;
 
 pub(super) use annotate::Annotate;
 pub(super) use build::{BuildMatrix, PlanForm};
+pub(super) use inspect::Inspect;
 pub(super) use new::New;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
@@ -246,21 +248,12 @@ pub(super) struct Load {
     /// The kernel that the module is for, such as 6.12: kernels lay out modules differently
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(super) target: Option<KernelVersion>,
+    /// Report every refusal, not only the first 50 of each kind
+    #[arg(long)]
+    pub(super) all: bool,
     /// Print which kernel it is assumed to be for, and every relocation
     #[arg(short, long)]
     pub(super) verbose: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Inspect {
-    /// The module to show; .ko, .ko.xz, .ko.gz, .ko.zst
-    #[arg(value_name = "MODULE.ko")]
-    pub(super) module: PathBuf,
-    #[command(flatten)]
-    pub(super) maps: Maps,
-    /// The most that a compressed module may unpack to
-    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
-    pub(super) max_unpacked: u64,
 }
 
 #[derive(Debug, ClapArgs)]

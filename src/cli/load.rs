@@ -14,7 +14,7 @@ use super::{Outcome, document, memory_image};
 use crate::check::Assumed;
 use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::{Module, Rela, SectionIndex, SymbolIndex};
-use crate::findings::{Encounter, Error, Finding, Occasion};
+use crate::findings::{Collector, Encounter, Error, Finding, Occasion};
 use crate::load::{Loaded, Record, Refused, RegionKind, TargetKernel, Way, prepare};
 use crate::options::Options;
 use crate::path_text::path_text;
@@ -141,9 +141,11 @@ pub(super) fn run(args: &Load, reporter: &Reporter) -> Outcome {
         Err(Stopped::Refused(refused, occasion)) => {
             let encountered =
                 |finding: Finding| finding.encountered(Encounter::usual(occasion.clone()));
-            let findings = refused.0.into_iter().map(encountered);
+            let mut found = Collector::new(args.all);
+            found.extend(refused.0.into_iter().map(encountered));
+            let found = found.into_vec();
             let diagnostics: Vec<_> =
-                findings.map(|finding| Diagnostic::error(&name, &finding)).collect();
+                found.iter().map(|finding| Diagnostic::error(&name, finding)).collect();
             reporter.failure(&diagnostics, Outcome::Refused)
         }
     }
@@ -183,7 +185,7 @@ fn load(
     placement.bases.extend(args.bases.iter().map(|place| (place.region, place.address)));
     let refused = |occasion| move |refused| Stopped::Refused(refused, occasion);
     let mut loaded =
-        prepared.load_recording(&placement, record).map_err(refused(Occasion::Load))?;
+        prepared.load_recording(&placement, record, args.all).map_err(refused(Occasion::Load))?;
     if let Some((first, second)) = overlap(&loaded) {
         return Err(Stopped::Overlap(first, second));
     }
@@ -224,7 +226,9 @@ fn report(
         size,
     });
     let encountered = |finding: Finding| finding.encountered(Encounter::usual(Occasion::Load));
-    let warned = loaded.ignored().into_iter().map(encountered);
+    let mut warned = Collector::new(args.all);
+    warned.extend(loaded.ignored().into_iter().map(encountered));
+    let warned = warned.into_vec();
     Report {
         machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),
         kernel: kernel.version.series().to_string(),
@@ -237,7 +241,7 @@ fn report(
             .map(|gate| Gate { object: gate.to_string(), arrived: args.gates.contains(gate) })
             .collect(),
         patched_later: patched_later(module, loaded),
-        diagnostics: warned.map(|finding| Diagnostic::warning(&name, &finding)).collect(),
+        diagnostics: warned.iter().map(|finding| Diagnostic::warning(&name, finding)).collect(),
         module: name,
     }
 }

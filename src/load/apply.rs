@@ -14,7 +14,7 @@ use super::resolve::VMLINUX;
 use super::{Bind, Loaded, Record, Refused, Relocated, Way, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
 use crate::findings::{Finding, Rule, Stage};
-use crate::site::{Site, Sites};
+use crate::site::Site;
 
 /// `SHT_REL`.
 const SHT_REL: u32 = 9;
@@ -110,7 +110,7 @@ impl Loaded<'_> {
         let section = SectionIndex::new(u32::try_from(index).unwrap_or(u32::MAX));
         // The loader may have changed the order; people read the file.
         let entry = self.module.relocations(section).position(|r| r == rela).unwrap_or(entry);
-        Sites::new(self.module, self.machine).describe(section, entry, rela)
+        self.sites.describe(section, entry, rela)
     }
 
     /// Applies or clears one table.

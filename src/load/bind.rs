@@ -9,8 +9,8 @@ use klp_arch::{Errno, KernelError, Machine};
 use super::importer::{Importer, Imports};
 use super::load_info::LoadInfo;
 use crate::elf::{Module, SymbolIndex};
-use crate::findings::{About, Finding, MODULE_LAYOUT, Rule, Stage};
-use crate::name::{KlpSymbol, ObjectName};
+use crate::findings::{About, Collector, Finding, MODULE_LAYOUT, Rule, Stage};
+use crate::name::{KlpSymbol, ObjectName, shown};
 
 /// `STB_WEAK`.
 const STB_WEAK: u8 = 2;
@@ -90,7 +90,8 @@ pub(super) fn check_layout(
     })
 }
 
-/// Gives every symbol its value. `percpu` is the address of the module's percpu memory.
+/// Gives every symbol its value. `percpu` is the address of the module's percpu memory. Of the errors the first of
+/// each kind are kept, and the last, or `all`.
 pub(super) fn bind(
     module: &Module<'_>,
     info: &mut LoadInfo<'_>,
@@ -98,6 +99,7 @@ pub(super) fn bind(
     imports: Imports,
     percpu: u64,
     known: &dyn Bind,
+    all: bool,
 ) -> Result<(), Vec<Finding>> {
     let refuse = |kernel| Finding::refused(Stage::Bind, kernel);
     let importer = Importer::new(module, &info.name, &info.object, imports);
@@ -114,13 +116,14 @@ pub(super) fn bind(
         sections: &sections.collect::<Vec<u64>>(),
         known,
     };
-    let (mut values, mut errors) = (Vec::with_capacity(info.object.symbols.len()), Vec::new());
+    let mut values = Vec::with_capacity(info.object.symbols.len());
+    let (mut errors, mut last) = (Collector::new(all), None);
     // Symbol 0 is the null symbol.
     for (slot, symbol) in info.object.symbols.iter().enumerate().skip(1) {
         values.push(context.value(symbol).unwrap_or_else(|kernel| {
             let index = SymbolIndex::new(u32::try_from(slot).unwrap_or(u32::MAX));
             let error = refuse(kernel).about(index);
-            errors.push(match symbol.st_shndx {
+            let error = match symbol.st_shndx {
                 SHN_COMMON => error.breaks(Rule::CommonSymbol),
                 SHN_UNDEF => match importer.missing(symbol.name, known) {
                     Some(import) => error.knowing(About::Import(import)),
@@ -130,12 +133,13 @@ pub(super) fn bind(
                     },
                 },
                 _ => error,
-            });
+            };
+            errors.extend(last.replace(error));
             symbol.st_value
         }));
     }
-    if !errors.is_empty() {
-        return Err(errors);
+    if let Some(last) = last {
+        return Err(errors.into_vec().into_iter().chain([last]).collect());
     }
     let symbols = info.object.symbols.iter_mut().skip(1).zip(values);
     symbols.for_each(|(symbol, value)| symbol.st_value = value);
@@ -156,7 +160,7 @@ impl Context<'_> {
     fn value(&self, symbol: &klp_arch::object::Symbol<'_>) -> Result<u64, KernelError> {
         let module = self.name;
         let refuse = |errno, message| Err(KernelError { errno, message });
-        let name = || String::from_utf8_lossy(symbol.name);
+        let name = || shown(symbol.name);
         match symbol.st_shndx {
             SHN_ABS | SHN_LIVEPATCH => Ok(symbol.st_value),
             SHN_COMMON if symbol.name.starts_with(b"__gnu_lto") => Ok(symbol.st_value),

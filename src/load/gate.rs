@@ -122,15 +122,13 @@ impl Loaded<'_> {
 
     fn arrive(&mut self, gate: &ObjectName, known: &dyn Bind) -> Result<(), Refused> {
         self.is_marked()?;
-        for index in self.klp_sections().collect::<Vec<_>>() {
-            if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
-                continue;
-            }
+        for index in self.waiting(gate) {
             self.check_table(index)?;
             self.resolve(Stage::Gate, index, gate.as_str().as_bytes(), known)?;
             let target = self.check_target(index)?;
             self.relocate(index, target, Operation::Apply, Stage::Gate)?;
         }
+        self.check_names()?;
         Ok(self.init_object(gate, known)?)
     }
 
@@ -141,10 +139,7 @@ impl Loaded<'_> {
     /// cleared.
     pub fn gate_leaves(&mut self, gate: &ObjectName) -> Result<(), Refused> {
         let mut errors = Vec::new();
-        for index in self.klp_sections().collect::<Vec<_>>() {
-            if self.gate(Stage::Gate, index)? != gate.as_str().as_bytes() {
-                continue;
-            }
+        for index in self.waiting(gate) {
             if !self.kernel.livepatching.clears || !self.machine.clears_relocations {
                 continue;
             }
@@ -154,7 +149,19 @@ impl Loaded<'_> {
                 .and_then(|target| self.relocate(index, target, Operation::Clear, Stage::Gate));
             errors.extend(cleared.err().map(|refused| refused.0).unwrap_or_default());
         }
+        self.check_names()?;
         if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+    }
+
+    /// The klp sections that wait for an object, up to one whose name the kernel cannot read: there it stops
+    /// ([`check_names`](Self::check_names)).
+    fn waiting(&self, gate: &ObjectName) -> Vec<usize> {
+        self.waiting.get(gate.as_str().as_bytes()).cloned().unwrap_or_default()
+    }
+
+    /// Refuses a klp section whose name the kernel cannot read. It reads all of them for each object.
+    fn check_names(&self) -> Result<(), Finding> {
+        self.unreadable.map_or(Ok(()), |index| self.gate(Stage::Gate, index).map(|_| ()))
     }
 
     /// Whether a plain store can write the section that a late table patches by now.

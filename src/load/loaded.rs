@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use crate::name::ObjectName;
 use crate::patch::Tables;
+use crate::site::Sites;
 
 /// Which relocations a loader records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,6 +108,12 @@ pub struct Loaded<'m> {
     pub(super) tables: Tables<'m>,
     /// The indices of each object in them.
     pub(super) table_objects: FxHashMap<ObjectName, Vec<usize>>,
+    /// The klp sections that wait for each object, by the name in theirs: there may be thousands of either.
+    pub(super) waiting: FxHashMap<Vec<u8>, Vec<usize>>,
+    /// The first klp section whose name the kernel cannot read; none after it waits.
+    pub(super) unreadable: Option<usize>,
+    /// Describes relocations.
+    pub(super) sites: Sites<'m, 'm>,
     pub(super) layout: Layout,
     pub(super) memory: Memory,
     pub(super) linkage: Box<dyn Linkage>,

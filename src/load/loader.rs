@@ -1,18 +1,19 @@
 //! From a file to memory: the steps of `load_module`.
 
-use klp_arch::object::SHT_NOBITS;
+use klp_arch::object::{SHF_RELA_LIVEPATCH, SHT_NOBITS};
 use klp_arch::{Extent, Machine, Memory, Object, Region};
 use rustc_hash::FxHashMap;
 
 use super::load_info::LoadInfo;
 use super::{
     Bind, Layout, Loaded, Placement, Record, Refused, RegionKind, TargetKernel, apply, bind,
-    exports, layout, signature, sysfs, validate,
+    exports, layout, scan, signature, sysfs, validate,
 };
 use crate::elf::Module;
 use crate::findings::{Finding, Rule, Stage};
 use crate::name::ObjectName;
 use crate::patch::Tables;
+use crate::site::Sites;
 
 /// Loads modules into the memory of one kernel.
 #[derive(Debug)]
@@ -36,6 +37,17 @@ impl Loader<'_> {
         &self,
         module: &'m Module<'m>,
         known: &dyn Bind,
+    ) -> Result<Loaded<'m>, Refused> {
+        self.load_reporting(module, known, true)
+    }
+
+    /// Loads a module like [`load`](Self::load); if it is refused, with the first findings of each kind and the last
+    /// one, or `all`.
+    pub(crate) fn load_reporting<'m>(
+        &self,
+        module: &'m Module<'m>,
+        known: &dyn Bind,
+        all: bool,
     ) -> Result<Loaded<'m>, Refused> {
         signature::check(module.data(), self.kernel)?;
         validate::validate(module, self.machine, self.kernel)?;
@@ -64,8 +76,9 @@ impl Loader<'_> {
         let percpu = layout.regions.iter().position(|(kind, _)| *kind == RegionKind::Percpu);
         let percpu = percpu.and_then(|index| memory.regions.get(index)).map_or(0, |r| r.base);
         exports::constructors(&info, self.kernel)?;
-        bind::bind(module, &mut info, self.machine, imports, percpu, known)?;
+        bind::bind(module, &mut info, self.machine, imports, percpu, known, all)?;
         let tables = Tables::of(module, self.machine);
+        let (waiting, unreadable) = waiting(&info);
         let mut loaded = Loaded {
             module,
             machine: self.machine,
@@ -73,6 +86,9 @@ impl Loader<'_> {
             info,
             table_objects: numbers(&tables),
             tables,
+            waiting,
+            unreadable,
+            sites: Sites::new(module, self.machine),
             layout,
             memory,
             linkage,
@@ -103,6 +119,17 @@ fn numbers(tables: &Tables<'_>) -> FxHashMap<ObjectName, Vec<usize>> {
         }
     }
     numbers
+}
+
+/// The klp sections that wait for each object, and the first one whose name the kernel cannot read: it ends the search.
+fn waiting(info: &LoadInfo<'_>) -> (FxHashMap<Vec<u8>, Vec<usize>>, Option<usize>) {
+    let mut waiting: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+    let sections = info.object.sections.iter().enumerate().skip(1);
+    for (index, section) in sections.filter(|(_, s)| s.has(SHF_RELA_LIVEPATCH)) {
+        let Some(gate) = scan::gate(section.name) else { return (waiting, Some(index)) };
+        waiting.entry(gate.to_vec()).or_default().push(index);
+    }
+    (waiting, None)
 }
 
 /// Allocates the regions and copies each section into its own (`move_module`).

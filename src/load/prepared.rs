@@ -81,11 +81,12 @@ impl Prepared<'_> {
     /// # Errors
     /// [`Refused`], with what the kernel says.
     pub fn load(&self, placement: &Placement) -> Result<Loaded<'_>, Refused> {
-        self.load_recording(placement, Record::Everything)
+        self.load_recording(placement, Record::Everything, true)
     }
 
     /// Loads the module like [`load`](Self::load), and records relocations as asked: a record takes ten times
-    /// the memory of what it is about.
+    /// the memory of what it is about. So does a finding: of each kind the first and the last one are reported, or
+    /// `all`.
     ///
     /// # Errors
     /// [`Refused`], with what the kernel says.
@@ -93,10 +94,11 @@ impl Prepared<'_> {
         &self,
         placement: &Placement,
         record: Record,
+        all: bool,
     ) -> Result<Loaded<'_>, Refused> {
         let (machine, kernel) = (self.machine, &self.kernel);
         let loader = Loader { machine, kernel, placement, record };
-        let loaded = loader.load(&self.module, &self.known())?;
+        let loaded = loader.load_reporting(&self.module, &self.known(), all)?;
         kernel.receive(&self.module)?;
         Ok(loaded)
     }
