@@ -25,7 +25,9 @@ impl Diagnose for SymbolError {
     fn code(&self) -> Code {
         match self.kind {
             SymbolErrorKind::Io(_) | SymbolErrorKind::Dangling(_) => Code::Read,
-            SymbolErrorKind::ModuleTooLarge { .. } => Code::UnpacksTooLarge,
+            SymbolErrorKind::ModuleTooLarge { .. } | SymbolErrorKind::SourceTooLarge { .. } => {
+                Code::UnpacksTooLarge
+            }
             SymbolErrorKind::NoOrder { .. } => Code::NoModuleOrder,
             SymbolErrorKind::Image(ImageError::Several(_) | ImageError::Banners(_)) => {
                 Code::SeveralKernels
@@ -42,6 +44,11 @@ impl Diagnose for SymbolError {
         match self.kind {
             SymbolErrorKind::ModuleTooLarge { .. } => {
                 vec!["if it is a module with its debug information: --max-unpacked MIB".into()]
+            }
+            SymbolErrorKind::SourceTooLarge { .. } => {
+                vec![
+                    "if it is what it should be, unpack it first: a plain file has no limit".into(),
+                ]
             }
             _ => Vec::new(),
         }

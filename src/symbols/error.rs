@@ -121,6 +121,12 @@ pub enum SymbolErrorKind {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A compressed source of symbols has more bytes than any of its kind.
+    #[error("unpacks to more than {} MiB", .limit >> 20)]
+    SourceTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// One object has more text than its tables can point into.
     #[error("more than 4 GiB of names")]
     TooLarge,

@@ -20,8 +20,8 @@ pub(crate) trait Contents: Read + Seek {}
 
 impl<T: Read + Seek> Contents for T {}
 
-/// Opens a file; a compressed one is decompressed into memory.
-pub(crate) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
+/// Opens a file; a compressed one is decompressed into memory, to at most `limit` bytes.
+pub(crate) fn open(path: &Path, limit: u64) -> Result<Box<dyn Contents>, SymbolError> {
     let fail = |error: std::io::Error| SymbolError::new(path, error);
     let mut file = File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
@@ -31,16 +31,17 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Contents>, SymbolError> {
         return Ok(Box::new(file));
     };
     file.read_to_end(&mut bytes).map_err(fail)?;
-    decompressed(compression, &bytes, path)
+    decompressed(compression, &bytes, path, limit)
 }
 
 /// [`open`] for bytes in memory.
 pub(crate) fn contents<'a>(
     bytes: &'a [u8],
     path: &Path,
+    limit: u64,
 ) -> Result<Box<dyn Contents + 'a>, SymbolError> {
     match Compression::of(bytes) {
-        Some(compression) => decompressed(compression, bytes, path),
+        Some(compression) => decompressed(compression, bytes, path, limit),
         None => Ok(Box::new(Cursor::new(bytes))),
     }
 }
@@ -97,8 +98,15 @@ fn decompressed(
     compression: Compression,
     bytes: &[u8],
     path: &Path,
+    limit: u64,
 ) -> Result<Box<dyn Contents>, SymbolError> {
-    let whole = compression.decompress(bytes).map_err(|e| SymbolError::new(path, e))?;
+    let mut whole = Vec::new();
+    compression.decompress_into(bytes, &mut whole, limit).map_err(|error| match error {
+        ImageError::TooLarge(limit) => {
+            SymbolError::new(path, SymbolErrorKind::SourceTooLarge { limit })
+        }
+        error => SymbolError::new(path, error),
+    })?;
     Ok(Box::new(Cursor::new(whole)))
 }
 
@@ -111,7 +119,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
         let mut read = Vec::new();
-        open(file.path())?.read_to_end(&mut read).unwrap();
+        open(file.path(), MODULE_MAX)?.read_to_end(&mut read).unwrap();
         Ok(read)
     }
 

@@ -1,6 +1,6 @@
 //! Compressed streams, as the kernel's `make` puts them into boot images.
 //!
-//! Each format is recognised by its first bytes. Invariant: the output is at most [`KERNEL_MAX`] bytes
+//! Each format is recognised by its first bytes. Invariant: the output has at most the bytes that the caller allows
 //! and a dictionary at most [`MEMORY_MAX`], whatever the stream contains; what follows the
 //! stream is ignored, because `make` appends a size. Source: `scripts/Makefile.lib` and
 //! `lib/decompress.c`.
@@ -14,9 +14,12 @@ use super::blob::Blob;
 use super::{ImageError, lz4, lz4_frame, lzo};
 
 /// The largest kernel. Those of distributions have less than 100 MB.
-pub(super) const KERNEL_MAX: u64 = 1 << 30;
+pub(super) const KERNEL_MAX: u64 = 512 << 20;
 /// What liblzma may allocate: `make` asks for dictionaries of 128 MiB at most.
 const MEMORY_MAX: u64 = 256 << 20;
+
+/// The logarithm of the largest window of zstd: 128 MiB, as in the kernel's decompressor.
+const WINDOW_LOG_MAX: u32 = 27;
 
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::EnumIter)]
@@ -89,6 +92,7 @@ impl Compression {
     }
 
     /// Decompresses the stream at the start of `stream`.
+    #[cfg(test)]
     pub(crate) fn decompress(self, stream: &[u8]) -> Result<Vec<u8>, ImageError> {
         let mut out = Vec::new();
         self.decompress_into(stream, &mut out, KERNEL_MAX).map(|()| out)
@@ -114,8 +118,10 @@ impl Compression {
                 .and_then(|decoder| take(&mut XzDecoder::new_stream(stream, decoder))),
             Self::Xz => lzma(Stream::new_stream_decoder(MEMORY_MAX, 0))
                 .and_then(|decoder| take(&mut XzDecoder::new_stream(stream, decoder))),
-            Self::Zstd => zstd::Decoder::with_buffer(stream)
-                .and_then(|decoder| take(&mut decoder.single_frame())),
+            Self::Zstd => zstd::Decoder::with_buffer(stream).and_then(|mut decoder| {
+                decoder.window_log_max(WINDOW_LOG_MAX)?;
+                take(&mut decoder.single_frame())
+            }),
             Self::Lz4 => lz4::decompress(stream, out, limit),
             Self::Lz4Frame => lz4_frame::decompress(stream, out, limit),
             Self::Lzo => lzo::decompress(stream, out, limit),

@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::compression::KERNEL_MAX;
 use super::memory::Memory;
 use super::unpack::{self, UnpackedKernel};
 use super::{ImageError, identity, is_kernel};
@@ -33,7 +34,8 @@ pub(super) fn check(
     if starts.is_some() {
         return Ok(());
     }
-    match unpack::search(bytes, &is_kernel) {
+    let mut left = KERNEL_MAX;
+    match unpack::search(bytes, &is_kernel, &mut left) {
         Ok(_) | Err(ImageError::Several(_)) => {
             Err(ImageError::Several("one as it is, another compressed"))
         }

@@ -2,7 +2,8 @@
 //!
 //! An image is a raw kernel, an ELF file, a compressed one of these, EFI's wrapper of these, a boot
 //! loader's wrapper ([`super::wrapper`]), or a machine's own, which its back end describes. Invariant:
-//! at most [`DEPTH`] layers and [`TRIES`] offsets are tried, and several kernels are an error.
+//! at most [`DEPTH`] layers and [`TRIES`] offsets are tried, all of which together have at most [`KERNEL_MAX`] bytes,
+//! and several kernels are an error.
 //! Sources: `drivers/firmware/efi/libstub/zboot-header.S` and [`klp_arch::BootImage`].
 
 use std::borrow::Cow;
@@ -43,9 +44,10 @@ pub(super) fn unpack<'a>(
     is_kernel: &dyn Fn(&[u8]) -> bool,
 ) -> Result<UnpackedKernel<'a>, ImageError> {
     let mut kernel = UnpackedKernel { bytes: Cow::Borrowed(image), machine: None };
+    let mut left = KERNEL_MAX;
     for _ in 0..DEPTH {
         kernel.machine = identify(&kernel.bytes).or(kernel.machine);
-        let Some(inner) = inner(&kernel, is_kernel)? else {
+        let Some(inner) = inner(&kernel, is_kernel, &mut left)? else {
             return Ok(kernel);
         };
         kernel.bytes = Cow::Owned(inner);
@@ -57,13 +59,14 @@ pub(super) fn unpack<'a>(
 fn inner(
     kernel: &UnpackedKernel<'_>,
     is_kernel: &dyn Fn(&[u8]) -> bool,
+    left: &mut u64,
 ) -> Result<Option<Vec<u8>>, ImageError> {
     let image = Blob::little(&kernel.bytes);
     if let Some(compression) = Compression::of(image.bytes) {
-        return compression.decompress(image.bytes).map(Some);
+        return unpacked(compression, image.bytes, left).map(Some);
     }
     if image.slice(EFI.0, EFI.1.len()) == Some(EFI.1) {
-        return efi(&image).map(Some);
+        return efi(&image, left).map(Some);
     }
     if let Some(kernel) = wrapper::uimage(image.bytes)? {
         return Ok(Some(kernel.to_vec()));
@@ -79,11 +82,11 @@ fn inner(
     let payload = kernel.machine.filter(|_| !elf).map(|machine| machine.boot_image.payload);
     match payload {
         Some(Payload::Setup { sectors, offset, size }) => {
-            setup(&image, sectors, offset, size).map(Some)
+            setup(&image, [sectors, offset, size], left).map(Some)
         }
         _ if is_kernel(image.bytes) => Ok(None),
-        Some(Payload::AfterDecompressor) => search(image.bytes, is_kernel).map(Some),
-        _ if elf => search(image.bytes, is_kernel).map(Some).or_else(|error| match error {
+        Some(Payload::AfterDecompressor) => search(image.bytes, is_kernel, left).map(Some),
+        _ if elf => search(image.bytes, is_kernel, left).map(Some).or_else(|error| match error {
             ImageError::NoKernel => Ok(None),
             error => Err(error),
         }),
@@ -114,22 +117,21 @@ pub(super) fn is_wrapper(kernel: &UnpackedKernel<'_>) -> bool {
 }
 
 /// The kernel in EFI's wrapper, which has its offset, size and compression.
-fn efi(image: &Blob<'_>) -> Result<Vec<u8>, ImageError> {
+fn efi(image: &Blob<'_>, left: &mut u64) -> Result<Vec<u8>, ImageError> {
     let cut = || ImageError::Truncated("EFI's wrapper has its kernel past the end of the file");
     let offset = image.size(EFI_PAYLOAD.0).ok_or_else(cut)?;
     let size = image.size(EFI_PAYLOAD.1).ok_or_else(cut)?;
     let stream = image.slice(offset, size).ok_or_else(cut)?;
     let name = image.slice(EFI_COMPRESSION.0, EFI_COMPRESSION.1).unwrap_or_default();
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    stream_in(stream, &format!(", called '{}'", name.escape_ascii()))
+    stream_in(stream, &format!(", called '{}'", name.escape_ascii()), left)
 }
 
 /// The kernel after a machine's setup code.
 fn setup(
     image: &Blob<'_>,
-    sectors: usize,
-    offset: usize,
-    size: usize,
+    [sectors, offset, size]: [usize; 3],
+    left: &mut u64,
 ) -> Result<Vec<u8>, ImageError> {
     let cut = || ImageError::Truncated("the kernel is past the end of the file");
     let sectors = image.u8(sectors).ok_or_else(cut)?;
@@ -137,11 +139,11 @@ fn setup(
     let offset = image.size(offset).ok_or_else(cut)?;
     let size = image.size(size).ok_or_else(cut)?;
     let start = offset.saturating_add((sectors + 1) * 512);
-    stream_in(image.slice(start, size).ok_or_else(cut)?, "")
+    stream_in(image.slice(start, size).ok_or_else(cut)?, "", left)
 }
 
 /// Decompresses a stream that a header identifies as the kernel.
-fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
+fn stream_in(stream: &[u8], called: &str, left: &mut u64) -> Result<Vec<u8>, ImageError> {
     // Not compressed.
     if stream.starts_with(&elf::ELFMAG) {
         return Ok(stream.to_vec());
@@ -149,7 +151,23 @@ fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
     let compression = Compression::of(stream).ok_or_else(|| ImageError::UnknownCompression {
         seen: format!("{}{called}", first_bytes(stream)),
     })?;
-    compression.decompress(stream)
+    unpacked(compression, stream, left)
+}
+
+/// Decompresses a stream, of what is left for all layers.
+fn unpacked(
+    compression: Compression,
+    stream: &[u8],
+    left: &mut u64,
+) -> Result<Vec<u8>, ImageError> {
+    let mut kernel = Vec::new();
+    let done = compression.decompress_into(stream, &mut kernel, *left);
+    *left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
+    match done {
+        Ok(()) => Ok(kernel),
+        Err(ImageError::TooLarge(_)) => Err(ImageError::TooLarge(KERNEL_MAX)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The kernel somewhere in an image: the only stream that has a kernel's tables. If not everything was
@@ -157,6 +175,7 @@ fn stream_in(stream: &[u8], called: &str) -> Result<Vec<u8>, ImageError> {
 pub(super) fn search(
     image: &[u8],
     is_kernel: &dyn Fn(&[u8]) -> bool,
+    left: &mut u64,
 ) -> Result<Vec<u8>, ImageError> {
     let mut starts = Vec::new();
     for compression in Compression::iter() {
@@ -169,29 +188,28 @@ pub(super) fn search(
     let all = starts.len() < TRIES;
     let unlooked = || ImageError::Several("too many offsets look like a compressed one");
     let mut error = ImageError::NoKernel;
-    let mut left = KERNEL_MAX;
     let mut found: Option<Vec<u8>> = None;
     for (at, compression) in starts.into_iter().take(TRIES) {
         let stream = image.get(at..).unwrap_or_default();
         let mut kernel = Vec::new();
-        match compression.decompress_into(stream, &mut kernel, left) {
+        match compression.decompress_into(stream, &mut kernel, *left) {
             Ok(()) if is_kernel(&kernel) => {
                 if found.as_ref().is_some_and(|other| *other != kernel) {
                     return Err(ImageError::Several("two compressed ones"));
                 }
-                left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
+                *left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
                 found = Some(kernel);
                 continue;
             }
             Ok(()) if kernel.len() > LIKELY => error = ImageError::NoTables,
             Ok(()) => {}
             Err(ImageError::TooLarge(_)) if found.is_some() => return Err(unlooked()),
-            Err(large @ ImageError::TooLarge(_)) => return Err(large),
+            Err(ImageError::TooLarge(_)) => return Err(ImageError::TooLarge(KERNEL_MAX)),
             // Among what looks like a stream, only the kernel extends to the end of the file.
             Err(cut @ ImageError::CutStream(_)) if kernel.len() > LIKELY => error = cut,
             Err(_) => {}
         }
-        left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
+        *left = left.saturating_sub(u64::try_from(kernel.len()).unwrap_or(u64::MAX));
     }
     if all { found.ok_or(error) } else { Err(unlooked()) }
 }

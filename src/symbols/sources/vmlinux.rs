@@ -39,13 +39,13 @@ impl Vmlinux {
     /// The kernel in this file, which is read when the source is.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { input: Input::file(path.into()) }
+        Self { input: Input::file(path.into()).of_kernel() }
     }
 
     /// The kernel in these bytes; messages name `path`.
     #[must_use]
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { input: Input::memory(path.into(), bytes.into()) }
+        Self { input: Input::memory(path.into(), bytes.into()).of_kernel() }
     }
 
     fn open(&self) -> Result<ElfTable<Box<dyn Contents + '_>>, SymbolError> {
