@@ -12,7 +12,7 @@ use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::{Collector, Error, Finding, Refusal, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
-use crate::name::{KlpSection, KlpSymbol};
+use crate::name::{KlpSection, KlpSymbol, SYMBOL_NAME_MAX};
 use crate::options::Options;
 use crate::patch::{PatchedObjects, Tables};
 use crate::resolve::{self, Query, Request, Resolution, Resolve, Resolver};
@@ -63,7 +63,7 @@ impl Judge<'_> {
                 Err(Error::NoLivepatching) if !module.is_livepatch() => {}
                 other => other?,
             }
-            found.extend(replaced(module, machine, &tables, &patched, answer, self.options));
+            replaced(module, machine, &tables, &patched, answer, self.options, &mut found);
             let names = Names::of(module);
             let unplaced = if let Some(name) = names.unexported_all(answer) {
                 Some(name)
@@ -234,7 +234,12 @@ impl<'data> Names<'data> {
         let unexported = self.undefined.iter().filter(|(_, name, _)| answer.export(name).is_none());
         // The kernel stops at the first symbol of a name.
         let mut seen = HashSet::new();
-        for &(index, name, weak) in unexported.filter(|(_, name, weak)| seen.insert((name, weak))) {
+        let new = |(_, name, weak): &&(_, &'data str, bool)| {
+            // Of names that no symbol has only those at one place count as one: they may be gigabytes.
+            let long = name.len() > SYMBOL_NAME_MAX;
+            seen.insert((if long { Err(name.as_ptr()) } else { Ok(*name) }, *weak))
+        };
+        for &(index, name, weak) in unexported.filter(new) {
             let query = Query { name, weak, loader: is_loaders(machine, name), annotation: None };
             let refusal = undefined_symbol(&query, &resolver);
             found.extend(refusal.map(|refusal| about(refusal, index)));

@@ -8,16 +8,16 @@ use klp_arch::Machine;
 use rustc_hash::FxHashMap;
 
 use crate::convert;
-use crate::elf::{Module, SectionFlags, SymbolSection};
-use crate::findings::{Finding, Refusal, Warning};
+use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolSection};
+use crate::findings::{Collector, Refusal, Warning};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{PatchedObjects, TableFunction, Tables};
 use crate::resolve::{Resolve, Resolver};
-use crate::site::{Site, Sites};
+use crate::site::Sites;
 use crate::symbols::Answer;
 
-/// Findings about the functions that a module replaces and the modules that it needs for that.
+/// Adds findings about the functions that a module replaces and the modules that it needs for that.
 pub(super) fn replaced(
     module: &Module<'_>,
     machine: &'static Machine,
@@ -25,21 +25,23 @@ pub(super) fn replaced(
     patched: &PatchedObjects,
     answer: &Answer,
     options: &Options,
-) -> Vec<Finding> {
+    found: &mut Collector,
+) {
     let resolver = Resolver::new(answer);
     let position = |function: &TableFunction<'_>| Some(function.old_sympos);
-    let mut found = convert::check_replaced(module, machine, tables, &position, &resolver);
+    convert::check_replaced(module, machine, tables, &position, &resolver, found);
     if options.allow_undeclared_dependency {
-        return found;
+        return;
     }
-    let needs = needs(module, machine);
+    let sites = Sites::new(module, machine);
+    let needs = needs(module);
     if needs.is_empty() {
-        return found;
+        return;
     }
     let undefined = module.symbols_in(SymbolSection::Undefined);
     let exports = undefined.filter_map(|s| answer.export(s.name.to_str().ok()?));
     let needed: BTreeSet<_> = exports.map(|export| export.owner.clone()).collect();
-    for (site, gate, owner) in needs {
+    for ((section, entry, rela), gate, owner) in needs {
         // A relocation that waits forever cannot make the kernel refuse an object.
         if needed.contains(&owner) || !patched.opens(&gate) {
             continue;
@@ -47,17 +49,20 @@ pub(super) fn replaced(
         match resolver.depends(&gate, &owner) {
             Some(true) => {}
             Some(false) => {
-                found.push(Finding::from(Refusal::UndeclaredDependency { gate, owner }).at(site));
+                let refusal = Refusal::UndeclaredDependency { gate, owner };
+                found.push_at(refusal.into(), || sites.describe(section, entry, rela));
             }
             None => found.push(Warning::DependencyUnknown { gate, owner }.into()),
         }
     }
-    found
 }
+
+/// An entry of a relocation section.
+type Entry = (SectionIndex, usize, Rela);
 
 /// Modules whose symbols are needed when another module arrives, each with the first such
 /// relocation.
-fn needs(module: &Module<'_>, machine: &'static Machine) -> Vec<(Site, ObjectName, ObjectName)> {
+fn needs(module: &Module<'_>) -> Vec<(Entry, ObjectName, ObjectName)> {
     let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
     if !module.relocation_sections().any(|table| is_klp(table.sh_flags)) {
         return Vec::new();
@@ -66,7 +71,6 @@ fn needs(module: &Module<'_>, machine: &'static Machine) -> Vec<(Site, ObjectNam
         .symbols_in(SymbolSection::Livepatch)
         .filter_map(|s| Some((s.index, s.name.to_str().ok()?.parse::<KlpSymbol>().ok()?.owner)))
         .collect();
-    let sites = Sites::new(module, machine);
     let (mut seen, mut needs) = (BTreeSet::new(), Vec::new());
     let tables = module.relocation_sections();
     for table in tables.filter(|table| is_klp(table.sh_flags)) {
@@ -78,8 +82,7 @@ fn needs(module: &Module<'_>, machine: &'static Machine) -> Vec<(Site, ObjectNam
             if owner.is_vmlinux() || gate.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
                 continue;
             }
-            let site = sites.describe(table.index, entry, rela);
-            needs.push((site, gate.clone(), owner.clone()));
+            needs.push(((table.index, entry, rela), gate.clone(), owner.clone()));
         }
     }
     needs

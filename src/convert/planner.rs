@@ -249,8 +249,8 @@ impl Planner<'_, '_> {
             let Some(klp) = self.klp.get(&rela.symbol) else { continue };
             klp.used.set(true);
             let Some(target) = self.loaded_target(section) else { continue };
-            let placed = self.gate(section, target, entry, rela, klp).and_then(|gate| {
-                self.check_location(section, target, entry, rela, klp, &gate)?;
+            let placed = self.gate(target, rela, klp).and_then(|gate| {
+                self.check_location(target, rela, klp, &gate)?;
                 Ok(gate)
             });
             let gate = match placed {
@@ -259,7 +259,8 @@ impl Planner<'_, '_> {
                     gate
                 }
                 Err(refusal) => {
-                    self.found.push(refusal);
+                    let site = || self.sites.describe(section.index, entry, rela);
+                    self.found.push_at(refusal.into(), site);
                     continue;
                 }
             };
@@ -289,34 +290,27 @@ impl Planner<'_, '_> {
     /// Checks that the kernel would write this relocation when its gate arrives.
     fn check_location(
         &self,
-        section: &Section<'_>,
         target: &Section<'_>,
-        entry: usize,
         rela: Rela,
         klp: &Klp,
         gate: &ObjectName,
-    ) -> Result<(), Finding> {
-        let here = |refusal: Refusal| {
-            Finding::from(refusal).at(self.sites.describe(section.index, entry, rela))
-        };
+    ) -> Result<(), Refusal> {
         if klp.symbol.owner.is_vmlinux() && !gate.is_vmlinux() {
-            return Err(here(Refusal::GatedVmlinuxSymbol { gate: gate.clone() }));
+            return Err(Refusal::GatedVmlinuxSymbol { gate: gate.clone() });
         }
         if !self.patched.opens(gate) {
-            return Err(here(Refusal::GateNotPatched { gate: gate.clone() }));
+            return Err(Refusal::GateNotPatched { gate: gate.clone() });
         }
         gate_timing::check(target, gate, self.machine).map_err(|reason| {
             let (name, gate) = (klp.symbol.symbol.clone(), gate.clone());
-            here(Refusal::Misplaced { name, gate, reason })
+            Refusal::Misplaced { name, gate, reason }
         })?;
         let Some(row) = self.machine.row(rela.kind) else {
-            return Err(here(Refusal::UnknownRelocation));
+            return Err(Refusal::UnknownRelocation);
         };
         let facts = gate_timing::facts(target, Some(gate), b"");
         let body = self.module.body(target.index);
-        self.machine
-            .check_site(row, &facts, body, rela.offset)
-            .map_err(|fault| here(Refusal::Place(fault)))
+        self.machine.check_site(row, &facts, body, rela.offset).map_err(Refusal::Place)
     }
 
     /// Plans the removal of all annotations, and refuses annotations that nothing uses.
@@ -358,8 +352,8 @@ impl Planner<'_, '_> {
                     continue;
                 }
                 if loaded {
-                    let site = self.sites.describe(section.index, entry, rela);
-                    self.found.push(Finding::from(Refusal::AnnotationNeeded).at(site));
+                    let site = || self.sites.describe(section.index, entry, rela);
+                    self.found.push_at(Refusal::AnnotationNeeded.into(), site);
                 } else {
                     self.plan.removed_relocations.push((section.index, entry));
                 }

@@ -1,55 +1,73 @@
 //! Positions of replaced functions, found by selectors and written to the tables.
 
+use std::collections::BTreeMap;
+
 use super::plan::{Named, PlannedPosition};
 use crate::annotation::{Annotations, FunctionSelector};
-use crate::elf::Module;
+use crate::elf::{Location, Module};
 use crate::findings::Refusal;
+use crate::name::ObjectName;
 use crate::patch::{Replaced, TableFunction, Tables};
 use crate::resolve::{Query, Request, Resolution, Resolve};
 
 /// The positions that selectors found, and the functions without one.
 #[derive(Debug, Default)]
-pub(super) struct Positions<'t> {
+pub(super) struct Positions {
     pub(super) planned: Vec<PlannedPosition>,
-    pub(super) refusals: Vec<Refusal>,
-    unknown: Vec<&'t TableFunction<'t>>,
+    /// By the place of a function's `old_sympos`: the position that its selector found.
+    selected: BTreeMap<Location, Option<u64>>,
 }
 
-impl<'t> Positions<'t> {
+/// The functions that are replaced, by object, name and replacement.
+type Functions<'t> = BTreeMap<(ObjectName, &'t [u8], Location), Vec<&'t TableFunction<'t>>>;
+
+/// What selectors are resolved with.
+struct Selection<'t, 's> {
+    module: &'s Module<'t>,
+    functions: Functions<'t>,
+    resolve: &'s dyn Resolve,
+    positions: Positions,
+    refusals: Vec<Refusal>,
+}
+
+impl Positions {
     /// Resolves the selectors of a module's functions.
     pub(super) fn find(
         module: &Module<'_>,
         annotations: &Annotations,
-        tables: &'t Tables<'t>,
+        tables: &Tables<'_>,
         resolve: &dyn Resolve,
-    ) -> Self {
-        let mut positions = Self::default();
-        for selector in &annotations.functions {
-            positions.select(module, selector, tables, resolve);
+    ) -> (Self, Vec<Refusal>) {
+        let mut functions = Functions::new();
+        for table in tables.objects().iter().filter(|_| !annotations.functions.is_empty()) {
+            let Some(object) = table.object() else { continue };
+            for function in &table.functions {
+                let Some((name, at)) = function.old_name.zip(function.new_func) else { continue };
+                functions.entry((object.clone(), name, at)).or_default().push(function);
+            }
         }
-        positions
+        let (positions, refusals) = (Self::default(), Vec::new());
+        let mut selection = Selection { module, functions, resolve, positions, refusals };
+        annotations.functions.iter().for_each(|selector| selection.select(selector));
+        (selection.positions, selection.refusals)
     }
 
-    fn select(
-        &mut self,
-        module: &Module<'_>,
-        selector: &FunctionSelector,
-        tables: &'t Tables<'t>,
-        resolve: &dyn Resolve,
-    ) {
+    /// The position that a function will have; `None` if its selector found none.
+    pub(super) fn of(&self, function: &TableFunction<'_>) -> Option<u64> {
+        self.selected.get(&function.sympos_at).copied().unwrap_or(Some(function.old_sympos))
+    }
+}
+
+impl Selection<'_, '_> {
+    fn select(&mut self, selector: &FunctionSelector) {
         let FunctionSelector { object, name, new_func, which, location } = selector;
-        let objects = tables.objects().iter().filter(|o| o.object().as_ref() == Some(object));
-        let functions = objects.flat_map(|object| &object.functions).filter(|function| {
-            function.new_func == Some(*new_func)
-                && function.old_name == Some(name.as_str().as_bytes())
-        });
-        let functions: Vec<_> = functions.collect();
+        let key = (object.clone(), name.as_str().as_bytes(), *new_func);
         let named = || name.as_str().to_owned();
-        if functions.is_empty() {
+        let Some(functions) = self.functions.get(&key) else {
             let (location, object, name) = (location.clone(), object.clone(), name.clone());
             self.refusals.push(Refusal::SelectedNotReplaced { location, object, name });
             return;
-        }
+        };
         let annotation = Request { owner: object.clone(), gate: None, which: which.clone() };
         let query = Query {
             name: name.as_str(),
@@ -57,7 +75,7 @@ impl<'t> Positions<'t> {
             loader: false,
             annotation: Some(&annotation),
         };
-        let found = match resolve.resolve(&query) {
+        let found = match self.resolve.resolve(&query) {
             Ok(Resolution::Klp(klp)) => u64::from(klp.symbol.position.number()),
             Ok(_) => return,
             Err(reason) => {
@@ -65,7 +83,8 @@ impl<'t> Positions<'t> {
                 let function = Replaced { object: object.clone(), name: named(), position };
                 let reason = Box::new(reason);
                 self.refusals.push(Refusal::NotReplaced { function, reason });
-                self.unknown.extend(functions);
+                let unknown = functions.iter().map(|function| (function.sympos_at, None));
+                self.positions.selected.extend(unknown);
                 return;
             }
         };
@@ -79,9 +98,10 @@ impl<'t> Positions<'t> {
                 self.refusals.push(Refusal::SelectedElsewhere { location, function, found });
             } else if written == 0 && found != 0 {
                 let at = function.sympos_at;
-                let section = module.section(at.section).map_or(&[][..], |section| section.name);
+                let section = self.module.section(at.section).map_or(&[][..], |s| s.name);
                 let section = String::from_utf8_lossy(section).into_owned();
-                self.planned.push(PlannedPosition {
+                self.positions.selected.entry(at).or_insert(Some(found));
+                self.positions.planned.push(PlannedPosition {
                     section: Named { index: at.section, name: section },
                     offset: at.offset,
                     function: Replaced { object: object.clone(), name: named(), position: found },
@@ -89,18 +109,5 @@ impl<'t> Positions<'t> {
                 });
             }
         }
-    }
-
-    /// The position that a function will have; `None` if its selector found none.
-    pub(super) fn of(&self, function: &TableFunction<'_>) -> Option<u64> {
-        let at = function.sympos_at;
-        if self.unknown.iter().any(|unknown| unknown.sympos_at == at) {
-            return None;
-        }
-        let planned = self
-            .planned
-            .iter()
-            .find(|planned| planned.section.index == at.section && planned.offset == at.offset);
-        Some(planned.map_or(function.old_sympos, |planned| planned.function.position))
     }
 }

@@ -11,7 +11,7 @@ use bstr::ByteSlice;
 use klp_arch::Machine;
 
 use crate::elf::{Location, Module, Section, SectionIndex, SymbolSection, is_mapping_symbol};
-use crate::findings::{Finding, Refusal, Warning};
+use crate::findings::{Collector, Finding, Refusal, Warning};
 use crate::kmod;
 use crate::name::{KlpSymbol, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction, TableObject, Tables, Unpatchable, unpatchable};
@@ -19,14 +19,15 @@ use crate::resolve::{Klp, Query, Request, Resolution, Resolve, Unresolved};
 use crate::rules::gate_timing;
 
 /// Checks the functions that a module replaces against the kernel. `position`: the `old_sympos`
-/// that a function will have; `None` for one not to look up.
+/// that a function will have; `None` for one not to look up. Adds what is found.
 pub(crate) fn check(
     module: &Module<'_>,
     machine: &'static Machine,
     tables: &Tables<'_>,
     position: &dyn Fn(&TableFunction<'_>) -> Option<u64>,
     resolve: &dyn Resolve,
-) -> Vec<Finding> {
+    found: &mut Collector,
+) {
     let mut checker = Checker {
         module,
         machine,
@@ -36,7 +37,7 @@ pub(crate) fn check(
         resolve,
         named: None,
         without_symbols: BTreeSet::new(),
-        found: Vec::new(),
+        found,
     };
     let mut seen = BTreeSet::new();
     for object in tables.objects() {
@@ -45,7 +46,6 @@ pub(crate) fn check(
     if *tables == Tables::AtRunTime {
         checker.warn(Warning::TablesAtRunTime);
     }
-    checker.found
 }
 
 /// Start addresses of named symbols, by which the kernel finds the sizes of replacements
@@ -72,7 +72,7 @@ struct Checker<'c, 'data> {
     named: Option<BTreeSet<Location>>,
     /// Objects whose symbols no source has.
     without_symbols: BTreeSet<ObjectName>,
-    found: Vec<Finding>,
+    found: &'c mut Collector,
 }
 
 impl Checker<'_, '_> {

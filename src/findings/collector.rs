@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::finding::Finding;
 use super::rule::{Consequence, Rule};
 use crate::diagnostic::{Cause, Code, Diagnose};
+use crate::site::Site;
 
 /// How many findings of one kind are kept; with one cause, of each cause.
 const KEPT: usize = 50;
@@ -26,6 +27,10 @@ pub(crate) struct Collector {
 /// What distinguishes kinds: findings of one kind lead to one conclusion.
 type Kind = (Code, Option<Rule>, Option<Consequence>, bool);
 
+fn kind(finding: &Finding) -> Kind {
+    (finding.code(), finding.rule(), finding.consequence, finding.is_rare())
+}
+
 /// Findings of one kind.
 #[derive(Debug, Default)]
 struct Counted {
@@ -42,9 +47,18 @@ impl Collector {
         Self { kept: Vec::new(), limit, kinds: HashMap::new(), causes: HashMap::new() }
     }
 
+    /// Keeps or counts a finding at a relocation, which is described only if the finding may be kept.
+    pub(crate) fn push_at(&mut self, finding: Finding, site: impl FnOnce() -> Site) {
+        let counted = self.kinds.get(&kind(&finding));
+        let is_full = counted.is_some_and(|counted| counted.kept >= self.limit);
+        // One with a cause may be the first of it.
+        let is_left_out = is_full && finding.cause().is_none();
+        self.push(if is_left_out { finding } else { finding.at(site()) });
+    }
+
     /// Keeps or counts a finding.
     pub(crate) fn push(&mut self, finding: Finding) {
-        let kind = (finding.code(), finding.rule(), finding.consequence, finding.is_rare());
+        let kind = kind(&finding);
         let counted = self.kinds.entry(kind).or_default();
         let mut is_kept = counted.kept < self.limit;
         match finding.cause() {
@@ -124,6 +138,30 @@ mod tests {
         let mut many = Collector::new(false);
         many.extend((0..1000).map(|n| waits(&format!("m{n}"))));
         assert_eq!(many.into_vec().len(), KEPT);
+    }
+
+    #[test]
+    fn relocations_are_described_only_for_findings_that_are_kept() {
+        let site = || Site {
+            rela_section: String::new(),
+            entry: 0,
+            section: String::new(),
+            offset: 0,
+            inside: None,
+            relocation: String::new(),
+            symbol: String::new(),
+        };
+        let described = std::cell::Cell::new(0);
+        let mut collector = Collector::new(false);
+        for _ in 0..1000 {
+            collector.push_at(broken(Rule::Place), || {
+                described.set(described.get() + 1);
+                site()
+            });
+        }
+        let found = collector.into_vec();
+        assert_eq!((described.get(), count(&found)), (KEPT, 1000));
+        assert!(found.iter().all(|finding| finding.site.is_some()));
     }
 
     #[test]

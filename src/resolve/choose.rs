@@ -117,11 +117,11 @@ impl<'a> Choice<'a, '_> {
         match there {
             [only] => Ok(only),
             [] => {
-                let candidates = cloned(here);
+                let candidates = self.kept(here);
                 Err(Unresolved::SelectedNone { name, owner, which, candidates })
             }
             several => {
-                let candidates = cloned(several);
+                let candidates = self.kept(several);
                 Err(Unresolved::SelectedSeveral { name, owner, which, candidates })
             }
         }
@@ -142,8 +142,14 @@ impl<'a> Choice<'a, '_> {
             name: self.name.into(),
             owner: self.owner.clone(),
             which: Box::new(which.clone()),
-            candidates: cloned(here),
+            candidates: self.kept(here),
         }
+    }
+
+    /// Some of the name's symbols, shared if they are all: many selectors may not fit any of many symbols.
+    fn kept(self, some: &[&Candidate]) -> Candidates {
+        let all = self.answer.shared_candidates(self.name).of(self.owner);
+        if some.len() == all.len() { all } else { cloned(some) }
     }
 }
 

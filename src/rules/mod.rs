@@ -19,9 +19,11 @@ pub(crate) use passed_over::passed_over;
 use klp_arch::{KernelVersion, Machine};
 use rustc_hash::FxHashMap;
 
-use crate::elf::{Module, Section, SectionFlags, Symbol, SymbolIndex, SymbolSection};
+use crate::elf::{
+    Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
+};
 use crate::findings::{Collector, Consequence, Finding, Rule};
-use crate::site::{Site, Sites};
+use crate::site::Sites;
 
 /// Checks a module against every rule of the target kernel.
 #[must_use]
@@ -76,9 +78,16 @@ impl<'m, 'data> Checker<'m, 'data> {
         self.found.push(Finding::broken(rule, consequence, detail.into()));
     }
 
-    /// Like [`broken_with`](Self::broken_with), at a relocation.
-    fn broken_at(&mut self, rule: Rule, consequence: Consequence, site: Site, what: &str) {
-        self.found.push(Finding::broken(rule, consequence, what.to_owned()).at(site));
+    /// Like [`broken_with`](Self::broken_with), at an entry of a relocation section.
+    fn broken_at(
+        &mut self,
+        rule: Rule,
+        consequence: Consequence,
+        (section, entry, rela): (SectionIndex, usize, Rela),
+        what: String,
+    ) {
+        let finding = Finding::broken(rule, consequence, what);
+        self.found.push_at(finding, || self.sites.describe(section, entry, rela));
     }
 
     /// Like [`broken`](Self::broken), about a symbol.

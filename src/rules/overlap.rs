@@ -75,9 +75,9 @@ fn written_once(checker: &mut Checker<'_, '_>, sections: &[SectionIndex]) {
         if written.start < end
             && let Some(rela) = module.relocations(written.section).nth(written.entry)
         {
-            let site = checker.sites.describe(written.section, written.entry, rela);
             let (rule, what) = (Rule::PlaceTwice, "another relocation writes the same bytes");
-            checker.broken_at(rule, rule.consequence(), site, what);
+            let at = (written.section, written.entry, rela);
+            checker.broken_at(rule, rule.consequence(), at, what.into());
         }
         end = end.max(written.end);
     }

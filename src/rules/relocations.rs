@@ -31,8 +31,7 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
             if let Some((rule, what)) = names(klp, rela, symbol, &facts)
                 && !(rule == Rule::PlainRelocation && *unread)
             {
-                let site = checker.sites.describe(section.index, entry, rela);
-                checker.broken_at(rule, rule.consequence(), site, &what);
+                checker.broken_at(rule, rule.consequence(), (section.index, entry, rela), what);
             }
             place(checker, section, body, entry, rela, &facts);
         }
@@ -84,6 +83,5 @@ fn place(
             Err(fault) => (Rule::Place, Consequence::of(&fault), fault.to_string()),
         },
     };
-    let site = checker.sites.describe(section.index, entry, rela);
-    checker.broken_at(rule, consequence, site, &what);
+    checker.broken_at(rule, consequence, (section.index, entry, rela), what);
 }

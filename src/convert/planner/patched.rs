@@ -13,25 +13,21 @@ use crate::site::{Site, Sites};
 impl Planner<'_, '_> {
     /// Finds the positions of replaced functions, and checks all of them against the kernel.
     pub(super) fn check_tables(&mut self) {
-        let positions = Positions::find(self.module, &self.annotations, self.tables, self.resolve);
-        let position = |function: &TableFunction<'_>| positions.of(function);
-        let found =
-            replaced::check(self.module, self.machine, self.tables, &position, self.resolve);
-        let Positions { planned, refusals, .. } = positions;
-        self.plan.positions = planned;
+        let Self { module, machine, tables, resolve, .. } = *self;
+        let (positions, refusals) = Positions::find(module, &self.annotations, tables, resolve);
         self.found.extend(refusals.into_iter().map(Finding::from));
-        self.found.extend(found);
+        let position = |function: &TableFunction<'_>| positions.of(function);
+        replaced::check(module, machine, tables, &position, resolve, &mut self.found);
+        self.plan.positions = positions.planned;
     }
 
     /// The gate of a relocation: the object that its author gives, or the one whose code uses it.
     pub(super) fn gate(
         &self,
-        section: &Section<'_>,
         target: &Section<'_>,
-        entry: usize,
         rela: Rela,
         klp: &Klp,
-    ) -> Result<ObjectName, Finding> {
+    ) -> Result<ObjectName, Refusal> {
         if let Some(gate) = &klp.gate {
             return Ok(gate.clone());
         }
@@ -40,11 +36,10 @@ impl Planner<'_, '_> {
         let location = Location { section: target.index, offset: rela.offset };
         self.gates.decide(owner, location, &depends).map_err(|undecided| {
             let klp = klp.symbol.clone();
-            let refusal = match undecided {
+            match undecided {
                 Undecided::InVmlinux => Refusal::ModuleSymbolInVmlinux { klp },
                 Undecided::Several(users) => Refusal::GateUndecided { klp, users },
-            };
-            Finding::from(refusal).at(self.sites.describe(section.index, entry, rela))
+            }
         })
     }
 
