@@ -3,16 +3,13 @@
 use std::cell::OnceCell;
 use std::fmt;
 
-use bstr::ByteSlice;
 use klp_arch::Machine;
 
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection};
+use crate::name::shown;
 
 /// All references of an entry of a special section are within this many bytes.
 const SPECIAL_ENTRY: u64 = 16;
-/// Bytes of a name that messages show. A kernel symbol name has at most 511, and its
-/// section's name a prefix more.
-const NAME_SHOWN: usize = 1024;
 
 /// One relocation: which entry of which section, what it patches, and against what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,7 +64,7 @@ impl<'m, 'data> Sites<'m, 'data> {
     pub fn describe(&self, rela_section: SectionIndex, entry: usize, rela: Rela) -> Site {
         let name = |index| {
             let section = self.module.section(index);
-            section.map_or_else(|| index.to_string(), |s| shown(s.name))
+            section.map_or_else(|| index.to_string(), |s| shown(s.name).into_owned())
         };
         let target = self.module.section(rela_section).map(|s| SectionIndex::new(s.sh_info));
         Site {
@@ -98,7 +95,7 @@ impl<'m, 'data> Sites<'m, 'data> {
             SymbolSection::Defined(s) if symbol.name.is_empty() => self.module.section(s),
             _ => None,
         };
-        shown(section.map_or(symbol.name, |s| s.name))
+        shown(section.map_or(symbol.name, |s| s.name)).into_owned()
     }
 
     /// The innermost function or object that covers an offset, and the offset in it.
@@ -145,26 +142,5 @@ impl<'m, 'data> Sites<'m, 'data> {
             .collect();
         covering.sort_unstable();
         covering
-    }
-}
-
-/// A name as messages show it. It is truncated, because a hostile file may repeat a huge name in many
-/// relocations.
-fn shown(name: &[u8]) -> String {
-    match name.get(..NAME_SHOWN) {
-        Some(start) => start.to_str_lossy().into_owned() + "…",
-        None => name.to_str_lossy().into_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_that_no_kernel_has_are_truncated() {
-        assert_eq!(shown(b"foo"), "foo");
-        assert_eq!(shown(&[b'x'; 530]).len(), 530);
-        assert_eq!(shown(&[b'x'; 60_000]).chars().count(), NAME_SHOWN + 1);
     }
 }

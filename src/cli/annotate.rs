@@ -57,17 +57,23 @@ pub(super) fn run(args: &Annotate, reporter: &Reporter) -> Outcome {
             Ok(data) => data,
             Err(error) => return reporter.symbols(&[error]),
         };
-        let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
+        // A line for every name is what it is for.
+        let options =
+            Options { allow_stale_map: args.maps.allow_stale_map, all: true, ..Options::default() };
         match meanings(&data, &sources, &options) {
             Ok(meanings) => all.extend(meanings.into_iter().filter_map(|meaning| {
                 if meaning.name == LINKED_LATER {
                     return None;
                 }
-                let NameUse::Unresolved { code, message, help } = meaning.means else {
+                let NameUse::Unresolved { code, message, help, .. } = meaning.means else {
                     return None;
                 };
                 let known = if code == Code::NotFound { Known::Unknown } else { Known::Ambiguous };
-                Some(Declared { name: meaning.name, known, lines: comment(&message, &help) })
+                Some(Declared {
+                    name: meaning.name.into_owned(),
+                    known,
+                    lines: comment(&message, &help),
+                })
             })),
             Err(error) => {
                 let diagnostics = error.diagnostics(&path_text(path));

@@ -18,7 +18,8 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
         Ok(sources) => sources,
         Err(error) => return reporter.symbols(&[error]),
     };
-    let options = Options { allow_stale_map: args.maps.allow_stale_map, ..Options::default() };
+    let options =
+        Options { allow_stale_map: args.maps.allow_stale_map, all: args.all, ..Options::default() };
     let inspected = inspect(&data).and_then(|mut inspection| {
         if !sources.is_empty() {
             inspection.meanings = Some(meanings(&data, &sources, &options)?);
@@ -29,7 +30,7 @@ pub(super) fn run(args: &Inspect, reporter: &Reporter) -> Outcome {
         Ok(inspection) if reporter.is_json() => {
             reporter.json(&document::Inspection::from(&inspection))
         }
-        Ok(inspection) => reporter.text(&inspection.to_string()),
+        Ok(inspection) => reporter.text(&inspection),
         Err(failure) => reporter.failure(&failure.diagnostics(&name), Outcome::of(&failure)),
     }
 }

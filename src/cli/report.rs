@@ -1,6 +1,7 @@
 //! Printing: diagnostics to stderr, results to stdout, text or JSON.
 
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
@@ -134,8 +135,9 @@ impl Reporter {
     }
 
     /// Prints a result. What comes from files is on one line already ([`OneLine`]).
-    pub(super) fn text(&self, text: &str) -> Outcome {
-        written(write!(anstream::stdout().lock(), "{}", Lines(text)))
+    pub(super) fn text(&self, text: impl Display) -> Outcome {
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        written(write!(out, "{}", Lines(text)).and_then(|()| out.flush()))
     }
 
     /// Prints raw bytes: a script, a page.
@@ -146,8 +148,25 @@ impl Reporter {
 
     /// Prints one JSON document.
     pub(super) fn json(&self, document: &impl Serialize) -> Outcome {
-        let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
-        written(text.and_then(|text| writeln!(io::stdout().lock(), "{}", Json(text))))
+        let mut out = BufWriter::new(io::stdout().lock());
+        let printed = serde_json::to_writer_pretty(JsonText(&mut out), document);
+        let printed = printed.map_err(io::Error::from).and_then(|()| writeln!(out));
+        written(printed.and_then(|()| out.flush()))
+    }
+}
+
+/// Writes a document without what a terminal would obey ([`Json`]). The serialiser writes whole characters.
+struct JsonText<W>(W);
+
+impl<W: Write> Write for JsonText<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        write!(self.0, "{}", Json(text))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -23,6 +23,7 @@ pub use wanted::{explain_not_found, wanted_names};
 
 use std::borrow::Cow;
 
+use crate::annotation::Annotations;
 use crate::elf::Module;
 use crate::findings::{Collector, Error, Finding, Refusal};
 use crate::options::Options;
@@ -105,8 +106,8 @@ pub fn ask(
     tables: &Tables<'_>,
     sources: &Sources,
 ) -> Result<Answer, SymbolError> {
-    let names = wanted::names(module, tables);
-    let wanted = Wanted::new(names.iter().map(String::as_str));
+    let annotations = Annotations::read(module).unwrap_or_default();
+    let wanted = Wanted::new(wanted::names(module, &annotations, tables));
     sources.answer(&wanted.of_release(built_for(module)))
 }
 

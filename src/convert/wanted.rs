@@ -1,17 +1,23 @@
 //! The names that a module needs from its kernel, and diagnostics for those that are missing.
 
+use std::collections::BTreeSet;
+
 use crate::annotation::{Annotations, Selector};
 use crate::diagnostic::Diagnostic;
 use crate::elf::{Module, SymbolSection};
 use crate::findings::{Error, Finding, Refusal};
+use crate::name::shown;
 use crate::patch::{self, Tables};
 use crate::resolve::{self, Unresolved};
 use crate::symbols::{Sources, SymbolError};
 
 /// Every undefined name of the module (as its annotation gives it, if it has one), every neighbour
 /// in a selector, and every function that it replaces.
-pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
-    let annotations = Annotations::read(module).unwrap_or_default();
+pub(crate) fn names<'n>(
+    module: &Module<'n>,
+    annotations: &'n Annotations,
+    tables: &'n Tables<'_>,
+) -> Vec<&'n str> {
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let names = undefined.filter_map(|symbol| match annotations.get(symbol.index) {
         Some(annotation) => Some(annotation.name.as_str()),
@@ -24,7 +30,7 @@ pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
         Selector::NextTo(neighbour) => Some(neighbour.as_str()),
         Selector::Position(_) | Selector::InFile(_) => None,
     });
-    names.chain(neighbours).chain(replaced).map(str::to_owned).collect()
+    names.chain(neighbours).chain(replaced).collect()
 }
 
 /// The names that the module in these bytes needs from its kernel, to use or to replace them.
@@ -33,8 +39,11 @@ pub(crate) fn names(module: &Module<'_>, tables: &Tables<'_>) -> Vec<String> {
 /// [`Error::Elf`].
 pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Error> {
     let module = Module::parse(data)?;
+    let annotations = Annotations::read(&module).unwrap_or_default();
     let tables = crate::target::machine(&module).map(|machine| Tables::of(&module, machine));
-    Ok(names(&module, &tables.unwrap_or_default()))
+    let tables = tables.unwrap_or_default();
+    let names: BTreeSet<_> = names(&module, &annotations, &tables).into_iter().collect();
+    Ok(names.into_iter().map(|name| shown(name.as_bytes()).into_owned()).collect())
 }
 
 /// Diagnostics for names that no source has: probable causes and similar names. Reads every source

@@ -4,38 +4,44 @@ mod name_use;
 
 pub use name_use::{Meaning, NameUse, meanings};
 
+use std::borrow::Cow;
 use std::fmt;
 
-use bstr::ByteSlice;
+use klp_arch::Machine;
 
 use crate::annotation::Annotations;
 use crate::diagnostic::OneLine;
-use crate::elf::{Module, Section, SectionFlags, SymbolIndex, SymbolSection};
+use crate::elf::{Module, Section, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 use crate::findings::Error;
+use crate::name::shown;
 use crate::rules;
 use crate::site::{Site, Sites};
 use crate::target::machine;
 
 /// The livepatch view of a module.
+///
+/// Names are borrowed from the module, and relocations described only when they are printed: a file may
+/// have millions of either.
 #[derive(Debug)]
-pub struct Inspection {
-    /// The machine's name.
-    pub machine: &'static str,
+pub struct Inspection<'data> {
+    pub(crate) module: Module<'data>,
+    /// The module's machine.
+    pub machine: &'static Machine,
     /// The module's name, if `.modinfo` has it.
-    pub name: Option<String>,
+    pub name: Option<Cow<'data, str>>,
     /// Whether `.modinfo` marks it as a livepatch.
     pub livepatch: bool,
     /// Length of an appended signature, in bytes.
     pub signature: Option<usize>,
     /// klp sections, in file order.
-    pub klp_sections: Vec<InspectedSection>,
+    pub klp_sections: Vec<InspectedSection<'data>>,
     /// klp symbols, by symbol index.
-    pub klp_symbols: Vec<String>,
+    pub klp_symbols: Vec<Cow<'data, str>>,
     /// Symbols that objtool makes the original relocations name before it disables them: nothing resolves
     /// these.
-    pub tombstones: Vec<String>,
+    pub tombstones: Vec<Cow<'data, str>>,
     /// Sections that other tools made, in file order.
-    pub other_tools: Vec<OtherToolsSection>,
+    pub other_tools: Vec<OtherToolsSection<'data>>,
     /// What another tool still has to do to the module.
     pub unfinished: Option<String>,
     /// Annotations as the author wrote them.
@@ -43,30 +49,30 @@ pub struct Inspection {
     /// What is wrong with annotations.
     pub annotation_errors: Vec<String>,
     /// Symbols that are still undefined, by symbol index.
-    pub undefined: Vec<String>,
+    pub undefined: Vec<Cow<'data, str>>,
     /// What its names mean in a kernel, if one was given ([`meanings`]).
-    pub meanings: Option<Vec<Meaning>>,
+    pub meanings: Option<Vec<Meaning<'data>>>,
 }
 
-/// A klp section and its relocations.
+/// A klp section.
 #[derive(Debug)]
-pub struct InspectedSection {
+pub struct InspectedSection<'data> {
     /// Name of the klp section.
-    pub name: String,
-    /// Its relocations.
-    pub relocations: Vec<Site>,
+    pub name: Cow<'data, str>,
+    /// Its index; [`Inspection::relocations`] has its relocations.
+    pub index: SectionIndex,
 }
 
 /// A section that another livepatch tool has put into the module.
 #[derive(Debug)]
-pub struct OtherToolsSection {
+pub struct OtherToolsSection<'data> {
     /// Name of the section.
-    pub name: String,
+    pub name: Cow<'data, str>,
     /// Which tool uses it, and what for.
     pub purpose: &'static str,
 }
 
-impl fmt::Display for OtherToolsSection {
+impl fmt::Display for OtherToolsSection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.name, self.purpose)
     }
@@ -76,20 +82,18 @@ impl fmt::Display for OtherToolsSection {
 ///
 /// # Errors
 /// [`Error`] when the file is not a module of a known machine.
-pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
+pub fn inspect(data: &[u8]) -> Result<Inspection<'_>, Error> {
     let module = Module::parse(data)?;
     let machine = machine(&module)?;
-    let sites = Sites::new(&module, machine);
-    let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
     let named = |wanted: SymbolSection, tombstones: bool| {
         let symbols = module.symbols_in(wanted).filter(|s| s.index != SymbolIndex::NULL);
         let symbols = symbols.filter(|s| rules::is_tombstone(s) == tombstones);
-        symbols.map(|s| text(s.name)).collect::<Vec<_>>()
+        symbols.map(|s| shown(s.name)).collect::<Vec<_>>()
     };
     let (livepatch, undefined) = (SymbolSection::Livepatch, SymbolSection::Undefined);
     let other_tools = module.sections().filter_map(|section| {
         let purpose = rules::purpose(section)?;
-        Some(OtherToolsSection { name: text(section.name), purpose })
+        Some(OtherToolsSection { name: shown(section.name), purpose })
     });
     let klp = |s: &&Section<'_>| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
     let (annotations, annotation_errors) = match Annotations::read(&module) {
@@ -100,22 +104,14 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
         let gate = a.gate.as_ref().map_or_else(String::new, |gate| format!(", gate {gate}"));
         format!("{}: '{}' of {}, {}{gate}", a.location, a.name, a.owner, a.which)
     });
+    let klp = module.relocation_sections().filter(klp);
     Ok(Inspection {
-        machine: machine.name,
-        name: module.name().map(text),
+        machine,
+        name: module.name().map(shown),
         livepatch: module.is_livepatch(),
         signature: module.signature().map(|signature| signature.len()),
-        klp_sections: module
-            .relocation_sections()
-            .filter(klp)
-            .map(|section| InspectedSection {
-                name: text(section.name),
-                relocations: module
-                    .relocations(section.index)
-                    .enumerate()
-                    .map(|(entry, rela)| sites.describe(section.index, entry, rela))
-                    .collect(),
-            })
+        klp_sections: klp
+            .map(|section| InspectedSection { name: shown(section.name), index: section.index })
             .collect(),
         klp_symbols: named(livepatch, false),
         tombstones: [named(livepatch, true), named(undefined, true)].concat(),
@@ -125,20 +121,42 @@ pub fn inspect(data: &[u8]) -> Result<Inspection, Error> {
         annotation_errors,
         undefined: named(undefined, false),
         meanings: None,
+        module,
     })
 }
 
-impl fmt::Display for Inspection {
+impl Inspection<'_> {
+    /// What describes the relocations of its sections.
+    #[must_use]
+    pub fn sites(&self) -> Sites<'_, '_> {
+        Sites::new(&self.module, self.machine)
+    }
+
+    /// The relocations of a klp section.
+    pub fn relocations<'s>(
+        &'s self,
+        sites: &'s Sites<'_, '_>,
+        section: &InspectedSection<'_>,
+    ) -> impl ExactSizeIterator<Item = Site> + 's {
+        let index = section.index;
+        let entries = self.module.relocations(index).enumerate();
+        entries.map(move |(entry, rela)| sites.describe(index, entry, rela))
+    }
+}
+
+impl fmt::Display for Inspection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or("(no name in .modinfo)");
         let marked = if self.livepatch { "marked livepatch" } else { "not marked livepatch" };
-        writeln!(f, "module {}, {}, {marked}", OneLine(name), self.machine)?;
+        writeln!(f, "module {}, {}, {marked}", OneLine(name), self.machine.name)?;
         if let Some(length) = self.signature {
             writeln!(f, "appended signature of {length} bytes")?;
         }
+        let sites = self.sites();
         for section in &self.klp_sections {
-            writeln!(f, "klp section {} ({})", OneLine(&section.name), section.relocations.len())?;
-            for site in &section.relocations {
+            let relocations = self.relocations(&sites, section);
+            writeln!(f, "klp section {} ({})", OneLine(&section.name), relocations.len())?;
+            for site in relocations {
                 writeln!(f, "  {}", OneLine(site))?;
             }
         }

@@ -3,6 +3,8 @@
 //! The same queries to the same resolver as in a conversion, with every answer shown, including those
 //! that refuse a conversion. Invariant: nothing here decides anything.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use bstr::ByteSlice;
@@ -11,8 +13,8 @@ use crate::annotation::Annotations;
 use crate::convert;
 use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::{Module, SymbolIndex, SymbolSection};
-use crate::findings::{Error, Finding, Refusal};
-use crate::name::{KlpSymbol, ObjectName};
+use crate::findings::{Collector, Error, Finding, Refusal};
+use crate::name::{KlpSymbol, ObjectName, SYMBOL_NAME_MAX, shown};
 use crate::options::Options;
 use crate::patch::Tables;
 use crate::resolve::{self, Basis, Klp, Query, Request, Resolution, Resolve, Resolver};
@@ -21,9 +23,9 @@ use crate::target::{built_for, machine, same_kernel};
 
 /// What one name means.
 #[derive(Debug)]
-pub struct Meaning {
+pub struct Meaning<'data> {
     /// The symbol as the module has it.
-    pub name: String,
+    pub name: Cow<'data, str>,
     /// What it is in the kernel.
     pub means: NameUse,
 }
@@ -56,33 +58,47 @@ pub enum NameUse {
         message: String,
         /// Candidates, causes, and lines to paste.
         help: Vec<String>,
+        /// How many further names of this code were left out.
+        more: usize,
     },
 }
 
 /// What every undefined symbol of a module, and every klp symbol in it, means in the kernel of these
-/// sources, by symbol index.
+/// sources, by symbol index; several symbols of one name once. Of names without a meaning only the first of
+/// each code are kept, unless the options ask for all.
 ///
 /// # Errors
 /// [`Error`] when the file is not a module, a source cannot be read, or the sources are of another
 /// kernel. What is wrong with annotations is reported by [`super::inspect()`].
-pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec<Meaning>, Error> {
+pub fn meanings<'data>(
+    data: &'data [u8],
+    sources: &Sources,
+    options: &Options,
+) -> Result<Vec<Meaning<'data>>, Error> {
     let module = Module::parse(data)?;
     let machine = machine(&module)?;
     let annotations = Annotations::read(&module).unwrap_or_default();
     let klp = |name: &[u8]| name.to_str().ok()?.parse::<KlpSymbol>().ok();
     let livepatch = || module.symbols_in(SymbolSection::Livepatch);
-    let mut wanted = convert::names(&module, &Tables::None);
-    wanted.extend(livepatch().filter_map(|s| Some(klp(s.name)?.symbol.as_str().to_owned())));
-    let wanted = Wanted::new(wanted.iter().map(String::as_str));
+    let klp_names = livepatch().filter_map(|s| Some(klp(s.name)?.symbol.as_str().to_owned()));
+    let klp_names: BTreeSet<_> = klp_names.collect();
+    let names = convert::names(&module, &annotations, &Tables::None);
+    let wanted = Wanted::new(names.into_iter().chain(klp_names.iter().map(String::as_str)));
     let answer = sources.answer(&wanted.of_release(built_for(&module)))?;
     same_kernel(&module, machine, &answer, options)?;
     let resolver = Resolver::new(&answer);
 
-    let mut asked = Vec::new();
+    let mut meanings = Vec::new();
+    let mut kept = Collector::new(options.all);
+    let mut seen = HashSet::new();
     let undefined = module.symbols_in(SymbolSection::Undefined);
     for symbol in undefined.chain(livepatch()).filter(|s| s.index != SymbolIndex::NULL) {
         let Ok(text) = symbol.name.to_str() else { continue };
         let written = annotations.get(symbol.index);
+        let once = text.len() <= SYMBOL_NAME_MAX && written.is_none();
+        if once && !seen.insert((text, symbol.section, symbol.is_weak())) {
+            continue;
+        }
         let is = klp(symbol.name).filter(|_| symbol.section == SymbolSection::Livepatch);
         let annotation = written.map(Request::from).or_else(|| {
             let KlpSymbol { owner, position, .. } = is.clone()?;
@@ -95,26 +111,31 @@ pub fn meanings(data: &[u8], sources: &Sources, options: &Options) -> Result<Vec
             loader: machine.loader_symbol(symbol.name).is_some(),
             annotation: annotation.as_ref(),
         };
-        let gate = annotation.as_ref().and_then(|a| a.gate.clone());
-        asked.push((symbol.index, text, gate, resolver.resolve(&query)));
-    }
-    resolve::suggest(
-        sources,
-        &mut asked.iter_mut().filter_map(|a| a.3.as_mut().err()).collect::<Vec<_>>(),
-    )?;
-    asked.sort_by_key(|(index, ..)| *index);
-    let meaning = |(_, name, gate, resolved): (_, &str, _, Result<_, _>)| {
-        let means = match resolved {
-            Ok(resolution) => NameUse::of(resolution)?,
-            Err(reason) => {
-                let refusal = Finding::from(Refusal::Unresolved { gate, reason: Box::new(reason) });
-                let Diagnostic { code, message, help, .. } = Diagnostic::error(name, &refusal);
-                NameUse::Unresolved { code, message, help }
+        let name = shown(symbol.name);
+        match resolver.resolve(&query) {
+            Ok(resolution) => {
+                let means = NameUse::of(resolution);
+                meanings.extend(means.map(|means| (symbol.index, Meaning { name, means })));
             }
-        };
-        Some(Meaning { name: name.to_owned(), means })
-    };
-    Ok(asked.into_iter().filter_map(meaning).collect())
+            Err(reason) => {
+                let gate = annotation.as_ref().and_then(|a| a.gate.clone());
+                let refusal = Refusal::Unresolved { gate, reason: Box::new(reason) };
+                kept.push(Finding::from(refusal).about(symbol.index));
+            }
+        }
+    }
+    let mut refused = kept.into_vec();
+    let mut unresolved: Vec<_> = refused.iter_mut().filter_map(Finding::unresolved_mut).collect();
+    resolve::suggest(sources, &mut unresolved)?;
+    for refusal in &refused {
+        let Some(symbol) = refusal.symbol.and_then(|index| module.symbol(index)) else { continue };
+        let name = shown(symbol.name);
+        let Diagnostic { code, message, help, more, .. } = Diagnostic::error(&name, refusal);
+        let means = NameUse::Unresolved { code, message, help, more };
+        meanings.push((symbol.index, Meaning { name, means }));
+    }
+    meanings.sort_by_key(|(index, _)| *index);
+    Ok(meanings.into_iter().map(|(_, meaning)| meaning).collect())
 }
 
 impl NameUse {
@@ -133,12 +154,12 @@ impl NameUse {
     }
 }
 
-impl fmt::Display for Meaning {
+impl fmt::Display for Meaning<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", OneLine(&self.name))?;
         match &self.means {
             NameUse::Klp { symbol, gate, basis, candidate } => {
-                if self.name != symbol.to_string() {
+                if self.name != *symbol.to_string() {
                     write!(f, " → {} ({basis})", OneLine(symbol))?;
                 }
                 if let Some(gate) = gate.as_ref().filter(|gate| **gate != symbol.owner) {
@@ -153,9 +174,13 @@ impl fmt::Display for Meaning {
             NameUse::Export(export) => write!(f, " → export of {}", export.owner),
             NameUse::Loader => f.write_str(" → defined by the loader"),
             NameUse::WeakMissing => f.write_str(" → 0: weak, not defined anywhere"),
-            NameUse::Unresolved { code, message, help } => {
+            NameUse::Unresolved { code, message, help, more } => {
                 write!(f, " → {code}: {}", OneLine(message))?;
-                help.iter().try_for_each(|line| write!(f, "\n    {}", OneLine(line)))
+                help.iter().try_for_each(|line| write!(f, "\n    {}", OneLine(line)))?;
+                match more {
+                    0 => Ok(()),
+                    more => write!(f, "\n    and {more} more of this kind; --all shows them"),
+                }
             }
         }
     }

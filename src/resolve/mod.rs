@@ -14,7 +14,7 @@ mod resolver;
 mod unresolved;
 
 use crate::annotation::{self, Selector};
-use crate::name::{KlpSymbol, ObjectName, Position};
+use crate::name::{KlpSymbol, ObjectName, Position, shown};
 use crate::symbols::{Answer, Candidate, Export, Order};
 
 pub use beside::place_between;
@@ -140,7 +140,7 @@ fn not_found(answer: &Answer, name: &str, owner: Option<&ObjectName>) -> Unresol
     {
         causes.push(Cause::ExportedElsewhere(export.owner.clone()));
     }
-    let (name, owner) = (name.into(), owner.cloned());
+    let (name, owner) = (shown(name.as_bytes()).into_owned(), owner.cloned());
     Unresolved::NotFound { name, owner, causes, similar: Vec::new() }
 }
 

@@ -6,7 +6,7 @@ use super::beside::place_between;
 use super::choose::Choice;
 use super::{Basis, Cause, Klp, Query, Request, Resolution, Resolve, Unresolved, not_found};
 use crate::annotation::Selector;
-use crate::name::{KlpSymbol, ObjectName, Position, SymbolName};
+use crate::name::{KlpSymbol, ObjectName, Position, SymbolName, is_cut};
 use crate::symbols::{
     Answer, Binding, Candidate, Candidates, Export, Order, Sources, Suggestions, SymbolError,
     Wanted,
@@ -216,7 +216,7 @@ fn klp(klp: Klp) -> Resolution {
 /// The first [`SymbolError`] of a source.
 pub fn suggest(sources: &Sources, unresolved: &mut [&mut Unresolved]) -> Result<(), SymbolError> {
     let missing = unresolved.iter().filter_map(|u| match &**u {
-        Unresolved::NotFound { name, .. } => Some(name.as_str()),
+        Unresolved::NotFound { name, .. } => Some(name.as_str()).filter(|name| !is_cut(name)),
         _ => None,
     });
     let mut near = Suggestions::new(missing);

@@ -13,13 +13,43 @@ const UNDEFINED: u16 = 0;
 const UNKNOWN_TYPE: u64 = 200;
 
 /// Name, type, flags, body, link, info, entry size.
-type Section = (u32, u32, u64, Vec<u8>, u32, u32, u64);
+pub(crate) type Section = (u32, u32, u64, Vec<u8>, u32, u32, u64);
+/// Addresses, in KiB, and seconds of one CPU.
+pub(crate) const LIMITS: &str = "ulimit -v 409600; ulimit -t 20;";
 
 /// A relocatable file for x86_64 with these symbols (offset of the name, section) and as many relocations of an
 /// unknown type.
 fn module(names: &[u8], symbols: &[(u32, u16)], relocations: u64) -> Vec<u8> {
     let text = vec![0; usize::try_from(8 * relocations).unwrap().max(8)];
     let relas = (0..relocations).flat_map(|n| [8 * n, UNKNOWN_TYPE, 0]).flat_map(u64::to_le_bytes);
+    let section_names = b"\0.text\0.rela.text\0.symtab\0.strtab\0.shstrtab\0".to_vec();
+    elf(
+        1,
+        vec![
+            (1, 1, 6, text, 0, 0, 0),
+            (7, 4, 0x40, relas.collect(), 3, 1, 24),
+            (18, 2, 0, table(symbols), 4, 1, 24),
+            (26, 3, 0, names.to_vec(), 0, 0, 0),
+            (34, 3, 0, section_names, 0, 0, 0),
+        ],
+    )
+}
+
+/// A module without code, in which these symbols (offset of the name, section) are undefined.
+fn loadable(names: &[u8], symbols: &[(u32, u16)]) -> Vec<u8> {
+    let section_names = b"\0.modinfo\0.gnu.linkonce.this_module\0.symtab\0.strtab\0.shstrtab\0";
+    let sections = vec![
+        (1, 1, 2, b"license=GPL\0name=m\0vermagic=6.1.0\0".to_vec(), 0, 0, 0),
+        (10, 1, 3, vec![0; 0x500], 0, 0, 0),
+        (36, 2, 0, table(symbols), 4, 1, 24),
+        (44, 3, 0, names.to_vec(), 0, 0, 0),
+        (52, 3, 0, section_names.to_vec(), 0, 0, 0),
+    ];
+    elf(1, sections)
+}
+
+/// A symbol table.
+fn table(symbols: &[(u32, u16)]) -> Vec<u8> {
     let mut table = vec![0; 24];
     for (name, section) in symbols {
         table.extend(name.to_le_bytes());
@@ -28,14 +58,12 @@ fn module(names: &[u8], symbols: &[(u32, u16)], relocations: u64) -> Vec<u8> {
         table.extend(section.to_le_bytes());
         table.extend([0; 16]);
     }
-    let section_names = b"\0.text\0.rela.text\0.symtab\0.strtab\0.shstrtab\0".to_vec();
-    let sections: [Section; 5] = [
-        (1, 1, 6, text, 0, 0, 0),
-        (7, 4, 0x40, relas.collect(), 3, 1, 24),
-        (18, 2, 0, table, 4, 1, 24),
-        (26, 3, 0, names.to_vec(), 0, 0, 0),
-        (34, 3, 0, section_names, 0, 0, 0),
-    ];
+    table
+}
+
+/// An ELF file of this type for x86_64; the last section has the names.
+pub(crate) fn elf(kind: u8, sections: Vec<Section>) -> Vec<u8> {
+    let count = u16::try_from(sections.len() + 1).unwrap();
     let mut file = vec![0; 64];
     let mut headers = vec![0; 64];
     for (name, kind, flags, body, link, info, size) in sections {
@@ -47,11 +75,12 @@ fn module(names: &[u8], symbols: &[(u32, u16)], relocations: u64) -> Vec<u8> {
         file.extend(body);
         file.resize(file.len().next_multiple_of(8), 0);
     }
-    file[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\x3e\0");
+    file[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\0\0\x3e\0");
+    file[16] = kind;
     file[20..24].copy_from_slice(&1_u32.to_le_bytes());
     let start = file.len() as u64;
     file[40..48].copy_from_slice(&start.to_le_bytes());
-    for (at, value) in [(52, 64_u16), (58, 64), (60, 6), (62, 5)] {
+    for (at, value) in [(52, 64_u16), (58, 64), (60, count), (62, count - 1)] {
         file[at..at + 2].copy_from_slice(&value.to_le_bytes());
     }
     file.extend(headers);
@@ -76,11 +105,10 @@ fn reported(run: &Run) -> (usize, usize) {
     (errors, more.sum())
 }
 
-/// Checks a module with a list, in 400 MB of address space and 20 seconds of one CPU.
+/// Runs a command on a module with a list, in 400 MB of address space and 20 seconds of one CPU.
 fn limited(command: &str, bench: &Sandbox, module: &Path, list: &Path) -> Run {
-    let script = r#"ulimit -v 409600; ulimit -t 20; exec "$0" COMMAND "$1" -s "$2""#;
     let output = bench.output();
-    let script = script.replace("COMMAND", command);
+    let script = format!(r#"{LIMITS} exec "$0" {command} "$1" -s "$2""#);
     let script = if command == "convert" { script + r#" -o "$3""# } else { script };
     shell(&script, &[module, list, &output])
 }
@@ -129,17 +157,51 @@ fn symbols_of_one_name_do_not_each_copy_all_symbols_that_it_may_mean() {
 }
 
 #[test]
-fn names_that_share_the_end_of_one_long_string_are_cut_where_they_are_shown() {
+fn names_that_share_the_end_of_one_long_string_are_cut_where_they_are_taken() {
     let bench = Sandbox::new();
     let mut strings = vec![b'x'; 60_000];
     strings[0] = 0;
     strings.push(0);
-    let symbols: Vec<_> = (1..3000).map(|start| (start, UNDEFINED)).collect();
+    let symbols: Vec<_> = (1..1500).map(|start| (start, UNDEFINED)).collect();
     let file = bench.file("tails.ko", &module(&strings, &symbols, 0));
     let names = bench.file("list", &list(["other"]));
     let checked = limited("check", &bench, &file, &names);
-    checked.refused(&["KLP-E0101", "and 2949 more of this kind"]);
-    assert!(checked.stderr.len() < 1_000_000, "{}", checked.stderr.len());
+    checked.refused(&["KLP-E0101", "and 1449 more of this kind", "x… (59998 bytes)"]);
+    assert!(checked.stderr.len() < 100_000, "{}", checked.stderr.len());
+    limited("convert", &bench, &file, &names).refused(&["KLP-E0101", "and 1449 more"]);
+    // Each name, and what it means of the first ones.
+    let shown = limited("inspect", &bench, &file, &names).done().stdout.clone();
+    assert!(shown.len() < 500_000, "{}", shown.len());
+    assert_eq!(shown.matches("x… (58501 bytes)\n").count(), 1);
+    assert_eq!(shown.matches(" → KLP-E0101: ").count(), 50);
+    assert!(shown.contains("\n    and 1449 more of this kind; --all shows them\n"));
+    let document = limited("inspect --format json", &bench, &file, &names).done().json();
+    assert_eq!(document["undefined"].as_array().unwrap().len(), 1499);
+    let meanings = document["meanings"].as_array().unwrap();
+    assert_eq!((meanings.len(), meanings[49]["more"].as_u64()), (50, Some(1449)));
+    let all = limited("inspect --all", &bench, &file, &names).done().stdout.clone();
+    assert_eq!(all.matches(" → KLP-E0101: ").count(), 1499);
+}
+
+#[test]
+fn a_refused_load_shows_the_first_symbols_that_are_missing_and_counts_the_others() {
+    let bench = Sandbox::new();
+    let map = bench.file("list", &list(["other"]));
+    let mut names = vec![0];
+    let symbols: Vec<_> = (0..3000)
+        .map(|n| {
+            let start = u32::try_from(names.len()).unwrap();
+            names.extend(format!("missing_{n}\0").bytes());
+            (start, UNDEFINED)
+        })
+        .collect();
+    let file = bench.file("missing.ko", &loadable(&names, &symbols));
+    let loaded = limited("load", &bench, &file, &map);
+    loaded.refused(&["Unknown symbol missing_0 (err -2)"]);
+    let (shown, more) = reported(&loaded);
+    assert_eq!((shown + more, more), (3000, 2950));
+    let all = limited("load --all", &bench, &file, &map);
+    assert_eq!(reported(&all), (3000, 0));
 }
 
 #[test]

@@ -18,7 +18,7 @@ struct Diagnostic<'a> {
     more: usize,
 }
 
-fn is_none(more: &usize) -> bool {
+pub(super) fn is_none(more: &usize) -> bool {
     *more == 0
 }
 

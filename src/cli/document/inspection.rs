@@ -1,7 +1,10 @@
 //! A module that is inspected: its sections and names, and what the names mean.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
+
+use super::diagnostic::is_none;
 use super::name::KlpSymbol;
 use super::symbol::{Candidate, Export};
 use crate::name::ObjectName;
@@ -15,27 +18,26 @@ pub(in crate::cli) struct Inspection<'a> {
     livepatch: bool,
     /// Length of an appended signature, in bytes.
     signature: Option<usize>,
-    klp_sections: Vec<KlpSection<'a>>,
-    klp_symbols: &'a [String],
-    tombstones: &'a [String],
+    klp_sections: KlpSections<'a>,
+    klp_symbols: &'a [Cow<'a, str>],
+    tombstones: &'a [Cow<'a, str>],
     other_tools: Vec<OtherToolsSection<'a>>,
     unfinished: Option<&'a str>,
     annotations: &'a [String],
     annotation_errors: &'a [String],
-    undefined: &'a [String],
+    undefined: &'a [Cow<'a, str>],
     /// `null` where no kernel was asked.
-    meanings: Option<Vec<Meaning<'a>>>,
+    meanings: Option<Meanings<'a>>,
 }
 
-impl<'a> From<&'a inspect::Inspection> for Inspection<'a> {
-    fn from(inspection: &'a inspect::Inspection) -> Self {
-        let meanings = inspection.meanings.as_ref();
+impl<'a> From<&'a inspect::Inspection<'a>> for Inspection<'a> {
+    fn from(inspection: &'a inspect::Inspection<'a>) -> Self {
         Self {
-            machine: inspection.machine,
+            machine: inspection.machine.name,
             name: inspection.name.as_deref(),
             livepatch: inspection.livepatch,
             signature: inspection.signature,
-            klp_sections: inspection.klp_sections.iter().map(Into::into).collect(),
+            klp_sections: KlpSections(inspection),
             klp_symbols: &inspection.klp_symbols,
             tombstones: &inspection.tombstones,
             other_tools: inspection.other_tools.iter().map(Into::into).collect(),
@@ -43,26 +45,57 @@ impl<'a> From<&'a inspect::Inspection> for Inspection<'a> {
             annotations: &inspection.annotations,
             annotation_errors: &inspection.annotation_errors,
             undefined: &inspection.undefined,
-            meanings: meanings.map(|all| all.iter().map(Into::into).collect()),
+            meanings: inspection.meanings.as_deref().map(Meanings),
         }
+    }
+}
+
+/// The klp sections, each made when it is printed.
+struct KlpSections<'a>(&'a inspect::Inspection<'a>);
+
+impl Serialize for KlpSections<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(inspection) = self;
+        let sites = inspection.sites();
+        let sections = inspection.klp_sections.iter().map(|section| KlpSection {
+            name: &section.name,
+            relocations: Relocations { inspection, sites: &sites, section },
+        });
+        serializer.collect_seq(sections)
     }
 }
 
 #[derive(Serialize)]
 struct KlpSection<'a> {
     name: &'a str,
-    relocations: Vec<Site<'a>>,
+    relocations: Relocations<'a>,
 }
 
-impl<'a> From<&'a inspect::InspectedSection> for KlpSection<'a> {
-    fn from(section: &'a inspect::InspectedSection) -> Self {
-        let relocations = section.relocations.iter().map(Into::into).collect();
-        Self { name: &section.name, relocations }
+/// The relocations of a section, each described when it is printed.
+struct Relocations<'a> {
+    inspection: &'a inspect::Inspection<'a>,
+    sites: &'a site::Sites<'a, 'a>,
+    section: &'a inspect::InspectedSection<'a>,
+}
+
+impl Serialize for Relocations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { inspection, sites, section } = self;
+        let all = inspection.relocations(sites, section);
+        serializer.collect_seq(all.map(Described))
+    }
+}
+
+struct Described(site::Site);
+
+impl Serialize for Described {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Site::from(&self.0).serialize(serializer)
     }
 }
 
 #[derive(Serialize)]
-struct Site<'a> {
+pub(super) struct Site<'a> {
     rela_section: &'a str,
     entry: usize,
     section: &'a str,
@@ -93,9 +126,18 @@ struct OtherToolsSection<'a> {
     purpose: &'static str,
 }
 
-impl<'a> From<&'a inspect::OtherToolsSection> for OtherToolsSection<'a> {
-    fn from(section: &'a inspect::OtherToolsSection) -> Self {
+impl<'a> From<&'a inspect::OtherToolsSection<'a>> for OtherToolsSection<'a> {
+    fn from(section: &'a inspect::OtherToolsSection<'a>) -> Self {
         Self { name: &section.name, purpose: section.purpose }
+    }
+}
+
+/// The meanings, each made when it is printed.
+struct Meanings<'a>(&'a [inspect::Meaning<'a>]);
+
+impl Serialize for Meanings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Meaning::from))
     }
 }
 
@@ -106,8 +148,8 @@ struct Meaning<'a> {
     means: NameUse<'a>,
 }
 
-impl<'a> From<&'a inspect::Meaning> for Meaning<'a> {
-    fn from(meaning: &'a inspect::Meaning) -> Self {
+impl<'a> From<&'a inspect::Meaning<'a>> for Meaning<'a> {
+    fn from(meaning: &'a inspect::Meaning<'a>) -> Self {
         Self { name: &meaning.name, means: NameUse::from(&meaning.means) }
     }
 }
@@ -128,6 +170,9 @@ enum NameUse<'a> {
         code: &'static str,
         message: &'a str,
         help: &'a [String],
+        /// How many further names of this code are left out.
+        #[serde(skip_serializing_if = "is_none")]
+        more: usize,
     },
 }
 
@@ -143,8 +188,8 @@ impl<'a> From<&'a inspect::NameUse> for NameUse<'a> {
             inspect::NameUse::Export(export) => Self::Export(export.into()),
             inspect::NameUse::Loader => Self::Loader,
             inspect::NameUse::WeakMissing => Self::WeakMissing,
-            inspect::NameUse::Unresolved { code, message, help } => {
-                Self::Unresolved { code: code.into(), message, help }
+            inspect::NameUse::Unresolved { code, message, help, more } => {
+                Self::Unresolved { code: code.into(), message, help, more: *more }
             }
         }
     }

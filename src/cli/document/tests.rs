@@ -9,11 +9,11 @@ use super::*;
 use crate::convert::{self, Named};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::elf::{SectionIndex, SymbolIndex};
-use crate::inspect::{self, InspectedSection, Meaning, NameUse, OtherToolsSection};
+use crate::inspect::{self, Meaning, NameUse, OtherToolsSection};
 use crate::name::ObjectName;
 use crate::patch::Replaced;
 use crate::resolve::Basis;
-use crate::site::Site;
+use crate::site;
 use crate::symbols::{self, Binding, Fact, KernelIdentity, Kind, Order, Siblings};
 
 /// A document is this text, whose lines are there for people.
@@ -294,32 +294,20 @@ fn an_inspection_says_what_each_name_is() {
     };
     let export =
         symbols::Export { gpl: Some(true), crc: Some(7), ..symbols::Export::by(object("m")) };
-    let unresolved = NameUse::Unresolved {
+    let unresolved = |more| NameUse::Unresolved {
         code: Code::NotFound,
         message: "not found".into(),
         help: vec!["look".into()],
+        more,
     };
-    let means = [klp, NameUse::Export(export), NameUse::Loader, NameUse::WeakMissing, unresolved];
+    let (loader, missing) = (NameUse::Loader, NameUse::WeakMissing);
+    let means = [klp, NameUse::Export(export), loader, missing, unresolved(0), unresolved(9)];
     let meanings = means.map(|means| Meaning { name: "s".into(), means });
-    let site = Site {
-        rela_section: ".klp.rela.m..text".into(),
-        entry: 1,
-        section: ".text".into(),
-        offset: 2,
-        inside: Some(("f".into(), 3)),
-        relocation: "R_ABS".into(),
-        symbol: "s".into(),
-    };
-    let nowhere = Site { inside: None, ..site.clone() };
+    let bytes = std::fs::read("tests/fixtures/x86_64/klp_target_a.ko").unwrap();
     let inspection = inspect::Inspection {
-        machine: "risc",
         name: Some("lp".into()),
         livepatch: true,
         signature: Some(4),
-        klp_sections: vec![InspectedSection {
-            name: ".klp.rela.m..text".into(),
-            relocations: vec![site, nowhere],
-        }],
         klp_symbols: vec!["a".into()],
         tombstones: vec!["b".into()],
         other_tools: vec![OtherToolsSection { name: "c".into(), purpose: "d" }],
@@ -328,14 +316,10 @@ fn an_inspection_says_what_each_name_is() {
         annotation_errors: vec!["g".into()],
         undefined: vec!["h".into()],
         meanings: Some(meanings.into()),
+        ..inspect::inspect(&bytes).unwrap()
     };
     let text = r#"{
-        "machine":"risc","name":"lp","livepatch":true,"signature":4,
-        "klp_sections":[{"name":".klp.rela.m..text","relocations":[
-        {"rela_section":".klp.rela.m..text","entry":1,"section":".text","offset":2,
-        "inside":["f",3],"relocation":"R_ABS","symbol":"s"},
-        {"rela_section":".klp.rela.m..text","entry":1,"section":".text","offset":2,
-        "inside":null,"relocation":"R_ABS","symbol":"s"}]}],
+        "machine":"x86_64","name":"lp","livepatch":true,"signature":4,"klp_sections":[],
         "klp_symbols":["a"],"tombstones":["b"],"other_tools":[{"name":"c","purpose":"d"}],
         "unfinished":"e","annotations":["f"],"annotation_errors":["g"],"undefined":["h"],
         "meanings":[
@@ -345,7 +329,32 @@ fn an_inspection_says_what_each_name_is() {
         {"name":"s","means":"loader"},
         {"name":"s","means":"weak-missing"},
         {"name":"s","means":"unresolved","code":"KLP-E0101","message":"not found",
-        "help":["look"]}]
+        "help":["look"]},
+        {"name":"s","means":"unresolved","code":"KLP-E0101","message":"not found",
+        "help":["look"],"more":9}]
     }"#;
     is(&Inspection::from(&inspection), &text.replace("CANDIDATE", CANDIDATE));
+}
+
+#[test]
+fn a_relocation_has_its_place_and_what_it_is_inside() {
+    let site = site::Site {
+        rela_section: ".klp.rela.m..text".into(),
+        entry: 1,
+        section: ".text".into(),
+        offset: 2,
+        inside: Some(("f".into(), 3)),
+        relocation: "R_ABS".into(),
+        symbol: "s".into(),
+    };
+    is(
+        &inspection::Site::from(&site),
+        r#"{"rela_section":".klp.rela.m..text","entry":1,"section":".text","offset":2,
+        "inside":["f",3],"relocation":"R_ABS","symbol":"s"}"#,
+    );
+    is(
+        &inspection::Site::from(&site::Site { inside: None, ..site }),
+        r#"{"rela_section":".klp.rela.m..text","entry":1,"section":".text","offset":2,
+        "inside":null,"relocation":"R_ABS","symbol":"s"}"#,
+    );
 }

@@ -7,6 +7,7 @@
 use rustc_hash::FxHashSet;
 
 use super::promoted::stems;
+use crate::name::SYMBOL_NAME_MAX;
 
 /// Bits in the filter: 8 KiB, a quarter of a typical L1 cache.
 const FILTER_BITS: usize = 1 << 16;
@@ -20,7 +21,8 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// The set of these names; repeated names count once.
+    /// The set of these names; repeated names count once. Those that no symbol can have, because they are
+    /// longer than [`SYMBOL_NAME_MAX`], are left out: files can have gigabytes of them.
     pub fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().collect()
     }
@@ -81,7 +83,8 @@ impl<'a> Wanted<'a> {
 
 impl<'a> FromIterator<&'a str> for Wanted<'a> {
     fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
-        let names: FxHashSet<&str> = names.into_iter().collect();
+        let names = names.into_iter().filter(|name| name.len() <= SYMBOL_NAME_MAX);
+        let names: FxHashSet<&str> = names.collect();
         let mut filter = vec![0_u64; FILTER_BITS / 64].into_boxed_slice();
         for name in &names {
             let (word, bit) = filter_bit(name.as_bytes());
@@ -137,6 +140,13 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_never_wanted() {
         assert!(!Wanted::new(["ab"]).contains(b"\xff\xfe"));
+    }
+
+    #[test]
+    fn names_that_no_symbol_can_have_are_not_looked_for() {
+        let (long, longest) = ("x".repeat(SYMBOL_NAME_MAX + 1), "x".repeat(SYMBOL_NAME_MAX));
+        let wanted = Wanted::new([long.as_str(), &longest]);
+        assert_eq!(wanted.iter().collect::<Vec<_>>(), [longest.as_str()]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::candidates::{self, Candidates};
-use crate::name::{ObjectName, Position};
+use crate::name::{ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::symbols::data::{KnownObjects, Object, Span, Symbol, base_name};
 use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
 
@@ -133,13 +133,18 @@ impl Answer {
     /// Every symbol of this name, grouped by object (vmlinux first), in the order of positions.
     #[must_use]
     pub fn candidates(&self, name: &str) -> &[Candidate] {
-        self.candidates.get(name).map_or(&[], |candidates| &**candidates)
+        self.symbols_named(name).map_or(&[], |candidates| &**candidates)
     }
 
     /// [`candidates`](Self::candidates), to keep.
     #[must_use]
     pub fn shared_candidates(&self, name: &str) -> Candidates {
-        self.candidates.get(name).cloned().unwrap_or_default()
+        self.symbols_named(name).cloned().unwrap_or_default()
+    }
+
+    /// Names that no symbol can have are not even hashed: a module can have gigabytes of them.
+    fn symbols_named(&self, name: &str) -> Option<&Candidates> {
+        if name.len() > SYMBOL_NAME_MAX { None } else { self.candidates.get(name) }
     }
 
     /// The symbols of this name in one object, in the order of positions.
@@ -151,16 +156,21 @@ impl Answer {
         candidates::of(self.candidates(name), object).iter()
     }
 
+    /// As [`symbols_named`](Self::symbols_named), for exports.
+    fn exporters(&self, name: &str) -> Option<&BTreeMap<ObjectName, Export>> {
+        if name.len() > SYMBOL_NAME_MAX { None } else { self.exports.get(name) }
+    }
+
     /// The export of this name. One of vmlinux comes first.
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Export> {
-        let owners = self.exports.get(name)?;
+        let owners = self.exporters(name)?;
         owners.get(&ObjectName::vmlinux()).or_else(|| owners.values().next())
     }
 
     /// All exports of this name, vmlinux's first.
     pub fn exports(&self, name: &str) -> impl Iterator<Item = &Export> {
-        let owners = self.exports.get(name);
+        let owners = self.exporters(name);
         let vmlinux = owners.and_then(|owners| owners.get(&ObjectName::vmlinux()));
         let modules = owners.into_iter().flat_map(BTreeMap::values);
         vmlinux.into_iter().chain(modules.filter(|export| !export.owner.is_vmlinux()))
