@@ -9,9 +9,8 @@ mod escape;
 pub use code::Code;
 pub use escape::{Json, Lines, OneLine};
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-
-use rustc_hash::FxHashMap;
 
 /// Bytes of a line that are printed. Names that a kernel may have are shorter, and a few of them are in one
 /// line; a file may have any.
@@ -71,7 +70,7 @@ impl Diagnostic {
     /// One diagnostic for each cause: the first one, with the locations of the others.
     pub(crate) fn grouped(all: impl IntoIterator<Item = (Self, Option<Cause>)>) -> Vec<Self> {
         let mut grouped: Vec<Self> = Vec::new();
-        let mut causes = FxHashMap::default();
+        let mut causes = HashMap::new();
         for (diagnostic, cause) in all {
             let Some(Cause { what, location }) = cause else {
                 grouped.push(diagnostic);

@@ -5,9 +5,10 @@
 //! (linkers merge suffixes) keeps doing so. A table that sections of other kinds read by offset is
 //! never renumbered: there new names are appended.
 
+use std::collections::HashMap;
+
 use super::numbered::STRING_MAX;
 use memchr::{memchr, memchr_iter};
-use rustc_hash::FxHashMap;
 
 use super::{ElfError, SectionIndex};
 
@@ -45,7 +46,7 @@ struct Span {
 pub(super) struct NewStrings<'a> {
     pub(super) bytes: Vec<u8>,
     spans: Vec<Span>,
-    added: FxHashMap<&'a [u8], u32>,
+    added: HashMap<&'a [u8], u32>,
 }
 
 impl<'a> NewStrings<'a> {
@@ -55,7 +56,7 @@ impl<'a> NewStrings<'a> {
         added: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, ElfError> {
         let spans = vec![Span { old: 0, new: 0 }];
-        Self { bytes: old.bytes.to_vec(), spans, added: FxHashMap::default() }.add(added)
+        Self { bytes: old.bytes.to_vec(), spans, added: HashMap::new() }.add(added)
     }
 
     /// The strings of the old table at the offsets `used`, then `added`.
@@ -82,7 +83,7 @@ impl<'a> NewStrings<'a> {
             bytes.push(0);
             end = start.saturating_add(name.len()).saturating_add(1);
         }
-        Self { bytes, spans, added: FxHashMap::default() }.add(added)
+        Self { bytes, spans, added: HashMap::new() }.add(added)
     }
 
     fn add(mut self, added: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ElfError> {

@@ -5,10 +5,9 @@
 //! `verify_namespace_is_imported`, `module_augment_kernel_taints`), `kernel/module/version.c`
 //! (`check_version`), `include/linux/license.h`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use klp_arch::{Errno, KernelError, Object};
-use rustc_hash::FxHashMap;
 use scroll::Endian;
 
 use super::{Bind, ExportedSymbol};
@@ -54,15 +53,15 @@ enum Versions<'o> {
     /// None at all.
     Absent,
     /// `__versions`.
-    Plain(FxHashMap<&'o [u8], u64>),
+    Plain(HashMap<&'o [u8], u64>),
     /// `__version_ext_crcs` and `__version_ext_names`.
-    Extended(FxHashMap<&'o [u8], u64>),
+    Extended(HashMap<&'o [u8], u64>),
 }
 
 impl<'o> Versions<'o> {
     fn of(object: &'o Object<'_>) -> Self {
         let body = |name| object.find(name).and_then(|i| object.sections.get(i)).map(|s| &*s.body);
-        let mut versions = FxHashMap::default();
+        let mut versions = HashMap::new();
         let pair = (body(b"__version_ext_crcs"), body(b"__version_ext_names"));
         if let (Some(crcs), Some(names)) = pair {
             let crcs = crcs.as_chunks::<4>().0.iter().map(|crc| match object.endian() {

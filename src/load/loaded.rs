@@ -1,6 +1,6 @@
 //! A module in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row};
 
@@ -9,7 +9,6 @@ use scroll::Endian;
 use super::load_info::LoadInfo;
 use super::{Layout, RegionKind, TargetKernel};
 use crate::elf::Module;
-use rustc_hash::FxHashMap;
 
 use crate::name::ObjectName;
 use crate::patch::Tables;
@@ -107,9 +106,9 @@ pub struct Loaded<'m> {
     /// The tables that the module passes to the livepatch core.
     pub(super) tables: Tables<'m>,
     /// The indices of each object in them.
-    pub(super) table_objects: FxHashMap<ObjectName, Vec<usize>>,
+    pub(super) table_objects: HashMap<ObjectName, Vec<usize>>,
     /// The klp sections that wait for each object, by the name in theirs: there may be thousands of either.
-    pub(super) waiting: FxHashMap<Vec<u8>, Vec<usize>>,
+    pub(super) waiting: HashMap<Vec<u8>, Vec<usize>>,
     /// The first klp section whose name the kernel cannot read; none after it waits.
     pub(super) unreadable: Option<usize>,
     /// Describes relocations.

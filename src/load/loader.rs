@@ -1,8 +1,9 @@
 //! From a file to memory: the steps of `load_module`.
 
+use std::collections::HashMap;
+
 use klp_arch::object::{SHF_RELA_LIVEPATCH, SHT_NOBITS};
 use klp_arch::{Extent, Machine, Memory, Object, Region};
-use rustc_hash::FxHashMap;
 
 use super::load_info::LoadInfo;
 use super::{
@@ -111,8 +112,8 @@ impl Loader<'_> {
 }
 
 /// The indices of each object in the tables: one each, unless the patch is wrong.
-fn numbers(tables: &Tables<'_>) -> FxHashMap<ObjectName, Vec<usize>> {
-    let mut numbers: FxHashMap<_, Vec<_>> = FxHashMap::default();
+fn numbers(tables: &Tables<'_>) -> HashMap<ObjectName, Vec<usize>> {
+    let mut numbers: HashMap<_, Vec<_>> = HashMap::new();
     for (number, table) in tables.objects().iter().enumerate() {
         if let Some(object) = table.object() {
             numbers.entry(object).or_default().push(number);
@@ -122,8 +123,8 @@ fn numbers(tables: &Tables<'_>) -> FxHashMap<ObjectName, Vec<usize>> {
 }
 
 /// The klp sections that wait for each object, and the first one whose name the kernel cannot read: it ends the search.
-fn waiting(info: &LoadInfo<'_>) -> (FxHashMap<Vec<u8>, Vec<usize>>, Option<usize>) {
-    let mut waiting: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+fn waiting(info: &LoadInfo<'_>) -> (HashMap<Vec<u8>, Vec<usize>>, Option<usize>) {
+    let mut waiting: HashMap<_, Vec<usize>> = HashMap::new();
     let sections = info.object.sections.iter().enumerate().skip(1);
     for (index, section) in sections.filter(|(_, s)| s.has(SHF_RELA_LIVEPATCH)) {
         let Some(gate) = scan::gate(section.name) else { return (waiting, Some(index)) };

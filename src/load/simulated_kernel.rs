@@ -7,10 +7,11 @@
 //! object's current state. Sources: `kernel/livepatch/core.c:klp_find_object_symbol`,
 //! `kernel/module/kallsyms.c:module_kallsyms_on_each_symbol`.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 
 use super::{Bind, ExportedSymbol, Lookup, Placement, TargetKernel};
 use crate::kmod::PERCPU;
@@ -39,8 +40,8 @@ pub struct SimulatedKernel<'a> {
     per_cpu: Range<u64>,
     /// Addresses in vmlinux that do not move with it: per-CPU variables that are linked at 0.
     fixed: Range<u64>,
-    states: FxHashMap<ObjectName, ObjectState>,
-    bases: FxHashMap<(ObjectName, String), u64>,
+    states: HashMap<ObjectName, ObjectState>,
+    bases: HashMap<(ObjectName, String), u64>,
 }
 
 /// Bytes between two assumed bases: at least a page on every machine.
@@ -77,8 +78,8 @@ impl<'a> SimulatedKernel<'a> {
             area: area.unwrap_or_default(),
             fixed: fixed.map(|kernel| kernel.per_cpu.clone()).unwrap_or_default(),
             per_cpu: kernel.map(|kernel| kernel.module_per_cpu()).unwrap_or_default(),
-            states: FxHashMap::default(),
-            bases: FxHashMap::default(),
+            states: HashMap::new(),
+            bases: HashMap::new(),
         }
     }
 

@@ -3,9 +3,10 @@
 //! Two files of one name are an error, which fails the load since 6.12. Source:
 //! `kernel/module/sysfs.c:mod_sysfs_setup`, `add_sect_attrs`, `fs/sysfs/dir.c:sysfs_warn_dup`.
 
+use std::collections::HashSet;
+
 use klp_arch::object::SHF_ALLOC;
 use klp_arch::{Errno, KernelError};
-use rustc_hash::FxHashSet;
 
 use super::TargetKernel;
 use super::load_info::LoadInfo;
@@ -15,7 +16,7 @@ use crate::findings::{Finding, Rule, Stage};
 pub(super) fn setup(info: &LoadInfo<'_>, kernel: &TargetKernel) -> Result<(), Finding> {
     let sections = info.object.sections.iter();
     let mut shown = sections.filter(|section| section.has(SHF_ALLOC) && section.sh_size != 0);
-    let mut names = FxHashSet::default();
+    let mut names = HashSet::new();
     let twin = shown.find(|section| !names.insert(section.name));
     let Some(twin) = twin.filter(|_| kernel.refuses_section_twins) else { return Ok(()) };
     let (module, section) = (&info.name, String::from_utf8_lossy(twin.name));

@@ -1,8 +1,9 @@
 //! Rules about the module as a whole.
 
+use std::collections::HashSet;
+
 use bstr::ByteSlice;
 use klp_arch::KernelVersion;
-use rustc_hash::FxHashSet;
 
 use super::Checker;
 use crate::annotation::{NAME_PREFIX, SELECTORS};
@@ -91,7 +92,7 @@ fn section_twins(checker: &mut Checker<'_, '_>) {
         let shown = section.sh_flags.contains(SectionFlags::ALLOC) && section.sh_size != 0;
         shown && !APART.contains(&section.name)
     });
-    let mut names = FxHashSet::default();
+    let mut names = HashSet::new();
     let mut twins = loaded.filter(|section| !names.insert(section.name));
     if let Some(twin) = twins.next() {
         let (index, name, more) = (twin.index, twin.name.as_bstr(), twins.count());

@@ -4,7 +4,7 @@
 //! bitmap over the length and the last bytes of the names answers most misses from the L1 cache;
 //! only what passes it is looked up in the set.
 
-use rustc_hash::FxHashSet;
+use std::collections::HashSet;
 
 use super::promoted::stems;
 use crate::name::SYMBOL_NAME_MAX;
@@ -15,7 +15,7 @@ const FILTER_BITS: usize = 1 << 16;
 /// A set of symbol names to look up in the sources.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    names: FxHashSet<&'a str>,
+    names: HashSet<&'a str>,
     filter: Box<[u64]>,
     release: Option<&'a str>,
 }
@@ -84,7 +84,7 @@ impl<'a> Wanted<'a> {
 impl<'a> FromIterator<&'a str> for Wanted<'a> {
     fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
         let names = names.into_iter().filter(|name| name.len() <= SYMBOL_NAME_MAX);
-        let names: FxHashSet<&str> = names.collect();
+        let names: HashSet<&str> = names.collect();
         let mut filter = vec![0_u64; FILTER_BITS / 64].into_boxed_slice();
         for name in &names {
             let (word, bit) = filter_bit(name.as_bytes());

@@ -5,11 +5,10 @@
 //! `__crc_X` at the CRC (`include/linux/export-internal.h`). Invariant: section contents are read after the
 //! visit, each once, one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek};
 
 use object::elf;
-use rustc_hash::FxHashMap;
 use scroll::{Endian, Pread};
 
 use super::table::{ElfTable, Shndx, Symbol};
@@ -27,7 +26,7 @@ const CONTENTS: [&[u8]; 3] = [b"__ksymtab_strings", b"__kcrctab", b"__kcrctab_gp
 #[derive(Debug, Default)]
 pub(crate) struct Exports {
     /// By name, whether it is in the section for GPL exports.
-    entries: FxHashMap<String, bool>,
+    entries: BTreeMap<String, bool>,
     /// By section index: names, whether it is a namespace, and `st_value`.
     contents: BTreeMap<usize, Vec<(String, bool, u64)>>,
 }
@@ -68,8 +67,8 @@ impl Exports {
         let has_gpl_section = table.sections().iter().any(|s| table.name(s) == GPL_SECTION);
         let relocatable = table.file_type == elf::ET_REL;
         let endian: Endian = table.endian;
-        let mut namespaces: FxHashMap<String, String> = FxHashMap::default();
-        let mut crcs: FxHashMap<String, u32> = FxHashMap::default();
+        let mut namespaces: HashMap<String, String> = HashMap::new();
+        let mut crcs: HashMap<String, u32> = HashMap::new();
         // A file has each of these sections once; further ones are ignored.
         for (index, marks) in self.contents.into_iter().take(CONTENTS.len()) {
             let Some(section) = table.sections().get(index).cloned() else { continue };

@@ -11,9 +11,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ops::Range;
-
-use rustc_hash::FxHashMap;
 
 use super::memory::Memory;
 use super::names::Name;
@@ -107,7 +106,7 @@ pub(super) fn read<'n>(
 ) -> Vec<Export> {
     let mut exports = Vec::new();
     let mut names = Vec::new();
-    let mut bounds: FxHashMap<&[u8], u64> = FxHashMap::default();
+    let mut bounds: HashMap<&[u8], u64> = HashMap::new();
     for (mark, text, address) in symbols {
         if let Some(name) = text.strip_prefix(MARK) {
             exports.push(Export { mark, address, gpl: None, namespace: None, crc: None });

@@ -3,6 +3,8 @@
 //! Invariant: the bytes depend only on the contents: numbers are assigned in an order
 //! that the contents determine, and each block is written independently, on any thread.
 
+use std::collections::{HashMap, HashSet};
+
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -130,7 +132,7 @@ fn object_names(merged: &Merged) -> Vec<&ObjectName> {
 /// Texts by number. They are sorted: numbers do not depend on the order of symbols.
 #[derive(Debug)]
 struct Texts<'a> {
-    numbers: FxHashMap<&'a [u8], u32>,
+    numbers: HashMap<&'a [u8], u32>,
     texts: Vec<&'a [u8]>,
 }
 
@@ -143,7 +145,7 @@ impl<'a> Texts<'a> {
         let sections = all_seen.iter().flat_map(|seen| seen.sections.iter().map(|s| seen.text(*s)));
         let namespaces = exported(merged).filter_map(|(_, export)| export.namespace.as_ref());
         let all = units.chain(sections).chain(namespaces.map(String::as_bytes));
-        let distinct: FxHashSet<&[u8]> = all.map(cut).collect();
+        let distinct: HashSet<&[u8]> = all.map(cut).collect();
         let mut texts: Vec<&[u8]> = distinct.into_iter().collect();
         texts.sort_unstable();
         let numbered = texts.iter().enumerate().map(|(n, text)| Ok((*text, narrow(n)?)));

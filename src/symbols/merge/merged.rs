@@ -7,11 +7,9 @@
 
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, hash_map};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::path::Path;
 use std::sync::Arc;
-
-use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::agree::{agree, join};
 use crate::name::ObjectName;
@@ -27,7 +25,7 @@ use crate::symbols::{
 pub struct Merged {
     pub(crate) kernel: KernelIdentity,
     pub(crate) objects: BTreeMap<ObjectName, Object>,
-    pub(crate) exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
+    pub(crate) exports: HashMap<String, BTreeMap<ObjectName, Export>>,
     pub(crate) known: Vec<UnreadSource>,
     /// What modules reveal that are known but were not read.
     pub(crate) witnesses: Vec<Witness>,
@@ -38,7 +36,7 @@ pub struct Merged {
 #[derive(Debug)]
 pub(crate) struct UnreadSource {
     pub(crate) objects: Arc<dyn KnownObjects>,
-    read: FxHashSet<ObjectName>,
+    read: HashSet<ObjectName>,
 }
 
 impl Merged {
@@ -153,7 +151,7 @@ impl Merged {
 
     /// Whether these exports agree with each other and with those already added.
     fn check_exports(&self, exports: &[(String, Export)]) -> Result<(), SymbolErrorKind> {
-        let mut seen: FxHashMap<(&str, &ObjectName), Cow<'_, Export>> = FxHashMap::default();
+        let mut seen: HashMap<(&str, &ObjectName), Cow<'_, Export>> = HashMap::new();
         for (name, export) in exports {
             if let Some(known) = self.exports.get(name).and_then(|o| o.get(&export.owner)) {
                 known.agree(export, name)?;

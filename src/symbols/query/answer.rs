@@ -5,11 +5,9 @@
 
 use crate::symbols::data::kind::HOMONYMS_MAX;
 use crate::symbols::{Beside, Binding, Export, Kind, Order};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
-
-use rustc_hash::FxHashMap;
 
 use super::candidates::{self, Candidates};
 use crate::name::{ObjectName, Position, SYMBOL_NAME_MAX};
@@ -94,8 +92,8 @@ pub struct Answer {
     kernel: KernelIdentity,
     objects: BTreeSet<ObjectName>,
     known: Vec<Arc<dyn KnownObjects>>,
-    candidates: FxHashMap<String, Candidates>,
-    exports: FxHashMap<String, BTreeMap<ObjectName, Export>>,
+    candidates: HashMap<String, Candidates>,
+    exports: HashMap<String, BTreeMap<ObjectName, Export>>,
     depends: BTreeMap<ObjectName, Vec<ObjectName>>,
     files: BTreeMap<ObjectName, SourceFiles>,
     siblings: Arc<Siblings>,
@@ -116,7 +114,7 @@ impl Answer {
         // vmlinux first, as the kernel does.
         let (vmlinux, modules): (Vec<_>, Vec<_>) =
             objects.values().partition(|object| object.name.is_vmlinux());
-        let mut candidates = FxHashMap::default();
+        let mut candidates = HashMap::new();
         let mut objects_in_order = vmlinux.into_iter().chain(modules);
         objects_in_order.try_for_each(|object| read(object, &mut candidates))?;
         let shared = |(name, candidates): (String, Vec<_>)| (name, Candidates::from(candidates));
@@ -231,11 +229,13 @@ impl Answer {
 }
 
 /// Adds the symbols of an object.
-fn read(object: &Object, known: &mut FxHashMap<String, Vec<Candidate>>) -> Result<(), SymbolError> {
-    let mut homonyms: FxHashMap<&[u8], Vec<&Symbol>> = FxHashMap::default();
+fn read(object: &Object, known: &mut HashMap<String, Vec<Candidate>>) -> Result<(), SymbolError> {
+    let mut homonyms: HashMap<&[u8], Vec<&Symbol>> = HashMap::new();
     for symbol in &object.symbols {
         homonyms.entry(object.text(symbol.name)).or_default().push(symbol);
     }
+    let mut homonyms: Vec<_> = homonyms.into_iter().collect();
+    homonyms.sort_unstable_by_key(|(name, _)| *name);
     for (name, symbols) in homonyms {
         // Only names in scope are here, and those are text.
         let Ok(name) = std::str::from_utf8(name) else { continue };

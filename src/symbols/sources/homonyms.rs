@@ -4,7 +4,7 @@
 //! Invariant: a look-up of names never has more than [`HOMONYMS_MAX`] symbols
 //! of one name in one object.
 
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 
 use crate::name::ObjectName;
 use crate::symbols::data::kind::HOMONYMS_MAX;
@@ -13,7 +13,7 @@ use crate::symbols::{Scope, SymbolErrorKind};
 /// The counts of one object.
 #[derive(Debug, Default)]
 pub(crate) struct Homonyms<'a> {
-    counts: FxHashMap<&'a str, u32>,
+    counts: HashMap<&'a str, u32>,
 }
 
 impl<'a> Homonyms<'a> {

@@ -8,10 +8,9 @@
 //! homonyms by their files; within a file the list is still alphabetical, and the order of the files
 //! is not the kernel's. Invariant: only wanted names are kept.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-
-use rustc_hash::FxHashSet;
 
 use super::homonyms::Homonyms;
 use crate::name::ObjectName;
@@ -105,7 +104,7 @@ impl TextList {
     fn read_from(&self, reader: impl Read, scope: Scope<'_>) -> Result<SymbolData, SymbolError> {
         let path = self.input.path();
         let mut data = SymbolData::default();
-        let mut seen: FxHashSet<ObjectName> = FxHashSet::default();
+        let mut seen: HashSet<ObjectName> = HashSet::new();
         let mut homonyms = Homonyms::default();
         let mut unit = None;
         self.scan(reader, |line| match line {

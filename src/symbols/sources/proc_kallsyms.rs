@@ -6,9 +6,8 @@
 //! `kernel/kallsyms.c`). Addresses may be shifted by KASLR. Invariant: an object's rows are
 //! contiguous; a file that visibly was filtered or joined is refused.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-use rustc_hash::FxHashSet;
 
 use super::homonyms::Homonyms;
 use super::rows::{Row, each_row};
@@ -52,7 +51,7 @@ struct Reading<'a> {
     init: InitMemory,
     /// The name in brackets in the previous row; empty for vmlinux.
     part: Vec<u8>,
-    seen: FxHashSet<Vec<u8>>,
+    seen: HashSet<Vec<u8>>,
     /// Whether the rows of this part are skipped.
     skip: bool,
     /// Whether any address is not 0.
@@ -136,7 +135,7 @@ impl SymbolSource for ProcKallsyms {
             homonyms: Homonyms::default(),
             init: InitMemory::default(),
             part: Vec::new(),
-            seen: FxHashSet::default(),
+            seen: HashSet::new(),
             skip: false,
             addresses: false,
         };
