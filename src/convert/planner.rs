@@ -71,6 +71,7 @@ pub fn plan(
         klp: FxHashMap::default(),
         exports_unknown: false,
         plan: Plan::default(),
+        needed: OnceCell::new(),
         unknown_dependencies: BTreeSet::new(),
         found: Collector::new(options.all),
     };
@@ -109,6 +110,8 @@ struct Planner<'m, 'data> {
     /// Whether no source has exports.
     exports_unknown: bool,
     plan: Plan,
+    /// The owners of what stays an ordinary symbol; built at the first gate that needs them.
+    needed: OnceCell<BTreeSet<ObjectName>>,
     /// Gates and owners of which no source knows whether one depends on the other.
     unknown_dependencies: BTreeSet<(ObjectName, ObjectName)>,
     found: Collector,

@@ -5,6 +5,9 @@
 //! with its references unwritten. Source: `kernel/module/main.c:apply_relocations`,
 //! `include/linux/moduleloader.h:apply_relocate`.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use bstr::ByteSlice;
 
 use crate::elf::{Module, SHT_RELA, Section, SectionFlags, SectionIndex};
@@ -30,41 +33,66 @@ pub(crate) fn passed_over<'m>(
 ) -> impl Iterator<Item = PassedOver> + use<'m> {
     let sections = module.sections().skip(1);
     let plain = sections.filter(|s| !s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH));
-    plain.filter_map(|section| {
-        let (section, name, reason) = (section.index, section.name, reason(module, section)?);
+    let named = OnceCell::new();
+    plain.filter_map(move |section| {
+        let (section, name, reason) =
+            (section.index, section.name, reason(module, &named, section)?);
         Some(PassedOver { section, name: name.to_str_lossy().into_owned(), reason })
     })
 }
 
-fn reason(module: &Module<'_>, section: &Section<'_>) -> Option<Unapplied> {
+/// Of each name of sections, whether one of them is loaded; made for the first table that needs it. There may be tens
+/// of thousands of both.
+type Named<'m> = OnceCell<HashMap<&'m [u8], bool>>;
+
+fn reason<'m>(
+    module: &'m Module<'_>,
+    named: &Named<'m>,
+    section: &Section<'_>,
+) -> Option<Unapplied> {
     let target = module.section(SectionIndex::new(section.sh_info));
     let target = target.filter(|target| target.index != SectionIndex::NULL);
-    let loaded = |section: &Section<'_>| section.sh_flags.contains(SectionFlags::ALLOC);
     if section.sh_type == SHT_RELA {
-        if section.sh_size < 24 || target.is_some_and(loaded) {
+        if section.sh_size < 24 || target.is_some_and(is_loaded) {
             return None;
         }
         // Then only its name shows what a table is for.
-        let mut meant = meant(module, section).peekable();
-        let misses = match target {
-            Some(target) => meant.any(|s| loaded(s) && s.name != target.name),
-            None => meant.peek().is_none() || meant.any(loaded),
+        let misses = match (target, meant(module, named, section)) {
+            (Some(target), Some((name, loaded))) => loaded && name != target.name,
+            (None, Some((_, loaded))) => loaded,
+            (target, None) => target.is_none(),
         };
         return misses.then_some(Unapplied::Target(section.sh_info));
     }
-    let for_loaded = || target.is_some_and(loaded) || meant(module, section).any(loaded);
+    let loaded = target.is_some_and(is_loaded);
+    let for_loaded = || loaded || matches!(meant(module, named, section), Some((_, true)));
     if section.sh_type.0 == SHT_REL {
         // The kernel refuses an empty one, too.
-        return target.is_some_and(loaded).then_some(Unapplied::NoAddends);
+        return loaded.then_some(Unapplied::NoAddends);
     }
     let (_, name) = UNKNOWN.iter().find(|(kind, _)| *kind == section.sh_type.0)?;
     // An empty compact table has a header of one byte.
     (section.sh_size > 1 && for_loaded()).then_some(Unapplied::Unknown(name))
 }
 
-/// The sections that a table is for, judging by its name.
-fn meant<'m>(module: &'m Module<'_>, table: &Section<'m>) -> impl Iterator<Item = &'m Section<'m>> {
-    let name = PREFIXES.iter().find_map(|prefix| table.name.strip_prefix(*prefix));
-    let sections = module.sections().filter(move |section| Some(section.name) == name);
-    sections.filter(|section| !section.name.is_empty())
+fn is_loaded(section: &Section<'_>) -> bool {
+    section.sh_flags.contains(SectionFlags::ALLOC)
+}
+
+/// The name of the sections that a table is for, judging by its own, and whether one of them is loaded; `None` if
+/// there are none.
+fn meant<'m, 't>(
+    module: &'m Module<'_>,
+    named: &Named<'m>,
+    table: &Section<'t>,
+) -> Option<(&'t [u8], bool)> {
+    let named = named.get_or_init(|| {
+        let mut named = HashMap::new();
+        for section in module.sections().filter(|section| !section.name.is_empty()) {
+            *named.entry(section.name).or_default() |= is_loaded(section);
+        }
+        named
+    });
+    let name = PREFIXES.iter().find_map(|prefix| table.name.strip_prefix(*prefix))?;
+    Some((name, *named.get(name)?))
 }

@@ -43,7 +43,7 @@ impl Planner<'_, '_> {
         })
     }
 
-    /// Whether a symbol's owner is loaded whenever the object is whose relocation uses it. The
+    /// Call it after all symbols are resolved. Whether a symbol's owner is loaded whenever the object is whose relocation uses it. The
     /// livepatch may need the owner itself.
     pub(super) fn check_dependency(
         &mut self,
@@ -51,7 +51,9 @@ impl Planner<'_, '_> {
         owner: ObjectName,
         site: &dyn Fn(&Sites<'_, '_>) -> Site,
     ) {
-        let needed = self.plan.exported.iter().any(|exported| exported.owner == owner);
+        let exported = &self.plan.exported;
+        let needed = self.needed.get_or_init(|| exported.iter().map(|e| e.owner.clone()).collect());
+        let needed = needed.contains(&owner);
         if gate.is_vmlinux() || needed || self.allow_undeclared {
             return;
         }
