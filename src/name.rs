@@ -33,7 +33,7 @@ pub fn symbol_name_max(version: KernelVersion) -> usize {
 /// Bytes of a name that is shown whole. The longest klp symbol has 587, and a section's name not many more.
 const SHOWN_WHOLE: usize = 640;
 /// Bytes that are shown of a longer one.
-const SHOWN_START: usize = 64;
+const SHOWN_START: usize = 32;
 
 /// A name from a file as it is shown: of one that no kernel can have, the start and the length.
 ///
@@ -362,7 +362,7 @@ mod tests {
         assert!(longest.parse::<KlpSymbol>().is_ok());
         assert_eq!(shown(longest.as_bytes()), longest);
         let cut = shown(&[b'x'; 60_000]);
-        assert_eq!(cut, format!("{}… (60000 bytes)", "x".repeat(64)));
+        assert_eq!(cut, format!("{}… (60000 bytes)", "x".repeat(32)));
         assert!(is_cut(&cut) && !is_cut(&longest));
     }
 

@@ -271,6 +271,7 @@ fn suggest_objects(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::symbols::TextList;
 
     #[test]
     fn of_many_objects_those_with_a_name_like_the_unknown_one_are_suggested() {
@@ -280,5 +281,34 @@ mod tests {
         assert_eq!(similar("ext4"), [object("ext2"), object("ext3")]);
         assert_eq!(similar("kvm-intl"), [object("kvm_intel")]);
         assert!(similar("amdgpu").is_empty());
+    }
+
+    #[test]
+    fn unknown_objects_get_advice_each_once_and_only_the_first_ones() {
+        let mut sources = Sources::new();
+        let list = "klp-convert-symbol-data.0.1\n*ext2\nf\n*ext3\nf\n*module10\nf\n*module99\nf\n\
+            *btrfs\nf\n*xfs\nf\n";
+        sources.push(TextList::from_bytes("list", list));
+        let unknown = |owner: &str| {
+            let (name, owner, similar) = ("f".into(), owner.parse().unwrap(), Vec::new());
+            Unresolved::ObjectUnknown { name, owner, similar }
+        };
+        let names: Vec<_> = (10..10 + 2 * OBJECTS).map(|n| format!("modul{n}")).collect();
+        let twice = ["ext4", "ext4"].into_iter().chain(names.iter().map(String::as_str));
+        let mut all: Vec<_> = twice.map(unknown).collect();
+        suggest(&sources, &mut all.iter_mut().collect::<Vec<_>>()).unwrap();
+        let advice: Vec<_> = all
+            .iter()
+            .map(|reason| match reason {
+                Unresolved::ObjectUnknown { similar, .. } => similar.as_slice(),
+                other => panic!("{other}"),
+            })
+            .collect();
+        let [ext2, ext3, module10] = ["ext2", "ext3", "module10"].map(|n| n.parse().unwrap());
+        assert_eq!(advice[..2], [[ext2, ext3].as_slice(); 2]);
+        assert_eq!(advice[2].first(), Some(&module10));
+        // `ext4` is the first one in alphabetical order.
+        let advised = advice.iter().skip(2).filter(|similar| !similar.is_empty()).count();
+        assert_eq!(advised, OBJECTS - 1);
     }
 }

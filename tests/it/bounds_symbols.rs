@@ -39,7 +39,8 @@ fn places_that_look_like_the_names_of_a_boot_image_are_tried_in_linear_time() {
     tokens.resize(tokens.len().next_multiple_of(4), 0);
     image.extend(tokens.into_iter().chain(index));
     let image = bench.file("image", &image);
-    build("--image", &image, &bench.path("map")).refused(&["too many places look like the start of its names"]);
+    build("--image", &image, &bench.path("map"))
+        .refused(&["too many places look like the start of its names"]);
 }
 
 #[test]
