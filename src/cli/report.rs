@@ -135,7 +135,7 @@ impl Reporter {
     }
 
     /// Prints a result. What comes from files is on one line already ([`OneLine`]).
-    pub(super) fn text(&self, text: impl Display) -> Outcome {
+    pub(super) fn text(&self, text: &(impl Display + ?Sized)) -> Outcome {
         let mut out = BufWriter::new(anstream::stdout().lock());
         written(write!(out, "{}", Lines(text)).and_then(|()| out.flush()))
     }
