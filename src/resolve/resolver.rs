@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn unknown_objects_get_advice_each_once_and_only_the_first_ones() {
         let mut sources = Sources::new();
-        let list = "klp-convert-symbol-data.0.1\n*ext2\nf\n*ext3\nf\n*module10\nf\n*module99\nf\n\
+        let list = "klp-convert-symbol-data.0.1\n*ext2\nf\n*ext3\nf\n*module10\nf\n*modul\nf\n\
             *btrfs\nf\n*xfs\nf\n";
         sources.push(TextList::from_bytes("list", list));
         let unknown = |owner: &str| {
