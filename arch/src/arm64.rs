@@ -29,7 +29,7 @@ use scroll::Endian;
 use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::{Branch, of_words, signed};
-use crate::call_sites::{CallSites, PATCHABLE};
+use crate::call_sites::{CallSites, PATCHABLE, SiteForm};
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
 use crate::instructions::InstructionSet;
@@ -190,6 +190,10 @@ fn plan_around_erratum(conditions: &Conditions<'_>, operands: &Operands) -> Resu
     Ok(Patch { field: Field::BITS32, value: 0x1400_0000 | branch >> 2 & 0x3ff_ffff })
 }
 
+/// `nop` (`arch/arm64/kernel/ftrace.c:ftrace_init_nop`; where the kernel keeps a pointer before each
+/// function, compilers put more of them there, which it does not look at).
+const NOP: SiteForm = SiteForm::exactly(&[(0x1f, 0xff), (0x20, 0xff), (0x03, 0xff), (0xd5, 0xff)]);
+
 /// arm64.
 pub static ARM64: Machine = Machine {
     name: "arm64",
@@ -205,7 +209,7 @@ pub static ARM64: Machine = Machine {
     special: special::SPECIAL,
     // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
     // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
-    call_sites: CallSites { sections: &[PATCHABLE], before: 8 },
+    call_sites: CallSites { sections: &[PATCHABLE], before: 8, forms: &[NOP] },
     landing_pad: None,
     frees_init_sections: true,
     needs_untouched_place: false,
@@ -231,6 +235,7 @@ pub static ARM64: Machine = Machine {
         relative: 1027,
     },
     kernel_image: 0xffff_8000_8000_0000..0xffff_8000_8300_0000,
+    temporary_copy: 0xffff_8000_8400_0000,
     old_per_cpu: None,
     percpu_reserve: Some(8 << 10),
     page_size: 4096,

@@ -65,7 +65,7 @@ pub use apply::{Conditions, Operands, Patch};
 pub use arm64::ARM64;
 pub use boot::{BootImage, Magic, Payload};
 pub use branch::Branch;
-pub use call_sites::CallSites;
+pub use call_sites::{CallSites, SiteForm};
 pub use config_probe::ConfigProbe;
 pub use fault::{Anchor, Fault};
 pub use field::{Field, Form, Part};

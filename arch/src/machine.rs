@@ -82,6 +82,10 @@ pub struct Machine {
     pub boot_image: BootImage,
     /// Approximate link range (`_text`..`_end`), used when vmlinux's symbols are unknown.
     pub kernel_image: Range<u64>,
+    /// An address of the temporary copy of a file that is being loaded, from which sections are moved
+    /// (`VMALLOC_START` of a kernel that is not at a random place, or a little above). Symbols of
+    /// sections that are not moved have theirs there.
+    pub temporary_copy: u64,
     /// Before this version per-CPU variables are linked at these addresses of their own
     /// and not inside the image: see [`Self::per_cpu`].
     pub old_per_cpu: Option<(KernelVersion, Range<u64>)>,

@@ -27,7 +27,7 @@ use scroll::Endian;
 use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Payload};
 use crate::branch::{Branch, of_words, signed};
-use crate::call_sites::{CallSites, MCOUNT, PATCHABLE};
+use crate::call_sites::{CallSites, MCOUNT, PATCHABLE, SiteForm};
 use crate::config_probe::ConfigProbe;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
@@ -178,6 +178,41 @@ fn plan_pcrel34(row: &Row, operands: &Operands) -> Result<Patch, Fault> {
     }
 }
 
+/// `bl` after `mflr r0`, between which `std r0,16(r1)` may be, or `nop`
+/// (`arch/powerpc/kernel/trace/ftrace.c:ftrace_init_nop`). Where the call goes is not looked at: to a stub.
+const TRACED: &[SiteForm] = &[
+    SiteForm {
+        before: 4,
+        code: &[MFLR_R0[0], MFLR_R0[1], MFLR_R0[2], MFLR_R0[3], BL[0], BL[1], BL[2], BL[3]],
+        calls: None,
+        unchecked: false,
+    },
+    SiteForm {
+        before: 8,
+        code: &[
+            MFLR_R0[0],
+            MFLR_R0[1],
+            MFLR_R0[2],
+            MFLR_R0[3],
+            (0x10, 0xff),
+            (0x00, 0xff),
+            (0x01, 0xff),
+            (0xf8, 0xff),
+            BL[0],
+            BL[1],
+            BL[2],
+            BL[3],
+        ],
+        calls: None,
+        unchecked: false,
+    },
+    SiteForm::exactly(&[(0x00, 0xff), (0x00, 0xff), (0x00, 0xff), (0x60, 0xff)]),
+];
+/// `mflr r0`
+const MFLR_R0: [(u8, u8); 4] = [(0xa6, 0xff), (0x02, 0xff), (0x08, 0xff), (0x7c, 0xff)];
+/// `bl`
+const BL: [(u8, u8); 4] = [(0x01, 0x03), (0, 0), (0, 0), (0x48, 0xfc)];
+
 /// ppc64le.
 pub static PPC64LE: Machine = Machine {
     name: "ppc64le",
@@ -200,7 +235,7 @@ pub static PPC64LE: Machine = Machine {
     special: special::SPECIAL,
     // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
     // nothing before 64-bit functions (`arch/powerpc/Makefile`).
-    call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0 },
+    call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0, forms: TRACED },
     landing_pad: None,
     // `module_init_section` is false for every name.
     frees_init_sections: false,
@@ -230,6 +265,7 @@ pub static PPC64LE: Machine = Machine {
     // The boot loader takes the linked kernel; `R_PPC64_RELATIVE`.
     boot_image: BootImage { magic: None, payload: Payload::Whole, relative: 22 },
     kernel_image: 0xc000_0000_0000_0000..0xc000_0000_0300_0000,
+    temporary_copy: 0xc008_0000_4000_0000,
     old_per_cpu: None,
     // `setup_per_cpu_areas` reserves nothing for modules.
     percpu_reserve: None,

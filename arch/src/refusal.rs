@@ -19,6 +19,8 @@ pub enum Errno {
     ENOMEM,
     /// 14: bad address.
     EFAULT,
+    /// 19: no such device.
+    ENODEV,
     /// 22: invalid argument.
     EINVAL,
     /// 17: exists already.
@@ -39,6 +41,7 @@ impl Errno {
             Self::ENOEXEC => 8,
             Self::ENOMEM => 12,
             Self::EFAULT => 14,
+            Self::ENODEV => 19,
             Self::EINVAL => 22,
             Self::EEXIST => 17,
             Self::EBADMSG => 74,

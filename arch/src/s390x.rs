@@ -26,7 +26,7 @@ use scroll::Endian;
 use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
-use crate::call_sites::{CallSites, MCOUNT};
+use crate::call_sites::{CallSites, MCOUNT, SiteForm};
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::instructions::InstructionSet;
@@ -159,6 +159,10 @@ fn window(row: &Row) -> (i64, i64) {
     if row.field == Field::BITS16 { (-0xffff, 0x1e_fffe) } else { (-0xffff_ffff, 0xffff_fffe) }
 }
 
+/// `brcl 0,.` (`arch/s390/kernel/ftrace.c:ftrace_init_nop`).
+const NOP: SiteForm =
+    SiteForm::exactly(&[(0xc0, 0xff), (0x04, 0xff), (0, 0xff), (0, 0xff), (0, 0xff), (0, 0xff)]);
+
 /// s390x.
 pub static S390X: Machine = Machine {
     name: "s390x",
@@ -176,7 +180,7 @@ pub static S390X: Machine = Machine {
     }],
     required_sections: &[],
     special: special::SPECIAL,
-    call_sites: CallSites { sections: &[MCOUNT], before: 0 },
+    call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[NOP] },
     landing_pad: None,
     frees_init_sections: true,
     needs_untouched_place: false,
@@ -195,6 +199,7 @@ pub static S390X: Machine = Machine {
     },
     kernel_image: 0x3ff_e000_0000..0x3ff_e200_0000,
     // The kernel was mapped at its physical address, from the first MiB on.
+    temporary_copy: 0x37f_8000_0000,
     old_per_cpu: Some((KernelVersion::new(6, 10), 1 << 20..1 << 25)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,

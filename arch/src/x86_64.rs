@@ -28,7 +28,7 @@ use scroll::Endian;
 use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
-use crate::call_sites::{CallSites, MCOUNT};
+use crate::call_sites::{CallSites, MCOUNT, SiteForm};
 use crate::fault::Fault;
 use crate::field::{Field, outside, read_word};
 use crate::instructions::InstructionSet;
@@ -68,6 +68,20 @@ static LANDING_PAD: LandingPad = LandingPad {
     takes: &[&[(0x48, 0xfb), (0x8d, 0xff), (0x05, 0xc7)]],
 };
 
+/// `call __fentry__` (`arch/x86/kernel/ftrace.c:ftrace_make_nop`).
+const FENTRY: SiteForm = SiteForm {
+    before: 0,
+    code: &[(0xe8, 0xff), (0, 0), (0, 0), (0, 0), (0, 0)],
+    calls: Some("__fentry__"),
+    unchecked: false,
+};
+
+/// The `nop` that objtool makes of it (`--mnop`, `CC_USING_NOP_MCOUNT`).
+const NOP: SiteForm = SiteForm {
+    unchecked: true,
+    ..SiteForm::exactly(&[(0x0f, 0xff), (0x1f, 0xff), (0x44, 0xff), (0x00, 0xff), (0x00, 0xff)])
+};
+
 /// The bytes of the row's field at the place.
 fn field_bytes<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
     let needed = row.field.size();
@@ -91,7 +105,7 @@ pub static X86_64: Machine = Machine {
     }],
     required_sections: &[],
     special: special::SPECIAL,
-    call_sites: CallSites { sections: &[MCOUNT], before: 0 },
+    call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[FENTRY, NOP] },
     landing_pad: Some(&LANDING_PAD),
     frees_init_sections: true,
     needs_untouched_place: true,
@@ -115,6 +129,7 @@ pub static X86_64: Machine = Machine {
     kernel_image: 0xffff_ffff_8100_0000..0xffff_ffff_8500_0000,
     // They were linked at 0: a per-CPU pointer is an offset from the GS base
     // (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
+    temporary_copy: 0xffff_c900_0000_0000,
     old_per_cpu: Some((KernelVersion::new(6, 15), 0..0x4_0000)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,

@@ -107,7 +107,7 @@ pub(super) fn bind(
     let sections = info.object.sections.iter().enumerate();
     let sections = sections.map(|(index, section)| match info.percpu {
         Some(template) if template == index => percpu,
-        _ => section.address(),
+        _ => section.extent.map_or(machine.temporary_copy, |extent| extent.address),
     });
     let context = Context {
         name: &info.name,

@@ -10,6 +10,11 @@ use klp_arch::object::{SHN_LORESERVE, SHN_UNDEF, SHT_RELA, Symbol};
 use klp_arch::special::Moment;
 
 use super::{LateEdit, Loaded};
+use crate::elf::SectionIndex;
+use crate::findings::{Consequence, Finding, Stage};
+
+/// The type of a symbol that stands for a section (`STT_SECTION`).
+const SECTION: u8 = 3;
 
 impl Loaded<'_> {
     /// The bytes whose values are addresses in the temporary copy, or computed from one.
@@ -24,8 +29,34 @@ impl Loaded<'_> {
         values.chain(self.indeterminate_fields()).collect()
     }
 
+    /// The first relocation of what stays that refers to what does not and is freed, or to nothing.
+    pub(super) fn dangling(&self) -> Option<Finding> {
+        let object = &self.info.object;
+        let tables = object.sections.iter().enumerate().filter(|(_, s)| s.sh_type == SHT_RELA);
+        tables.into_iter().find_map(|(table, section)| {
+            let patched = object.sections.get(usize::try_from(section.sh_info).ok()?)?;
+            patched.extent?;
+            let symbol = object.relas(table).find_map(|rela| {
+                let symbol = object.symbols.get(usize::try_from(rela.symbol).ok()?)?;
+                let written = self.machine.row(rela.kind)?.field.size() != 0;
+                (written && (self.is_left_behind(symbol) || names_no_section(symbol))).then_some(symbol)
+            })?;
+            let patched = String::from_utf8_lossy(patched.name);
+            let left = object.sections.get(usize::from(symbol.st_shndx));
+            let left = left.map(|section| String::from_utf8_lossy(section.name));
+            let why = match left {
+                Some(left) => format!(
+                    "{patched} refers to {left}, which is not loaded: to memory that the kernel frees"
+                ),
+                None => format!("{patched} refers to a section's symbol that names no section"),
+            };
+            let error = Finding::unnoticed(Stage::Apply, Consequence::Corrupted, why);
+            Some(error.about_table(SectionIndex::new(u32::try_from(table).ok()?)))
+        })
+    }
+
     /// Whether a symbol belongs to a section that is not moved.
-    fn is_left_behind(&self, symbol: &Symbol<'_>) -> bool {
+    pub(super) fn is_left_behind(&self, symbol: &Symbol<'_>) -> bool {
         let index = symbol.st_shndx;
         let defined = index != SHN_UNDEF && index < SHN_LORESERVE;
         let section = self.info.object.sections.get(usize::from(index));
@@ -55,4 +86,9 @@ impl Loaded<'_> {
             })
         })
     }
+}
+
+/// Whether a symbol stands for a section, and for none.
+fn names_no_section(symbol: &Symbol<'_>) -> bool {
+    symbol.kind() == SECTION && symbol.st_shndx >= SHN_LORESERVE
 }

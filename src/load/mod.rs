@@ -40,7 +40,9 @@
 
 mod apply;
 mod bind;
+mod call_sites;
 mod configured;
+mod entry_points;
 mod exports;
 mod gate;
 mod importer;

@@ -15,9 +15,9 @@ use klp_arch::{Errno, KernelError};
 use super::resolve::not_looked_up;
 use super::{Bind, Loaded, MemoryModel, Refused};
 use crate::elf::is_mapping_symbol;
-use crate::findings::{About, Finding, Rule, Stage};
+use crate::findings::{About, Consequence, Finding, Rule, Stage};
 use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, SYMBOL_NAME_MAX};
-use crate::patch::{Replaced, TableFunction};
+use crate::patch::{Replaced, TableFunction, Tables};
 
 fn refuse(errno: Errno, message: String, why: String) -> Finding {
     let error = Finding::refused(Stage::Enable, KernelError { errno, message });
@@ -50,6 +50,7 @@ impl Loaded<'_> {
             return Err(refuse(Errno::EINVAL, String::new(), why).into());
         }
         self.is_marked()?;
+        self.is_usable()?;
         self.init_patch()?;
         let vmlinux = ObjectName::vmlinux();
         self.init_object(&vmlinux, known)?;
@@ -71,6 +72,13 @@ impl Loaded<'_> {
         let message = format!("livepatch: module {name} is not marked as a livepatch module");
         let kernel = KernelError { errno: Errno::EINVAL, message };
         Err(Finding::refused(Stage::Gate, kernel).breaks(Rule::LivepatchMarker).into())
+    }
+
+    /// The kernel follows every pointer of a patch.
+    fn is_usable(&self) -> Result<(), Finding> {
+        let Tables::Faulty(why) = self.tables else { return Ok(()) };
+        let why = format!("{why}: the kernel reads and writes other memory instead");
+        Err(Finding::unnoticed(Stage::Enable, Consequence::Corrupted, why))
     }
 
     /// The directories of objects and functions (`klp_init_object`, `klp_init_func`).
@@ -117,7 +125,13 @@ impl Loaded<'_> {
     /// Looks up the functions that are replaced in a loaded object (`klp_init_object_loaded`).
     pub(super) fn init_object(&self, object: &ObjectName, known: &dyn Bind) -> Result<(), Finding> {
         for function in self.functions(object) {
-            let Some(symbol) = symbol(object, function) else { continue };
+            let Some(symbol) = symbol(object, function) else {
+                let name = function.old_name.unwrap_or_default().to_str_lossy();
+                let why =
+                    format!("it replaces '{name}' of '{object}', which no function is called");
+                let message = format!("symbol '{name}' not found in symbol table");
+                return Err(refuse_function(Errno::EINVAL, &message, why, object, function));
+            };
             let name = symbol.symbol.as_str();
             let why = format!("it replaces '{name}' of '{object}', which is not found");
             let position = function.old_sympos;
@@ -142,8 +156,22 @@ impl Loaded<'_> {
         object: &ObjectName,
         known: &dyn Bind,
     ) -> Result<(), Finding> {
-        for function in self.functions(object) {
+        let mut functions = self.functions(object).peekable();
+        let stopped = functions.peek().and_then(|_| self.stops_ftrace());
+        for function in functions {
             let Some(symbol) = symbol(object, function) else { continue };
+            if let Some(why) = stopped {
+                let name = symbol.symbol.as_str();
+                // What comes after the end of ftrace has no list of places.
+                let (errno, message) = if self.init_freed {
+                    (Errno::EINVAL, format!("failed to find location for function '{name}'"))
+                } else {
+                    let message =
+                        format!("failed to set ftrace filter for function '{name}' (-19)");
+                    (Errno::ENODEV, message)
+                };
+                return Err(refuse_function(errno, &message, why, object, function));
+            }
             if known.is_traceable(&symbol) == Some(false) {
                 let name = symbol.symbol.as_str();
                 let message = format!("failed to find location for function '{name}'");
@@ -155,7 +183,7 @@ impl Loaded<'_> {
     }
 
     /// The address of a replacement; `None` if it is not in this module.
-    fn address(&self, function: &TableFunction<'_>) -> Option<u64> {
+    pub(super) fn address(&self, function: &TableFunction<'_>) -> Option<u64> {
         let pointer = function.new_func?;
         let section = usize::try_from(pointer.section.get()).ok()?;
         let section = self.info.object.sections.get(section)?;

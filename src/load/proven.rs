@@ -151,7 +151,8 @@ impl TargetKernel {
             let sections = info.object.sections.iter();
             sections.skip(1).find(|section| section.name == name && section.has(SHF_ALLOC))
         };
-        let exports = find(b"__ksymtab").is_some_and(|section| section.sh_size != 0);
+        // What is shorter than an entry of three offsets has none.
+        let exports = find(b"__ksymtab").is_some_and(|section| section.sh_size >= 12);
         if !self.flags_apart || !exports || find(b"__kflagstab").is_some() {
             return Ok(());
         }

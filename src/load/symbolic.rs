@@ -18,7 +18,9 @@ impl Loaded<'_> {
             address.checked_sub(region.base).is_some_and(|offset| offset < size)
         })?;
         let size = u64::try_from(region.bytes.len()).unwrap_or(u64::MAX);
-        let named = self.info.object.symbols.iter().skip(1).filter(|symbol| is_shown(symbol));
+        // Where those are that are left behind depends on where the temporary copy is.
+        let shown = |symbol: &&Symbol<'_>| is_shown(symbol) && !self.is_left_behind(symbol);
+        let named = self.info.object.symbols.iter().skip(1).filter(shown);
         let (mut best, mut next) = (None::<&Symbol<'_>>, region.base.saturating_add(size));
         for symbol in named {
             let value = symbol.st_value;

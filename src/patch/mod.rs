@@ -43,6 +43,8 @@ pub enum Tables<'data> {
     None,
     /// A patch made by code, or one that cannot be read.
     AtRunTime,
+    /// A patch that the kernel cannot use, and takes other memory for it: why.
+    Faulty(&'static str),
     /// These objects, in their order.
     Static(Vec<TableObject<'data>>),
 }
@@ -100,17 +102,27 @@ impl<'data> Tables<'data> {
             return Self::None;
         }
         let pointers = Pointers::of(module, machine);
+        let enables = enables.filter(|_| !external);
+        let patch = enables.and_then(|e| registered::patch(&pointers, machine, e.index));
         let objects = if external {
             external::read(&pointers)
         } else {
-            enables.and_then(|enables| {
-                let patch = registered::patch(&pointers, machine, enables.index)?;
+            if patch.is_some_and(|patch| registered::is_of_another(&pointers, patch)) {
+                return Self::Faulty("`mod` of its klp_patch is not THIS_MODULE");
+            }
+            patch.and_then(|patch| {
                 let (objects, tables) = structures::objects(&pointers, patch)?;
                 let changed = changed::are_changed(&pointers, machine, &tables);
                 (!changed).then_some(objects)
             })
         };
-        objects.filter(|objects| !objects.is_empty()).map_or(Self::AtRunTime, Self::Static)
+        match objects {
+            Some(objects) if !objects.is_empty() => Self::Static(objects),
+            _ if patch.is_some_and(|patch| pointers.leads_astray(patch.section)) => {
+                Self::Faulty("a pointer beside its klp_patch leads to nothing")
+            }
+            _ => Self::AtRunTime,
+        }
     }
 
     /// The objects; empty if not known.
@@ -118,7 +130,7 @@ impl<'data> Tables<'data> {
     pub fn objects(&self) -> &[TableObject<'data>] {
         match self {
             Self::Static(objects) => objects,
-            Self::None | Self::AtRunTime => &[],
+            Self::None | Self::AtRunTime | Self::Faulty(_) => &[],
         }
     }
 }

@@ -24,7 +24,7 @@ impl PatchedObjects {
             Tables::Static(objects) => {
                 Self { objects: objects.iter().filter_map(TableObject::object).collect() }
             }
-            Tables::None | Tables::AtRunTime => said.clone(),
+            Tables::None | Tables::AtRunTime | Tables::Faulty(_) => said.clone(),
         }
     }
 

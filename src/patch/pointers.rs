@@ -18,6 +18,8 @@ pub(super) enum Pointer {
     To(Location),
     /// Outside the module: another object's symbol, or an absolute address.
     Outside,
+    /// To nothing: past the end of the section that it names, or not a whole address.
+    Astray,
 }
 
 /// The pointers in the loaded data of a module, by location.
@@ -59,14 +61,34 @@ impl<'m, 'data> Pointers<'m, 'data> {
 
     /// The pointer here; `None` for NULL and for what is not a pointer.
     pub(super) fn at(&self, location: Location) -> Option<Pointer> {
-        self.by_location.get(&location).copied()
+        let Location { section, offset } = location;
+        let start = Location { section, offset: offset.saturating_sub(WORD - 1) };
+        let mut around = self.by_location.range(start..location.plus(WORD));
+        let first = around.next().map(|(at, pointer)| (*at, *pointer));
+        match (first, around.next()) {
+            (None, _) => None,
+            (Some((at, pointer)), None) if at == location => Some(pointer),
+            // A 32-bit field before it ends there.
+            (Some((at, Pointer::Astray)), other) if at.plus(4).offset <= offset => {
+                other.map(|(_, pointer)| *pointer)
+            }
+            _ => Some(Pointer::Astray),
+        }
+    }
+
+    /// Whether a pointer in a section leads to nothing.
+    pub(super) fn leads_astray(&self, section: SectionIndex) -> bool {
+        let (start, end) =
+            (Location { section, offset: 0 }, Location { section, offset: u64::MAX });
+        let mut locations = self.by_location.range(start..=end).map(|(location, _)| *location);
+        locations.any(|location| self.at(location) == Some(Pointer::Astray))
     }
 
     /// The location in the module that the pointer here points to.
     pub(super) fn to(&self, location: Location) -> Option<Location> {
         match self.at(location)? {
             Pointer::To(location) => Some(location),
-            Pointer::Outside => None,
+            Pointer::Outside | Pointer::Astray => None,
         }
     }
 
@@ -123,6 +145,20 @@ impl<'m, 'data> Pointers<'m, 'data> {
         text.iter().all(u8::is_ascii_graphic).then_some(text).filter(|_| data)
     }
 
+    /// The bytes before the next NUL where the pointer here points to, whatever they are: at most `most`.
+    pub(super) fn bytes(&self, location: Location, most: usize) -> Option<&'data [u8]> {
+        let Location { section, offset } = self.to(location)?;
+        let tail = self.module.body(section).get(usize::try_from(offset).ok()?..)?;
+        let end = tail.find_byte(0)?.min(most);
+        tail.get(..end)
+            .filter(|_| self.flags(Location { section, offset }).contains(SectionFlags::ALLOC))
+    }
+
+    /// Whether a location is in memory that code may write to.
+    pub(super) fn is_written(&self, location: Location) -> bool {
+        self.flags(location).contains(SectionFlags::ALLOC | SectionFlags::WRITE)
+    }
+
     /// Whether a location is in loaded code.
     pub(super) fn is_code(&self, location: Location) -> bool {
         self.flags(location).contains(SectionFlags::ALLOC | SectionFlags::EXECINSTR)
@@ -142,14 +178,20 @@ impl<'m, 'data> Pointers<'m, 'data> {
 
 fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela) -> Option<Pointer> {
     let row = machine.row(rela.kind)?;
-    if row.calc != Calc::Absolute || u64::try_from(row.field.size()) != Ok(WORD) {
+    if row.field.size() == 0 {
         return None;
+    }
+    if row.calc != Calc::Absolute || u64::try_from(row.field.size()) != Ok(WORD) {
+        return Some(Pointer::Astray);
     }
     let symbol = module.symbol(rela.symbol)?;
     match symbol.section {
         SymbolSection::Defined(section) => {
-            let offset = symbol.st_value.checked_add_signed(rela.addend)?;
-            Some(Pointer::To(Location { section, offset }))
+            // The end of an array is a place, too.
+            let size = module.section(section)?.sh_size;
+            let offset = symbol.st_value.checked_add_signed(rela.addend);
+            let offset = offset.filter(|offset| *offset <= size);
+            Some(offset.map_or(Pointer::Astray, |offset| Pointer::To(Location { section, offset })))
         }
         _ => (rela.symbol != SymbolIndex::NULL).then_some(Pointer::Outside),
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use klp_arch::Machine;
 
-use super::pointers::Pointers;
+use super::pointers::{Pointer, Pointers};
 use super::structures::{MOD, OBJS, is_table_of_objects, may_be_table_of_objects};
 use crate::elf::{
     Location, Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
@@ -54,6 +54,20 @@ pub(crate) fn patch(
     let mut handed = candidates.intersection(&taken);
     // A module has one patch: of several, code chooses.
     handed.next().copied().filter(|_| handed.next().is_none())
+}
+
+/// Whether a patch says that it is of something else than this module.
+pub(crate) fn is_of_another(pointers: &Pointers<'_, '_>, patch: Location) -> bool {
+    let is_this = |location: Location| {
+        let section = pointers.module.section(location.section);
+        location.offset == 0 && section.is_some_and(|section| section.name == THIS_MODULE)
+    };
+    match pointers.at(patch.plus(MOD)) {
+        // Code fills it in.
+        None => false,
+        Some(Pointer::To(location)) => !is_this(location),
+        Some(Pointer::Outside | Pointer::Astray) => true,
+    }
 }
 
 /// The locations whose addresses are taken in functions that call `klp_enable_patch`.

@@ -121,7 +121,7 @@ pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Locati
     let named = pointers.text(table.plus(NAME), 1).is_some();
     let funcs = match pointers.at(table.plus(FUNCS)) {
         Some(Pointer::To(location)) => pointers.is_data(location),
-        Some(Pointer::Outside) => false,
+        Some(Pointer::Outside | Pointer::Astray) => false,
         None => named,
     };
     funcs && pointers.is_data(table) && (named || pointers.at(table.plus(NAME)).is_none())
@@ -179,11 +179,14 @@ pub(super) fn function<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
 ) -> Option<TableFunction<'data>> {
-    let sympos_at = at.plus(OLD_SYMPOS);
+    let (new_func, sympos_at) = (at.plus(NEW_FUNC), at.plus(OLD_SYMPOS));
+    if pointers.at(new_func) == Some(Pointer::Astray) {
+        return None;
+    }
     Some(TableFunction {
         old_name: name(pointers, at.plus(OLD_NAME))?,
-        new_func: pointers.to(at.plus(NEW_FUNC)),
-        has_new_func: pointers.at(at.plus(NEW_FUNC)).is_some(),
+        new_func: pointers.to(new_func),
+        has_new_func: pointers.at(new_func).is_some(),
         old_sympos: pointers.word(sympos_at)?,
         sympos_at,
     })
@@ -194,9 +197,15 @@ pub(super) fn name<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
 ) -> Option<Option<&'data [u8]>> {
-    match pointers.at(at) {
-        Some(_) => pointers.text(at, NAME_MAX).map(Some),
-        None => Some(None),
+    if pointers.at(at).is_none() {
+        return Some(None);
+    }
+    match pointers.text(at, NAME_MAX) {
+        // Code may write it there.
+        Some([]) if pointers.to(at).is_some_and(|name| pointers.is_written(name)) => None,
+        Some(name) => Some(Some(name)),
+        // Not the name of anything, but what the kernel looks up.
+        None => pointers.bytes(at, NAME_MAX).map(Some),
     }
 }
 
@@ -227,7 +236,7 @@ fn is_whole_function(pointers: &Pointers<'_, '_>, at: Location) -> bool {
     let code = match pointers.at(at.plus(NEW_FUNC)) {
         Some(Pointer::To(location)) => pointers.is_code(location),
         Some(Pointer::Outside) => true,
-        None => false,
+        Some(Pointer::Astray) | None => false,
     };
     code && pointers.text(at.plus(OLD_NAME), 1).is_some()
 }

@@ -19,7 +19,7 @@ const NAME: &str = "lp_module_symbols.ko";
 const REL: u32 = 9;
 const CREL: u32 = 0x4000_0014;
 
-fn judged(machine: &Machine, wrong: &Patched) -> Verdict {
+pub(crate) fn judged(machine: &Machine, wrong: &Patched) -> Verdict {
     check(&wrong.bytes, &sources(machine), &Options::default())
         .unwrap_or_else(|failure| panic!("{}: {failure}", machine.name))
 }
@@ -32,11 +32,22 @@ pub(crate) fn says(verdict: &Verdict) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Claims the outcome for a converted livepatch after a change, with all of `words`.
+/// Claims the outcome for a converted livepatch of a module after a change, with all of `words`.
 #[track_caller]
 fn comes_of(change: impl Fn(Patched) -> Patched, conclusion: Conclusion, words: &[&str]) {
+    comes_of_changed(NAME, change, conclusion, words);
+}
+
+/// The same for any livepatch.
+#[track_caller]
+pub(crate) fn comes_of_changed(
+    name: &str,
+    change: impl Fn(Patched) -> Patched,
+    conclusion: Conclusion,
+    words: &[&str],
+) {
     for machine in machines() {
-        let verdict = judged(&machine, &change(Patched::new(converted(&machine, NAME))));
+        let verdict = judged(&machine, &change(Patched::new(converted(&machine, name))));
         let said = says(&verdict);
         assert_eq!(verdict.conclusion(), conclusion, "{}: {said}", machine.name);
         assert!(words.iter().all(|word| said.contains(word)), "{}: {said}", machine.name);

@@ -49,6 +49,7 @@ mod kbuild;
 mod kernel_image;
 mod load;
 mod load_other_refusals;
+mod load_places;
 mod load_refusals;
 mod lost_output;
 mod machine;

@@ -53,6 +53,7 @@ pub(crate) fn read(object: &Path) -> String {
     match Tables::of(&module, machine) {
         Tables::None => "none".into(),
         Tables::AtRunTime => "at run time".into(),
+        Tables::Faulty(why) => why.into(),
         Tables::Static(objects) => {
             let lines = objects.iter().map(|object| {
                 let functions = object.functions.iter().map(|function| {
