@@ -51,6 +51,9 @@ kernel is built without CONFIG_MODULE_SIG), and no sign-file in PATH))" $(or $(k
 "$(call klp_path,$(KLP_SIGN_KEY))" "$(call klp_path,$(or $(KLP_SIGN_CERT),$(KLP_SIGN_KEY)))" $$@'
 endif
 
+# llvm-strip refuses symbols with SHN_LIVEPATCH.
+klp_strip = $(if $(LLVM),$(if $(filter command%,$(origin STRIP)),,STRIP='$(CROSS_COMPILE)strip'))
+
 # What modpost misses is what a conversion finds, or refuses.
 klp_undefined := -e '/^WARNING: modpost: "[^"]*" \[.*\] undefined!$$/d' \
 	-e "/^WARNING: modpost: .*: symbol '.*' undefined!\$$/d" \
@@ -67,7 +70,7 @@ klp_modules:
 
 # The converted modules have the names of kbuild's own by now.
 install modules_install: all
-	+$(klp_kbuild) INSTALL_MOD_DIR=$(or $(INSTALL_MOD_DIR),updates) $(klp_sign) modules_install
+	+$(klp_kbuild) INSTALL_MOD_DIR=$(or $(INSTALL_MOD_DIR),updates) $(klp_sign) $(klp_strip) modules_install
 
 clean:
 	+$(klp_kbuild) clean
