@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::kernel::TestKernel;
 use crate::monitor::Monitor;
 
-/// A guest without output for this long is dead. The host may be busy with other things.
+/// A guest without an answer for this long is dead. The host may be busy with other things.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The output of a command.
@@ -32,6 +32,8 @@ pub(crate) struct Guest {
     lines: Receiver<String>,
     monitor: Monitor,
     number: u32,
+    /// Without an answer for so long it is dead.
+    pub(crate) patience: Duration,
     log: File,
     path: PathBuf,
 }
@@ -73,7 +75,8 @@ impl Guest {
             }
         });
         let monitor = socket.connect()?;
-        let mut guest = Self { child, orders, lines, monitor, number: 0, log, path };
+        let mut guest =
+            Self { child, orders, lines, monitor, number: 0, patience: PATIENCE, log, path };
         guest.answer(0).map_err(|failure| failure.during("boot"))?;
         Ok(guest)
     }
@@ -125,13 +128,13 @@ impl Guest {
     fn answer(&mut self, number: u32) -> Result<Reply, Failure> {
         let (line_of, end_of) = (format!("{number}|"), format!("{number}="));
         let mut output = String::new();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = match self.lines.recv_timeout(left) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(self.dead(&format!("no answer in {PATIENCE:?}")));
+                    return Err(self.dead(&format!("no answer in {:?}", self.patience)));
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(self.dead("the guest ended")),
             };

@@ -16,6 +16,7 @@
 
 mod boot;
 mod build;
+mod campaign;
 mod case;
 mod cases;
 mod failure;
@@ -28,6 +29,8 @@ mod kernel;
 mod memory;
 mod mistake;
 mod monitor;
+#[path = "../it/mutation/mod.rs"]
+mod mutation;
 mod options;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../it/patch.rs"]
@@ -60,6 +63,11 @@ fn main() -> ExitCode {
     {
         eprintln!("boot: {}", failure.0);
         return ExitCode::FAILURE;
+    }
+    if let Some(count) = options.campaign {
+        let test_threads = Some(test.test_threads.unwrap_or(2));
+        let arguments = Arguments { test_threads, ..test.clone() };
+        return libtest_mimic::run(&arguments, campaign::trials(&options, count)).exit_code();
     }
     let boots = boot::boots(&options);
     let mut trials = boot::trials(&boots);

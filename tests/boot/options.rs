@@ -26,6 +26,18 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT")]
     pub(crate) case: Vec<String>,
 
+    /// Instead of the cases: insert so many modules with random faults into each kernel
+    #[arg(long, value_name = "MODULES")]
+    pub(crate) campaign: Option<usize>,
+
+    /// What the faults are drawn from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// The number of the first module
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) from: usize,
+
     /// Install missing tools with apt-get first
     #[arg(long)]
     pub(crate) install: bool,

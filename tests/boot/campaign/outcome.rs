@@ -1,0 +1,135 @@
+//! What a kernel did with a module, and whether `check` had said so.
+
+use std::fmt;
+
+use klp_convert::check::Conclusion;
+
+use super::mutant::Verdict;
+
+/// What a kernel did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It loaded the module, and the modules that it patches.
+    Loaded(String),
+    /// It refused the module, or one that it patches, with this number and these messages.
+    Refused(u32, String),
+    /// It died; the end of its log.
+    Died(String),
+}
+
+/// How a verdict and an outcome go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub(crate) enum Agreement {
+    #[strum(serialize = "loads, as check says")]
+    Loads,
+    #[strum(serialize = "loads wrong, as check says, whether or not the kernel notices")]
+    LoadsWrong,
+    #[strum(serialize = "loads wrong, as check says, and the kernel dies of it")]
+    DiesOfIt,
+    #[strum(serialize = "refused, as check says")]
+    Refused,
+    #[strum(serialize = "refused; check says that it is not a module for this kernel")]
+    NotForIt,
+    #[strum(serialize = "check refuses it, and the kernel dies of it")]
+    RefusedAndDies,
+    #[strum(serialize = "loaded, and dies in the module's own code")]
+    OwnCode,
+    #[strum(serialize = "refused for lack of memory")]
+    NoMemory,
+    #[strum(serialize = "WRONG: check says loads, the kernel refuses it")]
+    KernelRefuses,
+    #[strum(serialize = "WRONG: check says loads, the kernel dies of it")]
+    KernelDies,
+    #[strum(serialize = "WRONG: check says loads, the kernel warns")]
+    KernelWarns,
+    #[strum(serialize = "WRONG: check says loads wrong, the kernel refuses it")]
+    RefusedNotWrong,
+    #[strum(serialize = "WRONG: check refuses it, the kernel loads it")]
+    KernelLoads,
+    #[strum(
+        serialize = "WRONG: check says that it is not a module for this kernel, which loads it"
+    )]
+    TooStrict,
+    #[strum(serialize = "WRONG: refused with another number than check says")]
+    OtherErrno,
+}
+
+/// Not predicted: memory.
+const ENOMEM: u32 = 12;
+
+impl Agreement {
+    /// Compares a verdict with one outcome.
+    pub(crate) fn between(verdict: &Verdict, outcome: &Outcome) -> Self {
+        match (verdict.conclusion, outcome) {
+            (_, Outcome::Refused(ENOMEM, _)) if !verdict.errnos.contains(&ENOMEM) => Self::NoMemory,
+            (Some(Conclusion::Loads), Outcome::Loaded(log)) if warns(log) => Self::KernelWarns,
+            (Some(Conclusion::Loads), Outcome::Loaded(_)) => Self::Loads,
+            (Some(Conclusion::Loads), Outcome::Refused(..)) => Self::KernelRefuses,
+            (Some(Conclusion::Loads), Outcome::Died(log)) if in_own_code(log) => Self::OwnCode,
+            (Some(Conclusion::Loads), Outcome::Died(_)) => Self::KernelDies,
+            (Some(Conclusion::LoadsWrong), Outcome::Loaded(_)) => Self::LoadsWrong,
+            (Some(Conclusion::LoadsWrong), Outcome::Died(_)) => Self::DiesOfIt,
+            // What it finds in memory that it should not read may make it refuse.
+            (Some(Conclusion::LoadsWrong), Outcome::Refused(..)) if verdict.corrupts() => {
+                Self::LoadsWrong
+            }
+            (Some(Conclusion::LoadsWrong), Outcome::Refused(..)) => Self::RefusedNotWrong,
+            (Some(Conclusion::Refused), Outcome::Loaded(_)) => Self::KernelLoads,
+            (Some(Conclusion::Refused), Outcome::Died(_)) => Self::RefusedAndDies,
+            (Some(Conclusion::Refused), Outcome::Refused(errno, _)) => {
+                let known = verdict.errnos.is_empty() || verdict.errnos.contains(errno);
+                if known { Self::Refused } else { Self::OtherErrno }
+            }
+            (None, Outcome::Loaded(_)) => Self::TooStrict,
+            (None, Outcome::Refused(..)) => Self::NotForIt,
+            (None, Outcome::Died(_)) => Self::RefusedAndDies,
+        }
+    }
+
+    /// Compares a verdict with the outcomes of all orders: it is about the worst of them.
+    pub(crate) fn among(verdict: &Verdict, outcomes: &[Outcome]) -> Self {
+        let worst = |outcome: &&Outcome| match outcome {
+            Outcome::Loaded(_) => 0,
+            Outcome::Died(_) => 1,
+            Outcome::Refused(..) => 2,
+        };
+        let agreements = outcomes.iter().map(|outcome| Self::between(verdict, outcome));
+        let mut all: Vec<_> = agreements.collect();
+        let worst =
+            outcomes.iter().max_by_key(worst).map(|outcome| Self::between(verdict, outcome));
+        all.retain(|agreement| agreement.holds());
+        match (verdict.conclusion, worst) {
+            // One order that does what it says is enough.
+            (Some(Conclusion::Refused), Some(worst)) => all.first().copied().unwrap_or(worst),
+            (_, Some(worst)) => worst,
+            (_, None) => Self::NotForIt,
+        }
+    }
+
+    /// Whether the verdict was right.
+    pub(crate) fn holds(self) -> bool {
+        !self.to_string().starts_with("WRONG")
+    }
+}
+
+fn warns(log: &str) -> bool {
+    ["WARNING: ", "BUG: ", "Oops"].iter().any(|alarm| log.contains(alarm))
+}
+
+/// Whether a kernel died in code of the module: of that no verdict speaks.
+fn in_own_code(log: &str) -> bool {
+    let mut places = log.lines().filter(|line| {
+        ["RIP: 0010:", "NIP [", "pc : ", "Krnl PSW : "].iter().any(|place| line.contains(place))
+    });
+    places.next_back().is_some_and(|line| line.contains('[') && line.trim_end().ends_with(']'))
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loaded(log) => write!(f, "loaded:\n{log}"),
+            Self::Refused(errno, log) => write!(f, "refused with {errno}:\n{log}"),
+            Self::Died(log) => write!(f, "died:\n{log}"),
+        }
+    }
+}
