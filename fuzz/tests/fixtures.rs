@@ -8,6 +8,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod stored;
+
 use std::fs;
 use std::path::Path;
 
@@ -17,6 +19,7 @@ use klp_convert::elf::{Module, SymbolSection};
 use klp_convert::options::Options;
 use klp_convert::symbols::map::build;
 use klp_convert::symbols::{ModuleFile, Scope, Sources, Symvers, TextList, Wanted};
+use stored::same;
 
 const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
 
@@ -46,19 +49,8 @@ fn cut_list(machine: &str, module: &[u8], more: &[&str]) -> String {
     std::iter::once(header).chain(kept).fold(String::new(), |text, line| text + line + "\n")
 }
 
-fn same(path: &Path, made: &[u8]) {
-    assert!(made.len() < 16384, "{}: {} bytes", path.display(), made.len());
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, made).unwrap();
-    }
-    let stored = fs::read(path).unwrap_or_default();
-    assert!(stored == made, "{}: differs, run with BLESS=1", path.display());
-}
-
 #[test]
 fn seeds_are_what_the_fixtures_give_and_convert() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     for machine in MACHINES {
         for name in ["lp_homonyms_annotated", "lp_data_pointers"] {
             let module = fixture(machine, &format!("{name}.ko"));
@@ -69,8 +61,8 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
             let conversion = conversion.unwrap_or_else(|e| panic!("{:?}", e.diagnostics(name)));
             assert!(!conversion.plan.is_empty(), "{machine}: {name} has nothing to convert");
             let seed = [&module, list.as_bytes()].concat();
-            same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
-            same(&seeds.join("list").join(format!("{machine}-{name}")), list.as_bytes());
+            same("convert", &format!("{machine}-{name}"), &seed);
+            same("list", &format!("{machine}-{name}"), list.as_bytes());
         }
         // A list has no source files: selectors are read and refused.
         for name in ["lp_selector_file", "lp_selector_neighbour"] {
@@ -82,17 +74,16 @@ fn seeds_are_what_the_fixtures_give_and_convert() {
             let said = failure.diagnostics(name);
             assert!(said.iter().any(|d| d.code == Code::FilesUnknown), "{machine}: {said:?}");
             let seed = [&module, list.as_bytes()].concat();
-            same(&seeds.join("convert").join(format!("{machine}-{name}")), &seed);
+            same("convert", &format!("{machine}-{name}"), &seed);
         }
         let symvers = fixture(machine, "Module.symvers");
-        same(&seeds.join("list").join(format!("{machine}-symvers")), &symvers);
+        same("list", &format!("{machine}-symvers"), &symvers);
     }
 }
 
 /// Converted livepatches: with relocations that wait for nothing, and for modules.
 #[test]
 fn seeds_of_loads_are_converted_fixtures() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/load");
     for machine in MACHINES {
         let list = fixture(machine, "symbols.klp");
         for name in ["lp_homonyms_annotated", "lp_module_symbols", "lp_many_sections"] {
@@ -102,10 +93,10 @@ fn seeds_of_loads_are_converted_fixtures() {
             let conversion = convert(&module, &sources, &Options::default());
             let conversion = conversion.unwrap_or_else(|e| panic!("{:?}", e.diagnostics(name)));
             assert!(!conversion.plan.is_empty(), "{machine}: {name} has nothing to convert");
-            same(&seeds.join(format!("{machine}-{name}")), &conversion.bytes);
+            same("load", &format!("{machine}-{name}"), &conversion.bytes);
         }
         let target = fixture(machine, "klp_target_a.ko");
-        same(&seeds.join(format!("{machine}-klp_target_a")), &target);
+        same("load", &format!("{machine}-klp_target_a"), &target);
     }
 }
 
@@ -122,7 +113,6 @@ fn message(certificates: bool, last: u8) -> Vec<u8> {
 /// Modules with a signature: of the right form, with certificates, without the last part, and not PKCS#7.
 #[test]
 fn seeds_of_loads_are_signed_too() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/load");
     let module = fixture("x86_64", "klp_target_b.ko");
     for (name, message, kind) in [
         ("signed", message(false, 0x31), 2),
@@ -133,7 +123,7 @@ fn seeds_of_loads_are_signed_too() {
         let length = u32::try_from(message.len()).unwrap().to_be_bytes();
         let info = [&[0, 0, kind, 0, 0, 0, 0, 0][..], &length].concat();
         let signed = [&module, &message, &info, klp_convert::elf::SIGNATURE_MARKER].concat();
-        same(&seeds.join(format!("x86_64-{name}")), &signed);
+        same("load", &format!("x86_64-{name}"), &signed);
     }
 }
 
@@ -148,7 +138,7 @@ fn seeds_of_maps_are_what_the_fixtures_give() {
         sources.push(Symvers::new(folder.join("Module.symvers")));
         let (merged, errors) = sources.gather(Scope::All, |_, _| ());
         assert!(errors.is_empty(), "{errors:?}");
-        same(&root.join("seeds/map").join(machine), &build(&merged).unwrap());
+        same("map", machine, &build(&merged).unwrap());
     }
 }
 
@@ -156,7 +146,6 @@ fn seeds_of_maps_are_what_the_fixtures_give() {
 /// anything.
 #[test]
 fn seeds_of_merges_are_sources_that_agree_and_others() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/merge");
     for seed in 0..8_u32 {
         let mut state = seed;
         let mut random = || {
@@ -173,6 +162,6 @@ fn seeds_of_merges_are_sources_that_agree_and_others() {
             };
             bytes.extend([what, random(), random(), random(), random()]);
         }
-        same(&folder.join(format!("{seed}")), &bytes);
+        same("merge", &format!("{seed}"), &bytes);
     }
 }

@@ -8,9 +8,9 @@
     reason = "a test may stop at the first surprise; the builder is a module of another crate"
 )]
 
-use std::fs;
+mod stored;
+
 use std::io::{Read, Write};
-use std::path::Path;
 
 use klp_convert::symbols::image::read;
 use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
@@ -26,17 +26,9 @@ mod fixture;
 use fixture::{Crcs, Gpl, LAYOUTS, Layout, Sample, Tables};
 
 fn same(name: &str, made: &[u8]) {
-    assert!(made.len() < 8192, "{name}: {} bytes", made.len());
     let found = read(made);
     assert!(found.is_ok(), "{name}: {found:?}");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/image");
-    let path = folder.join(name);
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(&path, made).unwrap();
-    }
-    let stored = fs::read(&path).unwrap_or_default();
-    assert!(stored == made, "{}: differs, run with BLESS=1", path.display());
+    stored::same("image", name, made);
 }
 
 #[test]

@@ -7,9 +7,9 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use std::fs;
+mod stored;
+
 use std::io::Write;
-use std::path::Path;
 
 use flate2::GzBuilder;
 use klp_convert::symbols::image::Compression;
@@ -56,16 +56,9 @@ fn seeds_are_modules_in_every_compression_that_is_read() {
         ("zstd", Compression::Zstd.compress_module(&module()).unwrap()),
         ("zstd-frames", [zstd.clone(), zstd].concat()),
     ];
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/packed");
     for (name, made) in seeds {
-        assert!(made.len() < 8192, "{name}: {} bytes", made.len());
-        let path = folder.join(name);
-        if std::env::var_os("BLESS").is_some() {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(&path, &made).unwrap();
-        }
-        let stored = fs::read(&path).unwrap_or_default();
-        assert!(stored == made, "{}: differs, run with BLESS=1", path.display());
+        stored::same("packed", name, &made);
+        let path = stored::path("packed", name);
         let read = read_module_file(&path).unwrap();
         assert!(read.bytes.starts_with(b"\x7fELF"), "{name}");
     }

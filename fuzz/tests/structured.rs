@@ -7,23 +7,14 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod stored;
+
 use std::fs;
 use std::path::Path;
 
 use klp_convert_fuzz::TARGETS;
 use klp_convert_fuzz::cli::WORDS;
-
-fn same(target: &str, name: &str, made: &[u8]) {
-    assert!(made.len() < 49152, "{target} {name}: {} bytes", made.len());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
-    let path = folder.join(name);
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(&path, made).unwrap();
-    }
-    let stored = fs::read(&path).unwrap_or_default();
-    assert!(stored == made, "{}: differs, run with BLESS=1", path.display());
-}
+use stored::same;
 
 /// Bytes without a pattern.
 fn random(seed: u32, length: u32) -> Vec<u8> {

@@ -8,6 +8,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod stored;
+
 use std::fs;
 use std::path::Path;
 
@@ -16,18 +18,6 @@ use klp_convert::symbols::map::build;
 use klp_convert::symbols::{ModuleFile, Scope, Sources, Symvers, Vmlinux};
 
 const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
-
-fn same(name: &str, made: &[u8]) {
-    assert!(made.len() < 49152, "{name}: {} bytes", made.len());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join("verdict");
-    let path = folder.join(name);
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(&path, made).unwrap();
-    }
-    let stored = fs::read(&path).unwrap_or_default();
-    assert!(stored == made, "{}: differs, run with BLESS=1", path.display());
-}
 
 /// Livepatches before their conversion, and one that is patched, each with the map of its kernel.
 #[test]
@@ -55,7 +45,7 @@ fn seeds_of_verdicts_are_modules_with_maps_that_have_addresses() {
             "lp_two_owners",
         ] {
             let module = fs::read(folder.join(format!("{name}.ko"))).unwrap();
-            same(&format!("{machine}-{name}"), &[module, map.clone()].concat());
+            stored::same("verdict", &format!("{machine}-{name}"), &[module, map.clone()].concat());
         }
     }
 }
@@ -111,6 +101,6 @@ fn seeds_of_verdicts_have_evidence_and_sections_that_the_kernel_treats_specially
         ("per-cpu-large", with(&module, ".data..percpu", data, vec![0; 16384])),
         ("versions", with(&module, "__versions", loaded, vec![0; 64])),
     ] {
-        same(&format!("x86_64-{name}"), &[module, map.clone()].concat());
+        stored::same("verdict", &format!("x86_64-{name}"), &[module, map.clone()].concat());
     }
 }
