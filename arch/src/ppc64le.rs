@@ -179,7 +179,8 @@ fn plan_pcrel34(row: &Row, operands: &Operands) -> Result<Patch, Fault> {
 }
 
 /// `bl` after `mflr r0`, between which `std r0,16(r1)` may be, or `nop`
-/// (`arch/powerpc/kernel/trace/ftrace.c:ftrace_init_nop`). Where the call goes is not looked at: to a stub.
+/// (`arch/powerpc/kernel/trace/ftrace.c:ftrace_init_nop`). The call
+/// goes to a stub, and where that goes is not looked at.
 const TRACED: &[SiteForm] = &[
     SiteForm {
         before: 4,

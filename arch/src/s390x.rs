@@ -198,8 +198,8 @@ pub static S390X: Machine = Machine {
         relative: 12,
     },
     kernel_image: 0x3ff_e000_0000..0x3ff_e200_0000,
-    // The kernel was mapped at its physical address, from the first MiB on.
     temporary_copy: 0x37f_8000_0000,
+    // The kernel was mapped at its physical address, from the first MiB on.
     old_per_cpu: Some((KernelVersion::new(6, 10), 1 << 20..1 << 25)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,

@@ -127,9 +127,9 @@ pub static X86_64: Machine = Machine {
         relative: 8,
     },
     kernel_image: 0xffff_ffff_8100_0000..0xffff_ffff_8500_0000,
+    temporary_copy: 0xffff_c900_0000_0000,
     // They were linked at 0: a per-CPU pointer is an offset from the GS base
     // (`PERCPU_VADDR` in `arch/x86/kernel/vmlinux.lds.S`); distributions have less than 256 KiB.
-    temporary_copy: 0xffff_c900_0000_0000,
     old_per_cpu: Some((KernelVersion::new(6, 15), 0..0x4_0000)),
     percpu_reserve: Some(8 << 10),
     page_size: 4096,
