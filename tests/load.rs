@@ -172,7 +172,7 @@ fn load(
             tally.relocations += loaded.relocations().len();
             tally.checked += right_symbols(&module, &loaded, known);
             tally.time += start.elapsed();
-            assert_eq!(loaded.ignored(), []);
+            assert_eq!(loaded.unnoticed(), []);
         }
         Err(refused) => {
             tally.refused.push((String::from_utf8_lossy(name).into_owned(), refused.to_string()));

@@ -168,7 +168,7 @@ fn described(loaded: &Loaded<'_>, machine: &Machine) {
         assert!(loaded.bytes_at(relocated.inputs.p).is_some() || relocated.patch.is_none());
         let _ = relocated.is_truncated(machine.endian);
     }
-    assert!(loaded.ignored().iter().all(|finding| !format!("{finding:?}").is_empty()));
+    assert!(loaded.unnoticed().iter().all(|finding| !format!("{finding:?}").is_empty()));
     let _ = (
         loaded.stubs_left(),
         loaded.enable(&Everything { base: BASE, moved: 0, odd: false }).is_ok(),

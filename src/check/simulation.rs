@@ -139,9 +139,10 @@ impl<'t, 'm> Runs<'t, 'm> {
             self.refused(refused.clone(), &Occasion::Load, text);
             return false;
         }
-        let ignored = loaded.ignored();
-        if !ignored.is_empty() {
-            self.refused(Refused(ignored), &Occasion::Load, text);
+        // The same at every placement, but for values that are truncated, which are reported as that.
+        let unnoticed = if self.usual { loaded.unnoticed() } else { Vec::new() };
+        if !unnoticed.is_empty() {
+            self.refused(Refused(unnoticed), &Occasion::Load, text);
         }
         let mut seen = 0;
         self.truncated(&loaded, &mut seen, &Occasion::Load, text);

@@ -227,7 +227,7 @@ fn report(
     });
     let encountered = |finding: Finding| finding.encountered(Encounter::usual(Occasion::Load));
     let mut warned = Collector::new(args.all);
-    warned.extend(loaded.ignored().into_iter().map(encountered));
+    warned.extend(loaded.unnoticed().into_iter().map(encountered));
     let warned = warned.into_vec();
     Report {
         machine: klp_arch::for_machine(module.machine()).map_or("", |b| b.name),

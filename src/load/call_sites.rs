@@ -29,13 +29,14 @@ impl Loaded<'_> {
         // The kernel sorts them, and passes over what linkers have left empty.
         places.sort_unstable();
         places.retain(|place| *place != 0);
-        let has = |form: &SiteForm| places.iter().any(|&place| self.has(form, place));
-        if list.forms.iter().any(|form| form.unchecked && has(form)) {
+        let forms: Vec<_> = list.forms.iter().filter_map(|form| self.expected(form)).collect();
+        let form = |&place: &u64| forms.iter().find(|form| self.has(form, place));
+        let found: Vec<_> = places.iter().map(|place| (place, form(place))).collect();
+        if found.iter().any(|(_, form)| form.is_some_and(|form| form.code.unchecked)) {
             return None;
         }
+        let wrong = found.iter().find(|(_, form)| form.is_none()).map(|(place, _)| *place);
         let twice = places.iter().zip(places.iter().skip(1)).find(|(place, next)| place == next);
-        let wrong =
-            places.iter().find(|&&place| !list.forms.iter().any(|form| self.has(form, place)));
         let (place, why) = match (wrong, twice) {
             (Some(place), _) if self.memory.at(*place).is_none() => (place, "not in the module"),
             (Some(place), _) => (place, "not what compilers put there"),
@@ -55,17 +56,33 @@ impl Loaded<'_> {
         Some(Finding::unnoticed(Stage::Form, Consequence::Corrupted, why))
     }
 
+    /// A form with the address that it calls; `None` if it calls what the module does not import.
+    fn expected(&self, code: &'static SiteForm) -> Option<Expected> {
+        let Some(callee) = code.calls else { return Some(Expected { code, calls: None }) };
+        let mut symbols = self.info.object.symbols.iter();
+        let callee = symbols.find(|s| s.st_shndx == SHN_UNDEF && s.name == callee.as_bytes())?;
+        Some(Expected { code, calls: Some(callee.st_value) })
+    }
+
     /// Whether the code at a place has this form.
-    fn has(&self, form: &SiteForm, place: u64) -> bool {
+    fn has(&self, form: &Expected, place: u64) -> bool {
+        let Expected { code: form, calls } = form;
         let Some(code) = self.memory.at(place.wrapping_sub(form.before)) else { return false };
         let Some(code) = code.get(..form.code.len()).filter(|code| form.matches(code)) else {
             return false;
         };
-        let Some(callee) = form.calls else { return true };
-        let branches = self.machine.instructions.branches(code);
-        let target = branches.first().map(|branch| place.wrapping_add_signed(branch.target));
-        let mut symbols = self.info.object.symbols.iter();
-        let callee = symbols.find(|s| s.st_shndx == SHN_UNDEF && s.name == callee.as_bytes());
-        callee.is_some_and(|callee| Some(callee.st_value) == target)
+        let target = || {
+            let branches = self.machine.instructions.branches(code);
+            branches.first().map(|branch| place.wrapping_add_signed(branch.target))
+        };
+        calls.is_none_or(|callee| Some(callee) == target())
     }
+}
+
+/// What the kernel expects at a place.
+#[derive(Debug)]
+struct Expected {
+    code: &'static SiteForm,
+    /// The address that it calls, if the kernel looks.
+    calls: Option<u64>,
 }

@@ -1,20 +1,19 @@
 //! Where the kernel jumps to in a module: its init and exit functions, and the replacements of a patch.
 //!
-//! The kernel does not look whether there is code. Invariant: what is not known to be without code is
-//! taken to have some. Source: `kernel/module/main.c:do_init_module`, `module_enable_nx`,
-//! `kernel/livepatch/patch.c:klp_ftrace_handler`.
+//! The kernel does not look whether there is code. Source: `kernel/module/main.c:do_init_module`,
+//! `module_enable_nx`, `kernel/livepatch/patch.c:klp_ftrace_handler`.
 
-use klp_arch::object::{SHF_EXECINSTR, SHT_RELA};
+use klp_arch::object::SHT_RELA;
 use scroll::Pread;
 
 use super::Loaded;
+use super::code::Code;
+use super::validate::THIS_MODULE;
 use crate::findings::{Consequence, Finding, Stage};
 
-/// `struct module`, which has the addresses of init and exit.
-const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
-
 impl Loaded<'_> {
-    /// The first function that the kernel would call and that has no code that may be executed.
+    /// The first function that the kernel would call and that is not code of the module. A replacement in another
+    /// object is none of this.
     pub(super) fn without_code(&self) -> Option<Finding> {
         let object = &self.info.object;
         let this = object.find(THIS_MODULE)?;
@@ -30,26 +29,12 @@ impl Loaded<'_> {
         });
         let functions = self.tables.objects().iter().flat_map(|object| &object.functions);
         let new = functions.filter_map(|function| Some(("new_func", self.address(function)?)));
-        let (what, address) = own.chain(new).find(|(_, address)| self.is_data(*address))?;
+        let code = Code::of(self);
+        let (what, address) = own.chain(new).find(|(_, address)| !code.is_at(*address))?;
         let why = format!(
-            "the kernel would jump to {address:#x}{}, its {what}, which has no code that may be executed",
+            "the kernel would jump to {address:#x}{}, its {what}, where it has no code",
             self.place_of(address)
         );
         Some(Finding::unnoticed(Stage::Form, Consequence::Corrupted, why))
-    }
-
-    /// Whether an address is in a section of the module without instructions.
-    fn is_data(&self, address: u64) -> bool {
-        let section =
-            self.section_at(address).and_then(|(index, ..)| self.info.object.sections.get(index));
-        section.is_some_and(|section| !section.has(SHF_EXECINSTR))
-    }
-
-    /// Where an address is, as ` (section+offset)`; empty outside of the module.
-    pub(super) fn place_of(&self, address: u64) -> String {
-        let place = |(_, name, offset): (usize, &[u8], u64)| {
-            format!(" ({}+{offset:#x})", String::from_utf8_lossy(name))
-        };
-        self.section_at(address).map_or_else(String::new, place)
     }
 }

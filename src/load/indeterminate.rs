@@ -12,6 +12,7 @@ use klp_arch::special::Moment;
 use super::{LateEdit, Loaded};
 use crate::elf::SectionIndex;
 use crate::findings::{Consequence, Finding, Stage};
+use crate::name::shown;
 
 /// The type of a symbol that stands for a section (`STT_SECTION`).
 const SECTION: u8 = 3;
@@ -41,9 +42,9 @@ impl Loaded<'_> {
                 let written = self.machine.row(rela.kind)?.field.size() != 0;
                 (written && (self.is_left_behind(symbol) || names_no_section(symbol))).then_some(symbol)
             })?;
-            let patched = String::from_utf8_lossy(patched.name);
+            let patched = shown(patched.name);
             let left = object.sections.get(usize::from(symbol.st_shndx));
-            let left = left.map(|section| String::from_utf8_lossy(section.name));
+            let left = left.map(|section| shown(section.name));
             let why = match left {
                 Some(left) => format!(
                     "{patched} refers to {left}, which is not loaded: to memory that the kernel frees"

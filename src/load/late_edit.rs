@@ -10,6 +10,9 @@ use klp_arch::special::{AddressForm, Moment, Span, SpecialSection, Target};
 use scroll::Endian;
 
 use super::Loaded;
+use super::code::Code;
+use crate::findings::{Consequence, Finding, Stage};
+use crate::name::shown;
 
 /// Bytes that may change, and the kernel function that changes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,36 @@ impl Loaded<'_> {
     }
 }
 
+impl Loaded<'_> {
+    /// The first place that the kernel would change through a table, and that is not code of the module. Those of
+    /// ftrace it looks at before ([`stops_ftrace`](Self::stops_ftrace)).
+    pub(super) fn edits_elsewhere(&self) -> Option<Finding> {
+        let object = &self.info.object;
+        let features = self.kernel.configuration.features;
+        let reader = Reader { memory: &self.memory, endian: object.endian() };
+        let code = Code::of(self);
+        object.sections.iter().find_map(|section| {
+            let extent = section.extent?;
+            let table = self.memory.bytes(&extent);
+            let rows = self.machine.special_sections().filter(|row| {
+                row.moment != Moment::Ftrace && row.matches(section.name, features)
+            });
+            let mut elsewhere = rows.filter_map(|row| {
+                let mut places = reader.places(row, extent.address, table);
+                Some((row, places.find(|place| !code.is_at(*place))?))
+            });
+            let (row, place) = elsewhere.next()?;
+            let why = format!(
+                "an entry of '{}' names {place:#x}{}, which is not code of the module: {} would change it",
+                shown(section.name),
+                self.place_of(place),
+                row.by
+            );
+            Some(Finding::unnoticed(Stage::Finish, Consequence::Corrupted, why))
+        })
+    }
+}
+
 /// Reads the tables from memory.
 struct Reader<'m> {
     memory: &'m Memory,
@@ -72,12 +105,22 @@ impl Reader<'_> {
         address: u64,
         table: &'t [u8],
     ) -> impl Iterator<Item = (u64, u64)> + 't {
-        let entries = table.chunks_exact(row.entry.max(1));
-        let width = u64::try_from(row.entry).unwrap_or(0);
-        let entries = entries.zip((0_u64..).map(move |i| address.wrapping_add(i * width)));
-        entries.flat_map(move |(entry, at)| {
+        entries(row, address, table).flat_map(move |(entry, at)| {
             row.targets.iter().filter_map(move |target| self.target(target, at, entry))
         })
+    }
+
+    /// The addresses that the entries of a table name, wherever they are.
+    fn places<'t>(
+        &'t self,
+        row: &'static SpecialSection,
+        address: u64,
+        table: &'t [u8],
+    ) -> impl Iterator<Item = u64> + 't {
+        let named = move |(entry, at): (&'t [u8], u64)| {
+            row.targets.iter().filter_map(move |t| self.address(t.named, t.at, at, entry))
+        };
+        entries(row, address, table).flat_map(named)
     }
 
     fn target(&self, target: &Target, entry_at: u64, entry: &[u8]) -> Option<(u64, u64)> {
@@ -125,6 +168,17 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The entries of a table, each with its address.
+fn entries<'t>(
+    row: &SpecialSection,
+    address: u64,
+    table: &'t [u8],
+) -> impl Iterator<Item = (&'t [u8], u64)> + use<'t> {
+    let width = u64::try_from(row.entry).unwrap_or(0);
+    let addresses = (0_u64..).map(move |index| address.wrapping_add(index * width));
+    table.chunks_exact(row.entry.max(1)).zip(addresses)
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@
 mod apply;
 mod bind;
 mod call_sites;
+mod code;
 mod configured;
 mod entry_points;
 mod exports;
@@ -68,6 +69,7 @@ mod simulated_kernel;
 mod symbolic;
 mod symtab;
 mod sysfs;
+mod unnoticed;
 mod validate;
 
 pub use bind::{Bind, ExportedSymbol, Lookup};

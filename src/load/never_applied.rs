@@ -15,14 +15,10 @@ use crate::rules;
 
 impl Loaded<'_> {
     /// Relocations of the module that the kernel will never apply.
-    #[must_use]
-    pub fn ignored(&self) -> Vec<Finding> {
+    pub(super) fn ignored(&self) -> Vec<Finding> {
         let mut ignored: Vec<Finding> =
             self.klp_sections().filter_map(|index| self.ignored_klp(index)).collect();
         ignored.extend(self.ignored_percpu());
-        ignored.extend(self.dangling());
-        ignored.extend(self.without_code());
-        ignored.extend(self.stopped_ftrace());
         ignored.extend(rules::passed_over(self.module).map(|table| {
             let why = table.to_string();
             let error = Finding::unnoticed(Stage::Apply, Consequence::Ignored, why);

@@ -36,9 +36,9 @@ pub(super) fn read<'data>(pointers: &Pointers<'_, 'data>) -> Option<Vec<TableObj
             room = room.checked_sub(usize::try_from(count).ok()?)?.checked_sub(1)?;
             let funcs = pointers.to(at.plus(FUNCS));
             let each = (0..u64::from(count)).map(|n| funcs.map(|table| table.plus(n * FUNC_SIZE)));
-            let functions = each.map(|at| function(pointers, at?)).collect::<Option<_>>()?;
+            let functions = each.map(|at| function(pointers, at?).ok()).collect::<Option<_>>()?;
             objects.push(TableObject {
-                name: name(pointers, at.plus(NAME))?,
+                name: name(pointers, at.plus(NAME)).ok()?,
                 written: Vec::new(),
                 has_funcs: funcs.is_some(),
                 functions,

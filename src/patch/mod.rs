@@ -27,6 +27,7 @@ use klp_arch::Machine;
 use crate::elf::{Location, Module, SectionIndex, SymbolSection};
 use crate::name::ObjectName;
 use pointers::Pointers;
+use structures::Unread;
 
 /// The function that takes a patch.
 const ENABLE: &[u8] = b"klp_enable_patch";
@@ -102,26 +103,22 @@ impl<'data> Tables<'data> {
             return Self::None;
         }
         let pointers = Pointers::of(module, machine);
-        let enables = enables.filter(|_| !external);
-        let patch = enables.and_then(|e| registered::patch(&pointers, machine, e.index));
-        let objects = if external {
-            external::read(&pointers)
-        } else {
-            if patch.is_some_and(|patch| registered::is_of_another(&pointers, patch)) {
-                return Self::Faulty("`mod` of its klp_patch is not THIS_MODULE");
-            }
-            patch.and_then(|patch| {
-                let (objects, tables) = structures::objects(&pointers, patch)?;
-                let changed = changed::are_changed(&pointers, machine, &tables);
-                (!changed).then_some(objects)
-            })
+        let of = |objects: Vec<TableObject<'data>>| {
+            if objects.is_empty() { Self::AtRunTime } else { Self::Static(objects) }
         };
-        match objects {
-            Some(objects) if !objects.is_empty() => Self::Static(objects),
-            _ if patch.is_some_and(|patch| pointers.leads_astray(patch.section)) => {
-                Self::Faulty("a pointer beside its klp_patch leads to nothing")
-            }
-            _ => Self::AtRunTime,
+        if external {
+            return external::read(&pointers).map_or(Self::AtRunTime, of);
+        }
+        let patch = enables.and_then(|e| registered::patch(&pointers, machine, e.index));
+        let Some(patch) = patch else { return Self::AtRunTime };
+        if registered::is_of_another(&pointers, patch) {
+            return Self::Faulty("`mod` of its klp_patch is not THIS_MODULE");
+        }
+        match structures::objects(&pointers, patch) {
+            Ok((_, tables)) if changed::are_changed(&pointers, machine, &tables) => Self::AtRunTime,
+            Ok((objects, _)) => of(objects),
+            Err(Unread::Astray) => Self::Faulty("a pointer of its klp_patch leads to nothing"),
+            Err(Unread::Unknown) => Self::AtRunTime,
         }
     }
 

@@ -16,9 +16,9 @@ use crate::elf::{
 pub(super) enum Pointer {
     /// A location in the module.
     To(Location),
-    /// Outside the module: another object's symbol, or an absolute address.
+    /// Outside the module: another object's symbol.
     Outside,
-    /// To nothing: past the end of the section that it names, or not a whole address.
+    /// To nothing: past the end of the section that it names, an absolute address, or not a whole one.
     Astray,
 }
 
@@ -74,14 +74,6 @@ impl<'m, 'data> Pointers<'m, 'data> {
             }
             _ => Some(Pointer::Astray),
         }
-    }
-
-    /// Whether a pointer in a section leads to nothing.
-    pub(super) fn leads_astray(&self, section: SectionIndex) -> bool {
-        let (start, end) =
-            (Location { section, offset: 0 }, Location { section, offset: u64::MAX });
-        let mut locations = self.by_location.range(start..=end).map(|(location, _)| *location);
-        locations.any(|location| self.at(location) == Some(Pointer::Astray))
     }
 
     /// The location in the module that the pointer here points to.
@@ -193,6 +185,7 @@ fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela) -> Option<Pointer
             let offset = offset.filter(|offset| *offset <= size);
             Some(offset.map_or(Pointer::Astray, |offset| Pointer::To(Location { section, offset })))
         }
+        SymbolSection::Absolute => Some(Pointer::Astray),
         _ => (rela.symbol != SymbolIndex::NULL).then_some(Pointer::Outside),
     }
 }

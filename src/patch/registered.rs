@@ -31,9 +31,16 @@ pub(crate) fn patch(
     let (mut alike, mut said, mut faulty) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (location, _) in pointers.all() {
         let Some(offset) = location.offset.checked_sub(OBJS) else { continue };
-        let Some(table) = pointers.to(location) else { continue };
         let patch = Location { offset, ..location };
         let said_so = is_this(patch.plus(MOD));
+        let table = match pointers.at(location) {
+            Some(Pointer::To(table)) => table,
+            Some(Pointer::Astray) if said_so => {
+                faulty.insert(patch);
+                continue;
+            }
+            _ => continue,
+        };
         if is_table_of_objects(pointers, table) {
             alike.insert(patch);
             said.extend(said_so.then_some(patch));

@@ -84,21 +84,31 @@ impl Extent {
     }
 }
 
-/// The objects of a patch, and the extents of its tables; `None` if they cannot be read.
+/// Why tables cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// A pointer leads to nothing.
+    Astray,
+    /// Code fills them in, they are another object's, or too long.
+    Unknown,
+}
+
+/// The objects of a patch, and the extents of its tables.
 pub(super) fn objects<'data>(
     pointers: &Pointers<'_, 'data>,
     patch: Location,
-) -> Option<(Vec<TableObject<'data>>, Vec<Extent>)> {
-    let table = pointers.to(patch.plus(OBJS))?;
+) -> Result<(Vec<TableObject<'data>>, Vec<Extent>), Unread> {
+    let table = target(pointers, patch.plus(OBJS))?.ok_or(Unread::Unknown)?;
     let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
     let (mut objects, mut at) = (Vec::new(), table);
     // Objects may share a table, whose size is computed once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
     let mut extents = BTreeSet::from([Extent::of_patch(pointers, patch)]);
-    while !is_end_of_objects(pointers, at)? {
+    while !is_end_of_objects(pointers, at).ok_or(Unread::Unknown)? {
         let mut object = object(pointers, at, &mut sizes, room)?;
         object.written.extend([patch.section, table.section]);
-        room = room.checked_sub(object.functions.len())?.checked_sub(1)?;
+        let entries = object.functions.len().saturating_add(1);
+        room = room.checked_sub(entries).ok_or(Unread::Unknown)?;
         if let Some(funcs) = pointers.to(at.plus(FUNCS)) {
             let size = sizes.get(&funcs).copied().unwrap_or(FUNC_SIZE);
             extents.insert(Extent::of_table(funcs, object.functions.len(), size));
@@ -107,7 +117,7 @@ pub(super) fn objects<'data>(
         at = at.plus(size);
     }
     extents.insert(Extent::of_table(table, objects.len(), size));
-    Some((objects, extents.into_iter().collect()))
+    Ok((objects, extents.into_iter().collect()))
 }
 
 /// Whether a table of objects may be here: its first entry has functions to replace.
@@ -121,10 +131,12 @@ pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Locati
     let named = pointers.text(table.plus(NAME), 1).is_some();
     let funcs = match pointers.at(table.plus(FUNCS)) {
         Some(Pointer::To(location)) => pointers.is_data(location),
-        Some(Pointer::Outside | Pointer::Astray) => false,
+        Some(Pointer::Astray) => true,
+        Some(Pointer::Outside) => false,
         None => named,
     };
-    funcs && pointers.is_data(table) && (named || pointers.at(table.plus(NAME)).is_none())
+    let name = named || matches!(pointers.at(table.plus(NAME)), Some(Pointer::Astray) | None);
+    funcs && name && pointers.is_data(table)
 }
 
 fn object<'data>(
@@ -132,21 +144,30 @@ fn object<'data>(
     at: Location,
     sizes: &mut FxHashMap<Location, u64>,
     room: usize,
-) -> Option<TableObject<'data>> {
-    let funcs = pointers.to(at.plus(FUNCS));
+) -> Result<TableObject<'data>, Unread> {
+    let funcs = target(pointers, at.plus(FUNCS))?;
     let functions = match funcs {
         Some(table) => functions(pointers, table, sizes, room)?,
-        // It may be another object's table, which cannot be read here.
-        None if pointers.at(at.plus(FUNCS)).is_some() => return None,
         None => Vec::new(),
     };
-    Some(TableObject {
+    Ok(TableObject {
         name: name(pointers, at.plus(NAME))?,
         written: funcs.iter().map(|table| table.section).collect(),
         has_funcs: funcs.is_some(),
         functions,
         callbacks: callbacks(pointers, at),
     })
+}
+
+/// The location that the pointer here points to; `None` for NULL.
+fn target(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>, Unread> {
+    match pointers.at(at) {
+        None => Ok(None),
+        Some(Pointer::To(location)) => Ok(Some(location)),
+        Some(Pointer::Astray) => Err(Unread::Astray),
+        // It may be another object's table, which cannot be read here.
+        Some(Pointer::Outside) => Err(Unread::Unknown),
+    }
 }
 
 /// The functions of `struct klp_callbacks`, which has the same offset in `struct klp_object_ext`.
@@ -160,17 +181,17 @@ fn functions<'data>(
     table: Location,
     sizes: &mut FxHashMap<Location, u64>,
     room: usize,
-) -> Option<Vec<TableFunction<'data>>> {
+) -> Result<Vec<TableFunction<'data>>, Unread> {
     let size = *sizes.entry(table).or_insert_with(|| size(pointers, table, FUNC_SIZE, &FUNCTIONS));
     let (mut functions, mut at) = (Vec::new(), table);
-    while !is_end_of_functions(pointers, at)? {
+    while !is_end_of_functions(pointers, at).ok_or(Unread::Unknown)? {
         if functions.len() == room {
-            return None;
+            return Err(Unread::Unknown);
         }
         functions.push(function(pointers, at)?);
         at = at.plus(size);
     }
-    Some(functions)
+    Ok(functions)
 }
 
 /// The fields of a `struct klp_func` that authors fill in, which are all of a `struct
@@ -178,34 +199,32 @@ fn functions<'data>(
 pub(super) fn function<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
-) -> Option<TableFunction<'data>> {
-    let (new_func, sympos_at) = (at.plus(NEW_FUNC), at.plus(OLD_SYMPOS));
-    if pointers.at(new_func) == Some(Pointer::Astray) {
-        return None;
+) -> Result<TableFunction<'data>, Unread> {
+    let (new_func, sympos_at) = (pointers.at(at.plus(NEW_FUNC)), at.plus(OLD_SYMPOS));
+    if new_func == Some(Pointer::Astray) {
+        return Err(Unread::Astray);
     }
-    Some(TableFunction {
+    Ok(TableFunction {
         old_name: name(pointers, at.plus(OLD_NAME))?,
-        new_func: pointers.to(new_func),
-        has_new_func: pointers.at(new_func).is_some(),
-        old_sympos: pointers.word(sympos_at)?,
+        new_func: pointers.to(at.plus(NEW_FUNC)),
+        has_new_func: new_func.is_some(),
+        old_sympos: pointers.word(sympos_at).ok_or(Unread::Unknown)?,
         sympos_at,
     })
 }
 
-/// The name that the pointer here points to; `Some(None)` for NULL, `None` if it cannot be read.
+/// The name that the pointer here points to; `None` for NULL.
 pub(super) fn name<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
-) -> Option<Option<&'data [u8]>> {
-    if pointers.at(at).is_none() {
-        return Some(None);
-    }
+) -> Result<Option<&'data [u8]>, Unread> {
+    let Some(location) = target(pointers, at)? else { return Ok(None) };
     match pointers.text(at, NAME_MAX) {
         // Code may write it there.
-        Some([]) if pointers.to(at).is_some_and(|name| pointers.is_written(name)) => None,
-        Some(name) => Some(Some(name)),
+        Some([]) if pointers.is_written(location) => Err(Unread::Unknown),
+        Some(name) => Ok(Some(name)),
         // Not the name of anything, but what the kernel looks up.
-        None => pointers.bytes(at, NAME_MAX).map(Some),
+        None => pointers.bytes(at, NAME_MAX).map(Some).ok_or(Unread::Astray),
     }
 }
 

@@ -110,7 +110,7 @@ fn a_module_without_the_marker_is_refused_when_enabled_and_never_applied() {
         let module = Module::parse(&wrong).unwrap();
         let loaded =
             load(&machine, &module, &SimulatedKernel::new(&answer), Record::Nothing).unwrap();
-        assert!(!loaded.ignored().is_empty());
+        assert!(!loaded.unnoticed().is_empty());
     }
 }
 
@@ -242,7 +242,7 @@ fn gates_that_no_module_can_be_called_are_reported_as_never_applied() {
             let wrong = Patched::new(right.clone()).rename_section(&section, &name).bytes;
             let module = Module::parse(&wrong).unwrap();
             let loaded = load(&machine, &module, &known, Record::Nothing).unwrap();
-            let ignored = loaded.ignored();
+            let ignored = loaded.unnoticed();
             assert_eq!(ignored.len(), 1, "{ignored:?}");
             let text = ignored[0].to_string();
             assert!(text.contains(&format!("'{name}' is never applied: {why}")), "{text}");

@@ -6,7 +6,7 @@ use klp_convert::check::Conclusion;
 use object::elf::{Rela64, RelocationType, SectionFlags, SymbolSection};
 
 use crate::gates::converted;
-use crate::image::{ALLOC, Image};
+use crate::image::{ALLOC, Image, Relocation};
 use crate::load_other_refusals::{comes_of_changed, judged, says};
 use crate::machine::machines;
 use crate::patch::Patched;
@@ -110,7 +110,7 @@ fn the_kernel_does_not_execute_data() {
             s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 & !4));
         })
     };
-    let words = ["init or exit", "no code that may be executed"];
+    let words = ["init or exit", "where it has no code"];
     comes_of_vmlinux(change, Conclusion::LoadsWrong, &words);
 }
 
@@ -165,6 +165,97 @@ fn the_symbol_of_a_section_names_a_section() {
         let verdict = judged(&machine, &change(Patched::new(converted(&machine, VMLINUX))));
         assert_ne!(verdict.conclusion(), Conclusion::Loads, "{}: {}", machine.name, says(&verdict));
     }
+}
+
+#[test]
+fn an_entry_of_a_jump_table_names_code_of_the_module() {
+    let mut tried = 0;
+    for machine in machines() {
+        for name in machine.convertible() {
+            let patched = Patched::new(converted(&machine, &name));
+            if !Image::read(&patched.bytes).sections.iter().any(|s| s.name == ".rela__jump_table") {
+                continue;
+            }
+            tried += 1;
+            // The first field of an entry is its code.
+            let patched = patched.relocation(".rela__jump_table", 0, |rela, e| {
+                assert_eq!(rela.r_offset.get(e), 0);
+                rela.r_addend.set(e, 0x10_0000);
+            });
+            let verdict = judged(&machine, &patched);
+            let said = says(&verdict);
+            assert_ne!(verdict.conclusion(), Conclusion::Loads, "{} {name}: {said}", machine.name);
+            assert!(
+                said.contains("an entry of '__jump_table' names"),
+                "{} {name}: {said}",
+                machine.name
+            );
+        }
+    }
+    assert!(tried > 0, "no fixture has a jump table");
+}
+
+#[test]
+fn init_is_in_the_module() {
+    let change = |patched: Patched| {
+        patched.relocation(".rela.gnu.linkonce.this_module", 0, |rela, e| {
+            rela.r_addend.set(e, 0x10_0000);
+        })
+    };
+    comes_of_vmlinux(change, Conclusion::LoadsWrong, &["init or exit", "where it has no code"]);
+}
+
+/// The relocations of `.data` that are the pointers of a patch: `objs`, then of its first object `name`, if it has
+/// one, and `funcs`, then of its first function `old_name` and `new_func`.
+fn pointers(image: &Image) -> [Option<usize>; 5] {
+    let all = &image.section(".rela.data").relocations;
+    let symbol = |rela: &Relocation| &image.symbols[rela.symbol as usize];
+    let at = |offset| all.iter().position(|rela| rela.offset == offset);
+    let to = |index: Option<usize>| {
+        let rela = &all[index.unwrap()];
+        symbol(rela).value.wrapping_add_signed(rela.addend)
+    };
+    let module = all.iter().find(|rela| symbol(rela).name == "__this_module").unwrap();
+    let objs = at(module.offset + 8);
+    let funcs = at(to(objs) + 8);
+    [objs, at(to(objs)), funcs, at(to(funcs)), at(to(funcs) + 8)]
+}
+
+#[test]
+fn a_patch_with_a_pointer_to_nowhere_is_not_one_that_code_makes() {
+    for (name, count) in [(VMLINUX, 4), ("lp_module_symbols.ko", 5)] {
+        let mut tried = 0;
+        for field in 0..5 {
+            // Of vmlinux no object has a name.
+            if field == 1 && count == 4 {
+                continue;
+            }
+            tried += 1;
+            let change = |patched: Patched| {
+                let pointer = pointers(&Image::read(&patched.bytes))[field].unwrap();
+                patched.relocation(".rela.data", pointer, |rela, e| {
+                    rela.r_addend.set(e, 0x7fff_0000);
+                })
+            };
+            let words = ["leads to nothing"];
+            comes_of_changed(name, change, Conclusion::LoadsWrong, &words);
+        }
+        assert_eq!(tried, count);
+    }
+}
+
+#[test]
+fn no_replacement_is_at_an_absolute_address() {
+    let change = |patched: Patched| {
+        let image = Image::read(&patched.bytes);
+        let new_func = pointers(&image)[4].unwrap();
+        let file = image.symbols.iter().position(|symbol| symbol.section == 0xfff1).unwrap();
+        patched.relocation(".rela.data", new_func, |rela, e| {
+            let kind = rela.r_type(e, false);
+            rela.r_info = Rela64::r_info(e, false, u32::try_from(file).unwrap(), kind);
+        })
+    };
+    comes_of_vmlinux(change, Conclusion::LoadsWrong, &["leads to nothing"]);
 }
 
 /// Claims the outcome for a livepatch of vmlinux after a change, with all of `words`.

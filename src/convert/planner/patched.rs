@@ -43,8 +43,8 @@ impl Planner<'_, '_> {
         })
     }
 
-    /// Call it after all symbols are resolved. Whether a symbol's owner is loaded whenever the object is whose relocation uses it. The
-    /// livepatch may need the owner itself.
+    /// Whether a symbol's owner is loaded whenever the object is whose relocation uses it. The livepatch may need the
+    /// owner itself, which is known once all symbols are resolved.
     pub(super) fn check_dependency(
         &mut self,
         gate: ObjectName,

@@ -1,0 +1,18 @@
+//! What goes wrong in a load and the kernel does not notice at once.
+
+use super::Loaded;
+use crate::findings::Finding;
+
+impl Loaded<'_> {
+    /// What the kernel does not notice when the module comes: relocations that it never applies, references and
+    /// tables that lead out of the module, functions that are not code. Of each kind but the first one finding.
+    #[must_use]
+    pub fn unnoticed(&self) -> Vec<Finding> {
+        let mut unnoticed = self.ignored();
+        unnoticed.extend(self.dangling());
+        unnoticed.extend(self.edits_elsewhere());
+        unnoticed.extend(self.without_code());
+        unnoticed.extend(self.stopped_ftrace());
+        unnoticed
+    }
+}
