@@ -139,7 +139,7 @@ impl Campaign {
             for again in mutant.in_every_order() {
                 outcomes.extend(shift::insert(self, &[again])?);
             }
-            agreement = Agreement::among(&mutant.verdict, &outcomes);
+            agreement = Agreement::among(&mutant.verdict, &outcomes).unwrap();
         }
         *self.counts.entry(agreement.to_string()).or_default() += 1;
         if !agreement.holds() {

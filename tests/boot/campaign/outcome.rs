@@ -34,8 +34,6 @@ pub(crate) enum Agreement {
     RefusedAndDies,
     #[strum(serialize = "loaded, and dies in the module's own code")]
     OwnCode,
-    #[strum(serialize = "refused for lack of memory")]
-    NoMemory,
     #[strum(serialize = "WRONG: check says loads, the kernel refuses it")]
     KernelRefuses,
     #[strum(serialize = "WRONG: check says loads, the kernel dies of it")]
@@ -54,14 +52,10 @@ pub(crate) enum Agreement {
     OtherErrno,
 }
 
-/// Not predicted: memory.
-const ENOMEM: u32 = 12;
-
 impl Agreement {
     /// Compares a verdict with one outcome.
     pub(crate) fn between(verdict: &Verdict, outcome: &Outcome) -> Self {
         match (verdict.conclusion, outcome) {
-            (_, Outcome::Refused(ENOMEM, _)) if !verdict.errnos.contains(&ENOMEM) => Self::NoMemory,
             (Some(Conclusion::Loads), Outcome::Loaded(log)) if warns(log) => Self::KernelWarns,
             (Some(Conclusion::Loads), Outcome::Loaded(_)) => Self::Loads,
             (Some(Conclusion::Loads), Outcome::Refused(..)) => Self::KernelRefuses,
@@ -86,24 +80,14 @@ impl Agreement {
         }
     }
 
-    /// Compares a verdict with the outcomes of all orders: it is about the worst of them.
-    pub(crate) fn among(verdict: &Verdict, outcomes: &[Outcome]) -> Self {
-        let worst = |outcome: &&Outcome| match outcome {
-            Outcome::Loaded(_) => 0,
-            Outcome::Died(_) => 1,
-            Outcome::Refused(..) => 2,
-        };
-        let agreements = outcomes.iter().map(|outcome| Self::between(verdict, outcome));
-        let mut all: Vec<_> = agreements.collect();
-        let worst =
-            outcomes.iter().max_by_key(worst).map(|outcome| Self::between(verdict, outcome));
-        all.retain(|agreement| agreement.holds());
-        match (verdict.conclusion, worst) {
-            // One order that does what it says is enough.
-            (Some(Conclusion::Refused), Some(worst)) => all.first().copied().unwrap_or(worst),
-            (_, Some(worst)) => worst,
-            (_, None) => Self::NotForIt,
-        }
+    /// Compares a verdict with the outcomes of all orders; `None` without one. *Refused* is right if it is in one of
+    /// them, anything else if it is in each.
+    pub(crate) fn among(verdict: &Verdict, outcomes: &[Outcome]) -> Option<Self> {
+        let mut all: Vec<_> =
+            outcomes.iter().map(|outcome| Self::between(verdict, outcome)).collect();
+        let one_is_enough = verdict.conclusion == Some(Conclusion::Refused);
+        all.sort_by_key(|agreement| agreement.holds() != one_is_enough);
+        all.first().copied()
     }
 
     /// Whether the verdict was right.
