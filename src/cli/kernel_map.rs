@@ -96,8 +96,9 @@ impl KernelMap {
         let map = Map::from_bytes(file, bytes)?;
         let folder = file.parent().unwrap_or(file);
         forget(folder, &self.of);
-        let kept =
-            std::fs::create_dir_all(folder).and_then(|()| output::write_new(file, map.bytes()));
+        let bytes = map.bytes()?;
+        let kept = std::fs::create_dir_all(folder).and_then(|()| output::write_new(file, &bytes));
+        drop(bytes);
         let (seconds, file) = (start.elapsed().as_secs_f32(), file.display());
         reporter.remark(&match kept {
             Ok(()) => format!("{kernel}: read in {seconds:.1} s, its map is kept as {file}"),

@@ -81,7 +81,8 @@ impl<'a> Matrix<'a> {
         let found: Vec<_> = on_all(|| targets.into_par_iter().filter_map(of).collect());
         let made = found.into_iter().map(|(index, found)| {
             let map = found.and_then(|found| found.map_or_else(|map| map.make(reporter), Ok));
-            (index, map.map(|map| Symbols { digest: digest(map.bytes()), map }))
+            let digest = |map: &Map| map.bytes().map(|bytes| digest(&bytes));
+            (index, map.and_then(|map| Ok(Symbols { digest: digest(&map)?, map })))
         });
         Self {
             project,

@@ -80,12 +80,15 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         return reporter.symbols(&errors);
     }
     let built = build(&merged).map_err(|error| SymbolError::new(&args.output, error));
-    let map = built.and_then(|bytes| Map::from_bytes(&args.output, bytes));
-    let map = match map {
+    let map = match built.and_then(|bytes| Map::from_bytes(&args.output, bytes)) {
         Ok(map) => map,
         Err(error) => return reporter.symbols(&[error]),
     };
-    if let Err(error) = output::write_new(&args.output, map.bytes()) {
+    let (bytes, summary) = match map.bytes().and_then(|bytes| Ok((bytes, Summary::of(&map)?))) {
+        Ok(made) => made,
+        Err(error) => return reporter.symbols(&[error]),
+    };
+    if let Err(error) = output::write_new(&args.output, &bytes) {
         let diagnostic = io_diagnostic(Code::Write, &args.output, &error);
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
@@ -93,10 +96,6 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         errors.iter().map(|error| Diagnostic { severity: Severity::Warning, ..error.diagnostic() });
     let warnings: Vec<_> = left_out.chain(odd(&merged)).collect();
     reporter.diagnostics(&warnings);
-    let summary = match Summary::of(&map) {
-        Ok(summary) => summary,
-        Err(error) => return reporter.symbols(&[error]),
-    };
     if reporter.is_json() {
         let output = path_text(&args.output);
         return reporter.json(&Document {

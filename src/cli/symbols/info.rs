@@ -29,7 +29,7 @@ pub(super) struct Summary {
     #[serde(serialize_with = "document::siblings")]
     siblings: Siblings,
     /// Bytes of the file.
-    size: usize,
+    size: u64,
 }
 
 impl Summary {
@@ -48,7 +48,7 @@ impl Summary {
             symbols: map.symbols(),
             exports: map.exports(),
             siblings: map.siblings()?,
-            size: map.bytes().len(),
+            size: map.size(),
         })
     }
 }

@@ -19,6 +19,9 @@ pub enum MapError {
     /// A part of the file is damaged.
     #[error("a damaged map (its {0} is wrong); build it again")]
     Damaged(&'static str),
+    /// The file cannot be read, for this `errno`.
+    #[error("{}", std::io::Error::from_raw_os_error(*.0))]
+    Read(i32),
     /// There is more than the format holds.
     #[error("more symbols than a map can hold")]
     TooLarge,

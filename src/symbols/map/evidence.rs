@@ -127,7 +127,7 @@ type Depends = Option<Vec<ObjectName>>;
 impl Opened {
     /// The evidence of modules; none in a map of version 1.
     pub(super) fn witnesses(&self) -> Result<Vec<Witness>, MapError> {
-        let bytes = self.sections.get(&self.bytes, Section::Evidence);
+        let bytes = self.sections.get(Section::Evidence)?;
         if bytes.is_empty() {
             return Ok(Vec::new());
         }
@@ -143,7 +143,7 @@ impl Opened {
 
     /// The table of modules; `None` in a map of version 1.
     pub(super) fn modules(&self) -> Result<Option<Table<'_>>, MapError> {
-        let bytes = self.sections.checked(&self.bytes, Section::Modules)?;
+        let bytes = self.sections.get(Section::Modules)?;
         if bytes.is_empty() {
             return Ok(None);
         }

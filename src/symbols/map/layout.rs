@@ -1,8 +1,8 @@
 //! The outer layout of a map file: a header, a directory, sections.
 //!
 //! Everything is little-endian, whatever the host and the kernel are. Invariant: a section that
-//! [`Sections::open`] returns is inside the file; all but the blocks have been verified by their
-//! checksum, and a block is when it is read: opening reads only what is small.
+//! [`Sections::open`] finds is inside the file as it was then; all but the blocks are verified by
+//! their checksum when they are read, and a block is, too: opening reads only what is small.
 //!
 //! | offset | size | header |
 //! |---|---|---|
@@ -14,9 +14,14 @@
 //!
 //! Version 1 has the first six sections only.
 
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use scroll::{LE, Pread, Pwrite};
 
 use super::MapError;
+use super::stored::Stored;
 
 /// Start of every map file. The line end reveals a file that was copied as text.
 pub(super) const MAGIC: [u8; 8] = *b"KLPMAP\r\n";
@@ -70,90 +75,114 @@ impl Section {
         self == Self::Blocks
     }
 
-    /// Whether it is verified when it is used: few uses of a map need it.
-    fn is_checked_late(self) -> bool {
+    /// Whether it is read when it is used: few uses of a map need it.
+    fn is_read_late(self) -> bool {
         self == Self::Modules
     }
 }
 
-/// Where the sections of a file are.
-#[derive(Debug, Clone)]
+/// The sections of a file: the small ones in memory, the blocks where they are.
+#[derive(Debug)]
 pub(super) struct Sections {
-    directory: [DirectoryEntry; COUNT],
+    stored: Stored,
+    places: [Place; COUNT],
 }
 
-/// Where a section is, and what its checksum must be.
-#[derive(Debug, Clone, Copy, Default)]
-struct DirectoryEntry {
+/// Where a section is, what its checksum must be, and its bytes once they were read.
+#[derive(Debug, Default)]
+struct Place {
     offset: usize,
     length: usize,
     crc: u32,
+    bytes: OnceLock<Vec<u8>>,
 }
 
 impl Sections {
     /// Reads header and directory, and verifies them and the small sections.
-    pub(super) fn open(file: &[u8]) -> Result<Self, MapError> {
-        if !file.starts_with(&MAGIC) {
-            let text = file.starts_with(b"KLPMAP");
-            return Err(if text { MapError::Text } else { MapError::NotMap });
-        }
-        let version: u32 = file.pread_with(8, LE).map_err(|_| MapError::Truncated)?;
-        let count = match version {
-            VERSION => COUNT,
-            WITHOUT_EVIDENCE => COUNT_WITHOUT_EVIDENCE,
-            other => return Err(MapError::Version(other)),
-        };
-        let head = file.get(..HEADER + ENTRY * count).ok_or(MapError::Truncated)?;
-        let crc: u32 = head.pread_with(12, LE)?;
-        let length: u64 = head.pread_with(16, LE)?;
-        if checksum(head.get(16..).unwrap_or(&[])) != crc {
-            return Err(MapError::Damaged("header"));
-        }
-        if u64::try_from(file.len()) != Ok(length) {
-            return Err(MapError::Truncated);
-        }
-        let mut directory = [DirectoryEntry::default(); COUNT];
-        for (section, (bytes, entry)) in Section::ALL
-            .iter()
-            .zip(head.get(HEADER..).unwrap_or(&[]).chunks(ENTRY).zip(&mut directory))
-        {
-            let (offset, length): (u64, u64) = (bytes.pread_with(0, LE)?, bytes.pread_with(8, LE)?);
-            let crc: u32 = bytes.pread_with(16, LE)?;
-            let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
-            let bytes = range.and_then(|(at, size)| file.get(at..at.checked_add(size)?));
-            let (Some(range), Some(bytes)) = (range, bytes) else {
-                return Err(MapError::Damaged("directory"));
-            };
-            let late = section.checks_itself() || section.is_checked_late();
-            if !late && checksum(bytes) != crc {
-                return Err(MapError::Damaged("table"));
+    pub(super) fn open(stored: Stored) -> Result<Self, MapError> {
+        let places = places(&stored.start(START)?, stored.len())?;
+        let sections = Self { stored, places };
+        for section in Section::ALL {
+            if !section.checks_itself() && !section.is_read_late() {
+                sections.get(section)?;
             }
-            *entry = DirectoryEntry { offset: range.0, length: range.1, crc };
         }
-        Ok(Self { directory })
+        Ok(sections)
     }
 
-    /// The bytes of a section; none if the file's version has no such section.
-    pub(super) fn get<'a>(&self, file: &'a [u8], section: Section) -> &'a [u8] {
-        let DirectoryEntry { offset, length, .. } = self.entry(section);
-        file.get(offset..offset.saturating_add(length)).unwrap_or(&[])
+    /// The bytes of a table, read and verified once; none if the file's version has no such section.
+    pub(super) fn get(&self, section: Section) -> Result<&[u8], MapError> {
+        let place = self.place(section)?;
+        if let Some(bytes) = place.bytes.get() {
+            return Ok(bytes);
+        }
+        let range = place.offset..place.offset.saturating_add(place.length);
+        let bytes = self.stored.read(range)?.into_owned();
+        if checksum(&bytes) != place.crc {
+            return Err(MapError::Damaged("table"));
+        }
+        Ok(place.bytes.get_or_init(|| bytes))
     }
 
-    /// The bytes of a section that is verified when it is used.
-    pub(super) fn checked<'a>(
-        &self,
-        file: &'a [u8],
-        section: Section,
-    ) -> Result<&'a [u8], MapError> {
-        let bytes = self.get(file, section);
-        let right = bytes.is_empty() || checksum(bytes) == self.entry(section).crc;
-        right.then_some(bytes).ok_or(MapError::Damaged("table"))
+    /// A range of the blocks, which have checksums of their own.
+    pub(super) fn blocks(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, MapError> {
+        let Place { offset, length, .. } = self.place(Section::Blocks)?;
+        if range.start > range.end || range.end > *length {
+            return Err(MapError::Damaged("index"));
+        }
+        self.stored.read(offset.saturating_add(range.start)..offset.saturating_add(range.end))
     }
 
-    fn entry(&self, section: Section) -> DirectoryEntry {
-        let index = Section::ALL.iter().position(|s| *s == section);
-        index.and_then(|n| self.directory.get(n)).copied().unwrap_or_default()
+    fn place(&self, section: Section) -> Result<&Place, MapError> {
+        let mut places = Section::ALL.iter().zip(&self.places);
+        let found = places.find(|(of, _)| **of == section);
+        found.map(|(_, place)| place).ok_or(MapError::Damaged("directory"))
     }
+
+    pub(super) fn size(&self) -> u64 {
+        self.stored.len()
+    }
+
+    /// The file, whole.
+    pub(super) fn file(&self) -> Result<Cow<'_, [u8]>, MapError> {
+        let size = usize::try_from(self.size()).map_err(|_| MapError::TooLarge)?;
+        self.stored.read(0..size)
+    }
+}
+
+/// What header and directory say, in a file of this length.
+fn places(start: &[u8], file: u64) -> Result<[Place; COUNT], MapError> {
+    if !start.starts_with(&MAGIC) {
+        let text = start.starts_with(b"KLPMAP");
+        return Err(if text { MapError::Text } else { MapError::NotMap });
+    }
+    let version: u32 = start.pread_with(8, LE).map_err(|_| MapError::Truncated)?;
+    let count = match version {
+        VERSION => COUNT,
+        WITHOUT_EVIDENCE => COUNT_WITHOUT_EVIDENCE,
+        other => return Err(MapError::Version(other)),
+    };
+    let head = start.get(..HEADER + ENTRY * count).ok_or(MapError::Truncated)?;
+    let crc: u32 = head.pread_with(12, LE)?;
+    let length: u64 = head.pread_with(16, LE)?;
+    if checksum(head.get(16..).unwrap_or(&[])) != crc {
+        return Err(MapError::Damaged("header"));
+    }
+    if file != length {
+        return Err(MapError::Truncated);
+    }
+    let mut places = <[Place; COUNT]>::default();
+    for (entry, place) in head.get(HEADER..).unwrap_or(&[]).chunks(ENTRY).zip(&mut places) {
+        let (offset, length): (u64, u64) = (entry.pread_with(0, LE)?, entry.pread_with(8, LE)?);
+        let inside = offset.checked_add(length).is_some_and(|end| end <= file);
+        let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
+        let (true, Some((offset, length))) = (inside, range) else {
+            return Err(MapError::Damaged("directory"));
+        };
+        let crc = entry.pread_with(16, LE)?;
+        *place = Place { offset, length, crc, bytes: OnceLock::new() };
+    }
+    Ok(places)
 }
 
 /// A whole file of these sections, in their order.

@@ -1,4 +1,4 @@
-//! The map file: all symbols of a kernel and its modules, answered from a mapped file.
+//! The map file: all symbols of a kernel and its modules, answered from a file.
 //!
 //! [`build()`] writes it from merged sources, [`Map`] is another [`SymbolSource`]. Opening reads the
 //! small tables, a look-up one block of names. Invariant: the records of a name in one object are
@@ -12,13 +12,14 @@ mod error;
 mod evidence;
 mod item;
 mod layout;
-mod mapped;
 mod prefix;
 mod record;
+mod stored;
 mod tables;
 mod unread_objects;
 mod varint;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ use super::{KernelIdentity, Neighbours, Suggestions, SymbolError, SymbolErrorKin
 use crate::name::{ObjectName, VMLINUX};
 use block::Block;
 use layout::{MAGIC, Section, Sections};
-use mapped::Bytes;
 use record::{Decoder, Flags, Record, Start};
+use stored::Stored;
 use tables::{ObjectEntry, Summary, TEXT_MAX, Table};
 use varint::Reader;
 
@@ -45,7 +46,6 @@ pub struct Map(Arc<Opened>);
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
-    bytes: Bytes,
     sections: Sections,
     summary: Summary,
     start: Start,
@@ -58,12 +58,8 @@ impl Map {
     /// [`SymbolErrorKind::Io`] and [`SymbolErrorKind::Map`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, SymbolError> {
         let path = path.into();
-        let mapped = File::open(&path).and_then(|file| match file.metadata()?.is_dir() {
-            true => Err(std::io::ErrorKind::IsADirectory.into()),
-            false => Bytes::map(&file),
-        });
-        let bytes = mapped.map_err(|error| SymbolError::new(&path, error))?;
-        Self::read(&path, bytes)
+        let stored = File::open(&path).and_then(Stored::file);
+        Self::read(&path, stored.map_err(|error| SymbolError::new(&path, error))?)
     }
 
     /// The map in these bytes; messages name `path`.
@@ -71,11 +67,11 @@ impl Map {
     /// # Errors
     /// [`SymbolErrorKind::Map`].
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, SymbolError> {
-        Self::read(&path.into(), Bytes::Memory(bytes))
+        Self::read(&path.into(), Stored::Memory(bytes))
     }
 
-    fn read(path: &Path, bytes: Bytes) -> Result<Self, SymbolError> {
-        match Opened::new(path.to_owned(), bytes) {
+    fn read(path: &Path, stored: Stored) -> Result<Self, SymbolError> {
+        match Opened::new(path.to_owned(), stored) {
             Ok(opened) => Ok(Self(Arc::new(opened))),
             Err(error) => Err(SymbolError::new(path, error)),
         }
@@ -105,10 +101,18 @@ impl Map {
         self.0.summary.exports
     }
 
-    /// The file.
+    /// How many bytes the file has.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0.bytes
+    pub fn size(&self) -> u64 {
+        self.0.sections.size()
+    }
+
+    /// The file, whole.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::Io`], and [`MapError::Truncated`] if it was cut off since.
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>, SymbolError> {
+        self.0.sections.file().map_err(|error| SymbolError::new(&self.0.path, error))
     }
 
     /// Verifies every block, as a look-up verifies the one that it reads, and the evidence of modules.
@@ -122,17 +126,17 @@ impl Map {
 }
 
 impl Opened {
-    fn new(path: PathBuf, bytes: Bytes) -> Result<Self, MapError> {
-        let sections = Sections::open(&bytes)?;
-        let summary = Summary::read(sections.get(&bytes, Section::Kernel))?;
+    fn new(path: PathBuf, stored: Stored) -> Result<Self, MapError> {
+        let sections = Sections::open(stored)?;
+        let summary = Summary::read(sections.get(Section::Kernel)?)?;
         let start = Start { object: None, address: summary.start };
-        let mut opened = Self { path, bytes, sections, summary, start };
+        let mut opened = Self { path, sections, summary, start };
         opened.start.object = opened.find_object(VMLINUX)?;
         Ok(opened)
     }
 
     fn table(&self, section: Section) -> Result<Table<'_>, MapError> {
-        Table::read(self.sections.get(&self.bytes, section))
+        Table::read(self.sections.get(section)?)
     }
 
     fn text(&self, number: u32) -> Result<&[u8], MapError> {
@@ -158,18 +162,16 @@ impl Opened {
 
     /// The block of an index entry, which has its offset among the blocks and its length, then its first
     /// stem. Also returns its range among the blocks.
-    fn block(&self, entry: &[u8]) -> Result<(Block<'_>, Range<usize>), MapError> {
+    fn block(&self, entry: &[u8]) -> Result<(Cow<'_, [u8]>, Range<usize>), MapError> {
         let mut reader = Reader(entry);
         let (offset, length) = (reader.index()?, reader.index()?);
-        let blocks = self.sections.get(&self.bytes, Section::Blocks);
         let range = offset..offset.checked_add(length).ok_or(MapError::Damaged("index"))?;
-        let bytes = blocks.get(range.clone()).ok_or(MapError::Damaged("index"))?;
-        Ok((Block::open(bytes)?, range))
+        Ok((self.sections.blocks(range.clone())?, range))
     }
 
-    fn decoder<'a>(&'a self, block: &Block<'a>) -> Decoder<'a> {
-        let classes = self.sections.get(&self.bytes, Section::Classes);
-        Decoder::new(block.records, classes, self.start)
+    fn decoder<'a>(&'a self, block: &Block<'a>) -> Result<Decoder<'a>, MapError> {
+        let classes = self.sections.get(Section::Classes)?;
+        Ok(Decoder::new(block.records, classes, self.start))
     }
 
     /// The records of a name, in the kernel's order within each object.
@@ -179,7 +181,8 @@ impl Opened {
         // The last block whose first stem is not after the one that is searched for.
         let after = search(index.len(), |n| Ok(first_stem(index.get(n)?)? <= stem))?;
         let Some(last) = after.checked_sub(1) else { return Ok(Vec::new()) };
-        let (block, _) = self.block(index.get(last)?)?;
+        let (bytes, _) = self.block(index.get(last)?)?;
+        let block = Block::open(&bytes)?;
         let (mut before, mut count) = (Vec::with_capacity(block::NAMES), 0);
         block.each(|at, records| {
             if at < stem {
@@ -193,7 +196,7 @@ impl Opened {
         if count == 0 {
             return Ok(found);
         }
-        let mut decoder = self.decoder(&block);
+        let mut decoder = self.decoder(&block)?;
         for records in before {
             decoder.stem();
             (0..records).try_for_each(|_| decoder.next().map(|_| ()))?;
@@ -216,13 +219,14 @@ impl Opened {
         let index = self.table(Section::Index)?;
         let (mut name, mut read) = (Vec::new(), 0);
         for n in 0..index.len() {
-            let (block, range) = self.block(index.get(n)?)?;
+            let (bytes, range) = self.block(index.get(n)?)?;
+            let block = Block::open(&bytes)?;
             // An index that names a block a thousand times would be read a thousand times.
             if range.start != read {
                 return Err(MapError::Damaged("index"));
             }
             read = range.end;
-            let mut decoder = self.decoder(&block);
+            let mut decoder = self.decoder(&block)?;
             block.each(|stem, count| {
                 decoder.stem();
                 for _ in 0..count {
@@ -319,7 +323,10 @@ impl SymbolSource for Map {
 
 impl From<MapError> for SymbolErrorKind {
     fn from(error: MapError) -> Self {
-        Self::Map(error)
+        match error {
+            MapError::Read(errno) => Self::Io(std::io::Error::from_raw_os_error(errno)),
+            error => Self::Map(error),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 /// A map of version 1: without the last two sections.
 fn first_version(map: &Map) -> Vec<u8> {
     use scroll::{LE, Pread, Pwrite};
-    let bytes = map.bytes();
+    let bytes = bytes_of(map);
     let entry = |n: usize, at: usize| bytes.pread_with::<u64>(24 + n * 24 + at, LE).unwrap();
     let end = usize::try_from(entry(5, 0) + entry(5, 8)).unwrap();
     let mut old = [&bytes[..24 + 6 * 24], &bytes[24 + 8 * 24..end]].concat();
