@@ -33,6 +33,7 @@ mod dependencies;
 mod dialects;
 mod distinct_faults;
 mod documents;
+mod faults;
 mod fixtures;
 mod gate_faults;
 mod gates;

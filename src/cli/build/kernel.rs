@@ -43,7 +43,9 @@ impl Kernel {
             })
         };
         let release = read("include/config/kernel.release")?.trim().to_owned();
-        let release = kernel_release(folder).unwrap_or(release);
+        let release = kernel_release(folder)
+            .map_err(|error| ProjectError::new(error.to_string(), "make it readable"))?
+            .unwrap_or(release);
         let configuration = read("include/config/auto.conf")?;
         let arch = arch(&configuration).ok_or_else(|| {
             ProjectError::new(

@@ -11,3 +11,4 @@ pub(crate) mod note;
 pub(crate) mod source_files;
 pub(crate) mod table;
 pub(crate) mod traceable;
+mod watched;

@@ -13,6 +13,7 @@ use object::elf;
 use scroll::{Endian, Pread};
 
 use super::note::build_id;
+use super::watched::Watched;
 use crate::symbols::file::{Contents, Input};
 pub(crate) use symbol::{Shndx, Symbol};
 
@@ -60,7 +61,7 @@ impl Section {
 /// An open ELF file with its section headers.
 #[derive(Debug)]
 pub(crate) struct ElfTable<R> {
-    reader: R,
+    reader: Watched<R>,
     length: u64,
     pub(crate) endian: Endian,
     pub(crate) machine: u16,
@@ -78,7 +79,8 @@ impl<'a> ElfTable<Box<dyn Contents + 'a>> {
 
 impl<R: Read + Seek> ElfTable<R> {
     /// Reads the header, the section headers and their names.
-    pub(crate) fn read(mut reader: R) -> Result<Self> {
+    pub(crate) fn read(reader: R) -> Result<Self> {
+        let mut reader = Watched::new(reader);
         let length = reader.seek(SeekFrom::End(0))?;
         let mut head = [0; HEADER_SIZE];
         reader.seek(SeekFrom::Start(0))?;
@@ -168,8 +170,16 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok(bytes)
     }
 
+    /// What has been read is all that there is: nothing was passed over because it could not be read.
+    ///
+    /// # Errors
+    /// [`SymbolErrorKind::Io`].
+    pub(crate) fn intact(&mut self) -> Result<()> {
+        Ok(self.reader.intact()?)
+    }
+
     /// The bytes of a section in the file, as a stream.
-    pub(crate) fn part(&mut self, section: &Section) -> Result<Take<&mut R>> {
+    pub(crate) fn part(&mut self, section: &Section) -> Result<Take<&mut Watched<R>>> {
         let left = self.length.checked_sub(section.offset).filter(|left| section.size <= *left);
         left.ok_or(SymbolErrorKind::Elf("a table is outside the file"))?;
         self.reader.seek(SeekFrom::Start(section.offset))?;

@@ -135,6 +135,7 @@ impl ModuleFile {
             (!modinfo.is_left_out).then(|| Evidence::read(table, &modinfo, strings.symbols()));
         object.text = strings.into_text();
         let exports = exports.read(&object.name, table)?;
+        table.intact()?;
         Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }

@@ -10,15 +10,17 @@ mod boot;
 mod debug;
 mod depmod;
 mod headers;
+mod optional;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{File, read_to_string};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use depmod::{Choice, Depmod};
 pub use headers::kernel_release;
+use optional::{is_file, is_folder, optional};
 use walk::{Modules, called, resolve, walk};
 
 use crate::path_text::path_text;
@@ -43,36 +45,52 @@ const WEAK: &str = "weak-updates";
 /// Returns the errors: [`SymbolErrorKind::NoKernel`] if the folder is neither,
 /// [`SymbolErrorKind::NoVmlinux`], [`SymbolErrorKind::NoModules`], and what cannot be read.
 pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<SymbolError> {
-    let at = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-    if let (Some(vmlinux), Some(order)) = (at("vmlinux"), at("modules.order")) {
+    add(folder, elsewhere, sources).unwrap_or_else(|error| vec![error])
+}
+
+/// [`add_kernel`], until the first file that is there and cannot be read.
+fn add(
+    folder: &Path,
+    elsewhere: bool,
+    sources: &mut Sources,
+) -> Result<Vec<SymbolError>, SymbolError> {
+    let at = |name: &str| {
+        let path = folder.join(name);
+        Ok::<_, SymbolError>(is_file(&path)?.then_some(path))
+    };
+    if let (Some(vmlinux), Some(order)) = (at("vmlinux")?, at("modules.order")?) {
         sources.push(Vmlinux::new(vmlinux));
-        at("Module.symvers").into_iter().for_each(|path| sources.push(Symvers::new(path)));
-        return match ordered(folder, &order) {
-            Ok(modules) => {
-                modules.into_iter().for_each(|path| sources.push(ModuleFile::new(path)));
-                Vec::new()
-            }
-            Err(error) => vec![SymbolError::new(&order, error)],
-        };
+        at("Module.symvers")?.into_iter().for_each(|path| sources.push(Symvers::new(path)));
+        let modules = ordered(folder, &order)?;
+        modules.into_iter().for_each(|path| sources.push(ModuleFile::new(path)));
+        return Ok(Vec::new());
     }
-    if let Err(error) = std::fs::metadata(folder) {
-        return vec![SymbolError::new(folder, error)];
-    }
-    if let Some(release) = kernel_release(folder) {
+    std::fs::metadata(folder).map_err(|error| SymbolError::new(folder, error))?;
+    if let Some(release) = kernel_release(folder)? {
         return add_of_headers(folder, &release, elsewhere, sources);
     }
-    let root = root_of(folder);
-    let at = |name: &str| existing(&root, &folder.join(name)).filter(|path| path.is_file());
-    if !existing(&root, &folder.join("kernel")).is_some_and(|kernel| kernel.is_dir()) {
-        return vec![SymbolError::new(folder, SymbolErrorKind::NoKernel)];
+    let root = root_of(folder)?;
+    let at = |name: &str| match existing(&root, &folder.join(name))? {
+        Some(path) => Ok::<_, SymbolError>(is_file(&path)?.then_some(path)),
+        None => Ok(None),
+    };
+    let kernel = existing(&root, &folder.join("kernel"))?;
+    if !kernel.map_or(Ok(false), |kernel| is_folder(&kernel))? {
+        return Err(SymbolError::new(folder, SymbolErrorKind::NoKernel));
     }
-    let vmlinux = at("vmlinux");
-    let mut images = IMAGES.into_iter().filter_map(|name| Some((name, at(name)?)));
-    let (name, image) = images.next().unzip();
+    let vmlinux = at("vmlinux")?;
+    let mut images = Vec::new();
+    for name in IMAGES {
+        images.extend(at(name)?.map(|path| (name, path)));
+    }
+    let mut images = images.into_iter();
+    let (name, mut image) = images.next().unzip();
     for ((_, other), name) in images.zip(name.into_iter().cycle()) {
         sources.note(&other, format!("skipped: {name} is used"));
     }
-    let image = image.or_else(|| boot::image(folder, &root).filter(|_| vmlinux.is_none()));
+    if image.is_none() && vmlinux.is_none() {
+        image = boot::image(folder, &root)?;
+    }
     let mut errors = Vec::new();
     if vmlinux.is_none() && image.is_none() && !elsewhere {
         errors.push(SymbolError::new(folder, SymbolErrorKind::NoVmlinux));
@@ -82,19 +100,19 @@ pub fn add_kernel(folder: &Path, elsewhere: bool, sources: &mut Sources) -> Vec<
     // If another file has the kernel, a placeholder is not missed.
     let has_kernel = has_vmlinux || image.is_some();
     image.into_iter().for_each(|path| sources.push(BootImage::new(path)));
-    match at("System.map") {
-        Some(path) if has_kernel && is_stand_in(&path) => {
+    match at("System.map")? {
+        Some(path) if has_kernel && is_stand_in(&path)? => {
             sources.note(&path, "skipped: a placeholder without symbols".into());
         }
         map => map.into_iter().for_each(|path| sources.push(SystemMap::new(path))),
     }
     for exports in ["Module.symvers", "symvers.gz", "symvers.xz", "symvers.zst"] {
-        at(exports).into_iter().for_each(|path| sources.push(Symvers::new(path)));
+        at(exports)?.into_iter().for_each(|path| sources.push(Symvers::new(path)));
     }
-    let (names, missed) = add_installed(folder, &root, sources);
+    let (names, missed) = add_installed(folder, &root, sources)?;
     errors.extend(missed);
-    errors.extend(debug::add(folder, &names, elsewhere, sources));
-    errors
+    errors.extend(debug::add(folder, &names, elsewhere, sources)?);
+    Ok(errors)
 }
 
 /// Adds the kernel that headers belong to, and the exports that they have.
@@ -103,36 +121,37 @@ fn add_of_headers(
     release: &str,
     elsewhere: bool,
     sources: &mut Sources,
-) -> Vec<SymbolError> {
+) -> Result<Vec<SymbolError>, SymbolError> {
     let exports = folder.join("Module.symvers");
-    if exports.is_file() {
+    if is_file(&exports)? {
         sources.push(Symvers::new(exports));
     }
-    match headers::installed(folder, release) {
+    match headers::installed(folder, release)? {
         Some(installed) => {
             let text = format!("headers; the symbols are those of {}", installed.display());
             sources.note(folder, text);
-            add_kernel(&installed, elsewhere, sources)
+            add(&installed, elsewhere, sources)
         }
-        None if elsewhere => Vec::new(),
+        None if elsewhere => Ok(Vec::new()),
         None => {
             let kind = SymbolErrorKind::NotInstalled { release: release.to_owned() };
-            vec![SymbolError::new(folder, kind)]
+            Err(SymbolError::new(folder, kind))
         }
     }
 }
 
 /// The root that the links of an installed tree are relative to.
-fn root_of(folder: &Path) -> PathBuf {
-    depmod::root_of(folder).map_or_else(|| PathBuf::from("/"), |(root, _)| root)
+fn root_of(folder: &Path) -> Result<PathBuf, SymbolError> {
+    Ok(depmod::root_of(folder)?.map_or_else(|| PathBuf::from("/"), |(root, _)| root))
 }
 
 /// A file or folder of a root, also through a link. The path stays as given where the operating system
 /// resolves it itself.
-fn existing(root: &Path, path: &Path) -> Option<PathBuf> {
-    let folder = path.parent()?.canonicalize().ok()?;
-    let found = resolve(root, &folder.join(path.file_name()?)).ok()?;
-    Some(called(path, found))
+fn existing(root: &Path, path: &Path) -> Result<Option<PathBuf>, SymbolError> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let Some(folder) = optional(folder, folder.canonicalize())? else { return Ok(None) };
+    let found = optional(path, resolve(root, &folder.join(name)))?;
+    Ok(found.map(|found| called(path, found)))
 }
 
 /// Adds the modules of an installed tree; of several with one name, the one that modprobe loads. Returns
@@ -141,8 +160,8 @@ fn add_installed(
     folder: &Path,
     root: &Path,
     sources: &mut Sources,
-) -> (BTreeSet<String>, Vec<SymbolError>) {
-    let depmod = Depmod::read(folder);
+) -> Result<(BTreeSet<String>, Vec<SymbolError>), SymbolError> {
+    let depmod = Depmod::read(folder)?;
     let (mut modules, missed) = walk(folder, root, &|name| {
         depmod.skips(name) || name.as_encoded_bytes().ends_with(DEBUG_END.as_bytes())
     });
@@ -168,7 +187,10 @@ fn add_installed(
     }
     let mut left_out = BTreeSet::new();
     for same in named.values().filter(|same| same.len() > 1) {
-        let choice = depmod.choose(same).or_else(|| are_equal(folder, &modules, same));
+        let mut choice = depmod.choose(same);
+        if choice.is_none() {
+            choice = are_equal(folder, &modules, same)?;
+        }
         let Some((choice, chosen)) = choice.and_then(|c| Some((same.get(c.index)?, c.reason)))
         else {
             let [first, others @ ..] = same.as_slice() else { continue };
@@ -188,29 +210,39 @@ fn add_installed(
     let names = named.into_keys().collect();
     modules.retain(|path, _| !left_out.contains(path));
     modules.iter().for_each(|(path, file)| push(path, file, sources));
-    (names, errors)
+    Ok((names, errors))
 }
 
 /// Identical files are one module, whichever is loaded.
-fn are_equal(folder: &Path, modules: &Modules, same: &[&Path]) -> Option<Choice> {
-    let files = same.iter().map(|path| modules.get(&folder.join(path)));
-    let mut contents = files.map(|file| crate::symbols::read_module(file?).ok());
-    let first = contents.next()??;
-    let equal = contents.all(|other| other.as_ref() == Some(&first));
-    equal.then(|| Choice { index: 0, reason: "which is identical".into() })
+fn are_equal(
+    folder: &Path,
+    modules: &Modules,
+    same: &[&Path],
+) -> Result<Option<Choice>, SymbolError> {
+    let files = same.iter().filter_map(|path| modules.get(&folder.join(path)));
+    let mut first = None;
+    for file in files {
+        match crate::symbols::read_module(file) {
+            Ok(bytes) if *first.get_or_insert_with(|| bytes.clone()) == bytes => {}
+            Err(error) if error.is_io() => return Err(error),
+            Ok(_) | Err(_) => return Ok(None),
+        }
+    }
+    Ok(first.map(|_| Choice { index: 0, reason: "which is identical".into() }))
 }
 
 /// Whether a file is the placeholder that some packages install instead of `System.map`: a line or two
 /// without a row of the table, which has an address, a letter and a name without blanks.
-fn is_stand_in(path: &Path) -> bool {
+fn is_stand_in(path: &Path) -> Result<bool, SymbolError> {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(ROW_MAX).read_to_end(&mut start));
+    read.map_err(|error| SymbolError::new(path, error))?;
     let is_row = |line: &[u8]| {
         let fields: Vec<_> = line.split(|byte| *byte == b' ').collect();
         matches!(fields[..], [address, [_], name]
             if !name.is_empty() && !address.is_empty() && address.iter().all(u8::is_ascii_hexdigit))
     };
-    read.is_ok() && !start.split(|byte| *byte == b'\n').any(is_row)
+    Ok(!start.split(|byte| *byte == b'\n').any(is_row))
 }
 
 /// Adds a module, or all modules below a folder.
@@ -238,154 +270,26 @@ fn push(path: &Path, file: &Path, sources: &mut Sources) {
 ///
 /// Without the livepatches of a tree that is patched with `kbuild/linux-*.patch`: no livepatch patches
 /// them, and when they are linked this has been read.
-fn ordered(folder: &Path, order: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
-    let text = std::fs::read_to_string(order)?;
-    let module = |line: &str| {
+fn ordered(folder: &Path, order: &Path) -> Result<BTreeSet<PathBuf>, SymbolError> {
+    let text = read_to_string(order).map_err(|error| SymbolError::new(order, error))?;
+    let mut modules = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
         let path = Path::new(line).with_extension("ko");
-        let installed = path.strip_prefix("kernel").ok().map(|rest| folder.join(rest));
-        let plain = folder.join(&path);
-        if plain.is_file() { plain } else { installed.filter(|p| p.is_file()).unwrap_or(plain) }
-    };
-    let mut modules: BTreeSet<_> =
-        text.lines().filter(|line| !line.is_empty()).map(module).collect();
-    if let Ok(livepatches) = std::fs::read_to_string(folder.join(LIVEPATCHES)) {
+        let mut module = folder.join(&path);
+        if let Ok(rest) = path.strip_prefix("kernel")
+            && !is_file(&module)?
+            && is_file(&folder.join(rest))?
+        {
+            module = folder.join(rest);
+        }
+        modules.insert(module);
+    }
+    let livepatches = folder.join(LIVEPATCHES);
+    if let Some(livepatches) = optional(&livepatches, read_to_string(&livepatches))? {
         livepatches.lines().for_each(|line| _ = modules.remove(&folder.join(line)));
     }
     Ok(modules)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    /// A folder of empty files.
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = root.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        root
-    }
-
-    /// The paths below the root of what was added, and the errors.
-    fn added(
-        root: &Path,
-        add: impl Fn(&mut Sources) -> Vec<SymbolError>,
-    ) -> (Vec<String>, Vec<SymbolErrorKind>) {
-        let mut sources = Sources::new();
-        let errors = add(&mut sources);
-        let root = root.canonicalize().unwrap();
-        let paths = sources.paths().map(|path| {
-            let path = path.canonicalize().unwrap();
-            path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()
-        });
-        (paths.collect(), errors.into_iter().map(|error| error.kind).collect())
-    }
-
-    #[test]
-    fn a_build_tree_has_the_modules_that_it_lists() {
-        let files = ["vmlinux", "Module.symvers", "a/old.ko", "b/new.ko", "c/stale.ko"];
-        let root = tree(&files);
-        fs::write(root.path().join("modules.order"), "kernel/a/old.ko\nb/new.o\n").unwrap();
-        let (paths, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
-        assert_eq!(paths, ["vmlinux", "Module.symvers", "a/old.ko", "b/new.ko"]);
-        assert!(errors.is_empty());
-    }
-
-    #[test]
-    fn livepatches_of_a_patched_tree_are_left_out_whether_they_are_linked_or_not() {
-        let root = tree(&["vmlinux", "a/plain.ko", "b/linked.ko"]);
-        fs::write(root.path().join("modules.order"), "a/plain.o\nb/linked.o\nb/not-yet.o\n")
-            .unwrap();
-        fs::write(root.path().join("modules.livepatch"), "b/linked.ko\nb/not-yet.ko\n").unwrap();
-        let (paths, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
-        assert_eq!(paths, ["vmlinux", "a/plain.ko"]);
-        assert!(errors.is_empty());
-    }
-
-    #[test]
-    fn an_installed_tree_has_every_module_below_it_however_compressed() {
-        let lib = "lib/modules/6.1.0/";
-        let names = ["kernel/a.ko", "kernel/b.ko.xz", "updates/c.ko.gz", "extra/d.ko.zst", "e.o"];
-        let mut files: Vec<_> = names.iter().map(|name| format!("{lib}{name}")).collect();
-        files.extend(["boot/vmlinuz-6.1.0".into(), "boot/vmlinuz-6.1.1".into()]);
-        files.push("src/kernel/f.ko".into());
-        let root = tree(&files.iter().map(String::as_str).collect::<Vec<_>>());
-        let folder = root.path().join(lib);
-        std::os::unix::fs::symlink(root.path().join("src"), folder.join("build")).unwrap();
-        let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
-        let expected = ["extra/d.ko.zst", "kernel/a.ko", "kernel/b.ko.xz", "updates/c.ko.gz"];
-        let mut expected: Vec<_> = expected.iter().map(|name| format!("{lib}{name}")).collect();
-        expected.insert(0, "boot/vmlinuz-6.1.0".into());
-        assert_eq!(paths, expected);
-        assert!(errors.is_empty());
-    }
-
-    #[test]
-    fn an_installed_tree_without_a_kernel_needs_one_from_elsewhere() {
-        let root = tree(&["lib/modules/1/kernel/a.ko"]);
-        let folder = root.path().join("lib/modules/1");
-        let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
-        assert_eq!(paths.len(), 1);
-        assert!(matches!(errors[..], [SymbolErrorKind::NoVmlinux]));
-        assert!(added(root.path(), |s| add_kernel(&folder, true, s)).1.is_empty());
-    }
-
-    #[test]
-    fn links_to_a_build_tree_that_is_not_installed_are_skipped() {
-        let root = tree(&["lib/modules/1/kernel/a.ko", "lib/modules/1/vmlinuz"]);
-        let folder = root.path().join("lib/modules/1");
-        for link in ["build", "source"] {
-            std::os::unix::fs::symlink(root.path().join("gone"), folder.join(link)).unwrap();
-        }
-        let (paths, errors) = added(root.path(), |s| add_kernel(&folder, false, s));
-        assert_eq!(paths, ["lib/modules/1/vmlinuz", "lib/modules/1/kernel/a.ko"]);
-        assert!(errors.is_empty(), "{errors:?}");
-        // A missing module is an error.
-        std::os::unix::fs::symlink(root.path().join("gone"), folder.join("kernel/b.ko")).unwrap();
-        let mut sources = Sources::new();
-        let errors = add_kernel(&folder, false, &mut sources);
-        assert_eq!(errors.len(), 1);
-        assert!(errors[0].path.ends_with("kernel/b.ko") && errors[0].is_io(), "{errors:?}");
-    }
-
-    #[test]
-    fn a_placeholder_for_system_map_is_skipped_if_another_file_has_the_kernel() {
-        let root = tree(&["1/kernel/a.ko", "1/vmlinux.xz", "2/kernel/a.ko"]);
-        for folder in ["1", "2"] {
-            let line = "ffffffffffffffff B The real System.map is in the linux-image-dbg package\n";
-            fs::write(root.path().join(folder).join("System.map"), line).unwrap();
-        }
-        let paths = |folder: &str, elsewhere| {
-            added(root.path(), |s| add_kernel(&root.path().join(folder), elsewhere, s)).0
-        };
-        assert_eq!(paths("1", false), ["1/vmlinux.xz", "1/kernel/a.ko"]);
-        assert_eq!(paths("2", true), ["2/kernel/a.ko"]);
-        assert_eq!(paths("2", false), ["2/System.map", "2/kernel/a.ko"]);
-        fs::write(root.path().join("1/System.map"), "ffff T _text\n").unwrap();
-        assert_eq!(paths("1", false), ["1/vmlinux.xz", "1/System.map", "1/kernel/a.ko"]);
-    }
-
-    #[test]
-    fn folders_without_a_kernel_or_modules_are_refused() {
-        let root = tree(&["a/readme"]);
-        let (_, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
-        assert!(matches!(errors[..], [SymbolErrorKind::NoKernel]));
-        let (_, errors) = added(root.path(), |s| add_modules(root.path(), s));
-        assert!(matches!(errors[..], [SymbolErrorKind::NoModules]));
-        let (_, errors) = added(root.path(), |s| add_modules(&root.path().join("none"), s));
-        assert!(matches!(errors[..], [SymbolErrorKind::Io(_)]));
-    }
-
-    #[test]
-    fn a_link_that_leads_back_is_named_and_the_rest_is_found() {
-        let root = tree(&["a/b/m.ko"]);
-        std::os::unix::fs::symlink(root.path().join("a"), root.path().join("a/b/loop")).unwrap();
-        let (paths, errors) = added(root.path(), |s| add_modules(root.path(), s));
-        assert_eq!(paths, ["a/b/m.ko"]);
-        assert!(matches!(errors[..], [SymbolErrorKind::Loop(_)]), "{errors:?}");
-    }
-}
+mod tests;

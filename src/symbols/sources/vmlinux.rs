@@ -128,6 +128,7 @@ impl Vmlinux {
         kallsyms::drop_hidden(&mut object, version);
         object.build_id = table.build_id()?;
         let exports = exports.read(&object.name, table)?;
+        table.intact()?;
         Ok(SymbolData { kernel, objects: vec![object], exports, ..SymbolData::default() })
     }
 }

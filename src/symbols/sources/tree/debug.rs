@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::optional::{first, is_file, is_folder};
 use super::walk::walk;
 use super::{depmod, push};
 use crate::symbols::{Sources, SymbolError, Vmlinux};
@@ -22,24 +23,24 @@ pub(super) fn add(
     names: &BTreeSet<String>,
     elsewhere: bool,
     sources: &mut Sources,
-) -> Vec<SymbolError> {
-    let Some((root, release)) = depmod::root_of(folder) else { return Vec::new() };
+) -> Result<Vec<SymbolError>, SymbolError> {
+    let Some((root, release)) = depmod::root_of(folder)? else { return Ok(Vec::new()) };
     let debug = root.join(ROOT);
     let modules = MODULES.map(|modules| debug.join(modules).join(&release));
     let boot = debug.join(format!("boot/vmlinux-{release}"));
-    let mut kernels = [boot].into_iter().chain(modules.iter().map(|of| of.join("vmlinux")));
-    if let Some(vmlinux) = kernels.find(|path| path.is_file()).filter(|_| !elsewhere) {
+    let kernels = [boot].into_iter().chain(modules.iter().map(|of| of.join("vmlinux")));
+    if let Some(vmlinux) = first(kernels, is_file)?.filter(|_| !elsewhere) {
         sources.note(folder, format!("with the symbols of {}", vmlinux.display()));
         sources.push(Vmlinux::new(vmlinux));
     }
-    let Some(modules) = modules.iter().find(|modules| modules.is_dir()) else { return Vec::new() };
+    let Some(modules) = first(&modules, is_folder)? else { return Ok(Vec::new()) };
     let (mut found, errors) = walk(modules, &root, &|_| false);
     found.retain(|path, _| names.contains(&depmod::module_name(path)));
     if !found.is_empty() {
         sources.note(folder, format!("with the symbols of modules in {}", modules.display()));
     }
     found.iter().for_each(|(path, file)| push(path, file, sources));
-    errors
+    Ok(errors)
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::optional::{is_file, optional};
+use crate::symbols::SymbolError;
+
 /// Where depmod searches for `*.conf`, below the root. Of two files with one name the first counts.
 const FOLDERS: [&str; 5] =
     ["etc/depmod.d", "run/depmod.d", "usr/local/lib/depmod.d", "usr/lib/depmod.d", "lib/depmod.d"];
@@ -41,25 +44,29 @@ pub(crate) struct Choice {
 
 impl Depmod {
     /// Reads what exists of `modules.dep` in the tree and `depmod.d` of the root that the tree is in.
-    pub(crate) fn read(tree: &Path) -> Self {
+    ///
+    /// # Errors
+    /// One of them is there, and cannot be read.
+    pub(crate) fn read(tree: &Path) -> Result<Self, SymbolError> {
         let mut depmod = Self::default();
-        let dependencies = fs::read(tree.join("modules.dep")).unwrap_or_default();
+        let dependencies = tree.join("modules.dep");
+        let dependencies = optional(&dependencies, fs::read(&dependencies))?.unwrap_or_default();
         for line in String::from_utf8_lossy(&dependencies).lines() {
             if let Some((path, _)) = line.split_once(':') {
                 let path = PathBuf::from(path);
                 depmod.loaded.insert(module_name(&path), path);
             }
         }
-        if let Some((root, release)) = root_of(tree) {
-            for file in configuration(&root) {
-                let text = fs::read(file).unwrap_or_default();
+        if let Some((root, release)) = root_of(tree)? {
+            for file in configuration(&root)? {
+                let text = optional(&file, fs::read(&file))?.unwrap_or_default();
                 depmod.configure(&String::from_utf8_lossy(&text), &release);
             }
         }
         if depmod.searches.is_empty() {
             depmod.searches.push(UPDATES.into());
         }
-        depmod
+        Ok(depmod)
     }
 
     fn configure(&mut self, text: &str, release: &str) {
@@ -151,8 +158,14 @@ fn without_ending(module: &Path) -> PathBuf {
 }
 
 /// The root that `lib/modules/RELEASE` or `usr/lib/modules/RELEASE` is in, and the release.
-pub(crate) fn root_of(tree: &Path) -> Option<(PathBuf, String)> {
-    let tree = tree.canonicalize().ok()?;
+///
+/// # Errors
+/// The tree cannot be read.
+pub(crate) fn root_of(tree: &Path) -> Result<Option<(PathBuf, String)>, SymbolError> {
+    Ok(optional(tree, tree.canonicalize())?.and_then(|tree| root_of_path(&tree)))
+}
+
+fn root_of_path(tree: &Path) -> Option<(PathBuf, String)> {
     let release = tree.file_name()?.to_str()?.to_owned();
     let modules = tree.parent().filter(|path| path.ends_with("lib/modules"))?;
     let root = modules.parent()?.parent()?;
@@ -161,10 +174,12 @@ pub(crate) fn root_of(tree: &Path) -> Option<(PathBuf, String)> {
 }
 
 /// The files of `depmod.d`, in the order in which they are read.
-fn configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
+fn configuration(root: &Path) -> Result<Vec<PathBuf>, SymbolError> {
     let mut files = BTreeMap::new();
     for folder in FOLDERS {
-        for entry in fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
+        let folder = root.join(folder);
+        for entry in optional(&folder, fs::read_dir(&folder))?.into_iter().flatten() {
+            let entry = entry.map_err(|error| SymbolError::new(&folder, error))?;
             let name = entry.file_name();
             let bytes = name.as_encoded_bytes();
             if bytes.ends_with(b".conf") && !bytes.starts_with(b".") {
@@ -172,7 +187,11 @@ fn configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
             }
         }
     }
-    files.into_values().filter(|path| path.is_file())
+    let mut found = Vec::new();
+    for path in files.into_values() {
+        found.extend(is_file(&path)?.then_some(path));
+    }
+    Ok(found)
 }
 
 /// Whether an `override` is for a release: `*`, or a regular expression, of which only a literal prefix
