@@ -56,6 +56,7 @@ mod lost_output;
 mod machine;
 mod new;
 mod no_threads;
+mod notices;
 mod one_document;
 mod other_paths;
 mod other_tools;
