@@ -48,6 +48,7 @@ mod kbuild;
 #[path = "../../src/symbols/image/fixture.rs"]
 #[allow(dead_code, unused_imports, reason = "the library's own tests use all of it")]
 mod kernel_image;
+mod libraries;
 mod load;
 mod load_other_refusals;
 mod load_places;
