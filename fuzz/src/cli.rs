@@ -131,6 +131,13 @@ pub const WORDS: [&str; 107] = [
     "/read-only",
 ];
 
+/// A file of the tests, in the program: where a fuzzer runs there is no repository.
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/", $name)).as_slice()
+    };
+}
+
 /// The folder, and what is in it.
 struct Place {
     folder: PathBuf,
@@ -222,36 +229,39 @@ impl Place {
     fn new() -> Self {
         let folder = crate::folder::of_this_process();
         let root = folder.as_path();
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
-        let fixture = |name: &str| fs::read(fixtures.join(name)).unwrap();
         let write = |name: &str, contents: &[u8]| crate::folder::write(&root.join(name), contents);
-        for (name, from) in [
-            ("module.ko", "x86_64/lp_module_symbols.ko"),
-            ("cross.ko", "x86_64/lp_cross_module.ko"),
-            ("selector.ko", "x86_64/lp_selector_file.ko"),
-            ("homonym.ko", "x86_64/lp_homonym_unannotated.ko"),
-            ("other.ko", "s390x/lp_homonyms_annotated.ko"),
-            ("target.ko", "x86_64/klp_target_a.ko"),
-            ("target_b.ko", "x86_64/klp_target_b.ko"),
-            ("list", "x86_64/symbols.klp"),
-            ("vmlinux", "x86_64/vmlinux.cut"),
-            ("Module.symvers", "x86_64/Module.symvers"),
-            ("tree/lib/modules/1/kernel/klp_target_a.ko", "x86_64/klp_target_a.ko"),
-            ("tree/lib/modules/1/vmlinux", "x86_64/vmlinux.cut"),
+        for (name, contents) in [
+            ("module.ko", fixture!("x86_64/lp_module_symbols.ko")),
+            ("cross.ko", fixture!("x86_64/lp_cross_module.ko")),
+            ("selector.ko", fixture!("x86_64/lp_selector_file.ko")),
+            ("homonym.ko", fixture!("x86_64/lp_homonym_unannotated.ko")),
+            ("other.ko", fixture!("s390x/lp_homonyms_annotated.ko")),
+            ("target.ko", fixture!("x86_64/klp_target_a.ko")),
+            ("target_b.ko", fixture!("x86_64/klp_target_b.ko")),
+            ("list", fixture!("x86_64/symbols.klp")),
+            ("vmlinux", fixture!("x86_64/vmlinux.cut")),
+            ("Module.symvers", fixture!("x86_64/Module.symvers")),
+            ("tree/lib/modules/1/kernel/klp_target_a.ko", fixture!("x86_64/klp_target_a.ko")),
+            ("tree/lib/modules/1/vmlinux", fixture!("x86_64/vmlinux.cut")),
         ] {
-            write(name, &fixture(from));
+            write(name, contents);
         }
-        for machine in ["x86_64", "s390x"] {
-            let of = fixtures.join(machine);
-            let mut sources = Sources::new();
-            sources.push(Vmlinux::new(of.join("vmlinux.cut")));
-            sources.push(ModuleFile::new(of.join("klp_target_a.ko")));
-            sources.push(ModuleFile::new(of.join("klp_target_b.ko")));
-            sources.push(Symvers::new(of.join("Module.symvers")));
-            let (merged, _) = sources.gather(Scope::All, |_, _| ());
-            let name = if machine == "x86_64" { "map" } else { "map.s390x" };
-            write(name, &build(&merged).unwrap());
-        }
+        write(
+            "map",
+            &map(Files {
+                vmlinux: fixture!("x86_64/vmlinux.cut"),
+                modules: [fixture!("x86_64/klp_target_a.ko"), fixture!("x86_64/klp_target_b.ko")],
+                symvers: fixture!("x86_64/Module.symvers"),
+            }),
+        );
+        write(
+            "map.s390x",
+            &map(Files {
+                vmlinux: fixture!("s390x/vmlinux.cut"),
+                modules: [fixture!("s390x/klp_target_a.ko"), fixture!("s390x/klp_target_b.ko")],
+                symvers: fixture!("s390x/Module.symvers"),
+            }),
+        );
         write(
             "System.map",
             b"ffffffff81000000 T _text\nffffffff81001000 t set_root\nffffffff81002000 t set_root\n",
@@ -273,6 +283,31 @@ impl Place {
         let files = files(root);
         Self { folder, files }
     }
+}
+
+/// The sources of a map.
+struct Files {
+    vmlinux: &'static [u8],
+    modules: [&'static [u8]; 2],
+    symvers: &'static [u8],
+}
+
+/// The map of a kernel.
+fn map(files: Files) -> Vec<u8> {
+    let folder = crate::folder::new();
+    let place = |name: &str, contents: &[u8]| {
+        let path = folder.path().join(name);
+        crate::folder::write(&path, contents);
+        path
+    };
+    let [first, second] = files.modules;
+    let mut sources = Sources::new();
+    sources.push(Vmlinux::new(place("vmlinux.cut", files.vmlinux)));
+    sources.push(ModuleFile::new(place("klp_target_a.ko", first)));
+    sources.push(ModuleFile::new(place("klp_target_b.ko", second)));
+    sources.push(Symvers::new(place("Module.symvers", files.symvers)));
+    let (merged, _) = sources.gather(Scope::All, |_, _| ());
+    build(&merged).unwrap()
 }
 
 #[cfg(test)]
