@@ -248,7 +248,7 @@ impl Place {
         }
         write(
             "map",
-            &map(Files {
+            &map(&Files {
                 vmlinux: fixture!("x86_64/vmlinux.cut"),
                 modules: [fixture!("x86_64/klp_target_a.ko"), fixture!("x86_64/klp_target_b.ko")],
                 symvers: fixture!("x86_64/Module.symvers"),
@@ -256,7 +256,7 @@ impl Place {
         );
         write(
             "map.s390x",
-            &map(Files {
+            &map(&Files {
                 vmlinux: fixture!("s390x/vmlinux.cut"),
                 modules: [fixture!("s390x/klp_target_a.ko"), fixture!("s390x/klp_target_b.ko")],
                 symvers: fixture!("s390x/Module.symvers"),
@@ -293,7 +293,7 @@ struct Files {
 }
 
 /// The map of a kernel.
-fn map(files: Files) -> Vec<u8> {
+fn map(files: &Files) -> Vec<u8> {
     let folder = crate::folder::new();
     let place = |name: &str, contents: &[u8]| {
         let path = folder.path().join(name);
