@@ -46,6 +46,8 @@ type Crate = (String, String, String);
 
 fn cargo(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO"));
+    // Flags of this build may be none of the other targets.
+    command.env_remove("RUSTFLAGS");
     command.current_dir(FOLDER).arg(arguments[0]).arg("--locked").args(&arguments[1..]);
     Run::of(command.output().expect("cargo starts")).done().stdout.clone()
 }
