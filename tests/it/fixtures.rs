@@ -88,6 +88,7 @@ pub(crate) fn installed(tool: &str) -> bool {
             Some(target) => format!("gcc-{target}"),
             None if ["depmod", "modprobe"].contains(&tool) => "kmod".to_owned(),
             None if tool.starts_with("llvm") => "llvm".to_owned(),
+            None if tool == "cc" => "gcc".to_owned(),
             None if tool == "strace" => "strace".to_owned(),
             None => "binutils".to_owned(),
         };

@@ -75,10 +75,10 @@ impl Call {
         command.current_dir(bench.path("")).stdin(Stdio::null()).output().unwrap()
     }
 
-    /// How often each call is made without a fault, and the output.
-    pub(super) fn undisturbed(&self) -> (BTreeMap<String, usize>, Contents) {
+    /// How often each call is made without a fault, with these options of strace, and the output.
+    pub(super) fn undisturbed(&self, strace: &[&str]) -> (BTreeMap<String, usize>, Contents) {
         let bench = self.bench();
-        let output = self.run(&bench, &[]);
+        let output = self.run(&bench, strace);
         assert!(output.status.success(), "{output:?}");
         let mut calls = BTreeMap::new();
         for line in fs::read_to_string(bench.path("trace")).unwrap().lines() {

@@ -7,6 +7,7 @@
 mod call;
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,6 +15,7 @@ use std::thread;
 use strum::IntoEnumIterator;
 
 use crate::fixtures::installed;
+use crate::tool::Sandbox;
 
 use call::CALLS;
 
@@ -108,7 +110,7 @@ fn a_fault_at_any_system_call_leaves_the_old_output_or_the_whole_new_one() {
         return;
     }
     let mut trials = Vec::new();
-    let calls: Vec<_> = CALLS.iter().map(|call| (call, call.undisturbed())).collect();
+    let calls: Vec<_> = CALLS.iter().map(|call| (call, call.undisturbed(&[]))).collect();
     for (call, (counts, whole)) in &calls {
         for (name, count) in counts {
             for fault in Fault::iter() {
@@ -141,4 +143,24 @@ fn a_fault_at_any_system_call_leaves_the_old_output_or_the_whole_new_one() {
     }
     let bad = bad.into_inner().unwrap();
     assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn short_reads_and_writes_and_interrupted_ones_change_nothing() {
+    if !installed("strace") || !installed("cc") {
+        return;
+    }
+    let bench = Sandbox::new();
+    let short = bench.path("short.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/faults/short.c");
+    let mut cc = Command::new("cc");
+    let built = cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&short).arg(source).status();
+    assert!(built.unwrap().success());
+    let preloaded = format!("LD_PRELOAD={}", short.display());
+    for call in &CALLS {
+        let (usual, whole) = call.undisturbed(&[]);
+        let (calls, shortened) = call.undisturbed(&["-E", &preloaded]);
+        assert!(shortened == whole, "{}", call.name);
+        assert!(calls["read"] > usual["read"] * 10, "{}: the library was not used", call.name);
+    }
 }
