@@ -16,7 +16,6 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use scroll::{LE, Pread, Pwrite};
 
@@ -74,11 +73,6 @@ impl Section {
     fn checks_itself(self) -> bool {
         self == Self::Blocks
     }
-
-    /// Whether it is read when it is used: few uses of a map need it.
-    fn is_read_late(self) -> bool {
-        self == Self::Modules
-    }
 }
 
 /// The sections of a file: the small ones in memory, the blocks where they are.
@@ -88,40 +82,34 @@ pub(super) struct Sections {
     places: [Place; COUNT],
 }
 
-/// Where a section is, what its checksum must be, and its bytes once they were read.
+/// Where a section is, what its checksum must be, and the bytes of a table.
 #[derive(Debug, Default)]
 struct Place {
     offset: usize,
     length: usize,
     crc: u32,
-    bytes: OnceLock<Vec<u8>>,
+    bytes: Vec<u8>,
 }
 
 impl Sections {
-    /// Reads header and directory, and verifies them and the small sections.
+    /// Reads header, directory and tables, and verifies them.
     pub(super) fn open(stored: Stored) -> Result<Self, MapError> {
-        let places = places(&stored.start(START)?, stored.len())?;
-        let sections = Self { stored, places };
-        for section in Section::ALL {
-            if !section.checks_itself() && !section.is_read_late() {
-                sections.get(section)?;
+        let mut places = places(&stored.start(START)?, stored.len())?;
+        for (section, place) in Section::ALL.iter().zip(&mut places) {
+            if !section.checks_itself() {
+                let range = place.offset..place.offset.saturating_add(place.length);
+                place.bytes = stored.read(range)?.into_owned();
+                if checksum(&place.bytes) != place.crc {
+                    return Err(MapError::Damaged("table"));
+                }
             }
         }
-        Ok(sections)
+        Ok(Self { stored, places })
     }
 
-    /// The bytes of a table, read and verified once; none if the file's version has no such section.
+    /// The bytes of a table; none if the file's version has no such section.
     pub(super) fn get(&self, section: Section) -> Result<&[u8], MapError> {
-        let place = self.place(section)?;
-        if let Some(bytes) = place.bytes.get() {
-            return Ok(bytes);
-        }
-        let range = place.offset..place.offset.saturating_add(place.length);
-        let bytes = self.stored.read(range)?.into_owned();
-        if checksum(&bytes) != place.crc {
-            return Err(MapError::Damaged("table"));
-        }
-        Ok(place.bytes.get_or_init(|| bytes))
+        Ok(&self.place(section)?.bytes)
     }
 
     /// A range of the blocks, which have checksums of their own.
@@ -180,7 +168,7 @@ fn places(start: &[u8], file: u64) -> Result<[Place; COUNT], MapError> {
             return Err(MapError::Damaged("directory"));
         };
         let crc = entry.pread_with(16, LE)?;
-        *place = Place { offset, length, crc, bytes: OnceLock::new() };
+        *place = Place { offset, length, crc, bytes: Vec::new() };
     }
     Ok(places)
 }

@@ -1,8 +1,7 @@
 //! The bytes of a map: a file of which parts are read when they are needed, or memory.
 //!
 //! The file is not mapped into memory: a mapped file that another program cuts off ends this one
-//! with a bus error. Reading gives an error instead, and costs no more: a lookup reads a few
-//! kilobytes.
+//! with a bus error. Reading gives an error instead. A lookup reads the tables and a few kilobytes.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -30,6 +30,20 @@ fn a_map_that_is_cut_off_while_it_is_used_is_an_error_that_names_it() {
     }
 }
 
+/// They are asked for after the symbols, where unknown ones would be no fault.
+#[test]
+fn dependencies_of_modules_are_those_of_the_map_that_was_opened() {
+    let depends = |map: &Map| {
+        let data = answer(map.read(Scope::Names(&Wanted::new(NAMES))).unwrap());
+        data.depends(&"m".parse().unwrap())
+    };
+    let (file, map, bytes) = opened();
+    let before = depends(&opened().1);
+    assert!(before.is_some());
+    file.as_file().set_len(u64::try_from(bytes.len()).unwrap() - 1).unwrap();
+    assert_eq!(depends(&map), before);
+}
+
 #[test]
 fn a_map_that_is_rewritten_while_it_is_used_gives_what_it_gave_or_an_error() {
     for at in 0..opened().2.len() {
