@@ -38,9 +38,35 @@ pub(crate) struct Guest {
     path: PathBuf,
 }
 
+/// A guest in a file, from which it goes on as often as wanted.
+#[derive(Debug)]
+pub(crate) struct Suspended {
+    initramfs: PathBuf,
+    state: PathBuf,
+    number: u32,
+}
+
 impl Guest {
     /// Boots a kernel and waits for its init. The console goes to the file `log`, too.
     pub(crate) fn boot(kernel: &TestKernel, initramfs: &Path, log: &Path) -> Result<Self, Failure> {
+        let mut guest = Self::start(kernel, initramfs, log, &[])?;
+        guest.answer(0).map_err(|failure| failure.during("boot"))?;
+        Ok(guest)
+    }
+
+    /// Writes the guest to the file `state`, and ends it.
+    pub(crate) fn suspend(mut self, initramfs: &Path, state: &Path) -> Result<Suspended, Failure> {
+        self.monitor.migrate(state)?;
+        let (initramfs, state) = (initramfs.to_owned(), state.to_owned());
+        Ok(Suspended { initramfs, state, number: self.number })
+    }
+
+    fn start(
+        kernel: &TestKernel,
+        initramfs: &Path,
+        log: &Path,
+        more: &[String],
+    ) -> Result<Self, Failure> {
         let (qemu, arguments) = kernel.machine.qemu();
         let console = kernel.machine.console();
         let command_line = format!("console={console} quiet panic=-1 {}", kernel.arguments);
@@ -54,7 +80,7 @@ impl Guest {
             .arg(kernel.memory.to_string())
             .args(arguments);
         command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
-        command.args(["-append", &command_line]);
+        command.args(["-append", &command_line]).args(more);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let (path, log) = (log.to_owned(), File::create(log)?);
         command.stderr(log.try_clone()?);
@@ -75,10 +101,7 @@ impl Guest {
             }
         });
         let monitor = socket.connect()?;
-        let mut guest =
-            Self { child, orders, lines, monitor, number: 0, patience: PATIENCE, log, path };
-        guest.answer(0).map_err(|failure| failure.during("boot"))?;
-        Ok(guest)
+        Ok(Self { child, orders, lines, monitor, number: 0, patience: PATIENCE, log, path })
     }
 
     /// Runs a command line in the guest's shell.
@@ -155,6 +178,18 @@ impl Guest {
         let lines: Vec<_> = log.lines().filter(|line| line.len() < 400).collect();
         let end = lines[lines.len().saturating_sub(25)..].join("\n    ");
         format!("{why}; the end of {}:\n    {end}", self.path.display()).into()
+    }
+}
+
+impl Suspended {
+    /// A guest that goes on from there.
+    pub(crate) fn resume(&self, kernel: &TestKernel, log: &Path) -> Result<Guest, Failure> {
+        let state = format!("file:{}", self.state.display());
+        let more = ["-incoming".to_owned(), state];
+        let mut guest = Guest::start(kernel, &self.initramfs, log, &more)?;
+        guest.monitor.resumed()?;
+        guest.number = self.number;
+        Ok(guest)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -68,7 +68,37 @@ impl Monitor {
         Ok(fs::read(path)?)
     }
 
-    fn execute(&mut self, command: &Value) -> Result<(), Failure> {
+    /// Writes the guest to a file, for `-incoming`; it has ended then.
+    pub(crate) fn migrate(&mut self, state: &Path) -> Result<(), Failure> {
+        let unlimited = json!({ "max-bandwidth": 0 });
+        self.execute(&json!({ "execute": "migrate-set-parameters", "arguments": unlimited }))?;
+        let to = json!({ "uri": format!("file:{}", state.display()) });
+        self.execute(&json!({ "execute": "migrate", "arguments": to }))?;
+        self.wait_for("query-migrate", "completed")
+    }
+
+    /// Waits until a guest that goes on from a state does so. It loses what it is told before.
+    pub(crate) fn resumed(&mut self) -> Result<(), Failure> {
+        self.wait_for("query-status", "running")
+    }
+
+    fn wait_for(&mut self, query: &str, wanted: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let said = self.execute(&json!({ "execute": query }))?;
+            let status = said.get("status").and_then(Value::as_str);
+            if status == Some(wanted) {
+                return Ok(());
+            }
+            if status == Some("failed") || Instant::now() > deadline {
+                return Err(format!("QEMU: {query}: {said}").into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What a command returns.
+    fn execute(&mut self, command: &Value) -> Result<Value, Failure> {
         writeln!(self.stream.get_mut(), "{command}")?;
         // There may be greetings and events in between.
         loop {
@@ -76,12 +106,12 @@ impl Monitor {
             if self.stream.read_line(&mut line)? == 0 {
                 return Err("QEMU has closed its monitor".into());
             }
-            let reply: Value = serde_json::from_str(&line)?;
+            let mut reply: Value = serde_json::from_str(&line)?;
             if let Some(error) = reply.get("error") {
                 return Err(format!("QEMU: {command}: {error}").into());
             }
-            if reply.get("return").is_some() {
-                return Ok(());
+            if let Some(returned) = reply.get_mut("return") {
+                return Ok(returned.take());
             }
         }
     }

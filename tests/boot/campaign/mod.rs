@@ -12,7 +12,9 @@ mod shift;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use std::{fs, thread};
@@ -24,11 +26,12 @@ use crate::kernel::{Machine, Release, TestKernel};
 use crate::options::Options;
 use crate::workshop::Workshop;
 
-use mutant::{Bases, Mutant, Order};
+use mutant::{Bases, Mutant};
 use outcome::{Agreement, Outcome};
+use shift::Shift;
 
-/// Modules that are made, judged and inserted at once: what a guest's memory holds.
-const BATCH: usize = 400;
+/// Modules that are in a guest's memory at once.
+const BATCH: usize = 250;
 
 /// One trial for each selected kernel.
 pub(crate) fn trials(options: &Options, count: usize) -> Vec<Trial> {
@@ -39,7 +42,7 @@ pub(crate) fn trials(options: &Options, count: usize) -> Vec<Trial> {
                 let (from, seed) = (options.from, options.seed);
                 let run = move || {
                     let campaign = Campaign::new(machine, release, seed);
-                    campaign.and_then(|mut c| c.run(from, count)).map_err(|why| Failed::from(why.0))
+                    campaign.and_then(|c| c.run(from, count)).map_err(|why| Failed::from(why.0))
                 };
                 trials.push(
                     Trial::test(format!("{machine}/{release}/campaign"), run)
@@ -59,9 +62,16 @@ struct Campaign {
     /// Findings, initial RAM disks and logs.
     kept: PathBuf,
     started: Instant,
+    tally: Mutex<Tally>,
+}
+
+/// What came of the modules up to now.
+#[derive(Debug, Default)]
+struct Tally {
+    modules: usize,
+    guests: usize,
     counts: BTreeMap<String, usize>,
     findings: Vec<String>,
-    boots: usize,
 }
 
 impl Campaign {
@@ -70,33 +80,45 @@ impl Campaign {
         // The first fault ends the guest, so that no later module is blamed for it.
         kernel.arguments = format!("{} oops=panic", kernel.arguments).leak();
         let workshop = Workshop::new(kernel, None)?;
+        // So that it is built once.
+        workshop.map()?;
         let bases = Bases::of(&workshop)?;
         let kept =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("campaign/{machine}-{release}"));
-        fs::create_dir_all(&kept)?;
-        let (counts, findings) = Default::default();
-        let started = Instant::now();
-        Ok(Self { workshop, bases, seed, kept, started, counts, findings, boots: 0 })
+        let (started, tally) = (Instant::now(), Mutex::default());
+        Ok(Self { workshop, bases, seed, kept, started, tally })
     }
 
-    fn run(&mut self, from: usize, count: usize) -> Result<(), Failure> {
-        let numbers: Vec<_> = (from..from + count).collect();
-        for numbers in numbers.chunks(BATCH) {
-            let mutants = self.judged(numbers)?;
-            let outcomes = shift::insert(self, &mutants)?;
-            for (mutant, outcome) in mutants.iter().zip(outcomes) {
-                self.weigh(mutant, outcome)?;
+    fn run(&self, from: usize, count: usize) -> Result<(), Failure> {
+        let next = AtomicUsize::new(0);
+        let end = from + count;
+        let work = |thread: usize| -> Result<(), Failure> {
+            let kept = self.kept.join(format!("thread-{thread}"));
+            fs::create_dir_all(&kept)?;
+            loop {
+                let start = from + next.fetch_add(BATCH, Ordering::Relaxed);
+                if start >= end {
+                    return Ok(());
+                }
+                self.shift(&kept, start..end.min(start + BATCH))?;
+                self.say_progress(count);
             }
-            let done = numbers.last().map_or(0, |last| last + 1 - from);
-            self.say(&format!("{done} of {count}, {} findings", self.findings.len()));
-        }
+        };
+        let threads = thread::available_parallelism()?.get().min(count.div_ceil(BATCH));
+        thread::scope(|scope| {
+            let work = &work;
+            let threads: Vec<_> =
+                (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().expect("a thread panicked"))
+        })?;
+        let tally = self.tally.lock().unwrap();
         let mut table = String::new();
-        for (what, count) in &self.counts {
+        for (what, count) in &tally.counts {
             writeln!(table, "{count:>8}  {what}")?;
         }
-        self.say(&format!("{count} modules in {} boots\n{table}", self.boots));
+        self.say(&format!("{count} modules in {} guests\n{table}", tally.guests));
         fs::write(self.kept.join("table.txt"), table)?;
-        if self.findings.is_empty() { Ok(()) } else { Err(self.findings.join("\n").into()) }
+        if tally.findings.is_empty() { Ok(()) } else { Err(tally.findings.join("\n").into()) }
     }
 
     fn say(&self, what: &str) {
@@ -104,44 +126,47 @@ impl Campaign {
         eprintln!("campaign: [{seconds:>4} s] {kernel}: {what}");
     }
 
-    /// Makes and judges modules, on all processors.
-    fn judged(&self, numbers: &[usize]) -> Result<Vec<Mutant>, Failure> {
-        // So that it is built once.
-        self.workshop.map()?;
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut made = Vec::new();
-            while let Some(&number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                made.push(self.bases.mutant(&self.workshop, self.seed, number)?);
-            }
-            Ok::<_, Failure>(made)
-        };
-        let threads = thread::available_parallelism()?.get();
-        let mut mutants = Vec::new();
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            for thread in threads {
-                mutants.extend(thread.join().expect("a judge panicked")?);
-            }
-            Ok::<_, Failure>(())
-        })?;
+    /// Makes, judges and inserts modules.
+    fn shift(&self, kept: &Path, numbers: Range<usize>) -> Result<(), Failure> {
+        let mutants = numbers.map(|number| self.bases.mutant(&self.workshop, self.seed, number));
+        let mut mutants: Vec<_> = mutants.collect::<Result<_, _>>()?;
         // What may corrupt the kernel's memory comes last; others stay loaded while they can.
         mutants.sort_by_key(|mutant| (mutant.verdict.corrupts(), mutant.order, mutant.number));
-        Ok(mutants)
+        let mut shift = Shift::boot(&self.workshop, kept, &mutants)?;
+        let outcomes = shift.insert(&mutants)?;
+        for (mutant, outcome) in mutants.iter().zip(outcomes) {
+            self.weigh(&mut shift, mutant, outcome)?;
+        }
+        let mut tally = self.tally.lock().unwrap();
+        tally.guests += shift.guests;
+        tally.modules += mutants.len();
+        Ok(())
     }
 
-    /// Compares a verdict with the kernel's; in doubt in a new kernel, in every order.
-    fn weigh(&mut self, mutant: &Mutant, outcome: Outcome) -> Result<(), Failure> {
+    fn say_progress(&self, count: usize) {
+        let (modules, findings) = {
+            let tally = self.tally.lock().unwrap();
+            (tally.modules, tally.findings.len())
+        };
+        self.say(&format!("{modules} of {count}, {findings} findings"));
+    }
+
+    /// Compares a verdict with the kernel's; in doubt in a new guest, in every order.
+    fn weigh(
+        &self,
+        shift: &mut Shift<'_>,
+        mutant: &Mutant,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
         let mut agreement = Agreement::between(&mutant.verdict, &outcome);
         let mut outcomes = vec![outcome];
         if !agreement.holds() {
             outcomes.clear();
             for again in mutant.in_every_order() {
-                outcomes.extend(shift::insert(self, &[again])?);
+                outcomes.extend(shift.insert(&[again])?);
             }
             agreement = Agreement::among(&mutant.verdict, &outcomes).unwrap();
         }
-        *self.counts.entry(agreement.to_string()).or_default() += 1;
         if !agreement.holds() {
             let name = format!("{}.{}", self.seed, mutant.number);
             fs::write(self.kept.join(format!("{name}.ko")), &mutant.bytes)?;
@@ -158,16 +183,12 @@ impl Campaign {
                 format!("{finding}\n{}", logs.join("\n")),
             )?;
             self.say(&finding);
-            self.findings.push(finding);
+            self.tally.lock().unwrap().findings.push(finding);
         }
+        *self.tally.lock().unwrap().counts.entry(agreement.to_string()).or_default() += 1;
         Ok(())
     }
 }
 
 /// Where livepatches of modules find what they patch.
 const TARGETS: [&str; 2] = ["klp_target_b", "klp_target_a"];
-
-/// What a module is inserted as.
-fn file(order: Order, number: usize) -> String {
-    format!("{order}-{number}")
-}
