@@ -125,7 +125,9 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
         }
         let mut operands = Operands::default();
         let mut relocation = Current { loader, table, rela, anchors, operands: &mut operands };
-        let outcome = relocation.row(&rows).and_then(|row| match (operation, &mut observer) {
+        // The kernel reads the symbol first, whatever the type.
+        let row = relocation.symbol().and_then(|_| relocation.row(&rows));
+        let outcome = row.and_then(|row| match (operation, &mut observer) {
             (Operation::Apply, Some(observer))
                 if !only_truncated || row.check == Check::Trusted =>
             {

@@ -92,6 +92,10 @@ pub struct SpecialSection {
     pub read: bool,
     /// Whether the section itself is rewritten: sorted, filled or marked.
     pub rewritten: bool,
+    /// Offset in an entry of 64 bits with the distance to a variable that the kernel changes.
+    pub variable: Option<usize>,
+    /// The section that must have as many entries, and bytes of one of its entries.
+    pub beside: Option<(&'static str, usize)>,
 }
 
 impl SpecialSection {
@@ -113,6 +117,21 @@ impl SpecialSection {
     /// The row, with the section also rewritten.
     pub(crate) const fn and_rewritten(self) -> Self {
         Self { rewritten: true, ..self }
+    }
+
+    /// The row, with the distance to a variable at this offset of each entry.
+    pub(crate) const fn and_variable(self, at: usize) -> Self {
+        Self { variable: Some(at), ..self }
+    }
+
+    /// The row, of entries of `entry` bytes, with as many of `other_entry` bytes in another section.
+    pub(crate) const fn beside(
+        self,
+        entry: usize,
+        other: &'static str,
+        other_entry: usize,
+    ) -> Self {
+        Self { entry, beside: Some((other, other_entry)), ..self }
     }
 
     /// Whether the row covers a section of this name, on any kernel.
@@ -137,8 +156,19 @@ pub(crate) const fn table(
     moment: Moment,
     by: &'static str,
 ) -> SpecialSection {
-    let (prefix, when) = (false, When::Always);
-    SpecialSection { name, prefix, when, moment, by, entry, targets, read: true, rewritten: false }
+    SpecialSection {
+        name,
+        prefix: false,
+        when: When::Always,
+        moment,
+        by,
+        entry,
+        targets,
+        read: true,
+        rewritten: false,
+        variable: None,
+        beside: None,
+    }
 }
 
 /// A section that is read, and nothing else.

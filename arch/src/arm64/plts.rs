@@ -150,7 +150,11 @@ impl Plts {
         for (index, symbol) in (0..).zip(["ftrace_caller"].into_iter().chain(regs)) {
             let pc = slots.at(index);
             let known = self.configuration.symbols.get(symbol);
-            slots.write(index, Entry::to(known.copied().unwrap_or(pc), pc), memory)?;
+            // The kernel does not look whether there is room.
+            let needed = Entry::SIZE.saturating_mul(index.saturating_add(1));
+            slots
+                .write(index, Entry::to(known.copied().unwrap_or(pc), pc), memory)
+                .map_err(|_| Fault::PlaceOutside { needed, available: section.sh_size })?;
             if known.is_none() {
                 // The branch does not depend on the target.
                 self.indeterminate.push(pc..pc.wrapping_add(8));

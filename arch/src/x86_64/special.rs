@@ -40,7 +40,11 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     table(".ibt_endbr_seal", 4, &[SEALED], Finish, "apply_seal_endbr"),
     table(".smp_locks", 4, &[first(Relative32, Bytes(1))], Finish, "alternatives_smp_module_add"),
     rewritten(".orc_unwind", Finish, "unwind_module_init").and_read(),
-    rewritten(".orc_unwind_ip", Finish, "unwind_module_init").and_read(),
+    rewritten(".orc_unwind_ip", Finish, "unwind_module_init").and_read().beside(
+        4,
+        ".orc_unwind",
+        6,
+    ),
     table("__mcount_loc", 8, &[first(Absolute64, Bytes(5))], Ftrace, "ftrace_process_locs")
         .and_rewritten(),
     table(
@@ -52,5 +56,6 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     )
     .and_rewritten(),
     table(".static_call_sites", 8, &[first(Relative32, SITE)], Coming, "static_call_add_module"),
-    table("__jump_table", 16, &[first(Relative32, JUMP)], Coming, "jump_label_add_module"),
+    table("__jump_table", 16, &[first(Relative32, JUMP)], Coming, "jump_label_add_module")
+        .and_variable(8),
 ];
