@@ -1,8 +1,9 @@
 //! The bytes of a section, and tables of entries in them.
 
-use object::elf::{SHT_NOBITS, SHT_NULL};
+use object::elf::SHT_NOBITS;
 use object::pod;
 
+use super::SectionIndex;
 use super::section::Section;
 
 /// The entries of a table, as the kernel counts them: an incomplete one at the end is ignored.
@@ -11,9 +12,10 @@ pub(super) fn entries<T: pod::Pod>(bytes: &[u8]) -> &[T] {
     pod::slice_from_bytes(bytes, count).map_or(&[], |(entries, _)| entries)
 }
 
-/// The bytes of a section in the file; empty if it has none or they are out of range.
+/// The bytes of a section in the file; empty if it has none or they are out of range. Of the type the kernel asks
+/// only whether it is `SHT_NOBITS` (`move_module`).
 pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
-    if section.sh_type == SHT_NULL || section.sh_type == SHT_NOBITS {
+    if section.index == SectionIndex::NULL || section.sh_type == SHT_NOBITS {
         return &[];
     }
     let range = usize::try_from(section.sh_offset).ok().zip(usize::try_from(section.sh_size).ok());

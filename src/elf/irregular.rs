@@ -29,6 +29,11 @@ impl Tolerance {
         Self { tolerant: true, faults: Vec::new() }
     }
 
+    /// Whether the file is read as the kernel reads it.
+    pub(super) fn is_of_kernel(&self) -> bool {
+        self.tolerant
+    }
+
     /// Handles a fault that the kernel does not notice.
     pub(super) fn unnoticed(&mut self, fault: ElfError) -> Result<(), ElfError> {
         if !self.tolerant {

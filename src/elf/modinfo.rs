@@ -4,6 +4,20 @@
 //! them. Source: `get_next_modinfo` in `kernel/module/main.c`.
 
 use super::Module;
+use super::bytes::body;
+use super::section::Section;
+
+/// The strings of the section. The kernel reads the last one to its end, wherever that is.
+pub(super) fn strings<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
+    let strings = body(data, section);
+    if strings.last().is_none_or(|last| *last == 0) {
+        return strings;
+    }
+    let whole = usize::try_from(section.sh_offset).ok().and_then(|start| data.get(start..));
+    let more = whole.and_then(|whole| memchr::memchr(0, whole.get(strings.len()..)?));
+    let end = more.and_then(|more| strings.len().checked_add(more));
+    whole.zip(end).and_then(|(whole, end)| whole.get(..end)).unwrap_or(strings)
+}
 
 /// The pairs in file order; strings without `=` are skipped.
 pub(super) fn pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {

@@ -185,7 +185,7 @@ impl<'data> Module<'data> {
     /// The key-value pairs of `.modinfo`, in file order.
     pub fn modinfo(&self) -> impl Iterator<Item = (&'data [u8], &'data [u8])> + Clone {
         let section = self.sections_named(b".modinfo").next();
-        modinfo::pairs(section.map_or(&[], |section| body(self.data, section)))
+        modinfo::pairs(section.map_or(&[], |section| modinfo::strings(self.data, section)))
     }
 
     /// The range of the appended signature in [`Module::data`], to the end of the file.

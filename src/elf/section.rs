@@ -11,7 +11,7 @@ use super::{SectionFlags, SectionIndex, SectionRef};
 pub struct Section<'data> {
     /// Index in the section header table.
     pub index: SectionIndex,
-    /// Name; empty for `SHT_NULL`, whose `sh_name` has no meaning.
+    /// Name; empty for section 0, and for `SHT_NULL`, except in a module read as the kernel reads it.
     pub name: &'data [u8],
     /// What the section holds (`SHT_*`); types without a name are kept.
     pub sh_type: SectionType,

@@ -26,7 +26,8 @@ pub(in crate::elf) fn sections<'data>(
     let mut sections = Vec::with_capacity(count);
     for (slot, raw) in header.sections.iter().enumerate() {
         let index = SectionIndex::of_slot(slot);
-        let name = if raw.sh_type.get(endian) == SHT_NULL {
+        let empty = raw.sh_type.get(endian) == SHT_NULL;
+        let name = if index == SectionIndex::NULL || empty && !tolerance.is_of_kernel() {
             &[]
         } else {
             let offset = raw.sh_name.get(endian);
