@@ -15,6 +15,7 @@ mod registered;
 mod replaced;
 mod structures;
 mod users;
+mod uses;
 
 pub(crate) use gates::{Gates, Undecided};
 pub use patched_objects::PatchedObjects;
@@ -27,7 +28,7 @@ use klp_arch::Machine;
 use crate::elf::{Location, Module, SectionIndex, SymbolSection};
 use crate::name::ObjectName;
 use pointers::Pointers;
-use structures::Unread;
+use structures::{Extent, MOD, OBJS, Unread};
 
 /// The function that takes a patch.
 const ENABLE: &[u8] = b"klp_enable_patch";
@@ -46,6 +47,8 @@ pub enum Tables<'data> {
     AtRunTime,
     /// A patch that the kernel cannot use, and takes other memory for it: why.
     Faulty(&'static str),
+    /// A patch that the kernel refuses: what is missing.
+    Incomplete(&'static str),
     /// These objects, in their order.
     Static(Vec<TableObject<'data>>),
 }
@@ -103,22 +106,42 @@ impl<'data> Tables<'data> {
             return Self::None;
         }
         let pointers = Pointers::of(module, machine);
-        let of = |objects: Vec<TableObject<'data>>| {
-            if objects.is_empty() { Self::AtRunTime } else { Self::Static(objects) }
-        };
         if external {
-            return external::read(&pointers).map_or(Self::AtRunTime, of);
+            let objects = external::read(&pointers).filter(|objects| !objects.is_empty());
+            return objects.map_or(Self::AtRunTime, Self::Static);
         }
-        let patch = enables.and_then(|e| registered::patch(&pointers, machine, e.index));
-        let Some(patch) = patch else { return Self::AtRunTime };
+        let Some(enable) = enables else { return Self::AtRunTime };
+        let patch = match registered::patch(&pointers, machine, enable.index) {
+            Ok(patch) => patch,
+            Err(Unread::Astray) => {
+                return Self::Faulty("its code passes another address than that of its klp_patch");
+            }
+            Err(_) => return Self::AtRunTime,
+        };
+        if !pointers.is_anywhere(patch) {
+            return Self::Faulty("its klp_patch is a variable of each processor");
+        }
         if registered::is_of_another(&pointers, patch) {
             return Self::Faulty("`mod` of its klp_patch is not THIS_MODULE");
         }
+        let fills_in = |field| {
+            let patch = [Extent::of_patch(&pointers, patch, field)];
+            changed::are_changed(&pointers, machine, &patch)
+        };
+        if pointers.at(patch.plus(MOD)).is_none() && !fills_in(MOD) {
+            return Self::Incomplete("`mod` of its klp_patch is NULL");
+        }
         match structures::objects(&pointers, patch) {
             Ok((_, tables)) if changed::are_changed(&pointers, machine, &tables) => Self::AtRunTime,
-            Ok((objects, _)) => of(objects),
+            Ok((objects, _)) => Self::Static(objects),
             Err(Unread::Astray) => Self::Faulty("a pointer of its klp_patch leads to nothing"),
-            Err(Unread::Unknown) => Self::AtRunTime,
+            Err(Unread::Occupied) => {
+                Self::Faulty("its klp_patch has values in fields that the kernel takes to be empty")
+            }
+            Err(Unread::NoObjects) if !fills_in(OBJS) => {
+                Self::Incomplete("`objs` of its klp_patch is NULL")
+            }
+            Err(Unread::NoObjects | Unread::Unknown) => Self::AtRunTime,
         }
     }
 
@@ -127,7 +150,7 @@ impl<'data> Tables<'data> {
     pub fn objects(&self) -> &[TableObject<'data>] {
         match self {
             Self::Static(objects) => objects,
-            Self::None | Self::AtRunTime | Self::Faulty(_) => &[],
+            Self::None | Self::AtRunTime | Self::Faulty(_) | Self::Incomplete(_) => &[],
         }
     }
 }

@@ -22,9 +22,16 @@ impl PatchedObjects {
     pub fn by(tables: &Tables<'_>, said: &Self) -> Self {
         match tables {
             Tables::Static(objects) => {
-                Self { objects: objects.iter().filter_map(TableObject::object).collect() }
+                let mut objects: BTreeSet<_> =
+                    objects.iter().filter_map(TableObject::object).collect();
+                if objects.is_empty() {
+                    objects.insert(ObjectName::vmlinux());
+                }
+                Self { objects }
             }
-            Tables::None | Tables::AtRunTime | Tables::Faulty(_) => said.clone(),
+            Tables::None | Tables::AtRunTime | Tables::Faulty(_) | Tables::Incomplete(_) => {
+                said.clone()
+            }
         }
     }
 

@@ -8,8 +8,10 @@ use rustc_hash::FxHashMap;
 use scroll::Pread;
 
 use crate::elf::{
-    Location, Module, Rela, SHT_NOBITS, SectionFlags, SectionIndex, SymbolIndex, SymbolSection,
+    Location, Module, Rela, SHT_NOBITS, Section, SectionFlags, SectionIndex, SymbolIndex,
+    SymbolSection,
 };
+use crate::kmod::{PERCPU, READ_IN_PLACE};
 
 /// The target of a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +45,9 @@ impl<'m, 'data> Pointers<'m, 'data> {
             if !flags.contains(SectionFlags::ALLOC) || flags.contains(SectionFlags::EXECINSTR) {
                 continue;
             }
+            let late = table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
             for rela in module.relocations(table.index) {
-                if let Some(pointer) = pointer(module, machine, rela) {
+                if let Some(pointer) = pointer(module, machine, rela, late) {
                     by_location.insert(Location { section, offset: rela.offset }, pointer);
                 }
             }
@@ -59,14 +62,14 @@ impl<'m, 'data> Pointers<'m, 'data> {
         Self { module, by_location, sizes: sizes.collect() }
     }
 
-    /// The pointer here; `None` for NULL and for what is not a pointer.
+    /// The pointer here; `None` for NULL.
     pub(super) fn at(&self, location: Location) -> Option<Pointer> {
         let Location { section, offset } = location;
         let start = Location { section, offset: offset.saturating_sub(WORD - 1) };
         let mut around = self.by_location.range(start..location.plus(WORD));
         let first = around.next().map(|(at, pointer)| (*at, *pointer));
         match (first, around.next()) {
-            (None, _) => None,
+            (None, _) => self.word(location).and_then(number),
             (Some((at, pointer)), None) if at == location => Some(pointer),
             // A 32-bit field before it ends there.
             (Some((at, Pointer::Astray)), other) if at.plus(4).offset <= offset => {
@@ -115,6 +118,14 @@ impl<'m, 'data> Pointers<'m, 'data> {
         body.pread_with(usize::try_from(location.offset).ok()?, self.module.endian()).ok()
     }
 
+    /// Whether all bytes from a location up to an offset of its section are 0 in the file.
+    pub(super) fn is_empty(&self, from: Location, end: u64) -> bool {
+        let offset = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
+        let body = self.module.body(from.section);
+        let end = offset(end).min(body.len());
+        body.get(offset(from.offset)..end).unwrap_or_default().iter().all(|byte| *byte == 0)
+    }
+
     /// The 32-bit number here.
     pub(super) fn half(&self, location: Location) -> Option<u32> {
         let body = self.module.body(location.section);
@@ -151,6 +162,12 @@ impl<'m, 'data> Pointers<'m, 'data> {
         self.flags(location).contains(SectionFlags::ALLOC | SectionFlags::WRITE)
     }
 
+    /// Whether a location has an address.
+    pub(super) fn is_anywhere(&self, location: Location) -> bool {
+        let section = self.module.section(location.section);
+        section.is_some_and(|section| is_at_its_address(section.name))
+    }
+
     /// Whether a location is in loaded code.
     pub(super) fn is_code(&self, location: Location) -> bool {
         self.flags(location).contains(SectionFlags::ALLOC | SectionFlags::EXECINSTR)
@@ -168,7 +185,8 @@ impl<'m, 'data> Pointers<'m, 'data> {
     }
 }
 
-fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela) -> Option<Pointer> {
+/// What a relocation makes a pointer to; `late`: it is a klp relocation.
+fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela, late: bool) -> Option<Pointer> {
     let row = machine.row(rela.kind)?;
     if row.field.size() == 0 {
         return None;
@@ -180,12 +198,28 @@ fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela) -> Option<Pointer
     match symbol.section {
         SymbolSection::Defined(section) => {
             // The end of an array is a place, too.
-            let size = module.section(section)?.sh_size;
+            let Section { name, sh_size, .. } = module.section(section)?;
             let offset = symbol.st_value.checked_add_signed(rela.addend);
-            let offset = offset.filter(|offset| *offset <= size);
+            let offset = offset.filter(|at| at <= sh_size && is_at_its_address(name));
             Some(offset.map_or(Pointer::Astray, |offset| Pointer::To(Location { section, offset })))
         }
         SymbolSection::Absolute => Some(Pointer::Astray),
-        _ => (rela.symbol != SymbolIndex::NULL).then_some(Pointer::Outside),
+        // Nothing has set its value yet.
+        SymbolSection::Livepatch if !late => {
+            number(symbol.st_value.wrapping_add_signed(rela.addend))
+        }
+        _ if rela.symbol == SymbolIndex::NULL => number(0_u64.wrapping_add_signed(rela.addend)),
+        _ => Some(Pointer::Outside),
     }
+}
+
+/// Whether symbols of a section have its address: they have none in what is read in the file, and in the percpu
+/// template that of no processor.
+fn is_at_its_address(section: &[u8]) -> bool {
+    section != PERCPU && !READ_IN_PLACE.contains(&section)
+}
+
+/// A pointer that is a number.
+fn number(value: u64) -> Option<Pointer> {
+    (value != 0).then_some(Pointer::Astray)
 }

@@ -1,55 +1,66 @@
 //! The `struct klp_patch` that a module passes to `klp_enable_patch`.
 //!
-//! A patch is recognised by what it points to: a module, and a table of objects whose first one has
-//! functions to replace. If code fills in `mod`, or if there are several, it is the one whose
-//! address is taken in the function that calls `klp_enable_patch`; if that is not exactly one, code
-//! chooses, and nothing is known.
+//! It is the one whose address the code passes, where that shows. Otherwise a patch is recognised by what it points to:
+//! a module, and a table of objects whose first one has functions to replace. If code fills in `mod`, or if there are
+//! several, it is the one whose address is taken in the function that calls `klp_enable_patch`; if that is not exactly
+//! one, code chooses, and nothing is known.
 
 use std::collections::BTreeSet;
 
-use klp_arch::Machine;
+use klp_arch::{Address, Machine, RelocationTarget, UseKind};
 
 use super::pointers::{Pointer, Pointers};
-use super::structures::{MOD, OBJS, is_table_of_objects, may_be_table_of_objects};
+use super::structures::{MOD, OBJS, Unread, is_table_of_objects, may_be_table_of_objects};
+use super::uses::{self, location_of};
 use crate::elf::{
     Location, Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
 
+/// Bytes that a `struct klp_patch` has with any configuration.
+const PATCH_MIN: u64 = 128;
+
 /// `struct module` of the module itself.
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
-/// The patch; `None` if it is not static or not unique.
-pub(crate) fn patch(
+/// The patch.
+///
+/// # Errors
+/// [`Unread::Unknown`]: it is not static or not unique; [`Unread::Astray`]: code passes another address than its.
+pub(super) fn patch(
     pointers: &Pointers<'_, '_>,
     machine: &Machine,
     enable: SymbolIndex,
-) -> Option<Location> {
-    let is_this = |location| {
-        let section = pointers.to(location).and_then(|to| pointers.module.section(to.section));
-        section.is_some_and(|section| section.name == THIS_MODULE)
-    };
-    let (mut alike, mut said, mut faulty) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for (location, _) in pointers.all() {
-        let Some(offset) = location.offset.checked_sub(OBJS) else { continue };
-        let patch = Location { offset, ..location };
-        let said_so = is_this(patch.plus(MOD));
-        let table = match pointers.at(location) {
-            Some(Pointer::To(table)) => table,
-            Some(Pointer::Astray) if said_so => {
-                faulty.insert(patch);
-                continue;
-            }
-            _ => continue,
+) -> Result<Location, Unread> {
+    let candidates = Candidates::of(pointers);
+    let taken = taken(pointers, machine, enable);
+    let others = |passed: Address| {
+        let may_be_patch = |at: &Location| {
+            candidates.all().any(|patch| patch == at) || is_room_for_patch(pointers, *at)
         };
-        if is_table_of_objects(pointers, table) {
-            alike.insert(patch);
-            said.extend(said_so.then_some(patch));
-        } else if said_so && may_be_table_of_objects(pointers, table) {
-            faulty.insert(patch);
-        }
+        // What is taken to be a slot gives its pointer, too.
+        let passed = location_of(passed);
+        let ours = [passed, passed.and_then(|passed| pointers.to(passed))];
+        taken.iter().any(|at| !ours.contains(&Some(*at)) && may_be_patch(at))
+    };
+    if let Some(passed) = passed(pointers, machine, enable).filter(|passed| !others(*passed)) {
+        return match location_of(passed) {
+            Some(location) if candidates.all().any(|patch| *patch == location) => Ok(location),
+            Some(location) if is_room_for_patch(pointers, location) => Ok(location),
+            None => Err(Unread::Astray),
+            Some(location) if candidates.all().any(|patch| is_beside(location, *patch)) => {
+                Err(Unread::Astray)
+            }
+            Some(_) => Err(Unread::Unknown),
+        };
     }
+    let Candidates { alike, mut said, faulty } = candidates;
     if said.len() == 1 {
-        return said.pop_first();
+        // Compilers may reach it from another variable of its section.
+        let reached = |patch: &Location| {
+            let mut data = taken.iter().filter(|at| pointers.is_data(**at)).peekable();
+            data.peek().is_none() || data.any(|at| at.section == patch.section)
+        };
+        return said.pop_first().filter(reached).ok_or(Unread::Unknown);
     }
     // Tables that the kernel refuses count only if there is nothing better.
     let candidates = match (alike.is_empty(), said.is_empty()) {
@@ -57,10 +68,83 @@ pub(crate) fn patch(
         (false, true) => alike,
         (false, false) => said,
     };
-    let taken = taken(pointers, machine, enable);
-    let mut handed = candidates.intersection(&taken);
+    let mut handed = candidates.intersection(&taken).copied();
     // A module has one patch: of several, code chooses.
-    handed.next().copied().filter(|_| handed.next().is_none())
+    handed.next().filter(|_| handed.next().is_none()).ok_or(Unread::Unknown)
+}
+
+/// What looks like a patch.
+#[derive(Debug, Default)]
+struct Candidates {
+    /// With a table of objects.
+    alike: BTreeSet<Location>,
+    /// Those of `alike` that say that they are of this module.
+    said: BTreeSet<Location>,
+    /// With a table that the kernel refuses, and of this module.
+    faulty: BTreeSet<Location>,
+}
+
+impl Candidates {
+    fn of(pointers: &Pointers<'_, '_>) -> Self {
+        let is_this = |location| {
+            let section = pointers.to(location).and_then(|to| pointers.module.section(to.section));
+            section.is_some_and(|section| section.name == THIS_MODULE)
+        };
+        let mut found = Self::default();
+        for (location, _) in pointers.all() {
+            let Some(offset) = location.offset.checked_sub(OBJS) else { continue };
+            let patch = Location { offset, ..location };
+            let said_so = is_this(patch.plus(MOD));
+            let table = match pointers.at(location) {
+                Some(Pointer::To(table)) => table,
+                Some(Pointer::Astray) if said_so => {
+                    found.faulty.insert(patch);
+                    continue;
+                }
+                _ => continue,
+            };
+            if is_table_of_objects(pointers, table) {
+                found.alike.insert(patch);
+                found.said.extend(said_so.then_some(patch));
+            } else if said_so && may_be_table_of_objects(pointers, table) {
+                found.faulty.insert(patch);
+            }
+        }
+        found
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Location> {
+        self.alike.iter().chain(&self.faulty)
+    }
+}
+
+/// The address that code passes to `klp_enable_patch`; `None` if it passes several, or it does not show.
+fn passed(pointers: &Pointers<'_, '_>, machine: &Machine, enable: SymbolIndex) -> Option<Address> {
+    let enable = enable.get();
+    let calls = |named: &RelocationTarget| *named == RelocationTarget::Outside(enable);
+    let mut passed = BTreeSet::new();
+    uses::any(pointers, machine, &calls, &mut |uses| {
+        let arguments = uses.iter().filter(|used| used.kind == UseKind::Passed(Some(enable)));
+        passed.extend(arguments.map(|used| used.address));
+        false
+    });
+    passed.pop_first().filter(|_| passed.is_empty())
+}
+
+/// Whether a location is not that of a patch, but near it.
+fn is_beside(location: Location, patch: Location) -> bool {
+    location.section == patch.section
+        && location.offset < patch.offset.saturating_add(PATCH_MIN)
+        && patch.offset < location.offset.saturating_add(PATCH_MIN)
+}
+
+/// Whether this is a variable that a patch fits in.
+fn is_room_for_patch(pointers: &Pointers<'_, '_>, location: Location) -> bool {
+    let module = pointers.module.section(location.section);
+    module.is_some_and(|section| section.name != THIS_MODULE)
+        && pointers.is_written(location)
+        && pointers.is_data(location)
+        && pointers.size(location).is_some_and(|size| size >= PATCH_MIN)
 }
 
 /// Whether a patch says that it is of something else than this module.
@@ -70,7 +154,6 @@ pub(crate) fn is_of_another(pointers: &Pointers<'_, '_>, patch: Location) -> boo
         location.offset == 0 && section.is_some_and(|section| section.name == THIS_MODULE)
     };
     match pointers.at(patch.plus(MOD)) {
-        // Code fills it in.
         None => false,
         Some(Pointer::To(location)) => !is_this(location),
         Some(Pointer::Outside | Pointer::Astray) => true,

@@ -17,6 +17,10 @@ use crate::elf::Location;
 pub(super) const MOD: u64 = 0;
 pub(super) const OBJS: u64 = 8;
 
+const STATES: u64 = 16;
+/// Bytes of a patch that authors fill in, with `replace`.
+const PATCH_FILLED: u64 = 25;
+
 /// Offsets in `struct klp_object`.
 pub(super) const NAME: u64 = 0;
 pub(super) const FUNCS: u64 = 8;
@@ -58,11 +62,11 @@ impl Extent {
         Self { start, end, read: (start.offset, end) }
     }
 
-    /// Only `objs` of a patch matters here; `mod` is always the module itself.
-    fn of_patch(pointers: &Pointers<'_, '_>, start: Location) -> Self {
+    /// A patch, of which only one field matters: [`MOD`] or [`OBJS`].
+    pub(super) fn of_patch(pointers: &Pointers<'_, '_>, start: Location, field: u64) -> Self {
         let end = start.plus(pointers.size(start).unwrap_or(PATCH_SIZE)).offset;
-        let objs = start.plus(OBJS).offset;
-        Self { start, end, read: (objs, objs.saturating_add(WORD)) }
+        let read = start.plus(field).offset;
+        Self { start, end, read: (read, read.saturating_add(WORD)) }
     }
 
     /// Whether a location is in it.
@@ -89,6 +93,10 @@ impl Extent {
 pub(super) enum Unread {
     /// A pointer leads to nothing.
     Astray,
+    /// A field has a value that the kernel takes to be empty.
+    Occupied,
+    /// `objs` is NULL.
+    NoObjects,
     /// Code fills them in, they are another object's, or too long.
     Unknown,
 }
@@ -98,12 +106,20 @@ pub(super) fn objects<'data>(
     pointers: &Pointers<'_, 'data>,
     patch: Location,
 ) -> Result<(Vec<TableObject<'data>>, Vec<Extent>), Unread> {
-    let table = target(pointers, patch.plus(OBJS))?.ok_or(Unread::Unknown)?;
+    let table = target(pointers, patch.plus(OBJS))?.ok_or(Unread::NoObjects)?;
     let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
     let (mut objects, mut at) = (Vec::new(), table);
     // Objects may share a table, whose size is computed once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
-    let mut extents = BTreeSet::from([Extent::of_patch(pointers, patch)]);
+    let whole = Extent::of_patch(pointers, patch, OBJS);
+    let states = target(pointers, patch.plus(STATES))?;
+    if states.is_some_and(|states| !pointers.is_data(states)) {
+        return Err(Unread::Astray);
+    }
+    if !pointers.is_empty(patch.plus(PATCH_FILLED), whole.end) {
+        return Err(Unread::Occupied);
+    }
+    let mut extents = BTreeSet::from([whole]);
     while !is_end_of_objects(pointers, at).ok_or(Unread::Unknown)? {
         let mut object = object(pointers, at, &mut sizes, room)?;
         object.written.extend([patch.section, table.section]);
@@ -114,6 +130,9 @@ pub(super) fn objects<'data>(
             extents.insert(Extent::of_table(funcs, object.functions.len(), size));
         }
         objects.push(object);
+        if !pointers.is_empty(at.plus(OBJECTS.filled), at.plus(size).offset) {
+            return Err(Unread::Occupied);
+        }
         at = at.plus(size);
     }
     extents.insert(Extent::of_table(table, objects.len(), size));
@@ -189,6 +208,9 @@ fn functions<'data>(
             return Err(Unread::Unknown);
         }
         functions.push(function(pointers, at)?);
+        if !pointers.is_empty(at.plus(FUNCTIONS.filled), at.plus(size).offset) {
+            return Err(Unread::Occupied);
+        }
         at = at.plus(size);
     }
     Ok(functions)
@@ -273,15 +295,12 @@ fn size(pointers: &Pointers<'_, '_>, table: Location, usual: u64, is: &Entry) ->
     let sizes = (usual..=SIZE_MAX).step_by(8).filter(|size| whole.is_multiple_of(*size));
     let fitting: Vec<u64> = sizes.filter(fits).collect();
     // Of several sizes, the one that leaves no pointer between the fields that authors fill in.
-    let strays = |size: &&u64| {
+    let strays = |size: &u64| {
         let inside = pointers.between(table, table.plus(whole));
-        inside.filter(|location| (location.offset - table.offset) % **size >= is.filled).count()
+        inside.filter(|location| (location.offset - table.offset) % *size >= is.filled).count()
     };
-    match fitting.as_slice() {
-        [] => usual,
-        [only] => *only,
-        several => several.iter().min_by_key(strays).copied().unwrap_or(usual),
-    }
+    let best = fitting.into_iter().min_by_key(strays);
+    best.filter(|best| strays(best) <= strays(&usual)).unwrap_or(usual)
 }
 
 /// How to recognise entries of a table.

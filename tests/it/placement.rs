@@ -21,7 +21,10 @@ fn unreadable(machine: &Machine, module: &str) -> Patched {
     let mods = data.relocations.iter().find(objs).unwrap().offset;
     let objs = data.relocations.iter().position(|r| r.offset == mods + 8).unwrap();
     let patched = Patched::new(machine.read(module));
-    patched.relocation(".rela.data", objs, |r, e| r.set_r_info(e, false, 0, r.r_type(e, false)))
+    patched.relocation(".rela.data", objs, |r, e| {
+        r.set_r_info(e, false, 0, r.r_type(e, false));
+        r.r_addend.set(e, 0);
+    })
 }
 
 #[test]

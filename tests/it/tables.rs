@@ -38,6 +38,9 @@ void *kzalloc(long);
 struct module { long words[16]; } __this_module
 	__attribute__((section(".gnu.linkonce.this_module")));
 #define noinline __attribute__((noinline))
+#ifndef FILL
+#define FILL
+#endif
 #define INIT(patch) __attribute__((section(".init.text"))) int init_module(void) \
 	{ return klp_enable_patch(patch); }
 "#;
@@ -53,7 +56,7 @@ pub(crate) fn read(object: &Path) -> String {
     match Tables::of(&module, machine) {
         Tables::None => "none".into(),
         Tables::AtRunTime => "at run time".into(),
-        Tables::Faulty(why) => why.into(),
+        Tables::Faulty(why) | Tables::Incomplete(why) => why.into(),
         Tables::Static(objects) => {
             let lines = objects.iter().map(|object| {
                 let functions = object.functions.iter().map(|function| {
@@ -96,7 +99,7 @@ static struct klp_func more[] PLACE = { { "old_h", h }, { } };
 static struct klp_object objects[] PLACE =
 	{ { .funcs = some, .callbacks = { before } }, { .name = "ext4", .funcs = more }, { } };
 static struct klp_patch patch = { MOD .objs = objects };
-INIT(&patch)
+__attribute__((section(".init.text"))) int init_module(void) { FILL; return klp_enable_patch(&patch); }
 "#;
 const TWO_SAYS: &str = "-: old_f=f,0 old_g=g,3 callbacks; ext4: old_h=h,0";
 
@@ -112,9 +115,26 @@ fn objects_and_functions_are_read_in_whatever_section_tables_are() {
         says(TWO, &[module, place, "-fdata-sections", "-ffunction-sections"], TWO_SAYS);
         // CONFIG_DEBUG_KOBJECT_RELEASE makes every kobject longer.
         says(TWO, &[module, place, "-DKOBJECT=23"], TWO_SAYS);
-        // Code fills in the module.
-        says(TWO, &["-DMOD=", place, "-fno-section-anchors"], TWO_SAYS);
+        let fill = "-DFILL=patch.mod=&__this_module";
+        says(TWO, &["-DMOD=", fill, place, "-fno-section-anchors"], TWO_SAYS);
     }
+}
+
+#[test]
+fn a_patch_without_module_or_objects_is_refused_unless_code_fills_them_in() {
+    says(TWO, &["-DMOD=", "-DPLACE="], "`mod` of its klp_patch is NULL");
+    let no_objects = r#"
+        static struct klp_patch patch = { .mod = &__this_module };
+        __attribute__((section(".init.text"))) int init_module(void) { FILL; return klp_enable_patch(&patch); }
+    "#;
+    says(no_objects, &[], "`objs` of its klp_patch is NULL");
+    says(no_objects, &["-DFILL=patch.objs=kzalloc(8)"], "at run time");
+    let no_object = r#"
+        static struct klp_object objects[] = { { } };
+        static struct klp_patch patch = { .mod = &__this_module, .objs = objects };
+        INIT(&patch)
+    "#;
+    says(no_object, &[], "");
 }
 
 #[test]

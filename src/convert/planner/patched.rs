@@ -7,7 +7,7 @@ use super::{Klp, Planner};
 use crate::elf::{Location, Rela, Section};
 use crate::findings::{Finding, Refusal, Warning};
 use crate::name::ObjectName;
-use crate::patch::{TableFunction, Undecided};
+use crate::patch::{TableFunction, Tables, Undecided};
 use crate::site::{Site, Sites};
 
 impl Planner<'_, '_> {
@@ -18,6 +18,10 @@ impl Planner<'_, '_> {
         self.found.extend(refusals.into_iter().map(Finding::from));
         let position = |function: &TableFunction<'_>| positions.of(function);
         replaced::check(module, machine, tables, &position, resolve, &mut self.found);
+        // An author will see to it that it is filled in.
+        if matches!(tables, Tables::Incomplete(_)) {
+            self.found.push(Warning::TablesAtRunTime.into());
+        }
         self.plan.positions = positions.planned;
     }
 
