@@ -8,9 +8,9 @@ use rustc_hash::FxHashMap;
 
 use super::replaced::replaced;
 use super::simulation::{Simulated, Trial};
-use super::{Tried, Verdict, audit};
+use super::{Conclusion, Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
-use crate::findings::{Collector, Error, Finding, Refusal, Warning};
+use crate::findings::{Collector, Consequence, Error, Finding, Refusal, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol, SYMBOL_NAME_MAX};
 use crate::options::Options;
@@ -77,11 +77,16 @@ impl Judge<'_> {
             let kernel = TargetKernel::of(machine, self.options.target, module, Some(answer));
             let known = SimulatedKernel::new(answer);
             let all = self.options.all;
-            let trial = Trial { module, machine, kernel: &kernel, known: &known, all };
+            let patched = &patched;
+            let trial = Trial { module, machine, kernel: &kernel, known: &known, patched, all };
             let Simulated { findings, placements } = trial.run();
             *count = placements;
+            let mut found_before = found.into_vec();
+            if !findings.iter().any(|finding| Conclusion::of(finding) == Conclusion::Refused) {
+                found_before.iter_mut().for_each(is_ignored);
+            }
             let mut united = Collector::new(all);
-            unite(found.into_vec(), findings, &mut united);
+            unite(found_before, findings, &mut united);
             found = united;
             found.extend(audit::unknown_exports(module, answer));
         }
@@ -124,6 +129,13 @@ fn unopened(
     refusals.collect()
 }
 
+/// A broken rule for which a kernel refuses other modules, but not this one: it never comes to what breaks it.
+fn is_ignored(finding: &mut Finding) {
+    if finding.rule().is_some() && finding.consequence == Some(Consequence::Refused) {
+        finding.consequence = Some(Consequence::Ignored);
+    }
+}
+
 /// Adds the findings of simulated loads to the others. One that is known already only gets the
 /// kernel's message. A module may have many thousands of either.
 fn unite(mut found: Vec<Finding>, simulated: Vec<Finding>, united: &mut Collector) {
@@ -143,6 +155,7 @@ fn unite(mut found: Vec<Finding>, simulated: Vec<Finding>, united: &mut Collecto
         for &index in same {
             if let Some(known) = found.get_mut(index).filter(|known| known.kernel.is_none()) {
                 known.kernel.clone_from(&finding.kernel);
+                known.consequence = finding.consequence.or(known.consequence);
             }
         }
         // Those left out of the loads are not among the known ones.

@@ -46,6 +46,11 @@ pub(super) fn replaced(
         if needed.contains(&owner) || !patched.opens(&gate) {
             continue;
         }
+        if gate.is_vmlinux() {
+            let warning = Warning::LoadsOnlyWith { owner };
+            found.push_at(warning.into(), || sites.describe(section, entry, rela));
+            continue;
+        }
         match resolver.depends(&gate, &owner) {
             Some(true) => {}
             Some(false) => {
@@ -60,7 +65,7 @@ pub(super) fn replaced(
 /// An entry of a relocation section.
 type Entry = (SectionIndex, usize, Rela);
 
-/// Modules whose symbols are needed when another module arrives, each with the first such
+/// Modules whose symbols are needed when another module, or the livepatch, arrives, each with the first such
 /// relocation.
 fn needs(module: &Module<'_>) -> Vec<(Entry, ObjectName, ObjectName)> {
     let is_klp = |flags: SectionFlags| flags.contains(SectionFlags::RELA_LIVEPATCH);
@@ -79,7 +84,7 @@ fn needs(module: &Module<'_>) -> Vec<(Entry, ObjectName, ObjectName)> {
             let Some(owner) = owners.get(&rela.symbol).filter(|owner| **owner != gate) else {
                 continue;
             };
-            if owner.is_vmlinux() || gate.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
+            if owner.is_vmlinux() || !seen.insert((gate.clone(), owner)) {
                 continue;
             }
             needs.push(((table.index, entry, rela), gate.clone(), owner.clone()));

@@ -22,6 +22,7 @@ use crate::load::{
     Relocated, TargetKernel,
 };
 use crate::name::{KlpSymbol, ObjectName};
+use crate::patch::PatchedObjects;
 use crate::site::Sites;
 
 /// How far the symbols of reloaded modules move, in bytes: unlikely as the distance of two
@@ -43,6 +44,8 @@ pub(super) struct Trial<'t, 'm> {
     pub(super) machine: &'static Machine,
     pub(super) kernel: &'t TargetKernel,
     pub(super) known: &'t dyn Bind,
+    /// The objects that the kernel loads relocations for.
+    pub(super) patched: &'t PatchedObjects,
     /// Whether all findings are kept, not only the first of each kind.
     pub(super) all: bool,
 }
@@ -133,8 +136,12 @@ impl<'t, 'm> Runs<'t, 'm> {
             return false;
         }
         let taken = loaded.enable(known);
+        let enables = self.trial.enables();
+        // Who does not enable it in its init function may do so in another way.
+        let never = enables && !loaded.runs_init();
         if let Err(refused) = &taken
-            && self.trial.enables()
+            && enables
+            && !never
         {
             self.refused(refused.clone(), &Occasion::Load, text);
             return false;
@@ -146,10 +153,11 @@ impl<'t, 'm> Runs<'t, 'm> {
         }
         let mut seen = 0;
         self.truncated(&loaded, &mut seen, &Occasion::Load, text);
-        if taken.is_err() {
+        if taken.is_err() || never {
             return false;
         }
-        let gates = loaded.gates();
+        let mut gates = loaded.gates();
+        gates.retain(|gate| self.trial.patched.opens(gate));
         let mut arrived = Vec::new();
         if order == Order::ModuleFirst {
             loaded.free_init();

@@ -231,6 +231,9 @@ pub enum Code {
     /// A replacement has no symbol.
     #[strum(serialize = "KLP-W0724")]
     ReplacementNameless,
+    /// A livepatch loads only while another module is loaded.
+    #[strum(serialize = "KLP-W0725")]
+    LoadsOnlyWith,
     /// The kernel does not apply a relocation table.
     #[strum(serialize = "KLP-E0410")]
     PassedOver,

@@ -147,6 +147,7 @@ impl Warning {
             Self::TablesAtRunTime => Code::TablesAtRunTime,
             Self::ReplacedUnchecked { .. } => Code::ReplacedUnchecked,
             Self::DependencyUnknown { .. } => Code::DependencyUnknown,
+            Self::LoadsOnlyWith { .. } => Code::LoadsOnlyWith,
             Self::ReplacedDrifts { .. } => Code::ReplacedDrifts,
             Self::ReplacementNameless { .. } => Code::ReplacementNameless,
             Self::UnusedKlpSymbol { .. } => Code::UnusedKlpSymbol,
@@ -207,6 +208,9 @@ impl Warning {
             }
             Self::DependencyUnknown { gate, .. } => vec![format!(
                 "add the module's file, which says what it depends on: --module {gate}.ko"
+            )],
+            Self::LoadsOnlyWith { owner } => vec![format!(
+                "load '{owner}' before it, or let the relocation wait for '{owner}'"
             )],
             Self::ReplacedDrifts { function } => vec![format!(
                 "load the livepatch before '{}', or patch another function",

@@ -191,7 +191,7 @@ impl Refusal {
             Self::GateNotPatched { .. }
             | Self::Unfinished(_)
             | Self::PassedOver(PassedOver {
-                reason: Unapplied::Unknown(_) | Unapplied::Target(_),
+                reason: Unapplied::Unknown(_) | Unapplied::Target(_) | Unapplied::Type(_),
                 ..
             }) => Consequence::Ignored,
             Self::TablesUnwritable { .. }

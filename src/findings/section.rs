@@ -26,6 +26,8 @@ pub enum Unapplied {
     NoAddends,
     /// The kernel does not know this type.
     Unknown(&'static str),
+    /// It is no table of relocations, but for its name.
+    Type(u32),
     /// `sh_info` names no section that is loaded.
     Target(u32),
 }
@@ -50,6 +52,12 @@ impl fmt::Display for PassedOver {
             }
             Unapplied::Unknown(kind) => {
                 write!(f, "relocations of type {kind}, which the kernel never applies")
+            }
+            Unapplied::Type(kind) => {
+                write!(
+                    f,
+                    "named as relocations, but of type {kind:#x}, which the kernel never applies"
+                )
             }
             Unapplied::Target(index) => {
                 write!(f, "sh_info {index} names no loaded section, so the kernel never applies it")

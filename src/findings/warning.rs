@@ -93,6 +93,12 @@ pub enum Warning {
         /// The module that has the symbol.
         owner: ObjectName,
     },
+    /// A relocation that is written when the livepatch is loaded uses a module's symbol.
+    #[error("loads only while '{owner}' is loaded, whose symbol it uses at once")]
+    LoadsOnlyWith {
+        /// The module that has the symbol.
+        owner: ObjectName,
+    },
     /// A function exists, or has its position, only while its module is being loaded.
     #[error("{function} is replaced only if the livepatch is loaded before '{}'", .function.object)]
     ReplacedDrifts {

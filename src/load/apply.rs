@@ -13,7 +13,7 @@ use klp_arch::{
 use super::resolve::VMLINUX;
 use super::{Bind, Loaded, Record, Refused, Relocated, Way, scan};
 use crate::elf::{self, SectionIndex, SymbolIndex};
-use crate::findings::{Finding, Rule, Stage};
+use crate::findings::{Consequence, Finding, Rule, Stage};
 use crate::site::Site;
 
 /// `SHT_REL`.
@@ -23,7 +23,12 @@ const SHT_REL: u32 = 9;
 /// (`module_init_ftrace_plt`).
 pub(super) fn refuse(stage: Stage, fault: Fault) -> Finding {
     let kernel = KernelError { errno: Errno::ENOEXEC, message: String::new() };
-    Finding::refused(stage, kernel).explained(fault.to_string()).faulty(fault)
+    match Consequence::of(&fault) {
+        Consequence::Refused => {
+            Finding::refused(stage, kernel).explained(fault.to_string()).faulty(fault)
+        }
+        _ => Finding::stopped(stage, kernel, fault),
+    }
 }
 
 /// What the kernel does with a section at load time.

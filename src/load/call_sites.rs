@@ -17,8 +17,13 @@ use crate::findings::{Consequence, Finding, Stage};
 const ENTRY: usize = 8;
 
 impl Loaded<'_> {
-    /// Why the kernel stops ftrace when the module comes; `None` if it does not.
+    /// Why the kernel stops ftrace when the module comes; `None` if it does not. Asked for the first time before
+    /// late relocations change the code.
     pub(super) fn stops_ftrace(&self) -> Option<String> {
+        self.stopped.get_or_init(|| self.wrong_call_site()).clone()
+    }
+
+    fn wrong_call_site(&self) -> Option<String> {
         let list = self.machine.call_sites;
         let sections = self.info.object.sections.iter();
         let mut listed = sections.filter(|s| s.has(SHF_ALLOC) && list.sections.contains(&s.name));

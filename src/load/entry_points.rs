@@ -3,30 +3,15 @@
 //! The kernel does not look whether there is code. Source: `kernel/module/main.c:do_init_module`,
 //! `module_enable_nx`, `kernel/livepatch/patch.c:klp_ftrace_handler`.
 
-use klp_arch::object::SHT_RELA;
-use scroll::Pread;
-
 use super::Loaded;
 use super::code::Code;
-use super::validate::THIS_MODULE;
 use crate::findings::{Consequence, Finding, Stage};
 
 impl Loaded<'_> {
     /// The first function that the kernel would call and that is not code of the module. A replacement in another
     /// object is none of this.
     pub(super) fn without_code(&self) -> Option<Finding> {
-        let object = &self.info.object;
-        let this = object.find(THIS_MODULE)?;
-        let extent = object.sections.get(this)?.extent?;
-        let body = self.memory.bytes(&extent);
-        let tables = object.sections.iter().enumerate().filter(|(_, section)| {
-            section.sh_type == SHT_RELA && usize::try_from(section.sh_info) == Ok(this)
-        });
-        let fields = tables.flat_map(|(table, _)| object.relas(table));
-        let own = fields.filter_map(|rela| {
-            let at = usize::try_from(rela.offset).ok()?;
-            Some(("init or exit", body.pread_with::<u64>(at, object.endian()).ok()?))
-        });
+        let own = self.entry_points().map(|address| ("init or exit", address));
         let functions = self.tables.objects().iter().flat_map(|object| &object.functions);
         let new = functions.filter_map(|function| Some(("new_func", self.address(function)?)));
         let code = Code::of(self);

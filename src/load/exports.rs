@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use klp_arch::{Errno, KernelError};
 
 use super::load_info::LoadInfo;
-use super::{Bind, TargetKernel};
+use super::{Bind, Loaded, TargetKernel};
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
-use crate::findings::{Finding, Stage};
+use crate::findings::{Consequence, Finding, Stage};
 use crate::name::ObjectName;
 
 /// The tables; since Linux 7.1 the kernel ignores the second.
@@ -19,6 +19,11 @@ const TABLES: [&[u8]; 2] = [b"__ksymtab", b"__ksymtab_gpl"];
 
 /// The names that a module exports, in the order of its tables.
 pub(crate) fn names<'m>(module: &Module<'m>) -> Vec<&'m str> {
+    all(module).into_iter().flatten().collect()
+}
+
+/// Each export's name; `None` where the entry leads to none.
+fn all<'m>(module: &Module<'m>) -> Vec<Option<&'m str>> {
     let tables = TABLES.iter().filter_map(|name| {
         let mut named = module.sections_named(name);
         named.find(|section| section.sh_flags.contains(SectionFlags::ALLOC))
@@ -26,7 +31,7 @@ pub(crate) fn names<'m>(module: &Module<'m>) -> Vec<&'m str> {
     tables.flat_map(|table| entries(module, table.index, table.sh_size)).collect()
 }
 
-fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m str> {
+fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<Option<&'m str>> {
     let target = |section: &&crate::elf::Section<'_>| section.sh_info == table.get();
     let Some(relocations) = module.relocation_sections().find(target) else { return Vec::new() };
     let relocations = module.relocations(relocations.index);
@@ -41,7 +46,17 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<&'m s
         let text = module.body(section).get(at..)?;
         std::str::from_utf8(text.get(..memchr::memchr(0, text)?)?).ok()
     };
-    if width == u64::MAX { Vec::new() } else { names.filter_map(name).collect() }
+    if width == u64::MAX { Vec::new() } else { names.map(name).collect() }
+}
+
+impl Loaded<'_> {
+    /// An export whose name the kernel reads somewhere else when it compares names.
+    pub(super) fn nameless_export(&self) -> Option<Finding> {
+        all(self.module).into_iter().find(Option::is_none)?;
+        let why =
+            "an entry of its exports leads to no name: the kernel reads other memory".to_owned();
+        Some(Finding::unnoticed(Stage::Form, Consequence::Corrupted, why))
+    }
 }
 
 /// Refuses a name that vmlinux exports, or a module that this one imports from: those are certainly

@@ -164,6 +164,20 @@ impl Loaded<'_> {
         self.unreadable.map_or(Ok(()), |index| self.gate(Stage::Gate, index).map(|_| ()))
     }
 
+    /// The first table of klp relocations that another table changes before the kernel reads it again.
+    pub(super) fn relocated_tables(&self) -> Option<Finding> {
+        let sections = &self.info.object.sections;
+        let changed = self.klp_sections().find(|index| {
+            let table = u32::try_from(*index).ok();
+            let extent = sections.get(*index).and_then(|section| section.extent);
+            let mut others =
+                sections.iter().enumerate().skip(1).filter(|(_, s)| Some(s.sh_info) == table);
+            extent.is_some()
+                && others.any(|(other, s)| !s.body.is_empty() && !self.is_passed_over(other))
+        })?;
+        Some(self.damages(changed, "another table changes its relocations"))
+    }
+
     /// Whether a plain store can write the section that a late table patches by now.
     pub(super) fn is_writable(&self, target: usize) -> bool {
         self.info.object.sections.get(target).is_some_and(|section| {

@@ -15,7 +15,7 @@ use klp_arch::{Errno, Features, KernelError, Machine, Object};
 use super::load_info::LoadInfo;
 use super::symtab::SymbolTables;
 use super::{MemoryModel, TargetKernel, per_cpu};
-use crate::findings::{Finding, Stage};
+use crate::findings::{Consequence, Finding, Stage};
 use crate::kmod;
 
 /// The regions, and where the sections lie in them.
@@ -92,12 +92,12 @@ impl Tally<'_> {
         size: u64,
     ) -> Result<u64, Finding> {
         let end = self.sizes.entry(kind).or_insert(0);
-        // The kernel computes in 32 bits here. If that wraps, sections overlap.
-        let offset = aligned(*end, align.max(1));
-        let placed = offset.and_then(|offset| Some((offset, offset.checked_add(size)?)));
-        let Some((offset, after)) = placed.filter(|(_, after)| *after <= MEMORY_MAX) else {
+        let offset = aligned(*end, align.max(1)).ok_or_else(overlap)?;
+        let after = offset.checked_add(size).filter(|after| u32::try_from(*after).is_ok());
+        let after = after.ok_or_else(overlap)?;
+        if after > MEMORY_MAX {
             return Err(no_memory());
-        };
+        }
         *end = after;
         Ok(offset)
     }
@@ -125,10 +125,17 @@ impl Tally<'_> {
     }
 }
 
-/// `ALIGN`, which gives nonsense for anything but powers of two.
+/// `ALIGN`, of 32 bits, which gives nonsense for anything but powers of two. `None` if it wraps.
 fn aligned(value: u64, align: u64) -> Option<u64> {
-    let mask = align.checked_sub(1)?;
-    Some(value.checked_add(mask)? & !mask)
+    let [value, mask] = [value, (align & u64::from(u32::MAX)).checked_sub(1)?];
+    let end = u32::try_from(value.checked_add(mask)?).ok()?;
+    Some(u64::from(end) & !mask)
+}
+
+/// Sizes that wrap: the kernel computes them in 32 bits, and then copies whole sections.
+fn overlap() -> Finding {
+    let why = "a size or an alignment is so large that sections overlap, and end after the module's memory";
+    Finding::unnoticed(Stage::Layout, Consequence::Corrupted, why.to_owned())
 }
 
 /// The allocator's refusal (`execmem_vmalloc`), which does not name the module.

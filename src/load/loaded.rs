@@ -1,5 +1,6 @@
 //! A module in memory.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
 use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row};
@@ -121,6 +122,8 @@ pub struct Loaded<'m> {
     pub(super) counts: BTreeMap<(u32, Way), usize>,
     /// Which relocations are recorded.
     pub(super) record: Record,
+    /// Why ftrace was stopped, once that was asked.
+    pub(super) stopped: OnceCell<Option<String>>,
     /// Whether init has run and its memory is gone.
     pub(super) init_freed: bool,
 }

@@ -1,5 +1,6 @@
 //! From a file to memory: the steps of `load_module`.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use klp_arch::object::{SHF_RELA_LIVEPATCH, SHT_NOBITS};
@@ -8,7 +9,7 @@ use klp_arch::{Extent, Machine, Memory, Object, Region};
 use super::load_info::LoadInfo;
 use super::{
     Bind, Layout, Loaded, Placement, Record, Refused, RegionKind, TargetKernel, apply, bind,
-    exports, layout, scan, signature, sysfs, validate,
+    exports, layout, scan, signature, sysfs, this_module, validate,
 };
 use crate::elf::Module;
 use crate::findings::{Finding, Rule, Stage};
@@ -65,6 +66,7 @@ impl Loader<'_> {
             // The machine reserves room in sections that must exist.
             .map_err(|refused| refused.breaks(Rule::MachineSections))?;
         validate::enforce_rwx(&info, self.kernel)?;
+        this_module::check_empty(&info)?;
         let layout = layout::layout(&mut info, self.machine, self.kernel)?;
         let memory = move_module(&mut info.object, &layout, self.placement);
         let text = self.kernel.layouts.region(RegionKind::Text);
@@ -96,9 +98,14 @@ impl Loader<'_> {
             relocations: Vec::new(),
             counts: std::collections::BTreeMap::new(),
             record: self.record,
+            stopped: OnceCell::new(),
             init_freed: false,
         };
-        loaded.apply(known)?;
+        if let Err(mut refused) = loaded.apply(known) {
+            // What it was computed from may lie anywhere.
+            refused.0.splice(0..0, loaded.dangling());
+            return Err(refused);
+        }
         loaded.write_symbol_tables();
         let Loaded { linkage, info, memory, .. } = &mut loaded;
         linkage

@@ -44,6 +44,9 @@ impl Loaded<'_> {
     /// [`Refused`]: the module is not marked as a livepatch module, or its tables name what the
     /// kernel does not find or accept.
     pub fn enable(&self, known: &dyn Bind) -> Result<(), Refused> {
+        if let Tables::Incomplete(why) = self.tables {
+            return Err(refuse(Errno::EINVAL, String::new(), why.to_owned()).into());
+        }
         let objects = self.tables.objects();
         if objects.iter().any(|object| !object.has_funcs) {
             let why = "an object of the patch has no funcs".to_owned();
@@ -52,6 +55,7 @@ impl Loaded<'_> {
         self.is_marked()?;
         self.is_usable()?;
         self.init_patch()?;
+        self.stops_ftrace();
         let vmlinux = ObjectName::vmlinux();
         self.init_object(&vmlinux, known)?;
         self.patch_object(&vmlinux, known).map_err(|mut error| {
@@ -90,6 +94,14 @@ impl Loaded<'_> {
             if name.len() > OBJECT_NAME_MAX {
                 let why = format!("the name of the klp_object '{name}' is too long");
                 return Err(refuse(Errno::EINVAL, String::new(), why));
+            }
+            if name.is_empty() {
+                let message = "kobject: attempted to be registered with empty name!".to_owned();
+                return Err(refuse(
+                    Errno::EINVAL,
+                    message,
+                    "a klp_object has an empty name".into(),
+                ));
             }
             if !objects.insert(name.clone()) {
                 return Err(exists(&patch, &name));

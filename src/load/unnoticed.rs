@@ -9,9 +9,18 @@ impl Loaded<'_> {
     #[must_use]
     pub fn unnoticed(&self) -> Vec<Finding> {
         let mut unnoticed = self.ignored();
+        unnoticed.extend(self.relocated_tables());
         unnoticed.extend(self.dangling());
         unnoticed.extend(self.edits_elsewhere());
+        unnoticed.extend(self.nameless_export());
+        unnoticed.extend(self.uneven());
+        unnoticed.extend(self.read_only_init());
+        unnoticed.extend(self.without_variable());
         unnoticed.extend(self.without_code());
+        unnoticed.extend(self.without_init());
+        unnoticed.extend(self.frees_exit());
+        unnoticed.extend(self.zero_address());
+        unnoticed.extend(self.unusable_structure());
         unnoticed.extend(self.stopped_ftrace());
         unnoticed
     }

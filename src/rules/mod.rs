@@ -103,7 +103,8 @@ impl<'m, 'data> Checker<'m, 'data> {
 
     /// Relocation sections marked `SHF_RELA_LIVEPATCH`.
     fn klp_sections(&self) -> impl Iterator<Item = &'m Section<'data>> + use<'m, 'data> {
-        self.module.sections().filter(|s| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH))
+        let sections = self.module.sections().skip(1);
+        sections.filter(|section| section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH))
     }
 
     /// Whether the kernel applies relocations for this section at all. Those of the percpu template

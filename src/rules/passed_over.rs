@@ -70,7 +70,13 @@ fn reason<'m>(
         // The kernel refuses an empty one, too.
         return loaded.then_some(Unapplied::NoAddends);
     }
-    let (_, name) = UNKNOWN.iter().find(|(kind, _)| *kind == section.sh_type.0)?;
+    let Some((_, name)) = UNKNOWN.iter().find(|(kind, _)| *kind == section.sh_type.0) else {
+        // Both its name and its target say what it is.
+        let target = target.filter(|target| is_loaded(target))?;
+        let named = section.name.strip_prefix(b".rela").is_some_and(|name| name == target.name);
+        let whole = section.sh_size >= 24 && section.sh_size.is_multiple_of(24);
+        return (named && whole).then_some(Unapplied::Type(section.sh_type.0));
+    };
     // An empty compact table has a header of one byte.
     (section.sh_size > 1 && for_loaded()).then_some(Unapplied::Unknown(name))
 }

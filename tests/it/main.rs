@@ -53,6 +53,8 @@ mod load;
 mod load_other_refusals;
 mod load_places;
 mod load_refusals;
+mod load_structure;
+mod load_unreached;
 mod lost_output;
 mod machine;
 mod new;

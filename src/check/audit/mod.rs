@@ -5,6 +5,7 @@
 
 mod exports;
 mod imports;
+mod keys;
 mod landing;
 mod unknown_exports;
 
@@ -25,6 +26,7 @@ pub(super) fn audit(
     let mut warnings = imports::audit(module, answer);
     warnings.extend(exports::audit(module, answer));
     warnings.extend(landing::audit(module, machine));
+    warnings.extend(keys::audit(module, machine, answer));
     warnings.extend(
         module.irregularities().iter().cloned().map(|error| Warning::Irregular(error).into()),
     );

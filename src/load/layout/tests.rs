@@ -148,7 +148,7 @@ fn allocation_tags_are_separate_unless_too_small_for_one() {
 
 #[test]
 fn too_much_memory_is_an_error_not_an_allocation() {
-    for (size, align) in [(1 << 40, 1), (u64::MAX, 1), (1, 1 << 63), (MEMORY_MAX + 1, 1)] {
+    for (size, align) in [(MEMORY_MAX + 1, 1), (0xffff_fff0, 1), (1, 1 << 31)] {
         let sections = [section(".data", WA, 1, 1), section(".bss", WA, size, align)];
         for version in ["6.1", "7.2"] {
             let error = laid_out(version, &sections).unwrap_err();
@@ -158,6 +158,14 @@ fn too_much_memory_is_an_error_not_an_allocation() {
             );
         }
     }
+    // In 32 bits these are small numbers.
+    for (size, align) in [(1 << 40, 1), (u64::MAX, 1), (1, 1 << 40), (1, 1 << 63), (1, u64::MAX)] {
+        let sections = [section(".data", WA, 2, 1), section(".bss", WA, size, align)];
+        let error = laid_out("7.2", &sections).unwrap_err();
+        assert_eq!(error.consequence, Some(Consequence::Corrupted), "{size:#x} {align:#x}");
+    }
+    let odd = [section(".data", WA, 2, 1), section(".bss", WA, 1, 0x200_0000_0001)];
+    assert_eq!(laid_out("7.2", &odd).unwrap().sections[4], Some((RegionKind::Data, 2)));
     let halves = [section(".a", WA, MEMORY_MAX, 1), section(".b", A, MEMORY_MAX, 1)];
     assert!(laid_out("7.2", &halves).is_err());
 }

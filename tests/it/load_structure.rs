@@ -1,0 +1,185 @@
+//! The structures that a module hands to the kernel, `struct module` and `struct klp_patch`, with faults that the
+//! kernel does not look for. Each was found in a running kernel (`cargo
+//! campaign`).
+
+use klp_convert::check::Conclusion;
+use object::elf::{Rela64, SectionFlags};
+
+use crate::gates::converted;
+use crate::image::{Image, Relocation};
+use crate::load_other_refusals::{comes_of_changed, judged, says};
+use crate::machine::machines;
+use crate::patch::Patched;
+
+/// Patches vmlinux, so that it is enabled when it is loaded.
+const VMLINUX: &str = "lp_vmlinux_inferred.ko";
+/// Patches a module.
+const MODULE: &str = "lp_module_symbols.ko";
+
+const THIS: &str = ".gnu.linkonce.this_module";
+const OF_THIS: &str = ".rela.gnu.linkonce.this_module";
+const WRITE: u64 = 1;
+
+fn wrong(name: &str, change: impl Fn(Patched) -> Patched, word: &str) {
+    comes_of_changed(name, change, Conclusion::LoadsWrong, &[word]);
+}
+
+fn refused(name: &str, change: impl Fn(Patched) -> Patched, word: &str) {
+    comes_of_changed(name, change, Conclusion::Refused, &[word]);
+}
+
+/// The offsets in `.data` of the pointers `mod` and `objs` of the patch.
+fn patch(patched: &Patched) -> (usize, usize) {
+    let image = Image::read(&patched.bytes);
+    let all = &image.section(".rela.data").relocations;
+    let is_this = |rela: &Relocation| image.symbols[rela.symbol as usize].name == "__this_module";
+    let module = all.iter().position(is_this).unwrap();
+    let objs = all.iter().position(|rela| rela.offset == all[module].offset + 8).unwrap();
+    (module, objs)
+}
+
+/// Makes a pointer NULL.
+fn null(patched: Patched, section: &str, entry: usize) -> Patched {
+    patched.relocation(section, entry, |rela, e| {
+        rela.r_info = Rela64::r_info(e, false, 0, rela.r_type(e, false));
+        rela.r_addend.set(e, 0);
+    })
+}
+
+#[test]
+fn struct_module_is_written_to() {
+    let change = |patched: Patched| {
+        patched.section(THIS, |s, e| s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 & !WRITE)))
+    };
+    wrong(VMLINUX, change, "not in writable memory");
+}
+
+#[test]
+fn struct_module_is_empty_but_for_its_name_and_its_functions() {
+    wrong(VMLINUX, |patched| patched.contents(THIS, |bytes| bytes[0x100] = 1), "to be empty");
+    let change = |patched: Patched| {
+        let image = Image::read(&patched.bytes);
+        let this = image.sections.iter().position(|s| s.name == THIS).unwrap();
+        let list = [".rela__mcount_loc", ".rela__patchable_function_entries"];
+        let list = image.sections.iter().find(|s| list.contains(&&*s.name)).unwrap();
+        patched.section(&list.name, |s, e| s.sh_info.set(e, u32::try_from(this).unwrap()))
+    };
+    wrong(VMLINUX, change, "in other fields than init and exit");
+}
+
+#[test]
+fn an_init_function_that_the_kernel_does_not_call_enables_nothing() {
+    let change = |patched| null(patched, OF_THIS, 0);
+    wrong(VMLINUX, change, "does not name init_module");
+    // What it would be refused for when it is enabled.
+    let unmarked =
+        |patched: Patched| null(patched.replace(b"livepatch=Y", b"livepitch=Y"), OF_THIS, 0);
+    wrong(VMLINUX, unmarked, "does not name init_module");
+}
+
+#[test]
+fn an_exit_function_in_init_memory_is_gone_when_it_is_called() {
+    for machine in machines() {
+        let patched = Patched::new(converted(&machine, VMLINUX));
+        let image = Image::read(&patched.bytes);
+        let section = |name| image.sections.iter().position(|s| s.name == name);
+        let code = section(".init.text").unwrap();
+        let to =
+            image.symbols.iter().position(|symbol| usize::from(symbol.section) == code).unwrap();
+        let patched = patched.relocation(OF_THIS, 1, |rela, e| {
+            let kind = rela.r_type(e, false);
+            rela.r_info = Rela64::r_info(e, false, u32::try_from(to).unwrap(), kind);
+            rela.r_addend.set(e, 4);
+        });
+        let verdict = judged(&machine, &patched);
+        let freed = says(&verdict).contains("in memory that is freed after init");
+        let frees = klp_arch::by_name(machine.name).unwrap().frees_init_sections;
+        assert_eq!(freed, frees, "{}: {}", machine.name, says(&verdict));
+    }
+}
+
+#[test]
+fn a_patch_without_module_or_objects_is_refused() {
+    let module = |patched: Patched| {
+        let entry = patch(&patched).0;
+        null(patched, ".rela.data", entry)
+    };
+    refused(VMLINUX, module, "`mod` of its klp_patch is NULL");
+    let objs = |patched: Patched| {
+        let entry = patch(&patched).1;
+        null(patched, ".rela.data", entry)
+    };
+    refused(VMLINUX, objs, "`objs` of its klp_patch is NULL");
+    let none = |patched: Patched| patched.section(".rela.data", |s, e| s.sh_size.set(e, 0));
+    refused(VMLINUX, none, "`mod` of its klp_patch is NULL");
+}
+
+#[test]
+fn a_patch_is_empty_where_authors_fill_in_nothing() {
+    let change = |patched: Patched| {
+        let image = Image::read(&patched.bytes);
+        let at = usize::try_from(image.section(".rela.data").relocations[patch(&patched).0].offset)
+            .unwrap();
+        patched.contents(".data", |bytes| bytes[at + 40] = 1)
+    };
+    wrong(VMLINUX, change, "in fields that the kernel takes to be empty");
+}
+
+#[test]
+fn an_object_has_a_name_of_some_length() {
+    let change = |patched: Patched| patched.replace(b"klp_target_a\0", b"\0lp_target_a\0");
+    let words = ["has an empty name", "(-EINVAL, 22)"];
+    for machine in machines() {
+        let patched = change(Patched::new(converted(&machine, MODULE)));
+        let verdict = judged(&machine, &patched);
+        let said = says(&verdict);
+        assert!(words.iter().all(|word| said.contains(word)), "{}: {said}", machine.name);
+    }
+}
+
+#[test]
+fn code_passes_the_patch_and_nothing_beside_it() {
+    for machine in machines() {
+        let patched = Patched::new(converted(&machine, VMLINUX));
+        let image = Image::read(&patched.bytes);
+        let patch = &image.section(".rela.data").relocations[patch(&patched).0];
+        let data = |rela: &Relocation| {
+            let symbol = &image.symbols[rela.symbol as usize];
+            // The distance of larl counts from the start of the instruction.
+            let bias = if machine.name == "s390x" { 2 } else { 0 };
+            symbol.value.wrapping_add_signed(rela.addend) == patch.offset + bias
+                && image
+                    .sections
+                    .get(usize::from(symbol.section))
+                    .is_some_and(|s| s.name == ".data")
+        };
+        // On ppc64le its address is in a slot.
+        let places = [".rela.init.text", ".rela.toc"].into_iter().filter_map(|table| {
+            let table = image.sections.iter().find(|section| section.name == table)?;
+            let entries = table.relocations.iter().enumerate().filter(|(_, rela)| data(rela));
+            Some((table.name.clone(), entries.map(|(entry, _)| entry).collect::<Vec<_>>()))
+        });
+        let places: Vec<_> = places.collect();
+        assert!(places.iter().any(|(_, entries)| !entries.is_empty()), "{}", machine.name);
+        let moved =
+            places.iter().flat_map(|(table, entries)| entries.iter().map(move |e| (table, e)));
+        let patched = moved.into_iter().fold(patched, |patched, (table, entry)| {
+            patched
+                .relocation(table, *entry, |rela, e| rela.r_addend.set(e, rela.r_addend.get(e) + 8))
+        });
+        let verdict = judged(&machine, &patched);
+        assert_eq!(
+            verdict.conclusion(),
+            Conclusion::LoadsWrong,
+            "{}: {}",
+            machine.name,
+            says(&verdict)
+        );
+        assert!(
+            says(&verdict).contains("passes another address"),
+            "{}: {}",
+            machine.name,
+            says(&verdict)
+        );
+    }
+}
