@@ -17,6 +17,9 @@ use crate::monitor::Monitor;
 /// A guest without an answer for this long is dead. The host may be busy with other things.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Lines of a log that a failure shows.
+const MOST_LINES: usize = 150;
+
 /// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -176,7 +179,10 @@ impl Guest {
         let log = std::fs::read(&self.path).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().filter(|line| line.len() < 400).collect();
-        let end = lines[lines.len().saturating_sub(25)..].join("\n    ");
+        // From the last command on, or what is the end of it.
+        let told = lines.iter().rposition(|line| line.starts_with("> ")).unwrap_or(0);
+        let start = told.max(lines.len().saturating_sub(MOST_LINES));
+        let end = lines[start..].join("\n    ");
         format!("{why}; the end of {}:\n    {end}", self.path.display()).into()
     }
 }

@@ -158,14 +158,14 @@ impl Campaign {
         mutant: &Mutant,
         outcome: Outcome,
     ) -> Result<(), Failure> {
-        let mut agreement = Agreement::between(&mutant.verdict, &outcome);
+        let mut agreement = Agreement::between(mutant, &outcome);
         let mut outcomes = vec![outcome];
         if !agreement.holds() {
             outcomes.clear();
             for again in mutant.in_every_order() {
                 outcomes.extend(shift.insert(&[again])?);
             }
-            agreement = Agreement::among(&mutant.verdict, &outcomes).unwrap();
+            agreement = Agreement::among(mutant, &outcomes).unwrap();
         }
         if !agreement.holds() {
             let name = format!("{}.{}", self.seed, mutant.number);

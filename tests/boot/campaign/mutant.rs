@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use klp_arch::Fault;
 use klp_convert::check::{self, Conclusion};
 use klp_convert::elf::Module;
-use klp_convert::findings::Consequence;
+use klp_convert::findings::{Consequence, Occasion, Refusal, Warning};
 use klp_convert::options::Options;
 use klp_convert::patch::{PatchedObjects, TableObject, Tables};
 
@@ -43,13 +44,15 @@ pub(crate) struct Mutant {
     pub(crate) changes: Vec<String>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) order: Order,
+    /// Whether something else stands where instructions refer to data or functions.
+    pub(crate) in_code: bool,
     /// Orders in which the base is accepted.
     possible: Vec<Order>,
     pub(crate) verdict: Verdict,
 }
 
 /// What `check` says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Verdict {
     /// `None`: it is not for this kernel, or not a module.
     pub(crate) conclusion: Option<Conclusion>,
@@ -58,6 +61,12 @@ pub(crate) struct Verdict {
     /// Codes and messages, or why there is no conclusion.
     says: String,
     corrupts: bool,
+    /// Whether it says that the patch is not known.
+    pub(crate) not_known: bool,
+    /// Whether it says that the module loads only while another is loaded.
+    pub(crate) only_with: bool,
+    /// Whether it refuses only what depends on other modules: on the distance to one, or on one that is not loaded.
+    pub(crate) of_others: bool,
 }
 
 impl Bases {
@@ -107,11 +116,13 @@ impl Bases {
         let order = possible[usize::from(random.below(4) == 0) % possible.len()];
         let count = [1, 1, 1, 2, 3][random.below(5)];
         let mut mutation = Mutation::new(workshop.file(base)?.to_vec(), &self.types, &mut random);
-        let changes = (0..count).map(|_| mutation.change()).collect();
+        let changes: Vec<_> = (0..count).map(|_| mutation.change()).collect();
+        let of_code = [".rela.init.text [", ".rela.text [", ".rela.exit.text [", ".rela.toc ["];
+        let in_code = changes.iter().any(|change| of_code.iter().any(|of| change.contains(of)));
         let bytes = mutation.bytes;
         let verdict = Verdict::on(workshop, &bytes)?;
         let (base, possible) = (base.clone(), possible.clone());
-        Ok(Mutant { number, base, changes, bytes, order, possible, verdict })
+        Ok(Mutant { number, base, changes, bytes, order, in_code, possible, verdict })
     }
 }
 
@@ -145,15 +156,17 @@ impl Verdict {
         Ok(match check::check(bytes, &workshop.map()?, &options) {
             Err(why) => {
                 let says = why.to_string();
-                Self { conclusion: None, errnos: Vec::new(), says, corrupts: false }
+                Self { says, ..Self::default() }
             }
             Ok(verdict) => {
                 let findings = verdict.findings.iter();
                 let errnos = findings.clone().filter_map(|finding| finding.kernel.as_ref());
                 let errnos = errnos.map(|kernel| kernel.errno.number().into()).collect();
-                let corrupts = findings
-                    .clone()
-                    .any(|finding| finding.consequence == Some(Consequence::Corrupted));
+                // Code without its relocations may do anything, too.
+                let corrupts = findings.clone().any(|finding| {
+                    finding.consequence == Some(Consequence::Corrupted)
+                        || matches!(finding.refusal(), Some(Refusal::PassedOver(_)))
+                });
                 let says: Vec<_> = verdict
                     .diagnostics("module")
                     .iter()
@@ -163,7 +176,31 @@ impl Verdict {
                     })
                     .collect();
                 let conclusion = Some(verdict.conclusion());
-                Self { conclusion, errnos, says: says.join("\n"), corrupts }
+                let not_known = findings
+                    .clone()
+                    .any(|finding| finding.warning() == Some(&Warning::TablesAtRunTime));
+                let only_with = findings.clone().any(|finding| {
+                    matches!(finding.warning(), Some(Warning::LoadsOnlyWith { .. }))
+                });
+                let of_others = findings
+                    .filter(|finding| Conclusion::of(finding) == Conclusion::Refused)
+                    .all(|finding| {
+                        let late = *finding.occasion() != Occasion::Load;
+                        late && matches!(finding.fault(), Some(Fault::Overflow { .. }))
+                            || matches!(
+                                finding.refusal(),
+                                Some(Refusal::UndeclaredDependency { .. })
+                            )
+                    });
+                Self {
+                    conclusion,
+                    errnos,
+                    says: says.join("\n"),
+                    corrupts,
+                    not_known,
+                    only_with,
+                    of_others,
+                }
             }
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use klp_convert::check::Conclusion;
 
-use super::mutant::Verdict;
+use super::mutant::Mutant;
 
 /// What a kernel did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,22 @@ pub(crate) enum Agreement {
     NotForIt,
     #[strum(serialize = "check refuses it, and the kernel dies of it")]
     RefusedAndDies,
-    #[strum(serialize = "loaded, and dies in the module's own code")]
+    #[strum(
+        serialize = "loads, as check says; the module's own code makes the kernel die, warn or refuse"
+    )]
     OwnCode,
+    #[strum(
+        serialize = "loads, but what it enables is not known, as check says; the kernel refuses or dies of that"
+    )]
+    NotKnown,
+    #[strum(
+        serialize = "loads only while another module is loaded, as check says; refused without it"
+    )]
+    OnlyWith,
+    #[strum(
+        serialize = "check refuses it for a distance to another module, or for one that is not loaded, which is otherwise here"
+    )]
+    Otherwise,
     #[strum(serialize = "WRONG: check says loads, the kernel refuses it")]
     KernelRefuses,
     #[strum(serialize = "WRONG: check says loads, the kernel dies of it")]
@@ -54,10 +68,23 @@ pub(crate) enum Agreement {
 
 impl Agreement {
     /// Compares a verdict with one outcome.
-    pub(crate) fn between(verdict: &Verdict, outcome: &Outcome) -> Self {
+    pub(crate) fn between(mutant: &Mutant, outcome: &Outcome) -> Self {
+        let verdict = &mutant.verdict;
+        let in_own_code = |log| in_own_code(log, mutant.in_code);
         match (verdict.conclusion, outcome) {
+            (Some(Conclusion::Loads), Outcome::Loaded(log)) if warns(log) && in_own_code(log) => {
+                Self::OwnCode
+            }
             (Some(Conclusion::Loads), Outcome::Loaded(log)) if warns(log) => Self::KernelWarns,
             (Some(Conclusion::Loads), Outcome::Loaded(_)) => Self::Loads,
+            (Some(Conclusion::Loads), Outcome::Refused(..)) if mutant.in_code => Self::OwnCode,
+            (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.only_with => Self::OnlyWith,
+            (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.not_known => Self::NotKnown,
+            (Some(Conclusion::Loads), Outcome::Died(log))
+                if verdict.not_known && (enabling(log) || log.contains("no answer in")) =>
+            {
+                Self::NotKnown
+            }
             (Some(Conclusion::Loads), Outcome::Refused(..)) => Self::KernelRefuses,
             (Some(Conclusion::Loads), Outcome::Died(log)) if in_own_code(log) => Self::OwnCode,
             (Some(Conclusion::Loads), Outcome::Died(_)) => Self::KernelDies,
@@ -68,11 +95,13 @@ impl Agreement {
                 Self::LoadsWrong
             }
             (Some(Conclusion::LoadsWrong), Outcome::Refused(..)) => Self::RefusedNotWrong,
+            (Some(Conclusion::Refused), Outcome::Loaded(_)) if verdict.of_others => Self::Otherwise,
             (Some(Conclusion::Refused), Outcome::Loaded(_)) => Self::KernelLoads,
             (Some(Conclusion::Refused), Outcome::Died(_)) => Self::RefusedAndDies,
             (Some(Conclusion::Refused), Outcome::Refused(errno, _)) => {
                 let known = verdict.errnos.is_empty() || verdict.errnos.contains(errno);
-                if known { Self::Refused } else { Self::OtherErrno }
+                // The same.
+                if known || verdict.corrupts() { Self::Refused } else { Self::OtherErrno }
             }
             (None, Outcome::Loaded(_)) => Self::TooStrict,
             (None, Outcome::Refused(..)) => Self::NotForIt,
@@ -82,10 +111,10 @@ impl Agreement {
 
     /// Compares a verdict with the outcomes of all orders; `None` without one. *Refused* is right if it is in one of
     /// them, anything else if it is in each.
-    pub(crate) fn among(verdict: &Verdict, outcomes: &[Outcome]) -> Option<Self> {
+    pub(crate) fn among(mutant: &Mutant, outcomes: &[Outcome]) -> Option<Self> {
         let mut all: Vec<_> =
-            outcomes.iter().map(|outcome| Self::between(verdict, outcome)).collect();
-        let one_is_enough = verdict.conclusion == Some(Conclusion::Refused);
+            outcomes.iter().map(|outcome| Self::between(mutant, outcome)).collect();
+        let one_is_enough = mutant.verdict.conclusion == Some(Conclusion::Refused);
         all.sort_by_key(|agreement| agreement.holds() != one_is_enough);
         all.first().copied()
     }
@@ -100,12 +129,25 @@ fn warns(log: &str) -> bool {
     ["WARNING: ", "BUG: ", "Oops"].iter().any(|alarm| log.contains(alarm))
 }
 
-/// Whether a kernel died in code of the module: of that no verdict speaks.
-fn in_own_code(log: &str) -> bool {
-    let mut places = log.lines().filter(|line| {
+/// Whether a kernel died of what the module's code did, in its init or exit function: of that no verdict speaks. It
+/// may have called the kernel with anything. Only what it passes to the livepatch core is judged, `unless` something
+/// else stands in its instructions.
+fn in_own_code(log: &str, unless: bool) -> bool {
+    let place = |line: &&str| {
         ["RIP: 0010:", "NIP [", "pc : ", "Krnl PSW : "].iter().any(|place| line.contains(place))
-    });
-    places.next_back().is_some_and(|line| line.contains('[') && line.trim_end().ends_with(']'))
+    };
+    let at = log.lines().find(place);
+    let inside = at.is_some_and(|line| line.contains('[') && line.trim_end().ends_with(']'));
+    let calling = ["do_one_initcall", "do_init_module", "delete_module"];
+    let mut frames = log.lines().skip_while(|line| !line.to_lowercase().contains("call trace"));
+    let called = frames.any(|line| calling.iter().any(|function| line.contains(function)));
+    inside || called && (unless || !enabling(log))
+}
+
+/// Whether a kernel died in the livepatch core.
+fn enabling(log: &str) -> bool {
+    let trace = log.lines().skip_while(|line| !line.to_lowercase().contains("call trace"));
+    trace.into_iter().any(|line| line.contains("klp_") && line.contains("+0x"))
 }
 
 impl fmt::Display for Outcome {
