@@ -4,6 +4,7 @@
 use klp_convert::check::check;
 use klp_convert::convert::convert;
 use klp_convert::elf::Module;
+use klp_convert::findings::Error;
 use klp_convert::inspect::{inspect, meanings};
 use klp_convert::options::Options;
 use klp_convert::rules;
@@ -37,6 +38,7 @@ pub fn run(data: &[u8]) {
         Ok(conversion) => conversion,
         Err(failure) => {
             assert!(!failure.diagnostics("input").is_empty(), "refused without a word");
+            assert!(!matches!(failure, Error::Verify(_)), "{failure}");
             return;
         }
     };

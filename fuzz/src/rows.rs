@@ -3,9 +3,9 @@
 
 use klp_arch::sort::{Generation, sort_by_key};
 use klp_arch::{
-    Calculation, Conditions, Extent, Features, Field, FunctionCode, KernelVersion, Machine, Memory,
-    NoLinkage, Observer, Operands, Operation, Region, Rela, RelocationContext, RelocationTable,
-    RelocationTarget, Row, machines, object,
+    Calculation, Check, Conditions, Extent, Fault, Features, Field, FunctionCode, KernelVersion,
+    Machine, Memory, NoLinkage, Observer, Operands, Operation, Region, Rela, RelocationContext,
+    RelocationTable, RelocationTarget, Row, machines, object,
 };
 use scroll::Endian;
 
@@ -121,14 +121,13 @@ fn operands(choices: &mut Choices<'_>) -> Operands {
     Operands { s, a, p, other, toc: anchor(1), got: anchor(2), got_slot: anchor(4), plt: anchor(8) }
 }
 
-fn refused(
-    machine: &Machine,
-    row: &Row,
-    features: Features,
-    operands: Operands,
-    fault: &klp_arch::Fault,
-) {
+fn refused(machine: &Machine, row: &Row, features: Features, operands: Operands, fault: &Fault) {
     assert!(!fault.to_string().is_empty(), "refused without a word");
+    if let (Fault::Overflow { value, .. }, Check::Signed(_)) = (fault, row.check) {
+        let half = 1_i128 << row.field.width().saturating_sub(1);
+        let stored = i128::from(*value) >> row.shift;
+        assert!(!(-half..half).contains(&stored), "{}: refused, though it fits: {fault}", row.name);
+    }
     let at = RelocationContext {
         module: "m",
         section: 1,
