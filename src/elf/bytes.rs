@@ -1,9 +1,8 @@
 //! The bytes of a section, and tables of entries in them.
 
-use object::elf::SHT_NOBITS;
+use object::elf::{SHT_NOBITS, SHT_NULL};
 use object::pod;
 
-use super::SectionIndex;
 use super::section::Section;
 
 /// The entries of a table, as the kernel counts them: an incomplete one at the end is ignored.
@@ -13,9 +12,10 @@ pub(super) fn entries<T: pod::Pod>(bytes: &[u8]) -> &[T] {
 }
 
 /// The bytes of a section in the file; empty if it has none or they are out of range. Of the type the kernel asks
-/// only whether it is `SHT_NOBITS` (`move_module`).
+/// only whether it is `SHT_NOBITS` (`move_module`); for anyone else a section of type `SHT_NULL` has no name.
 pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
-    if section.index == SectionIndex::NULL || section.sh_type == SHT_NOBITS {
+    let unused = section.sh_type == SHT_NULL && section.name.is_empty();
+    if unused || section.sh_type == SHT_NOBITS {
         return &[];
     }
     let range = usize::try_from(section.sh_offset).ok().zip(usize::try_from(section.sh_size).ok());

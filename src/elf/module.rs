@@ -27,6 +27,8 @@ pub struct Module<'data> {
     pub(super) symbols: SymbolTable<'data>,
     signature: Option<Range<usize>>,
     irregularities: Vec<ElfError>,
+    /// Whether it is read as the kernel reads it.
+    as_kernel: bool,
 }
 
 impl<'data> Module<'data> {
@@ -55,8 +57,9 @@ impl<'data> Module<'data> {
         let header = Header::read(covered, &mut tolerance)?;
         let sections = validate::sections(covered, &header, &mut tolerance)?;
         let symbols = validate::symbols(covered, &header, &sections, &mut tolerance)?;
-        let irregularities = Vec::new();
-        let mut module = Self { data, header, sections, symbols, signature, irregularities };
+        let (irregularities, as_kernel) = (Vec::new(), tolerance.is_of_kernel());
+        let mut module =
+            Self { data, header, sections, symbols, signature, irregularities, as_kernel };
         validate::relocatable(&module, &mut tolerance)?;
         module.irregularities = tolerance.faults();
         Ok(module)
@@ -115,7 +118,8 @@ impl<'data> Module<'data> {
         self.sections.iter().filter(move |section| section.name == name)
     }
 
-    /// The bytes of a section; none for `SHT_NOBITS`, `SHT_NULL` and unknown indices.
+    /// The bytes of a section; none for `SHT_NOBITS`, unknown indices, and `SHT_NULL`, except in a module read as the
+    /// kernel reads it.
     #[must_use]
     pub fn body(&self, index: SectionIndex) -> &'data [u8] {
         self.section(index).map_or(&[], |section| body(self.data, section))
@@ -185,7 +189,10 @@ impl<'data> Module<'data> {
     /// The key-value pairs of `.modinfo`, in file order.
     pub fn modinfo(&self) -> impl Iterator<Item = (&'data [u8], &'data [u8])> + Clone {
         let section = self.sections_named(b".modinfo").next();
-        modinfo::pairs(section.map_or(&[], |section| modinfo::strings(self.data, section)))
+        modinfo::pairs(section.map_or(&[], |section| match self.as_kernel {
+            true => modinfo::strings(self.data, section),
+            false => body(self.data, section),
+        }))
     }
 
     /// The range of the appended signature in [`Module::data`], to the end of the file.
