@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use klp_arch::Calc;
 use klp_arch::object::{SHN_LIVEPATCH, SHN_UNDEF, SHT_RELA};
 use scroll::Pread;
 
@@ -52,10 +53,9 @@ impl Loaded<'_> {
             let symbol = symbol.and_then(|symbol| object.symbols.get(symbol));
             let elsewhere = [SHN_UNDEF, SHN_LIVEPATCH];
             symbol.is_some_and(|symbol| elsewhere.contains(&symbol.st_shndx))
-                && self
-                    .machine
-                    .row(rela.kind)
-                    .is_some_and(|row| row.field.size() == size_of::<u64>())
+                && self.machine.row(rela.kind).is_some_and(|row| {
+                    row.calc == Calc::Relative && row.field.size() == size_of::<u64>()
+                })
         });
         whole.map(|rela| rela.offset).collect()
     }
