@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::replaced::replaced;
 use super::simulation::{Simulated, Trial};
-use super::{Conclusion, Tried, Verdict, audit};
+use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::{Collector, Consequence, Error, Finding, Refusal, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
@@ -79,11 +79,11 @@ impl Judge<'_> {
             let all = self.options.all;
             let patched = &patched;
             let trial = Trial { module, machine, kernel: &kernel, known: &known, patched, all };
-            let Simulated { findings, placements } = trial.run();
+            let Simulated { findings, placements, stopped } = trial.run();
             *count = placements;
             let mut found_before = found.into_vec();
-            if !findings.iter().any(|finding| Conclusion::of(finding) == Conclusion::Refused) {
-                found_before.iter_mut().for_each(is_ignored);
+            if !stopped {
+                found_before.iter_mut().for_each(ignore_unreached);
             }
             let mut united = Collector::new(all);
             unite(found_before, findings, &mut united);
@@ -130,7 +130,7 @@ fn unopened(
 }
 
 /// A broken rule for which a kernel refuses other modules, but not this one: it never comes to what breaks it.
-fn is_ignored(finding: &mut Finding) {
+fn ignore_unreached(finding: &mut Finding) {
     if finding.rule().is_some() && finding.consequence == Some(Consequence::Refused) {
         finding.consequence = Some(Consequence::Ignored);
     }
@@ -155,7 +155,9 @@ fn unite(mut found: Vec<Finding>, simulated: Vec<Finding>, united: &mut Collecto
         for &index in same {
             if let Some(known) = found.get_mut(index).filter(|known| known.kernel.is_none()) {
                 known.kernel.clone_from(&finding.kernel);
-                known.consequence = finding.consequence.or(known.consequence);
+                if finding.consequence == Some(Consequence::Corrupted) && !finding.is_rare() {
+                    known.consequence = finding.consequence;
+                }
             }
         }
         // Those left out of the loads are not among the known ones.

@@ -63,6 +63,7 @@ impl Trial<'_, '_> {
             sites: Sites::new(self.module, self.machine),
             entries: FxHashMap::default(),
             usual: true,
+            stopped: false,
             received: self.kernel.receive(self.module),
             findings: Collector::new(self.all),
             reloads: Vec::new(),
@@ -82,7 +83,8 @@ impl Trial<'_, '_> {
         }
         let mut findings = runs.findings;
         findings.extend(runs.reloads.into_iter().map(Finding::from));
-        Simulated { findings: findings.into_vec(), placements: placements.len() }
+        let (findings, placements) = (findings.into_vec(), placements.len());
+        Simulated { findings, placements, stopped: runs.stopped }
     }
 }
 
@@ -92,6 +94,8 @@ pub(super) struct Simulated {
     pub(super) findings: Vec<Finding>,
     /// At how many placements it was loaded.
     pub(super) placements: usize,
+    /// Whether a load at the usual placement ended before everything was written.
+    pub(super) stopped: bool,
 }
 
 /// What was found so far.
@@ -103,6 +107,8 @@ struct Runs<'t, 'm> {
     entries: FxHashMap<SectionIndex, FxHashMap<Rela, usize>>,
     /// Whether this is the usual placement.
     usual: bool,
+    /// Whether a load at the usual placement ended early.
+    stopped: bool,
     /// The outcome after relocation, the same at every placement.
     received: Result<(), Refused>,
     findings: Collector,
@@ -125,6 +131,7 @@ impl<'t, 'm> Runs<'t, 'm> {
             Ok(loaded) => loaded,
             Err(refused) => {
                 let text = placement.bases.get(&RegionKind::Text).copied();
+                self.stopped |= self.usual;
                 self.refused(refused, &Occasion::Load, text);
                 return false;
             }
@@ -132,6 +139,7 @@ impl<'t, 'm> Runs<'t, 'm> {
         let text = loaded.regions().find(|(kind, ..)| *kind == RegionKind::Text);
         let text = text.map(|(_, base, _)| base);
         if let Err(refused) = &self.received {
+            self.stopped |= self.usual;
             self.refused(refused.clone(), &Occasion::Load, text);
             return false;
         }
@@ -143,6 +151,7 @@ impl<'t, 'm> Runs<'t, 'm> {
             && enables
             && !never
         {
+            self.stopped |= self.usual;
             self.refused(refused.clone(), &Occasion::Load, text);
             return false;
         }
@@ -173,7 +182,10 @@ impl<'t, 'm> Runs<'t, 'm> {
             self.truncated(&loaded, &mut seen, &occasion, text);
             match came {
                 Ok(()) => arrived.push(Arrived::of(gate, &loaded, before..seen)),
-                Err(refused) => self.refused(refused, &occasion, text),
+                Err(refused) => {
+                    self.stopped |= self.usual;
+                    self.refused(refused, &occasion, text);
+                }
             }
         }
         if order == Order::ObjectsFirst {

@@ -35,8 +35,7 @@ pub(super) fn check_empty(info: &LoadInfo<'_>) -> Result<(), Finding> {
 
 impl Loaded<'_> {
     /// Whether the kernel calls an init function of the module.
-    #[must_use]
-    pub fn runs_init(&self) -> bool {
+    pub(crate) fn runs_init(&self) -> bool {
         let exit = self.value_of(EXIT);
         self.entry_points().any(|address| address != 0 && Some(address) != exit)
     }

@@ -15,24 +15,24 @@ impl Loaded<'_> {
         let last = |name: &[u8]| sections.iter().skip(1).rfind(|section| section.name == name);
         let rows = self.machine.special_sections().filter(|row| row.when.holds(features));
         rows.into_iter().find_map(|row| {
-                let (other, other_entry) = row.beside?;
-                let (section, other) = (last(row.name.as_bytes())?, last(other.as_bytes())?);
-                let entries = |size: u64, entry: usize| {
-                    let entry = u64::try_from(entry).ok().filter(|entry| *entry != 0)?;
-                    Some(size / entry).filter(|_| size.is_multiple_of(entry))
-                };
-                let (ours, theirs) =
-                    (entries(section.sh_size, row.entry), entries(other.sh_size, other_entry));
-                if ours.is_some() && ours == theirs {
-                    return None;
-                }
-                let why = format!(
-                    "'{}' and '{}' do not have the same number of entries: {} warns, and reads past the end of one",
-                    shown(section.name),
-                    shown(other.name),
-                    row.by
-                );
-                Some(Finding::unnoticed(Stage::Finish, Consequence::Corrupted, why))
+            let (other, other_entry) = row.beside?;
+            let (section, other) = (last(row.name.as_bytes())?, last(other.as_bytes())?);
+            let entries = |size: u64, entry: usize| {
+                let entry = u64::try_from(entry).ok().filter(|entry| *entry != 0)?;
+                Some(size / entry).filter(|_| size.is_multiple_of(entry))
+            };
+            let (ours, theirs) =
+                (entries(section.sh_size, row.entry), entries(other.sh_size, other_entry));
+            if ours.is_some() && ours == theirs {
+                return None;
+            }
+            let why = format!(
+                "'{}' and '{}' do not have the same number of entries: {} warns, and reads on",
+                shown(section.name),
+                shown(other.name),
+                row.by
+            );
+            Some(Finding::unnoticed(Stage::Finish, Consequence::Corrupted, why))
         })
     }
 }

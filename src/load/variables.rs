@@ -22,19 +22,22 @@ impl Loaded<'_> {
         let features = self.kernel.configuration.features;
         object.sections.iter().enumerate().find_map(|(index, section)| {
             let extent = section.extent?;
-            let mut rows = self.machine.special_sections().filter(|row| row.matches(section.name, features));
+            let mut rows =
+                self.machine.special_sections().filter(|row| row.matches(section.name, features));
             let (entry, at) = rows.find_map(|row| Some((row.entry, row.variable?)))?;
             let whole = self.whole_fields(index);
             let table = self.memory.bytes(&extent);
             let mut fields = (at..table.len()).step_by(entry.max(1));
             let astray = fields.find(|field| {
-                let Ok(distance) = table.pread_with::<u64>(*field, object.endian()) else { return false };
+                let Ok(distance) = table.pread_with::<u64>(*field, object.endian()) else {
+                    return false;
+                };
                 let field = u64::try_from(*field).unwrap_or(u64::MAX);
                 let variable = extent.address.wrapping_add(field).wrapping_add(distance & !FLAGS);
                 self.memory.at(variable).is_none() && !whole.contains(&field)
             })?;
             let why = format!(
-                "an entry of '{}' has no whole distance to a variable at {astray:#x}: the kernel changes other memory",
+                "'{}' has no whole distance to a variable at {astray:#x}: other memory is changed",
                 shown(section.name)
             );
             Some(Finding::unnoticed(Stage::Finish, Consequence::Corrupted, why))
