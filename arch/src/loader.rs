@@ -100,6 +100,13 @@ pub trait ModuleLoader: Debug + Sync {
     /// What the kernel logs and returns when it stops at a relocation.
     fn kernel_error(&self, at: &RelocationContext<'_>, fault: &Fault) -> KernelError;
 
+    /// How far a kernel of this version moves when it boots, without KASLR, if its `_text` is at `text`:
+    /// where vmlinux is linked, or where a running kernel has it.
+    fn boot_offset(&self, text: u64, version: KernelVersion) -> u64 {
+        let _ = (text, version);
+        0
+    }
+
     /// Where a kernel of this version, loaded at `image`, puts modules: ranges of
     /// addresses, the usual one first. All regions of a module are in one range. Sums wrap.
     fn module_areas(&self, image: &Range<u64>, version: KernelVersion) -> Vec<Range<u64>>;

@@ -60,6 +60,15 @@ const BITS20: Field = Field::plain(
     &[Part { from: 0, width: 12, word: 0, to: 16 }, Part { from: 12, width: 8, word: 0, to: 8 }],
 );
 
+/// Default of `CONFIG_KERNEL_IMAGE_BASE` (`arch/s390/Kconfig`).
+const KERNEL_IMAGE_BASE: u64 = 0x3ff_e000_0000;
+
+/// What lies before `_text` (`arch/s390/include/asm/page.h`).
+const TEXT_OFFSET: u64 = 0x10_0000;
+
+/// The first kernel whose virtual addresses are not its physical ones.
+const UNCOUPLED: KernelVersion = KernelVersion::new(6, 10);
+
 const PLT32: &str = "the kernel takes the distance as unsigned, the ABI does not";
 const WINDOW: &str =
     "the kernel branches directly up to 0x1efffe bytes, which the field cannot hold";
@@ -197,7 +206,7 @@ pub static S390X: Machine = Machine {
         payload: Payload::AfterDecompressor,
         relative: 12,
     },
-    kernel_image: 0x3ff_e000_0000..0x3ff_e200_0000,
+    kernel_image: KERNEL_IMAGE_BASE + TEXT_OFFSET..KERNEL_IMAGE_BASE + 0x200_0000,
     temporary_copy: 0x37f_8000_0000,
     // The kernel was mapped at its physical address, from the first MiB on.
     old_per_cpu: Some((KernelVersion::new(6, 10), 1 << 20..1 << 25)),
@@ -238,13 +247,20 @@ impl ModuleLoader for Loader {
         log::kernel_error(at, fault)
     }
 
-    /// 2 GiB below the segment that the kernel starts in (`arch/s390/boot/startup.c`,
-    /// `setup_kernel_memory_layout`). Before Linux 6.10 the kernel was mapped at its physical address,
-    /// and modules at the end of 4 TiB, unless there was more memory than that.
+    /// vmlinux is linked at 0. Since Linux 6.10 it runs at `CONFIG_KERNEL_IMAGE_BASE` without KASLR
+    /// (`arch/s390/boot/startup.c`, `setup_kernel_memory_layout`), before that at its physical address.
+    fn boot_offset(&self, text: u64, version: KernelVersion) -> u64 {
+        let is_linked = text == TEXT_OFFSET;
+        if is_linked && version >= UNCOUPLED { KERNEL_IMAGE_BASE } else { 0 }
+    }
+
+    /// 2 GiB below the segment in which the kernel's addresses start (`arch/s390/boot/startup.c`,
+    /// `setup_kernel_memory_layout`). Before Linux 6.10 modules were at the end of 4 TiB, unless there was more
+    /// memory than that.
     fn module_areas(&self, image: &Range<u64>, version: KernelVersion) -> Vec<Range<u64>> {
         const MODULES_LEN: u64 = 1 << 31;
-        let segment = image.start & !0xf_ffff;
-        let end = if version < KernelVersion::new(6, 10) { 1 << 42 } else { segment };
+        let segment = image.start.wrapping_sub(TEXT_OFFSET) & !0xf_ffff;
+        let end = if version < UNCOUPLED { 1 << 42 } else { segment };
         core::iter::once(end.wrapping_sub(MODULES_LEN)..end).collect()
     }
 }

@@ -46,3 +46,22 @@ fn machines_match_the_sources_of_each_long_term_kernel() {
     assert!(!features("ppc64le", "6.12").contains(Features::FTRACE_OUT_OF_LINE));
     assert!(features("ppc64le", "6.13").contains(Features::FTRACE_OUT_OF_LINE));
 }
+
+#[test]
+fn a_kernel_of_s390x_moves_when_it_boots_since_its_addresses_are_virtual() {
+    let s390x = klp_arch::by_name("s390x").unwrap().loader;
+    let offset = |text, version: &str| s390x.boot_offset(text, version.parse().unwrap());
+    let base = 0x3ff_e000_0000;
+    assert_eq!([offset(0x10_0000, "6.9"), offset(0x10_0000, "6.10")], [0, base]);
+    // One that runs, and one with KASLR.
+    assert_eq!([offset(base + 0x10_0000, "7.2"), offset(0x3fe_1234_c000, "7.2")], [0, 0]);
+    let area = |start, version: &str| {
+        s390x.module_areas(&(start..start + 0x100_0000), version.parse().unwrap())
+    };
+    assert_eq!(area(base + 0x10_0000, "7.2"), [base - 0x8000_0000..base]);
+    assert_eq!(area(base + 0x10_c000, "7.2"), [base - 0x8000_0000..base]);
+    assert_eq!(area(0x10_0000, "6.9"), [0x3ff_8000_0000..0x400_0000_0000]);
+    for machine in klp_arch::machines().iter().filter(|machine| machine.name != "s390x") {
+        assert_eq!(machine.loader.boot_offset(0x10_0000, "7.2".parse().unwrap()), 0);
+    }
+}

@@ -62,6 +62,8 @@ pub struct TargetKernel {
     pub version: KernelVersion,
     /// Where vmlinux lies, from `_text` to `_end`.
     pub image: Range<u64>,
+    /// What is added to the addresses of the sources (`ModuleLoader::boot_offset`).
+    pub boot_offset: u64,
     /// The per-CPU variables of vmlinux, from `__per_cpu_start` to `__per_cpu_end`.
     pub per_cpu: Range<u64>,
     /// How memory is divided.
@@ -161,6 +163,7 @@ impl TargetKernel {
             version,
             per_cpu: machine.per_cpu(&image, version),
             image,
+            boot_offset: 0,
             layouts: if since(6, 4) { MemoryModel::Regions } else { MemoryModel::Blocks },
             page_size: machine.page_size,
             module_size: None,
@@ -247,14 +250,18 @@ impl TargetKernel {
         if !answer.knows_object(&vmlinux) {
             return;
         }
-        let address = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
+        let linked = |name| answer.candidates_in(name, &vmlinux).find_map(|found| found.address);
+        if let Some(start) = linked(IMAGE[0]) {
+            self.boot_offset = machine.loader.boot_offset(start, self.version);
+        }
+        let address = |name| Some(linked(name)?.wrapping_add(self.boot_offset));
+        if let Some((start, end)) = address(IMAGE[0]).zip(address(IMAGE[1])) {
+            self.image = start..end;
+        }
         for name in machine.kernel_symbols {
             if let Some(address) = address(name) {
                 self.configuration.symbols.insert(name, address);
             }
-        }
-        if let Some((start, end)) = address(IMAGE[0]).zip(address(IMAGE[1])) {
-            self.image = start..end;
         }
         self.per_cpu = match address(PER_CPU[0]).zip(address(PER_CPU[1])) {
             Some((start, end)) => start..end,

@@ -73,7 +73,7 @@ impl Prepared<'_> {
     /// The simulated kernel that the module is loaded into and whose objects come and go.
     #[must_use]
     pub fn known(&self) -> SimulatedKernel<'_> {
-        SimulatedKernel::new(&self.answer)
+        SimulatedKernel::of(&self.answer, self.machine, &self.kernel)
     }
 
     /// Loads the module up to the call of its init function, and records every relocation.

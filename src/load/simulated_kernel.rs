@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
+use klp_arch::Machine;
 use rustc_hash::FxHasher;
 
 use super::{Bind, ExportedSymbol, Lookup, Placement, TargetKernel};
@@ -67,30 +68,44 @@ impl<'a> SimulatedKernel<'a> {
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
         let machine = answer.kernel().machine;
-        let machine = machine.and_then(klp_arch::for_machine);
-        let kernel = machine.map(|machine| (machine, TargetKernel::described_by(machine, answer)));
-        let area = kernel.as_ref().map(|(machine, kernel)| Placement::area(machine, kernel));
-        let kernel = kernel.map(|(_, kernel)| kernel);
-        let fixed = kernel.as_ref().filter(|kernel| kernel.per_cpu.start == 0);
+        let Some(machine) = machine.and_then(klp_arch::for_machine) else {
+            return Self::at(answer, 0..0);
+        };
+        Self::of(answer, machine, &TargetKernel::described_by(machine, answer))
+    }
+
+    /// Like [`Self::new`], of a kernel of which more is known than the answer tells, such as its version.
+    #[must_use]
+    pub fn of(answer: &'a Answer, machine: &Machine, kernel: &TargetKernel) -> Self {
+        let fixed = (kernel.per_cpu.start == 0).then(|| kernel.per_cpu.clone());
+        Self {
+            shift: kernel.boot_offset,
+            fixed: fixed.unwrap_or_default(),
+            per_cpu: kernel.module_per_cpu(),
+            ..Self::at(answer, Placement::area(machine, kernel))
+        }
+    }
+
+    fn at(answer: &'a Answer, area: Range<u64>) -> Self {
         Self {
             answer,
             shift: 0,
-            area: area.unwrap_or_default(),
-            fixed: fixed.map(|kernel| kernel.per_cpu.clone()).unwrap_or_default(),
-            per_cpu: kernel.map(|kernel| kernel.module_per_cpu()).unwrap_or_default(),
+            area,
+            fixed: 0..0,
+            per_cpu: 0..0,
             states: HashMap::new(),
             bases: HashMap::new(),
         }
     }
 
-    /// Sets the KASLR offset: added to every address in vmlinux that moves with it, and to modules'
+    /// Moves the kernel by a KASLR offset: every address in vmlinux that moves with it, and modules'
     /// per-CPU variables if vmlinux's move.
     #[must_use]
     pub fn shifted(self, shift: u64) -> Self {
         let Range { start, end } = self.per_cpu;
         let moved = if self.fixed.is_empty() { shift } else { 0 };
         let per_cpu = start.wrapping_add(moved)..end.wrapping_add(moved);
-        Self { shift, per_cpu, ..self }
+        Self { shift: self.shift.wrapping_add(shift), per_cpu, ..self }
     }
 
     /// Sets the area for sections of modules without a base.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use klp_arch::KernelVersion;
 use serde_json::Value;
 
 use crate::image::Image;
@@ -25,13 +26,15 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
 }
 
-/// The address of a vmlinux symbol, by its name and position from 1.
+/// The address of a vmlinux symbol in a running kernel, by its name and position from 1.
 fn vmlinux(machine: &Machine, name: &str, position: usize) -> u64 {
     let image = Image::read(&machine.read("vmlinux.cut"));
     let mut found: Vec<_> =
         image.symbols.iter().filter(|s| s.name == name).map(|s| s.value).collect();
     found.sort_unstable();
-    found[position - 1]
+    let text = image.symbols.iter().find(|s| s.name == "_text").unwrap().value;
+    let loader = klp_arch::by_name(machine.name).unwrap().loader;
+    found[position - 1] + loader.boot_offset(text, KernelVersion::NEWEST)
 }
 
 #[test]
