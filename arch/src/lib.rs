@@ -83,7 +83,7 @@ pub use refusal::{Errno, KernelError, RelocationContext};
 pub use relocate::{AppliedRelocation, FailedRelocation, Observer, Operation, RelocationTable};
 pub use row::{Calc, Check, Features, Row, When};
 pub use s390x::S390X;
-pub use special::SpecialSection;
+pub use special::{Pointer, SpecialSection};
 pub use uses::{Address, AddressUse, FunctionCode, RelocationTarget, UseKind};
 pub use version::{KernelVersion, NotAVersion, VersionRange};
 pub use x86_64::X86_64;

@@ -98,6 +98,12 @@ pub trait Linkage: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Index of the section from whose address code computes others, in a register that no relocation shows: the
+    /// TOC.
+    fn base_section(&self) -> Option<usize> {
+        None
+    }
+
     /// Addresses of bytes that the loader has written and whose values are unknown, because the
     /// configuration lacks what they depend on. What memory holds there means nothing.
     fn indeterminate(&self) -> Vec<Range<u64>> {

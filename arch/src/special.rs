@@ -71,6 +71,25 @@ pub struct Target {
     pub span: Span,
 }
 
+/// A field of an entry by which the function finds something else: all of it must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pointer {
+    /// Offset of the field in the entry, in bytes; it has eight.
+    pub at: usize,
+    /// Whether it is the distance from the field itself, with flags in the two lowest bits; otherwise the address.
+    pub relative: bool,
+    /// Whether it may be NULL.
+    pub null: bool,
+    /// Whether the function changes what it finds.
+    pub changes: bool,
+}
+
+/// A pointer to what the function reads.
+const POINTER: Pointer = Pointer { at: 0, relative: false, null: false, changes: false };
+
+/// The key of a branch, in a `struct jump_entry`.
+const KEY: Pointer = Pointer { at: 8, relative: true, null: false, changes: true };
+
 /// A section, or a family of sections, that the kernel treats specially.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpecialSection {
@@ -92,8 +111,10 @@ pub struct SpecialSection {
     pub read: bool,
     /// Whether the section itself is rewritten: sorted, filled or marked.
     pub rewritten: bool,
-    /// Offset in an entry of 64 bits with the distance to a variable that the kernel changes.
-    pub variable: Option<usize>,
+    /// Whether the function writes to the section while it is protected: it must be writable.
+    pub needs_write: bool,
+    /// What an entry points to.
+    pub pointers: &'static [Pointer],
     /// The section that must have as many entries, and bytes of one of its entries.
     pub beside: Option<(&'static str, usize)>,
 }
@@ -119,9 +140,19 @@ impl SpecialSection {
         Self { rewritten: true, ..self }
     }
 
-    /// The row, with the distance to a variable at this offset of each entry.
-    pub(crate) const fn and_variable(self, at: usize) -> Self {
-        Self { variable: Some(at), ..self }
+    /// The row, with the section to be writable.
+    const fn and_needs_write(self) -> Self {
+        Self { needs_write: true, ..self }
+    }
+
+    /// The row, with the key of a branch in each entry.
+    pub(crate) const fn and_key(self) -> Self {
+        Self { pointers: &[KEY], ..self }
+    }
+
+    /// The row, of entries of `entry` bytes with pointers.
+    const fn of_pointers(self, entry: usize, pointers: &'static [Pointer]) -> Self {
+        Self { entry, pointers, ..self }
     }
 
     /// The row, of entries of `entry` bytes, with as many of `other_entry` bytes in another section.
@@ -166,7 +197,8 @@ pub(crate) const fn table(
         targets,
         read: true,
         rewritten: false,
-        variable: None,
+        needs_write: false,
+        pointers: &[],
         beside: None,
     }
 }
@@ -198,16 +230,27 @@ pub(crate) const COMMON: &[SpecialSection] = &[
     rewritten("__bug_table", Living, "report_bug"),
     read("__mcount_loc", Ftrace, "ftrace_process_locs"),
     read("__patchable_function_entries", Ftrace, "ftrace_process_locs"),
-    rewritten("__jump_table", Coming, "jump_label_add_module").and_read(),
-    rewritten(".static_call_sites", Coming, "static_call_add_module").and_read(),
+    rewritten("__jump_table", Coming, "jump_label_add_module").and_read().and_needs_write(),
+    rewritten(".static_call_sites", Coming, "static_call_add_module").and_read().and_needs_write(),
     rewritten("__dyndbg", Coming, "ddebug_add_module"),
     rewritten("__dyndbg_classes", Coming, "ddebug_add_module"),
     rewritten("__tracepoints", Coming, "tracepoint_module_notify"),
     read("__tracepoints_ptrs", Coming, "tracepoint_module_coming"),
-    read("_ftrace_events", Coming, "trace_module_add_events"),
+    read("___srcu_struct_ptrs", Coming, "srcu_module_coming")
+        .of_pointers(8, &[Pointer { changes: true, ..POINTER }]),
+    read("_ftrace_events", Coming, "trace_module_add_events")
+        .of_pointers(8, &[Pointer { changes: true, ..POINTER }]),
     rewritten("_ftrace_events", Coming, "trace_module_notify"),
-    rewritten("_ftrace_eval_map", Coming, "trace_module_notify"),
-    rewritten("__param", Coming, "parse_args").and_read(),
+    rewritten("_ftrace_eval_map", Coming, "trace_module_notify").of_pointers(8, &[POINTER]),
+    rewritten("__trace_printk_fmt", Coming, "hold_module_trace_bprintk_format")
+        .and_read()
+        .and_needs_write()
+        .of_pointers(8, &[Pointer { null: true, ..POINTER }]),
+    // `struct kernel_param`: its name, module and operations.
+    rewritten("__param", Coming, "parse_args").and_read().of_pointers(
+        40,
+        &[POINTER, Pointer { at: 8, null: true, ..POINTER }, Pointer { at: 16, ..POINTER }],
+    ),
     read(".init_array", Living, "do_mod_ctors").and_longer_names(),
     read(".ctors", Living, "do_mod_ctors").and_longer_names(),
     read("__ksymtab", Living, "simplify_symbols of other modules").and_longer_names(),

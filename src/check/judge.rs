@@ -75,20 +75,25 @@ impl Judge<'_> {
         }
         if let (Some(answer), Tried::At(count)) = (self.answer, &mut tried) {
             let kernel = TargetKernel::of(machine, self.options.target, module, Some(answer));
-            let known = SimulatedKernel::new(answer);
+            let known = SimulatedKernel::of(answer, machine, &kernel);
             let all = self.options.all;
             let patched = &patched;
             let trial = Trial { module, machine, kernel: &kernel, known: &known, patched, all };
-            let Simulated { findings, placements, stopped } = trial.run();
+            let Simulated { findings, placements, stopped, never } = trial.run();
             *count = placements;
             let mut found_before = found.into_vec();
-            if !stopped {
-                found_before.iter_mut().for_each(ignore_unreached);
+            if stopped {
+                found_before.extend(load::misread(module));
+            } else {
+                found_before.iter_mut().for_each(|finding| ignore_unreached(finding, never));
             }
             let mut united = Collector::new(all);
             unite(found_before, findings, &mut united);
             found = united;
             found.extend(audit::unknown_exports(module, answer));
+        }
+        if !matches!(tried, Tried::At(_)) {
+            found.extend(load::misread(module));
         }
         found.extend(audit::audit(module, machine, self.answer));
         Ok(Verdict { findings: found.into_vec(), tried })
@@ -130,8 +135,11 @@ fn unopened(
 }
 
 /// A broken rule for which a kernel refuses other modules, but not this one: it never comes to what breaks it.
-fn ignore_unreached(finding: &mut Finding) {
-    if finding.rule().is_some() && finding.consequence == Some(Consequence::Refused) {
+/// `never`: nor does it enable the patch.
+fn ignore_unreached(finding: &mut Finding, never: bool) {
+    let is_of_enabling = finding.refusal().is_some_and(Refusal::is_of_enabling);
+    let unreached = finding.rule().is_some() || never && is_of_enabling;
+    if unreached && finding.consequence == Some(Consequence::Refused) {
         finding.consequence = Some(Consequence::Ignored);
     }
 }

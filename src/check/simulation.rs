@@ -64,6 +64,7 @@ impl Trial<'_, '_> {
             entries: FxHashMap::default(),
             usual: true,
             stopped: false,
+            never: false,
             received: self.kernel.receive(self.module),
             findings: Collector::new(self.all),
             reloads: Vec::new(),
@@ -84,7 +85,7 @@ impl Trial<'_, '_> {
         let mut findings = runs.findings;
         findings.extend(runs.reloads.into_iter().map(Finding::from));
         let (findings, placements) = (findings.into_vec(), placements.len());
-        Simulated { findings, placements, stopped: runs.stopped }
+        Simulated { findings, placements, stopped: runs.stopped, never: runs.never }
     }
 }
 
@@ -96,6 +97,8 @@ pub(super) struct Simulated {
     pub(super) placements: usize,
     /// Whether a load at the usual placement ended before everything was written.
     pub(super) stopped: bool,
+    /// Whether the kernel never comes to enable the patch.
+    pub(super) never: bool,
 }
 
 /// What was found so far.
@@ -109,6 +112,8 @@ struct Runs<'t, 'm> {
     usual: bool,
     /// Whether a load at the usual placement ended early.
     stopped: bool,
+    /// Whether the kernel never calls the function that enables the patch.
+    never: bool,
     /// The outcome after relocation, the same at every placement.
     received: Result<(), Refused>,
     findings: Collector,
@@ -163,6 +168,7 @@ impl<'t, 'm> Runs<'t, 'm> {
         let mut seen = 0;
         self.truncated(&loaded, &mut seen, &Occasion::Load, text);
         if taken.is_err() || never {
+            self.never |= never;
             return false;
         }
         let mut gates = loaded.gates();

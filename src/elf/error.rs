@@ -97,9 +97,17 @@ pub enum ElfError {
         /// Length of the file without its signature.
         len: usize,
     },
-    /// A section's body covers the file header or the section header table.
-    #[error("{section}: body at {offset:#x} overlaps the file's headers")]
-    OverlapsHeaders {
+    /// A section's body covers the file header.
+    #[error("{section}: body at {offset:#x} overlaps the file's header")]
+    OverlapsHeader {
+        /// The section.
+        section: SectionRef,
+        /// `sh_offset`.
+        offset: u64,
+    },
+    /// A section's body covers the section header table.
+    #[error("{section}: body at {offset:#x} overlaps the section headers")]
+    OverlapsSections {
         /// The section.
         section: SectionRef,
         /// `sh_offset`.

@@ -200,6 +200,19 @@ impl Refusal {
         }
     }
 
+    /// Whether the kernel finds it only when the patch is enabled (`klp_enable_patch`).
+    pub(crate) fn is_of_enabling(&self) -> bool {
+        matches!(
+            self,
+            Self::ObjectTwice { .. }
+                | Self::NoSuchObject { .. }
+                | Self::NoFunctions { .. }
+                | Self::NoOldName { .. }
+                | Self::NotReplaced { .. }
+                | Self::Unpatchable { .. }
+        )
+    }
+
     /// What is known about the name, if this is about a name that is not found.
     pub fn unresolved_mut(&mut self) -> Option<&mut Unresolved> {
         match self {

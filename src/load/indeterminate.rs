@@ -56,6 +56,17 @@ impl Loaded<'_> {
         })
     }
 
+    /// A section that code computes addresses from, and that is freed.
+    pub(super) fn without_base(&self) -> Option<Finding> {
+        let base = self.info.object.sections.get(self.linkage.base_section()?)?;
+        let is_left = base.extent.is_none();
+        let why = format!(
+            "code computes addresses from that of {}, which is not loaded",
+            shown(base.name)
+        );
+        is_left.then(|| Finding::unnoticed(Stage::Apply, Consequence::Corrupted, why))
+    }
+
     /// Whether a symbol belongs to a section that is not moved.
     pub(super) fn is_left_behind(&self, symbol: &Symbol<'_>) -> bool {
         let index = symbol.st_shndx;

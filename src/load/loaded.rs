@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
+use klp_arch::object::SHT_RELA;
 use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row};
 
 use scroll::Endian;
@@ -142,6 +143,15 @@ impl Loaded<'_> {
             let (kind, _) = (*place)?;
             Some((section.name, kind, section.address(), section.sh_size))
         })
+    }
+
+    /// Indices of the relocation tables for a section.
+    pub(super) fn tables_for(&self, section: usize) -> impl Iterator<Item = usize> {
+        let sections = self.info.object.sections.iter().enumerate();
+        let ours = sections.filter(move |(_, table)| {
+            table.sh_type == SHT_RELA && usize::try_from(table.sh_info) == Ok(section)
+        });
+        ours.map(|(index, _)| index)
     }
 
     /// The bytes from an address to the end of its region; `None` outside the module.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use klp_arch::Features;
-use klp_arch::object::{SHF_EXECINSTR, SHF_WRITE, SHT_RELA};
+use klp_arch::object::{SHF_EXECINSTR, SHF_WRITE};
 use scroll::Pread;
 
 use super::Loaded;
@@ -86,10 +86,7 @@ impl Loaded<'_> {
     /// Whether there are more relocations of `struct module` than it has functions, or one of its first fields.
     fn overwrites(&self, this: usize) -> bool {
         let object = &self.info.object;
-        let tables = object.sections.iter().enumerate().filter(|(_, section)| {
-            section.sh_type == SHT_RELA && usize::try_from(section.sh_info) == Ok(this)
-        });
-        let fields: Vec<_> = tables.flat_map(|(table, _)| object.relas(table)).collect();
+        let fields: Vec<_> = self.tables_for(this).flat_map(|table| object.relas(table)).collect();
         let first = |offset| usize::try_from(offset).is_ok_and(|offset| offset < NAME.end);
         fields.len() > 2 || fields.iter().any(|rela| first(rela.offset))
     }
@@ -100,10 +97,8 @@ impl Loaded<'_> {
         let this = object.find(THIS_MODULE);
         let extent = this.and_then(|this| object.sections.get(this)?.extent);
         let body = extent.map_or(&[][..], |extent| self.memory.bytes(&extent));
-        let tables = object.sections.iter().enumerate().filter(move |(_, section)| {
-            section.sh_type == SHT_RELA && usize::try_from(section.sh_info).ok() == this
-        });
-        let fields = tables.flat_map(|(table, _)| object.relas(table));
+        let tables = this.into_iter().flat_map(|this| self.tables_for(this));
+        let fields = tables.flat_map(|table| object.relas(table));
         fields.filter_map(|rela| {
             let at = usize::try_from(rela.offset).ok()?;
             body.pread_with::<u64>(at, object.endian()).ok()

@@ -1,6 +1,7 @@
 //! What goes wrong in a load and the kernel does not notice at once.
 
 use super::Loaded;
+use super::misread::misread;
 use crate::findings::Finding;
 
 impl Loaded<'_> {
@@ -10,12 +11,15 @@ impl Loaded<'_> {
     pub fn unnoticed(&self) -> Vec<Finding> {
         let mut unnoticed = self.ignored();
         unnoticed.extend(self.relocated_tables());
+        unnoticed.extend(misread(self.module));
         unnoticed.extend(self.dangling());
+        unnoticed.extend(self.without_base());
         unnoticed.extend(self.edits_elsewhere());
         unnoticed.extend(self.nameless_export());
         unnoticed.extend(self.uneven());
         unnoticed.extend(self.read_only_init());
-        unnoticed.extend(self.without_variable());
+        unnoticed.extend(self.read_only_table());
+        unnoticed.extend(self.astray());
         unnoticed.extend(self.without_code());
         unnoticed.extend(self.without_init());
         unnoticed.extend(self.frees_exit());

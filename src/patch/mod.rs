@@ -138,6 +138,7 @@ impl<'data> Tables<'data> {
             Err(Unread::Occupied) => {
                 Self::Faulty("its klp_patch has values in fields that the kernel takes to be empty")
             }
+            Err(Unread::Overwritten) => Self::Faulty("relocations change a name of its klp_patch"),
             Err(Unread::NoObjects) if !fills_in(OBJS) => {
                 Self::Incomplete("`objs` of its klp_patch is NULL")
             }

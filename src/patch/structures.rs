@@ -95,6 +95,8 @@ pub(super) enum Unread {
     Astray,
     /// A field has a value that the kernel takes to be empty.
     Occupied,
+    /// Relocations change a name.
+    Overwritten,
     /// `objs` is NULL.
     NoObjects,
     /// Code fills them in, they are another object's, or too long.
@@ -241,6 +243,13 @@ pub(super) fn name<'data>(
     at: Location,
 ) -> Result<Option<&'data [u8]>, Unread> {
     let Some(location) = target(pointers, at)? else { return Ok(None) };
+    let length = pointers.bytes(at, NAME_MAX).map_or(0, <[u8]>::len);
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    let Location { section, offset } = location;
+    let first = Location { section, offset: offset.saturating_sub(WORD - 1) };
+    if pointers.between(first, location.plus(length.saturating_add(1))).next().is_some() {
+        return Err(Unread::Overwritten);
+    }
     match pointers.text(at, NAME_MAX) {
         // Code may write it there.
         Some([]) if pointers.is_written(location) => Err(Unread::Unknown),

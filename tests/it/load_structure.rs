@@ -3,7 +3,7 @@
 //! campaign`).
 
 use klp_convert::check::Conclusion;
-use object::elf::{Rela64, SectionFlags};
+use object::elf::{R_390_32, Rela64, SectionFlags};
 
 use crate::gates::converted;
 use crate::image::{Image, Relocation};
@@ -75,6 +75,12 @@ fn an_init_function_that_the_kernel_does_not_call_enables_nothing() {
     let unmarked =
         |patched: Patched| null(patched.replace(b"livepatch=Y", b"livepitch=Y"), OF_THIS, 0);
     wrong(VMLINUX, unmarked, "does not name init_module");
+    // It does not look for the functions that are replaced, either.
+    let nameless = |patched: Patched| {
+        let patched = patched.replace(b"cmdline_proc_show\0", b"cmdline_proc_shot\0");
+        null(patched, OF_THIS, 0)
+    };
+    wrong(VMLINUX, nameless, "does not name init_module");
 }
 
 #[test]
@@ -181,5 +187,78 @@ fn code_passes_the_patch_and_nothing_beside_it() {
             machine.name,
             says(&verdict)
         );
+    }
+}
+
+#[test]
+fn pointers_in_tables_of_the_kernel_lead_to_something() {
+    let rename = |name: &'static str| move |patched: Patched| patched.rename_section(".data", name);
+    for name in ["__param", "_ftrace_events", "___srcu_struct_ptrs", "_ftrace_eval_map"] {
+        wrong(VMLINUX, rename(name), &format!("'{name}' has no pointer at "));
+    }
+    // These may be NULL.
+    comes_of_changed(VMLINUX, rename("__trace_printk_fmt"), Conclusion::Loads, &[]);
+    let text = |patched: Patched| {
+        let writable = patched.section(".rodata", |s, e| {
+            s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 | WRITE))
+        });
+        writable.rename_section(".rodata", "__trace_printk_fmt")
+    };
+    wrong(VMLINUX, text, "'__trace_printk_fmt' has no pointer at ");
+}
+
+#[test]
+fn tables_that_the_kernel_writes_to_are_writable() {
+    let word = "is not in writable memory, where ";
+    let rename = |patched: Patched| patched.rename_section(".rodata", "__trace_printk_fmt");
+    wrong(VMLINUX, rename, word);
+    let change = |patched: Patched| {
+        patched.section("__jump_table", |s, e| {
+            s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 & !WRITE))
+        })
+    };
+    wrong("lp_static_key_vmlinux.ko", change, word);
+}
+
+#[test]
+fn no_address_of_a_kernel_of_s390x_fits_into_32_bits() {
+    let machine = machines().into_iter().find(|machine| machine.name == "s390x").unwrap();
+    let patched = Patched::new(converted(&machine, VMLINUX));
+    let patched = patched.relocation(".klp.rela.vmlinux..text", 0, |rela, e| {
+        let symbol = rela.r_sym(e, false);
+        rela.r_info = Rela64::r_info(e, false, symbol, R_390_32);
+    });
+    let verdict = judged(&machine, &patched);
+    let said = says(&verdict);
+    assert_eq!(verdict.conclusion(), Conclusion::Refused, "{said}");
+    assert!(said.contains("R_390_32") && said.contains("-ENOEXEC"), "{said}");
+}
+
+#[test]
+fn names_in_a_patch_are_not_relocated() {
+    let change = |patched: Patched| {
+        let image = Image::read(&patched.bytes);
+        let text = image.sections.iter().position(|section| section.name == ".rodata").unwrap();
+        let name = b"cmdline_proc_show\0";
+        let at = image.sections[text].body.windows(name.len()).position(|bytes| bytes == name);
+        let list = [".rela__mcount_loc", ".rela__patchable_function_entries"];
+        let list = image.sections.iter().find(|s| list.contains(&&*s.name)).unwrap();
+        patched
+            .section(&list.name, |s, e| s.sh_info.set(e, u32::try_from(text).unwrap()))
+            .relocation(&list.name, 0, |rela, e| {
+                rela.r_offset.set(e, u64::try_from(at.unwrap()).unwrap() + 10);
+            })
+    };
+    for machine in machines() {
+        let verdict = judged(&machine, &change(Patched::new(converted(&machine, VMLINUX))));
+        let said = says(&verdict);
+        // Some loaders find something there, and refuse it.
+        if klp_arch::by_name(machine.name).unwrap().needs_untouched_place {
+            assert_eq!(verdict.conclusion(), Conclusion::Refused, "{}: {said}", machine.name);
+        } else {
+            assert_eq!(verdict.conclusion(), Conclusion::LoadsWrong, "{}: {said}", machine.name);
+            let words = "relocations change a name of its klp_patch";
+            assert!(said.contains(words), "{}: {said}", machine.name);
+        }
     }
 }

@@ -235,3 +235,52 @@ fn a_relocation_of_relocations_is_written_before_they_are_read() {
         assert!(said.contains(word), "{}: {said}", machine.name);
     }
 }
+
+#[test]
+fn the_name_of_a_section_without_a_type_is_read_and_not_checked() {
+    let type_0 = |patched: Patched| {
+        patched.section(".comment", |s, e| {
+            s.sh_type.set(e, SectionType(0));
+            s.sh_name.set(e, 0xffff_ffff);
+        })
+    };
+    comes_of_changed(VMLINUX, type_0, Conclusion::LoadsWrong, &["the kernel reads other memory"]);
+    for machine in machines() {
+        let mut patched = Patched::new(converted(&machine, VMLINUX));
+        let little = machine.name != "s390x";
+        let table: [u8; 8] = patched.bytes[40..48].try_into().unwrap();
+        let table = if little { u64::from_le_bytes(table) } else { u64::from_be_bytes(table) };
+        let name = usize::try_from(table).unwrap();
+        patched.bytes[name..name + 4].fill(0xff);
+        let said = says(&judged(&machine, &patched));
+        assert!(said.contains("section 0: name at 0xffffffff"), "{}: {said}", machine.name);
+    }
+}
+
+#[test]
+fn what_the_kernel_writes_to_is_no_part_of_a_section() {
+    let place = |of: fn(&Patched) -> u64| {
+        move |patched: Patched| {
+            let offset = of(&patched);
+            patched.section(".comment", |s, e| {
+                s.sh_offset.set(e, offset);
+                s.sh_size.set(e, 24);
+            })
+        }
+    };
+    let headers = |patched: &Patched| {
+        let at: [u8; 8] = patched.bytes[40..48].try_into().unwrap();
+        if patched.bytes[5] == 1 { u64::from_le_bytes(at) } else { u64::from_be_bytes(at) }
+    };
+    let word = "overlaps the section headers, to which the kernel writes";
+    comes_of_changed(VMLINUX, place(headers), Conclusion::LoadsWrong, &[word]);
+    let symbols = |patched: &Patched| {
+        let mut offset = 0;
+        Patched::new(patched.bytes.clone()).section(".symtab", |s, e| offset = s.sh_offset.get(e));
+        offset
+    };
+    let word = "the kernel writes to its symbols";
+    comes_of_changed(VMLINUX, place(symbols), Conclusion::LoadsWrong, &[word]);
+    // The header of the file is only read.
+    comes_of_changed(VMLINUX, place(|_| 8), Conclusion::Loads, &["overlaps the file's header"]);
+}

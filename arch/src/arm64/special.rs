@@ -43,5 +43,5 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     .and_rewritten()
     .only(When::With(Features::DYNAMIC_FTRACE_WITH_CALL_OPS)),
     table("__jump_table", 16, &[first(Relative32, Bytes(4))], Coming, "jump_label_add_module")
-        .and_variable(8),
+        .and_key(),
 ];

@@ -32,5 +32,5 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     table("__mcount_loc", 8, TRACED, Ftrace, "ftrace_init_nop").and_rewritten(),
     table("__patchable_function_entries", 8, TRACED, Ftrace, "ftrace_init_nop").and_rewritten(),
     table("__jump_table", 16, &[first(Relative32, Bytes(4))], Coming, "jump_label_add_module")
-        .and_variable(8),
+        .and_key(),
 ];

@@ -13,6 +13,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::PPC64LE;
 use super::call::spares_r2;
 use super::entry::{self, Entry};
 use super::ftrace;
@@ -137,7 +138,9 @@ impl Linkage for Stubs {
             self.got.symbols = percpu.map(|(index, _)| index).collect();
             return Ok(());
         }
-        let toc = section(self.toc).map_or(0, crate::object::Section::address);
+        // A section that is not loaded is in the temporary copy.
+        let toc = section(self.toc).and_then(|section| section.extent);
+        let toc = toc.map_or(PPC64LE.temporary_copy, |extent| extent.address);
         self.r2 = (toc & !0xff).wrapping_add(0x8000);
         // The kernel does this before it applies the first table.
         let is_toc =
@@ -146,6 +149,10 @@ impl Linkage for Stubs {
             symbol.st_value = self.r2;
         }
         Ok(())
+    }
+
+    fn base_section(&self) -> Option<usize> {
+        (!self.has(Features::PCREL)).then_some(self.toc)
     }
 
     fn anchors(&self) -> Anchors {

@@ -57,5 +57,5 @@ pub(super) const SPECIAL: &[SpecialSection] = &[
     .and_rewritten(),
     table(".static_call_sites", 8, &[first(Relative32, SITE)], Coming, "static_call_add_module"),
     table("__jump_table", 16, &[first(Relative32, JUMP)], Coming, "jump_label_add_module")
-        .and_variable(8),
+        .and_key(),
 ];

@@ -5,8 +5,8 @@
 
 mod exports;
 mod imports;
-mod keys;
 mod landing;
+mod pointers;
 mod unknown_exports;
 
 pub(super) use unknown_exports::audit as unknown_exports;
@@ -26,7 +26,7 @@ pub(super) fn audit(
     let mut warnings = imports::audit(module, answer);
     warnings.extend(exports::audit(module, answer));
     warnings.extend(landing::audit(module, machine));
-    warnings.extend(keys::audit(module, machine, answer));
+    warnings.extend(pointers::audit(module, machine, answer));
     warnings.extend(
         module.irregularities().iter().cloned().map(|error| Warning::Irregular(error).into()),
     );

@@ -53,9 +53,11 @@ fn bodies_apart(module: &Module<'_>, tolerance: &mut Tolerance) -> Result<(), El
     for section in bodies {
         let offset = section.sh_offset;
         let end = offset.saturating_add(section.sh_size);
-        if offset < u64::from(HEADER_LEN) || (offset < table_end && end > table) {
-            tolerance
-                .unnoticed(ElfError::OverlapsHeaders { section: section.reference(), offset })?;
+        let reference = section.reference();
+        if offset < table_end && end > table {
+            tolerance.unnoticed(ElfError::OverlapsSections { section: reference, offset })?;
+        } else if offset < u64::from(HEADER_LEN) {
+            tolerance.unnoticed(ElfError::OverlapsHeader { section: reference, offset })?;
         }
         if let Some(other) = before
             && other.sh_offset.saturating_add(other.sh_size) > offset

@@ -27,12 +27,17 @@ pub(in crate::elf) fn sections<'data>(
     for (slot, raw) in header.sections.iter().enumerate() {
         let index = SectionIndex::of_slot(slot);
         let empty = raw.sh_type.get(endian) == SHT_NULL;
-        let name = if index == SectionIndex::NULL || empty && !tolerance.is_of_kernel() {
-            &[]
-        } else {
-            let offset = raw.sh_name.get(endian);
-            let size = names.bytes.len();
-            names.get(offset).ok_or(ElfError::SectionName { section: index, offset, size })?
+        let (offset, size) = (raw.sh_name.get(endian), names.bytes.len());
+        let fault = ElfError::SectionName { section: index, offset, size };
+        let name = match names.get(offset) {
+            _ if empty && !tolerance.is_of_kernel() => &[],
+            Some(_) if index == SectionIndex::NULL => &[],
+            Some(name) => name,
+            None if empty => {
+                tolerance.unnoticed(fault)?;
+                &[]
+            }
+            None => return Err(fault),
         };
         sections.push(section(index, raw, name, endian));
     }

@@ -1,5 +1,5 @@
-//! Entries of a table that name no variable of another object, though the kernel changes it: the keys of static
-//! branches.
+//! Entries of a table that name no variable of another object, though the kernel changes it, such as the keys of
+//! static branches.
 //!
 //! A name is found whatever it is the name of. Source: `kernel/jump_label.c:jump_label_add_module`.
 
@@ -26,7 +26,10 @@ pub(super) fn audit(
     let tables = module.relocation_sections().filter_map(|table| {
         let section = module.section(SectionIndex::new(table.sh_info))?;
         let mut rows = machine.special_sections().filter(|row| row.is_named(section.name));
-        let (size, at) = rows.find_map(|row| Some((row.entry, row.variable?)))?;
+        let (size, at) = rows.find_map(|row| {
+            let pointer = row.pointers.iter().find(|pointer| pointer.changes)?;
+            Some((row.entry, pointer.at))
+        })?;
         let [size, at] = [u64::try_from(size).ok()?.max(1), u64::try_from(at).ok()?];
         let keys = module.relocations(table.index).enumerate();
         let mut keys = keys.filter(|(_, rela)| rela.offset % size == at);

@@ -1,0 +1,22 @@
+//! What the kernel does not check in a file, and what then changes what it reads.
+//!
+//! Sources: `kernel/module/main.c:elf_validity_cache_secstrings`, `rewrite_section_headers`, `simplify_symbols`.
+
+use crate::elf::{ElfError, Module};
+use crate::findings::{Consequence, Finding, Stage};
+
+/// A section without a type and with a name outside of the table, which is compared with others (`module_finalize`);
+/// a section whose bytes are the kernel's own: section headers, which get addresses, and symbols, which get values.
+pub(crate) fn misread(module: &Module<'_>) -> Option<Finding> {
+    let symtab = module.symtab();
+    let why = module.irregularities().iter().find_map(|fault| match fault {
+        ElfError::SectionName { .. } => Some(format!("{fault}: the kernel reads other memory")),
+        ElfError::OverlapsSections { .. } => Some(format!("{fault}, to which the kernel writes")),
+        ElfError::Overlap { section, other, .. } => {
+            let symbols = section.index == symtab || other.index == symtab;
+            symbols.then(|| format!("{fault}: the kernel writes to its symbols"))
+        }
+        _ => None,
+    })?;
+    Some(Finding::unnoticed(Stage::Form, Consequence::Corrupted, why))
+}
