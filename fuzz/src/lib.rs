@@ -5,6 +5,7 @@
 //! Those of [`generated`] are bytes without a pattern, because any bytes make a module.
 
 pub mod annotation;
+pub mod broken;
 mod choices;
 pub mod cli;
 pub mod convert;
@@ -34,6 +35,7 @@ pub type Target = fn(&[u8]);
 /// All properties, by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("annotation", annotation::run),
+    ("broken", broken::run),
     ("cli", cli::run),
     ("convert", convert::run),
     ("diff", diff::run),

@@ -60,6 +60,7 @@ fn seeds_of_all_targets_together_are_small() {
 fn seeds_of_generated_inputs_are_bytes_without_a_pattern() {
     for (target, length) in [
         ("annotation", 48),
+        ("broken", 32),
         ("rows", 400),
         ("tables", 96),
         ("tools", 48),
