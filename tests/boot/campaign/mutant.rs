@@ -46,6 +46,8 @@ pub(crate) struct Mutant {
     pub(crate) order: Order,
     /// Whether something else stands where instructions refer to data or functions.
     pub(crate) in_code: bool,
+    /// Whether other relocations are applied to instructions.
+    pub(crate) other_code: bool,
     /// Orders in which the base is accepted.
     possible: Vec<Order>,
     pub(crate) verdict: Verdict,
@@ -65,6 +67,8 @@ pub(crate) struct Verdict {
     pub(crate) not_known: bool,
     /// Whether it says that the module loads only while another is loaded.
     pub(crate) only_with: bool,
+    /// Whether it says that some addresses are refused.
+    pub(crate) somewhere: bool,
     /// Whether it refuses only what depends on other modules: on the distance to one, or on one that is not loaded.
     pub(crate) of_others: bool,
 }
@@ -119,10 +123,12 @@ impl Bases {
         let changes: Vec<_> = (0..count).map(|_| mutation.change()).collect();
         let of_code = [".rela.init.text [", ".rela.text [", ".rela.exit.text [", ".rela.toc ["];
         let in_code = changes.iter().any(|change| of_code.iter().any(|of| change.contains(of)));
+        let tables = ["(.rela.init.text): ", "(.rela.text): ", "(.rela.exit.text): "];
+        let other_code = changes.iter().any(|change| tables.iter().any(|of| change.contains(of)));
         let bytes = mutation.bytes;
         let verdict = Verdict::on(workshop, &bytes)?;
         let (base, possible) = (base.clone(), possible.clone());
-        Ok(Mutant { number, base, changes, bytes, order, in_code, possible, verdict })
+        Ok(Mutant { number, base, changes, bytes, order, in_code, other_code, possible, verdict })
     }
 }
 
@@ -182,6 +188,9 @@ impl Verdict {
                 let only_with = findings.clone().any(|finding| {
                     matches!(finding.warning(), Some(Warning::LoadsOnlyWith { .. }))
                 });
+                let somewhere = findings.clone().any(|finding| {
+                    finding.is_rare() && finding.consequence == Some(Consequence::Refused)
+                });
                 let of_others = findings
                     .filter(|finding| Conclusion::of(finding) == Conclusion::Refused)
                     .all(|finding| {
@@ -199,6 +208,7 @@ impl Verdict {
                     corrupts,
                     not_known,
                     only_with,
+                    somewhere,
                     of_others,
                 }
             }

@@ -41,6 +41,10 @@ pub(crate) enum Agreement {
     )]
     NotKnown,
     #[strum(
+        serialize = "loads, but is refused at some addresses, as check says; refused at the kernel's"
+    )]
+    Somewhere,
+    #[strum(
         serialize = "loads only while another module is loaded, as check says; refused without it"
     )]
     OnlyWith,
@@ -80,13 +84,18 @@ impl Agreement {
             (Some(Conclusion::Loads), Outcome::Refused(..)) if mutant.in_code => Self::OwnCode,
             (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.only_with => Self::OnlyWith,
             (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.not_known => Self::NotKnown,
+            (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.somewhere => Self::Somewhere,
             (Some(Conclusion::Loads), Outcome::Died(log))
                 if verdict.not_known && (enabling(log) || log.contains("no answer in")) =>
             {
                 Self::NotKnown
             }
             (Some(Conclusion::Loads), Outcome::Refused(..)) => Self::KernelRefuses,
-            (Some(Conclusion::Loads), Outcome::Died(log)) if in_own_code(log) => Self::OwnCode,
+            (Some(Conclusion::Loads), Outcome::Died(log))
+                if in_own_code(log) || mutant.other_code =>
+            {
+                Self::OwnCode
+            }
             (Some(Conclusion::Loads), Outcome::Died(_)) => Self::KernelDies,
             (Some(Conclusion::LoadsWrong), Outcome::Loaded(_)) => Self::LoadsWrong,
             (Some(Conclusion::LoadsWrong), Outcome::Died(_)) => Self::DiesOfIt,
@@ -96,6 +105,10 @@ impl Agreement {
             }
             (Some(Conclusion::LoadsWrong), Outcome::Refused(..)) => Self::RefusedNotWrong,
             (Some(Conclusion::Refused), Outcome::Loaded(_)) if verdict.of_others => Self::Otherwise,
+            // The same.
+            (Some(Conclusion::Refused), Outcome::Loaded(_)) if verdict.corrupts() => {
+                Self::LoadsWrong
+            }
             (Some(Conclusion::Refused), Outcome::Loaded(_)) => Self::KernelLoads,
             (Some(Conclusion::Refused), Outcome::Died(_)) => Self::RefusedAndDies,
             (Some(Conclusion::Refused), Outcome::Refused(errno, _)) => {
@@ -137,7 +150,9 @@ fn in_own_code(log: &str, unless: bool) -> bool {
         ["RIP: 0010:", "NIP [", "pc : ", "Krnl PSW : "].iter().any(|place| line.contains(place))
     };
     let at = log.lines().find(place);
-    let inside = at.is_some_and(|line| line.contains('[') && line.trim_end().ends_with(']'));
+    // On s390x it stands in brackets of its own.
+    let module = |line: &str| line.trim_end().trim_end_matches(')').ends_with(']');
+    let inside = at.is_some_and(|line| line.contains('[') && module(line));
     let calling = ["do_one_initcall", "do_init_module", "delete_module"];
     let mut frames = log.lines().skip_while(|line| !line.to_lowercase().contains("call trace"));
     let called = frames.any(|line| calling.iter().any(|function| line.contains(function)));
@@ -147,7 +162,12 @@ fn in_own_code(log: &str, unless: bool) -> bool {
 /// Whether a kernel died in the livepatch core.
 fn enabling(log: &str) -> bool {
     let trace = log.lines().skip_while(|line| !line.to_lowercase().contains("call trace"));
-    trace.into_iter().any(|line| line.contains("klp_") && line.contains("+0x"))
+    // A module's functions are followed by its name, in brackets.
+    let is_its = |line: &str| {
+        let place = line.split_once(" klp_").and_then(|(_, place)| place.split_once("+0x"));
+        place.is_some_and(|(_, after)| !after.contains('['))
+    };
+    trace.into_iter().any(is_its)
 }
 
 impl fmt::Display for Outcome {
