@@ -95,16 +95,15 @@ pub(crate) struct Bases {
 }
 
 impl Bases {
-    /// Makes what is not there in a folder.
-    pub(crate) fn new(folder: &Path) -> Self {
+    /// Those of the repository, and of installed kernels; what is made for them is put into a folder.
+    pub(crate) fn new(kernels: &[PathBuf], folder: &Path) -> Self {
         let mut bases = Self { homes: Vec::new(), all: Vec::new(), folder: folder.to_owned() };
         for machine in machines() {
             bases.of_fixtures(&machine);
         }
         bases.of_seeds();
-        let kernels = std::env::var_os("KLP_KERNELS").unwrap_or_default();
-        for kernel in std::env::split_paths(&kernels).filter(|path| path.is_dir()) {
-            bases.of_kernel(&kernel);
+        for kernel in kernels {
+            bases.of_kernel(kernel);
         }
         bases
     }

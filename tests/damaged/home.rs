@@ -51,7 +51,10 @@ impl Home {
     pub(crate) fn of_kernel(kernel: &Path, module: &Path, folder: &Path) -> Self {
         let name = kernel.file_name().unwrap().to_str().unwrap().to_owned();
         let map = folder.join(format!("{name}.map"));
-        build(vec!["--kernel".into(), kernel.into()], &map);
+        let modules = ["lib/modules", "usr/lib/modules"].map(|below| kernel.join(below));
+        let modules = modules.into_iter().find(|path| path.is_dir()).expect("lib/modules");
+        let release = fs::read_dir(modules).unwrap().next().expect("a release").unwrap();
+        build(vec!["--kernel".into(), release.path().into()], &map);
         let types = types(&read(module));
         Self { name, map, livepatch: module.to_owned(), types, converted: Vec::new() }
     }

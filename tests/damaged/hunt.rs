@@ -34,13 +34,13 @@ pub(crate) struct Hunt {
 }
 
 impl Hunt {
-    pub(crate) fn new(seed: u64, jobs: usize) -> Self {
+    pub(crate) fn new(seed: u64, jobs: usize, kernels: &[PathBuf]) -> Self {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
         let made = kept.join("made");
         fs::create_dir_all(&made).unwrap();
         let work = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         Self {
-            bases: Bases::new(&made),
+            bases: Bases::new(kernels, &made),
             seed,
             jobs: jobs.max(1),
             kept,

@@ -14,8 +14,8 @@ use crate::process::Ended;
 
 /// Bytes of diagnostics of one file.
 const DIAGNOSTICS: usize = 1_000_000;
-/// Of one file.
-const CPU: Duration = Duration::from_secs(1);
+/// Of one file; a build without optimisation is about ten times as slow.
+const CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 
 /// The most memory for so many bytes of input.
 fn most_memory(input: u64) -> u64 {
@@ -41,39 +41,36 @@ pub(crate) fn process(ended: &Ended, input: u64, files: usize) -> Result<(), Str
     Ok(())
 }
 
-/// What is wrong with a run of one file.
-pub(crate) fn one(
-    damaged: &Damaged<'_>,
-    home: &Home,
-    ended: &Ended,
-    out: &Path,
-) -> Result<(), String> {
+/// What the errors of a run may be about: the damaged file, or a good one that is used with it.
+pub(crate) fn names(damaged: &Damaged<'_>, home: &Home) -> Vec<String> {
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let other = match damaged.call {
+        call if call.uses_livepatch() => Some(name(&home.livepatch)),
+        Call::Lookup => Some(ASKED.to_owned()),
+        Call::Diff => Some(name(&home.map)),
+        _ => None,
+    };
+    let tree = (damaged.base.kind == Kind::Tree).then(|| "tree".to_owned());
+    [Some(damaged.base.name.clone()), other, tree].into_iter().flatten().collect()
+}
+
+/// What is wrong with a run of one file, whose output is in the folder `out`.
+pub(crate) fn one(call: Call, names: &[String], ended: &Ended, out: &Path) -> Result<(), String> {
     let written: Vec<_> = fs::read_dir(out).unwrap().map(|e| e.unwrap().file_name()).collect();
     let done = ended.code == Some(0);
     if !done && !written.is_empty() {
         return Err(format!("after an error there is {written:?}"));
     }
-    if !done && damaged.call.writes() && !ended.stdout.is_empty() {
+    if !done && call.writes() && !ended.stdout.is_empty() {
         return Err(format!("after an error stdout has {} bytes", ended.stdout.len()));
     }
-    if done && damaged.call.writes() && written != ["out"] {
+    if done && call.writes() && written != ["out"] {
         return Err(format!("no error, and {written:?} is written"));
     }
-    if done || damaged.call == Call::Check {
+    if done || call == Call::Check {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&ended.stderr);
-    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
-    let mut names = vec![damaged.base.name.clone()];
-    match damaged.call {
-        call if call.uses_livepatch() => names.push(name(&home.livepatch)),
-        Call::Lookup => names.push(ASKED.to_owned()),
-        Call::Diff => names.push(name(&home.map)),
-        _ => {}
-    }
-    if damaged.base.kind == Kind::Tree {
-        names.push("tree".to_owned());
-    }
     let mut errors = said.lines().filter(|line| line.starts_with("error")).peekable();
     if errors.peek().is_none() {
         return Err(format!("exit code {:?} without an error: {said}", ended.code));

@@ -38,6 +38,7 @@ mod packing;
 #[path = "../it/patch.rs"]
 mod patch;
 mod process;
+mod sabotage;
 mod tally;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../it/tool.rs"]
@@ -58,13 +59,19 @@ const FEW: (usize, usize) = (120, 40);
 fn main() -> ExitCode {
     let options = Options::parse();
     if let Some((mutations, truncations)) = options.wanted() {
-        return Hunt::new(options.seed, options.jobs).run(mutations, truncations);
+        let kernels = std::env::var_os("KLP_KERNELS").unwrap_or_default();
+        let kernels: Vec<_> =
+            std::env::split_paths(&kernels).filter(|path| path.is_dir()).collect();
+        return Hunt::new(options.seed, options.jobs, &kernels).run(mutations, truncations);
     }
     let seed = options.seed;
     let few = move || {
-        let findings = Hunt::new(seed, 1).findings(FEW.0, FEW.1);
+        let findings = Hunt::new(seed, 1, &[]).findings(FEW.0, FEW.1);
         if findings.is_empty() { Ok(()) } else { Err(findings.join("\n").into()) }
     };
-    let name = "a_damaged_file_gives_a_result_or_an_error_that_names_it_within_bounds";
-    libtest_mimic::run(&options.test, vec![Trial::test(name, few)]).exit_code()
+    let trials = vec![
+        Trial::test("a_damaged_file_gives_a_result_or_an_error_that_names_it_within_bounds", few),
+        Trial::test("a_run_that_breaks_a_promise_is_a_finding", sabotage::every_promise),
+    ];
+    libtest_mimic::run(&options.test, trials).exit_code()
 }

@@ -113,8 +113,9 @@ impl<'a> Worker<'a> {
         let words = damaged.call.words(damaged.base, home, &file, &out.join("out"));
         let input = given(&words) + damaged.more;
         let ended = process::run(&words, &self.folder.join("said"));
-        let mut judged =
-            judge::process(&ended, input, 1).and_then(|()| judge::one(damaged, home, &ended, &out));
+        let names = judge::names(damaged, home);
+        let mut judged = judge::process(&ended, input, 1)
+            .and_then(|()| judge::one(damaged.call, &names, &ended, &out));
         if damaged.call == Call::Check && judged.is_ok() {
             let files = [file.to_str().unwrap().to_owned()];
             judged = judge::document(&ended, &files).map(drop);
