@@ -13,7 +13,8 @@ use crate::name::ObjectName;
 /// Symbols of one name: in all objects, in one, or those that a selector fits.
 #[derive(Debug, Clone, Default)]
 pub struct Candidates {
-    all: Arc<[Candidate]>,
+    /// Not a slice, into which hundreds of thousands would be copied.
+    all: Arc<Vec<Candidate>>,
     range: Range<usize>,
 }
 
@@ -57,6 +58,6 @@ impl Eq for Candidates {}
 impl From<Vec<Candidate>> for Candidates {
     fn from(candidates: Vec<Candidate>) -> Self {
         let range = 0..candidates.len();
-        Self { all: candidates.into(), range }
+        Self { all: Arc::new(candidates), range }
     }
 }
