@@ -43,7 +43,8 @@ fn module(data: &[u8]) -> Option<Vec<u8>> {
         builder.section(Section { name, sh_type: 1, flags, align: 16, body, ..Section::default() })
     });
     let this = ".gnu.linkonce.this_module".to_owned();
-    let body = vec![0; 64];
+    let mut body = vec![0; 128];
+    body[24..33].copy_from_slice(b"generated");
     builder.section(Section {
         name: this,
         sh_type: 1,

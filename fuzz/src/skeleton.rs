@@ -69,7 +69,9 @@ pub(crate) const READ_ONLY: u64 = 2;
 /// A module with the sections that the kernel requires.
 pub(crate) fn module(machine: &Machine, declarations: &[u8]) -> Builder {
     let mut builder = Builder::new(machine.endian == Endian::Big);
-    section(&mut builder, ".gnu.linkonce.this_module", DATA, vec![0; 64]);
+    let mut this = vec![0; 128];
+    this[24..33].copy_from_slice(b"generated");
+    section(&mut builder, ".gnu.linkonce.this_module", DATA, this);
     builder.progbits(".modinfo", declarations);
     let trampolines = [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"];
     for name in machine.required_sections.iter().chain(&trampolines) {

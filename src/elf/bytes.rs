@@ -18,6 +18,11 @@ pub(super) fn body<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u
     if unused || section.sh_type == SHT_NOBITS {
         return &[];
     }
+    in_file(data, section)
+}
+
+/// The bytes of a section in the file, whatever its type says; empty if they are out of range.
+pub(super) fn in_file<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
     let range = usize::try_from(section.sh_offset).ok().zip(usize::try_from(section.sh_size).ok());
     let tail = range.and_then(|(offset, size)| data.get(offset..)?.get(..size));
     tail.unwrap_or_default()

@@ -4,12 +4,13 @@
 //! them. Source: `get_next_modinfo` in `kernel/module/main.c`.
 
 use super::Module;
-use super::bytes::body;
+use super::bytes::in_file;
 use super::section::Section;
 
-/// The strings of the section. The kernel reads the last one to its end, wherever that is.
+/// The strings of the section. The kernel reads them whatever the section's type, and the last one to its end,
+/// wherever that is.
 pub(super) fn strings<'data>(data: &'data [u8], section: &Section<'_>) -> &'data [u8] {
-    let strings = body(data, section);
+    let strings = in_file(data, section);
     if strings.last().is_none_or(|last| *last == 0) {
         return strings;
     }

@@ -4,7 +4,7 @@
 //! may follow indices and offsets without checking again. The view copies no body, and it allocates
 //! per section, never per symbol or relocation.
 
-use super::bytes::{body, entries};
+use super::bytes::{body, entries, in_file};
 use std::ops::Range;
 
 use object::elf::{SHT_GROUP, SHT_RELA};
@@ -123,6 +123,11 @@ impl<'data> Module<'data> {
     #[must_use]
     pub fn body(&self, index: SectionIndex) -> &'data [u8] {
         self.section(index).map_or(&[], |section| body(self.data, section))
+    }
+
+    /// The bytes of a section in the file, whatever its type says; none if they are out of range.
+    pub(crate) fn in_file(&self, index: SectionIndex) -> &'data [u8] {
+        self.section(index).map_or(&[], |section| in_file(self.data, section))
     }
 
     /// Number of symbols, the null symbol 0 included.

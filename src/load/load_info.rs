@@ -34,7 +34,11 @@ impl<'data> LoadInfo<'data> {
             sh_size: section.sh_size,
             sh_info: section.sh_info,
             sh_addralign: section.sh_addralign,
-            body: Cow::Borrowed(module.body(section.index)),
+            body: Cow::Borrowed(if READ_IN_PLACE.contains(&section.name) {
+                module.in_file(section.index)
+            } else {
+                module.body(section.index)
+            }),
             extent: None,
         });
         let mut sections: Vec<Section<'_>> = sections.collect();

@@ -6,11 +6,16 @@ use crate::elf::{ElfError, Module};
 use crate::findings::{Consequence, Finding, Stage};
 
 /// A section without a type and with a name outside of the table, which is compared with others (`module_finalize`);
+/// a symbol, also the null symbol, of a section that is not there (`elf_type`);
 /// a section whose bytes are the kernel's own: section headers, which get addresses, and symbols, which get values.
 pub(crate) fn misread(module: &Module<'_>) -> Option<Finding> {
     let symtab = module.symtab();
     let why = module.irregularities().iter().find_map(|fault| match fault {
         ElfError::SectionName { .. } => Some(format!("{fault}: the kernel reads other memory")),
+        ElfError::SymbolSection { section, count, .. } => {
+            let outside = usize::try_from(*section).is_ok_and(|section| section >= *count);
+            outside.then(|| format!("{fault}: the kernel reads other memory"))
+        }
         ElfError::OverlapsSections { .. } => Some(format!("{fault}, to which the kernel writes")),
         ElfError::Overlap { section, other, .. } => {
             let symbols = section.index == symtab || other.index == symtab;

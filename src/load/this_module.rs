@@ -33,6 +33,12 @@ pub(super) fn check_empty(info: &LoadInfo<'_>) -> Result<(), Finding> {
     Err(Finding::unnoticed(Stage::Layout, Consequence::Corrupted, why))
 }
 
+/// Whether the module has a name in its `struct module`, which is that of its directory in `/sys/module`.
+pub(super) fn is_named(info: &LoadInfo<'_>) -> bool {
+    let this = info.object.find(THIS_MODULE).and_then(|this| info.object.sections.get(this));
+    this.and_then(|this| this.body.get(NAME.start)).is_none_or(|first| *first != 0)
+}
+
 impl Loaded<'_> {
     /// Whether the kernel calls an init function of the module.
     pub(crate) fn runs_init(&self) -> bool {

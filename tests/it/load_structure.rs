@@ -3,7 +3,7 @@
 //! campaign`).
 
 use klp_convert::check::Conclusion;
-use object::elf::{R_390_32, Rela64, SectionFlags};
+use object::elf::{R_390_32, Rela64, SectionFlags, SectionType};
 
 use crate::gates::converted;
 use crate::image::{Image, Relocation};
@@ -65,6 +65,19 @@ fn struct_module_is_empty_but_for_its_name_and_its_functions() {
         patched.section(&list.name, |s, e| s.sh_info.set(e, u32::try_from(this).unwrap()))
     };
     wrong(VMLINUX, change, "in other fields than init and exit");
+}
+
+#[test]
+fn struct_module_has_a_name() {
+    let change = |patched: Patched| patched.contents(THIS, |bytes| bytes[24] = 0);
+    refused(VMLINUX, change, "the name in its struct module is empty");
+}
+
+#[test]
+fn declarations_are_read_whatever_the_type_of_their_section() {
+    let change =
+        |patched: Patched| patched.section(".modinfo", |s, e| s.sh_type.set(e, SectionType(8)));
+    comes_of_changed(VMLINUX, change, Conclusion::Loads, &[]);
 }
 
 #[test]
@@ -200,7 +213,7 @@ fn pointers_in_tables_of_the_kernel_lead_to_something() {
     comes_of_changed(VMLINUX, rename("__trace_printk_fmt"), Conclusion::Loads, &[]);
     let text = |patched: Patched| {
         let writable = patched.section(".rodata", |s, e| {
-            s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 | WRITE))
+            s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 | WRITE));
         });
         writable.rename_section(".rodata", "__trace_printk_fmt")
     };
@@ -214,7 +227,7 @@ fn tables_that_the_kernel_writes_to_are_writable() {
     wrong(VMLINUX, rename, word);
     let change = |patched: Patched| {
         patched.section("__jump_table", |s, e| {
-            s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 & !WRITE))
+            s.sh_flags.set(e, SectionFlags(s.sh_flags.get(e).0 & !WRITE));
         })
     };
     wrong("lp_static_key_vmlinux.ko", change, word);

@@ -284,3 +284,11 @@ fn what_the_kernel_writes_to_is_no_part_of_a_section() {
     // The header of the file is only read.
     comes_of_changed(VMLINUX, place(|_| 8), Conclusion::Loads, &["overlaps the file's header"]);
 }
+
+#[test]
+fn the_section_of_each_symbol_is_looked_at_of_the_null_symbol_too() {
+    let change = |patched: Patched| {
+        patched.symbol(0, |symbol, e| symbol.st_shndx.set(e, SymbolSection(0x8000)))
+    };
+    comes_of_changed(VMLINUX, change, Conclusion::LoadsWrong, &["the kernel reads other memory"]);
+}
