@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use crate::bad_symbols::{gzip, xz};
 use crate::machine::{Map, machines};
@@ -28,12 +29,20 @@ pub(super) struct Call {
 const OLD: &[u8] = b"the old one";
 const OUTPUT: &str = "output";
 
+/// A map file.
+const MAP: &str = "kernel.map";
+
 /// An installed kernel, below the folder of the run.
 const TREE: &str = "root/lib/modules/7.2.13";
 
-pub(super) const CALLS: [Call; 6] = [
+pub(super) const CALLS: [Call; 7] = [
     Call { name: "`convert -o NEW`", words: &["convert", "in.ko", "-o", OUTPUT], over: false },
     Call { name: "`convert -o OLD`", words: &["convert", "in.ko", "-o", OUTPUT], over: true },
+    Call {
+        name: "`convert -s MAP -o OLD`",
+        words: &["convert", "in.ko", "-s", MAP, "-o", OUTPUT],
+        over: true,
+    },
     Call { name: "`convert --in-place`", words: &["convert", OUTPUT, "--in-place"], over: false },
     Call { name: "`symbols build -o OLD`", words: &["symbols", "build", "-o", OUTPUT], over: true },
     Call {
@@ -44,6 +53,19 @@ pub(super) const CALLS: [Call; 6] = [
     Call { name: "`load -o NEW`", words: &["load", "target.ko", "-o", OUTPUT], over: false },
 ];
 
+/// The map file of the machine, which is made once.
+fn map() -> &'static [u8] {
+    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let bench = Sandbox::new();
+        let mut command = program();
+        command.args(["symbols", "build", "-q", "-o"]).arg(bench.path(MAP));
+        let output = command.args(machines().remove(0).map(Map::Elf)).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        fs::read(bench.path(MAP)).unwrap()
+    })
+}
+
 impl Call {
     /// A folder in which it can be run.
     fn bench(&self) -> Sandbox {
@@ -51,6 +73,9 @@ impl Call {
         let input = fs::read(machine.path("lp_two_owners.ko")).unwrap();
         bench.file("in.ko", &input);
         bench.file("target.ko", &fs::read(machine.path("klp_target_a.ko")).unwrap());
+        if self.words.contains(&MAP) {
+            bench.file(MAP, map());
+        }
         if self.words.contains(&"--in-place") {
             bench.file(OUTPUT, &input);
         } else if self.over {
@@ -62,7 +87,7 @@ impl Call {
     /// Runs it under strace with these options.
     fn run(&self, bench: &Sandbox, strace: &[&str]) -> Output {
         let mut words: Vec<OsString> = self.words.iter().map(OsString::from).collect();
-        if !self.words.contains(&"--kernel") {
+        if !self.words.contains(&"--kernel") && !self.words.contains(&MAP) {
             words.extend(machines().remove(0).map(Map::Elf));
         }
         let mut command = Command::new("strace");
