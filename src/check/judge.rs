@@ -10,7 +10,7 @@ use super::replaced::replaced;
 use super::simulation::{Simulated, Trial};
 use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
-use crate::findings::{Collector, Consequence, Error, Finding, Refusal, Warning};
+use crate::findings::{Collector, Consequence, Error, Finding, Refusal, Rule, Warning};
 use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol, SYMBOL_NAME_MAX};
 use crate::options::Options;
@@ -79,16 +79,18 @@ impl Judge<'_> {
             let all = self.options.all;
             let patched = &patched;
             let trial = Trial { module, machine, kernel: &kernel, known: &known, patched, all };
-            let Simulated { findings, placements, stopped, never } = trial.run();
-            *count = placements;
+            let simulated = trial.run();
+            *count = simulated.placements;
             let mut found_before = found.into_vec();
-            if stopped {
+            if simulated.stopped {
                 found_before.extend(load::misread(module));
             } else {
-                found_before.iter_mut().for_each(|finding| ignore_unreached(finding, never));
+                for finding in &mut found_before {
+                    ignore_unreached(finding, &simulated);
+                }
             }
             let mut united = Collector::new(all);
-            unite(found_before, findings, &mut united);
+            unite(found_before, simulated.findings, &mut united);
             found = united;
             found.extend(audit::unknown_exports(module, answer));
         }
@@ -135,10 +137,11 @@ fn unopened(
 }
 
 /// A broken rule for which a kernel refuses other modules, but not this one: it never comes to what breaks it.
-/// `never`: nor does it enable the patch.
-fn ignore_unreached(finding: &mut Finding, never: bool) {
+fn ignore_unreached(finding: &mut Finding, simulated: &Simulated) {
     let is_of_enabling = finding.refusal().is_some_and(Refusal::is_of_enabling);
-    let unreached = finding.rule().is_some() || never && is_of_enabling;
+    // Whether bytes that were written before are zero depends on addresses.
+    let is_reached = finding.rule() == Some(Rule::PlaceTwice) && simulated.stopped_somewhere;
+    let unreached = finding.rule().is_some() && !is_reached || simulated.never && is_of_enabling;
     if unreached && finding.consequence == Some(Consequence::Refused) {
         finding.consequence = Some(Consequence::Ignored);
     }

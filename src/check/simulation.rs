@@ -64,6 +64,7 @@ impl Trial<'_, '_> {
             entries: FxHashMap::default(),
             usual: true,
             stopped: false,
+            stopped_somewhere: false,
             never: false,
             received: self.kernel.receive(self.module),
             findings: Collector::new(self.all),
@@ -82,10 +83,10 @@ impl Trial<'_, '_> {
             }
             runs.usual = false;
         }
-        let mut findings = runs.findings;
-        findings.extend(runs.reloads.into_iter().map(Finding::from));
+        let Runs { mut findings, reloads, stopped, stopped_somewhere, never, .. } = runs;
+        findings.extend(reloads.into_iter().map(Finding::from));
         let (findings, placements) = (findings.into_vec(), placements.len());
-        Simulated { findings, placements, stopped: runs.stopped, never: runs.never }
+        Simulated { findings, placements, stopped, stopped_somewhere, never }
     }
 }
 
@@ -97,6 +98,8 @@ pub(super) struct Simulated {
     pub(super) placements: usize,
     /// Whether a load at the usual placement ended before everything was written.
     pub(super) stopped: bool,
+    /// The same at any placement.
+    pub(super) stopped_somewhere: bool,
     /// Whether the kernel never comes to enable the patch.
     pub(super) never: bool,
 }
@@ -112,6 +115,8 @@ struct Runs<'t, 'm> {
     usual: bool,
     /// Whether a load at the usual placement ended early.
     stopped: bool,
+    /// The same at any placement.
+    stopped_somewhere: bool,
     /// Whether the kernel never calls the function that enables the patch.
     never: bool,
     /// The outcome after relocation, the same at every placement.
@@ -124,6 +129,12 @@ struct Runs<'t, 'm> {
 }
 
 impl<'t, 'm> Runs<'t, 'm> {
+    /// A load ended early.
+    fn stop(&mut self) {
+        self.stopped |= self.usual;
+        self.stopped_somewhere = true;
+    }
+
     /// Loads once, and has every gate arrive, leave and arrive again; returns whether there are
     /// gates.
     fn load(&mut self, placement: &Placement, order: Order) -> bool {
@@ -136,16 +147,16 @@ impl<'t, 'm> Runs<'t, 'm> {
             Ok(loaded) => loaded,
             Err(refused) => {
                 let text = placement.bases.get(&RegionKind::Text).copied();
-                self.stopped |= self.usual;
+                self.stop();
                 self.refused(refused, &Occasion::Load, text);
                 return false;
             }
         };
         let text = loaded.regions().find(|(kind, ..)| *kind == RegionKind::Text);
         let text = text.map(|(_, base, _)| base);
-        if let Err(refused) = &self.received {
-            self.stopped |= self.usual;
-            self.refused(refused.clone(), &Occasion::Load, text);
+        if let Err(refused) = self.received.clone() {
+            self.stop();
+            self.refused(refused, &Occasion::Load, text);
             return false;
         }
         let taken = loaded.enable(known);
@@ -156,7 +167,7 @@ impl<'t, 'm> Runs<'t, 'm> {
             && enables
             && !never
         {
-            self.stopped |= self.usual;
+            self.stop();
             self.refused(refused.clone(), &Occasion::Load, text);
             return false;
         }
@@ -189,7 +200,7 @@ impl<'t, 'm> Runs<'t, 'm> {
             match came {
                 Ok(()) => arrived.push(Arrived::of(gate, &loaded, before..seen)),
                 Err(refused) => {
-                    self.stopped |= self.usual;
+                    self.stop();
                     self.refused(refused, &occasion, text);
                 }
             }

@@ -97,21 +97,15 @@ pub enum ElfError {
         /// Length of the file without its signature.
         len: usize,
     },
-    /// A section's body covers the file header.
-    #[error("{section}: body at {offset:#x} overlaps the file's header")]
-    OverlapsHeader {
+    /// A section's body covers the file header or the section header table.
+    #[error("{section}: body at {offset:#x} overlaps the {}", if *table { "section headers" } else { "file's header" })]
+    OverlapsHeaders {
         /// The section.
         section: SectionRef,
         /// `sh_offset`.
         offset: u64,
-    },
-    /// A section's body covers the section header table.
-    #[error("{section}: body at {offset:#x} overlaps the section headers")]
-    OverlapsSections {
-        /// The section.
-        section: SectionRef,
-        /// `sh_offset`.
-        offset: u64,
+        /// Whether it covers the table.
+        table: bool,
     },
     /// Two sections' bodies share bytes.
     #[error("{section}: body at {offset:#x} overlaps {other}")]

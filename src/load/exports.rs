@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use klp_arch::{Errno, KernelError};
+use scroll::Pread;
 
 use super::load_info::LoadInfo;
 use super::{Bind, Loaded, TargetKernel};
@@ -35,9 +36,7 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<Optio
     let target = |section: &&crate::elf::Section<'_>| section.sh_info == table.get();
     let Some(relocations) = module.relocation_sections().find(target) else { return Vec::new() };
     let relocations = module.relocations(relocations.index);
-    // Every field has a relocation.
-    let count = u64::try_from(relocations.len()).unwrap_or(u64::MAX);
-    let width = size.checked_div(count).filter(|width| matches!(width, 4 | 8)).unwrap_or(u64::MAX);
+    let width = width(size, relocations.len()).unwrap_or(u64::MAX);
     let names = relocations.filter(|rela| (rela.offset / width) % 3 == 1);
     let name = |rela: crate::elf::Rela| {
         let symbol = module.symbol(rela.symbol)?;
@@ -49,10 +48,41 @@ fn entries<'m>(module: &Module<'m>, table: SectionIndex, size: u64) -> Vec<Optio
     if width == u64::MAX { Vec::new() } else { names.map(name).collect() }
 }
 
+/// Bytes of each field of a table of this size: every field has a relocation.
+fn width(size: u64, relocations: usize) -> Option<u64> {
+    let count = u64::try_from(relocations).ok()?;
+    size.checked_div(count).filter(|width| matches!(width, 4 | 8))
+}
+
 impl Loaded<'_> {
+    /// Whether the kernel finds no name in an entry of a table, once it is relocated.
+    fn is_nameless(&self, table: usize) -> Option<bool> {
+        let object = &self.info.object;
+        let section = object.sections.get(table)?;
+        let relocations = self.tables_for(table).map(|table| object.relas(table).count()).sum();
+        let width = usize::try_from(width(section.sh_size, relocations)?).ok()?;
+        let extent = section.extent?;
+        let entries = self.memory.bytes(&extent).chunks_exact(width.checked_mul(3)?);
+        let fields = entries.zip((width..).step_by(width.checked_mul(3)?));
+        let mut addresses = fields.filter_map(|(entry, at)| {
+            if width == size_of::<u64>() {
+                return entry.pread_with::<u64>(width, object.endian()).ok();
+            }
+            let distance = entry.pread_with::<i32>(width, object.endian()).ok()?;
+            let field = extent.address.wrapping_add(u64::try_from(at).ok()?);
+            Some(field.wrapping_add_signed(distance.into()))
+        });
+        Some(addresses.any(|address| self.memory.at(address).is_none()))
+    }
+
     /// An export whose name the kernel reads somewhere else when it compares names.
     pub(super) fn nameless_export(&self) -> Option<Finding> {
-        all(self.module).into_iter().find(Option::is_none)?;
+        let mut tables = TABLES.iter().filter_map(|name| self.info.object.find(name));
+        let is_nameless = all(self.module).iter().any(Option::is_none)
+            || tables.any(|table| self.is_nameless(table) == Some(true));
+        if !is_nameless {
+            return None;
+        }
         let why =
             "an entry of its exports leads to no name: the kernel reads other memory".to_owned();
         Some(Finding::unnoticed(Stage::Form, Consequence::Corrupted, why))

@@ -16,7 +16,9 @@ pub(crate) fn misread(module: &Module<'_>) -> Option<Finding> {
             let outside = usize::try_from(*section).is_ok_and(|section| section >= *count);
             outside.then(|| format!("{fault}: the kernel reads other memory"))
         }
-        ElfError::OverlapsSections { .. } => Some(format!("{fault}, to which the kernel writes")),
+        ElfError::OverlapsHeaders { table: true, .. } => {
+            Some(format!("{fault}, to which the kernel writes"))
+        }
         ElfError::Overlap { section, other, .. } => {
             let symbols = section.index == symtab || other.index == symtab;
             symbols.then(|| format!("{fault}: the kernel writes to its symbols"))

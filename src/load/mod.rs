@@ -59,6 +59,7 @@ mod misread;
 mod never_applied;
 mod patching;
 mod per_cpu;
+mod permissions;
 mod placement;
 mod pointers;
 mod prepared;

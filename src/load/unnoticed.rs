@@ -20,6 +20,7 @@ impl Loaded<'_> {
         unnoticed.extend(self.read_only_init());
         unnoticed.extend(self.read_only_table());
         unnoticed.extend(self.astray());
+        unnoticed.extend(self.wrong_permissions());
         unnoticed.extend(self.without_code());
         unnoticed.extend(self.without_init());
         unnoticed.extend(self.frees_exit());

@@ -215,7 +215,7 @@ fn overlapping_sections_are_refused() {
         let data = patched.body(".data").start as u64;
         patched.section(".text", |s, e| s.sh_offset.set(e, data))
     });
-    refused(&["'.text'", "overlaps the file's headers"], |patched, _| {
+    refused(&["'.text'", "overlaps the file's header"], |patched, _| {
         patched.section(".text", |s, e| s.sh_offset.set(e, 8))
     });
 }

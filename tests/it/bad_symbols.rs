@@ -202,6 +202,9 @@ fn sources_without_symbols_are_refused() {
     let run = built(&bench, &words(&[("--module", &empty)]), &["--keep-going"]);
     run.refused(&["no module (.ko", "no symbols for a map"]);
     assert_eq!(bench.files(), ["empty"]);
+    bench.file("none", b"");
+    let said = ["error[KLP-E05", "none", "no symbols for a map"];
+    fails(&bench, 1, &words(&[("--symvers", &bench.path("none"))]), &said);
     symbols(&["build", "-o", "map"], [""; 0]).usage_or_io(&["--vmlinux <FILE>"]);
 }
 

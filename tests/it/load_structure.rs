@@ -275,3 +275,17 @@ fn names_in_a_patch_are_not_relocated() {
         }
     }
 }
+
+#[test]
+fn an_export_has_a_name_in_memory() {
+    // Its entry writes to the field of the value instead. Elsewhere these are distances of 32 bits.
+    let change = |patched: Patched| {
+        patched.relocation(".rela__ksymtab", 1, |rela, e| rela.r_offset.set(e, 0))
+    };
+    for machine in machines().into_iter().filter(|m| ["s390x", "ppc64le"].contains(&m.name)) {
+        let verdict = judged(&machine, &change(Patched::new(machine.read("klp_target_a.ko"))));
+        let said = says(&verdict);
+        assert_eq!(verdict.conclusion(), Conclusion::LoadsWrong, "{}: {said}", machine.name);
+        assert!(said.contains("leads to no name"), "{}: {said}", machine.name);
+    }
+}

@@ -76,7 +76,10 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
         return reporter.symbols(&errors);
     }
     if merged.objects().next().is_none() && merged.exports().next().is_none() {
-        errors.push(SymbolError::new(&args.output, SymbolErrorKind::Nothing));
+        // A source without symbols is none by itself: modules that export nothing have an empty Module.symvers.
+        let paths: Vec<_> = sources.paths().collect();
+        let blamed = if let [only] = *paths { only } else { &*args.output };
+        errors.push(SymbolError::new(blamed, SymbolErrorKind::Nothing));
         return reporter.symbols(&errors);
     }
     let built = build(&merged).map_err(|error| SymbolError::new(&args.output, error));

@@ -53,11 +53,10 @@ fn bodies_apart(module: &Module<'_>, tolerance: &mut Tolerance) -> Result<(), El
     for section in bodies {
         let offset = section.sh_offset;
         let end = offset.saturating_add(section.sh_size);
-        let reference = section.reference();
-        if offset < table_end && end > table {
-            tolerance.unnoticed(ElfError::OverlapsSections { section: reference, offset })?;
-        } else if offset < u64::from(HEADER_LEN) {
-            tolerance.unnoticed(ElfError::OverlapsHeader { section: reference, offset })?;
+        let table = offset < table_end && end > table;
+        if table || offset < u64::from(HEADER_LEN) {
+            let section = section.reference();
+            tolerance.unnoticed(ElfError::OverlapsHeaders { section, offset, table })?;
         }
         if let Some(other) = before
             && other.sh_offset.saturating_add(other.sh_size) > offset

@@ -81,7 +81,11 @@ impl Agreement {
             }
             (Some(Conclusion::Loads), Outcome::Loaded(log)) if warns(log) => Self::KernelWarns,
             (Some(Conclusion::Loads), Outcome::Loaded(_)) => Self::Loads,
-            (Some(Conclusion::Loads), Outcome::Refused(..)) if mutant.in_code => Self::OwnCode,
+            (Some(Conclusion::Loads), Outcome::Refused(_, log))
+                if mutant.in_code || in_own_code(log) =>
+            {
+                Self::OwnCode
+            }
             (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.only_with => Self::OnlyWith,
             (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.not_known => Self::NotKnown,
             (Some(Conclusion::Loads), Outcome::Refused(..)) if verdict.somewhere => Self::Somewhere,
