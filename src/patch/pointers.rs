@@ -103,6 +103,18 @@ impl<'m, 'data> Pointers<'m, 'data> {
         self.by_location.range(from..to).map(|(location, _)| *location)
     }
 
+    /// Whether relocations write between these locations, of one section.
+    pub(super) fn is_changed(&self, from: Location, to: Location) -> bool {
+        let Location { section, offset } = from;
+        let first = Location { section, offset: offset.saturating_sub(WORD - 1) };
+        let mut around = self.by_location.range(first..to);
+        around.any(|(location, pointer)| match pointer {
+            // What is no pointer has 32 bits, such as a distance in a table of jumps before a string.
+            Pointer::Astray => location.plus(4).offset > offset,
+            Pointer::To(_) | Pointer::Outside => true,
+        })
+    }
+
     /// All pointers and their locations.
     pub(super) fn all(&self) -> impl Iterator<Item = (Location, Pointer)> + '_ {
         self.by_location.iter().map(|(location, pointer)| (*location, *pointer))

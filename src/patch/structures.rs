@@ -245,9 +245,7 @@ pub(super) fn name<'data>(
     let Some(location) = target(pointers, at)? else { return Ok(None) };
     let length = pointers.bytes(at, NAME_MAX).map_or(0, <[u8]>::len);
     let length = u64::try_from(length).unwrap_or(u64::MAX);
-    let Location { section, offset } = location;
-    let first = Location { section, offset: offset.saturating_sub(WORD - 1) };
-    if pointers.between(first, location.plus(length.saturating_add(1))).next().is_some() {
+    if pointers.is_changed(location, location.plus(length.saturating_add(1))) {
         return Err(Unread::Overwritten);
     }
     match pointers.text(at, NAME_MAX) {
