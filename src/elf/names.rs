@@ -69,10 +69,12 @@ impl<'a> Names<'a> {
         tables.find(|(index, _)| *index == section).map(|(_, table)| table.bytes.as_slice())
     }
 
-    /// The new `sh_name` of an old section, if it changes.
+    /// The new `sh_name` of an old section, if it changes: the kernel compares the names of sections without a type,
+    /// too.
     pub(super) fn of_section(&self, section: &Section<'_>, old: u32) -> Option<u32> {
         let table = self.of_sections()?;
-        Some(if section.name.is_empty() { 0 } else { table.kept(old) })
+        let is_nameless = section.name.is_empty() && section.sh_type != SHT_NULL;
+        Some(if is_nameless { 0 } else { table.kept(old) })
     }
 
     /// `sh_name` of a new section.
@@ -114,8 +116,10 @@ fn build<'a>(
     }
     if readers.sections {
         for (section, raw) in module.sections().zip(module.header.sections) {
-            if section.sh_type != SHT_NULL && renumbering.section(section.index).is_some() {
-                used.push(raw.sh_name.get(endian));
+            let name = raw.sh_name.get(endian);
+            let is_read = section.sh_type != SHT_NULL || table.get(name).is_some();
+            if is_read && renumbering.section(section.index).is_some() {
+                used.push(name);
             }
         }
     }

@@ -160,6 +160,9 @@ pub enum SymbolErrorKind {
     /// A symbolic link whose target does not exist.
     #[error("a symbolic link to {path}, which does not exist", path = .0.display())]
     Dangling(PathBuf),
+    /// A list of modules names one elsewhere.
+    #[error("lists {path}, which is not below this folder", path = .0.display())]
+    Outside(PathBuf),
     /// Several modules of one name, and nothing decides which is loaded.
     #[error(
         "cannot determine whether modprobe loads this or {others}: depmod ranks them equally, and \

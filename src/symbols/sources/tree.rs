@@ -16,7 +16,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, read_to_string};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use depmod::{Choice, Depmod};
 pub use headers::kernel_release;
@@ -275,6 +275,9 @@ fn ordered(folder: &Path, order: &Path) -> Result<BTreeSet<PathBuf>, SymbolError
     let mut modules = BTreeSet::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let path = Path::new(line).with_extension("ko");
+        if path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(SymbolError::new(order, SymbolErrorKind::Outside(path)));
+        }
         let mut module = folder.join(&path);
         if let Ok(rest) = path.strip_prefix("kernel")
             && !is_file(&module)?

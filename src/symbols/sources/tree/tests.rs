@@ -40,6 +40,16 @@ fn a_build_tree_has_the_modules_that_it_lists() {
 }
 
 #[test]
+fn a_build_tree_has_no_modules_elsewhere() {
+    for elsewhere in ["/lib/modules/a.ko", "a/../../b.o", "../c.o"] {
+        let root = tree(&["vmlinux", "a/old.ko"]);
+        fs::write(root.path().join("modules.order"), format!("a/old.o\n{elsewhere}\n")).unwrap();
+        let (_, errors) = added(root.path(), |s| add_kernel(root.path(), false, s));
+        assert!(matches!(errors[..], [SymbolErrorKind::Outside(_)]), "{errors:?}");
+    }
+}
+
+#[test]
 fn livepatches_of_a_patched_tree_are_left_out_whether_they_are_linked_or_not() {
     let root = tree(&["vmlinux", "a/plain.ko", "b/linked.ko"]);
     fs::write(root.path().join("modules.order"), "a/plain.o\nb/linked.o\nb/not-yet.o\n").unwrap();
