@@ -125,12 +125,15 @@ pub(crate) fn relocations(backend: &Machine, count: u64) -> Vec<u8> {
         symbols.put(if section == 0 { 0 } else { symbol * 8 }, 8);
         symbols.put(0, 8);
     }
+    // Its name, where the kernel has it.
+    let mut this = vec![0; 64];
+    this[24] = b'm';
     let mut sections: Vec<Section<'_>> = vec![
         (".text", progbits, alloc | exec, 0, 0, text),
         (".rela.text", elf::SHT_RELA.0, 0, 0, 1, text_table),
         (".data", progbits, alloc | write, 0, 0, data),
         (".rela.data", elf::SHT_RELA.0, 0, 0, 3, data_table),
-        (".gnu.linkonce.this_module", progbits, alloc | write, 0, 0, vec![0; 64]),
+        (".gnu.linkonce.this_module", progbits, alloc | write, 0, 0, this),
         (".modinfo", progbits, alloc, 0, 0, b"name=many\0license=GPL\0".to_vec()),
     ];
     // The sections for tracing that a machine's loader looks for.

@@ -6,7 +6,7 @@ use super::super::header::HEADER_LEN;
 use super::super::irregular::Tolerance;
 use super::super::rela::RELA_LEN;
 use super::super::section::Section;
-use super::super::{ElfError, Module, SectionIndex, SectionRef, SymbolIndex};
+use super::super::{ElfError, Module, SectionIndex, SectionRef, StringTableFault, SymbolIndex};
 use super::{WORD_LEN, whole_entries};
 
 /// How many bodies may share each byte of the file, on average: thousands of tables in the same
@@ -29,6 +29,12 @@ pub(in crate::elf) fn relocatable(
         tolerance.unnoticed(ElfError::Rel(rel.reference()))?;
     }
     bodies_apart(module, tolerance)?;
+    // The kernel reads the last string to its end, and what follows may move.
+    let mut modinfo = module.sections_named(b".modinfo");
+    if let Some(section) = modinfo.find(|s| module.body(s.index).last().is_some_and(|c| *c != 0)) {
+        let (section, fault) = (section.reference(), StringTableFault::NoTrailingNul);
+        tolerance.unnoticed(ElfError::StringTable { section, fault })?;
+    }
     for section in module.sections() {
         if section.sh_type == SHT_RELA {
             relocations(module, section, tolerance)?;
