@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use klp_arch::object::{SHN_LIVEPATCH, SHN_UNDEF};
+use klp_arch::object::{SHF_WRITE, SHN_LIVEPATCH, SHN_UNDEF};
 use klp_arch::{Calc, Pointer, SpecialSection};
 use scroll::Pread;
 
@@ -53,9 +53,18 @@ impl Loaded<'_> {
             let place = extent.address.wrapping_add(at);
             let address = if pointer.relative { place.wrapping_add(value & !FLAGS) } else { value };
             let is_null = pointer.null && address == 0;
-            (!is_null && self.memory.at(address).is_none() && !whole.contains(&at)).then_some(at)
+            let leads = self.memory.at(address).is_some()
+                && !(pointer.changes && self.is_protected(address));
+            (!is_null && !leads && !whole.contains(&at)).then_some(at)
         });
         astray.next()
+    }
+
+    /// Whether an address is in a section that the kernel cannot write to any more.
+    fn is_protected(&self, address: u64) -> bool {
+        let section = self.section_at(address).map(|(index, ..)| index);
+        let section = section.and_then(|index| self.info.object.sections.get(index));
+        self.kernel.strict_module_rwx && section.is_some_and(|section| !section.has(SHF_WRITE))
     }
 
     /// Offsets of the fields of a section that get an address, or a distance, of 64 bits of another object's symbol.
