@@ -35,7 +35,7 @@ pub(crate) const NAMES: [&str; 10] = [
 ];
 
 /// What the list has: names of one object, and the least position of one of them.
-const KNOWN: [(&str, &str, u32); 9] = [
+pub(crate) const KNOWN: [(&str, &str, u32); 9] = [
     ("vmlinux", "alpha", 0),
     ("vmlinux", "beta", 1),
     ("vmlinux", "beta", 2),

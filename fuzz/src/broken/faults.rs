@@ -5,7 +5,7 @@
 use klp_convert::check::Conclusion::{self, LoadsWrong, Refused};
 use klp_convert::findings::Rule;
 
-use super::livepatch::{LIVEPATCH, Livepatch, PATCHED};
+use super::livepatch::{Livepatch, PATCHED};
 use crate::skeleton::{CODE, DATA, READ_ONLY};
 
 /// What must be said.
@@ -305,7 +305,6 @@ pub(super) const FAULTS: &[Fault] = &[
         "an ordinary symbol that is marked",
         |patch| {
             let symbol = patch.marked("ordinary");
-            debug_assert!(symbol != 0 && LIVEPATCH != 0);
             let (entry, text) = (patch.call(symbol), patch.text);
             patch.gated(PATCHED, (".text", text), entry);
             true

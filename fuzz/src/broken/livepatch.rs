@@ -11,26 +11,12 @@ use klp_arch::{KernelVersion, Machine, machines};
 
 use crate::choices::Choices;
 use crate::skeleton::builder::{Builder, Section};
-use crate::skeleton::{self, CODE, DATA};
+use crate::skeleton::{self, CODE, DATA, KNOWN, LIST};
 
 /// `SHN_LIVEPATCH`.
-pub(super) const LIVEPATCH: u32 = 0xff20;
+const LIVEPATCH: u32 = 0xff20;
 /// Flags of a klp section, all of which the kernel needs.
-pub(super) const KLP: u64 = 0x10_0042;
-
-/// What the kernel has: object, name, and positions, of which 0 is the only one.
-const SYMBOLS: [(&str, &str, u32); 10] = [
-    ("vmlinux", "alpha", 0),
-    ("vmlinux", "beta", 1),
-    ("vmlinux", "beta", 2),
-    ("vmlinux", "shared", 0),
-    ("vmlinux", "foo.isra.0", 0),
-    ("target", "gamma", 0),
-    ("target", "twice", 1),
-    ("target", "twice", 2),
-    ("target", "shared", 0),
-    ("other", "omega", 0),
-];
+const KLP: u64 = 0x10_0042;
 
 /// The object that the livepatch patches, beside vmlinux.
 pub(super) const PATCHED: &str = "target";
@@ -74,7 +60,7 @@ impl Livepatch {
             let object =
                 [None, None, Some("vmlinux"), Some(PATCHED), Some("vmlinux"), Some(PATCHED)];
             let object = object.get(kind).copied().flatten();
-            let known = SYMBOLS.iter().filter(|(owner, ..)| object == Some(*owner));
+            let known = KNOWN.iter().filter(|(owner, ..)| object == Some(*owner));
             let known: Vec<_> = known.collect();
             let symbol = match known.get(choices.below(known.len())) {
                 Some((object, name, position)) => this.klp(object, name, *position),
@@ -188,12 +174,20 @@ impl Livepatch {
         {
             writeln!(text, "{:016x} T {symbol}", kernel + at).unwrap();
         }
-        for (start, vmlinux) in [(kernel, true), (modules, false)] {
-            let symbols = SYMBOLS.iter().filter(|(object, ..)| (*object == "vmlinux") == vmlinux);
-            for ((object, name, _), address) in symbols.zip((start + 0x1000..).step_by(0x100)) {
-                let module = if vmlinux { String::new() } else { format!("\t[{object}]") };
-                writeln!(text, "{address:016x} t {name}{module}").unwrap();
+        let mut next = [kernel + 0x1000, modules + 0x1000];
+        let mut object = "";
+        for line in LIST.lines().skip(1) {
+            if let Some(name) = line.strip_prefix('*') {
+                object = name;
+                continue;
             }
+            let [in_vmlinux, in_module] = &mut next;
+            let (address, module) = match object {
+                "vmlinux" => (in_vmlinux, String::new()),
+                module => (in_module, format!("\t[{module}]")),
+            };
+            writeln!(text, "{address:016x} t {line}{module}").unwrap();
+            *address += 0x100;
         }
         text
     }
