@@ -134,6 +134,13 @@ impl<'o> Importer<'o> {
         Err(KernelError { errno: Errno::EPERM, message })
     }
 
+    /// What is exported under a name, but by the module itself, whose exports nothing finds while it is loaded
+    /// (`find_symbol` skips modules in `MODULE_STATE_UNFORMED`).
+    fn export(&self, name: &[u8], known: &dyn Bind) -> Option<ExportedSymbol> {
+        let export = known.export(std::str::from_utf8(name).ok()?)?;
+        (export.owner.as_str() != self.name).then_some(export)
+    }
+
     /// The address that an undefined symbol gets; `None` if nothing exports it to this module.
     ///
     /// # Errors
@@ -143,10 +150,7 @@ impl<'o> Importer<'o> {
         name: &[u8],
         known: &dyn Bind,
     ) -> Result<Option<u64>, KernelError> {
-        let Some(export) = std::str::from_utf8(name).ok().and_then(|name| known.export(name))
-        else {
-            return Ok(None);
-        };
+        let Some(export) = self.export(name, known) else { return Ok(None) };
         if export.gpl == Some(true) && !self.gpl {
             return Ok(None);
         }
@@ -193,7 +197,7 @@ impl<'o> Importer<'o> {
 
     /// The namespace for which [`resolve`](Self::resolve) refuses an export.
     pub(super) fn missing(&self, name: &[u8], known: &dyn Bind) -> Option<MissingImport> {
-        let export = known.export(std::str::from_utf8(name).ok()?)?;
+        let export = self.export(name, known)?;
         let refused = self.check_version(name, export.crc).is_ok()
             && self.check_namespace(name, &export).is_err();
         let namespace = export.namespace.filter(|_| refused)?;
@@ -204,7 +208,7 @@ impl<'o> Importer<'o> {
     /// module because it was built with another CRC.
     pub(super) fn other_version(&self, name: &[u8], known: &dyn Bind) -> Option<OtherVersion> {
         let symbol = std::str::from_utf8(name).ok()?;
-        let export = known.export(symbol)?;
+        let export = self.export(name, known)?;
         let crc = export.crc.map(u64::from)?;
         let (Versions::Plain(versions) | Versions::Extended(versions)) = &self.versions else {
             return None;
@@ -262,6 +266,31 @@ mod tests {
             namespace: namespace.map(str::to_owned),
             crc: None,
         }
+    }
+
+    /// Everything is exported by one object.
+    #[derive(Debug)]
+    struct Exporter(&'static str);
+
+    impl Bind for Exporter {
+        fn export(&self, _: &str) -> Option<ExportedSymbol> {
+            let export = export(None);
+            Some(ExportedSymbol { owner: self.0.parse().unwrap(), crc: Some(7), ..export })
+        }
+
+        fn find(&self, _: &crate::name::KlpSymbol) -> crate::load::Lookup {
+            crate::load::Lookup::Unknown
+        }
+    }
+
+    #[test]
+    fn a_module_cannot_import_what_it_exports() {
+        let module = importer(&[], Versions::Absent);
+        assert_eq!(module.resolve(b"f", &Exporter("kvm")), Ok(Some(0x1000)));
+        assert_eq!(module.resolve(b"f", &Exporter("kvm_intel")), Ok(None));
+        let module = importer(&[], Versions::Plain([(&b"f"[..], 8)].into()));
+        assert!(module.other_version(b"f", &Exporter("kvm")).is_some());
+        assert_eq!(module.other_version(b"f", &Exporter("kvm_intel")), None);
     }
 
     #[test]
