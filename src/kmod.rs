@@ -11,6 +11,9 @@ use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
 /// The percpu template (`find_pcpusec`).
 pub(crate) const PERCPU: &[u8] = b".data..percpu";
 
+/// `struct module` of a module itself: the kernel has filled in some of its fields when the module runs.
+pub(crate) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
+
 /// Sections that are read in the file and never moved: the loader takes `SHF_ALLOC` from them.
 pub(crate) const READ_IN_PLACE: [&[u8]; 4] =
     [b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"];

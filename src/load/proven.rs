@@ -12,11 +12,11 @@ use klp_arch::object::SHF_ALLOC;
 use klp_arch::{Errno, Features, KernelError};
 
 use super::load_info::LoadInfo;
-use super::validate::THIS_MODULE;
 use super::{Refused, TargetKernel};
 use crate::btf::Btf;
 use crate::elf::{Module, Section};
 use crate::findings::{Consequence, Finding, Stage};
+use crate::kmod::THIS_MODULE;
 use crate::symbols::{Fact, Siblings};
 
 /// The functions whose pointers are in `struct module`.

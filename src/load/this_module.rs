@@ -11,9 +11,9 @@ use scroll::Pread;
 
 use super::Loaded;
 use super::load_info::LoadInfo;
-use super::validate::THIS_MODULE;
 use crate::elf::SymbolSection;
 use crate::findings::{Consequence, Finding, Stage};
+use crate::kmod::THIS_MODULE;
 
 /// The field `name`, after `state` and `list`: the only one with a value that no relocation gives.
 const NAME: Range<usize> = 24..24 + 56;

@@ -14,10 +14,8 @@ use super::load_info::LoadInfo;
 use super::proven::words;
 use crate::elf::{Module, Section};
 use crate::findings::{Finding, Rule, Stage};
+use crate::kmod::THIS_MODULE;
 use crate::name::VMLINUX;
-
-/// The module itself.
-pub(super) const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
 /// From here on `e_shnum` does not hold the number of sections, and the kernel does not read it
 /// from section 0.

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use klp_arch::{Address, AddressUse, Machine, RelocationTarget, UseKind};
 
+use super::extent::Extent;
 use super::pointers::Pointers;
-use super::structures::Extent;
 use super::uses::{self, location_of, pointed_to};
 use crate::elf::{Location, SectionIndex, SymbolSection};
 

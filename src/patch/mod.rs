@@ -7,6 +7,7 @@
 //! objtool's tables, from which its modules make the others. Source: `include/linux/livepatch.h`.
 
 mod changed;
+mod extent;
 mod external;
 mod gates;
 mod patched_objects;
@@ -27,8 +28,9 @@ use klp_arch::Machine;
 
 use crate::elf::{Location, Module, SectionIndex, SymbolSection};
 use crate::name::ObjectName;
+use extent::Extent;
 use pointers::Pointers;
-use structures::{Extent, MOD, OBJS, Unread};
+use structures::{MOD, OBJS, Unread};
 
 /// The function that takes a patch.
 const ENABLE: &[u8] = b"klp_enable_patch";
@@ -139,6 +141,12 @@ impl<'data> Tables<'data> {
                 Self::Faulty("its klp_patch has values in fields that the kernel takes to be empty")
             }
             Err(Unread::Overwritten) => Self::Faulty("relocations change a name of its klp_patch"),
+            Err(Unread::FilledIn) => Self::Faulty(
+                "a table of its klp_patch is in its struct module, which the kernel fills in",
+            ),
+            Err(Unread::Overlap) => {
+                Self::Faulty("tables of its klp_patch overlap, and the kernel writes to each")
+            }
             Err(Unread::NoObjects) if !fills_in(OBJS) => {
                 Self::Incomplete("`objs` of its klp_patch is NULL")
             }

@@ -11,7 +11,7 @@ use crate::elf::{
     Location, Module, Rela, SHT_NOBITS, Section, SectionFlags, SectionIndex, SymbolIndex,
     SymbolSection,
 };
-use crate::kmod::{PERCPU, READ_IN_PLACE};
+use crate::kmod::{PERCPU, READ_IN_PLACE, THIS_MODULE};
 
 /// The target of a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +172,11 @@ impl<'m, 'data> Pointers<'m, 'data> {
     /// Whether a location is in memory that code may write to.
     pub(super) fn is_written(&self, location: Location) -> bool {
         self.flags(location).contains(SectionFlags::ALLOC | SectionFlags::WRITE)
+    }
+
+    /// Whether a location is in memory that the kernel fills in when it loads the module.
+    pub(super) fn is_filled_in(&self, location: Location) -> bool {
+        self.module.section(location.section).is_some_and(|section| section.name == THIS_MODULE)
     }
 
     /// Whether a location has an address.

@@ -9,18 +9,14 @@ use std::collections::BTreeSet;
 
 use klp_arch::{Address, Machine, RelocationTarget, UseKind};
 
+use super::extent::PATCH_MIN;
 use super::pointers::{Pointer, Pointers};
 use super::structures::{MOD, OBJS, Unread, is_table_of_objects, may_be_table_of_objects};
 use super::uses::{self, location_of};
 use crate::elf::{
     Location, Module, Rela, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
-
-/// Bytes that a `struct klp_patch` has with any configuration.
-const PATCH_MIN: u64 = 128;
-
-/// `struct module` of the module itself.
-const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
+use crate::kmod::THIS_MODULE;
 
 /// The patch.
 ///

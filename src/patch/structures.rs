@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use super::extent::{Extent, PATCH_MIN, Used, overlap};
 use super::pointers::{Pointer, Pointers, WORD};
 use super::{FUNCTIONS_MAX, TableFunction, TableObject};
 use crate::elf::Location;
@@ -25,6 +26,8 @@ const PATCH_FILLED: u64 = 25;
 pub(super) const NAME: u64 = 0;
 pub(super) const FUNCS: u64 = 8;
 const CALLBACKS: u64 = 16;
+/// Bytes that the kernel reads of the empty entry at the end.
+const OBJECTS_END: u64 = 16;
 /// The functions in `struct klp_callbacks`.
 const CALLBACK_COUNT: u64 = 4;
 
@@ -42,52 +45,6 @@ const SIZE_MAX: u64 = 2048;
 /// Most bytes of a name that are read (`KSYM_NAME_LEN`): longer names are refused.
 const NAME_MAX: usize = 512;
 
-/// Bytes of a `struct klp_patch` without a symbol.
-const PATCH_SIZE: u64 = 200;
-
-/// The extent of a table, and of the fields that authors fill in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Extent {
-    pub(super) start: Location,
-    /// Offset of its end in its section.
-    end: u64,
-    /// The part that the kernel reads.
-    read: (u64, u64),
-}
-
-impl Extent {
-    fn of_table(start: Location, entries: usize, size: u64) -> Self {
-        let entries = u64::try_from(entries).unwrap_or(u64::MAX).saturating_add(1);
-        let end = start.plus(entries.saturating_mul(size)).offset;
-        Self { start, end, read: (start.offset, end) }
-    }
-
-    /// A patch, of which only one field matters: [`MOD`] or [`OBJS`].
-    pub(super) fn of_patch(pointers: &Pointers<'_, '_>, start: Location, field: u64) -> Self {
-        let end = start.plus(pointers.size(start).unwrap_or(PATCH_SIZE)).offset;
-        let read = start.plus(field).offset;
-        Self { start, end, read: (read, read.saturating_add(WORD)) }
-    }
-
-    /// Whether a location is in it.
-    pub(super) fn whole(&self, location: Location) -> bool {
-        location.section == self.start.section
-            && (self.start.offset..self.end).contains(&location.offset)
-    }
-
-    /// Whether a write of `size` bytes here changes what the kernel reads.
-    pub(super) fn is_written(&self, location: Location, size: u64) -> bool {
-        let end = location.offset.saturating_add(size);
-        location.section == self.start.section && location.offset < self.read.1 && self.read.0 < end
-    }
-
-    /// Whether this address leads to what the kernel reads.
-    pub(super) fn leads_to(&self, location: Location) -> bool {
-        location.section == self.start.section
-            && (self.start.offset..self.read.1).contains(&location.offset)
-    }
-}
-
 /// Why tables cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
@@ -97,6 +54,10 @@ pub(super) enum Unread {
     Occupied,
     /// Relocations change a name.
     Overwritten,
+    /// A table is in what the kernel has filled in before it reads it.
+    FilledIn,
+    /// Tables overlap: to read one gives what the kernel has written to another.
+    Overlap,
     /// `objs` is NULL.
     NoObjects,
     /// Code fills them in, they are another object's, or too long.
@@ -108,19 +69,24 @@ pub(super) fn objects<'data>(
     pointers: &Pointers<'_, 'data>,
     patch: Location,
 ) -> Result<(Vec<TableObject<'data>>, Vec<Extent>), Unread> {
-    let table = target(pointers, patch.plus(OBJS))?.ok_or(Unread::NoObjects)?;
+    if pointers.is_filled_in(patch) {
+        return Err(Unread::FilledIn);
+    }
+    let table = table(pointers, patch.plus(OBJS))?.ok_or(Unread::NoObjects)?;
     let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
     let (mut objects, mut at) = (Vec::new(), table);
     // Objects may share a table, whose size is computed once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
     let whole = Extent::of_patch(pointers, patch, OBJS);
-    let states = target(pointers, patch.plus(STATES))?;
+    let states = self::table(pointers, patch.plus(STATES))?;
     if states.is_some_and(|states| !pointers.is_data(states)) {
         return Err(Unread::Astray);
     }
     if !pointers.is_empty(patch.plus(PATCH_FILLED), whole.end) {
         return Err(Unread::Occupied);
     }
+    let size_of_patch = pointers.size(patch).unwrap_or(PATCH_MIN);
+    let mut used = vec![Used { start: patch, written: size_of_patch, read: size_of_patch }];
     let mut extents = BTreeSet::from([whole]);
     while !is_end_of_objects(pointers, at).ok_or(Unread::Unknown)? {
         let mut object = object(pointers, at, &mut sizes, room)?;
@@ -130,6 +96,7 @@ pub(super) fn objects<'data>(
         if let Some(funcs) = pointers.to(at.plus(FUNCS)) {
             let size = sizes.get(&funcs).copied().unwrap_or(FUNC_SIZE);
             extents.insert(Extent::of_table(funcs, object.functions.len(), size));
+            used.push(in_use(funcs, object.functions.len(), size, FUNCTIONS.filled));
         }
         objects.push(object);
         if !pointers.is_empty(at.plus(OBJECTS.filled), at.plus(size).offset) {
@@ -138,6 +105,10 @@ pub(super) fn objects<'data>(
         at = at.plus(size);
     }
     extents.insert(Extent::of_table(table, objects.len(), size));
+    used.push(in_use(table, objects.len(), size, OBJECTS_END));
+    if overlap(used) {
+        return Err(Unread::Overlap);
+    }
     Ok((objects, extents.into_iter().collect()))
 }
 
@@ -166,7 +137,7 @@ fn object<'data>(
     sizes: &mut FxHashMap<Location, u64>,
     room: usize,
 ) -> Result<TableObject<'data>, Unread> {
-    let funcs = target(pointers, at.plus(FUNCS))?;
+    let funcs = table(pointers, at.plus(FUNCS))?;
     let functions = match funcs {
         Some(table) => functions(pointers, table, sizes, room)?,
         None => Vec::new(),
@@ -189,6 +160,19 @@ fn target(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>,
         // It may be another object's table, which cannot be read here.
         Some(Pointer::Outside) => Err(Unread::Unknown),
     }
+}
+
+/// The location of the table that the pointer here points to; `None` for NULL.
+fn table(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>, Unread> {
+    let table = target(pointers, at)?;
+    let filled_in = table.is_some_and(|table| pointers.is_filled_in(table));
+    if filled_in { Err(Unread::FilledIn) } else { Ok(table) }
+}
+
+/// What the kernel uses of a table of so many entries, of the last one only `end` bytes.
+fn in_use(start: Location, entries: usize, size: u64, end: u64) -> Used {
+    let written = u64::try_from(entries).unwrap_or(u64::MAX).saturating_mul(size);
+    Used { start, written, read: written.saturating_add(end) }
 }
 
 /// The functions of `struct klp_callbacks`, which has the same offset in `struct klp_object_ext`.

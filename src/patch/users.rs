@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Tables;
 use super::registered::location;
 use crate::elf::{Location, Module, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
+use crate::kmod::THIS_MODULE;
 
 /// Most objects that are distinguished. In patches of more, every object is assumed to use
 /// everything.
@@ -21,8 +22,7 @@ const OBJECTS_MAX: usize = 64;
 const ENTRY: u64 = 8;
 
 /// Sections whose references are not uses: the module itself, and its tables.
-const NO_USERS: [&[u8]; 4] =
-    [b".gnu.linkonce.this_module", b".init.klp_objects", b"__klp_objects", b"__mcount_loc"];
+const NO_USERS: [&[u8]; 4] = [THIS_MODULE, b".init.klp_objects", b"__klp_objects", b"__mcount_loc"];
 
 /// The users of each location.
 #[derive(Debug)]

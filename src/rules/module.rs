@@ -9,6 +9,7 @@ use super::Checker;
 use crate::annotation::{NAME_PREFIX, SELECTORS};
 use crate::elf::{SHT_NOBITS, SectionFlags, SymbolSection};
 use crate::findings::{Consequence, Rule};
+use crate::kmod::THIS_MODULE;
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     marker(checker);
@@ -30,7 +31,7 @@ fn marker(checker: &mut Checker<'_, '_>) {
 
 fn sections(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
-    let this: Vec<_> = module.sections_named(b".gnu.linkonce.this_module").collect();
+    let this: Vec<_> = module.sections_named(THIS_MODULE).collect();
     match this.as_slice() {
         [one] if one.sh_type != SHT_NOBITS && one.sh_flags.contains(SectionFlags::ALLOC) => {}
         [_] => checker.broken(

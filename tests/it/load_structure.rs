@@ -311,3 +311,27 @@ fn an_export_has_a_name_in_memory() {
         assert!(said.contains("leads to no name"), "{}: {said}", machine.name);
     }
 }
+
+#[test]
+fn the_tables_of_a_patch_are_not_what_the_kernel_writes_to() {
+    let this = |patched: Patched| {
+        let (module, objs) = patch(&patched);
+        let symbol = Image::read(&patched.bytes).section(".rela.data").relocations[module].symbol;
+        patched.relocation(".rela.data", objs, |rela, e| {
+            rela.r_info = Rela64::r_info(e, false, symbol, rela.r_type(e, false));
+            rela.r_addend.set(e, 0);
+        })
+    };
+    wrong(VMLINUX, this, "a table of its klp_patch is in its struct module");
+    let inside = |patched: Patched| {
+        let (module, objs) = patch(&patched);
+        let image = Image::read(&patched.bytes);
+        let all = &image.section(".rela.data").relocations;
+        let value = image.symbols[all[objs].symbol as usize].value;
+        let list = i64::try_from(all[module].offset + 40).unwrap();
+        patched.relocation(".rela.data", objs, |rela, e| {
+            rela.r_addend.set(e, list.wrapping_sub_unsigned(value));
+        })
+    };
+    wrong(VMLINUX, inside, "tables of its klp_patch overlap");
+}

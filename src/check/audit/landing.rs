@@ -11,6 +11,7 @@ use klp_arch::{Calc, LandingPad, Machine};
 
 use crate::elf::{Module, Rela, Section, SectionFlags, SectionIndex, SymbolSection};
 use crate::findings::{Finding, Warning};
+use crate::kmod::THIS_MODULE;
 use crate::rules::gate_timing;
 use crate::site::Sites;
 
@@ -33,9 +34,6 @@ const TABLES: [&[u8]; 11] = [
 
 /// Where the trampolines of static calls are (`STATIC_CALL_TEXT` of `include/asm-generic/vmlinux.lds.h`).
 const STATIC_CALLS: &[u8] = b".static_call.text";
-
-/// `struct module`, which has the init and exit functions.
-const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
 /// Warns once about each function.
 pub(super) fn audit(module: &Module<'_>, machine: &'static Machine) -> Vec<Finding> {

@@ -12,11 +12,10 @@ use scroll::Pread;
 
 use super::table::{ElfTable, Section};
 use crate::btf;
+use crate::kmod::THIS_MODULE;
 use crate::name::ObjectName;
 use crate::symbols::SymbolErrorKind;
 
-/// The section of `struct module`.
-const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 /// Sections of the CRCs of imports; a module of a kernel with `CONFIG_MODVERSIONS` has one, even
 /// if it imports nothing.
 const VERSIONS: [&[u8]; 2] = [b"__versions", b"__version_ext_crcs"];
