@@ -21,6 +21,7 @@ use crate::name::{ObjectName, SymbolName};
 
 pub use error::{AnnotationError, SelectorFault};
 pub use names::NAME_PREFIX;
+pub(crate) use selector::from_its_end;
 pub use selector::{Selector, SourceFile, SourceFileError};
 pub use selectors::SELECTORS;
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use crate::name::{Position, SymbolName};
 
 /// Selects one of the symbols of a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// The one at this position.
     Position(Position),
@@ -41,7 +41,7 @@ impl fmt::Display for Selector {
 const FILE_MAX: usize = 511;
 
 /// A source file's path or the end of one, such as `fs/proc/stat.c` or `stat.c`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceFile(String);
 
 impl SourceFile {
@@ -64,6 +64,12 @@ impl SourceFile {
     pub fn says_more_than(&self, known: &str) -> bool {
         components(&self.0).count() > components(known).count()
     }
+}
+
+/// The components of a path, the last one first, with a slash after each: where one such text starts with another, the
+/// paths agree.
+pub(crate) fn from_its_end(path: &str) -> String {
+    components(path).flat_map(|component| [component, "/"]).collect()
 }
 
 /// The components of a path, the last one first, without `.` and without the root.

@@ -93,7 +93,7 @@ fn read_section(
             }
         } else {
             errors.push(faulty(entry, SelectorFault::Version(version)));
-            pointers.retain(|at, _| !(offset..end).contains(at));
+            pointers.extract_if(offset..end, |_, _| true).for_each(drop);
         }
         (rest, offset) = (tail, end);
     }

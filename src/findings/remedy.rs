@@ -8,7 +8,7 @@ use crate::annotation::{Annotation, Selector, SourceFile};
 use crate::name::{KlpSymbol, ObjectName, Position};
 use crate::patch::Replaced;
 use crate::resolve::{KlpRelocSymbol, KlpSymbolIn, KlpSympos, Unresolved, pasteable};
-use crate::symbols::Candidate;
+use crate::symbols::{Candidate, Candidates};
 
 /// How many candidates are listed; a kernel has hundreds of symbols called `__func__.0`.
 const LISTED: usize = 20;
@@ -145,7 +145,7 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
     }
 }
 
-fn list(candidates: &[Candidate], gate: Option<&ObjectName>) -> Vec<String> {
+fn list(candidates: &Candidates, gate: Option<&ObjectName>) -> Vec<String> {
     let listed = candidates.iter().take(LISTED);
     let mut lines: Vec<_> = listed
         .flat_map(|c| {
@@ -156,7 +156,7 @@ fn list(candidates: &[Candidate], gate: Option<&ObjectName>) -> Vec<String> {
     if gate.is_some() {
         lines.insert(0, "annotate the declaration with one of these instead:".into());
     }
-    if let Some(more) = candidates.len().checked_sub(LISTED).filter(|&more| more > 0) {
+    if let Some(more) = candidates.count().checked_sub(LISTED).filter(|&more| more > 0) {
         lines.push(format!("and {more} more"));
     }
     lines

@@ -5,17 +5,19 @@
 //! shown. A unit defines a name once: if another symbol of the name is known to be from it, one whose
 //! file is unknown (a global one in a symbol table) is not.
 
-use std::collections::BTreeSet;
+use std::rc::Rc;
 
+use super::homonyms::{Fitting, Group, Homonyms};
 use super::{Cause, Unresolved, not_found};
 use crate::annotation::{Selector, SourceFile};
 use crate::name::{ObjectName, Position, SymbolName};
-use crate::symbols::{Answer, Binding, Candidate, Candidates, Kind};
+use crate::symbols::{Answer, Candidate, Candidates};
 
 /// A name in an object, and what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice<'a, 'n> {
     pub(super) answer: &'a Answer,
+    pub(super) homonyms: &'n Homonyms<'a>,
     pub(super) name: &'n str,
     pub(super) owner: &'n ObjectName,
 }
@@ -58,15 +60,13 @@ impl<'a> Choice<'a, '_> {
     /// The symbol that is defined in a source file.
     fn in_file(self, file: &SourceFile, which: &Selector) -> Result<&'a Candidate, Unresolved> {
         let here = self.symbols(self.name);
-        if here.is_empty() {
+        if here.all.is_empty() {
             return Err(self.missing());
         }
-        if here.iter().all(|c| c.file.is_none() && !is_global(c)) {
+        if here.has_no_files() {
             return Err(self.files_unknown(which, &here));
         }
-        let there = |c: &&&Candidate| c.file.as_ref().is_some_and(|known| file.agrees_with(known));
-        let there: Vec<_> = here.iter().filter(there).copied().collect();
-        self.only(which, &there, &here)
+        self.only(which, &here.in_file(file), &here)
     }
 
     /// The symbol that is defined in the same source file as another.
@@ -76,90 +76,77 @@ impl<'a> Choice<'a, '_> {
         which: &Selector,
     ) -> Result<&'a Candidate, Unresolved> {
         let here = self.symbols(self.name);
-        if here.is_empty() {
+        if here.all.is_empty() {
             return Err(self.missing());
         }
         let neighbours = self.symbols(neighbour.as_str());
-        if neighbours.is_empty() {
+        if neighbours.all.is_empty() {
             let mut reason = not_found(self.answer, neighbour.as_str(), Some(self.owner));
             if let Unresolved::NotFound { causes, .. } = &mut reason {
                 causes.push(Cause::Neighbour(self.name.into()));
             }
             return Err(reason);
         }
-        let unknown = |c: &&Candidate| c.unit.is_none() && !is_global(c);
-        if here.iter().all(unknown) || neighbours.iter().all(unknown) {
+        if here.has_no_units() || neighbours.has_no_units() {
             return Err(self.files_unknown(which, &here));
         }
-        let units: BTreeSet<_> = neighbours.iter().map(|c| c.unit).collect();
         // Of several neighbours, one whose unit is unknown may be the one that is meant.
-        if units.contains(&None) {
+        if neighbours.has_unknown_unit() {
             return Err(Unresolved::NeighbourFileUnknown {
                 name: self.name.into(),
                 owner: self.owner.clone(),
                 neighbour: neighbour.as_str().into(),
-                neighbours: cloned(&neighbours),
+                neighbours: self.kept(neighbour.as_str(), &neighbours),
             });
         }
-        let shares = |c: &&&Candidate| units.contains(&c.unit);
-        let there: Vec<_> = here.iter().filter(shares).copied().collect();
-        self.only(which, &there, &here)
+        self.only(which, &here.beside(&neighbours, which), &here)
     }
 
     /// The one symbol among those that a selector fits.
     fn only(
         self,
         which: &Selector,
-        there: &[&'a Candidate],
-        here: &[&'a Candidate],
+        there: &Fitting<'a>,
+        here: &Group<'a>,
     ) -> Result<&'a Candidate, Unresolved> {
         let (name, owner, which) = (self.name.into(), self.owner.clone(), Box::new(which.clone()));
-        match there {
+        match *there.first {
             [only] => Ok(only),
             [] => {
-                let candidates = self.kept(here);
+                let candidates = self.kept(self.name, here);
                 Err(Unresolved::SelectedNone { name, owner, which, candidates })
             }
-            several => {
-                let candidates = self.kept(several);
+            _ => {
+                let candidates = Candidates::first(&there.first, there.count);
                 Err(Unresolved::SelectedSeveral { name, owner, which, candidates })
             }
         }
     }
 
     /// The symbols of a name in the owner, without those that only mark a file or section.
-    fn symbols(self, name: &str) -> Vec<&'a Candidate> {
-        let named = self.answer.candidates_in(name, self.owner);
-        named.filter(|c| c.kind != Some(Kind::Marker)).collect()
+    fn symbols(self, name: &str) -> Rc<Group<'a>> {
+        self.homonyms.of(self.answer, name, self.owner)
     }
 
     fn missing(self) -> Unresolved {
         not_found(self.answer, self.name, Some(self.owner))
     }
 
-    fn files_unknown(self, which: &Selector, here: &[&Candidate]) -> Unresolved {
+    fn files_unknown(self, which: &Selector, here: &Group<'a>) -> Unresolved {
         Unresolved::FilesUnknown {
             name: self.name.into(),
             owner: self.owner.clone(),
             which: Box::new(which.clone()),
-            candidates: self.kept(here),
+            candidates: self.kept(self.name, here),
         }
     }
 
-    /// Some of the name's symbols, shared if they are all: many selectors may not fit any of many symbols.
-    fn kept(self, some: &[&Candidate]) -> Candidates {
-        let all = self.answer.shared_candidates(self.name).of(self.owner);
-        if some.len() == all.len() { all } else { cloned(some) }
+    /// The symbols of a name, shared if none of them is a marker: many selectors may not fit any of many symbols.
+    fn kept(self, name: &str, group: &Group<'a>) -> Candidates {
+        let shared = self.answer.shared_candidates(name).of(self.owner);
+        let all = &group.all;
+        if all.len() == shared.len() { shared } else { Candidates::first(all, all.len()) }
     }
-}
-
-/// Whether a symbol table lists it after all files, and so without its own.
-fn is_global(candidate: &Candidate) -> bool {
-    matches!(candidate.binding, Some(Binding::Global | Binding::Weak))
-}
-
-fn cloned(candidates: &[&Candidate]) -> Candidates {
-    candidates.iter().copied().cloned().collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]

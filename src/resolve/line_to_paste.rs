@@ -79,7 +79,7 @@ impl<'a> KlpSymbolIn<'a> {
                 && c.kind != Some(Kind::Marker)
                 && c.file.as_ref().is_some_and(|known| file.agrees_with(known))
         };
-        (all.iter().filter(fits).count() == 1).then_some(Self { owner, name, file })
+        (all.iter().filter(fits).take(2).count() == 1).then_some(Self { owner, name, file })
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod beside;
 mod choose;
+mod homonyms;
 mod line_to_paste;
 mod resolver;
 mod unresolved;

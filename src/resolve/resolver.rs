@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::beside::place_between;
 use super::choose::Choice;
+use super::homonyms::Homonyms;
 use super::{Basis, Cause, Klp, Query, Request, Resolution, Resolve, Unresolved, not_found};
 use crate::annotation::Selector;
 use crate::name::{KlpSymbol, ObjectName, Position, SymbolName, is_cut};
@@ -13,19 +14,21 @@ use crate::symbols::{
 };
 
 /// Resolves names by the answer of the sources.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Resolver<'a> {
     /// What the sources know.
     pub answer: &'a Answer,
     /// Leave a module's exports ordinary; the livepatch then depends on that module.
     pub keep_module_exports: bool,
+    /// What was put in order for selectors.
+    pub(crate) homonyms: Homonyms<'a>,
 }
 
 impl<'a> Resolver<'a> {
     /// A resolver with the usual policy.
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
-        Self { answer, keep_module_exports: false }
+        Self { answer, keep_module_exports: false, homonyms: Homonyms::default() }
     }
 
     /// Resolves what the author annotated, if the sources agree.
@@ -54,7 +57,7 @@ impl<'a> Resolver<'a> {
             let (name, owner, similar) = (name.into(), owner.clone(), Vec::new());
             return Err(Unresolved::ObjectUnknown { name, owner, similar });
         }
-        let choice = Choice { answer: self.answer, name, owner };
+        let choice = Choice { answer: self.answer, homonyms: &self.homonyms, name, owner };
         let candidate = choice.make(&annotation.which)?;
         let export = self.answer.export(name).filter(|e| e.owner == *owner).cloned();
         // The position as written, because 1 is also valid for a unique name.

@@ -65,7 +65,7 @@ pub enum Unresolved {
     },
     /// No symbol with the name is known to be where the selector says.
     #[error("'{name}' is selected {which}, but none of {count} in '{owner}' is known to be from there",
-        count = .candidates.len())]
+        count = .candidates.count())]
     SelectedNone {
         /// The name.
         name: String,
@@ -78,7 +78,7 @@ pub enum Unresolved {
     },
     /// Several symbols with the name are where the selector says.
     #[error("'{name}' is selected {which}, but '{owner}' has {count} of them that fit",
-        count = .candidates.len())]
+        count = .candidates.count())]
     SelectedSeveral {
         /// The name.
         name: String,

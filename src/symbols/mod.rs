@@ -22,9 +22,9 @@ mod source;
 mod sources;
 
 pub use data::{
-    Beside, Binding, BuildId, Dissent, Evidence, Export, Fact, KernelIdentity, Kind, KnownObjects,
-    ModuleBtf, Neighbours, Object, Order, Scope, Siblings, Span, Suggestion, Suggestions, Symbol,
-    SymbolData, Wanted, Witness,
+    BaseNames, Beside, Binding, BuildId, Dissent, Evidence, Export, Fact, KernelIdentity, Kind,
+    KnownObjects, ModuleBtf, Neighbours, Object, Order, Scope, Siblings, Span, Suggestion,
+    Suggestions, Symbol, SymbolData, Wanted, Witness,
 };
 pub use error::{Contradiction, ExportContradiction, SymbolError, SymbolErrorKind};
 pub use file::{MODULE_MAX, ModuleBytes, read_module, read_module_file, read_module_within};

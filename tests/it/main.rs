@@ -20,6 +20,7 @@ mod bad_module;
 mod bad_selector;
 mod bad_symbols;
 mod bounds;
+mod bounds_selectors;
 mod bounds_symbols;
 mod build;
 mod changed;

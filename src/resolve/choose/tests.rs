@@ -6,7 +6,7 @@ use super::*;
 use crate::resolve::{
     Basis, KlpSymbolIn, Query, Request, Resolution, Resolve, Resolver, Unresolved,
 };
-use crate::symbols::{Order, Sources, Wanted};
+use crate::symbols::{Binding, Kind, Order, Sources, Wanted};
 
 fn object(name: &str) -> ObjectName {
     name.parse().unwrap()

@@ -5,6 +5,7 @@
 //! Invariant: the symbols of an object are in the order in which the kernel counts those of one
 //! name, unless the object's order is [`Order::Alphabetical`].
 
+mod base_names;
 pub(crate) mod evidence;
 pub(crate) mod kind;
 mod neighbours;
@@ -13,6 +14,8 @@ mod siblings;
 mod suggestions;
 mod wanted;
 
+pub use base_names::BaseNames;
+pub(crate) use base_names::base_name;
 pub use evidence::{Evidence, ModuleBtf};
 pub use kind::{Binding, Export, Kind, Order};
 pub use neighbours::{Beside, Neighbours};
@@ -290,11 +293,6 @@ pub trait KnownObjects: fmt::Debug + Send + Sync {
     /// The modules that one of them needs, if known.
     fn depends(&self, name: &ObjectName) -> Option<Vec<ObjectName>>;
 
-    /// How many translation units of one of them are of a source file with this base name.
-    fn namesakes(&self, name: &ObjectName, base: &[u8]) -> usize;
-}
-
-/// The last component of a path.
-pub(crate) fn base_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+    /// The base names of the source files of one of them.
+    fn base_names(&self, name: &ObjectName) -> BaseNames;
 }

@@ -11,7 +11,7 @@ use super::record::{Flags, Record};
 use super::tables::{ObjectEntry, Table};
 use super::{Map, MapError, Opened, Section};
 use crate::name::ObjectName;
-use crate::symbols::data::{KnownObjects, Object, Scope, Span, Symbol, SymbolData, base_name};
+use crate::symbols::data::{BaseNames, KnownObjects, Object, Scope, Span, Symbol, SymbolData};
 use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Witness};
 
 /// One object of a map.
@@ -91,11 +91,10 @@ impl KnownObjects for Opened {
         self.module(entry).ok()?.1
     }
 
-    fn namesakes(&self, name: &ObjectName, base: &[u8]) -> usize {
-        let Ok(Some(number)) = self.find_object(name.as_str()) else { return 0 };
-        let Ok(entry) = self.object(number) else { return 0 };
-        let files = entry.units().filter_map(|unit| self.text(unit).ok());
-        files.filter(|file| base_name(file) == base).count()
+    fn base_names(&self, name: &ObjectName) -> BaseNames {
+        let Ok(Some(number)) = self.find_object(name.as_str()) else { return BaseNames::default() };
+        let Ok(entry) = self.object(number) else { return BaseNames::default() };
+        BaseNames::of(entry.units().filter_map(|unit| self.text(unit).ok()))
     }
 }
 

@@ -7,11 +7,11 @@ use crate::symbols::data::kind::HOMONYMS_MAX;
 use crate::symbols::{Beside, Binding, Export, Kind, Order};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::candidates::{self, Candidates};
 use crate::name::{ObjectName, Position, SYMBOL_NAME_MAX};
-use crate::symbols::data::{KnownObjects, Object, Span, Symbol, base_name};
+use crate::symbols::data::{BaseNames, KnownObjects, Object, Span, Symbol};
 use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
 
 /// Longest name of a file or section to show (`NAME_MAX` of Linux).
@@ -81,8 +81,8 @@ struct SourceFiles {
 }
 
 impl SourceFiles {
-    fn namesakes(&self, base: &[u8]) -> usize {
-        self.units.iter().filter(|file| base_name(file.of(&self.text)) == base).count()
+    fn base_names(&self) -> BaseNames {
+        BaseNames::of(self.units.iter().map(|file| file.of(&self.text)))
     }
 }
 
@@ -98,6 +98,8 @@ pub struct Answer {
     files: BTreeMap<ObjectName, SourceFiles>,
     siblings: Arc<Siblings>,
     any: bool,
+    /// Of each object that was asked for.
+    base_names: Mutex<HashMap<ObjectName, BaseNames>>,
 }
 
 impl Answer {
@@ -198,10 +200,13 @@ impl Answer {
     /// path of which only the base name is known can mean no other.
     #[must_use]
     pub fn is_only_file(&self, object: &ObjectName, file: &str) -> bool {
-        let base = base_name(file.as_bytes());
-        let told = self.files.get(object).map_or(0, |files| files.namesakes(base));
-        let known = self.known.iter().map(|known| known.namesakes(object, base));
-        known.chain([told]).max() == Some(1)
+        let mut base_names = self.base_names.lock().unwrap_or_else(PoisonError::into_inner);
+        let base_names = base_names.entry(object.clone()).or_insert_with(|| {
+            let told = self.files.get(object).map(SourceFiles::base_names);
+            let known = self.known.iter().map(|known| known.base_names(object));
+            known.chain(told).fold(BaseNames::default(), BaseNames::most)
+        });
+        base_names.count(file.as_bytes()) == 1
     }
 
     /// What the modules of the kernel prove about it.

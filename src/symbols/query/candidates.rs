@@ -16,13 +16,32 @@ pub struct Candidates {
     /// Not a slice, into which hundreds of thousands would be copied.
     all: Arc<Vec<Candidate>>,
     range: Range<usize>,
+    /// How many there are besides.
+    more: usize,
 }
 
 impl Candidates {
+    /// Most symbols that are kept if they are not all of a name.
+    pub(crate) const KEPT: usize = 256;
+
+    /// The first ones of so many.
+    #[must_use]
+    pub(crate) fn first(some: &[&Candidate], count: usize) -> Self {
+        let kept: Vec<_> = some.iter().take(Self::KEPT).copied().cloned().collect();
+        let more = count.saturating_sub(kept.len());
+        Self { more, ..Self::from(kept) }
+    }
+
+    /// How many there are, also of those that are not kept.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.len().saturating_add(self.more)
+    }
+
     /// Those in one object.
     #[must_use]
     pub fn of(&self, object: &ObjectName) -> Self {
-        Self { all: Arc::clone(&self.all), range: range(&self.all, object) }
+        Self { all: Arc::clone(&self.all), range: range(&self.all, object), more: 0 }
     }
 }
 
@@ -49,7 +68,7 @@ impl Deref for Candidates {
 
 impl PartialEq for Candidates {
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        **self == **other && self.more == other.more
     }
 }
 
@@ -58,6 +77,6 @@ impl Eq for Candidates {}
 impl From<Vec<Candidate>> for Candidates {
     fn from(candidates: Vec<Candidate>) -> Self {
         let range = 0..candidates.len();
-        Self { all: Arc::new(candidates), range }
+        Self { all: Arc::new(candidates), range, more: 0 }
     }
 }
