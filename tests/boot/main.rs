@@ -75,8 +75,9 @@ fn main() -> ExitCode {
     if options.mistake.is_none() && options.wants_case("sabotage") {
         trials.extend(sabotage::trials(&options));
     }
-    // Each boot blocks a trial's thread: as many threads as concurrent boots.
-    let test_threads = Some(test.test_threads.unwrap_or(2));
+    // Each boot blocks a trial's thread: as many threads as concurrent boots. Guests wait a second for each transition,
+    // so there are more than two processors need.
+    let test_threads = Some(test.test_threads.unwrap_or(4));
     let conclusion = libtest_mimic::run(&Arguments { test_threads, ..test.clone() }, trials);
     let is_reported = options.report.is_some() || options.is_whole();
     if conclusion.has_failed() || test.list || !is_reported {

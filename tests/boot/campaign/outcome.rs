@@ -28,6 +28,8 @@ pub(crate) enum Agreement {
     DiesOfIt,
     #[strum(serialize = "refused, as check says")]
     Refused,
+    #[strum(serialize = "refused, as check says, and loaded when insmod tries again")]
+    RefusedFirst,
     #[strum(serialize = "refused; check says that it is not a module for this kernel")]
     NotForIt,
     #[strum(serialize = "check refuses it, and the kernel dies of it")]
@@ -113,6 +115,12 @@ impl Agreement {
             (Some(Conclusion::Refused), Outcome::Loaded(_)) if verdict.corrupts() => {
                 Self::LoadsWrong
             }
+            // insmod tries again, at other addresses.
+            (Some(Conclusion::Refused), Outcome::Loaded(log))
+                if log.contains("Invalid relocation target, existing value is nonzero") =>
+            {
+                Self::RefusedFirst
+            }
             (Some(Conclusion::Refused), Outcome::Loaded(_)) => Self::KernelLoads,
             (Some(Conclusion::Refused), Outcome::Died(_)) => Self::RefusedAndDies,
             (Some(Conclusion::Refused), Outcome::Refused(errno, _)) => {
@@ -160,7 +168,10 @@ fn in_own_code(log: &str, unless: bool) -> bool {
     let calling = ["do_one_initcall", "do_init_module", "delete_module"];
     let mut frames = log.lines().skip_while(|line| !line.to_lowercase().contains("call trace"));
     let called = frames.any(|line| calling.iter().any(|function| line.contains(function)));
-    inside || called && (unless || !enabling(log))
+    // Only its code changes the stack pointer, and of what called it nothing is left to print; or it calls itself.
+    let lost = ["Kernel stack pointer invalid", "no answer in"].iter().any(|end| log.contains(end));
+    let lost = unless && lost && !enabling(log);
+    inside || lost || called && (unless || !enabling(log))
 }
 
 /// Whether a kernel died in the livepatch core.
