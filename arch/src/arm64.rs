@@ -209,6 +209,12 @@ pub static ARM64: Machine = Machine {
     special: special::SPECIAL,
     // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
     // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
+    from_section_0: &[
+        ".altinstructions",
+        ".init.eh_frame",
+        ".text.ftrace_trampoline",
+        ".init.text.ftrace_trampoline",
+    ],
     call_sites: CallSites { sections: &[PATCHABLE], before: 8, forms: &[NOP] },
     landing_pad: None,
     frees_init_sections: true,

@@ -53,6 +53,9 @@ pub struct Machine {
     /// Sections that the kernel itself reads or rewrites, or whose entries name what it changes,
     /// besides those of every machine: see [`Self::special_sections`].
     pub special: &'static [SpecialSection],
+    /// Names of sections that `module_finalize` looks for in all headers, and first in that of section 0
+    /// (`find_section`).
+    pub from_section_0: &'static [&'static str],
     /// Where modules list the places that ftrace can hook.
     pub call_sites: CallSites,
     /// What the target of an indirect branch must start with, on processors that check it.

@@ -189,6 +189,7 @@ pub static S390X: Machine = Machine {
     }],
     required_sections: &[],
     special: special::SPECIAL,
+    from_section_0: &[],
     call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[NOP] },
     landing_pad: None,
     frees_init_sections: true,

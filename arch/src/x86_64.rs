@@ -105,6 +105,7 @@ pub static X86_64: Machine = Machine {
     }],
     required_sections: &[],
     special: special::SPECIAL,
+    from_section_0: &[],
     call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[FENTRY, NOP] },
     landing_pad: Some(&LANDING_PAD),
     frees_init_sections: true,

@@ -107,6 +107,16 @@ impl<'data> Module<'data> {
         self.sections.iter()
     }
 
+    /// What the header of section 0, which has no name, says is its name.
+    #[must_use]
+    pub fn name_of_section_0(&self) -> &'data [u8] {
+        let offset = self.header.sections.first().map(|raw| raw.sh_name.get(self.header.endian));
+        let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+        let names = self.body(self.header.names);
+        let name = offset.and_then(|offset| names.get(offset..)).unwrap_or_default();
+        name.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     /// The section of this index.
     #[must_use]
     pub fn section(&self, index: SectionIndex) -> Option<&Section<'data>> {

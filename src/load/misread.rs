@@ -2,6 +2,7 @@
 //!
 //! Sources: `kernel/module/main.c:elf_validity_cache_secstrings`, `rewrite_section_headers`, `simplify_symbols`.
 
+use super::Loaded;
 use crate::elf::{ElfError, Module};
 use crate::findings::{Consequence, Finding, Stage};
 
@@ -26,4 +27,14 @@ pub(crate) fn misread(module: &Module<'_>) -> Option<Finding> {
         _ => None,
     })?;
     Some(Finding::unnoticed(Stage::Form, Consequence::Corrupted, why))
+}
+
+impl Loaded<'_> {
+    /// Section 0, which has no address, under a name by which the kernel looks for another one.
+    pub(super) fn found_section_0(&self) -> Option<Finding> {
+        let name = self.module.name_of_section_0();
+        let name = self.machine.from_section_0.iter().find(|wanted| wanted.as_bytes() == name)?;
+        let why = format!("section 0 is called '{name}': the kernel takes it for that section");
+        Some(Finding::unnoticed(Stage::Finish, Consequence::Corrupted, why))
+    }
 }

@@ -12,6 +12,7 @@ impl Loaded<'_> {
         let mut unnoticed = self.ignored();
         unnoticed.extend(self.relocated_tables());
         unnoticed.extend(misread(self.module));
+        unnoticed.extend(self.found_section_0());
         unnoticed.extend(self.dangling());
         unnoticed.extend(self.without_base());
         unnoticed.extend(self.edits_elsewhere());

@@ -335,3 +335,24 @@ fn the_tables_of_a_patch_are_not_what_the_kernel_writes_to() {
     };
     wrong(VMLINUX, inside, "tables of its klp_patch overlap");
 }
+
+#[test]
+fn section_0_is_not_found_under_a_name_that_the_kernel_looks_for() {
+    for machine in machines() {
+        let backend = klp_arch::by_name(machine.name).unwrap();
+        let patched = Patched::new(converted(&machine, VMLINUX));
+        let name = ".text.ftrace_trampoline";
+        let known = Image::read(&patched.bytes).sections.iter().any(|s| s.name == name);
+        assert_eq!(known, backend.from_section_0.contains(&name), "{}", machine.name);
+        if !known {
+            continue;
+        }
+        let mut sh_name = 0;
+        let patched = patched.section(name, |section, e| sh_name = section.sh_name.get(e));
+        let patched = patched.section("", |section, e| section.sh_name.set(e, sh_name));
+        let verdict = judged(&machine, &patched);
+        let said = says(&verdict);
+        assert_eq!(verdict.conclusion(), Conclusion::LoadsWrong, "{}: {said}", machine.name);
+        assert!(said.contains("section 0 is called '.text.ftrace_trampoline'"), "{said}");
+    }
+}
