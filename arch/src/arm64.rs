@@ -207,14 +207,15 @@ pub static ARM64: Machine = Machine {
     loader_symbols: &[],
     required_sections: &[".plt", ".init.plt"],
     special: special::SPECIAL,
-    // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
-    // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
+    // `arch/arm64/include/asm/module.h`.
     from_section_0: &[
         ".altinstructions",
         ".init.eh_frame",
         ".text.ftrace_trampoline",
         ".init.text.ftrace_trampoline",
     ],
+    // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
+    // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
     call_sites: CallSites { sections: &[PATCHABLE], before: 8, forms: &[NOP] },
     landing_pad: None,
     frees_init_sections: true,

@@ -234,9 +234,9 @@ pub static PPC64LE: Machine = Machine {
     ],
     required_sections: &[".stubs"],
     special: special::SPECIAL,
+    from_section_0: &[],
     // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
     // nothing before 64-bit functions (`arch/powerpc/Makefile`).
-    from_section_0: &[],
     call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0, forms: TRACED },
     landing_pad: None,
     // `module_init_section` is false for every name.

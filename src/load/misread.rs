@@ -1,6 +1,7 @@
 //! What the kernel does not check in a file, and what then changes what it reads.
 //!
-//! Sources: `kernel/module/main.c:elf_validity_cache_secstrings`, `rewrite_section_headers`, `simplify_symbols`.
+//! Sources: `kernel/module/main.c:elf_validity_cache_secstrings`, `rewrite_section_headers`, `simplify_symbols`;
+//! `find_section` of a machine.
 
 use super::Loaded;
 use crate::elf::{ElfError, Module};
