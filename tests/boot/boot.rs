@@ -72,8 +72,9 @@ pub(crate) fn trials(boots: &[Arc<Boot>]) -> Vec<Trial> {
     let cases = boots.first().map_or(&[][..], |boot| boot.cases());
     // All kernels of a case come before the next case, so no two threads wait for one boot.
     // The last one, of a distribution, takes longest.
-    let first = boots.iter().rev();
-    let each = cases.iter().flat_map(|case| first.clone().map(move |boot| (case.name(), boot)));
+    let longest_first = boots.iter().rev();
+    let each =
+        cases.iter().flat_map(|case| longest_first.clone().map(move |boot| (case.name(), boot)));
     let trials = each.map(|(case, boot)| {
         let (name, boot) = (format!("{}/{case}", boot.title()), Arc::clone(boot));
         Trial::ignorable_test(name, move || boot.outcome(&case)).with_ignored_flag(true)
