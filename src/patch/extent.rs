@@ -63,6 +63,12 @@ pub(super) struct Used {
     pub(super) read: u64,
 }
 
+impl Used {
+    pub(super) fn end(&self) -> Location {
+        self.start.plus(self.read)
+    }
+}
+
 /// Whether the kernel reads something of one table in what it has initialised of another.
 pub(super) fn overlap(mut tables: Vec<Used>) -> bool {
     tables.sort_unstable();

@@ -140,7 +140,15 @@ impl<'data> Tables<'data> {
             Err(Unread::Occupied) => {
                 Self::Faulty("its klp_patch has values in fields that the kernel takes to be empty")
             }
-            Err(Unread::Overwritten) => Self::Faulty("relocations change a name of its klp_patch"),
+            Err(Unread::Overwritten) => {
+                Self::Faulty("relocations change a name or a position of its klp_patch")
+            }
+            Err(Unread::Contested) => {
+                Self::Faulty("two relocations write one pointer of its klp_patch")
+            }
+            Err(Unread::Late) => {
+                Self::Faulty("relocations of a klp section write to a table of its klp_patch")
+            }
             Err(Unread::FilledIn) => Self::Faulty(
                 "a table of its klp_patch is in its struct module, which the kernel fills in",
             ),

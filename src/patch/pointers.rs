@@ -1,6 +1,6 @@
 //! Pointers in a module's data, read from their relocations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
 use klp_arch::{Calc, Machine};
@@ -12,6 +12,7 @@ use crate::elf::{
     SymbolSection,
 };
 use crate::kmod::{PERCPU, READ_IN_PLACE, THIS_MODULE};
+use crate::name::KlpSection;
 
 /// The target of a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +23,19 @@ pub(super) enum Pointer {
     Outside,
     /// To nothing: past the end of the section that it names, an absolute address, or not a whole one.
     Astray,
+    /// Two relocations write different ones, and the kernel may apply them in another order than the file's
+    /// (`arch/powerpc/kernel/module_64.c:get_stubs_size`).
+    Contested,
 }
 
 /// The pointers in the loaded data of a module, by location.
 #[derive(Debug)]
 pub(super) struct Pointers<'m, 'data> {
     pub(super) module: &'m Module<'data>,
-    by_location: BTreeMap<Location, Pointer>,
+    /// `None`: NULL.
+    by_location: BTreeMap<Location, Option<Pointer>>,
+    /// Where relocations write when another object is patched, which is after the tables are read first.
+    late: BTreeSet<Location>,
     sizes: FxHashMap<Location, u64>,
 }
 
@@ -37,7 +44,7 @@ pub(super) const WORD: u64 = 8;
 
 impl<'m, 'data> Pointers<'m, 'data> {
     pub(super) fn of(module: &'m Module<'data>, machine: &Machine) -> Self {
-        let mut by_location = BTreeMap::new();
+        let (mut by_location, mut late) = (BTreeMap::new(), BTreeSet::new());
         for table in module.relocation_sections() {
             let section = SectionIndex::new(table.sh_info);
             let Some(target) = module.section(section) else { continue };
@@ -45,10 +52,18 @@ impl<'m, 'data> Pointers<'m, 'data> {
             if !flags.contains(SectionFlags::ALLOC) || flags.contains(SectionFlags::EXECINSTR) {
                 continue;
             }
-            let late = table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+            let klp = table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+            let waits = klp && is_of_module(table.name);
             for rela in module.relocations(table.index) {
-                if let Some(pointer) = pointer(module, machine, rela, late) {
-                    by_location.insert(Location { section, offset: rela.offset }, pointer);
+                let location = Location { section, offset: rela.offset };
+                let Some(pointer) = pointer(module, machine, rela, klp) else { continue };
+                if waits {
+                    late.insert(location);
+                    continue;
+                }
+                let written = by_location.entry(location).or_insert(pointer);
+                if *written != pointer {
+                    *written = Some(Pointer::Contested);
                 }
             }
         }
@@ -59,21 +74,20 @@ impl<'m, 'data> Pointers<'m, 'data> {
             }
             _ => None,
         });
-        Self { module, by_location, sizes: sizes.collect() }
+        Self { module, by_location, late, sizes: sizes.collect() }
     }
 
     /// The pointer here; `None` for NULL.
     pub(super) fn at(&self, location: Location) -> Option<Pointer> {
-        let Location { section, offset } = location;
-        let start = Location { section, offset: offset.saturating_sub(WORD - 1) };
-        let mut around = self.by_location.range(start..location.plus(WORD));
+        let offset = location.offset;
+        let mut around = self.by_location.range(field_before(location)..location.plus(WORD));
         let first = around.next().map(|(at, pointer)| (*at, *pointer));
         match (first, around.next()) {
             (None, _) => self.word(location).and_then(number),
-            (Some((at, pointer)), None) if at == location => Some(pointer),
+            (Some((at, pointer)), None) if at == location => pointer,
             // A 32-bit field before it ends there.
-            (Some((at, Pointer::Astray)), other) if at.plus(4).offset <= offset => {
-                other.map(|(_, pointer)| *pointer)
+            (Some((at, Some(Pointer::Astray))), other) if at.plus(4).offset <= offset => {
+                other.and_then(|(_, pointer)| *pointer)
             }
             _ => Some(Pointer::Astray),
         }
@@ -83,7 +97,7 @@ impl<'m, 'data> Pointers<'m, 'data> {
     pub(super) fn to(&self, location: Location) -> Option<Location> {
         match self.at(location)? {
             Pointer::To(location) => Some(location),
-            Pointer::Outside | Pointer::Astray => None,
+            Pointer::Outside | Pointer::Astray | Pointer::Contested => None,
         }
     }
 
@@ -103,21 +117,29 @@ impl<'m, 'data> Pointers<'m, 'data> {
         self.by_location.range(from..to).map(|(location, _)| *location)
     }
 
-    /// Whether relocations write between these locations, of one section.
+    /// Whether relocations write between these locations, of one section, when another object is patched.
+    pub(super) fn is_changed_late(&self, from: Location, to: Location) -> bool {
+        self.late.range(field_before(from)..to).next().is_some()
+    }
+
+    /// Whether relocations ever write between these locations, of one section.
     pub(super) fn is_changed(&self, from: Location, to: Location) -> bool {
-        let Location { section, offset } = from;
-        let first = Location { section, offset: offset.saturating_sub(WORD - 1) };
-        let mut around = self.by_location.range(first..to);
+        self.is_relocated(from, to) || self.is_changed_late(from, to)
+    }
+
+    fn is_relocated(&self, from: Location, to: Location) -> bool {
+        let mut around = self.by_location.range(field_before(from)..to);
         around.any(|(location, pointer)| match pointer {
             // What is no pointer has 32 bits, such as a distance in a table of jumps before a string.
-            Pointer::Astray => location.plus(4).offset > offset,
-            Pointer::To(_) | Pointer::Outside => true,
+            Some(Pointer::Astray) => location.plus(4).offset > from.offset,
+            None | Some(Pointer::To(_) | Pointer::Outside | Pointer::Contested) => true,
         })
     }
 
     /// All pointers and their locations.
     pub(super) fn all(&self) -> impl Iterator<Item = (Location, Pointer)> + '_ {
-        self.by_location.iter().map(|(location, pointer)| (*location, *pointer))
+        let all = self.by_location.iter();
+        all.filter_map(|(location, pointer)| Some((*location, (*pointer)?)))
     }
 
     /// The 64-bit number here; `None` outside the section.
@@ -130,12 +152,13 @@ impl<'m, 'data> Pointers<'m, 'data> {
         body.pread_with(usize::try_from(location.offset).ok()?, self.module.endian()).ok()
     }
 
-    /// Whether all bytes from a location up to an offset of its section are 0 in the file.
-    pub(super) fn is_empty(&self, from: Location, end: u64) -> bool {
+    /// Whether all bytes from a location up to another of its section are 0, and stay so.
+    pub(super) fn is_empty(&self, from: Location, to: Location) -> bool {
         let offset = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
         let body = self.module.body(from.section);
-        let end = offset(end).min(body.len());
-        body.get(offset(from.offset)..end).unwrap_or_default().iter().all(|byte| *byte == 0)
+        let end = offset(to.offset).min(body.len());
+        let mut bytes = body.get(offset(from.offset)..end).unwrap_or_default().iter();
+        bytes.all(|byte| *byte == 0) && !self.is_relocated(from, to)
     }
 
     /// The 32-bit number here.
@@ -202,17 +225,33 @@ impl<'m, 'data> Pointers<'m, 'data> {
     }
 }
 
-/// What a relocation makes a pointer to; `late`: it is a klp relocation.
-fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela, late: bool) -> Option<Pointer> {
+/// The first location whose field, which has at most the size of a pointer, may reach this one.
+fn field_before(location: Location) -> Location {
+    Location { offset: location.offset.saturating_sub(WORD - 1), ..location }
+}
+
+/// Whether a klp section waits for a module (`kernel/livepatch/core.c:klp_write_section_relocs`).
+fn is_of_module(section: &[u8]) -> bool {
+    let named = section.to_str().ok().and_then(|name| name.parse::<KlpSection>().ok());
+    named.is_some_and(|named| !named.gate.is_vmlinux())
+}
+
+/// What a relocation writes, where it is that of a pointer; `None` if it writes nothing. `klp`: it is a klp relocation.
+fn pointer(
+    module: &Module<'_>,
+    machine: &Machine,
+    rela: Rela,
+    klp: bool,
+) -> Option<Option<Pointer>> {
     let row = machine.row(rela.kind)?;
     if row.field.size() == 0 {
         return None;
     }
     if row.calc != Calc::Absolute || u64::try_from(row.field.size()) != Ok(WORD) {
-        return Some(Pointer::Astray);
+        return Some(Some(Pointer::Astray));
     }
     let symbol = module.symbol(rela.symbol)?;
-    match symbol.section {
+    Some(match symbol.section {
         SymbolSection::Defined(section) => {
             // The end of an array is a place, too.
             let Section { name, sh_size, .. } = module.section(section)?;
@@ -222,12 +261,12 @@ fn pointer(module: &Module<'_>, machine: &Machine, rela: Rela, late: bool) -> Op
         }
         SymbolSection::Absolute => Some(Pointer::Astray),
         // Nothing has set its value yet.
-        SymbolSection::Livepatch if !late => {
+        SymbolSection::Livepatch if !klp => {
             number(symbol.st_value.wrapping_add_signed(rela.addend))
         }
         _ if rela.symbol == SymbolIndex::NULL => number(0_u64.wrapping_add_signed(rela.addend)),
         _ => Some(Pointer::Outside),
-    }
+    })
 }
 
 /// Whether symbols of a section have its address: they have none in what is read in the file, and in the percpu

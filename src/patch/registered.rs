@@ -93,7 +93,7 @@ impl Candidates {
             let said_so = is_this(patch.plus(MOD));
             let table = match pointers.at(location) {
                 Some(Pointer::To(table)) => table,
-                Some(Pointer::Astray) if said_so => {
+                Some(Pointer::Astray | Pointer::Contested) if said_so => {
                     found.faulty.insert(patch);
                     continue;
                 }
@@ -150,7 +150,8 @@ pub(crate) fn is_of_another(pointers: &Pointers<'_, '_>, patch: Location) -> boo
         location.offset == 0 && section.is_some_and(|section| section.name == THIS_MODULE)
     };
     match pointers.at(patch.plus(MOD)) {
-        None => false,
+        // Which one the kernel has in the end is not known.
+        None | Some(Pointer::Contested) => false,
         Some(Pointer::To(location)) => !is_this(location),
         Some(Pointer::Outside | Pointer::Astray) => true,
     }

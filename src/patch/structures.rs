@@ -52,8 +52,12 @@ pub(super) enum Unread {
     Astray,
     /// A field has a value that the kernel takes to be empty.
     Occupied,
-    /// Relocations change a name.
+    /// Relocations change a name or a number.
     Overwritten,
+    /// Two relocations write one pointer.
+    Contested,
+    /// Relocations write to a table when an object is patched.
+    Late,
     /// A table is in what the kernel has filled in before it reads it.
     FilledIn,
     /// Tables overlap: to read one gives what the kernel has written to another.
@@ -72,20 +76,21 @@ pub(super) fn objects<'data>(
     if pointers.is_filled_in(patch) {
         return Err(Unread::FilledIn);
     }
+    target(pointers, patch.plus(MOD))?;
     let table = table(pointers, patch.plus(OBJS))?.ok_or(Unread::NoObjects)?;
     let size = size(pointers, table, OBJECT_SIZE, &OBJECTS);
     let (mut objects, mut at) = (Vec::new(), table);
     // Objects may share a table, whose size is computed once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
     let whole = Extent::of_patch(pointers, patch, OBJS);
+    let size_of_patch = pointers.size(patch).unwrap_or(PATCH_MIN);
     let states = self::table(pointers, patch.plus(STATES))?;
     if states.is_some_and(|states| !pointers.is_data(states)) {
         return Err(Unread::Astray);
     }
-    if !pointers.is_empty(patch.plus(PATCH_FILLED), whole.end) {
+    if !pointers.is_empty(patch.plus(PATCH_FILLED), patch.plus(size_of_patch)) {
         return Err(Unread::Occupied);
     }
-    let size_of_patch = pointers.size(patch).unwrap_or(PATCH_MIN);
     let mut used = vec![Used { start: patch, written: size_of_patch, read: size_of_patch }];
     let mut extents = BTreeSet::from([whole]);
     while !is_end_of_objects(pointers, at).ok_or(Unread::Unknown)? {
@@ -99,13 +104,16 @@ pub(super) fn objects<'data>(
             used.push(in_use(funcs, object.functions.len(), size, FUNCTIONS.filled));
         }
         objects.push(object);
-        if !pointers.is_empty(at.plus(OBJECTS.filled), at.plus(size).offset) {
+        if !pointers.is_empty(at.plus(OBJECTS.filled), at.plus(size)) {
             return Err(Unread::Occupied);
         }
         at = at.plus(size);
     }
     extents.insert(Extent::of_table(table, objects.len(), size));
     used.push(in_use(table, objects.len(), size, OBJECTS_END));
+    if used.iter().any(|table| pointers.is_changed_late(table.start, table.end())) {
+        return Err(Unread::Late);
+    }
     if overlap(used) {
         return Err(Unread::Overlap);
     }
@@ -123,11 +131,12 @@ pub(super) fn may_be_table_of_objects(pointers: &Pointers<'_, '_>, table: Locati
     let named = pointers.text(table.plus(NAME), 1).is_some();
     let funcs = match pointers.at(table.plus(FUNCS)) {
         Some(Pointer::To(location)) => pointers.is_data(location),
-        Some(Pointer::Astray) => true,
+        Some(Pointer::Astray | Pointer::Contested) => true,
         Some(Pointer::Outside) => false,
         None => named,
     };
-    let name = named || matches!(pointers.at(table.plus(NAME)), Some(Pointer::Astray) | None);
+    let name =
+        named || !matches!(pointers.at(table.plus(NAME)), Some(Pointer::To(_) | Pointer::Outside));
     funcs && name && pointers.is_data(table)
 }
 
@@ -157,6 +166,7 @@ fn target(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>,
         None => Ok(None),
         Some(Pointer::To(location)) => Ok(Some(location)),
         Some(Pointer::Astray) => Err(Unread::Astray),
+        Some(Pointer::Contested) => Err(Unread::Contested),
         // It may be another object's table, which cannot be read here.
         Some(Pointer::Outside) => Err(Unread::Unknown),
     }
@@ -194,7 +204,7 @@ fn functions<'data>(
             return Err(Unread::Unknown);
         }
         functions.push(function(pointers, at)?);
-        if !pointers.is_empty(at.plus(FUNCTIONS.filled), at.plus(size).offset) {
+        if !pointers.is_empty(at.plus(FUNCTIONS.filled), at.plus(size)) {
             return Err(Unread::Occupied);
         }
         at = at.plus(size);
@@ -209,8 +219,13 @@ pub(super) fn function<'data>(
     at: Location,
 ) -> Result<TableFunction<'data>, Unread> {
     let (new_func, sympos_at) = (pointers.at(at.plus(NEW_FUNC)), at.plus(OLD_SYMPOS));
-    if new_func == Some(Pointer::Astray) {
-        return Err(Unread::Astray);
+    match new_func {
+        Some(Pointer::Astray) => return Err(Unread::Astray),
+        Some(Pointer::Contested) => return Err(Unread::Contested),
+        Some(Pointer::To(_) | Pointer::Outside) | None => {}
+    }
+    if pointers.is_changed(sympos_at, sympos_at.plus(WORD)) {
+        return Err(Unread::Overwritten);
     }
     Ok(TableFunction {
         old_name: name(pointers, at.plus(OLD_NAME))?,
@@ -268,7 +283,7 @@ fn is_whole_function(pointers: &Pointers<'_, '_>, at: Location) -> bool {
     let code = match pointers.at(at.plus(NEW_FUNC)) {
         Some(Pointer::To(location)) => pointers.is_code(location),
         Some(Pointer::Outside) => true,
-        Some(Pointer::Astray) | None => false,
+        Some(Pointer::Astray | Pointer::Contested) | None => false,
     };
     code && pointers.text(at.plus(OLD_NAME), 1).is_some()
 }

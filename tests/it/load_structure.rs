@@ -2,20 +2,20 @@
 //! kernel does not look for. Each was found in a running kernel (`cargo
 //! campaign`).
 
-use klp_arch::Calc;
 use klp_convert::check::Conclusion;
-use object::elf::{R_390_32, Rela64, RelocationType, SectionFlags, SectionType};
+use object::elf::{R_390_32, Rela64, SectionFlags, SectionType};
 
 use crate::gates::converted;
 use crate::image::{Image, Relocation};
 use crate::load_other_refusals::{comes_of_changed, judged, says};
+use crate::load_patch_relocated::list;
 use crate::machine::machines;
 use crate::patch::Patched;
 
 /// Patches vmlinux, so that it is enabled when it is loaded.
-const VMLINUX: &str = "lp_vmlinux_inferred.ko";
+pub(crate) const VMLINUX: &str = "lp_vmlinux_inferred.ko";
 /// Patches a module.
-const MODULE: &str = "lp_module_symbols.ko";
+pub(crate) const MODULE: &str = "lp_module_symbols.ko";
 
 const THIS: &str = ".gnu.linkonce.this_module";
 const OF_THIS: &str = ".rela.gnu.linkonce.this_module";
@@ -30,7 +30,7 @@ fn refused(name: &str, change: impl Fn(Patched) -> Patched, word: &str) {
 }
 
 /// The offsets in `.data` of the pointers `mod` and `objs` of the patch.
-fn patch(patched: &Patched) -> (usize, usize) {
+pub(crate) fn patch(patched: &Patched) -> (usize, usize) {
     let image = Image::read(&patched.bytes);
     let all = &image.section(".rela.data").relocations;
     let is_this = |rela: &Relocation| image.symbols[rela.symbol as usize].name == "__this_module";
@@ -61,9 +61,7 @@ fn struct_module_is_empty_but_for_its_name_and_its_functions() {
     let change = |patched: Patched| {
         let image = Image::read(&patched.bytes);
         let this = image.sections.iter().position(|s| s.name == THIS).unwrap();
-        let list = [".rela__mcount_loc", ".rela__patchable_function_entries"];
-        let list = image.sections.iter().find(|s| list.contains(&&*s.name)).unwrap();
-        patched.section(&list.name, |s, e| s.sh_info.set(e, u32::try_from(this).unwrap()))
+        patched.section(&list(&image), |s, e| s.sh_info.set(e, u32::try_from(this).unwrap()))
     };
     wrong(VMLINUX, change, "in other fields than init and exit");
 }
@@ -246,56 +244,6 @@ fn no_address_of_a_kernel_of_s390x_fits_into_32_bits() {
     let said = says(&verdict);
     assert_eq!(verdict.conclusion(), Conclusion::Refused, "{said}");
     assert!(said.contains("R_390_32") && said.contains("-ENOEXEC"), "{said}");
-}
-
-/// Has the relocations of the list of call sites write to the name of a function that is replaced, or before it: 64
-/// bits, or 32.
-fn relocate_name(patched: Patched, distance: u64, kind: u32) -> Patched {
-    let image = Image::read(&patched.bytes);
-    let text = image.sections.iter().position(|section| section.name == ".rodata").unwrap();
-    let name = b"cmdline_proc_show\0";
-    let at = image.sections[text].body.windows(name.len()).position(|bytes| bytes == name);
-    let at = u64::try_from(at.unwrap()).unwrap();
-    let list = [".rela__mcount_loc", ".rela__patchable_function_entries"];
-    let list = image.sections.iter().find(|s| list.contains(&&*s.name)).unwrap();
-    patched.section(&list.name, |s, e| s.sh_info.set(e, u32::try_from(text).unwrap())).relocation(
-        &list.name,
-        0,
-        |rela, e| {
-            rela.r_offset.set(e, at + 10 - distance);
-            rela.r_info = Rela64::r_info(e, false, rela.r_sym(e, false), RelocationType(kind));
-        },
-    )
-}
-
-#[test]
-fn names_in_a_patch_are_not_relocated() {
-    for machine in machines() {
-        let backend = klp_arch::by_name(machine.name).unwrap();
-        let kind = |calc, size| {
-            let mut rows = backend.rows.iter();
-            rows.find(|row| row.calc == calc && row.field.size() == size).unwrap().number
-        };
-        let said = |distance, kind| {
-            let patched = Patched::new(converted(&machine, VMLINUX));
-            let verdict = judged(&machine, &relocate_name(patched, distance, kind));
-            (verdict.conclusion(), says(&verdict))
-        };
-        let word = "relocations change a name of its klp_patch";
-        let (conclusion, said_of_64) = said(0, kind(Calc::Absolute, 8));
-        // Some loaders find something there, and refuse it.
-        if backend.needs_untouched_place {
-            assert_eq!(conclusion, Conclusion::Refused, "{}: {said_of_64}", machine.name);
-            continue;
-        }
-        assert_eq!(conclusion, Conclusion::LoadsWrong, "{}: {said_of_64}", machine.name);
-        assert!(said_of_64.contains(word), "{}: {said_of_64}", machine.name);
-        // A table of jumps may end where the name starts.
-        let (_, before) = said(14, kind(Calc::Relative, 4));
-        assert!(!before.contains(word), "{}: {before}", machine.name);
-        let (_, inside) = said(13, kind(Calc::Relative, 4));
-        assert!(inside.contains(word), "{}: {inside}", machine.name);
-    }
 }
 
 #[test]

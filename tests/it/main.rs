@@ -52,6 +52,7 @@ mod kernel_image;
 mod libraries;
 mod load;
 mod load_other_refusals;
+mod load_patch_relocated;
 mod load_places;
 mod load_refusals;
 mod load_structure;
