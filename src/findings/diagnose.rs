@@ -108,6 +108,11 @@ impl Objection {
             Some(About::Proof(proof)) => proof.clone(),
             Some(About::Import(import)) => vec![import.to_string()],
             Some(About::Version(version)) => version.lines(),
+            Some(About::OwnExport) => vec![
+                "the kernel does not find what a module itself exports while it loads it: define the \
+                 symbol in this module, or do not call it"
+                    .into(),
+            ],
             Some(About::Replaced(_) | About::Table(_)) | None => {
                 let usual = self.fault.as_ref().and_then(remedy::fault).or(self.stage.help());
                 usual.map(str::to_owned).into_iter().collect()

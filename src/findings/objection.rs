@@ -87,6 +87,8 @@ pub enum About {
     Import(MissingImport),
     /// The export of another CRC.
     Version(OtherVersion),
+    /// The module itself exports it.
+    OwnExport,
 }
 
 /// An export whose CRC is not the one that a module was built with (`check_version`). Its lines are what

@@ -129,6 +129,9 @@ pub(super) fn bind(
                     Some(import) => error.knowing(About::Import(import)),
                     None => match importer.other_version(symbol.name, known) {
                         Some(version) => error.knowing(About::Version(version)),
+                        None if importer.is_own(symbol.name, known) => {
+                            error.knowing(About::OwnExport)
+                        }
                         None => error,
                     },
                 },

@@ -134,6 +134,12 @@ impl<'o> Importer<'o> {
         Err(KernelError { errno: Errno::EPERM, message })
     }
 
+    /// Whether only the module itself exports a name, as far as is known.
+    pub(super) fn is_own(&self, name: &[u8], known: &dyn Bind) -> bool {
+        let export = std::str::from_utf8(name).ok().and_then(|name| known.export(name));
+        export.is_some_and(|export| export.owner.as_str() == self.name)
+    }
+
     /// What is exported under a name, but by the module itself, whose exports nothing finds while it is loaded
     /// (`find_symbol` skips modules in `MODULE_STATE_UNFORMED`).
     fn export(&self, name: &[u8], known: &dyn Bind) -> Option<ExportedSymbol> {
@@ -288,6 +294,8 @@ mod tests {
         let module = importer(&[], Versions::Absent);
         assert_eq!(module.resolve(b"f", &Exporter("kvm")), Ok(Some(0x1000)));
         assert_eq!(module.resolve(b"f", &Exporter("kvm_intel")), Ok(None));
+        assert!(module.is_own(b"f", &Exporter("kvm_intel")));
+        assert!(!module.is_own(b"f", &Exporter("kvm")));
         let module = importer(&[], Versions::Plain([(&b"f"[..], 8)].into()));
         assert!(module.other_version(b"f", &Exporter("kvm")).is_some());
         assert_eq!(module.other_version(b"f", &Exporter("kvm_intel")), None);

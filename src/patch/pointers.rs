@@ -101,11 +101,11 @@ impl<'m, 'data> Pointers<'m, 'data> {
         }
     }
 
-    /// Size in bytes of the symbol that starts here, if any; at most up to the end of its section.
+    /// Size in bytes of the symbol that starts here, if there is one and it ends in its section.
     pub(super) fn size(&self, location: Location) -> Option<u64> {
         let section = self.module.section(location.section)?;
         let room = section.sh_size.checked_sub(location.offset)?;
-        self.sizes.get(&location).map(|size| (*size).min(room))
+        self.sizes.get(&location).copied().filter(|size| *size <= room)
     }
 
     /// Locations of pointers from one location up to another (exclusive).
@@ -119,7 +119,7 @@ impl<'m, 'data> Pointers<'m, 'data> {
 
     /// Whether relocations write between these locations, of one section, when another object is patched.
     pub(super) fn is_changed_late(&self, from: Location, to: Location) -> bool {
-        self.late.range(field_before(from)..to).next().is_some()
+        from < to && self.late.range(field_before(from)..to).next().is_some()
     }
 
     /// Whether relocations ever write between these locations, of one section.
@@ -128,6 +128,9 @@ impl<'m, 'data> Pointers<'m, 'data> {
     }
 
     fn is_relocated(&self, from: Location, to: Location) -> bool {
+        if to <= from {
+            return false;
+        }
         let mut around = self.by_location.range(field_before(from)..to);
         around.any(|(location, pointer)| match pointer {
             // What is no pointer has 32 bits, such as a distance in a table of jumps before a string.

@@ -83,7 +83,7 @@ pub(super) fn objects<'data>(
     // Objects may share a table, whose size is computed once.
     let (mut sizes, mut room) = (FxHashMap::default(), FUNCTIONS_MAX);
     let whole = Extent::of_patch(pointers, patch, OBJS);
-    let size_of_patch = pointers.size(patch).unwrap_or(PATCH_MIN);
+    let size_of_patch = pointers.size(patch).unwrap_or_default().max(PATCH_MIN);
     let states = self::table(pointers, patch.plus(STATES))?;
     if states.is_some_and(|states| !pointers.is_data(states)) {
         return Err(Unread::Astray);

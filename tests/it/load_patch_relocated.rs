@@ -132,3 +132,24 @@ fn relocations_of_klp_sections_do_not_write_to_the_tables_of_a_patch() {
         }
     }
 }
+
+#[test]
+fn the_kernel_does_not_read_the_sizes_of_the_symbols_of_tables() {
+    for machine in machines() {
+        let patched = Patched::new(converted(&machine, VMLINUX));
+        let symbols = Image::read(&patched.bytes).symbols;
+        let tables = ["lp_patch", "lp_objs", "lp_funcs"];
+        let tables: Vec<_> =
+            (0..symbols.len()).filter(|n| tables.contains(&&*symbols[*n].name)).collect();
+        assert!(!tables.is_empty(), "{}", machine.name);
+        for size in [1, 8, 24, 25, 64, 127, 1 << 40, u64::MAX] {
+            let patched =
+                tables.iter().fold(Patched::new(patched.bytes.clone()), |patched, table| {
+                    patched.symbol(*table, |symbol, e| symbol.st_size.set(e, size))
+                });
+            let verdict = judged(&machine, &patched);
+            let said = says(&verdict);
+            assert_eq!(verdict.conclusion(), Conclusion::Loads, "{}, {size}: {said}", machine.name);
+        }
+    }
+}
