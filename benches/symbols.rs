@@ -13,20 +13,20 @@
     reason = "inputs are made here, a surprise stops the run; figures use more of what is shared"
 )]
 
-mod baseline;
 mod generate;
 mod inputs;
 mod measure;
+mod peers;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baseline::{SAMPLE, below, decompress, nm, read_tables, share};
 use inputs::{Kernel, THREADS, folder, generated_image, make_inputs, parts};
 use klp_convert::symbols::{Map, Scope, SymbolSource, Wanted};
 use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table, timed};
+use peers::{SAMPLE, below, decompress, nm, read_tables, share};
 use rustc_hash::FxHashMap;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_klp-convert");

@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::baseline::{below, decoder, share};
 use super::generate::kernel::{kernel_module, vmlinux};
 use super::generate::{Shape, module};
 use super::measure::DOUBLINGS;
+use super::peers::{below, decoder, share};
 
 const KERNEL: &str = "KLP_DISTRIBUTION_KERNEL";
 /// Of the generated kernel an eighth: modules, and symbols of vmlinux.

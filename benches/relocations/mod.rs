@@ -5,6 +5,8 @@
 //! bytes that the machine's loader demands. Ten million make 27 MB of instructions, which every
 //! branch reaches.
 
+pub(crate) mod placed;
+
 use klp_arch::{Machine, Rela};
 use object::elf;
 use scroll::Endian;

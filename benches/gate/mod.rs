@@ -1,0 +1,79 @@
+//! Runs benchmarks under valgrind, and compares what they cost with the baseline.
+
+mod baseline;
+pub(crate) mod calls;
+mod cases;
+mod cost;
+mod growth;
+mod inputs;
+mod profile;
+mod report;
+mod valgrind;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use baseline::Baseline;
+use cases::Case;
+use cost::Cost;
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Parts of names; all benchmarks if there is none.
+    pub(crate) names: Vec<String>,
+    /// Writes the baseline instead of comparing with it.
+    pub(crate) bless: bool,
+}
+
+impl Gate {
+    pub(crate) fn run(&self) -> ExitCode {
+        let is_wanted = |case: &Case| {
+            self.names.is_empty() || self.names.iter().any(|name| case.name.contains(name))
+        };
+        let cases: Vec<_> = cases::all().into_iter().filter(is_wanted).collect();
+        if cases.is_empty() {
+            let names: Vec<_> = cases::all().into_iter().map(|case| case.name).collect();
+            println!(
+                "no benchmark is called '{}'; there are: {}",
+                self.names.join(" "),
+                names.join(" ")
+            );
+            return ExitCode::from(2);
+        }
+        if let Err(missing) = valgrind::version() {
+            println!("{missing}: apt-get install valgrind");
+            return ExitCode::from(2);
+        }
+        inputs::make();
+        let measured: Vec<(Case, Cost)> = cases.iter().cloned().zip(costs(&cases)).collect();
+        let mut baseline = Baseline::read();
+        let failures = report::compare(&baseline, &measured) + report::growth(&measured);
+        if self.bless {
+            baseline.bless(&measured, self.names.is_empty());
+            return ExitCode::SUCCESS;
+        }
+        report::other_tools(&baseline, failures);
+        if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// What each costs, in their order; as many at a time as there are processors.
+fn costs(cases: &[Case]) -> Vec<Cost> {
+    let (next, costs) = (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]));
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((number, case)) = Some(next.fetch_add(1, Ordering::Relaxed))
+                    .and_then(|n| Some((n, cases.get(n)?)))
+                {
+                    let cost = valgrind::measure(case);
+                    costs.lock().unwrap()[number] = Some(cost);
+                }
+            });
+        }
+    });
+    costs.into_inner().unwrap().into_iter().map(Option::unwrap).collect()
+}

@@ -1,0 +1,125 @@
+//! A module in a kernel's memory, without the rest of a load: regions are placed and symbols are bound.
+
+use std::time::Duration;
+
+use klp_arch::object::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section, Symbol};
+use klp_arch::{
+    Conditions, Configuration, Extent, Machine, Memory, Object, Operation, Region, RelocationTable,
+};
+use klp_convert::elf::Module;
+use klp_convert::load::{Bind, ExportedSymbol, Lookup};
+use klp_convert::name::KlpSymbol;
+
+use crate::measure::timed;
+
+/// Addresses of modules and kernel: close enough for direct calls on every machine that can make
+/// them, which is the usual case.
+pub(crate) const MODULE: u64 = 0xffff_ffff_c000_0000;
+const KERNEL: u64 = 0xffff_ffff_be00_0000;
+
+/// A kernel that exports every name.
+#[derive(Debug)]
+pub(crate) struct Everything;
+
+impl Bind for Everything {
+    fn export(&self, _: &str) -> Option<ExportedSymbol> {
+        Some(ExportedSymbol {
+            address: KERNEL,
+            owner: klp_convert::name::ObjectName::vmlinux(),
+            gpl: Some(false),
+            namespace: None,
+            crc: None,
+        })
+    }
+
+    fn find(&self, _: &KlpSymbol) -> Lookup {
+        Lookup::Found(KERNEL)
+    }
+}
+
+/// The machine's part alone: a module whose regions are placed and whose symbols are bound.
+pub(crate) struct Placed<'data> {
+    object: Object<'data>,
+    linkage: Box<dyn klp_arch::Linkage>,
+    memory: Memory,
+}
+
+impl<'data> Placed<'data> {
+    pub(crate) fn new(machine: &'static Machine, module: &Module<'data>) -> Self {
+        let sections = module.sections().map(|section| Section {
+            name: section.name,
+            sh_type: section.sh_type.0,
+            sh_flags: section.sh_flags.bits(),
+            sh_size: section.sh_size,
+            sh_info: section.sh_info,
+            sh_addralign: section.sh_addralign,
+            body: module.body(section.index).into(),
+            extent: None,
+        });
+        let symbols = module.symbols().map(|symbol| Symbol {
+            name: symbol.name,
+            st_value: symbol.st_value,
+            st_shndx: u16::from(symbol.name == b"function"),
+            ..Symbol::default()
+        });
+        let (big_endian, text_start) = (machine.endian == scroll::Endian::Big, 0);
+        let (sections, symbols) = (sections.collect(), symbols.collect());
+        let mut object = Object { big_endian, sections, symbols, text_start, text_base: MODULE };
+        let mut linkage = machine.loader.reserve(&mut object, &Configuration::default()).unwrap();
+        let mut size = object.text_start;
+        // Instructions first: stubs must be near.
+        let mut loaded: Vec<_> = object.sections.iter_mut().filter(|s| s.has(SHF_ALLOC)).collect();
+        loaded.sort_by_key(|section| !section.has(SHF_EXECINSTR));
+        for section in loaded {
+            let offset = size.next_multiple_of(section.sh_addralign.max(8));
+            size = offset + section.sh_size;
+            let (offset, size) = (offset as usize, section.sh_size as usize);
+            let address = MODULE + offset as u64;
+            section.extent = Some(Extent { region: 0, offset, size, address });
+        }
+        let region = Region { base: MODULE, bytes: vec![0; size as usize] };
+        let memory = Memory { regions: vec![region] };
+        linkage.settle(&mut object, &memory).unwrap();
+        let text = object.sections[1].address();
+        for symbol in object.symbols.iter_mut().skip(1) {
+            symbol.st_value += if symbol.st_shndx == 0 { KERNEL } else { text };
+        }
+        Self { object, linkage, memory }
+    }
+
+    /// Restores the sections.
+    pub(crate) fn reset(&mut self) {
+        self.memory.regions[0].bytes.fill(0);
+        for section in self.object.sections.iter().filter(|s| s.sh_type != SHT_NOBITS) {
+            if let Some(extent) = &section.extent {
+                self.memory.bytes_mut(extent).copy_from_slice(&section.body);
+            }
+        }
+    }
+
+    /// The time of the loop over the tables alone.
+    pub(crate) fn apply(&mut self, machine: &'static Machine) -> Duration {
+        self.reset();
+        timed(|| self.relocate(machine))
+    }
+
+    /// The loop over the tables.
+    pub(crate) fn relocate(&mut self, machine: &'static Machine) {
+        let mut linkage = self.linkage.boxed_clone();
+        for table in self.object.sections.iter().filter(|s| s.name.starts_with(b".rela")) {
+            let target = self.object.sections[table.sh_info as usize].extent.unwrap();
+            let (entries, symbols) = (table.body.as_chunks().0, self.object.symbols.as_slice());
+            let table = RelocationTable {
+                entries,
+                symbols,
+                target,
+                init: false,
+                conditions: Conditions::default(),
+            };
+            machine
+                .loader
+                .relocate(&table, Operation::Apply, &mut *linkage, &mut self.memory, None)
+                .unwrap();
+        }
+    }
+}
