@@ -22,13 +22,11 @@ pub(crate) struct Case {
     pub(crate) work: Work,
     /// What grows with its input, and the size of this one.
     pub(crate) growth: Option<(&'static str, u64)>,
-    /// Whether the program refuses what it gets.
-    pub(crate) refuses: bool,
 }
 
 fn command(name: impl Into<String>, words: &str) -> Case {
     let words = words.split(' ').map(str::to_owned).collect();
-    Case { name: name.into(), work: Work::Command(words), growth: None, refuses: false }
+    Case { name: name.into(), work: Work::Command(words), growth: None }
 }
 
 fn grows(mut case: Case, what: &'static str, size: u64) -> Case {
@@ -65,7 +63,7 @@ pub(crate) fn all() -> Vec<Case> {
         );
         all.push(grows(command(format!("symbols/build-{size}"), &words), "symbols build", size));
     }
-    let call = |name| Case { name, work: Work::Call, growth: None, refuses: false };
+    let call = |name| Case { name, work: Work::Call, growth: None };
     all.extend([calls::READ, calls::LOOKUP].map(|name| call(name.to_owned())));
     for group in [calls::APPLY, calls::LOAD] {
         all.extend(machines().iter().map(|machine| call(format!("{group}/{}", machine.name))));

@@ -15,14 +15,21 @@ pub(crate) struct Cost {
     pub(crate) instructions: u64,
     /// Calls that ask for memory.
     pub(crate) allocations: u64,
-    /// Bytes that were asked for; `None` for a call.
-    pub(crate) allocated: Option<u64>,
-    /// Most bytes of the heap at a time; `None` for a call.
-    pub(crate) peak: Option<u64>,
+    /// `None` for a call of the library.
+    pub(crate) bytes: Option<Bytes>,
     /// Instructions of each function of ours, with what it calls of others' code.
     pub(crate) functions: BTreeMap<String, u64>,
-    /// Allocations of each function of ours, likewise.
+    /// What each function of ours allocates, likewise: bytes, or calls where these are not known.
     pub(crate) allocating: BTreeMap<String, u64>,
+}
+
+/// Bytes of the heap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bytes {
+    /// What was asked for.
+    pub(crate) allocated: u64,
+    /// Most at a time.
+    pub(crate) peak: u64,
 }
 
 impl Cost {
@@ -33,10 +40,8 @@ impl Cost {
             "functions": most(&self.functions),
             "allocating": most(&self.allocating),
         });
-        for (key, bytes) in [("allocated", self.allocated), ("peak", self.peak)] {
-            if let Some(bytes) = bytes {
-                value[key] = bytes.into();
-            }
+        if let Some(Bytes { allocated, peak }) = self.bytes {
+            (value["allocated"], value["peak"]) = (allocated.into(), peak.into());
         }
         value
     }
@@ -49,11 +54,16 @@ impl Cost {
         Some(Self {
             instructions: value["instructions"].as_u64()?,
             allocations: value["allocations"].as_u64()?,
-            allocated: value["allocated"].as_u64(),
-            peak: value["peak"].as_u64(),
+            bytes: value["allocated"].as_u64().zip(value["peak"].as_u64()).map(Bytes::from),
             functions: counts("functions")?,
             allocating: counts("allocating")?,
         })
+    }
+}
+
+impl From<(u64, u64)> for Bytes {
+    fn from((allocated, peak): (u64, u64)) -> Self {
+        Self { allocated, peak }
     }
 }
 

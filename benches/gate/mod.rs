@@ -5,6 +5,7 @@ pub(crate) mod calls;
 mod cases;
 mod cost;
 mod growth;
+mod heap;
 mod inputs;
 mod profile;
 mod report;

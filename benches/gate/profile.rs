@@ -14,7 +14,7 @@ const STEPS: usize = 24;
 /// The start of our names.
 const OURS: &str = "klp_";
 /// What is nobody's of ours: the runtime before `main`, the dynamic linker.
-const NOBODY: &str = "(start of the program)";
+pub(crate) const NOBODY: &str = "(start of the program)";
 
 /// The counts of a run.
 #[derive(Debug, Default)]
@@ -117,7 +117,7 @@ fn readable(mangled: &str) -> String {
 }
 
 /// Whether a function is defined by us: by its path, or as the trait of a type.
-fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     name.trim_start_matches(['<', '&']).starts_with(OURS) || {
         let (_, of) = name.split_once(" as ").unwrap_or_default();
         name.starts_with('<') && of.starts_with(OURS)

@@ -1,6 +1,6 @@
 //! What has changed, as a table; and whose fault it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::baseline::{Baseline, tools};
 use super::cases::Case;
@@ -17,73 +17,89 @@ const EXPONENT: f64 = 1.1;
 /// Functions to name.
 const NAMED: usize = 4;
 
-/// Prints old, new and ratio of each; returns how many cost more than they may.
+/// Prints old, new and ratio of each; returns how many counts are larger than they may be.
 pub(crate) fn compare(baseline: &Baseline, measured: &[(Case, Cost)]) -> usize {
-    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let (mut rows, mut failures, mut lines) = (Vec::new(), 0, Vec::new());
     for (case, new) in measured {
+        let mut row = vec![case.name.clone()];
         let Some(old) = baseline.costs.get(&case.name) else {
-            rows.push(vec![case.name.clone(), "new".into(), number(new.instructions)]);
-            faults.push(format!("{}: not in the baseline", case.name));
+            row.extend(["none".into(), number(new.instructions)]);
+            rows.push(row);
+            lines.push(format!("{}: not in the baseline", case.name));
+            failures += 1;
             continue;
         };
-        let bytes = |bytes: Option<u64>| bytes.unwrap_or_default();
-        let counts = [
-            ("instructions", old.instructions, new.instructions, SLACK[0]),
-            ("allocations", old.allocations, new.allocations, SLACK[1]),
-            ("bytes allocated", bytes(old.allocated), bytes(new.allocated), SLACK[2]),
-            ("bytes at the peak", bytes(old.peak), bytes(new.peak), SLACK[2]),
-        ];
-        let mut row = vec![case.name.clone()];
-        for (what, old, new, slack) in counts {
+        row.push(number(old.instructions));
+        let larger = counts(old, new).filter_map(|(what, old, new, slack)| {
             let ratio = new as f64 / old.max(1) as f64;
-            let shown = if old == 0 && new == 0 { String::new() } else { format!("{ratio:.3}") };
-            row.extend(if row.len() == 1 {
-                vec![number(old), number(new)]
-            } else {
-                vec![number(new)]
-            });
-            row.push(shown);
-            if ratio > LIMIT && new - old > slack {
-                let text = format!("{}: {ratio:.3} times the {what}: {old} -> {new}", case.name);
-                faults.push(text);
-            }
-        }
-        let guilty = [
-            ("instructions", &old.functions, &new.functions, SLACK[0]),
-            ("allocations", &old.allocating, &new.allocating, SLACK[1]),
-        ];
-        if faults.last().is_some_and(|fault| fault.starts_with(&format!("{}:", case.name))) {
-            for (what, old, new, slack) in guilty {
-                faults.extend(
-                    moved(old, new, slack).into_iter().map(|line| format!("    {line} {what}")),
-                );
-            }
+            let is_counted = old != 0 || new != 0;
+            row.extend([
+                number(new),
+                if is_counted { format!("{ratio:.3}") } else { String::new() },
+            ]);
+            let excess = ratio > LIMIT && new - old > slack;
+            excess.then(|| format!("{}: {ratio:.3} times the {what}", case.name))
+        });
+        let larger: Vec<_> = larger.collect();
+        if !larger.is_empty() {
+            failures += larger.len();
+            lines.extend(larger);
+            lines.extend(moved("instructions", &old.functions, &new.functions, SLACK[0]));
+            let (what, slack) = match new.bytes {
+                Some(_) => ("bytes", SLACK[2]),
+                None => ("allocations", SLACK[1]),
+            };
+            lines.extend(moved(what, &old.allocating, &new.allocating, slack));
         }
         rows.push(row);
     }
     let titles =
         ["benchmark", "was", "instructions", "ratio", "allocations", "", "bytes", "", "peak", ""];
     table(&titles, rows);
-    faults.iter().for_each(|fault| println!("{fault}"));
-    faults.iter().filter(|fault| !fault.starts_with(' ')).count()
+    lines.iter().for_each(|line| println!("{line}"));
+    failures
 }
 
-/// The functions whose counts have moved most.
-fn moved(old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>, slack: u64) -> Vec<String> {
-    let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
-    // What is small is not kept: it may have been as large as the smallest that is.
+/// What is compared, with the largest difference that is none.
+fn counts<'c>(
+    old: &'c Cost,
+    new: &'c Cost,
+) -> impl Iterator<Item = (&'static str, u64, u64, u64)> + 'c {
+    let bytes = |cost: &Cost| cost.bytes.unwrap_or_default();
+    let (was, is) = (bytes(old), bytes(new));
+    [
+        ("instructions", old.instructions, new.instructions, SLACK[0]),
+        ("allocations", old.allocations, new.allocations, SLACK[1]),
+        ("bytes allocated", was.allocated, is.allocated, SLACK[2]),
+        ("bytes at the peak", was.peak, is.peak, SLACK[2]),
+    ]
+    .into_iter()
+}
+
+/// The functions whose counts have moved most, a line each.
+fn moved(
+    what: &str,
+    old: &BTreeMap<String, u64>,
+    new: &BTreeMap<String, u64>,
+    slack: u64,
+) -> Vec<String> {
+    // What is not kept may have been as large as the smallest that is.
     let least = old.values().min().copied().unwrap_or_default();
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
     let mut changes: Vec<_> = names
+        .into_iter()
         .map(|name| {
-            let before = old.get(name).copied().unwrap_or(0);
-            let after = new.get(name).copied().unwrap_or(0);
-            (name, before, after)
+            let after = new.get(name).copied().unwrap_or_default();
+            (name, old.get(name).copied().unwrap_or(least.min(after)), after)
         })
-        .filter(|(_, before, after)| before.abs_diff(*after) > (slack / 2).max(least.min(slack)))
+        .filter(|(_, before, after)| before.abs_diff(*after) > slack / 2)
         .collect();
     changes.sort_by_key(|(_, before, after)| std::cmp::Reverse(before.abs_diff(*after)));
     let named = changes.into_iter().take(NAMED);
-    named.map(|(name, before, after)| format!("{name}: {before} -> {after}")).collect()
+    let line = |(name, before, after)| {
+        format!("    {what} of {name}: {} -> {}", number(before), number(after))
+    };
+    named.map(line).collect()
 }
 
 /// Prints the exponents of what was measured at several sizes; returns how many are too large.
@@ -101,7 +117,8 @@ pub(crate) fn growth(measured: &[(Case, Cost)]) -> usize {
                 costs.iter().map(|(size, cost)| (*size, count(cost) as f64)).collect();
             exponent(&points)
         };
-        let exponents = [of(|cost| cost.instructions), of(|cost| cost.peak.unwrap_or(1))];
+        let exponents =
+            [of(|cost| cost.instructions), of(|cost| cost.bytes.map_or(1, |bytes| bytes.peak))];
         for (what, exponent) in ["instructions", "peak"].into_iter().zip(exponents) {
             if exponent > EXPONENT {
                 println!("{group}: {what} grow with the power {exponent:.2} of the input");
