@@ -28,6 +28,7 @@ mod path_text;
 pub mod resolve;
 pub mod rules;
 pub mod site;
+pub mod stats;
 pub mod symbols;
 pub mod target;
 mod threads;

@@ -4,6 +4,7 @@ mod annotate;
 mod build;
 mod inspect;
 mod new;
+mod stats;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub(super) use annotate::Annotate;
 pub(super) use build::{BuildMatrix, PlanForm};
 pub(super) use inspect::Inspect;
 pub(super) use new::New;
+pub(super) use stats::Stats;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
 ///
@@ -77,6 +79,8 @@ pub(super) enum Command {
     Inspect(Inspect),
     /// Build, query and compare maps of a kernel's symbols
     Symbols(Symbols),
+    /// Show what livepatches cost a kernel, compare it, and hold it against a budget
+    Stats(Stats),
     /// Explain an error code or a rule
     Explain(Explain),
     /// Show the relocation types that a machine's module loader knows

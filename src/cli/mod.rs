@@ -29,6 +29,7 @@ mod progress;
 mod region_base;
 mod relocs;
 mod report;
+mod stats;
 mod symbols;
 
 use std::ffi::OsString;
@@ -107,6 +108,7 @@ fn outcome(words: &[OsString]) -> Outcome {
         Command::Load(load) => load::run(&load, &reporter),
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
+        Command::Stats(stats) => stats::run(&stats, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),
         Command::Relocs(relocs) => relocs::run(&relocs, &reporter),
         Command::Build(build) => build::run(&build, &reporter),

@@ -168,6 +168,12 @@ pub enum Code {
     /// A compressed file unpacks to more than is allowed.
     #[strum(serialize = "KLP-E0605")]
     UnpacksTooLarge,
+    /// A livepatch costs more than its budget allows.
+    #[strum(serialize = "KLP-E0606")]
+    OverBudget,
+    /// A budget cannot be read.
+    #[strum(serialize = "KLP-E0607")]
+    Budget,
     /// The kernel would refuse the module.
     #[strum(serialize = "KLP-E0801")]
     KernelRefuses,

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use klp_arch::object::{SHF_RELA_LIVEPATCH, SHT_NOBITS};
-use klp_arch::{Extent, Machine, Memory, Object, Region};
+use klp_arch::{Extent, Linkage, Machine, Memory, Object, Region};
 
 use super::load_info::LoadInfo;
 use super::{
@@ -58,13 +58,7 @@ impl Loader<'_> {
         bind::check_layout(module, &info, imports, known)?;
         validate::vermagic(module, self.kernel)?;
         validate::livepatch(&info, self.kernel)?;
-        let mut linkage = self
-            .machine
-            .loader
-            .reserve(&mut info.object, &self.kernel.configuration)
-            .map_err(|kernel| Finding::refused(Stage::Reserve, kernel))
-            // The machine reserves room in sections that must exist.
-            .map_err(|refused| refused.breaks(Rule::MachineSections))?;
+        let mut linkage = self.reserve(&mut info)?;
         validate::enforce_rwx(&info, self.kernel)?;
         this_module::check_empty(&info)?;
         let layout = layout::layout(&mut info, self.machine, self.kernel)?;
@@ -115,6 +109,15 @@ impl Loader<'_> {
         validate::name(&loaded.info, self.kernel)?;
         sysfs::setup(&loaded.info, self.kernel)?;
         Ok(loaded)
+    }
+
+    /// Makes room for stubs, PLT and GOT.
+    pub(super) fn reserve(&self, info: &mut LoadInfo<'_>) -> Result<Box<dyn Linkage>, Finding> {
+        let reserved = self.machine.loader.reserve(&mut info.object, &self.kernel.configuration);
+        // It reserves room in sections that must exist.
+        reserved.map_err(|kernel| {
+            Finding::refused(Stage::Reserve, kernel).breaks(Rule::MachineSections)
+        })
     }
 }
 

@@ -77,6 +77,7 @@ mod reload;
 mod replaced;
 mod selectors;
 mod siblings;
+mod stats;
 mod symbol_table;
 mod symbols;
 mod tables;
