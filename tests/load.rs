@@ -29,6 +29,7 @@ use klp_convert::load::{
 };
 use klp_convert::name::{KlpSymbol, ObjectName};
 use klp_convert::symbols::{Answer, Sources, Wanted, add_kernel};
+use rayon::prelude::*;
 
 /// Modules that are refused by their kernel, too, and why: release, module, what the message says.
 const REFUSED: [(&str, &str, &str); 0] = [];
@@ -185,7 +186,8 @@ fn load(
 fn every_module_of_a_kernel_loads_at_its_addresses() {
     let kernels = std::env::var_os("KLP_KERNELS").expect("KLP_KERNELS is not set");
     let every = std::env::var("KLP_EVERY").map_or(16, |every| every.parse().unwrap());
-    for directory in std::env::split_paths(&kernels) {
+    let kernels: Vec<_> = std::env::split_paths(&kernels).collect();
+    kernels.into_par_iter().for_each(|directory| {
         let trees = ["lib/modules", "usr/lib/modules"].map(|below| directory.join(below));
         let tree = trees.iter().find(|tree| tree.is_dir()).unwrap();
         let tree = fs::read_dir(tree).unwrap().next().unwrap().unwrap().path();
@@ -226,5 +228,5 @@ fn every_module_of_a_kernel_loads_at_its_addresses() {
         }
         assert!(unexplained.is_empty(), "{release}: {} modules are refused", unexplained.len());
         assert!(tally.loaded > 100 / every && tally.checked * 3 > tally.relocations * 2);
-    }
+    });
 }

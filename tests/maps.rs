@@ -19,6 +19,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rayon::prelude::*;
+
 /// Name and offset of each symbol, sorted.
 type Symbols = Vec<(String, u64)>;
 
@@ -106,7 +108,8 @@ fn cross(kernel: &Path) -> &'static str {
 fn every_symbol_of_a_module_is_what_nm_lists() {
     let kernels = std::env::var_os("KLP_KERNELS").expect("KLP_KERNELS is not set");
     let every = std::env::var("KLP_EVERY").map_or(16, |every| every.parse().unwrap());
-    for kernel in std::env::split_paths(&kernels) {
+    let kernels: Vec<_> = std::env::split_paths(&kernels).collect();
+    kernels.into_par_iter().for_each(|kernel| {
         let scratch = tempfile::tempdir().unwrap();
         let trees = ["lib/modules", "usr/lib/modules"].map(|below| kernel.join(below));
         let tree = trees.iter().find(|tree| tree.is_dir()).unwrap();
@@ -149,5 +152,5 @@ fn every_symbol_of_a_module_is_what_nm_lists() {
         }
         println!("{}: {checked} of {} modules, {symbols} symbols", kernel.display(), all.len());
         assert!(checked * every >= all.len() - every && symbols > 10_000);
-    }
+    });
 }

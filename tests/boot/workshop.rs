@@ -52,7 +52,7 @@ impl Workshop {
         let targets = targets.map(|(_, path)| path.clone()).collect();
         let (guest, refused, map) = Default::default();
         let mut workshop = Self { kernel, mistake, targets, guest, refused, map };
-        let sources = workshop.sources();
+        let sources = workshop.map()?;
         for (name, path) in built {
             let bytes = fs::read(path)?;
             let is_livepatch = name.starts_with("lp_");

@@ -24,6 +24,7 @@ mod vmlinux;
 
 use dump::Dump;
 use program::Map;
+use rayon::prelude::*;
 
 /// Directories named by an environment variable; a missing one is the caller's error.
 fn directories(variable: &str) -> Vec<std::path::PathBuf> {
@@ -33,68 +34,58 @@ fn directories(variable: &str) -> Vec<std::path::PathBuf> {
     std::env::split_paths(&directories).collect()
 }
 
-/// Runs `check` for each kernel, and for each of the `ways` to read it; prints what it found, and
-/// collects all failures.
-fn for_every_kernel<'a, W: std::fmt::Display>(
-    kernels: &'a [Dump],
-    ways: impl Fn(&'a Dump) -> Vec<W>,
-    check: impl Fn(&'a Dump, &W) -> Result<String, String>,
-) {
-    let mut failures = Vec::new();
-    for kernel in kernels {
-        for way in ways(kernel) {
-            let name = format!("{} {way}", kernel.name());
-            match check(kernel, &way) {
-                Ok(found) => println!("{name}: {found}"),
-                Err(what) => failures.push(format!("{name}: {what}")),
+/// What a check of a kernel has found, or why it fails.
+type Outcome = Result<String, String>;
+
+/// Runs the checks of each kernel, and prints what they find; fails with all that fail.
+fn for_every_kernel(checks: impl Fn(&Dump) -> Vec<(String, Outcome)> + Sync) {
+    let kernels: Vec<_> = directories("KLP_RUNNING").iter().map(|d| Dump::read(d)).collect();
+    let found = kernels.par_iter().flat_map_iter(|kernel| {
+        let name = kernel.name();
+        checks(kernel).into_iter().filter_map(move |(what, outcome)| match outcome {
+            Ok(found) => {
+                println!("{name} {what}: {found}");
+                None
             }
-        }
-    }
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-}
-
-/// Builds every map of every kernel for `check`.
-fn for_every_map(check: impl Fn(&Dump, &Map) -> Result<String, String>) {
-    for_every_kernel(&kernels(), Dump::sources, |kernel, source| {
-        let map = Map::build(source, &kernel.directory.join("modules"))?;
-        check(kernel, &map)
+            Err(why) => Some(format!("{name} {what}: {why}")),
+        })
     });
-}
-
-fn kernels() -> Vec<Dump> {
-    directories("KLP_RUNNING").iter().map(|directory| Dump::read(directory)).collect()
+    let failures: Vec<_> = found.collect();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]
 #[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
 fn the_boot_image_lists_what_the_running_kernel_lists() {
-    for_every_kernel(
-        &kernels(),
-        |_| vec!["boot image"],
-        |kernel, _| vmlinux::the_image_lists_the_same(kernel),
-    );
+    for_every_kernel(|kernel| {
+        vec![("boot image".to_owned(), vmlinux::the_image_lists_the_same(kernel))]
+    });
 }
+
+/// A claim about a map.
+type Claim = (&'static str, fn(&Dump, &Map) -> Outcome);
+
+/// What each map of a running kernel must be.
+const CLAIMS: [Claim; 4] = [
+    ("lists what the kernel lists", vmlinux::lists_the_same),
+    ("counts positions of homonyms as the kernel", vmlinux::counts_the_same),
+    ("counts positions in live modules as the kernel", modules::counts_the_same),
+    ("knows the functions that ftrace cannot hook", functions::hooks_the_same),
+];
 
 #[test]
 #[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
-fn the_map_lists_what_the_running_kernel_lists() {
-    for_every_map(vmlinux::lists_the_same);
-}
-
-#[test]
-#[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
-fn positions_of_homonyms_are_counted_as_in_the_running_kernel() {
-    for_every_map(vmlinux::counts_the_same);
-}
-
-#[test]
-#[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
-fn positions_in_live_modules_are_counted_as_in_the_running_kernel() {
-    for_every_map(modules::counts_the_same);
-}
-
-#[test]
-#[ignore = "needs the lists of running kernels; .ci/run makes and names them"]
-fn untraceable_functions_are_those_that_ftrace_of_the_running_kernel_cannot_hook() {
-    for_every_map(functions::hooks_the_same);
+fn maps_are_what_running_kernels_list_count_and_hook() {
+    for_every_kernel(|kernel| {
+        let mut found = Vec::new();
+        for source in kernel.sources() {
+            match Map::build(&source, &kernel.directory.join("modules")) {
+                Ok(map) => found.extend(
+                    CLAIMS.map(|(what, claim)| (format!("{source} {what}"), claim(kernel, &map))),
+                ),
+                Err(why) => found.push((source.to_string(), Err(why))),
+            }
+        }
+        found
+    });
 }
