@@ -174,6 +174,9 @@ pub enum Code {
     /// A budget cannot be read.
     #[strum(serialize = "KLP-E0607")]
     Budget,
+    /// A history of figures cannot be read.
+    #[strum(serialize = "KLP-E0608")]
+    History,
     /// The kernel would refuse the module.
     #[strum(serialize = "KLP-E0801")]
     KernelRefuses,

@@ -153,3 +153,75 @@ fn relocations_are_counted_as_the_table_has_them() {
     let all: usize = of_kernel.map(|section| section.body.len() / Rela::SIZE).sum();
     assert_eq!(figures(&module)["relocations"], all);
 }
+
+#[test]
+fn a_history_grows_by_a_line_for_each_module_and_is_drawn() {
+    let machine = &machines()[0];
+    let bench = Sandbox::new();
+    let one = bench.file("one.ko", &converted(machine, "lp_vmlinux_inferred.ko"));
+    let two = bench.file("two.ko", &converted(machine, "lp_many_objects.ko"));
+    let (history, page) = (bench.path("history.jsonl"), bench.path("page.html"));
+    let add = |label: &str, modules: &[&Path]| {
+        let words =
+            ["stats".as_ref(), "--history".as_ref(), history.as_os_str(), "--label".as_ref()];
+        let modules = modules.iter().map(|module| module.as_os_str());
+        run(words.into_iter().chain([label.as_ref()]).chain(modules))
+    };
+    add("v1", &[&one, &two]).done();
+    add("v2", &[&one]).done();
+    // Again: in the place of the old line.
+    add("v1", &[&one, &two]).done();
+    let text = std::fs::read_to_string(&history).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let named: Vec<_> = lines.iter().map(|l| [l["label"].as_str(), l["name"].as_str()]).collect();
+    let (first, second) = (Some("lp_vmlinux_inferred"), Some("lp_many_objects"));
+    assert_eq!(named, [[Some("v1"), first], [Some("v1"), second], [Some("v2"), first]]);
+    assert_eq!(lines[1]["figures"], figures(&two));
+
+    let draw = [
+        "stats".as_ref(),
+        "--history".as_ref(),
+        history.as_os_str(),
+        "--page".as_ref(),
+        page.as_os_str(),
+    ];
+    run(draw).done();
+    let drawn = std::fs::read_to_string(&page).unwrap();
+    let charts = lines.iter().flat_map(|line| line["figures"].as_object().unwrap().keys());
+    let charts: std::collections::BTreeSet<_> = charts.collect();
+    assert_eq!(drawn.matches("<svg").count(), charts.len());
+    for figure in charts {
+        assert!(drawn.contains(&format!("<figcaption>{figure}</figcaption>")), "{figure}");
+    }
+    assert!(drawn.contains("lp_many_objects, v1: ") && !drawn.contains("http"), "{drawn}");
+    assert_eq!(std::fs::read_to_string(&history).unwrap(), text);
+}
+
+#[test]
+fn a_history_is_not_lost() {
+    let machine = &machines()[0];
+    let bench = Sandbox::new();
+    let module = bench.file("one.ko", &converted(machine, "lp_vmlinux_inferred.ko"));
+    let history = bench.file("history.jsonl", b"{\"label\":\"v1\"}\n");
+    let stats = |words: &[&std::ffi::OsStr]| {
+        run([std::ffi::OsStr::new("stats")].into_iter().chain(words.iter().copied()))
+    };
+    let (option, label) = (std::ffi::OsStr::new("--history"), std::ffi::OsStr::new("--label"));
+    let wrong = stats(&[option, history.as_os_str(), label, "v2".as_ref(), module.as_os_str()]);
+    wrong.usage_or_io(&["KLP-E0608", "line 1: missing field"]);
+    assert_eq!(std::fs::read(&history).unwrap(), b"{\"label\":\"v1\"}\n");
+    stats(&[option, history.as_os_str(), module.as_os_str()])
+        .usage_or_io(&["--history needs --label"]);
+    let page = std::ffi::OsStr::new("--page");
+    std::fs::write(&history, "").unwrap();
+    stats(&[option, history.as_os_str(), page, history.as_os_str()])
+        .usage_or_io(&["the same file as the history"]);
+    let bytes = std::fs::read(&module).unwrap();
+    stats(&[option, module.as_os_str(), label, "v2".as_ref(), module.as_os_str()])
+        .usage_or_io(&["the same file as the module"]);
+    assert_eq!(std::fs::read(&module).unwrap(), bytes);
+    let missing = bench.path("missing.jsonl");
+    stats(&[option, missing.as_os_str(), page, bench.path("page.html").as_os_str()])
+        .usage_or_io(&["KLP-E0601", "missing.jsonl"]);
+    assert!(!bench.path("page.html").exists());
+}

@@ -10,7 +10,7 @@ use crate::symbols::MODULE_MAX;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Stats {
     /// The modules to measure; .ko, .ko.xz, .ko.gz, .ko.zst
-    #[arg(required = true, value_name = "MODULE.ko")]
+    #[arg(required_unless_present = "page", value_name = "MODULE.ko")]
     pub(in crate::cli) modules: Vec<PathBuf>,
     /// Show what differs from this module
     #[arg(long, value_name = "OLD.ko")]
@@ -18,6 +18,15 @@ pub(in crate::cli) struct Stats {
     /// Fail if a figure is larger than this file allows
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) budget: Option<PathBuf>,
+    /// Add the figures to this file, a JSON line for each module
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) history: Option<PathBuf>,
+    /// What the modules are called in the history: a version or a commit
+    #[arg(long, requires = "history")]
+    pub(in crate::cli) label: Option<String>,
+    /// Write a page with charts of the history, and of the budget
+    #[arg(long, value_name = "OUT.html", requires = "history")]
+    pub(in crate::cli) page: Option<PathBuf>,
     /// The kernel that loads the modules, such as 5.14: not that which they were built for
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(in crate::cli) target: Option<KernelVersion>,

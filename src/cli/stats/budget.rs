@@ -93,6 +93,11 @@ impl Budget {
         Ok(budget)
     }
 
+    /// The largest value that a figure may have in every module.
+    pub(super) fn most(&self, figure: &str) -> Option<u64> {
+        self.all.get(figure).copied()
+    }
+
     /// What is larger than it may be, by figure: the module's own table goes before the one of all.
     pub(super) fn exceeded(&self, stats: &Stats) -> Vec<Excess> {
         let own = stats.name.as_ref().and_then(|name| self.of_module.get(name));
