@@ -19,6 +19,13 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("gate")
 }
 
+/// Waits for any other run to end; until this is dropped, none begins.
+pub(crate) fn lock() -> fs::File {
+    let file = fs::File::create(folder().with_extension("lock")).unwrap();
+    file.lock().unwrap();
+    file
+}
+
 /// A module of this many eighths of the large one.
 pub(crate) fn part(size: u64) -> Shape {
     let Shape { symbols, relocations, convert } = Shape::LARGE;

@@ -47,6 +47,8 @@ impl Gate {
             println!("{missing}: apt-get install valgrind");
             return ExitCode::from(2);
         }
+        // Another run would take the inputs away.
+        let _only_one = inputs::lock();
         inputs::make();
         let measured: Vec<(Case, Cost)> = cases.iter().cloned().zip(costs(&cases)).collect();
         let mut baseline = Baseline::read();

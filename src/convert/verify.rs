@@ -31,9 +31,9 @@ pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<
         return Err(VerifyError::Sections { written: found.len(), planned: expected.len() });
     }
     for (section, expected) in found.into_iter().zip(expected) {
-        let same = section.name == expected.name.as_slice()
+        let same = section.name == &*expected.name
             && section.sh_flags.contains(expected.flags)
-            && written.relocations(section.index).eq(expected.relocations);
+            && written.relocations(section.index).eq(expected.relocations(module, &renumbering));
         if !same {
             let name = expected.name.to_str_lossy().into_owned();
             return Err(VerifyError::Relocations(name));
@@ -82,6 +82,10 @@ impl Renumbering {
         let below = self.below.partition_point(|&removed| removed < symbol);
         let below = u32::try_from(below).unwrap_or(u32::MAX);
         SymbolIndex::new(symbol.get().saturating_sub(below))
+    }
+
+    fn rename(&self, rela: Rela) -> Rela {
+        Rela { symbol: self.after(rela.symbol), ..rela }
     }
 }
 
@@ -151,28 +155,52 @@ fn modinfo(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(),
 }
 
 /// A relocation section as it should be written.
-struct Expected {
-    name: Vec<u8>,
+struct Expected<'data> {
+    name: Cow<'data, [u8]>,
     flags: SectionFlags,
-    relocations: Vec<Rela>,
+    /// The section whose relocations stay, but for these.
+    stays: Option<(SectionIndex, BTreeSet<usize>)>,
+    /// What comes after them.
+    added: Vec<Rela>,
 }
 
-fn expected(module: &Module<'_>, plan: &Plan, renumbering: &Renumbering) -> Vec<Expected> {
+impl Expected<'_> {
+    /// The relocations: read, not collected, because they may be most of the module.
+    fn relocations<'m>(
+        &'m self,
+        module: &'m Module<'_>,
+        renumbering: &'m Renumbering,
+    ) -> impl Iterator<Item = Rela> + 'm {
+        let stays = self.stays.iter().flat_map(move |(section, gone)| {
+            let all = module.relocations(*section).enumerate();
+            let stays = all.filter(|(entry, _)| gone.is_empty() || !gone.contains(entry));
+            stays.map(|(_, rela)| renumbering.rename(rela))
+        });
+        stays.chain(self.added.iter().copied())
+    }
+}
+
+fn expected<'data>(
+    module: &Module<'data>,
+    plan: &Plan,
+    renumbering: &Renumbering,
+) -> Vec<Expected<'data>> {
     let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
-    let rename = |rela: Rela| Rela { symbol: renumbering.after(rela.symbol), ..rela };
     let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
     let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
-    let mut added = Vec::new();
+    let mut new = Vec::new();
     for section in &plan.sections {
         let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
         let all = module.relocations(section.from.index).enumerate();
-        let relocations = all.filter(|(i, _)| entries.contains(i)).map(|(_, r)| rename(r));
+        let relocations = all.filter(|(i, _)| entries.contains(i));
+        let relocations = relocations.map(|(_, rela)| renumbering.rename(rela));
         match section.existing {
             Some(existing) => appended.entry(existing).or_default().extend(relocations),
-            None => added.push(Expected {
-                name: section.to.to_string().into_bytes(),
+            None => new.push(Expected {
+                name: section.to.to_string().into_bytes().into(),
                 flags: SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH,
-                relocations: relocations.collect(),
+                stays: None,
+                added: relocations.collect(),
             }),
         }
         moved.entry(section.from.index).or_default().extend(entries);
@@ -181,16 +209,11 @@ fn expected(module: &Module<'_>, plan: &Plan, renumbering: &Renumbering) -> Vec<
         moved.entry(section).or_default().insert(entry);
     }
     let kept = module.relocation_sections().filter(|s| !removed.contains(&s.index));
-    let mut expected: Vec<_> = kept
-        .map(|section| {
-            let gone = moved.get(&section.index);
-            let all = module.relocations(section.index).enumerate();
-            let stays = all.filter(|(i, _)| gone.is_none_or(|gone| !gone.contains(i)));
-            let mut relocations: Vec<_> = stays.map(|(_, rela)| rename(rela)).collect();
-            relocations.extend(appended.remove(&section.index).unwrap_or_default());
-            Expected { name: section.name.to_vec(), flags: section.sh_flags, relocations }
-        })
-        .collect();
-    expected.extend(added);
-    expected
+    let kept = kept.map(|section| Expected {
+        name: section.name.into(),
+        flags: section.sh_flags,
+        stays: Some((section.index, moved.remove(&section.index).unwrap_or_default())),
+        added: appended.remove(&section.index).unwrap_or_default(),
+    });
+    kept.chain(new).collect()
 }
