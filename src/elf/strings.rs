@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::numbered::STRING_MAX;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memrchr};
 
 use super::{ElfError, SectionIndex};
 
@@ -28,10 +28,19 @@ impl<'data> StringTable<'data> {
 
     /// Whether a string is longer than [`STRING_MAX`].
     pub(super) fn has_long_string(&self) -> bool {
-        let ends = memchr_iter(0, self.bytes);
-        let starts = std::iter::once(0).chain(ends.clone().map(|end| end.saturating_add(1)));
-        starts.zip(ends).any(|(start, end)| end.saturating_sub(start) > STRING_MAX)
+        has_run_without_nul(self.bytes, STRING_MAX)
     }
+}
+
+/// Whether more than `most` bytes follow one another without a NUL. Looks only at the end of each such stretch: the last
+/// NUL there ends a string, and what is before it is shorter.
+fn has_run_without_nul(bytes: &[u8], most: usize) -> bool {
+    let mut rest = bytes;
+    while let Some(stretch) = rest.get(..=most) {
+        let Some(end) = memrchr(0, stretch) else { return true };
+        rest = rest.get(end..).and_then(|rest| rest.get(1..)).unwrap_or_default();
+    }
+    false
 }
 
 /// A run of old strings that are also in the new table. There are few: most strings stay.
@@ -121,6 +130,18 @@ mod tests {
 
     fn table(bytes: &[u8]) -> StringTable<'_> {
         StringTable { section: SectionIndex::new(1), bytes }
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_without_nul_is_found_as_by_looking_at_each_byte(
+            bytes in prop::collection::vec(prop_oneof![3 => Just(1_u8), 1 => Just(0)], 0..60),
+            most in 0_usize..12,
+        ) {
+            let mut each = bytes.split(|byte| *byte == 0);
+            let expected = each.any(|run| run.len() > most);
+            prop_assert_eq!(has_run_without_nul(&bytes, most), expected);
+        }
     }
 
     #[test]
