@@ -12,7 +12,7 @@ use crate::elf::{
     SymbolSection,
 };
 use crate::kmod::{PERCPU, READ_IN_PLACE, THIS_MODULE};
-use crate::name::KlpSection;
+use crate::name::{KLP_RELA_PREFIX, VMLINUX};
 
 /// The target of a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<'m, 'data> Pointers<'m, 'data> {
                 continue;
             }
             let klp = table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
-            let waits = klp && is_of_module(table.name);
+            let waits = klp && !is_of_vmlinux(table.name);
             for rela in module.relocations(table.index) {
                 let location = Location { section, offset: rela.offset };
                 let Some(pointer) = pointer(module, machine, rela, klp) else { continue };
@@ -233,10 +233,11 @@ fn field_before(location: Location) -> Location {
     Location { offset: location.offset.saturating_sub(WORD - 1), ..location }
 }
 
-/// Whether a klp section waits for a module (`kernel/livepatch/core.c:klp_write_section_relocs`).
-fn is_of_module(section: &[u8]) -> bool {
-    let named = section.to_str().ok().and_then(|name| name.parse::<KlpSection>().ok());
-    named.is_some_and(|named| !named.gate.is_vmlinux())
+/// Whether a klp section's relocations are applied at load: the object in its name is vmlinux, all others wait for
+/// theirs (`kernel/livepatch/core.c:klp_write_section_relocs`).
+fn is_of_vmlinux(section: &[u8]) -> bool {
+    let gate = section.strip_prefix(KLP_RELA_PREFIX.as_bytes());
+    gate.and_then(|gate| gate.split_str(".").next()) == Some(VMLINUX.as_bytes())
 }
 
 /// What a relocation writes, where it is that of a pointer; `None` if it writes nothing. `klp`: it is a klp relocation.
