@@ -36,6 +36,10 @@ impl Diagnose for BudgetError {
     fn code(&self) -> Code {
         Code::Budget
     }
+
+    fn help(&self) -> Vec<String> {
+        vec!["the figures of a module, with the names to use: klp-convert stats MODULE.ko".into()]
+    }
 }
 
 /// A figure that is larger than allowed.
