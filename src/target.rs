@@ -20,7 +20,8 @@ pub fn machine(module: &Module<'_>) -> Result<&'static Machine, Error> {
 
 /// The release that the module is built for, from its vermagic.
 pub fn built_for<'m>(module: &Module<'m>) -> Option<&'m str> {
-    module.vermagic()?.fields().next()?.to_str().ok()
+    let mut fields = module.vermagic()?.split(u8::is_ascii_whitespace);
+    fields.find(|field| !field.is_empty())?.to_str().ok()
 }
 
 /// Checks that what the sources know about their kernel fits the module.
