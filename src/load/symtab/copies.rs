@@ -15,12 +15,11 @@ impl Loaded<'_> {
         let (info, tables) = (&self.info, &self.layout.symbols);
         let symbols = &info.object.symbols;
         let letters: Vec<u8> = symbols.iter().map(|symbol| info.letter(symbol)).collect();
-        let whole: Vec<u8> =
-            (0..symbols.len()).filter_map(|i| info.symbol_entry(i, None)).flatten().collect();
+        let whole: Vec<_> = (0..symbols.len()).filter_map(|i| info.symbol_entry(i, None)).collect();
         let (mut entries, mut strings, mut types) = (Vec::new(), Vec::new(), Vec::new());
         for &index in &tables.kept {
             let start = u32::try_from(strings.len()).unwrap_or(u32::MAX);
-            entries.extend(info.symbol_entry(index, Some(start)).into_iter().flatten());
+            entries.extend(info.symbol_entry(index, Some(start)));
             strings.extend_from_slice(symbols.get(index).map_or(b"", |symbol| symbol.name));
             strings.push(0);
             types.extend(letters.get(index));
@@ -39,9 +38,9 @@ impl Loaded<'_> {
         count.iter_mut().zip(bytes32(number, endian)).for_each(|(to, from)| *to = from);
         let extent = section(info.symtab).and_then(|section| section.extent);
         if let Some(extent) = extent {
-            put(&mut self.memory, extent.region, size(extent.offset), &whole);
+            put(&mut self.memory, extent.region, size(extent.offset), whole.as_flattened());
         }
-        put(&mut self.memory, core, symbols_at, &entries);
+        put(&mut self.memory, core, symbols_at, entries.as_flattened());
         put(&mut self.memory, core, strings_at, &strings);
         put(&mut self.memory, core, types_at, &types);
         put(&mut self.memory, init, header_at, header.as_flattened());
