@@ -14,7 +14,7 @@ use klp_arch::{Errno, KernelError};
 
 use super::resolve::not_looked_up;
 use super::{Bind, Loaded, MemoryModel, Refused};
-use crate::elf::is_mapping_symbol;
+use crate::elf::{Location, is_mapping_symbol};
 use crate::findings::{About, Consequence, Finding, Rule, Stage};
 use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::patch::{Replaced, TableFunction, Tables};
@@ -152,7 +152,8 @@ impl Loaded<'_> {
             {
                 return Err(refuse_function(Errno::EINVAL, &message, why, object, function));
             }
-            if self.address(function).is_some_and(|new| !self.has_size(new)) {
+            let new = function.new_func.and_then(|location| self.address(location));
+            if new.is_some_and(|new| !self.has_size(new)) {
                 let message = format!("kallsyms size lookup failed for '{name}' replacement");
                 let why = format!("the replacement of '{name}' has no symbol");
                 let error = refuse(Errno::ENOENT, format!("livepatch: {message}"), why);
@@ -194,12 +195,11 @@ impl Loaded<'_> {
         Ok(())
     }
 
-    /// The address of a replacement; `None` if it is not in this module.
-    pub(super) fn address(&self, function: &TableFunction<'_>) -> Option<u64> {
-        let pointer = function.new_func?;
-        let section = usize::try_from(pointer.section.get()).ok()?;
+    /// The address of a place in the file.
+    pub(super) fn address(&self, at: Location) -> Option<u64> {
+        let section = usize::try_from(at.section.get()).ok()?;
         let section = self.info.object.sections.get(section)?;
-        Some(section.address().wrapping_add(pointer.offset))
+        Some(section.address().wrapping_add(at.offset))
     }
 
     /// Whether the kernel finds a symbol at or before an address: in the same region, or, where a

@@ -25,6 +25,7 @@ impl Loaded<'_> {
         unnoticed.extend(self.without_code());
         unnoticed.extend(self.without_init());
         unnoticed.extend(self.frees_exit());
+        unnoticed.extend(self.frees_callback());
         unnoticed.extend(self.zero_address());
         unnoticed.extend(self.unusable_structure());
         unnoticed.extend(self.stopped_ftrace());

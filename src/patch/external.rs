@@ -42,7 +42,7 @@ pub(super) fn read<'data>(pointers: &Pointers<'_, 'data>) -> Option<Vec<TableObj
                 written: Vec::new(),
                 has_funcs: funcs.is_some(),
                 functions,
-                callbacks: callbacks(pointers, at),
+                callbacks: callbacks(pointers, at).ok()?,
             });
         }
     }

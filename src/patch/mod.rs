@@ -67,9 +67,13 @@ pub struct TableObject<'data> {
     pub has_funcs: bool,
     /// The functions that it replaces, in its order.
     pub functions: Vec<TableFunction<'data>>,
-    /// The functions of `callbacks`.
-    pub callbacks: Vec<Location>,
+    /// Its `callbacks`.
+    pub callbacks: Callbacks,
 }
+
+/// The functions of a `struct klp_callbacks`, in its order (`pre_patch`, `post_patch`, `pre_unpatch`, `post_unpatch`),
+/// as far as they are in this module.
+pub type Callbacks = [Option<Location>; 4];
 
 impl TableObject<'_> {
     /// The object of this name. A name that no module can have gives none, and neither does

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::extent::{Extent, PATCH_MIN, Used, overlap};
 use super::pointers::{Pointer, Pointers, WORD};
-use super::{FUNCTIONS_MAX, TableFunction, TableObject};
+use super::{Callbacks, FUNCTIONS_MAX, TableFunction, TableObject};
 use crate::elf::Location;
 
 /// Offsets of `mod` and `objs` in `struct klp_patch`.
@@ -25,11 +25,9 @@ const PATCH_FILLED: u64 = 25;
 /// Offsets in `struct klp_object`.
 pub(super) const NAME: u64 = 0;
 pub(super) const FUNCS: u64 = 8;
-const CALLBACKS: u64 = 16;
+const CALLBACKS: [u64; 4] = [16, 24, 32, 40];
 /// Bytes that the kernel reads of the empty entry at the end.
 const OBJECTS_END: u64 = 16;
-/// The functions in `struct klp_callbacks`.
-const CALLBACK_COUNT: u64 = 4;
 
 /// Offsets in `struct klp_func`.
 const OLD_NAME: u64 = 0;
@@ -156,7 +154,7 @@ fn object<'data>(
         written: funcs.iter().map(|table| table.section).collect(),
         has_funcs: funcs.is_some(),
         functions,
-        callbacks: callbacks(pointers, at),
+        callbacks: callbacks(pointers, at)?,
     })
 }
 
@@ -185,10 +183,23 @@ fn in_use(start: Location, entries: usize, size: u64, end: u64) -> Used {
     Used { start, written, read: written.saturating_add(end) }
 }
 
-/// The functions of `struct klp_callbacks`, which has the same offset in `struct klp_object_ext`.
-pub(super) fn callbacks(pointers: &Pointers<'_, '_>, object: Location) -> Vec<Location> {
-    let locations = (0..CALLBACK_COUNT).map(|n| object.plus(CALLBACKS + n * WORD));
-    locations.filter_map(|location| pointers.to(location)).collect()
+/// The functions of `struct klp_callbacks`, which has the same offset in `struct klp_object_ext`; none of another
+/// object.
+pub(super) fn callbacks(
+    pointers: &Pointers<'_, '_>,
+    object: Location,
+) -> Result<Callbacks, Unread> {
+    let [pre_patch, post_patch, pre_unpatch, post_unpatch] =
+        CALLBACKS.map(|offset| code(pointers, object.plus(offset)));
+    Ok([pre_patch?, post_patch?, pre_unpatch?, post_unpatch?])
+}
+
+/// The function of this module that the pointer here points to; `None` for NULL and for another object's.
+fn code(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>, Unread> {
+    match target(pointers, at) {
+        Err(Unread::Unknown) => Ok(None),
+        target => target,
+    }
 }
 
 fn functions<'data>(
@@ -218,19 +229,14 @@ pub(super) fn function<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
 ) -> Result<TableFunction<'data>, Unread> {
-    let (new_func, sympos_at) = (pointers.at(at.plus(NEW_FUNC)), at.plus(OLD_SYMPOS));
-    match new_func {
-        Some(Pointer::Astray) => return Err(Unread::Astray),
-        Some(Pointer::Contested) => return Err(Unread::Contested),
-        Some(Pointer::To(_) | Pointer::Outside) | None => {}
-    }
+    let (new_func, sympos_at) = (code(pointers, at.plus(NEW_FUNC))?, at.plus(OLD_SYMPOS));
     if pointers.is_changed(sympos_at, sympos_at.plus(WORD)) {
         return Err(Unread::Overwritten);
     }
     Ok(TableFunction {
         old_name: name(pointers, at.plus(OLD_NAME))?,
-        new_func: pointers.to(at.plus(NEW_FUNC)),
-        has_new_func: new_func.is_some(),
+        new_func,
+        has_new_func: pointers.at(at.plus(NEW_FUNC)).is_some(),
         old_sympos: pointers.word(sympos_at).ok_or(Unread::Unknown)?,
         sympos_at,
     })

@@ -42,7 +42,7 @@ impl Users {
         for (number, object) in tables.objects().iter().enumerate() {
             let bit = if tables.objects().len() > OBJECTS_MAX { u64::MAX } else { 1 << number };
             let functions = object.functions.iter().filter_map(|function| function.new_func);
-            for location in functions.chain(object.callbacks.iter().copied()) {
+            for location in functions.chain(object.callbacks.into_iter().flatten()) {
                 *masks.entry(units.around(location)).or_default() |= bit;
                 queue.push(units.around(location));
             }

@@ -153,3 +153,76 @@ fn the_kernel_does_not_read_the_sizes_of_the_symbols_of_tables() {
         }
     }
 }
+
+#[test]
+fn callbacks_are_code_of_the_module() {
+    for machine in machines() {
+        let backend = klp_arch::by_name(machine.name).unwrap();
+        let absolute = kind(machine.name, Calc::Absolute, 8);
+        let original = Patched::new(converted(&machine, VMLINUX)).bytes;
+        let image = Image::read(&original);
+        let (_, objs) = patch(&Patched::new(original.clone()));
+        let objs = &image.section(".rela.data").relocations[objs];
+        let at = image.symbols[objs.symbol as usize].value.wrapping_add_signed(objs.addend) + 16;
+        let list = list(&image);
+        // Relocations of the pointers to callbacks: each its symbol, unless that of a function, and its addend.
+        let judge = |callback: u64, relocations: &[(Option<u32>, i64)]| {
+            let change = |patched: Patched, (n, (symbol, addend)): (usize, &(Option<u32>, i64))| {
+                patched.relocation(&list, n, |rela, e| {
+                    let symbol = symbol.unwrap_or(rela.r_sym(e, false));
+                    rela.r_offset.set(e, at + callback * 8);
+                    rela.r_addend.set(e, *addend);
+                    rela.r_info = Rela64::r_info(e, false, symbol, RelocationType(absolute));
+                })
+            };
+            let patched = redirect(Patched::new(original.clone()), &list, ".data", 0, absolute);
+            let size = 24 * u64::try_from(relocations.len()).unwrap();
+            let patched = patched.section(&list, |section, e| section.sh_size.set(e, size));
+            let verdict = judged(&machine, &relocations.iter().enumerate().fold(patched, change));
+            (verdict.conclusion(), says(&verdict))
+        };
+        let (conclusion, said) = judge(0, &[(None, 0)]);
+        assert_eq!(conclusion, Conclusion::Loads, "{}: {said}", machine.name);
+        let in_init = |symbol: &crate::image::Symbol| {
+            image.sections.get(usize::from(symbol.section)).is_some_and(|s| s.name == ".init.text")
+        };
+        let init = u32::try_from(image.symbols.iter().position(in_init).unwrap()).unwrap();
+        for (callback, name) in ["pre_patch", "post_patch", "pre_unpatch"].iter().enumerate() {
+            // The first is called by the module's init function, as it is the kernel that is patched.
+            let (expected, word) = if callback == 0 || !backend.frees_init_sections {
+                (Conclusion::Loads, String::new())
+            } else {
+                (Conclusion::LoadsWrong, format!("its callback {name} is at "))
+            };
+            let (conclusion, said) = judge(u64::try_from(callback).unwrap(), &[(Some(init), 0)]);
+            assert_eq!(conclusion, expected, "{}, {name}: {said}", machine.name);
+            assert!(said.contains(&word), "{}, {name}: {said}", machine.name);
+        }
+        for callback in 0..4 {
+            let (conclusion, said) = judge(callback, &[(None, 0x10_0000)]);
+            assert_eq!(conclusion, Conclusion::LoadsWrong, "{}: {said}", machine.name);
+            assert!(said.contains("leads to nothing"), "{}: {said}", machine.name);
+            let (conclusion, said) = judge(callback, &[(Some(objs.symbol), objs.addend)]);
+            assert_eq!(conclusion, Conclusion::LoadsWrong, "{}: {said}", machine.name);
+            assert!(
+                said.contains("its callback, where it has no code"),
+                "{}: {said}",
+                machine.name
+            );
+            let (conclusion, said) = judge(callback, &[(None, 0), (None, 8)]);
+            // Some loaders find something there, and refuse it.
+            if backend.needs_untouched_place {
+                assert_eq!(conclusion, Conclusion::Refused, "{}: {said}", machine.name);
+                continue;
+            }
+            assert_eq!(conclusion, Conclusion::LoadsWrong, "{}: {said}", machine.name);
+            assert!(said.contains("two relocations write one"), "{}: {said}", machine.name);
+        }
+        // A number is no address of the module.
+        let offset = usize::try_from(at).unwrap();
+        let patched = Patched::new(original.clone()).contents(".data", |data| data[offset + 2] = 1);
+        let verdict = judged(&machine, &patched);
+        let said = says(&verdict);
+        assert!(verdict.conclusion() != Conclusion::Loads, "{}: {said}", machine.name);
+    }
+}

@@ -69,7 +69,7 @@ pub(crate) fn read(object: &Path) -> String {
                     format!(" {}={},{}", text(function.old_name), text(new), function.old_sympos)
                 });
                 let functions: String = functions.collect();
-                let callbacks = object.callbacks.len();
+                let callbacks = object.callbacks.iter().flatten().count();
                 let callbacks = if callbacks == 0 { "" } else { " callbacks" };
                 format!("{}:{functions}{callbacks}", text(object.name))
             });
