@@ -1,7 +1,8 @@
 //! The simulated load: relocations per second, and the whole load compared with the minimal work.
 //!
-//! *Apply* is the loop over the tables alone. Its baseline is a copy of the touched bytes and one
-//! read of the tables, from the same run. Times are medians of interleaved runs.
+//! *Apply* is the loop over the tables alone. Baselines from the same run are a copy of the touched bytes and one read of
+//! the tables, and with `KLP_KERNEL_SOURCE`, a tree of Linux 7.2, the kernel's own functions, compiled for this machine;
+//! what both leave in memory is compared. Times are medians of interleaved runs.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,20 +14,25 @@
 
 #[allow(dead_code, reason = "the inputs of other benchmarks")]
 mod generate;
+mod kernel;
 #[allow(dead_code, reason = "the measures of other benchmarks")]
 mod measure;
 mod relocations;
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
+use kernel::Kernel;
 use klp_arch::{Machine, machines};
 use klp_convert::elf::Module;
 use klp_convert::load::{Loader, Placement, Record, TargetKernel};
 use measure::{compare, ms, ratio, table, timed};
 use relocations::placed::{Everything, MODULE, Placed};
 use relocations::relocations;
+use scroll::Endian::{self, Little};
 
+const NATIVE: Endian = if cfg!(target_endian = "little") { Little } else { Endian::Big };
 /// Relocations of the promised figures.
 const RELOCATIONS: u64 = 10_000_000;
 /// Reads every word and keeps nothing but their sum.
@@ -37,37 +43,50 @@ fn read(bytes: &[u8]) -> u64 {
 fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     let data = relocations(machine, count);
     let module = Module::parse(&data).unwrap();
-    let kernel = TargetKernel::newest(machine);
+    let target = TargetKernel::newest(machine);
     let placement =
-        Placement { start: MODULE, page_size: kernel.page_size, ..Placement::default() };
+        Placement { start: MODULE, page_size: target.page_size, ..Placement::default() };
     let loader =
-        Loader { machine, kernel: &kernel, placement: &placement, record: Record::Nothing };
+        Loader { machine, kernel: &target, placement: &placement, record: Record::Nothing };
     let tables: Vec<&[u8]> = module.relocation_sections().map(|s| module.body(s.index)).collect();
     let loaded = loader.load(&module, &Everything).unwrap();
     let touched: usize = loaded.regions().map(|(.., bytes)| bytes.len()).sum();
     drop(loaded);
     let from = vec![1_u8; touched];
     let mut placed = Placed::new(machine, &module);
-    let [apply, whole, copied, read] = compare(
+    let kernel = Kernel::new(machine.name, &module).map(RefCell::new);
+    let of_kernel = |work: fn(&mut Kernel) -> Duration| {
+        kernel.as_ref().map_or(Duration::ZERO, |kernel| work(&mut kernel.borrow_mut()))
+    };
+    let [apply, kernels_apply, whole, kernels_whole, copied, read] = compare(
         rounds,
-        Duration::from_secs(20),
+        Duration::from_secs(60),
         [
             &mut || placed.apply(machine),
+            &mut || of_kernel(Kernel::apply),
             &mut || timed(|| loader.load(&module, &Everything).unwrap()),
+            &mut || of_kernel(Kernel::load),
             &mut || timed(|| black_box(&from).clone()),
             &mut || timed(|| tables.iter().map(|table| read(table)).sum::<u64>()),
         ],
     );
-    let least = copied + read;
+    // The byte order of this machine is that of the kernel's functions.
+    if let Some(kernel) = kernel.filter(|_| machine.endian == NATIVE) {
+        assert!(kernel.into_inner().memory() == placed.memory(), "{}", machine.name);
+    }
+    let beside = |ours: Duration, kernels: Duration| match kernels {
+        Duration::ZERO => String::new(),
+        _ => format!("{} ({})", ms(kernels), ratio(ours, kernels)),
+    };
     let per_second = count as f64 / apply.as_secs_f64() / 1e6;
     vec![
         machine.name.into(),
         ms(apply),
         format!("{per_second:.0} million/s"),
+        beside(apply, kernels_apply),
         ms(whole),
-        ms(copied),
-        ms(read),
-        ratio(whole, least),
+        beside(whole, kernels_whole),
+        format!("{} ({})", ms(copied + read), ratio(whole, copied + read)),
     ]
 }
 
@@ -76,7 +95,15 @@ fn main() {
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
     let rows = machines().iter().map(|machine| one(machine, count, rounds)).collect();
-    let titles = ["machine", "apply", "rate", "whole load", "copy", "read", "ratio"];
+    let titles = [
+        "machine",
+        "apply",
+        "rate",
+        "kernel's C (ratio)",
+        "whole load",
+        "kernel's C (ratio)",
+        "copy and read (ratio)",
+    ];
     println!("\n{count} relocations");
     table(&titles, rows);
 }

@@ -13,9 +13,9 @@ use klp_convert::name::KlpSymbol;
 use crate::measure::timed;
 
 /// Addresses of modules and kernel: close enough for direct calls on every machine that can make
-/// them, which is the usual case.
-pub(crate) const MODULE: u64 = 0xffff_ffff_c000_0000;
-const KERNEL: u64 = 0xffff_ffff_be00_0000;
+/// them, which is the usual case, and such that a process may have memory there.
+pub(crate) const MODULE: u64 = 0x4000_0000;
+pub(crate) const KERNEL: u64 = 0x3e00_0000;
 
 /// A kernel that exports every name.
 #[derive(Debug)]
@@ -95,6 +95,11 @@ impl<'data> Placed<'data> {
                 self.memory.bytes_mut(extent).copy_from_slice(&section.body);
             }
         }
+    }
+
+    /// What is in memory.
+    pub(crate) fn memory(&self) -> &[u8] {
+        &self.memory.regions[0].bytes
     }
 
     /// The time of the loop over the tables alone.
