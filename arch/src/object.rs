@@ -212,8 +212,10 @@ impl<'a> Object<'a> {
         let endian = self.endian();
         if let Some(section) = self.sections.get_mut(section) {
             let rest = section.body.as_chunks::<{ Rela::SIZE }>().1;
-            let entries = relas.iter().flat_map(|rela| rela.write(endian));
-            section.body = entries.chain(rest.iter().copied()).collect();
+            let entries: Vec<_> = relas.iter().map(|rela| rela.write(endian)).collect();
+            let mut body = entries.into_flattened();
+            body.extend_from_slice(rest);
+            section.body = body.into();
         }
     }
 }

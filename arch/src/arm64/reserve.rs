@@ -16,7 +16,7 @@ use crate::linkage::Configuration;
 use crate::object::{Object, Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, SHT_SYMTAB};
 use crate::refusal::{Errno, KernelError};
 use crate::row::Features;
-use crate::sort::{Generation, sort};
+use crate::sort::{Generation, sort_by_key};
 
 /// `R_AARCH64_JUMP26` and `R_AARCH64_CALL26`.
 const BRANCHES: [u32; 2] = [282, 283];
@@ -95,7 +95,7 @@ fn frob(object: &mut Object<'_>, table: usize, target: usize, features: Features
     };
     let front = partition(&mut relas, leaves);
     if let Some(front) = relas.get_mut(..front) {
-        sort(Generation::of(features), front, |a, b| key(a).cmp(&key(b)));
+        sort_by_key(Generation::of(features), front, key);
     }
     let erratum = features.contains(Features::ERRATUM_843419);
     let (mut count, mut align) = (0_u64, 0);
