@@ -30,6 +30,7 @@ use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, PATCHABLE, SiteForm};
+use crate::fast_path::Direct;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
 use crate::instructions::InstructionSet;
@@ -252,6 +253,12 @@ pub static ARM64: Machine = Machine {
 impl ModuleLoader for Loader {
     fn machine(&self) -> &'static Machine {
         &ARM64
+    }
+
+    /// Branches go through slots and pages to veneers only where they have to.
+    fn direct(&self, row: &Row, conditions: &Conditions<'_>) -> Direct {
+        let veneers = conditions.features.contains(Features::ERRATUM_843419);
+        if row.calc == Calc::PageRelative && veneers { Direct::Never } else { Direct::Always }
     }
 
     fn plan(

@@ -47,7 +47,7 @@ pub struct Field {
 }
 
 /// The lowest `width` bits.
-const fn ones(width: u8) -> u64 {
+pub(crate) const fn ones(width: u8) -> u64 {
     if width >= 64 { u64::MAX } else { (1 << width) - 1 }
 }
 

@@ -89,6 +89,13 @@ pub trait Linkage: Debug + Send + Sync {
         Ok(())
     }
 
+    /// What takes the place of S in a relocation of this row at P, if [`provide`](Self::provide) would change nothing:
+    /// the symbol's slot or its entry, or S itself where a branch reaches it; of S + A, a stub.
+    fn reuse(&self, row: &Row, rela: &Rela, s: u64, p: u64) -> Option<u64> {
+        let _ = (row, rela, s, p);
+        None
+    }
+
     /// Writes what `module_finalize` adds to the reserved room after all relocations are applied.
     ///
     /// # Errors

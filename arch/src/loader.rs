@@ -6,6 +6,7 @@ use core::fmt::Debug;
 use core::ops::Range;
 
 use crate::apply::{self, Conditions, Operands, Patch};
+use crate::fast_path::Direct;
 use crate::fault::Fault;
 use crate::linkage::{Configuration, Linkage, NoLinkage};
 use crate::machine::Machine;
@@ -34,6 +35,27 @@ pub trait ModuleLoader: Debug + Sync {
     ) -> Result<(), Fault> {
         let _ = (row, conditions, site);
         Ok(())
+    }
+
+    /// Which relocations of a row are written as [`apply::plan`] says under these conditions of a table, without
+    /// [`Linkage::provide`] and [`check_bytes`](Self::check_bytes), but for what
+    /// [`Machine::needs_untouched_place`] says. The others take longer.
+    fn direct(&self, row: &Row, conditions: &Conditions<'_>) -> Direct {
+        let _ = conditions;
+        if row.calc.may_detour() { Direct::Never } else { Direct::Always }
+    }
+
+    /// Distance in bytes from a function's address to its entry point for calls within the module.
+    fn local_entry(&self, st_other: u8) -> u64 {
+        let _ = st_other;
+        0
+    }
+
+    /// Changes what is after a call that is about to go through a stub, where a loader does that; returns whether the
+    /// loader accepts the call.
+    fn complete_call(&self, row: &Row, conditions: &Conditions<'_>, site: &mut [u8]) -> bool {
+        let _ = (row, conditions, site);
+        true
     }
 
     /// What the loader is going to write, given the bytes at the place. `None`: nothing.

@@ -29,6 +29,7 @@ use crate::boot::{BootImage, Payload};
 use crate::branch::{Branch, of_words, signed};
 use crate::call_sites::{CallSites, MCOUNT, PATCHABLE, SiteForm};
 use crate::config_probe::ConfigProbe;
+use crate::fast_path::Direct;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::instructions::InstructionSet;
@@ -291,6 +292,23 @@ const fn ftrace_symbol(name: &'static str) -> LoaderSymbol {
 impl ModuleLoader for Loader {
     fn machine(&self) -> &'static Machine {
         &PPC64LE
+    }
+
+    fn direct(&self, row: &Row, conditions: &Conditions<'_>) -> Direct {
+        let read_only = conditions.late && !conditions.writable;
+        match row.calc {
+            Calc::Branch => Direct::Calls,
+            calc if calc.may_detour() || read_only => Direct::Never,
+            _ => Direct::Always,
+        }
+    }
+
+    fn local_entry(&self, st_other: u8) -> u64 {
+        call::local_entry(st_other)
+    }
+
+    fn complete_call(&self, row: &Row, conditions: &Conditions<'_>, site: &mut [u8]) -> bool {
+        call::restore_r2(row, conditions, site).is_ok()
     }
 
     fn check_bytes(

@@ -6,7 +6,6 @@
 use alloc::boxed::Box;
 
 use crate::apply::{Conditions, Operands, Patch};
-use crate::fast_path::FastPath;
 use crate::fault::Fault;
 use crate::field::outside;
 use crate::linkage::{Anchors, Linkage, Relocation};
@@ -14,12 +13,11 @@ use crate::loader::ModuleLoader;
 use crate::machine::{self, Machine};
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
+use crate::quick::Quick;
 use crate::row::{Calc, Check, Features, Row};
 
 /// One more than the greatest number of any machine's rows.
-const NUMBERS: usize = 320;
-/// Entries whose places are prefetched together.
-const AHEAD: usize = 32;
+pub(crate) const NUMBERS: usize = 320;
 /// Bytes of the longest field.
 const SHOWN: usize = 8;
 
@@ -109,20 +107,12 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     let anchors = linkage.anchors();
     let only_truncated = observer.as_ref().is_some_and(|observer| observer.only_truncated);
     let quick = operation == Operation::Apply && (observer.is_none() || only_truncated);
-    let mut fast = [None; NUMBERS];
-    for (fast, row) in fast.iter_mut().zip(rows).filter(|_| quick) {
-        if let Some(row) = row {
-            *fast = FastPath::of(row, anchors, only_truncated);
-        }
-    }
-    for (entry, bytes) in table.entries.iter().enumerate() {
-        if entry % AHEAD == 0 {
-            touch(loader, table, entry, memory);
-        }
+    let quick = Quick::of(loader, &rows, table, anchors, quick.then_some(only_truncated));
+    let mut entry = 0;
+    loop {
+        entry = quick.write(loader, table, entry, linkage, memory.bytes_mut(&table.target));
+        let Some(bytes) = table.entries.get(entry) else { return Ok(()) };
         let rela = Rela::read(bytes, loader.machine().endian);
-        if written(loader, &fast, table, rela, memory) {
-            continue;
-        }
         let mut operands = Operands::default();
         let mut relocation = Current { loader, table, rela, anchors, operands: &mut operands };
         // The kernel reads the symbol first, whatever the type.
@@ -139,26 +129,8 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
         if let Err(fault) = outcome {
             return Err(Box::new(FailedRelocation { entry, rela, operands, fault }));
         }
+        entry += 1;
     }
-    Ok(())
-}
-
-/// Reads a byte at each of the next places. The loads are independent, and a processor waits
-/// for memory once and not for each. The places of sorted tables are anywhere in a section.
-#[inline]
-fn touch<L: ModuleLoader + ?Sized>(
-    loader: &L,
-    table: &RelocationTable<'_, '_>,
-    entry: usize,
-    memory: &Memory,
-) {
-    let section = memory.bytes(&table.target);
-    let next = table.entries.iter().skip(entry).take(AHEAD);
-    let byte = |entry| {
-        let place = usize::try_from(Rela::read(entry, loader.machine().endian).offset).ok()?;
-        section.get(place).copied()
-    };
-    core::hint::black_box(next.filter_map(byte).fold(0, |sum: u8, byte| sum ^ byte));
 }
 
 /// The rows that a kernel with these features knows, by number.
@@ -171,25 +143,6 @@ pub(crate) fn rows(machine: &Machine, features: Features) -> [Option<&'static Ro
         }
     }
     rows
-}
-
-/// Takes the fast path where possible; returns whether it did.
-#[inline]
-fn written<L: ModuleLoader + ?Sized>(
-    loader: &L,
-    fast: &[Option<FastPath>; NUMBERS],
-    table: &RelocationTable<'_, '_>,
-    rela: Rela,
-    memory: &mut Memory,
-) -> bool {
-    let slot = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
-    let symbol = table.symbols.get(slot(rela.symbol));
-    match (fast.get(slot(rela.kind)), symbol) {
-        (Some(Some(fast)), Some(symbol)) => {
-            fast.apply(loader, rela, symbol, &table.conditions, &table.target, memory)
-        }
-        _ => false,
-    }
 }
 
 /// The entry that is being applied.

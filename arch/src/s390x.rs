@@ -27,6 +27,7 @@ use crate::apply::{self, Conditions, Operands, Patch};
 use crate::boot::{BootImage, Magic, Payload};
 use crate::branch::Branch;
 use crate::call_sites::{CallSites, MCOUNT, SiteForm};
+use crate::fast_path::Direct;
 use crate::fault::Fault;
 use crate::field::{Field, Part};
 use crate::instructions::InstructionSet;
@@ -158,9 +159,9 @@ static ROWS: [Row; 36] = [
 ];
 
 /// Whether a branch goes directly to its symbol, without the PLT. The addend does not matter.
-fn is_near(row: &Row, operands: &Operands) -> bool {
+fn is_near(row: &Row, s: u64, p: u64) -> bool {
     let (lowest, highest) = window(row);
-    (lowest..=highest).contains(&operands.s.wrapping_sub(operands.p).cast_signed())
+    (lowest..=highest).contains(&s.wrapping_sub(p).cast_signed())
 }
 
 /// How far the kernel branches without the PLT: P - S below the first, S - P up to the second.
@@ -221,6 +222,10 @@ impl ModuleLoader for Loader {
         &S390X
     }
 
+    fn direct(&self, row: &Row, _: &Conditions<'_>) -> Direct {
+        if row.calc.may_detour() { Direct::Slotted } else { Direct::Always }
+    }
+
     fn plan(
         &self,
         row: &Row,
@@ -231,7 +236,8 @@ impl ModuleLoader for Loader {
         if row.calc != Calc::Branch {
             return apply::plan(row, operands);
         }
-        let target = if is_near(row, operands) { operands.s } else { operands.need_plt()? };
+        let target =
+            if is_near(row, operands.s, operands.p) { operands.s } else { operands.need_plt()? };
         let value = target.wrapping_add_signed(operands.a).wrapping_sub(operands.p);
         apply::fit(row, value.cast_signed()).map(Some)
     }

@@ -3,13 +3,16 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a test may stop at the first surprise"
 )]
 
-use klp_arch::object::{SHN_ABS, SHN_LIVEPATCH, Symbol};
+use klp_arch::object::{
+    SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LIVEPATCH, SHT_RELA, SHT_SYMTAB, Section, Symbol,
+};
 use klp_arch::{
-    Anchors, AppliedRelocation, Conditions, Extent, FailedRelocation, Features, Linkage, Machine,
-    Memory, Operation, Region, Rela, RelocationTable, machines,
+    Anchors, AppliedRelocation, Conditions, Configuration, Extent, FailedRelocation, Features,
+    Linkage, Machine, Memory, Object, Operation, Region, Rela, RelocationTable, machines,
 };
 use proptest::prelude::*;
 
@@ -37,10 +40,11 @@ fn symbol() -> impl Strategy<Value = Symbol<'static>> {
     let near = (0u64..0x10_0000).prop_map(|distance| 0xffff_ffff_c000_0000 + distance);
     let value = prop_oneof![3 => near, 1 => 0u64..0x1_0000, 1 => any::<u64>()];
     let section = prop_oneof![Just(0), Just(1), Just(SHN_ABS), Just(SHN_LIVEPATCH)];
-    (value, section).prop_map(|(st_value, st_shndx)| Symbol {
+    (value, section, any::<u8>()).prop_map(|(st_value, st_shndx, st_other)| Symbol {
         name: b"x",
         st_value,
         st_shndx,
+        st_other,
         ..Symbol::default()
     })
 }
@@ -63,6 +67,7 @@ impl Linkage for Anchored {
 fn apply(
     machine: &Machine,
     table: &RelocationTable<'_, '_>,
+    linkage: &mut dyn Linkage,
     memory: &Memory,
     observed: bool,
 ) -> (Memory, Option<Box<FailedRelocation>>, usize) {
@@ -70,9 +75,55 @@ fn apply(
     let mut observe = |_: &AppliedRelocation<'_>| seen += 1;
     let observer =
         observed.then_some(klp_arch::Observer { only_truncated: false, observe: &mut observe });
-    let end =
-        machine.loader.relocate(table, Operation::Apply, &mut Anchored, &mut memory, observer);
+    let end = machine.loader.relocate(table, Operation::Apply, linkage, &mut memory, observer);
     (memory, end.err(), seen)
+}
+
+/// The file's part of the module: a section to patch, a table for it, and what machines require.
+fn object<'a>(machine: &Machine, entries: &'a [u8], symbols: &[Symbol<'a>]) -> Object<'a> {
+    let section = |name: &'static str, sh_flags, sh_size| Section {
+        name: name.as_bytes(),
+        sh_flags,
+        sh_size,
+        sh_addralign: 8,
+        ..Section::default()
+    };
+    let code = SHF_ALLOC | SHF_EXECINSTR;
+    let text = section(".text", code, BYTES as u64);
+    let table = Section {
+        sh_type: SHT_RELA,
+        sh_info: 1,
+        sh_size: entries.len() as u64,
+        body: entries.into(),
+        ..section(".rela.text", 0, 0)
+    };
+    let symtab = Section { sh_type: SHT_SYMTAB, ..section(".symtab", 0, 0) };
+    let names = machine.required_sections.iter().chain(&[
+        ".toc",
+        ".mygot",
+        ".text.ftrace_trampoline",
+        ".init.text.ftrace_trampoline",
+    ]);
+    let others = names.map(|name| section(name, code, 0));
+    Object {
+        big_endian: machine.endian == scroll::Endian::Big,
+        sections: [Section::default(), text, table, symtab].into_iter().chain(others).collect(),
+        symbols: symbols.to_vec(),
+        ..Object::default()
+    }
+}
+
+/// Places all, from this address on.
+fn placed(object: &mut Object<'_>, base: u64) -> Memory {
+    object.text_base = base;
+    let mut end = object.text_start as usize;
+    for section in object.sections.iter_mut().filter(|section| section.has(SHF_ALLOC)) {
+        let (offset, size) = (end.next_multiple_of(8), section.sh_size as usize);
+        let address = base.wrapping_add(offset as u64);
+        section.extent = Some(Extent { region: 0, offset, size, address });
+        end = offset + size;
+    }
+    Memory { regions: vec![Region { base, bytes: vec![0; end] }] }
 }
 
 proptest! {
@@ -109,13 +160,81 @@ proptest! {
             };
             let region = Region { base, bytes: bytes.clone() };
             let memory = Memory { regions: vec![region] };
-            let (fast, fast_end, _) = apply(machine, &table, &memory, false);
-            let (slow, slow_end, seen) = apply(machine, &table, &memory, true);
+            let (fast, fast_end, _) = apply(machine, &table, &mut Anchored, &memory, false);
+            let (slow, slow_end, seen) = apply(machine, &table, &mut Anchored, &memory, true);
             prop_assert_eq!(&fast, &slow, "{}", machine.name);
             let stop = |end: &Option<Box<FailedRelocation>>| end.as_ref().map(|s| (s.entry, s.fault));
             prop_assert_eq!(stop(&fast_end), stop(&slow_end), "{}", machine.name);
             let applied = slow_end.map_or(entries.len(), |stopped| stopped.entry);
             prop_assert!(seen <= applied);
+        }
+    }
+
+    #[test]
+    fn slots_and_stubs_are_the_same_on_both_paths(
+        entries in proptest::collection::vec(entry(), 1..64),
+        symbols in proptest::collection::vec(symbol(), SYMBOLS as usize),
+        again in proptest::collection::vec(symbol(), SYMBOLS as usize),
+        // Among them ppc64le's bl, nop and ld r2,24(r1).
+        words in proptest::collection::vec(
+            prop::sample::select(vec![0_u32, 0x4800_0001, 0x6000_0000, 0x6000_0000, 0xe841_0018]),
+            BYTES / 4,
+        ),
+        features in 0u32..4,
+    ) {
+        for machine in machines() {
+            let base = 0xffff_ffff_c000_0000;
+            let detours: Vec<_> = machine.rows.iter().filter(|row| row.calc.may_detour()).collect();
+            let written: Vec<_> = entries.iter().map(|entry| {
+                let Entry { offset, symbol, row, addend } = *entry;
+                // Mostly calls and the like, at instructions, without an addend.
+                let detour = detours.get(row % (detours.len() + 1)).copied();
+                let kind = detour.unwrap_or(&machine.rows[row % machine.rows.len()]).number;
+                let offset = if row / 64 % 4 == 0 { offset } else { offset & !3 };
+                let addend = if row / 256 % 4 == 0 { addend } else { 0 };
+                Rela { offset, symbol: symbol % SYMBOLS, kind, addend }.write(machine.endian)
+            }).collect();
+            let features = Features::from_bits_retain(features);
+            let configuration = Configuration { features, ..Configuration::default() };
+            let mut object = object(machine, written.as_flattened(), &symbols);
+            let mut linkage = machine.loader.reserve(&mut object, &configuration).unwrap();
+            let mut memory = placed(&mut object, base);
+            if !machine.needs_untouched_place {
+                let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+                memory.bytes_mut(&object.sections[1].extent.unwrap()).copy_from_slice(&words);
+            }
+            linkage.settle(&mut object, &memory).unwrap();
+            let body = object.sections[2].body.clone();
+            let target = object.sections[1].extent.unwrap();
+            let mut states = [(memory.clone(), linkage.boxed_clone()), (memory, linkage)];
+            // A second time, as when an object is reloaded at other addresses.
+            for (symbols, late) in [(&object.symbols, false), (&again, true)] {
+                let ends = [0, 1].map(|observed| {
+                    let (memory, linkage) = &mut states[observed];
+                    // All, also those after one that is refused.
+                    let (mut rest, mut faults) = (body.as_chunks().0, Vec::new());
+                    while !rest.is_empty() {
+                        let table = RelocationTable {
+                            entries: rest,
+                            symbols,
+                            target,
+                            init: false,
+                            conditions: Conditions { late, writable: true, features, ..Conditions::default() },
+                        };
+                        let (after, end, _) = apply(machine, &table, &mut **linkage, memory, observed == 1);
+                        *memory = after;
+                        let Some(stopped) = end else { break };
+                        rest = &rest[stopped.entry + 1..];
+                        faults.push((rest.len(), stopped.fault));
+                    }
+                    faults
+                });
+                prop_assert_eq!(&ends[0], &ends[1], "{}", machine.name);
+                let [(fast, one), (slow, other)] = &states;
+                prop_assert_eq!(fast, slow, "{}", machine.name);
+                prop_assert_eq!(one.stale(), other.stale(), "{}", machine.name);
+                prop_assert_eq!(one.stubs_left(), other.stubs_left(), "{}", machine.name);
+            }
         }
     }
 }

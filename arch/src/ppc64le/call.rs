@@ -68,6 +68,20 @@ pub(super) fn restores_r2(
     }
 }
 
+/// Turns the nop after a call into the load that restores r2, where the loader does.
+pub(super) fn restore_r2(
+    row: &Row,
+    conditions: &Conditions<'_>,
+    site: &mut [u8],
+) -> Result<(), Fault> {
+    let available = site.len();
+    if restores_r2(row, conditions, site)? {
+        let next = site.get_mut(4..8).ok_or_else(|| outside(8, available))?;
+        next.copy_from_slice(&LD_TOC.to_le_bytes());
+    }
+    Ok(())
+}
+
 /// Whether the call's stub leaves r2 alone, because the kernel recognises a call to ftrace.
 pub(super) fn spares_r2(conditions: &Conditions<'_>) -> bool {
     is_ftrace_entry(conditions.symbol)
@@ -75,7 +89,7 @@ pub(super) fn spares_r2(conditions: &Conditions<'_>) -> bool {
 }
 
 /// Distance from a function's global to its local entry point, in bytes.
-fn local_entry(other: u8) -> u64 {
+pub(super) fn local_entry(other: u8) -> u64 {
     1u64 << (other >> 5) & !0b11
 }
 

@@ -22,8 +22,8 @@ use crate::apply::{Conditions, Operands};
 use crate::fault::Fault;
 use crate::linkage::{Anchors, Configuration, Linkage, Relocation};
 use crate::memory::{Extent, Memory};
-use crate::object::{Object, SHN_ABS};
-use crate::row::{Calc, Features};
+use crate::object::{Object, Rela, SHN_ABS};
+use crate::row::{Calc, Features, Row};
 
 /// `struct mod_arch_specific`.
 #[derive(Debug, Clone)]
@@ -180,6 +180,11 @@ impl Linkage for Stubs {
             _ => {}
         }
         Ok(())
+    }
+
+    fn reuse(&self, _: &Row, rela: &Rela, s: u64, _: u64) -> Option<u64> {
+        let (target, slot) = self.last?;
+        (target == s.wrapping_add_signed(rela.addend)).then(|| self.at(slot))
     }
 
     fn finish(&mut self, object: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {

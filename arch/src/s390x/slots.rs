@@ -18,9 +18,9 @@ use crate::apply::Operands;
 use crate::fault::Fault;
 use crate::linkage::{Anchors, Configuration, Linkage, Relocation};
 use crate::memory::{Extent, Memory};
-use crate::object::{Object, SHN_ABS, SHN_UNDEF, SHT_RELA};
+use crate::object::{Object, Rela, SHN_ABS, SHN_UNDEF, SHT_RELA};
 use crate::relocate;
-use crate::row::{Calc, Features};
+use crate::row::{Calc, Features, Row};
 
 /// Bytes of a GOT slot.
 const GOT_SLOT: u64 = 8;
@@ -236,7 +236,7 @@ impl Linkage for Slots {
         }
         let slot = self.symbol(relocation.rela.symbol)?.slot(table);
         slot.holds = slot.holds.or(Some(operands.s));
-        if row.calc != Calc::Branch || !super::is_near(row, operands) {
+        if row.calc != Calc::Branch || !super::is_near(row, operands.s, operands.p) {
             slot.wanted = Some(operands.s);
         }
         match table {
@@ -244,6 +244,18 @@ impl Linkage for Slots {
             Table::Plt => operands.plt = Some(address),
         }
         Ok(())
+    }
+
+    fn reuse(&self, row: &Row, rela: &Rela, s: u64, p: u64) -> Option<u64> {
+        let table = Table::of(row.calc)?;
+        let SymbolSlots { got, plt } = self.symbols.get(usize::try_from(rela.symbol).ok()?)?;
+        let (base, slot) = if table == Table::Got { (self.got, got) } else { (self.plt(), plt) };
+        // That it is wanted once more changes nothing.
+        if slot.holds != Some(s) || slot.is_stale() {
+            return None;
+        }
+        let direct = row.calc == Calc::Branch && super::is_near(row, s, p);
+        if direct { Some(s) } else { Some(base.wrapping_add(slot.offset?)) }
     }
 
     fn finish(&mut self, _: &Object<'_>, memory: &mut Memory) -> Result<(), Fault> {
