@@ -38,6 +38,7 @@ fn grows(mut case: Case, what: &'static str, size: u64) -> Case {
 pub(crate) fn all() -> Vec<Case> {
     let mut all = vec![
         command("convert/small", "convert small.ko -s list.klp -o small.out"),
+        command("convert/list", "convert small.ko -s long-list.klp -o list.out"),
         command("convert/map", "convert small.ko -s 8.map -o map.out"),
         command("symbols/build-xz", "symbols build --vmlinux vmlinux-1 --modules packed -o xz.map"),
         command("symbols/lookup", "symbols lookup hidden_kernel_function_0500 -s 8.map"),

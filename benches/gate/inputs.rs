@@ -12,8 +12,9 @@ pub(crate) const SIZES: [u64; 4] = [1, 2, 4, 8];
 /// Modules and symbols of vmlinux in the smallest kernel.
 const MODULES: u64 = 24;
 const SYMBOLS: u64 = 2500;
-/// Lines of the list of symbols.
+/// Lines of the list of symbols, and of one that takes most of a conversion.
 const LINES: u64 = 5000;
+const MANY_LINES: u64 = 100_000;
 
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("gate")
@@ -39,6 +40,7 @@ pub(crate) fn make() {
     fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
     write("list.klp", &text_list(LINES));
+    write("long-list.klp", &text_list(MANY_LINES));
     write("small.ko", &module(Shape::SMALL));
     for size in SIZES {
         write(&format!("module-{size}.ko"), &module(part(size)));

@@ -43,7 +43,7 @@ impl Compares {
         let end = match self {
             Self::Whole => None,
             Self::BeforeDot => memchr::memchr(b'.', name),
-            Self::BeforeMark => memchr::memmem::find(name, MARK),
+            Self::BeforeMark => mark(name),
         };
         end.and_then(|end| name.get(..end)).unwrap_or(name)
     }
@@ -58,14 +58,37 @@ impl Compares {
 /// Whether Clang's LTO created the name.
 #[inline]
 pub(crate) fn is_promoted(name: &[u8]) -> bool {
-    let dot = memchr::memchr(b'.', name).and_then(|dot| name.get(dot..));
-    dot.is_some_and(|rest| memchr::memmem::find(rest, MARK).is_some())
+    mark(name).is_some()
 }
 
 /// The names that some kernel compares instead of this one; the same one twice if they do not differ.
 #[inline]
 pub(crate) fn stems(name: &[u8]) -> Option<[&[u8]; 2]> {
     let dot = memchr::memchr(b'.', name).filter(|dot| *dot > 0)?;
-    let mark = Compares::BeforeMark.length(name);
-    Some([name.get(..dot)?, name.get(..mark)?])
+    Some([name.get(..dot)?, name.get(..mark(name).unwrap_or(name.len()))?])
+}
+
+/// Where the mark is. A search for it costs more than names have bytes.
+fn mark(name: &[u8]) -> Option<usize> {
+    let starts = |at: &usize| name.get(*at..).is_some_and(|rest| rest.starts_with(MARK));
+    memchr::memchr_iter(b'.', name).find(starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stems_end_before_the_first_dot_and_before_the_mark() {
+        let stems_of = |name: &'static str| {
+            stems(name.as_bytes()).map(|stems| stems.map(|stem| std::str::from_utf8(stem).unwrap()))
+        };
+        assert_eq!(stems_of("f"), None);
+        assert_eq!(stems_of(".llvm.1"), None);
+        assert_eq!(stems_of("f.llvm.1"), Some(["f", "f"]));
+        assert_eq!(stems_of("f.cold.llvm.1"), Some(["f", "f.cold"]));
+        assert_eq!(stems_of("f.isra.0"), Some(["f", "f.isra.0"]));
+        assert_eq!(stems_of("f.llvm"), Some(["f", "f.llvm"]));
+        assert!(is_promoted(b"f.cold.llvm.1") && !is_promoted(b"f.llvm"));
+    }
 }
