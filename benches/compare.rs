@@ -2,7 +2,8 @@
 //!
 //! Counts of valgrind repeat where times do not: a shared machine changes none of them. What costs more than its
 //! limit fails, with the functions of ours whose counts moved; so does a cost that grows faster than its input.
-//! `--bless` writes the new counts. Other words are parts of names: only those benchmarks run.
+//! `--bless` writes the new counts. `--history FILE --label COMMIT` adds those of a commit to a file, of the program
+//! that `--program` names. Other words are parts of names: only those benchmarks run.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -22,6 +23,7 @@ mod relocations;
 
 use std::process::ExitCode;
 
+use gate::history::History;
 use gate::{Gate, calls};
 
 fn main() -> ExitCode {
@@ -30,8 +32,29 @@ fn main() -> ExitCode {
         calls::run(&words[place + 1]);
         return ExitCode::SUCCESS;
     }
-    // Cargo adds it.
-    let given = |option: &str| words.iter().any(|word| word == option);
-    let names = words.iter().filter(|word| !word.starts_with("--")).cloned().collect();
-    Gate { names, bless: given("--bless") }.run()
+    let mut gate = Gate { names: Vec::new(), bless: false };
+    let (mut file, mut label, mut program) = (None, None, None);
+    let mut rest = words.into_iter();
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "--bless" => gate.bless = true,
+            "--history" => file = rest.next(),
+            "--label" => label = rest.next(),
+            "--program" => program = rest.next(),
+            // Cargo adds it.
+            "--bench" => {}
+            _ => gate.names.push(word),
+        }
+    }
+    match (file, label) {
+        (None, None) => gate.run(),
+        (Some(file), Some(label)) => {
+            History { file: file.into(), label, program: program.map(Into::into) }.add();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            println!("--history FILE and --label COMMIT belong together");
+            ExitCode::from(2)
+        }
+    }
 }

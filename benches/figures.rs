@@ -18,6 +18,7 @@ mod measure;
 
 use std::fs;
 use std::io::Read as _;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,8 +26,13 @@ use generate::{Shape, module, sources, text_list};
 use klp_convert::convert::convert;
 use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
-use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table, timed};
+use measure::{
+    DOUBLINGS, MAKE_INPUTS, Runs, compare, introduce, is_installed, mb, ratio, run, table, time,
+    timed,
+};
 
+/// After this time no new round beside a slow program starts.
+const PATIENCE: Duration = Duration::from_secs(9);
 /// Lines of the list of the promised figures.
 const LINES: u64 = 1_200_000;
 /// Lines of the list beside a large module.
@@ -73,25 +79,29 @@ fn promised(rounds: usize) {
         ("small module, no list", "as cp", vec![&bare, &out], &bare),
     ];
     let rows = cases.into_iter().map(|(what, reach, words, input)| {
-        let (mut memory, mut cpu) = (0, Vec::new());
+        let mut runs = Runs::default();
         let [tool, copy, read] = compare(
             rounds,
             Duration::MAX,
             [
-                &mut || {
-                    let run = run(program, &words);
-                    memory = memory.max(run.memory);
-                    cpu.push(run.cpu);
-                    run.time
-                },
+                &mut || runs.add(run(program, &words)),
                 &mut || run("cp", &[input, &out]).time,
                 &mut || timed(|| read(input)),
             ],
         );
         let size = mb(fs::metadata(input).unwrap().len());
-        let beside = |base| format!("{} ({})", ms(base), ratio(tool, base));
-        let (copy, read) = (beside(copy), beside(read));
-        vec![what.into(), reach.into(), ms(tool), ms(median(cpu)), mb(memory), size, copy, read]
+        let beside = |base| format!("{} ({})", time(base), ratio(&tool, base));
+        let (copy, read) = (beside(&copy), beside(&read));
+        vec![
+            what.into(),
+            reach.into(),
+            time(&tool),
+            time(&runs.cpu),
+            mb(runs.memory),
+            size,
+            copy,
+            read,
+        ]
     });
     let titles = [
         "whole process",
@@ -104,6 +114,41 @@ fn promised(rounds: usize) {
         "read (ratio)",
     ];
     table(&titles, rows.collect());
+}
+
+/// Other programs that read all of the large module, or read it and write another with all of it.
+fn peers(rounds: usize) {
+    let [short, large, out] = ["short.klp", "large.ko", "out.ko"].map(|name| folder().join(name));
+    let name = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    let (large, out) = (name(&large), name(&out));
+    let linked =
+        |program| (program, vec!["-r".to_owned(), large.clone(), "-o".to_owned(), out.clone()]);
+    let others = [
+        ("readelf", ["-W", "-S", "-s", "-r", &large].map(str::to_owned).to_vec()),
+        ("nm", vec![large.clone()]),
+        linked("ld"),
+        linked("ld.lld"),
+        linked("mold"),
+    ];
+    let mut rows = Vec::new();
+    for (program, words) in others.into_iter().filter(|(program, _)| is_installed(program)) {
+        let mut runs = Runs::default();
+        let ours = [name(&short), large.clone(), out.clone()];
+        let [tool, other] = compare(
+            rounds,
+            PATIENCE,
+            [&mut || run(env!("CARGO_BIN_EXE_klp-convert"), &ours).time, &mut || {
+                runs.add(run(program, &words))
+            }],
+        );
+        let options = words.iter().take_while(|word| word.starts_with('-'));
+        let what: Vec<_> = iter::once(program).chain(options.map(String::as_str)).collect();
+        let (what, ratio) = (what.join(" "), ratio(&tool, &other));
+        rows.push(vec![what, time(&other), time(&runs.cpu), mb(runs.memory), ratio]);
+    }
+    let titles =
+        ["the large module, by others", "time", "processor", "peak memory", "conversion (ratio)"];
+    table(&titles, rows);
 }
 
 /// Growth of the library call's time when one parameter doubles.
@@ -135,7 +180,8 @@ fn growth(rounds: usize) {
             &mut || converts(&d.0, &d.1),
         ];
         let times = compare(rounds, Duration::MAX, runs);
-        let cells = times.map(|time| format!("{} ({})", ms(time), ratio(time, times[0])));
+        let cells =
+            times.each_ref().map(|each| format!("{} ({})", time(each), ratio(each, &times[0])));
         rows.push([what.to_owned()].into_iter().chain(cells).collect());
     };
     for (what, shapes) in shapes {
@@ -157,6 +203,8 @@ fn main() {
     run(&words[0], &[Path::new(MAKE_INPUTS)]);
     // Without `--bench` this only tests that everything runs.
     let rounds = if words.iter().any(|word| word == "--bench") { 15 } else { 1 };
+    introduce(&["cp", "readelf", "nm", "ld", "ld.lld", "mold"]);
     promised(rounds);
+    peers(rounds);
     growth(rounds);
 }

@@ -27,7 +27,7 @@ use kernel::Kernel;
 use klp_arch::{Machine, machines};
 use klp_convert::elf::Module;
 use klp_convert::load::{Loader, Placement, Record, TargetKernel};
-use measure::{compare, ms, ratio, table, timed};
+use measure::{Times, compare, introduce, ratio, table, time, timed};
 use relocations::placed::{Everything, MODULE, Placed};
 use relocations::relocations;
 use scroll::Endian::{self, Little};
@@ -58,7 +58,7 @@ fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     let of_kernel = |work: fn(&mut Kernel) -> Duration| {
         kernel.as_ref().map_or(Duration::ZERO, |kernel| work(&mut kernel.borrow_mut()))
     };
-    let [apply, kernels_apply, whole, kernels_whole, copied, read] = compare(
+    let [apply, kernels_apply, whole, kernels_whole, least] = compare(
         rounds,
         Duration::from_secs(60),
         [
@@ -66,27 +66,30 @@ fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
             &mut || of_kernel(Kernel::apply),
             &mut || timed(|| loader.load(&module, &Everything).unwrap()),
             &mut || of_kernel(Kernel::load),
-            &mut || timed(|| black_box(&from).clone()),
-            &mut || timed(|| tables.iter().map(|table| read(table)).sum::<u64>()),
+            &mut || {
+                timed(|| {
+                    (black_box(&from).clone(), tables.iter().map(|table| read(table)).sum::<u64>())
+                })
+            },
         ],
     );
     // The byte order of this machine is that of the kernel's functions.
     if let Some(kernel) = kernel.filter(|_| machine.endian == NATIVE) {
         assert!(kernel.into_inner().memory() == placed.memory(), "{}", machine.name);
     }
-    let beside = |ours: Duration, kernels: Duration| match kernels {
+    let beside = |ours: &Times, others: &Times| match others.median() {
         Duration::ZERO => String::new(),
-        _ => format!("{} ({})", ms(kernels), ratio(ours, kernels)),
+        _ => format!("{} ({})", time(others), ratio(ours, others)),
     };
-    let per_second = count as f64 / apply.as_secs_f64() / 1e6;
+    let per_second = count as f64 / apply.median().as_secs_f64() / 1e6;
     vec![
         machine.name.into(),
-        ms(apply),
+        time(&apply),
         format!("{per_second:.0} million/s"),
-        beside(apply, kernels_apply),
-        ms(whole),
-        beside(whole, kernels_whole),
-        format!("{} ({})", ms(copied + read), ratio(whole, copied + read)),
+        beside(&apply, &kernels_apply),
+        time(&whole),
+        beside(&whole, &kernels_whole),
+        beside(&whole, &least),
     ]
 }
 
@@ -94,6 +97,7 @@ fn main() {
     // Without `--bench` this only tests that everything runs.
     let bench = std::env::args().any(|word| word == "--bench");
     let (count, rounds) = if bench { (RELOCATIONS, 5) } else { (10_000, 1) };
+    introduce(&["cc"]);
     let rows = machines().iter().map(|machine| one(machine, count, rounds)).collect();
     let titles = [
         "machine",

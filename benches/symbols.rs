@@ -25,7 +25,10 @@ use std::time::Duration;
 
 use inputs::{Kernel, THREADS, folder, generated_image, make_inputs, parts};
 use klp_convert::symbols::{Map, Scope, SymbolSource, Wanted};
-use measure::{DOUBLINGS, MAKE_INPUTS, compare, mb, median, ms, ratio, run, table, timed};
+use measure::{
+    DOUBLINGS, MAKE_INPUTS, Runs, Times, compare, introduce, is_installed, mb, ratio, run, table,
+    time, timed,
+};
 use peers::{SAMPLE, below, decompress, nm, read_tables, share};
 use rustc_hash::FxHashMap;
 
@@ -49,24 +52,19 @@ fn converts(rounds: usize, kernel: &Kernel, map: &Path) {
     let words: Vec<OsString> =
         vec!["convert".into(), kernel.livepatch.clone().into(), "-s".into(), map.into()];
     let words = [words, vec!["--allow-stale-map".into(), "-o".into(), out.clone().into()]].concat();
-    let (mut memory, mut cpu) = (0, Vec::new());
+    let mut runs = Runs::default();
     let [with, without, copy] = compare(
         rounds,
         PATIENCE,
         [
-            &mut || {
-                let run = run(PROGRAM, &words);
-                memory = memory.max(run.memory);
-                cpu.push(run.cpu);
-                run.time
-            },
+            &mut || runs.add(run(PROGRAM, &words)),
             &mut || run(PROGRAM, &[&kernel.without, &out]).time,
             &mut || run("cp", &[&kernel.livepatch, &out]).time,
         ],
     );
-    let beside = |base| format!("{} ({})", ms(base), ratio(with, base));
+    let beside = |base| format!("{} ({})", time(base), ratio(&with, base));
     let row = ["convert, small module, full map", "3 ms, 16 MB, ratio 2 to no map"].map(Into::into);
-    let cells = [ms(with), ms(median(cpu)), mb(memory), beside(without), beside(copy)];
+    let cells = [time(&with), time(&runs.cpu), mb(runs.memory), beside(&without), beside(&copy)];
     let titles = [
         "whole process",
         "to reach",
@@ -95,10 +93,10 @@ fn checks(rounds: usize, kernel: &Kernel, map: &Path) {
     let row = vec![
         format!("check of {} plain modules", modules.len()),
         "2 s".into(),
-        ms(checked),
-        ms(median(runs.cpu)),
+        time(&checked),
+        time(&runs.cpu),
         mb(runs.memory),
-        format!("{} ({})", ms(read), ratio(checked, read)),
+        format!("{} ({})", time(&read), ratio(&checked, &read)),
     ];
     let titles = ["", "to reach", "time", "processor", "peak memory", "reading tables (ratio)"];
     table(&titles, vec![row]);
@@ -128,21 +126,6 @@ fn listed(name: &str, kernel: &Kernel, modules: &[PathBuf]) -> PathBuf {
     list
 }
 
-/// The runs of one benchmark.
-#[derive(Default)]
-struct Runs {
-    cpu: Vec<Duration>,
-    memory: u64,
-}
-
-impl Runs {
-    fn add(&mut self, run: measure::Run) -> Duration {
-        self.cpu.push(run.cpu);
-        self.memory = self.memory.max(run.memory);
-        run.time
-    }
-}
-
 /// Builds the map of plain and of compressed modules.
 fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
     let image = (kernel.image.0, kernel.image.1.as_path());
@@ -160,39 +143,55 @@ fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
         ],
     );
     let mut rows = Vec::new();
-    let mut add = |what: &str, reach: &str, time, runs: &Runs, to: (Duration, Duration)| {
-        let cpu = median(runs.cpu.clone());
-        let (time, cpu) = (
-            format!("{} ({})", ms(time), ratio(to.0, time)),
-            format!("{} ({})", ms(cpu), ratio(to.1, cpu)),
-        );
-        rows.push(vec![what.into(), reach.into(), time, cpu, mb(runs.memory)]);
+    let mut add = |what: &str, reach: &str, took: &Times, runs: &Runs, to: (&Times, &Runs)| {
+        let cell = |times: &Times, of: &Times| format!("{} ({})", time(times), ratio(of, times));
+        let (took, cpu) = (cell(took, to.0), cell(&runs.cpu, &to.1.cpu));
+        rows.push(vec![what.into(), reach.into(), took, cpu, mb(runs.memory)]);
     };
-    let to = (times[0], median(runs[0].cpu.clone()));
-    add("symbols build, plain modules", "1 s, 3 of one thread", times[0], &runs[0], to);
-    add("reading the same tables, one thread", "", times[1], &runs[1], to);
-    add("reading the same tables, two threads", "", times[2], &runs[2], to);
+    let [whole, read_by_one, read_by_two] = &times;
+    let [plain, one, two] = &runs;
+    let to = (whole, plain);
+    add("symbols build, plain modules", "1 s, 3 of one thread", whole, plain, to);
+    add("reading the same tables, one thread", "", read_by_one, one, to);
+    add("reading the same tables, two threads", "", read_by_two, two, to);
     if let Some(nm) = nm(&modules) {
         let what = format!("nm of the modules one by one, of each {SAMPLE}th times {SAMPLE}");
-        add(&what, "", nm.time, &Runs { cpu: vec![nm.cpu], memory: nm.memory }, to);
+        let runs = Runs { cpu: Times(vec![nm.cpu]), memory: nm.memory };
+        add(&what, "", &Times(vec![nm.time]), &runs, to);
     }
 
     let folder = std::slice::from_ref(&kernel.packed);
-    let list = listed("packed.txt", kernel, &below(&kernel.packed, ".ko.xz"));
-    let mut runs: [Runs; 2] = Default::default();
-    let [packed, lzma] = &mut runs;
+    let files = below(&kernel.packed, ".ko.xz");
+    let list = listed("packed.txt", kernel, &files);
+    let mut runs: [Runs; 3] = Default::default();
+    let [packed, lzma, xz] = &mut runs;
+    let has_xz = is_installed("xz");
     let times = compare(
         rounds,
         PATIENCE,
-        [&mut || packed.add(build(image, folder, map)), &mut || {
-            lzma.add(bare(DECOMPRESS, THREADS, &list))
-        }],
+        [
+            &mut || packed.add(build(image, folder, map)),
+            &mut || lzma.add(bare(DECOMPRESS, THREADS, &list)),
+            &mut || if has_xz { xz.add(unpacked(&files)) } else { Duration::ZERO },
+        ],
     );
-    let to = (times[0], median(runs[0].cpu.clone()));
-    add("symbols build, modules as .ko.xz", "1.3", times[0], &runs[0], to);
-    add("liblzma over the same, two threads", "", times[1], &runs[1], to);
+    let [whole, by_library, by_xz] = &times;
+    let [packed, lzma, xz] = &runs;
+    let to = (whole, packed);
+    add("symbols build, modules as .ko.xz", "1.3", whole, packed, to);
+    add("liblzma over the same, two threads", "", by_library, lzma, to);
+    if has_xz {
+        add("xz -dc -T2 over the same, all in one call", "", by_xz, xz, to);
+    }
     let titles = ["whole process", "to reach", "time (ratio)", "processor (ratio)", "peak memory"];
     table(&titles, rows);
+}
+
+/// All files by one `xz` on two threads.
+fn unpacked(files: &[PathBuf]) -> measure::Run {
+    let words: Vec<OsString> =
+        ["-dc", "-T2"].into_iter().map(Into::into).chain(files.iter().map(Into::into)).collect();
+    run("xz", &words)
 }
 
 fn sizes(map: &Path) {
@@ -215,24 +214,16 @@ fn sizes(map: &Path) {
     );
 }
 
-fn us(time: Duration) -> String {
-    format!("{:.2} us", time.as_secs_f64() * 1e6)
+fn opening(rounds: usize, map: &Path) -> Times {
+    Times((0..rounds * 10).map(|_| timed(|| Map::open(map).unwrap())).collect())
 }
 
-fn opening(rounds: usize, map: &Path) -> Duration {
-    median((0..rounds * 10).map(|_| timed(|| Map::open(map).unwrap())).collect())
-}
-
-/// The mean over names of the median time of a lookup.
-fn asking(rounds: usize, map: &Map, names: &[String]) -> Duration {
-    let ask = |wanted: &Wanted<'_>| timed(|| map.read(Scope::Names(wanted)).unwrap());
+/// The mean time of a look-up over names, round by round.
+fn asking(rounds: usize, map: &Map, names: &[String]) -> Times {
     let wanted: Vec<_> = names.iter().map(|name| Wanted::new([name.as_str()])).collect();
-    let mut times = vec![Vec::new(); names.len()];
-    for _ in 0..rounds {
-        times.iter_mut().zip(&wanted).for_each(|(times, wanted)| times.push(ask(wanted)));
-    }
-    let sum: Duration = times.into_iter().map(median).sum();
-    sum / u32::try_from(names.len().max(1)).unwrap()
+    let ask = |wanted: &Wanted<'_>| timed(|| map.read(Scope::Names(wanted)).unwrap());
+    let count = u32::try_from(names.len().max(1)).unwrap();
+    Times((0..rounds * 3).map(|_| wanted.iter().map(ask).sum::<Duration>() / count).collect())
 }
 
 /// A sample of all names, with the number of occurrences.
@@ -260,9 +251,9 @@ fn lookups(rounds: usize, path: &Path) {
     let opened = opening(rounds, path);
     let map = Map::open(path).unwrap();
     let names = names(&map);
-    let mut rows = vec![vec!["opening the map".into(), "1000 us".into(), us(opened), "".into()]];
+    let mut rows = vec![vec!["opening the map".into(), "1000 us".into(), time(&opened), "".into()]];
     let mut add = |what: &str, reach: &str, names: &[String]| {
-        let time = us(asking(rounds, &map, names));
+        let time = time(&asking(rounds, &map, names));
         rows.push(vec![what.into(), reach.into(), time, names.len().to_string()]);
     };
     let single = some(&names, 1..=1);
@@ -287,8 +278,8 @@ fn growth(rounds: usize) {
         PATIENCE,
         [&mut || make(1), &mut || make(2), &mut || make(4), &mut || make(8)],
     );
-    let ratios = |times: [Duration; 4], show: fn(Duration) -> String| {
-        times.map(|time| format!("{} ({})", show(time), ratio(time, times[0])))
+    let ratios = |times: [Times; 4], show: fn(&Times) -> String| {
+        times.each_ref().map(|time| format!("{} ({})", show(time), ratio(time, &times[0])))
     };
     let row = |what: &str, cells: [String; 4]| {
         [what.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
@@ -307,10 +298,10 @@ fn growth(rounds: usize) {
         &["ratio to 1x", "1x", "2x", "4x", "8x"],
         vec![
             row("symbols", symbols),
-            row("symbols build", ratios(times, ms)),
+            row("symbols build", ratios(times, time)),
             row("size of the map", sizes),
-            row("opening", ratios(opened, us)),
-            row("one lookup", ratios(asked, us)),
+            row("opening", ratios(opened, time)),
+            row("one lookup", ratios(asked, time)),
         ],
     );
 }
@@ -326,6 +317,7 @@ fn main() {
     let rounds = if words.iter().any(|word| word == "--bench") { 9 } else { 1 };
     run(&words[0], &[MAKE_INPUTS]);
     let kernel = Kernel::given().unwrap_or_else(Kernel::generated);
+    introduce(&["cp", "nm", "xz"]);
     println!("{}, {} modules", kernel.name, kernel.modules().len());
     let map = folder().join("full.map");
     build((kernel.image.0, &kernel.image.1), &kernel.plain, &map);

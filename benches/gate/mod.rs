@@ -6,6 +6,7 @@ mod cases;
 mod cost;
 mod growth;
 mod heap;
+pub(crate) mod history;
 mod inputs;
 mod profile;
 mod report;
@@ -62,21 +63,26 @@ impl Gate {
     }
 }
 
-/// What each costs, in their order; as many at a time as there are processors.
+/// What each costs, in their order.
 fn costs(cases: &[Case]) -> Vec<Cost> {
-    let (next, costs) = (AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]));
+    side_by_side(cases, valgrind::measure)
+}
+
+/// Does this for each, as many at a time as there are processors; the answers are in the order of the things.
+fn side_by_side<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let answers: Vec<_> = things.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((number, case)) = Some(next.fetch_add(1, Ordering::Relaxed))
-                    .and_then(|n| Some((n, cases.get(n)?)))
+                while let Some(number) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < things.len())
                 {
-                    let cost = valgrind::measure(case);
-                    costs.lock().unwrap()[number] = Some(cost);
+                    *answers[number].lock().unwrap() = Some(work(&things[number]));
                 }
             });
         }
     });
-    costs.into_inner().unwrap().into_iter().map(Option::unwrap).collect()
+    answers.into_iter().map(|answer| answer.into_inner().unwrap().unwrap()).collect()
 }

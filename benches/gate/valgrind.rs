@@ -1,6 +1,6 @@
 //! Runs a benchmark under callgrind, and under dhat.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::calls::{MEASURED, ONE};
@@ -52,15 +52,29 @@ pub(crate) fn measure(case: &Case) -> Cost {
     }
 }
 
+/// Instructions of a program with these words; `None` if it fails.
+pub(crate) fn instructions(program: &Path, words: &[String]) -> Option<u64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(words);
+    let ended = alone(&mut command).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let count = said.lines().find_map(|line| line.split_once("Collected : "))?.1.trim();
+    ended.status.success().then(|| count.parse().unwrap())
+}
+
+/// One thread does the same each time; no user's settings.
+fn alone(command: &mut Command) -> &mut Command {
+    command.current_dir(folder()).stdout(Stdio::null()).env_clear();
+    command.env("RAYON_NUM_THREADS", "1").env("PATH", "/usr/bin:/bin")
+}
+
 fn output(case: &Case, tool: &str) -> PathBuf {
     folder().join(format!("{}.{tool}", case.name.replace('/', "-")))
 }
 
 fn run(case: &Case, words: &[String]) {
     let mut command = Command::new("valgrind");
-    command.args(words).current_dir(folder()).stdout(Stdio::null());
-    // One thread does the same each time; no user's settings.
-    command.env_clear().env("RAYON_NUM_THREADS", "1").env("PATH", "/usr/bin:/bin");
+    alone(command.args(words));
     match &case.work {
         Work::Command(words) => command.arg(env!("CARGO_BIN_EXE_klp-convert")).args(words),
         Work::Call => command.arg(std::env::current_exe().unwrap()).args([ONE, &case.name]),

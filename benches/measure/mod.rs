@@ -1,6 +1,7 @@
 //! Measures processes and calls, and prints tables.
 //!
-//! Compared runs are interleaved, so they see the same conditions, and medians are shown.
+//! Compared runs are interleaved, so they see the same conditions. Shown are medians, of times and of the quotients of
+//! each round, and as noise half the distance between quartiles: the smaller ones that many runs have beside each other.
 //!
 //! Linux counts a process's memory before `exec` in its peak, so a large parent would hide its
 //! children's: inputs are made by a child, and the parent stays small until the programs whose
@@ -41,28 +42,66 @@ pub(crate) fn run<T: AsRef<OsStr> + Debug>(program: &str, words: &[T]) -> Run {
     Run { time, cpu: used.utime + used.stime, memory: used.maxrss }
 }
 
-pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+/// Times of one thing, round by round.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Times(pub(crate) Vec<Duration>);
+
+impl Times {
+    pub(crate) fn median(&self) -> Duration {
+        Duration::from_secs_f64(quartiles(self.seconds()).1)
+    }
+
+    fn seconds(&self) -> Vec<f64> {
+        self.0.iter().map(Duration::as_secs_f64).collect()
+    }
 }
 
-/// Runs several things interleaved and returns their medians; no new round starts after `patience`.
+/// What the runs of one program took.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Runs {
+    pub(crate) cpu: Times,
+    /// The peak that any of them had, in bytes.
+    pub(crate) memory: u64,
+}
+
+impl Runs {
+    pub(crate) fn add(&mut self, run: Run) -> Duration {
+        self.cpu.0.push(run.cpu);
+        self.memory = self.memory.max(run.memory);
+        run.time
+    }
+}
+
+/// A quarter, half and three quarters of the values are at most so large.
+fn quartiles(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |quarters: usize| values[(values.len() - 1) * quarters / 4];
+    (at(1), at(2), at(3))
+}
+
+/// How much half of the values differ from the one in the middle, in per cent.
+fn noise(values: Vec<f64>) -> String {
+    let (low, middle, high) = quartiles(values);
+    format!("±{:.0} %", (high - low) / 2.0 / middle * 100.0)
+}
+
+/// Runs several things interleaved; no new round starts after `patience`.
 pub(crate) fn compare<const N: usize>(
     rounds: usize,
     patience: Duration,
     mut run: [&mut dyn FnMut() -> Duration; N],
-) -> [Duration; N] {
+) -> [Times; N] {
     let start = Instant::now();
-    let mut times = [const { Vec::new() }; N];
+    let mut times = [const { Times(Vec::new()) }; N];
     for round in 0..rounds {
         if round > 0 && start.elapsed() > patience {
             break;
         }
         for (run, times) in run.iter_mut().zip(&mut times) {
-            times.push(run());
+            times.0.push(run());
         }
     }
-    times.map(median)
+    times
 }
 
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> Duration {
@@ -71,16 +110,24 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> Duration {
     start.elapsed()
 }
 
-pub(crate) fn ms(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+pub(crate) fn time(times: &Times) -> String {
+    let (median, noise) = (times.median(), noise(times.seconds()));
+    if median < Duration::from_millis(1) {
+        format!("{:.2} us {noise}", median.as_secs_f64() * 1e6)
+    } else {
+        format!("{:.1} ms {noise}", median.as_secs_f64() * 1e3)
+    }
 }
 
 pub(crate) fn mb(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-pub(crate) fn ratio(time: Duration, base: Duration) -> String {
-    format!("{:.2}", time.as_secs_f64() / base.as_secs_f64())
+/// The quotients of the rounds of both.
+pub(crate) fn ratio(times: &Times, base: &Times) -> String {
+    let quotients: Vec<_> =
+        times.seconds().iter().zip(base.seconds()).map(|(time, base)| time / base).collect();
+    format!("{:.2} {}", quartiles(quotients.clone()).1, noise(quotients))
 }
 
 pub(crate) fn table(titles: &[&str], rows: Vec<Vec<String>>) {
@@ -88,4 +135,35 @@ pub(crate) fn table(titles: &[&str], rows: Vec<Vec<String>>) {
     table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(titles).add_rows(rows);
     table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));
     println!("\n{table}");
+}
+
+/// What everything below depends on: the machine, and the versions of these programs.
+pub(crate) fn introduce(programs: &[&str]) {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processor = read("/proc/cpuinfo");
+    let processor =
+        processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let (processor, release) =
+        (processor.map_or("?", |(_, name)| name), read("/proc/sys/kernel/osrelease"));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let (release, load) = (release.trim(), read("/proc/loadavg"));
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("{processors} processors, {processor}; Linux {release}; load at the start {load}");
+    for program in programs {
+        let version = Command::new(program).arg("--version").output();
+        let version = version.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+        let version =
+            version.as_deref().map_or("not installed", |said| said.lines().next().unwrap_or("?"));
+        println!("{program}: {version}");
+    }
+}
+
+/// Whether a program is there to be compared with.
+pub(crate) fn is_installed(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
 }
