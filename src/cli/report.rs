@@ -1,9 +1,12 @@
 //! Printing: diagnostics to stderr, results to stdout, text or JSON.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use anstream::adapter::StripBytes;
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
@@ -65,15 +68,15 @@ impl Reporter {
 
     /// Prints diagnostics as text. In JSON they are part of the document that the command prints.
     pub(super) fn diagnostics(&self, diagnostics: &[Diagnostic]) {
-        if self.is_json() {
+        if self.is_json() || diagnostics.is_empty() {
             return;
         }
-        let mut out = anstream::stderr().lock();
+        let mut out = whole(io::stderr().lock());
         for diagnostic in diagnostics {
             let warning = diagnostic.severity == Severity::Warning;
             if !(warning && self.quiet) {
                 // A closed stderr cannot be reported.
-                let _ = print(&mut out, diagnostic);
+                let _ = print(&mut out, diagnostic).and_then(|()| out.flush());
             }
         }
     }
@@ -102,7 +105,7 @@ impl Reporter {
     /// As [`remark`](Self::remark), on several lines: what comes from files is on one line already.
     pub(super) fn lines(&self, text: &str) {
         if !self.quiet && !self.is_json() {
-            let _ = writeln!(anstream::stderr().lock(), "{}", Lines(text));
+            to_stderr(format_args!("{}", Lines(text)));
         }
     }
 
@@ -123,8 +126,7 @@ impl Reporter {
             };
             return self.failure(&[diagnostic], Outcome::UsageOrIo);
         }
-        // A closed stderr cannot be reported.
-        let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {}", Lines(text));
+        to_stderr(format_args!("{ERROR}error:{ERROR:#} {}", Lines(text)));
         Outcome::UsageOrIo
     }
 
@@ -136,7 +138,7 @@ impl Reporter {
 
     /// Prints a result. What comes from files is on one line already ([`OneLine`]).
     pub(super) fn text(&self, text: &(impl Display + ?Sized)) -> Outcome {
-        let mut out = BufWriter::new(anstream::stdout().lock());
+        let mut out = whole(io::stdout().lock());
         written(write!(out, "{}", Lines(text)).and_then(|()| out.flush()))
     }
 
@@ -181,9 +183,46 @@ pub(super) fn written(result: io::Result<()>) -> Outcome {
         Ok(()) => Outcome::Done,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::UsageOrIo,
         Err(error) => {
-            let _ = writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} stdout: {error}");
+            to_stderr(format_args!("{ERROR}error:{ERROR:#} stdout: {error}"));
             Outcome::UsageOrIo
         }
+    }
+}
+
+/// Prints a line to stderr; a closed one cannot be reported.
+fn to_stderr(text: fmt::Arguments<'_>) {
+    let mut out = whole(io::stderr().lock());
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// A stream that gets whole messages: under `make -j` others write there between two calls. Without colours where it is
+/// no terminal, or they are not wanted.
+fn whole<W: Write + RawStream>(out: W) -> BufWriter<Whole<W>> {
+    let plain = AutoStream::choice(&out) == ColorChoice::Never;
+    let strip = plain.then(StripBytes::new);
+    BufWriter::new(Whole { out, strip })
+}
+
+/// See [`whole`].
+struct Whole<W> {
+    out: W,
+    strip: Option<StripBytes>,
+}
+
+impl<W: Write> Write for Whole<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.strip {
+            Some(strip) => {
+                let plain: Vec<&[u8]> = strip.strip_next(bytes).collect();
+                self.out.write_all(&plain.concat())?;
+            }
+            None => self.out.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
@@ -225,5 +264,44 @@ impl std::fmt::Display for IoProblem<'_> {
 impl Diagnose for IoProblem<'_> {
     fn code(&self) -> Code {
         self.code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_write() {
+        #[derive(Default)]
+        struct Writes(Vec<Vec<u8>>);
+        impl Write for Writes {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.push(bytes.to_vec());
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let diagnostic = Diagnostic {
+            severity: Severity::Error,
+            code: Code::Usage,
+            file: "lp.ko".into(),
+            message: "a message".into(),
+            help: vec!["what to do".into()],
+            also: vec!["here".into(), "there".into()],
+            more: 2,
+        };
+        for strip in [None, Some(StripBytes::new())] {
+            let coloured = strip.is_none();
+            let mut out = BufWriter::new(Whole { out: Writes::default(), strip });
+            print(&mut out, &diagnostic).and_then(|()| out.flush()).unwrap();
+            let writes = &out.get_ref().out.0;
+            assert_eq!(writes.len(), 1, "{writes:?}");
+            assert!(writes[0].starts_with(b"\x1b") == coloured && writes[0].ends_with(b"them\n"));
+            assert_eq!(writes[0].contains(&0x1b), coloured);
+        }
     }
 }
