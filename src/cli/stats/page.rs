@@ -1,4 +1,6 @@
 //! The page of a history: a chart for each figure. One file that needs nothing else, neither scripts nor the network.
+//!
+//! What has a figure at one time only is a level that the others are compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,7 +115,11 @@ impl Chart<'_> {
                 }
                 @for (name, line) in &self.lines {
                     g class=(colour(name)) {
-                        polyline points=(points(line)) {}
+                        @if let ([(_, value)], true) = (line.as_slice(), labels.len() > 1) {
+                            line.level x1=(LEFT) x2=(WIDTH - 12.0) y1=(y(*value)) y2=(y(*value)) {}
+                        } @else {
+                            polyline points=(points(line)) {}
+                        }
                         @for (at, value) in line {
                             circle cx=(x(*at)) cy=(y(*value)) r="3" {
                                 title { (name) ", " (labels.get(*at).copied().unwrap_or_default()) ": " (value) }
@@ -154,10 +160,27 @@ mod tests {
             vec![entry("v1", "<one>", 10), entry("v2", "<one>", u64::MAX), entry("v2", "two", 0)];
         let budget = Budget::parse("[all]\nmemory = 20\n").unwrap();
         let page = page(&History(entries), Some(&budget));
-        assert_eq!(page.matches("<polyline").count(), 2);
+        assert_eq!(page.matches("<polyline").count(), 1);
         assert_eq!(page.matches("<circle").count(), 3);
         assert!(page.contains("budget: 20") && page.contains("&lt;one&gt;, v2"), "{page}");
         assert!(!page.contains("<one>") && !page.contains("http"), "{page}");
+    }
+
+    #[test]
+    fn what_was_measured_once_is_a_level() {
+        let entry = |label: &str, name: &str| Entry {
+            label: label.into(),
+            name: name.into(),
+            figures: [("instructions".to_owned(), 7)].into(),
+        };
+        let once = page(
+            &History(vec![entry("v1", "ours"), entry("v2", "ours"), entry("v2", "ld -r")]),
+            None,
+        );
+        assert_eq!(once.matches("<polyline").count(), 1);
+        assert_eq!(once.matches("class=\"level\"").count(), 1);
+        let alone = page(&History(vec![entry("v1", "ours")]), None);
+        assert!(!alone.contains("class=\"level\""), "{alone}");
     }
 
     #[test]
