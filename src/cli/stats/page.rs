@@ -61,7 +61,7 @@ pub(super) fn page(history: &History, budget: Option<&Budget>) -> String {
             }
         }
     };
-    page.into_string()
+    page.into_string() + "\n"
 }
 
 fn charts<'h>(history: &'h History, labels: &[&str], budget: Option<&Budget>) -> Vec<Chart<'h>> {
