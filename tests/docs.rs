@@ -260,3 +260,51 @@ fn the_tutorial_ends_with_a_patched_kernel_on_each_machine() {
         assert!(has(&lines[at + 1..]), "{machine}, after: {said}");
     }
 }
+
+/// What benches/history.jsonl has is what docs/performance.html shows, in a browser that may load nothing.
+#[test]
+#[ignore = "needs Chromium; .ci/packages installs it"]
+fn the_page_of_performance_shows_its_history() {
+    let folder = TempDir::new().unwrap();
+    let (drawn, picture) = (folder.path().join("page.html"), folder.path().join("page.png"));
+    let [history, committed] = ["benches/history.jsonl", "docs/performance.html"]
+        .map(|file| Path::new(REPOSITORY).join(file));
+    let mut command = Command::new(PROGRAM);
+    command.arg("stats").arg("--history").arg(&history).arg("--page").arg(&drawn);
+    assert!(command.status().unwrap().success());
+    let same = fs::read(&drawn).unwrap() == fs::read(&committed).unwrap();
+    assert!(same, "klp-convert stats --history benches/history.jsonl --page docs/performance.html");
+
+    let browser = |words: &[String]| {
+        let mut chromium = Command::new("chromium");
+        chromium.args(["--headless", "--no-sandbox", "--disable-gpu"]);
+        chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND").args(words);
+        chromium.env("HOME", folder.path()).output().expect("Chromium")
+    };
+    let page = format!("file://{}", drawn.display());
+    let dom = browser(&["--dump-dom".to_owned(), page.clone()]).stdout;
+    let dom = String::from_utf8(dom).unwrap();
+    let text = fs::read_to_string(history).unwrap();
+    let (mut figures, mut points) = (BTreeSet::new(), 0);
+    for line in text.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let [label, name] = ["label", "name"].map(|key| entry[key].as_str().unwrap().to_owned());
+        for (figure, value) in entry["figures"].as_object().unwrap() {
+            assert!(dom.contains(&format!("<title>{name}, {label}: {value}</title>")), "{line}");
+            figures.insert(figure.clone());
+            points += 1;
+        }
+    }
+    assert_eq!(dom.matches("<circle").count(), points);
+    assert_eq!(dom.matches("<figure>").count(), figures.len());
+    for figure in &figures {
+        assert!(dom.contains(&format!("<figcaption>{figure}</figcaption>")), "{figure}");
+    }
+    assert!(points > 0 && !dom.contains("http"), "it asks for something");
+    browser(&[
+        "--window-size=1400,900".into(),
+        format!("--screenshot={}", picture.display()),
+        page,
+    ]);
+    assert!(fs::metadata(picture).unwrap().len() > 10_000, "an empty page");
+}
