@@ -49,7 +49,8 @@ fn main() -> ExitCode {
     match (file, label) {
         (None, None) => gate.run(),
         (Some(file), Some(label)) => {
-            History { file: file.into(), label, program: program.map(Into::into) }.add();
+            let program = program.map(|program| std::fs::canonicalize(program).unwrap());
+            History { file: file.into(), label, program }.add();
             ExitCode::SUCCESS
         }
         _ => {
