@@ -2,7 +2,8 @@
 //!
 //! Counts of valgrind repeat where times do not: a shared machine changes none of them. What costs more than its
 //! limit fails, with the functions of ours whose counts moved; so does a cost that grows faster than its input.
-//! `--bless` writes the new counts. `--history FILE --label COMMIT` adds those of a commit to a file, of the program
+//! `--bless` writes the new counts. `--bencher FILE` and `--github FILE` write them as Bencher Metric Format, and as
+//! github-action-benchmark reads them. `--history FILE --label COMMIT` adds those of a commit to a file, of the program
 //! that `--program` names. Other words are parts of names: only those benchmarks run.
 #![allow(
     clippy::unwrap_used,
@@ -32,12 +33,14 @@ fn main() -> ExitCode {
         calls::run(&words[place + 1]);
         return ExitCode::SUCCESS;
     }
-    let mut gate = Gate { names: Vec::new(), bless: false };
+    let mut gate = Gate::default();
     let (mut file, mut label, mut program) = (None, None, None);
     let mut rest = words.into_iter();
     while let Some(word) = rest.next() {
         match word.as_str() {
             "--bless" => gate.bless = true,
+            "--bencher" => gate.trackers.bencher = rest.next().map(Into::into),
+            "--github" => gate.trackers.github = rest.next().map(Into::into),
             "--history" => file = rest.next(),
             "--label" => label = rest.next(),
             "--program" => program = rest.next(),

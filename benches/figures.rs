@@ -27,8 +27,8 @@ use klp_convert::convert::convert;
 use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
 use measure::{
-    DOUBLINGS, MAKE_INPUTS, Runs, compare, introduce, is_installed, mb, ratio, run, table, time,
-    timed,
+    DOUBLINGS, MAKE_INPUTS, Runs, Times, compare, introduce, is_installed, mb, ratio, run, table,
+    time, timed,
 };
 
 /// After this time no new round beside a slow program starts.
@@ -68,7 +68,7 @@ fn promised(rounds: usize) {
     let [list, short, small, large, bare, out] =
         ["lines-8.klp", "short.klp", "small.ko", "large.ko", "bare.ko", "out.ko"]
             .map(|name| folder().join(name));
-    let cases: [(&str, &str, Vec<&Path>, &Path); 3] = [
+    let cases: [(&str, &str, Vec<&Path>, &Path); 4] = [
         (
             "small module, list of 1.2 million lines",
             "40 ms, 32 MB",
@@ -77,21 +77,26 @@ fn promised(rounds: usize) {
         ),
         ("50,000 symbols, 100,000 relocations", "40 ms", vec![&short, &large, &out], &large),
         ("small module, no list", "as cp", vec![&bare, &out], &bare),
+        ("--version: the start alone", "1 ms", vec![Path::new("--version")], &bare),
     ];
     let rows = cases.into_iter().map(|(what, reach, words, input)| {
         let mut runs = Runs::default();
-        let [tool, copy, read] = compare(
+        let operand = |name: &str, path: &Path| [name.as_ref(), path.as_os_str()].join("".as_ref());
+        let synced =
+            [operand("if=", input), operand("of=", &out), "bs=256K".into(), "conv=fsync".into()];
+        let [tool, copy, sync, read] = compare(
             rounds,
             Duration::MAX,
             [
                 &mut || runs.add(run(program, &words)),
                 &mut || run("cp", &[input, &out]).time,
+                &mut || run("dd", &synced).time,
                 &mut || timed(|| read(input)),
             ],
         );
         let size = mb(fs::metadata(input).unwrap().len());
-        let beside = |base| format!("{} ({})", time(base), ratio(&tool, base));
-        let (copy, read) = (beside(&copy), beside(&read));
+        let beside = |base: &Times| format!("{} ({})", time(base), ratio(&tool, base));
+        let [copy, sync, read] = [&copy, &sync, &read].map(beside);
         vec![
             what.into(),
             reach.into(),
@@ -100,6 +105,7 @@ fn promised(rounds: usize) {
             mb(runs.memory),
             size,
             copy,
+            sync,
             read,
         ]
     });
@@ -111,6 +117,7 @@ fn promised(rounds: usize) {
         "peak memory",
         "file",
         "cp (ratio)",
+        "dd conv=fsync (ratio)",
         "read (ratio)",
     ];
     table(&titles, rows.collect());
@@ -203,7 +210,7 @@ fn main() {
     run(&words[0], &[Path::new(MAKE_INPUTS)]);
     // Without `--bench` this only tests that everything runs.
     let rounds = if words.iter().any(|word| word == "--bench") { 15 } else { 1 };
-    introduce(&["cp", "readelf", "nm", "ld", "ld.lld", "mold"]);
+    introduce(&["cp", "dd", "readelf", "nm", "ld", "ld.lld", "mold"]);
     promised(rounds);
     peers(rounds);
     growth(rounds);

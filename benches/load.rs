@@ -1,8 +1,9 @@
 //! The simulated load: relocations per second, and the whole load compared with the minimal work.
 //!
-//! *Apply* is the loop over the tables alone. Baselines from the same run are a copy of the touched bytes and one read of
-//! the tables, and with `KLP_KERNEL_SOURCE`, a tree of Linux 7.2, the kernel's own functions, compiled for this machine;
-//! what both leave in memory is compared. Times are medians of interleaved runs.
+//! *Apply* is the loop over the tables alone; *touching the places* is one that knows no types and checks nothing.
+//! Baselines from the same run are a copy of the touched bytes and one read of the tables, and with
+//! `KLP_KERNEL_SOURCE`, a tree of Linux 7.2, the kernel's own functions, compiled for this machine; what both leave in
+//! memory is compared. Times are medians of interleaved runs.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -23,7 +24,7 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
-use kernel::Kernel;
+use kernel::loader::Kernel;
 use klp_arch::{Machine, machines};
 use klp_convert::elf::Module;
 use klp_convert::load::{Loader, Placement, Record, TargetKernel};
@@ -53,17 +54,19 @@ fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     let touched: usize = loaded.regions().map(|(.., bytes)| bytes.len()).sum();
     drop(loaded);
     let from = vec![1_u8; touched];
-    let mut placed = Placed::new(machine, &module);
+    let placed = RefCell::new(Placed::new(machine, &module));
+    let touched_by = RefCell::new(Placed::new(machine, &module));
     let kernel = Kernel::new(machine.name, &module).map(RefCell::new);
     let of_kernel = |work: fn(&mut Kernel) -> Duration| {
         kernel.as_ref().map_or(Duration::ZERO, |kernel| work(&mut kernel.borrow_mut()))
     };
-    let [apply, kernels_apply, whole, kernels_whole, least] = compare(
+    let [apply, kernels_apply, touch, whole, kernels_whole, least] = compare(
         rounds,
         Duration::from_secs(60),
         [
-            &mut || placed.apply(machine),
+            &mut || placed.borrow_mut().apply(machine),
             &mut || of_kernel(Kernel::apply),
+            &mut || touched_by.borrow_mut().touch(),
             &mut || timed(|| loader.load(&module, &Everything).unwrap()),
             &mut || of_kernel(Kernel::load),
             &mut || {
@@ -75,7 +78,7 @@ fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
     );
     // The byte order of this machine is that of the kernel's functions.
     if let Some(kernel) = kernel.filter(|_| machine.endian == NATIVE) {
-        assert!(kernel.into_inner().memory() == placed.memory(), "{}", machine.name);
+        assert!(kernel.into_inner().memory() == placed.borrow().memory(), "{}", machine.name);
     }
     let beside = |ours: &Times, others: &Times| match others.median() {
         Duration::ZERO => String::new(),
@@ -87,6 +90,7 @@ fn one(machine: &'static Machine, count: u64, rounds: usize) -> Vec<String> {
         time(&apply),
         format!("{per_second:.0} million/s"),
         beside(&apply, &kernels_apply),
+        beside(&apply, &touch),
         time(&whole),
         beside(&whole, &kernels_whole),
         beside(&whole, &least),
@@ -104,6 +108,7 @@ fn main() {
         "apply",
         "rate",
         "kernel's C (ratio)",
+        "touching the places (ratio)",
         "whole load",
         "kernel's C (ratio)",
         "copy and read (ratio)",

@@ -15,26 +15,31 @@
 
 mod generate;
 mod inputs;
+mod kernel;
 mod measure;
 mod peers;
+mod relocations;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inputs::{Kernel, THREADS, folder, generated_image, make_inputs, parts};
-use klp_convert::symbols::{Map, Scope, SymbolSource, Wanted};
+use kernel::kallsyms::Kallsyms;
+use klp_convert::symbols::{BootImage, Map, Scope, SymbolSource, Wanted};
 use measure::{
     DOUBLINGS, MAKE_INPUTS, Runs, Times, compare, introduce, is_installed, mb, ratio, run, table,
     time, timed,
 };
-use peers::{SAMPLE, below, decompress, nm, read_tables, share};
+use peers::{SAMPLE, below, decompress, nm, read_and_unpack, read_tables, share};
 use rustc_hash::FxHashMap;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_klp-convert");
 /// Makes this program do a baseline's work, with a number of threads and a list of files.
 const READ: &str = "--read-tables";
+const UNPACK: &str = "--read-and-unpack";
 const DECOMPRESS: &str = "--decompress";
 /// After this time no new round of a slow comparison starts.
 const PATIENCE: Duration = Duration::from_secs(9);
@@ -113,7 +118,11 @@ fn bare(work: &str, threads: usize, list: &Path) -> measure::Run {
 fn work(words: &[String]) {
     let list = fs::read_to_string(&words[3]).unwrap();
     let files: Vec<PathBuf> = list.lines().map(Into::into).collect();
-    let work = if words[1] == READ { read_tables } else { decompress };
+    let work = match words[1].as_str() {
+        READ => read_tables,
+        UNPACK => read_and_unpack,
+        _ => decompress,
+    };
     share(words[2].parse().unwrap(), &files, work);
 }
 
@@ -131,8 +140,10 @@ fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
     let image = (kernel.image.0, kernel.image.1.as_path());
     let modules = kernel.modules();
     let list = listed("plain.txt", kernel, &modules);
-    let mut runs: [Runs; 3] = Default::default();
-    let [plain, one, two] = &mut runs;
+    let mut runs: [Runs; 4] = Default::default();
+    let [plain, one, two, unpacking] = &mut runs;
+    // A generated kernel is not compressed.
+    let unpack = if Kernel::given().is_some() { UNPACK } else { READ };
     let times = compare(
         rounds,
         PATIENCE,
@@ -140,6 +151,7 @@ fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
             &mut || plain.add(build(image, &kernel.plain, map)),
             &mut || one.add(bare(READ, 1, &list)),
             &mut || two.add(bare(READ, THREADS, &list)),
+            &mut || unpacking.add(bare(unpack, 1, &list)),
         ],
     );
     let mut rows = Vec::new();
@@ -148,12 +160,13 @@ fn builds(rounds: usize, kernel: &Kernel, map: &Path) {
         let (took, cpu) = (cell(took, to.0), cell(&runs.cpu, &to.1.cpu));
         rows.push(vec![what.into(), reach.into(), took, cpu, mb(runs.memory)]);
     };
-    let [whole, read_by_one, read_by_two] = &times;
-    let [plain, one, two] = &runs;
+    let [whole, read_by_one, read_by_two, with_image] = &times;
+    let [plain, one, two, unpacking] = &runs;
     let to = (whole, plain);
     add("symbols build, plain modules", "1 s, 3 of one thread", whole, plain, to);
     add("reading the same tables, one thread", "", read_by_one, one, to);
     add("reading the same tables, two threads", "", read_by_two, two, to);
+    add("the same with the boot image decompressed, one thread", "", with_image, unpacking, to);
     if let Some(nm) = nm(&modules) {
         let what = format!("nm of the modules one by one, of each {SAMPLE}th times {SAMPLE}");
         let runs = Runs { cpu: Times(vec![nm.cpu]), memory: nm.memory };
@@ -268,6 +281,58 @@ fn lookups(rounds: usize, path: &Path) {
     table(&["library call, warm", "to reach", "mean time", "names"], rows);
 }
 
+/// Beside the kernel's own functions, in a generated kernel of as many names as a distribution's: looking up a
+/// thousand of them, and reading all.
+fn beside_kernel(rounds: usize) {
+    let symbols = if rounds > 1 { 200_000 } else { 2_000 };
+    let built = generate::kernel::kallsyms(symbols);
+    let [image, map] = ["kallsyms", "kallsyms.map"].map(|name| folder().join(name));
+    fs::write(&image, &built.bytes).unwrap();
+    build(("--image", &image), &[], &map);
+    let map = Map::open(&map).unwrap();
+    let all = names(&map);
+    let searched = some(&all, 1..=1);
+    let Some(peer) = Kallsyms::new(&built, &searched).map(RefCell::new) else { return };
+    let wanted: Vec<_> = searched.iter().map(|name| Wanted::new([name.as_str()])).collect();
+    let mut found = Vec::new();
+    let reading = BootImage::new(&image);
+    let times = compare(
+        rounds,
+        PATIENCE,
+        [
+            &mut || {
+                found.clear();
+                timed(|| {
+                    let read = wanted.iter().map(|name| map.read(Scope::Names(name)).unwrap());
+                    found.extend(read);
+                })
+            },
+            &mut || peer.borrow_mut().lookup(),
+            &mut || timed(|| reading.read(Scope::All).unwrap()),
+            &mut || peer.borrow_mut().expand(),
+        ],
+    );
+    let found: Vec<_> =
+        found.iter().map(|data| data.objects[0].symbols[0].address.unwrap()).collect();
+    let first = built.symbols[0].0;
+    assert!(peer.into_inner().found() == found.iter().map(|at| at - first).collect::<Vec<_>>());
+    let [ours, kernels, read, expanded] = &times;
+    let row = |what: String, ours: &Times, kernels| {
+        vec![what, time(ours), format!("{} ({})", time(kernels), ratio(ours, kernels))]
+    };
+    table(
+        &["a kernel's names", "time", "the kernel's C (ratio)"],
+        vec![
+            row(format!("{} look-ups (kallsyms_lookup_name)", searched.len()), ours, kernels),
+            row(
+                format!("reading {} (kallsyms_expand_symbol)", built.symbols.len()),
+                read,
+                expanded,
+            ),
+        ],
+    );
+}
+
 /// Growth with the symbols of a generated kernel.
 fn growth(rounds: usize) {
     let map = |times: u64| folder().join(format!("growth-{times}.map"));
@@ -310,14 +375,14 @@ fn main() {
     let words: Vec<_> = std::env::args().collect();
     match words.get(1).map(String::as_str) {
         Some(MAKE_INPUTS) => return make_inputs(),
-        Some(READ | DECOMPRESS) => return work(&words),
+        Some(READ | UNPACK | DECOMPRESS) => return work(&words),
         _ => {}
     }
     // Without `--bench` this is a test that all of it runs.
     let rounds = if words.iter().any(|word| word == "--bench") { 9 } else { 1 };
     run(&words[0], &[MAKE_INPUTS]);
     let kernel = Kernel::given().unwrap_or_else(Kernel::generated);
-    introduce(&["cp", "nm", "xz"]);
+    introduce(&["cp", "nm", "xz", "cc"]);
     println!("{}, {} modules", kernel.name, kernel.modules().len());
     let map = folder().join("full.map");
     build((kernel.image.0, &kernel.image.1), &kernel.plain, &map);
@@ -328,5 +393,6 @@ fn main() {
     builds(rounds, &kernel, &map);
     sizes(&map);
     lookups(rounds, &map);
+    beside_kernel(rounds);
     growth(rounds);
 }

@@ -40,6 +40,7 @@ use crate::machine::Machine;
 use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
+use crate::row_index::RowIndex;
 use crate::uses::{AddressUse, FunctionCode};
 use crate::version::{KernelVersion, VersionRange};
 
@@ -202,6 +203,7 @@ pub static ARM64: Machine = Machine {
     e_flags: (0, 0),
     endian: Endian::Little,
     rows: &ROWS,
+    row_index: RowIndex::of(&ROWS),
     other_names: include_str!("arm64.names"),
     loader: &Loader,
     instructions: &Loader,

@@ -22,6 +22,7 @@ use crate::linkage::Configuration;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::LoaderSymbol;
 use crate::row::{Features, Row};
+use crate::row_index::RowIndex;
 use crate::special::{self, SpecialSection};
 use crate::version::{KernelVersion, VersionRange};
 
@@ -39,6 +40,8 @@ pub struct Machine {
     pub endian: Endian,
     /// Every relocation type that the loader knows, sorted by number.
     pub rows: &'static [Row],
+    /// Where each of them is.
+    pub row_index: RowIndex,
     /// Types that the ABI has and the loader does not know: lines of number and name.
     pub other_names: &'static str,
     /// What its loader does that data cannot express.
@@ -106,9 +109,9 @@ pub struct Machine {
 impl Machine {
     /// The row of a relocation type, whichever kernels know it.
     #[must_use]
+    #[inline]
     pub fn row(&self, number: u32) -> Option<&'static Row> {
-        let index = self.rows.binary_search_by_key(&number, |row| row.number).ok()?;
-        self.rows.get(index)
+        self.rows.get(self.row_index.find(number)?)
     }
 
     /// The row of a relocation type on the target kernel.

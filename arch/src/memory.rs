@@ -57,6 +57,15 @@ impl Memory {
         bytes.unwrap_or_default()
     }
 
+    /// Writes bytes from the start of an extent, as many as it has room for.
+    pub fn write(&mut self, extent: &Extent, bytes: &[u8]) {
+        let to = self.bytes_mut(extent);
+        let length = to.len().min(bytes.len());
+        if let (Some(to), Some(from)) = (to.get_mut(..length), bytes.get(..length)) {
+            to.copy_from_slice(from);
+        }
+    }
+
     /// The bytes from an address to the end of its region.
     #[must_use]
     pub fn at(&self, address: u64) -> Option<&[u8]> {

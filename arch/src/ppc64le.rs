@@ -40,6 +40,7 @@ use crate::machine::Machine;
 use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row, When};
+use crate::row_index::RowIndex;
 use crate::uses::{AddressUse, FunctionCode};
 use crate::version::{KernelVersion, VersionRange};
 use call::{plan_call, restores_r2, word};
@@ -223,6 +224,7 @@ pub static PPC64LE: Machine = Machine {
     e_flags: (0b11, 2),
     endian: Endian::Little,
     rows: &ROWS,
+    row_index: RowIndex::of(&ROWS),
     other_names: include_str!("ppc64le.names"),
     loader: &Loader,
     instructions: &Loader,

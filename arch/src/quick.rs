@@ -4,8 +4,8 @@ use crate::fast_path::FastPath;
 use crate::linkage::{Anchors, Linkage};
 use crate::loader::ModuleLoader;
 use crate::object::Rela;
-use crate::relocate::{NUMBERS, RelocationTable};
-use crate::row::Row;
+use crate::relocate::RelocationTable;
+use crate::row_index::NUMBERS;
 
 /// More rows than any machine has.
 const ROWS: usize = 48;
@@ -28,7 +28,6 @@ impl Quick {
     /// Those of the rows of a kernel; `whole` as [`FastPath::of`] has it, and `None` for no paths.
     pub(crate) fn of<L: ModuleLoader + ?Sized>(
         loader: &L,
-        rows: &[Option<&'static Row>; NUMBERS],
         table: &RelocationTable<'_, '_>,
         anchors: Anchors,
         whole: Option<bool>,
@@ -37,11 +36,16 @@ impl Quick {
         let Some(whole) = whole.filter(|_| table.entries.len() > FEW) else { return quick };
         // The first is none.
         let mut free = (0..).zip(quick.paths.iter_mut()).skip(1);
-        for (index, row) in quick.index.iter_mut().zip(rows) {
-            let path =
-                row.and_then(|row| FastPath::of(loader, row, &table.conditions, anchors, whole));
-            if let Some((number, slot)) = path.and_then(|_| free.next()) {
-                (*index, *slot) = (number, path);
+        let features = table.conditions.features;
+        let rows = loader.machine().rows.iter().filter(|row| row.when.holds(features));
+        for row in rows {
+            let path = FastPath::of(loader, row, &table.conditions, anchors, whole);
+            let number = usize::try_from(row.number).ok();
+            let index = number.and_then(|number| quick.index.get_mut(number));
+            if let (Some(_), Some(index)) = (path, index)
+                && let Some((place, slot)) = free.next()
+            {
+                (*index, *slot) = (place, path);
             }
         }
         quick

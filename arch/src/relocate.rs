@@ -1,7 +1,6 @@
 //! One relocation table, applied to memory in order: the loop of `apply_relocate_add`.
 //!
-//! Rows are looked up in a table by number, built once for each run, because a large module
-//! has millions of relocations. The loop stops at the first fault, as the kernel does.
+//! The loop stops at the first fault, as the kernel does.
 
 use alloc::boxed::Box;
 
@@ -10,14 +9,12 @@ use crate::fault::Fault;
 use crate::field::outside;
 use crate::linkage::{Anchors, Linkage, Relocation};
 use crate::loader::ModuleLoader;
-use crate::machine::{self, Machine};
+use crate::machine;
 use crate::memory::{Extent, Memory};
 use crate::object::{Rela, Symbol};
 use crate::quick::Quick;
-use crate::row::{Calc, Check, Features, Row};
+use crate::row::{Calc, Check, Row};
 
-/// One more than the greatest number of any machine's rows.
-pub(crate) const NUMBERS: usize = 320;
 /// Bytes of the longest field.
 const SHOWN: usize = 8;
 
@@ -103,11 +100,10 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     memory: &mut Memory,
     mut observer: Option<Observer<'_>>,
 ) -> Result<(), Box<FailedRelocation>> {
-    let rows = rows(loader.machine(), table.conditions.features);
     let anchors = linkage.anchors();
     let only_truncated = observer.as_ref().is_some_and(|observer| observer.only_truncated);
     let quick = operation == Operation::Apply && (observer.is_none() || only_truncated);
-    let quick = Quick::of(loader, &rows, table, anchors, quick.then_some(only_truncated));
+    let quick = Quick::of(loader, table, anchors, quick.then_some(only_truncated));
     let mut entry = 0;
     loop {
         entry = quick.write(loader, table, entry, linkage, memory.bytes_mut(&table.target));
@@ -116,7 +112,7 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
         let mut operands = Operands::default();
         let mut relocation = Current { loader, table, rela, anchors, operands: &mut operands };
         // The kernel reads the symbol first, whatever the type.
-        let row = relocation.symbol().and_then(|_| relocation.row(&rows));
+        let row = relocation.symbol().and_then(|_| relocation.row());
         let outcome = row.and_then(|row| match (operation, &mut observer) {
             (Operation::Apply, Some(observer))
                 if !only_truncated || row.check == Check::Trusted =>
@@ -133,18 +129,6 @@ pub(crate) fn relocate<L: ModuleLoader + ?Sized>(
     }
 }
 
-/// The rows that a kernel with these features knows, by number.
-pub(crate) fn rows(machine: &Machine, features: Features) -> [Option<&'static Row>; NUMBERS] {
-    let mut rows = [None; NUMBERS];
-    for row in machine.rows.iter().filter(|row| row.when.holds(features)) {
-        let slot = usize::try_from(row.number).ok().and_then(|number| rows.get_mut(number));
-        if let Some(slot) = slot {
-            *slot = Some(row);
-        }
-    }
-    rows
-}
-
 /// The entry that is being applied.
 struct Current<'r, 't, 'a, 'o, L: ?Sized> {
     loader: &'r L,
@@ -156,13 +140,8 @@ struct Current<'r, 't, 'a, 'o, L: ?Sized> {
 
 impl<'o, L: ModuleLoader + ?Sized> Current<'_, '_, '_, 'o, L> {
     #[inline]
-    fn row(&self, rows: &[Option<&'static Row>; NUMBERS]) -> Result<&'static Row, Fault> {
-        let number = usize::try_from(self.rela.kind).unwrap_or(usize::MAX);
-        match rows.get(number) {
-            Some(Some(row)) => Ok(row),
-            // Distinguishes the possible faults.
-            _ => self.loader.machine().known_row(self.rela.kind, &self.table.conditions),
-        }
+    fn row(&self) -> Result<&'static Row, Fault> {
+        self.loader.machine().known_row(self.rela.kind, &self.table.conditions)
     }
 
     #[inline]

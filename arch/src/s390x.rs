@@ -38,6 +38,7 @@ use crate::machine::Machine;
 use crate::object::Object;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
+use crate::row_index::RowIndex;
 use crate::uses::{AddressUse, FunctionCode};
 use crate::version::{KernelVersion, VersionRange};
 
@@ -180,6 +181,7 @@ pub static S390X: Machine = Machine {
     e_flags: (0, 0),
     endian: Endian::Big,
     rows: &ROWS,
+    row_index: RowIndex::of(&ROWS),
     other_names: include_str!("s390x.names"),
     loader: &Loader,
     instructions: &Loader,

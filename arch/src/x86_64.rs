@@ -38,6 +38,7 @@ use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::machine::Machine;
 use crate::refusal::{Errno, KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
+use crate::row_index::RowIndex;
 use crate::uses::{AddressUse, FunctionCode};
 use crate::version::{KernelVersion, VersionRange};
 
@@ -95,6 +96,7 @@ pub static X86_64: Machine = Machine {
     e_flags: (0, 0),
     endian: Endian::Little,
     rows: &ROWS,
+    row_index: RowIndex::of(&ROWS),
     other_names: include_str!("x86_64.names"),
     loader: &Loader,
     instructions: &Loader,

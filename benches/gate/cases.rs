@@ -41,6 +41,7 @@ pub(crate) fn all() -> Vec<Case> {
         command("convert/list", "convert small.ko -s long-list.klp -o list.out"),
         command("convert/map", "convert small.ko -s 8.map -o map.out"),
         command("symbols/build-xz", "symbols build --vmlinux vmlinux-1 --modules packed -o xz.map"),
+        command("symbols/build-image", "symbols build --image image.gz -o image.map"),
         command("symbols/lookup", "symbols lookup hidden_kernel_function_0500 -s 8.map"),
         command("symbols/diff", "symbols diff kernel.map 8.map"),
         command("check/rules", "check converted-lp_many_objects.ko"),
@@ -63,6 +64,8 @@ pub(crate) fn all() -> Vec<Case> {
             "symbols build --vmlinux vmlinux-{size} --modules modules-{size} -o {size}-new.map"
         );
         all.push(grows(command(format!("symbols/build-{size}"), &words), "symbols build", size));
+        let words = format!("convert names-{size}.ko -s 8.map -o names-{size}.out");
+        all.push(grows(command(format!("resolve/names-{size}"), &words), "resolve", size));
     }
     let call = |name| Case { name, work: Work::Call, growth: None };
     all.extend([calls::READ, calls::LOOKUP].map(|name| call(name.to_owned())));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::generate::kernel::{kernel_module, vmlinux};
+use crate::generate::kernel::{boot_image, kernel_module, vmlinux};
 use crate::generate::{Shape, module, text_list};
 
 /// Sizes of what grows.
@@ -33,6 +33,11 @@ pub(crate) fn part(size: u64) -> Shape {
     Shape { symbols: symbols * size / 8, relocations: relocations * size / 8, convert }
 }
 
+/// A module in which little but names is resolved: so many of them.
+fn named(size: u64) -> Shape {
+    Shape { symbols: 1200, relocations: 1200, convert: size * 125 }
+}
+
 /// Writes all.
 pub(crate) fn make() {
     let folder = folder();
@@ -42,8 +47,10 @@ pub(crate) fn make() {
     write("list.klp", &text_list(LINES));
     write("long-list.klp", &text_list(MANY_LINES));
     write("small.ko", &module(Shape::SMALL));
+    write("image.gz", &boot_image(SYMBOLS));
     for size in SIZES {
         write(&format!("module-{size}.ko"), &module(part(size)));
+        write(&format!("names-{size}.ko"), &module(named(size)));
         write(&format!("vmlinux-{size}"), &vmlinux(size * SYMBOLS));
         let modules = folder.join(format!("modules-{size}"));
         fs::create_dir(&modules).unwrap();

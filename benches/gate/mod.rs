@@ -10,6 +10,7 @@ pub(crate) mod history;
 mod inputs;
 mod profile;
 mod report;
+pub(crate) mod trackers;
 mod valgrind;
 
 use std::process::ExitCode;
@@ -19,14 +20,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use baseline::Baseline;
 use cases::Case;
 use cost::Cost;
+use trackers::Trackers;
 
 /// What to run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// Parts of names; all benchmarks if there is none.
     pub(crate) names: Vec<String>,
     /// Writes the baseline instead of comparing with it.
     pub(crate) bless: bool,
+    /// Writes the counts for others, too.
+    pub(crate) trackers: Trackers,
 }
 
 impl Gate {
@@ -52,6 +56,7 @@ impl Gate {
         let _only_one = inputs::lock();
         inputs::make();
         let measured: Vec<(Case, Cost)> = cases.iter().cloned().zip(costs(&cases)).collect();
+        self.trackers.write(&measured);
         let mut baseline = Baseline::read();
         let failures = report::compare(&baseline, &measured) + report::growth(&measured);
         if self.bless {

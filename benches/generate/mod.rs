@@ -5,6 +5,9 @@
 //! module resembles an x86_64 livepatch linked from many units: functions that call one another,
 //! and calls of kernel functions to convert.
 
+#[allow(dead_code, unused_imports, reason = "tests of the reader need more of it")]
+#[path = "../../src/symbols/image/fixture.rs"]
+pub(crate) mod image;
 pub(crate) mod kernel;
 pub(crate) mod layout;
 

@@ -78,6 +78,21 @@ pub(crate) fn read_tables(path: &Path, buffer: &mut Vec<u8>) {
     }
 }
 
+/// Reads the same, and decompresses a boot image with zstd.
+pub(crate) fn read_and_unpack(path: &Path, buffer: &mut Vec<u8>) {
+    read_tables(path, buffer);
+    if path.extension().is_some() {
+        return;
+    }
+    // The program before the kernel may have these bytes, too.
+    let starts = memchr::memmem::find_iter(buffer, b"\x28\xb5\x2f\xfd");
+    let unpack = |at: usize| {
+        let stream = zstd::Decoder::new(&buffer[at..])?;
+        io::copy(&mut stream.single_frame(), &mut io::sink())
+    };
+    assert!(starts.map(unpack).any(|size| size.is_ok_and(|size| size > 1 << 20)));
+}
+
 /// Decompresses a file with liblzma and keeps nothing; any other is read.
 pub(crate) fn decompress(path: &Path, buffer: &mut Vec<u8>) {
     buffer.clear();

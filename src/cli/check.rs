@@ -189,10 +189,10 @@ fn judged(
     let answer = if sources.is_empty() {
         None
     } else {
-        let modules = modules.iter().flatten().flatten();
         // Sources that do not record their kernel cannot be used for modules of several kernels.
-        let release = modules.clone().find_map(built_for);
-        let wanted: Vec<_> = modules.filter_map(|module| Judge::wanted(module).ok()).collect();
+        let release = modules.iter().flatten().flatten().find_map(built_for);
+        let wanted = modules.par_iter().flatten().flatten();
+        let wanted: Vec<_> = wanted.filter_map(|module| Judge::wanted(module).ok()).collect();
         let wanted = Wanted::new(wanted.into_iter().flatten());
         Some(sources.answer(&wanted.of_release(release))?)
     };

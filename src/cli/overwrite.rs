@@ -16,27 +16,23 @@ pub(super) fn overwritten<'a>(
     output: &Path,
     inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> Option<Diagnostic> {
-    let (role, path) = inputs.into_iter().find(|(_, input)| is_same(output, input))?;
+    let file = identity(output)?;
+    let (role, path) =
+        inputs.into_iter().find(|(_, input)| identity(input).as_ref() == Some(&file))?;
     Some(Diagnostic::error(&path_text(output), &Overwritten { role, path }))
 }
 
-/// Whether two paths lead to one file, through symbolic or hard links.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let resolved = one.canonicalize().ok().zip(other.canonicalize().ok());
-    resolved.is_some_and(|(one, other)| one == other || is_one_file(&one, &other))
-}
-
+/// What all paths that lead to one file have in common, through symbolic or hard links; `None` if there is none.
 #[cfg(unix)]
-fn is_one_file(one: &Path, other: &Path) -> bool {
+fn identity(path: &Path) -> Option<impl PartialEq> {
     use std::os::unix::fs::MetadataExt;
-    let known = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
-    known(one).is_some_and(|file| known(other) == Some(file))
+    path.metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
 /// Hard links are not detected: only Unix has the numbers that show them.
 #[cfg(not(unix))]
-fn is_one_file(_: &Path, _: &Path) -> bool {
-    false
+fn identity(path: &Path) -> Option<impl PartialEq> {
+    path.canonicalize().ok()
 }
 
 /// An output that is also an input.

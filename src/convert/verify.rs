@@ -31,9 +31,16 @@ pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<
         return Err(VerifyError::Sections { written: found.len(), planned: expected.len() });
     }
     for (section, expected) in found.into_iter().zip(expected) {
+        let relocations = match expected.unchanged(&renumbering) {
+            Some(old) => written.body(section.index) == module.body(old),
+            None => {
+                let relocations = expected.relocations(module, &renumbering);
+                written.relocations(section.index).eq(relocations)
+            }
+        };
         let same = section.name == &*expected.name
             && section.sh_flags.contains(expected.flags)
-            && written.relocations(section.index).eq(expected.relocations(module, &renumbering));
+            && relocations;
         if !same {
             let name = expected.name.to_str_lossy().into_owned();
             return Err(VerifyError::Relocations(name));
@@ -75,6 +82,11 @@ impl Renumbering {
         removed.extend(same.keys());
         let below = removed.iter().copied().collect();
         Self { removed, same, below }
+    }
+
+    /// Whether every symbol keeps its index.
+    fn is_none(&self) -> bool {
+        self.removed.is_empty()
     }
 
     fn after(&self, symbol: SymbolIndex) -> SymbolIndex {
@@ -165,6 +177,13 @@ struct Expected<'data> {
 }
 
 impl Expected<'_> {
+    /// The old section, if its relocations stay as they are.
+    fn unchanged(&self, renumbering: &Renumbering) -> Option<SectionIndex> {
+        let (section, gone) = self.stays.as_ref()?;
+        let whole = gone.is_empty() && self.added.is_empty() && renumbering.is_none();
+        whole.then_some(*section)
+    }
+
     /// The relocations: read, not collected, because they may be most of the module.
     fn relocations<'m>(
         &'m self,

@@ -160,8 +160,7 @@ fn move_module(object: &mut Object<'_>, layout: &Layout, placement: &Placement) 
         let address = base.wrapping_add(offset);
         let extent = Extent { region, offset: size(offset), size: size(section.sh_size), address };
         if section.sh_type != SHT_NOBITS {
-            let to = memory.bytes_mut(&extent);
-            to.iter_mut().zip(&*section.body).for_each(|(to, from)| *to = *from);
+            memory.write(&extent, &section.body);
         }
         section.extent = Some(extent);
     }

@@ -29,6 +29,7 @@ pub use data::{
 pub use error::{Contradiction, ExportContradiction, SymbolError, SymbolErrorKind};
 pub use file::{MODULE_MAX, ModuleBytes, read_module, read_module_file, read_module_within};
 pub use map::{Map, MapError};
+pub(crate) use merge::Exporters;
 pub use merge::Merged;
 pub use query::{
     Answer, Candidate, Candidates, Change, Changed, Reach, diff, is_generated, write_kallsyms,

@@ -19,7 +19,6 @@ use crate::fault::Fault;
 use crate::linkage::{Anchors, Configuration, Linkage, Relocation};
 use crate::memory::{Extent, Memory};
 use crate::object::{Object, Rela, SHN_ABS, SHN_UNDEF, SHT_RELA};
-use crate::relocate;
 use crate::row::{Calc, Features, Row};
 
 /// Bytes of a GOT slot.
@@ -107,14 +106,14 @@ pub(super) fn reserve(object: &mut Object<'_>, configuration: &Configuration) ->
     let expolines = configuration.features.contains(Features::EXPOLINE);
     let symbols = alloc::vec![SymbolSlots::default(); object.symbols.len()];
     let mut slots = Slots { symbols, expolines, ..Slots::default() };
-    let rows = relocate::rows(&super::S390X, configuration.features);
     // Relocations of sections that are not loaded count, too.
     for (index, section) in object.sections.iter().enumerate() {
         if section.sh_type != SHT_RELA {
             continue;
         }
         for rela in object.relas(index) {
-            let row = usize::try_from(rela.kind).ok().and_then(|kind| *rows.get(kind)?);
+            let row = super::S390X.row(rela.kind);
+            let row = row.filter(|row| row.when.holds(configuration.features));
             if let Some(table) = row.and_then(|row| Table::of(row.calc)) {
                 slots.count(rela.symbol, table);
             }

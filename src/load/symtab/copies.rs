@@ -92,5 +92,5 @@ impl Loaded<'_> {
 fn put(memory: &mut Memory, region: usize, offset: u64, bytes: &[u8]) {
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let extent = Extent { region, offset, size: bytes.len(), address: 0 };
-    memory.bytes_mut(&extent).iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    memory.write(&extent, bytes);
 }

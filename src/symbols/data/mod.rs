@@ -198,7 +198,7 @@ pub struct Object {
 impl Object {
     /// An object without symbols.
     #[must_use]
-    pub fn new(name: ObjectName, by: &Path, order: Order) -> Self {
+    pub fn new(name: ObjectName, by: impl Into<Arc<Path>>, order: Order) -> Self {
         Self {
             name,
             by: by.into(),
@@ -261,7 +261,7 @@ pub struct SymbolData {
     /// Further objects of the source, which have none of the names in scope.
     pub known: Option<Arc<dyn KnownObjects>>,
     /// What the files of those reveal about the kernel.
-    pub witnesses: Vec<Witness>,
+    pub witnesses: Arc<[Witness]>,
 }
 
 impl SymbolData {

@@ -291,6 +291,12 @@ impl<R: Read + Seek> ElfTable<R> {
         Ok((bytes, length))
     }
 
+    /// How many symbols the table has, which the file is long enough for.
+    pub(crate) fn symbol_count(&self) -> Result<usize> {
+        let size = self.symtab()?.1.size.min(self.length);
+        Ok(usize::try_from(size).unwrap_or(usize::MAX) / SYMBOL_SIZE)
+    }
+
     /// Visits every symbol, in table order, except the null symbol.
     pub(crate) fn visit(
         &mut self,

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::block::{self, NAMES};
+use super::block;
 use super::item::{Classes, Item, ItemRef, Seen, fill, is_kept};
 use super::layout::assemble;
 use super::prefix::split;
@@ -51,7 +51,7 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
     let sections = sections(&all_seen, &texts)?;
     let symbols = all_seen.iter().map(|seen| seen.kept).sum();
     let mut items = Vec::with_capacity(symbols + exports.len());
-    items.resize(symbols, Item::default());
+    on_all(|| items.par_extend(rayon::iter::repeat_n(Item::default(), symbols)));
     let symbol_classes = fill(&mut items, &all_seen, &sections);
     let mut export_rows = Vec::with_capacity(exports.len());
     for (number, (name, owner, export)) in (0_u32..).zip(exports) {
@@ -68,9 +68,9 @@ pub fn build(merged: &Merged) -> Result<Vec<u8>, MapError> {
         classes,
         numbers,
     };
-    let stems = stems(&items);
+    let stems: Vec<_> = on_all(|| items.par_chunk_by(Item::is_beside).collect());
     let blocks: Vec<(&[u8], Vec<u8>)> = on_all(|| {
-        let encoded = stems.par_chunks(NAMES).map(|stems| {
+        let encoded = block::cut(&stems, |items| items.len()).into_par_iter().map(|stems| {
             let first = stems.first().and_then(|s| s.first()).map_or(&[][..], |item| item.stem);
             (first, rows.encode(stems))
         });
@@ -193,7 +193,7 @@ fn exports<'a>(
     names: &[&ObjectName],
 ) -> Result<Vec<(&'a str, u32, &'a Export)>, MapError> {
     let mut sorted: Vec<(&str, &Export)> = exported(merged).collect();
-    sorted.sort_unstable_by_key(|(name, export)| (*name, &export.owner));
+    on_all(|| sorted.par_sort_unstable_by_key(|(name, export)| (*name, &export.owner)));
     narrow(sorted.len())?;
     let numbered = |(name, export): (&'a str, &'a Export)| {
         let owner = names.binary_search(&&export.owner).unwrap_or(usize::MAX);
@@ -282,11 +282,6 @@ fn start(merged: &Merged, names: &[&ObjectName]) -> Result<Start, MapError> {
     Ok(Start { object: number.map(narrow).transpose()?, address })
 }
 
-/// The items of each stem.
-fn stems<'a, 'b>(items: &'b [Item<'a>]) -> Vec<&'b [Item<'a>]> {
-    items.chunk_by(Item::is_beside).collect()
-}
-
 /// What the records of a map are made from.
 #[derive(Debug)]
 struct Rows<'a> {
@@ -307,12 +302,16 @@ impl Rows<'_> {
 
     /// A block of these stems.
     fn encode(&self, stems: &[&[Item<'_>]]) -> Vec<u8> {
+        // Symbols with similar names are anywhere in memory: to read all of a block at once waits once.
+        let items = stems.iter().flat_map(|items| items.iter());
+        let read: Vec<_> = items.map(|item| self.record(item)).collect();
+        let mut read = read.iter();
         let mut records = Vec::new();
         let mut encoder = Encoder::new(self.start);
         for items in stems {
             encoder.stem();
-            for (number, record) in items.iter().filter_map(|item| self.record(item)) {
-                encoder.put(&mut records, number, &record);
+            for (number, record) in read.by_ref().take(items.len()).flatten() {
+                encoder.put(&mut records, *number, record);
             }
         }
         let counted = stems.iter().filter_map(|items| {

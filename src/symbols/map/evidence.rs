@@ -5,6 +5,7 @@
 //! not depend on the order of the sources.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::layout::Section;
 use super::tables::{ObjectEntry, Table, table};
@@ -126,10 +127,18 @@ type Depends = Option<Vec<ObjectName>>;
 
 impl Opened {
     /// The evidence of modules; none in a map of version 1.
-    pub(super) fn witnesses(&self) -> Result<Vec<Witness>, MapError> {
+    pub(super) fn witnesses(&self) -> Result<Arc<[Witness]>, MapError> {
+        if let Some(known) = self.witnesses.get() {
+            return Ok(known.clone());
+        }
+        let read = self.read_witnesses()?;
+        Ok(self.witnesses.get_or_init(|| read).clone())
+    }
+
+    fn read_witnesses(&self) -> Result<Arc<[Witness]>, MapError> {
         let bytes = self.sections.get(Section::Evidence)?;
         if bytes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Arc::default());
         }
         let table = Table::read(bytes)?;
         let witness = |n| {

@@ -12,6 +12,7 @@ mod error;
 mod evidence;
 mod item;
 mod layout;
+mod partial_object;
 mod prefix;
 mod record;
 mod stored;
@@ -23,14 +24,16 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::data::{Scope, SymbolData};
-use super::{KernelIdentity, Neighbours, Suggestions, SymbolError, SymbolErrorKind, SymbolSource};
+use super::{
+    KernelIdentity, Neighbours, Suggestions, SymbolError, SymbolErrorKind, SymbolSource, Witness,
+};
 use crate::name::{ObjectName, VMLINUX};
 use block::Block;
 use layout::{MAGIC, Section, Sections};
-use record::{Decoder, Flags, Record, Start};
+use record::{Class, Decoder, Flags, Record, Start};
 use stored::Stored;
 use tables::{ObjectEntry, Summary, TEXT_MAX, Table};
 use varint::Reader;
@@ -45,10 +48,13 @@ pub struct Map(Arc<Opened>);
 
 #[derive(Debug)]
 struct Opened {
-    path: PathBuf,
+    path: Arc<Path>,
     sections: Sections,
     summary: Summary,
     start: Start,
+    classes: Vec<Class>,
+    /// Read by the first look-up.
+    witnesses: OnceLock<Arc<[Witness]>>,
 }
 
 impl Map {
@@ -71,7 +77,7 @@ impl Map {
     }
 
     fn read(path: &Path, stored: Stored) -> Result<Self, SymbolError> {
-        match Opened::new(path.to_owned(), stored) {
+        match Opened::new(path.into(), stored) {
             Ok(opened) => Ok(Self(Arc::new(opened))),
             Err(error) => Err(SymbolError::new(path, error)),
         }
@@ -126,11 +132,13 @@ impl Map {
 }
 
 impl Opened {
-    fn new(path: PathBuf, stored: Stored) -> Result<Self, MapError> {
+    fn new(path: Arc<Path>, stored: Stored) -> Result<Self, MapError> {
         let sections = Sections::open(stored)?;
         let summary = Summary::read(sections.get(Section::Kernel)?)?;
         let start = Start { object: None, address: summary.start };
-        let mut opened = Self { path, sections, summary, start };
+        let classes = Class::read(sections.get(Section::Classes)?)?;
+        let witnesses = OnceLock::new();
+        let mut opened = Self { path, sections, summary, start, classes, witnesses };
         opened.start.object = opened.find_object(VMLINUX)?;
         Ok(opened)
     }
@@ -169,9 +177,8 @@ impl Opened {
         Ok((self.sections.blocks(range.clone())?, range))
     }
 
-    fn decoder<'a>(&'a self, block: &Block<'a>) -> Result<Decoder<'a>, MapError> {
-        let classes = self.sections.get(Section::Classes)?;
-        Ok(Decoder::new(block.records, classes, self.start))
+    fn decoder<'a>(&'a self, block: &Block<'a>) -> Decoder<'a> {
+        Decoder::new(block.records, &self.classes, self.start)
     }
 
     /// The records of a name, in the kernel's order within each object.
@@ -183,24 +190,10 @@ impl Opened {
         let Some(last) = after.checked_sub(1) else { return Ok(Vec::new()) };
         let (bytes, _) = self.block(index.get(last)?)?;
         let block = Block::open(&bytes)?;
-        let (mut before, mut count) = (Vec::with_capacity(block::NAMES), 0);
-        block.each(|at, records| {
-            if at < stem {
-                before.push(records);
-            } else if at == stem {
-                count = records;
-            }
-            Ok(at < stem)
-        })?;
         let mut found = Vec::new();
-        if count == 0 {
-            return Ok(found);
-        }
-        let mut decoder = self.decoder(&block)?;
-        for records in before {
-            decoder.stem();
-            (0..records).try_for_each(|_| decoder.next().map(|_| ()))?;
-        }
+        let Some((before, count)) = block.find(stem)? else { return Ok(found) };
+        let mut decoder = self.decoder(&block);
+        (0..before).try_for_each(|_| decoder.skip())?;
         decoder.stem();
         for _ in 0..count {
             let record = decoder.next()?;
@@ -226,7 +219,7 @@ impl Opened {
                 return Err(MapError::Damaged("index"));
             }
             read = range.end;
-            let mut decoder = self.decoder(&block)?;
+            let mut decoder = self.decoder(&block);
             block.each(|stem, count| {
                 decoder.stem();
                 for _ in 0..count {

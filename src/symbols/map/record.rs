@@ -120,17 +120,16 @@ impl Class {
         out.extend(self.flags.bits().to_le_bytes());
     }
 
-    /// The class with a number in the table.
-    pub(super) fn read(table: &[u8], number: usize) -> Result<Self, MapError> {
-        let start = number.checked_mul(CLASS_SIZE);
-        let entry = start.and_then(|at| table.get(at..)?.first_chunk::<CLASS_SIZE>());
-        let Some([a, b, c, d, prefix, letter, binding, kind, e, f]) = entry.copied() else {
-            return Err(MapError::Damaged("class"));
+    /// All classes of the table.
+    pub(super) fn read(table: &[u8]) -> Result<Vec<Self>, MapError> {
+        let class = |entry: &[u8; CLASS_SIZE]| {
+            let [a, b, c, d, prefix, letter, binding, kind, e, f] = *entry;
+            let flags = Flags::from_bits(u16::from_le_bytes([e, f]));
+            let flags = flags.ok_or(MapError::Damaged("class"))?;
+            let section = u32::from_le_bytes([a, b, c, d]);
+            Ok(Self { section, prefix, letter, binding, kind, flags })
         };
-        let flags =
-            Flags::from_bits(u16::from_le_bytes([e, f])).ok_or(MapError::Damaged("class"))?;
-        let section = u32::from_le_bytes([a, b, c, d]);
-        Ok(Self { section, prefix, letter, binding, kind, flags })
+        table.as_chunks::<CLASS_SIZE>().0.iter().map(class).collect()
     }
 }
 
@@ -247,13 +246,13 @@ impl Encoder {
 #[derive(Debug)]
 pub(super) struct Decoder<'a> {
     reader: Reader<'a>,
-    classes: &'a [u8],
+    classes: &'a [Class],
     before: Before,
     start: Start,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(reader: Reader<'a>, classes: &'a [u8], start: Start) -> Self {
+    pub(super) fn new(reader: Reader<'a>, classes: &'a [Class], start: Start) -> Self {
         Self { reader, classes, before: Before::default(), start }
     }
 
@@ -262,10 +261,36 @@ impl<'a> Decoder<'a> {
         self.before.address = None;
     }
 
-    pub(super) fn next(&mut self) -> Result<Record, MapError> {
+    /// What a record begins with, and its class.
+    #[inline]
+    fn head(&mut self) -> Result<(u64, Class), MapError> {
         let head = self.reader.number()?;
-        let number = usize::try_from(head >> SHIFT).map_err(|_| MapError::Damaged("class"))?;
-        let class = Class::read(self.classes, number)?;
+        let class = usize::try_from(head >> SHIFT).ok().and_then(|n| self.classes.get(n));
+        Ok((head, *class.ok_or(MapError::Damaged("class"))?))
+    }
+
+    /// Passes over a record of another stem.
+    pub(super) fn skip(&mut self) -> Result<(), MapError> {
+        let (head, Class { flags, .. }) = self.head()?;
+        if head & SAME_OBJECT == 0 {
+            self.before.object = self.reader.number32()?;
+        }
+        if flags.contains(Flags::UNIT) && head & SAME_UNIT == 0 {
+            self.before.unit = self.reader.number32()?;
+        }
+        for field in [Flags::ADDRESS, Flags::SIZE, Flags::NAMESPACE] {
+            if flags.contains(field) {
+                self.reader.skip_number()?;
+            }
+        }
+        if flags.contains(Flags::CRC) {
+            self.reader.take(4)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn next(&mut self) -> Result<Record, MapError> {
+        let (head, class) = self.head()?;
         let flags = class.flags;
         let object =
             if head & SAME_OBJECT == 0 { self.reader.number32()? } else { self.before.object };

@@ -4,15 +4,21 @@
 //! the map has thousands of objects: those without any of the names are only known
 //! ([`KnownObjects`]), not read.
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+use super::partial_object::PartialObject;
 use super::record::{Flags, Record};
-use super::tables::{ObjectEntry, Table};
+use super::tables::ObjectEntry;
 use super::{Map, MapError, Opened, Section};
 use crate::name::ObjectName;
-use crate::symbols::data::{BaseNames, KnownObjects, Object, Scope, Span, Symbol, SymbolData};
-use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Witness};
+use crate::symbols::data::{BaseNames, KnownObjects, Object, Scope, SymbolData};
+use crate::symbols::{BuildId, Export, Order, Siblings, SymbolError, Wanted};
+use crate::threads::on_all;
+
+/// Look-ups that take longer than to start threads for them.
+const MANY: usize = 256;
 
 /// One object of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +76,7 @@ impl KnownObjects for Opened {
         // A damaged table knows nothing.
         let number = self.find_object(name.as_str()).ok().flatten()?;
         let entry = self.object(number).ok()?;
-        let mut object = Object::new(name.clone(), &self.path, entry.order?);
+        let mut object = Object::new(name.clone(), self.path.clone(), entry.order?);
         object.moved = entry.moved;
         object.build_id = entry.build_id();
         Some(object)
@@ -100,7 +106,7 @@ impl KnownObjects for Opened {
 
 /// What the map has in a scope.
 pub(super) fn read(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<SymbolData, MapError> {
-    let mut collector = Collector { opened, objects: FxHashMap::default(), exports: Vec::new() };
+    let mut collector = Collector::new(opened);
     match scope {
         Scope::All => {
             let count = opened.table(Section::Objects)?.len();
@@ -113,168 +119,96 @@ pub(super) fn read(opened: &Arc<Opened>, scope: Scope<'_>) -> Result<SymbolData,
                     partial.module(opened, modules, number, &witnesses)?;
                 }
             }
-            opened.visit(|name, record| collector.see(name, record))?;
+            opened.visit(|name, record| collector.see(name, std::slice::from_ref(record)))?;
         }
         Scope::Names(wanted) => {
-            for name in wanted.iter() {
-                for record in opened.find(name.as_bytes())? {
-                    collector.see(name.as_bytes(), &record)?;
+            let found = find(opened, wanted)?;
+            let records = found.iter().map(|(_, records)| records.len()).sum::<usize>();
+            let objects = opened.table(Section::Objects)?.len();
+            collector.objects.reserve(records.min(objects));
+            for (name, records) in found {
+                for records in records.chunk_by(|one, next| one.object == next.object) {
+                    collector.see(name.as_bytes(), records)?;
                 }
             }
         }
     }
-    let mut objects: Vec<_> =
-        collector.objects.into_values().filter_map(|partial| partial.object).collect();
-    objects.sort_by(|a, b| a.name.cmp(&b.name));
+    let Collector { mut objects, exports, .. } = collector;
+    // As their names are.
+    objects.sort_by_key(|partial| partial.number);
     Ok(SymbolData {
         kernel: opened.summary.kernel.clone(),
-        objects,
-        exports: collector.exports,
+        objects: objects.into_iter().filter_map(|partial| partial.object).collect(),
+        exports,
         known: Some(opened.clone()),
         witnesses: match scope {
             // Each object has its own.
-            Scope::All => Vec::new(),
+            Scope::All => Arc::default(),
             Scope::Names(_) => opened.witnesses()?,
         },
     })
 }
 
-/// An object that is being read, and the spans in its text of the map's numbered texts.
-#[derive(Debug)]
-struct PartialObject<'a> {
-    name: ObjectName,
-    entry: ObjectEntry<'a>,
-    /// `None`: only exports of it are known.
-    object: Option<Object>,
-    /// By the map's number.
-    texts: FxHashMap<u32, Span>,
-}
-
-impl PartialObject<'_> {
-    /// The span in the object's text of a text of the map.
-    fn text(&mut self, opened: &Opened, number: u32) -> Result<Span, MapError> {
-        if let Some(span) = self.texts.get(&number) {
-            return Ok(*span);
-        }
-        let object = self.object.as_mut().ok_or(MapError::Damaged("object"))?;
-        let span = object.keep(opened.text(number)?).ok_or(MapError::TooLarge)?;
-        self.texts.insert(number, span);
-        Ok(span)
+/// The records of each name; many are looked up on all processors.
+fn find<'w>(opened: &Opened, wanted: &Wanted<'w>) -> Result<Vec<(&'w str, Vec<Record>)>, MapError> {
+    let find = |name: &'w str| Ok((name, opened.find(name.as_bytes())?));
+    if wanted.len() < MANY {
+        return wanted.iter().map(find).collect();
     }
-
-    /// Adds all units.
-    fn units(&mut self, opened: &Opened) -> Result<(), MapError> {
-        if self.object.is_none() {
-            return Ok(());
-        }
-        for text in self.entry.units() {
-            let span = self.text(opened, text)?;
-            self.object.iter_mut().for_each(|object| object.units.push(span));
-        }
-        Ok(())
-    }
-
-    /// Adds the evidence of its file.
-    fn module(
-        &mut self,
-        opened: &Opened,
-        modules: Table<'_>,
-        number: u32,
-        witnesses: &[Witness],
-    ) -> Result<(), MapError> {
-        let Some(object) = &mut self.object else { return Ok(()) };
-        let number = usize::try_from(number).map_err(|_| MapError::TooLarge)?;
-        let (shown, depends) = opened.module(modules.get(number)?)?;
-        let witness = shown.map(|n| witnesses.get(n).ok_or(MapError::Damaged("module")));
-        object.evidence = witness.transpose()?.map(|witness| witness.evidence.clone());
-        object.depends = depends;
-        Ok(())
-    }
-
-    /// Adds a unit; those without a symbol that was read stay without a name.
-    fn unit(&mut self, opened: &Opened, unit: u32) -> Result<(), MapError> {
-        let text = self.entry.unit(unit)?;
-        let span = self.text(opened, text)?;
-        let units = self.object.as_mut().map(|object| &mut object.units);
-        let units = units.ok_or(MapError::Damaged("object"))?;
-        let at = usize::try_from(unit).map_err(|_| MapError::TooLarge)?;
-        if units.len() <= at {
-            units.resize(at + 1, Span::default());
-        }
-        if let Some(known) = units.get_mut(at) {
-            *known = span;
-        }
-        Ok(())
-    }
+    let names: Vec<_> = wanted.iter().collect();
+    on_all(|| names.into_par_iter().with_min_len(MANY / 4).map(find).collect())
 }
 
 struct Collector<'a> {
     opened: &'a Opened,
-    objects: FxHashMap<u32, PartialObject<'a>>,
+    objects: Vec<PartialObject<'a>>,
+    /// Where each is, by the map's number.
+    places: FxHashMap<u32, usize>,
     exports: Vec<(String, Export)>,
 }
 
 impl<'a> Collector<'a> {
-    fn object(&mut self, number: u32) -> Result<&mut PartialObject<'a>, MapError> {
-        if !self.objects.contains_key(&number) {
-            let entry = self.opened.object(number)?;
-            let name = entry.object_name()?;
-            let object = entry.order.map(|order| {
-                let mut object = Object::new(name.clone(), &self.opened.path, order);
-                object.moved = entry.moved;
-                object.build_id = entry.build_id();
-                object
-            });
-            let partial = PartialObject { name, entry, object, texts: FxHashMap::default() };
-            self.objects.insert(number, partial);
-        }
-        self.objects.get_mut(&number).ok_or(MapError::Damaged("object"))
+    fn new(opened: &'a Opened) -> Self {
+        Self { opened, objects: Vec::new(), places: FxHashMap::default(), exports: Vec::new() }
     }
 
-    fn see(&mut self, name: &[u8], record: &Record) -> Result<(), MapError> {
+    fn object(&mut self, number: u32) -> Result<&mut PartialObject<'a>, MapError> {
+        let new = self.objects.len();
+        let place = *self.places.entry(number).or_insert(new);
+        if place == new {
+            self.objects.push(PartialObject::new(self.opened, number)?);
+        }
+        self.objects.get_mut(place).ok_or(MapError::Damaged("object"))
+    }
+
+    /// Adds the records that one object has of a name.
+    fn see(&mut self, name: &[u8], records: &[Record]) -> Result<(), MapError> {
+        let Some(first) = records.first() else { return Ok(()) };
         let opened = self.opened;
-        let class = record.class;
-        let flags = class.flags;
-        let partial = self.object(record.object)?;
-        if flags.contains(Flags::EXPORT) {
-            let namespace = if flags.contains(Flags::NAMESPACE) {
-                let text = opened.text(record.namespace)?;
-                Some(String::from_utf8_lossy(text).into_owned())
-            } else {
-                None
-            };
-            let export = Export {
-                owner: partial.name.clone(),
-                gpl: flags.contains(Flags::GPL_KNOWN).then_some(flags.contains(Flags::GPL)),
-                namespace,
-                crc: flags.contains(Flags::CRC).then_some(record.crc),
-            };
+        let is_export = |record: &&Record| record.class.flags.contains(Flags::EXPORT);
+        let partial = self.object(first.object)?;
+        partial.expect(name, records.len());
+        for record in records.iter().filter(|record| !is_export(record)) {
+            partial.add(opened, name, record)?;
+        }
+        let owner = partial.name.clone();
+        for record in records.iter().filter(is_export) {
             let name = std::str::from_utf8(name).map_err(|_| MapError::Damaged("export"))?;
-            self.exports.push((name.into(), export));
-            return Ok(());
+            self.exports.push((name.into(), export(opened, owner.clone(), record)?));
         }
-        let section = class.section.checked_sub(1).map(|text| partial.text(opened, text));
-        let section = section.transpose()?;
-        if flags.contains(Flags::UNIT) {
-            partial.unit(opened, record.unit)?;
-        }
-        let object = partial.object.as_mut().ok_or(MapError::Damaged("object"))?;
-        let last = object.symbols.last().map(|symbol| symbol.name);
-        let same = last.filter(|last| object.text(*last) == name);
-        let name = same.or_else(|| object.keep(name)).ok_or(MapError::TooLarge)?;
-        object.symbols.push(Symbol {
-            name,
-            address: flags.contains(Flags::ADDRESS).then_some(record.address),
-            size: flags.contains(Flags::SIZE).then_some(record.size),
-            section,
-            unit: flags.contains(Flags::UNIT).then_some(record.unit),
-            binding: class.binding(),
-            kind: class.kind(),
-            letter: class.letter(),
-            init: flags.contains(Flags::INIT),
-            untraceable: flags.contains(Flags::UNTRACEABLE),
-            stays: flags.contains(Flags::STAYS),
-        });
         Ok(())
     }
+}
+
+/// The export of a record.
+fn export(opened: &Opened, owner: ObjectName, record: &Record) -> Result<Export, MapError> {
+    let flags = record.class.flags;
+    let namespace = flags.contains(Flags::NAMESPACE).then(|| opened.text(record.namespace));
+    let namespace = namespace.transpose()?.map(|text| String::from_utf8_lossy(text).into_owned());
+    Ok(Export {
+        owner,
+        gpl: flags.contains(Flags::GPL_KNOWN).then_some(flags.contains(Flags::GPL)),
+        namespace,
+        crc: flags.contains(Flags::CRC).then_some(record.crc),
+    })
 }

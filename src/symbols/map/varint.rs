@@ -35,7 +35,19 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(super) fn number(&mut self) -> Result<u64, MapError> {
+        match self.0 {
+            // Most are.
+            [short @ 0..0x80, rest @ ..] => {
+                self.0 = rest;
+                Ok(u64::from(*short))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, MapError> {
         let mut number = 0;
         let mut shift = 0;
         loop {
@@ -50,6 +62,15 @@ impl<'a> Reader<'a> {
             }
             shift += 7;
         }
+    }
+
+    /// Passes over a number, signed or not.
+    #[inline]
+    pub(super) fn skip_number(&mut self) -> Result<(), MapError> {
+        let last = self.0.iter().take(NUMBER_MAX).position(|byte| byte & 0x80 == 0);
+        let rest = last.and_then(|last| self.0.get(last + 1..));
+        self.0 = rest.ok_or(CUT)?;
+        Ok(())
     }
 
     pub(super) fn signed(&mut self) -> Result<i64, MapError> {
@@ -81,6 +102,9 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| MapError::Damaged("text"))
     }
 }
+
+/// Bytes of the longest number.
+const NUMBER_MAX: usize = 10;
 
 const CUT: MapError = MapError::Damaged("entry that ends early");
 

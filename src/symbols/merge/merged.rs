@@ -6,12 +6,12 @@
 //! lacks. Invariant: the result does not depend on the order of adding.
 
 use std::borrow::Cow;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::agree::{agree, join};
+use super::exporters::Exporters;
 use crate::name::ObjectName;
 use crate::symbols::data::KnownObjects;
 use crate::symbols::error::ExportContradiction;
@@ -25,7 +25,7 @@ use crate::symbols::{
 pub struct Merged {
     pub(crate) kernel: KernelIdentity,
     pub(crate) objects: BTreeMap<ObjectName, Object>,
-    pub(crate) exports: HashMap<String, BTreeMap<ObjectName, Export>>,
+    pub(crate) exports: HashMap<String, Exporters>,
     pub(crate) known: Vec<UnreadSource>,
     /// What modules reveal that are known but were not read.
     pub(crate) witnesses: Vec<Witness>,
@@ -58,7 +58,7 @@ impl Merged {
         let common = common.map_err(fail)?;
         self.check_exports(&data.exports).map_err(fail)?;
         self.kernel = kernel;
-        self.witnesses.extend(data.witnesses);
+        self.witnesses.extend_from_slice(&data.witnesses);
         if let Some(objects) = data.known {
             let read = data.objects.iter().map(|object| object.name.clone()).collect();
             self.known.push(UnreadSource { objects, read });
@@ -71,7 +71,9 @@ impl Merged {
             };
             self.objects.insert(name, object);
         }
-        data.exports.into_iter().for_each(|(name, export)| self.export(name, export));
+        self.exports.reserve(data.exports.len());
+        let exports = data.exports.into_iter();
+        exports.for_each(|(name, export)| Exporters::put(&mut self.exports, name, export));
         Ok(())
     }
 
@@ -95,7 +97,7 @@ impl Merged {
     /// Every export with its name, in no particular order.
     pub fn exports(&self) -> impl Iterator<Item = (&str, &Export)> {
         let all = self.exports.iter();
-        all.flat_map(|(name, owners)| owners.values().map(|export| (name.as_str(), export)))
+        all.flat_map(|(name, owners)| owners.iter().map(|export| (name.as_str(), export)))
     }
 
     /// What the modules' files reveal about the kernel: equal evidence grouped, in order.
@@ -127,7 +129,7 @@ impl Merged {
     /// Whether an object exports a name.
     #[must_use]
     pub fn is_exported(&self, name: &str, owner: &ObjectName) -> bool {
-        self.exports.get(name).is_some_and(|owners| owners.contains_key(owner))
+        self.exports.get(name).is_some_and(|owners| owners.get(owner).is_some())
     }
 
     /// Checks the description of each object against the sources that have it without any of the names.
@@ -169,16 +171,6 @@ impl Merged {
         }
         Ok(())
     }
-
-    /// Adds an export; two descriptions of the same one are joined.
-    fn export(&mut self, name: String, export: Export) {
-        match self.exports.entry(name).or_default().entry(export.owner.clone()) {
-            Entry::Vacant(entry) => {
-                entry.insert(export);
-            }
-            Entry::Occupied(mut entry) => entry.get_mut().join(export),
-        }
-    }
 }
 
 impl Export {
@@ -213,7 +205,7 @@ impl Export {
     }
 
     /// Fills in what another description, which [agrees](Self::agree), knows.
-    fn join(&mut self, other: Self) {
+    pub(super) fn join(&mut self, other: Self) {
         self.gpl = self.gpl.or(other.gpl);
         self.namespace = self.namespace.take().or(other.namespace);
         self.crc = self.crc.or(other.crc);

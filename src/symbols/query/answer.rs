@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::candidates::{self, Candidates};
 use crate::name::{ObjectName, Position, SYMBOL_NAME_MAX};
 use crate::symbols::data::{BaseNames, KnownObjects, Object, Span, Symbol};
-use crate::symbols::{KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
+use crate::symbols::{Exporters, KernelIdentity, Merged, Siblings, SymbolError, SymbolErrorKind};
 
 /// Longest name of a file or section to show (`NAME_MAX` of Linux).
 const SHOWN_MAX: usize = 255;
@@ -93,7 +93,7 @@ pub struct Answer {
     objects: BTreeSet<ObjectName>,
     known: Vec<Arc<dyn KnownObjects>>,
     candidates: HashMap<String, Candidates>,
-    exports: HashMap<String, BTreeMap<ObjectName, Export>>,
+    exports: HashMap<String, Exporters>,
     depends: BTreeMap<ObjectName, Vec<ObjectName>>,
     files: BTreeMap<ObjectName, SourceFiles>,
     siblings: Arc<Siblings>,
@@ -157,7 +157,7 @@ impl Answer {
     }
 
     /// As [`symbols_named`](Self::symbols_named), for exports.
-    fn exporters(&self, name: &str) -> Option<&BTreeMap<ObjectName, Export>> {
+    fn exporters(&self, name: &str) -> Option<&Exporters> {
         if name.len() > SYMBOL_NAME_MAX { None } else { self.exports.get(name) }
     }
 
@@ -165,14 +165,14 @@ impl Answer {
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Export> {
         let owners = self.exporters(name)?;
-        owners.get(&ObjectName::vmlinux()).or_else(|| owners.values().next())
+        owners.get(&ObjectName::vmlinux()).or_else(|| owners.iter().next())
     }
 
     /// All exports of this name, vmlinux's first.
     pub fn exports(&self, name: &str) -> impl Iterator<Item = &Export> {
         let owners = self.exporters(name);
         let vmlinux = owners.and_then(|owners| owners.get(&ObjectName::vmlinux()));
-        let modules = owners.into_iter().flat_map(BTreeMap::values);
+        let modules = owners.into_iter().flat_map(Exporters::iter);
         vmlinux.into_iter().chain(modules.filter(|export| !export.owner.is_vmlinux()))
     }
 
@@ -309,6 +309,6 @@ impl Answer {
     }
 
     pub(crate) fn exported(&mut self, name: &str, export: Export) {
-        self.exports.entry(name.into()).or_default().insert(export.owner.clone(), export);
+        Exporters::put(&mut self.exports, name.into(), export);
     }
 }

@@ -105,6 +105,9 @@ impl ModuleFile {
         // A machine without a back end: do what the kernel does by default.
         let frees_init = machine.is_none_or(|machine| machine.frees_init_sections);
         let (symbols, units) = (&mut object.symbols, &mut object.units);
+        if matches!(scope, Scope::All) {
+            symbols.reserve_exact(table.symbol_count()?);
+        }
         table.visit(strings.symbols(), |symbol| {
             exports.see(&symbol, scope);
             if symbol.st_type() == elf::STT_FILE {
@@ -125,6 +128,7 @@ impl ModuleFile {
             functions.see(&symbol, kept);
             Ok(())
         })?;
+        symbols.shrink_to_fit();
         if let Some(machine) = machine {
             functions.mark(&mut object.symbols, table, machine.call_sites);
         }

@@ -114,7 +114,7 @@ impl SymbolSource for Fake {
     }
 
     fn read(&self, _: Scope<'_>) -> Result<SymbolData, SymbolError> {
-        let mut object = Object::new(ObjectName::vmlinux(), &self.path, self.order);
+        let mut object = Object::new(ObjectName::vmlinux(), self.path.as_path(), self.order);
         object.build_id = self.build_id.clone();
         object.moved = self.shift.is_some();
         for (name, address, size) in &self.symbols {
