@@ -129,8 +129,9 @@ impl LoadInfo<'_> {
             // A loader that drops the start of a name advances `st_name`.
             let strings = self.object.sections.get(self.strtab).map_or(&[][..], |s| &s.body);
             let start = usize::try_from(in_file).unwrap_or(usize::MAX);
-            let name = strings.get(start..).and_then(|rest| rest.split(|byte| *byte == 0).next());
-            let dropped = name.map_or(0, <[u8]>::len).saturating_sub(symbol.name.len());
+            let rest = strings.get(start..).unwrap_or(&[]);
+            let length = memchr::memchr(0, rest).unwrap_or(rest.len());
+            let dropped = length.saturating_sub(symbol.name.len());
             in_file.saturating_add(u32::try_from(dropped).unwrap_or(0))
         });
         let mut entry = [0; ENTRY];
