@@ -8,6 +8,17 @@
  */
 #include <time.h>
 
+#define KSYM_NAME_LEN 512
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof *(array))
+/* CONFIG_64BIT */
+#undef IS_ENABLED
+#define IS_ENABLED(option) 1
+
+static void *offset_to_ptr(const int *off)
+{
+	return (void *)((unsigned long)off + *off);
+}
+
 static unsigned long module_kallsyms_lookup_name(const char *name)
 {
 	return 0;
