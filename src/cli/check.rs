@@ -1,8 +1,8 @@
 //! `klp-convert check`.
 //!
 //! Modules are read and judged on all CPUs, in batches: the sources are searched once for the names
-//! of a batch, and memory stays bounded by [`ROOM`] and the largest module. Reports are in the
-//! order of the arguments.
+//! of a batch, the next one is read meanwhile, and memory stays bounded by [`ROOM`] and the largest
+//! module. Reports are in the order of the arguments.
 
 use std::path::{Path, PathBuf};
 
@@ -26,8 +26,8 @@ use crate::symbols::{
 use crate::target::built_for;
 use crate::threads::on_all;
 
-/// Bytes of modules in a batch, give or take the last one.
-const ROOM: u64 = 32 << 20;
+/// Bytes of modules in a batch, give or take the last one; two are in memory.
+const ROOM: u64 = 16 << 20;
 /// Assumed ratio of a compressed module's size to its file's.
 const EXPANSION: u64 = 5;
 /// A module that is larger than this many times its file and [`SMALL`] is judged alone: memory is bounded by
@@ -65,9 +65,16 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     let progress = Progress::new("checking", args.files.len());
     let mut outcome = Outcome::Done;
     let mut lines = Vec::new();
-    for batch in batches(&args.files) {
-        let judge = || read_and_judge(batch, args, &sources, &options, &progress);
-        let judged = match on_all(judge) {
+    let mut batches = batches(&args.files).map(|paths| Batch { paths, read: Vec::new() });
+    let mut next = batches.next().map(|batch| on_all(|| batch.read(args)));
+    while let Some(batch) = next {
+        let after = batches.next();
+        let (judged, read) = on_all(|| {
+            let judge = || batch.judge(args, &sources, &options, &progress);
+            rayon::join(judge, || after.map(|batch| batch.read(args)))
+        });
+        next = read;
+        let judged = match judged {
             Ok(judged) => judged,
             // A fault of a map is not about a module.
             Err(error) => {
@@ -135,40 +142,59 @@ struct Judged {
     end: Outcome,
 }
 
-/// Reads and judges a batch: together those that are as large as was assumed, each of the others alone.
-fn read_and_judge(
-    batch: &[PathBuf],
-    args: &Check,
-    sources: &Sources,
-    options: &Options,
-    progress: &Progress,
-) -> Result<Vec<Judged>, SymbolError> {
-    let most = args.max_unpacked.saturating_mul(1 << 20);
-    let read = batch.par_iter().map(|path| {
-        let size = path.metadata().map_or(0, |metadata| metadata.len());
-        let limit = size.saturating_mul(EXPANSION_MAX).saturating_add(SMALL);
-        match read_module_within(path, limit.min(most)) {
-            Err(error) if is_too_large(&error) && limit < most => None,
-            read => Some(read),
-        }
-    });
-    let mut read: Vec<Option<Read>> = read.collect();
-    let mut all = Vec::new();
-    let groups = read.chunk_by_mut(|one, next| one.is_some() && next.is_some());
-    let mut rest = batch;
-    for group in groups {
-        let Some((paths, others)) = rest.split_at_checked(group.len()) else { break };
-        rest = others;
-        let group = group.iter_mut().zip(paths);
-        let group =
-            group.map(|(read, path)| read.take().unwrap_or_else(|| read_module_within(path, most)));
-        all.extend(judged(paths, group.collect(), sources, options, args.verbose, progress)?);
-    }
-    Ok(all)
-}
-
 /// A module that was read, or why not.
 type Read = Result<ModuleBytes, SymbolError>;
+
+/// Modules that are read and judged together.
+struct Batch<'a> {
+    paths: &'a [PathBuf],
+    /// What was read; `None`: it is larger than was assumed.
+    read: Vec<Option<Read>>,
+}
+
+/// Bytes that a module may have, at most.
+fn most(args: &Check) -> u64 {
+    args.max_unpacked.saturating_mul(1 << 20)
+}
+
+impl Batch<'_> {
+    /// Reads those that are as large as was assumed.
+    fn read(self, args: &Check) -> Self {
+        let most = most(args);
+        let read = self.paths.par_iter().map(|path| {
+            let size = path.metadata().map_or(0, |metadata| metadata.len());
+            let limit = size.saturating_mul(EXPANSION_MAX).saturating_add(SMALL);
+            match read_module_within(path, limit.min(most)) {
+                Err(error) if is_too_large(&error) && limit < most => None,
+                read => Some(read),
+            }
+        });
+        Self { read: read.collect(), ..self }
+    }
+
+    /// Judges those that were read together, and each of the others alone.
+    fn judge(
+        mut self,
+        args: &Check,
+        sources: &Sources,
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<Vec<Judged>, SymbolError> {
+        let mut all = Vec::new();
+        let groups = self.read.chunk_by_mut(|one, next| one.is_some() && next.is_some());
+        let mut rest = self.paths;
+        for group in groups {
+            let Some((paths, others)) = rest.split_at_checked(group.len()) else { break };
+            rest = others;
+            let group = group.iter_mut().zip(paths);
+            let group = group.map(|(read, path)| {
+                read.take().unwrap_or_else(|| read_module_within(path, most(args)))
+            });
+            all.extend(judged(paths, group.collect(), sources, options, args.verbose, progress)?);
+        }
+        Ok(all)
+    }
+}
 
 fn is_too_large(error: &SymbolError) -> bool {
     matches!(error.kind, SymbolErrorKind::ModuleTooLarge { .. })
