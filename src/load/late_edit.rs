@@ -34,28 +34,23 @@ impl Loaded<'_> {
     /// temporary copy. Writes by the module's own code are not included.
     #[must_use]
     pub fn patched_later(&self) -> Vec<LateEdit> {
-        let object = &self.info.object;
-        let features = self.kernel.configuration.features;
-        let reader = Reader { memory: &self.memory, endian: object.endian() };
+        let reader = Reader { memory: &self.memory, endian: self.info.object.endian() };
         let mut found = self.indeterminate();
-        for (index, section) in object.sections.iter().enumerate() {
+        for (index, section, row) in self.special_sections() {
             let Some(extent) = section.extent else { continue };
             let table = self.memory.bytes(&extent);
-            for row in self.machine.special_sections().filter(|s| s.matches(section.name, features))
-            {
-                let patched = |(address, size)| LateEdit {
-                    address,
-                    size,
-                    moment: row.moment,
-                    by: row.by,
-                    section: index,
-                };
-                if row.rewritten && !table.is_empty() {
-                    let size = u64::try_from(table.len()).unwrap_or(u64::MAX);
-                    found.push(patched((extent.address, size)));
-                }
-                found.extend(reader.named(row, extent.address, table).map(patched));
+            let patched = |(address, size)| LateEdit {
+                address,
+                size,
+                moment: row.moment,
+                by: row.by,
+                section: index,
+            };
+            if row.rewritten && !table.is_empty() {
+                let size = u64::try_from(table.len()).unwrap_or(u64::MAX);
+                found.push(patched((extent.address, size)));
             }
+            found.extend(reader.named(row, extent.address, table).map(patched));
         }
         found
     }
@@ -65,21 +60,14 @@ impl Loaded<'_> {
     /// The first place that the kernel would change through a table, and that is not code of the module. Those of
     /// ftrace it looks at before ([`stops_ftrace`](Self::stops_ftrace)).
     pub(super) fn edits_elsewhere(&self) -> Option<Finding> {
-        let object = &self.info.object;
-        let features = self.kernel.configuration.features;
-        let reader = Reader { memory: &self.memory, endian: object.endian() };
+        let reader = Reader { memory: &self.memory, endian: self.info.object.endian() };
         let code = Code::of(self);
-        object.sections.iter().find_map(|section| {
+        let mut special =
+            self.special_sections().filter(|(_, _, row)| row.moment != Moment::Ftrace);
+        special.find_map(|(_, section, row)| {
             let extent = section.extent?;
-            let table = self.memory.bytes(&extent);
-            let rows = self.machine.special_sections().filter(|row| {
-                row.moment != Moment::Ftrace && row.matches(section.name, features)
-            });
-            let mut elsewhere = rows.filter_map(|row| {
-                let mut places = reader.places(row, extent.address, table);
-                Some((row, places.find(|place| !code.is_at(*place))?))
-            });
-            let (row, place) = elsewhere.next()?;
+            let mut places = reader.places(row, extent.address, self.memory.bytes(&extent));
+            let place = places.find(|place| !code.is_at(*place))?;
             let why = format!(
                 "an entry of '{}' names {place:#x}{}, which is not code of the module: {} would change it",
                 shown(section.name),

@@ -3,8 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
-use klp_arch::object::SHT_RELA;
-use klp_arch::{AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row};
+use klp_arch::object::{SHT_RELA, Section};
+use klp_arch::{
+    AppliedRelocation, Linkage, Machine, Memory, Operands, Patch, Rela, Row, SpecialSection,
+};
 
 use scroll::Endian;
 
@@ -123,6 +125,8 @@ pub struct Loaded<'m> {
     pub(super) counts: BTreeMap<(u32, Way), usize>,
     /// Which relocations are recorded.
     pub(super) record: Record,
+    /// What [`special_sections`](Self::special_sections) returns, once that was asked.
+    pub(super) special: OnceCell<Vec<(usize, &'static SpecialSection)>>,
     /// Why ftrace was stopped, once that was asked.
     pub(super) stopped: OnceCell<Option<String>>,
     /// Whether init has run and its memory is gone.
@@ -143,6 +147,25 @@ impl Loaded<'_> {
             let (kind, _) = (*place)?;
             Some((section.name, kind, section.address(), section.sh_size))
         })
+    }
+
+    /// The sections that the kernel itself reads or rewrites, by index, each with what is known of it; one may have
+    /// several rows.
+    pub(super) fn special_sections(
+        &self,
+    ) -> impl Iterator<Item = (usize, &Section<'_>, &'static SpecialSection)> {
+        let sections = &self.info.object.sections;
+        let find = || {
+            let features = self.kernel.configuration.features;
+            let rows: Vec<_> = self.machine.special_sections().collect();
+            let named = sections.iter().enumerate().flat_map(|(index, section)| {
+                let rows = rows.iter().filter(|row| row.matches(section.name, features));
+                rows.map(move |row| (index, *row))
+            });
+            named.collect()
+        };
+        let special = self.special.get_or_init(find).iter();
+        special.filter_map(|(index, row)| Some((*index, sections.get(*index)?, *row)))
     }
 
     /// Indices of the relocation tables for a section.

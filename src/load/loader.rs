@@ -92,6 +92,7 @@ impl Loader<'_> {
             relocations: Vec::new(),
             counts: std::collections::BTreeMap::new(),
             record: self.record,
+            special: OnceCell::new(),
             stopped: OnceCell::new(),
             init_freed: false,
         };

@@ -19,12 +19,11 @@ const FLAGS: u64 = 3;
 impl Loaded<'_> {
     /// The first pointer of each table that leads neither into the module nor, as a whole field, to another object.
     pub(super) fn astray(&self) -> impl Iterator<Item = Finding> {
-        let features = self.kernel.configuration.features;
-        let sections = self.info.object.sections.iter().enumerate();
-        sections.filter_map(move |(index, section)| {
-            let mut rows =
-                self.machine.special_sections().filter(|row| row.matches(section.name, features));
-            let row = rows.find(|row| !row.pointers.is_empty())?;
+        let special = self.special_sections().filter(|(_, _, row)| !row.pointers.is_empty());
+        // The first row of each section.
+        let mut last = None;
+        let special = special.filter(move |(index, ..)| last.replace(*index) != Some(*index));
+        special.filter_map(move |(index, section, row)| {
             let mut fields = row.pointers.iter();
             let (pointer, astray) = fields
                 .find_map(|pointer| Some((pointer, self.first_astray(index, row, pointer)?)))?;
