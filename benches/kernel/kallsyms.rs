@@ -53,7 +53,7 @@ impl Kallsyms {
 }
 
 fn compile(tree: &Path, folder: &Path, kernel: &Built) -> PathBuf {
-    let mut tables = ".section .rodata\n".to_owned();
+    let mut tables = ".section .note.GNU-stack, \"\", %progbits\n.section .rodata\n".to_owned();
     for name in TABLES {
         let file = folder.join(name);
         fs::write(&file, &kernel.bytes[kernel.table(name)]).unwrap();

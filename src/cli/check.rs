@@ -161,7 +161,7 @@ impl Batch<'_> {
     /// Reads those that are as large as was assumed.
     fn read(self, args: &Check) -> Self {
         let most = most(args);
-        let read = self.paths.par_iter().map(|path| {
+        let read = self.paths.par_iter().with_max_len(1).map(|path| {
             let size = path.metadata().map_or(0, |metadata| metadata.len());
             let limit = size.saturating_mul(EXPANSION_MAX).saturating_add(SMALL);
             match read_module_within(path, limit.min(most)) {
@@ -210,6 +210,7 @@ fn judged(
 ) -> Result<Vec<Judged>, SymbolError> {
     let modules: Vec<_> = read
         .par_iter()
+        .with_max_len(1)
         .map(|read| Some(Module::parse_as_kernel(&read.as_ref().ok()?.bytes)))
         .collect();
     let answer = if sources.is_empty() {
@@ -229,7 +230,9 @@ fn judged(
     };
     let assumed: Vec<_> =
         modules.iter().map(|module| module.as_ref()?.as_ref().ok().and_then(assumed)).collect();
-    let verdicts = modules.into_par_iter().zip(&read).map(|(module, read)| {
+    // One takes a thousand times as long as another: none waits in a group after it.
+    let modules = modules.into_par_iter().with_max_len(1);
+    let verdicts = modules.zip(&read).map(|(module, read)| {
         let objection = read.as_ref().ok().and_then(|read| read.objection.as_deref());
         let verdict = module.map(|module| {
             let module = module?;

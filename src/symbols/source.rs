@@ -127,8 +127,9 @@ impl Sources {
             done(source.path(), data.as_ref().ok());
             data
         };
-        let mut data: Vec<_> =
-            on_all(|| self.sources.par_iter().map(|source| read(source.as_ref())).collect());
+        // One takes a thousand times as long as another: none waits in a group after it.
+        let sources = self.sources.par_iter().with_max_len(1);
+        let mut data: Vec<_> = on_all(|| sources.map(|source| read(source.as_ref())).collect());
         settle(data.iter_mut().flatten(), scope);
         let (mut merged, mut errors) = (Merged::default(), Vec::new());
         for (source, data) in self.sources.iter().zip(data) {
@@ -148,7 +149,10 @@ impl Sources {
         // Threads for a single source would cost more than a map's answer.
         let mut data: Vec<_> = match self.sources.as_slice() {
             [one] => vec![one.read(scope)],
-            many => on_all(|| many.par_iter().map(|source| source.read(scope)).collect()),
+            many => {
+                let many = many.par_iter().with_max_len(1);
+                on_all(|| many.map(|source| source.read(scope)).collect())
+            }
         };
         settle(data.iter_mut().flatten(), scope);
         for (source, data) in self.sources.iter().zip(data) {

@@ -110,7 +110,7 @@ impl<'a> Matrix<'a> {
                 Identity::new(self.project, of, &self.surroundings, &symbols.digest, &self.digests);
             Some(Job { place, identity })
         };
-        on_all(|| places.par_iter().filter_map(job).collect())
+        on_all(|| places.par_iter().with_max_len(1).filter_map(job).collect())
     }
 
     /// The files of a job that are known before it is built.
@@ -135,7 +135,8 @@ impl<'a> Matrix<'a> {
         results: &Results<'_>,
         reporter: &Reporter,
     ) -> Vec<Done> {
-        let found: Vec<_> = on_all(|| all.par_iter().map(|job| self.find(job)).collect());
+        let found: Vec<_> =
+            on_all(|| all.par_iter().with_max_len(1).map(|job| self.find(job)).collect());
         let (mut done, mut rest) = (Vec::new(), VecDeque::new());
         for (job, found) in all.iter().zip(found) {
             match found {

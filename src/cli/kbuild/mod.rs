@@ -107,7 +107,7 @@ fn finish_all(kept: &[Kept], mut sources: Sources, args: &Kbuild, reporter: &Rep
     }
     let circumstances = circumstances(&sources, &options);
     let job = Job { sources: &sources, options: &options, circumstances };
-    let each = kept.par_iter().zip(originals);
+    let each = kept.par_iter().with_max_len(1).zip(originals);
     let done: Vec<_> = on_all(|| each.map(|(kept, original)| job.finish(kept, original)).collect());
     let mut outcome = Outcome::Done;
     for done in &done {
