@@ -2,9 +2,6 @@
 //!
 //! Counts of valgrind repeat where times do not: a shared machine changes none of them. What costs more than its
 //! limit fails, with the functions of ours whose counts moved; so does a cost that grows faster than its input.
-//! `--bless` writes the new counts. `--bencher FILE` and `--github FILE` write them as Bencher Metric Format, and as
-//! github-action-benchmark reads them. `--history FILE --label COMMIT` adds those of a commit to a file, of the program
-//! that `--program` names. Other words are parts of names: only those benchmarks run.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -22,42 +19,63 @@ mod measure;
 #[allow(dead_code, reason = "the measures of other benchmarks")]
 mod relocations;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Parser;
 use gate::history::History;
+use gate::trackers::Trackers;
 use gate::{Gate, calls};
 
+/// What each benchmark costs in instructions and memory, against benches/baseline.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench compare --")]
+struct Args {
+    /// Parts of names: only these benchmarks run.
+    names: Vec<String>,
+    /// Write the new counts to the baseline.
+    #[arg(long)]
+    bless: bool,
+    /// Write the counts as Bencher Metric Format, too.
+    #[arg(long, value_name = "FILE")]
+    bencher: Option<PathBuf>,
+    /// Write the counts as github-action-benchmark reads them (customSmallerIsBetter), too.
+    #[arg(long, value_name = "FILE")]
+    github: Option<PathBuf>,
+    /// Add the counts of a commit to a file instead.
+    #[arg(long, value_name = "FILE", requires = "label")]
+    history: Option<PathBuf>,
+    /// The commit.
+    #[arg(long, value_name = "COMMIT", requires = "history")]
+    label: Option<String>,
+    /// Its program, if it is not this one.
+    #[arg(long, value_name = "FILE", requires = "history")]
+    program: Option<PathBuf>,
+    /// Cargo adds it.
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Run one call of the library, for valgrind.
+    #[arg(long = calls::ONE, hide = true)]
+    one: Option<String>,
+}
+
 fn main() -> ExitCode {
-    let words: Vec<_> = std::env::args().skip(1).collect();
-    if let Some(place) = words.iter().position(|word| word == calls::ONE) {
-        calls::run(&words[place + 1]);
+    let Args { names, bless, bencher, github, history, label, program, one, .. } = Args::parse();
+    if let Some(name) = one {
+        calls::run(&name);
         return ExitCode::SUCCESS;
     }
-    let mut gate = Gate::default();
-    let (mut file, mut label, mut program) = (None, None, None);
-    let mut rest = words.into_iter();
-    while let Some(word) = rest.next() {
-        match word.as_str() {
-            "--bless" => gate.bless = true,
-            "--bencher" => gate.trackers.bencher = rest.next().map(Into::into),
-            "--github" => gate.trackers.github = rest.next().map(Into::into),
-            "--history" => file = rest.next(),
-            "--label" => label = rest.next(),
-            "--program" => program = rest.next(),
-            // Cargo adds it.
-            "--bench" => {}
-            _ => gate.names.push(word),
-        }
-    }
-    match (file, label) {
-        (None, None) => gate.run(),
-        (Some(file), Some(label)) => {
-            let program = program.map(|program| std::fs::canonicalize(program).unwrap());
-            History { file: file.into(), label, program }.add();
+    let (Some(file), Some(label)) = (history, label) else {
+        return Gate { names, bless, trackers: Trackers { bencher, github } }.run();
+    };
+    let program = program.map(|program| program.canonicalize().map_err(|error| (program, error)));
+    match program.transpose() {
+        Ok(program) => {
+            History { file, label, program }.add();
             ExitCode::SUCCESS
         }
-        _ => {
-            println!("--history FILE and --label COMMIT belong together");
+        Err((program, error)) => {
+            println!("{}: {error}", program.display());
             ExitCode::from(2)
         }
     }

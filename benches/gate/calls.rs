@@ -12,8 +12,8 @@ use super::inputs::folder;
 use crate::relocations::placed::{Everything, MODULE, Placed};
 use crate::relocations::relocations;
 
-/// Makes this program run one of them.
-pub(crate) const ONE: &str = "--one";
+/// The option that makes this program run one of them.
+pub(crate) const ONE: &str = "one";
 /// The name of the function whose instructions count.
 pub(crate) const MEASURED: &str = "klp_measured";
 

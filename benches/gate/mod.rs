@@ -23,7 +23,7 @@ use cost::Cost;
 use trackers::Trackers;
 
 /// What to run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gate {
     /// Parts of names; all benchmarks if there is none.
     pub(crate) names: Vec<String>,
@@ -56,7 +56,10 @@ impl Gate {
         let _only_one = inputs::lock();
         inputs::make();
         let measured: Vec<(Case, Cost)> = cases.iter().cloned().zip(costs(&cases)).collect();
-        self.trackers.write(&measured);
+        if let Err(message) = self.trackers.write(&measured) {
+            println!("{message}");
+            return ExitCode::from(2);
+        }
         let mut baseline = Baseline::read();
         let failures = report::compare(&baseline, &measured) + report::growth(&measured);
         if self.bless {

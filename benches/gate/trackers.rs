@@ -9,7 +9,7 @@ use super::cases::Case;
 use super::cost::{Bytes, Cost};
 
 /// The files to write.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trackers {
     /// In the Bencher Metric Format: an object of benchmarks, of measures, each with its value.
     pub(crate) bencher: Option<PathBuf>,
@@ -18,26 +18,27 @@ pub(crate) struct Trackers {
 }
 
 impl Trackers {
-    pub(crate) fn write(&self, measured: &[(Case, Cost)]) {
-        let store = |file: &Option<PathBuf>, value: Value| {
-            if let Some(file) = file {
-                fs::write(file, serde_json::to_string_pretty(&value).unwrap() + "\n").unwrap();
-            }
-        };
+    /// Writes the files; an error names the one that cannot be written.
+    pub(crate) fn write(&self, measured: &[(Case, Cost)]) -> Result<(), String> {
         let benchmarks = measured.iter().map(|(case, cost)| {
-            let measures =
-                measures(cost).map(|(measure, _, value)| (measure, json!({ "value": value })));
-            let measures = measures.map(|(measure, value)| (measure.to_owned(), value));
+            let measures = measures(cost)
+                .map(|(measure, _, value)| (measure.to_owned(), json!({ "value": value })));
             (case.name.clone(), Value::Object(measures.collect()))
         });
-        store(&self.bencher, Value::Object(benchmarks.collect::<Map<_, _>>()));
+        store(self.bencher.as_ref(), &Value::Object(benchmarks.collect::<Map<_, _>>()))?;
         let entries = measured.iter().flat_map(|(case, cost)| {
             measures(cost).map(|(measure, unit, value)| {
                 json!({ "name": format!("{}: {measure}", case.name), "unit": unit, "value": value })
             })
         });
-        store(&self.github, entries.collect());
+        store(self.github.as_ref(), &entries.collect())
     }
+}
+
+fn store(file: Option<&PathBuf>, value: &Value) -> Result<(), String> {
+    let Some(file) = file else { return Ok(()) };
+    let text = serde_json::to_string_pretty(value).unwrap() + "\n";
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// Each measure with its unit.

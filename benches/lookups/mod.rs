@@ -78,7 +78,10 @@ pub(crate) fn beside_kernel(rounds: usize) {
     let map = Map::open(&map).unwrap();
     let all = names(&map);
     let searched = some(&all, 1..=1);
-    let Some(peer) = Kallsyms::new(&built, &searched).map(RefCell::new) else { return };
+    let Some(peer) = Kallsyms::new(&built, &searched).map(RefCell::new) else {
+        println!("KLP_KERNEL_SOURCE is not set: nothing beside the kernel's own look-up");
+        return;
+    };
     let wanted: Vec<_> = searched.iter().map(|name| Wanted::new([name.as_str()])).collect();
     let mut found = Vec::new();
     let reading = BootImage::new(&image);

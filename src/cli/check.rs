@@ -65,13 +65,13 @@ pub(super) fn run(args: &Check, reporter: &Reporter) -> Outcome {
     let progress = Progress::new("checking", args.files.len());
     let mut outcome = Outcome::Done;
     let mut lines = Vec::new();
-    let mut batches = batches(&args.files).map(|paths| Batch { paths, read: Vec::new() });
-    let mut next = batches.next().map(|batch| on_all(|| batch.read(args)));
+    let mut batches = batches(&args.files);
+    let mut next = batches.next().map(|paths| on_all(|| Batch::read(paths, args)));
     while let Some(batch) = next {
         let after = batches.next();
         let (judged, read) = on_all(|| {
             let judge = || batch.judge(args, &sources, &options, &progress);
-            rayon::join(judge, || after.map(|batch| batch.read(args)))
+            rayon::join(judge, || after.map(|paths| Batch::read(paths, args)))
         });
         next = read;
         let judged = match judged {
@@ -157,11 +157,11 @@ fn most(args: &Check) -> u64 {
     args.max_unpacked.saturating_mul(1 << 20)
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
     /// Reads those that are as large as was assumed.
-    fn read(self, args: &Check) -> Self {
+    fn read(paths: &'a [PathBuf], args: &Check) -> Self {
         let most = most(args);
-        let read = self.paths.par_iter().with_max_len(1).map(|path| {
+        let read = paths.par_iter().with_max_len(1).map(|path| {
             let size = path.metadata().map_or(0, |metadata| metadata.len());
             let limit = size.saturating_mul(EXPANSION_MAX).saturating_add(SMALL);
             match read_module_within(path, limit.min(most)) {
@@ -169,7 +169,7 @@ impl Batch<'_> {
                 read => Some(read),
             }
         });
-        Self { read: read.collect(), ..self }
+        Self { paths, read: read.collect() }
     }
 
     /// Judges those that were read together, and each of the others alone.

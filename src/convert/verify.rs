@@ -85,7 +85,7 @@ impl Renumbering {
     }
 
     /// Whether every symbol keeps its index.
-    fn is_none(&self) -> bool {
+    fn keeps_all(&self) -> bool {
         self.removed.is_empty()
     }
 
@@ -180,7 +180,7 @@ impl Expected<'_> {
     /// The old section, if its relocations stay as they are.
     fn unchanged(&self, renumbering: &Renumbering) -> Option<SectionIndex> {
         let (section, gone) = self.stays.as_ref()?;
-        let whole = gone.is_empty() && self.added.is_empty() && renumbering.is_none();
+        let whole = gone.is_empty() && self.added.is_empty() && renumbering.keeps_all();
         whole.then_some(*section)
     }
 

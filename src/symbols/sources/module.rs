@@ -24,6 +24,10 @@ use crate::symbols::{
     KernelIdentity, Neighbours, Order, SymbolError, SymbolErrorKind, SymbolSource,
 };
 
+/// Symbols that there is room for before any is read: the largest modules have as many. A table may have millions that
+/// are not kept.
+const EXPECTED: usize = 1 << 16;
+
 /// A module file, compressed or not.
 #[derive(Debug)]
 pub struct ModuleFile {
@@ -106,7 +110,7 @@ impl ModuleFile {
         let frees_init = machine.is_none_or(|machine| machine.frees_init_sections);
         let (symbols, units) = (&mut object.symbols, &mut object.units);
         if matches!(scope, Scope::All) {
-            symbols.reserve_exact(table.symbol_count()?);
+            symbols.reserve_exact(table.symbol_count()?.min(EXPECTED));
         }
         table.visit(strings.symbols(), |symbol| {
             exports.see(&symbol, scope);
