@@ -60,3 +60,29 @@ impl Exporters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_owner_of_a_name_is_kept_once_with_all_that_is_known() {
+        let export = |owner: &str| Export::by(owner.parse().unwrap());
+        let mut all = HashMap::new();
+        let mut put = |export| Exporters::put(&mut all, "f".into(), export);
+        put(export("vmlinux"));
+        put(Export { gpl: Some(true), ..export("vmlinux") });
+        put(export("b"));
+        put(export("a"));
+        put(Export { crc: Some(7), ..export("b") });
+        let expected = [
+            export("a"),
+            Export { crc: Some(7), ..export("b") },
+            Export { gpl: Some(true), ..export("vmlinux") },
+        ];
+        let exporters = &all["f"];
+        assert_eq!(exporters.iter().cloned().collect::<Vec<_>>(), expected);
+        assert_eq!(exporters.get(&expected[2].owner), Some(&expected[2]));
+        assert_eq!(exporters.get(&"c".parse().unwrap()), None);
+    }
+}
