@@ -13,7 +13,7 @@ use crate::relocations::placed::{Everything, MODULE, Placed};
 use crate::relocations::relocations;
 
 /// The option that makes this program run one of them.
-pub(crate) const ONE: &str = "one";
+pub(crate) const ONE: &str = "--one";
 /// The name of the function whose instructions count.
 pub(crate) const MEASURED: &str = "klp_measured";
 

@@ -77,9 +77,7 @@ fn run(case: &Case, words: &[String]) {
     alone(command.args(words));
     match &case.work {
         Work::Command(words) => command.arg(env!("CARGO_BIN_EXE_klp-convert")).args(words),
-        Work::Call => {
-            command.arg(std::env::current_exe().unwrap()).args([&format!("--{ONE}"), &case.name])
-        }
+        Work::Call => command.arg(std::env::current_exe().unwrap()).args([ONE, &case.name]),
     };
     let ended = command.output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
