@@ -7,12 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use object::elf::{
-    SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SectionType,
+    SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STB_LOCAL,
+    SectionType, SymbolBind, SymbolType,
 };
 
 use super::section::Section;
 use super::symbol::{Symbol, is_reserved};
-use super::{ElfError, Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+use super::{
+    ElfError, Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolRef, SymbolSection,
+};
 
 /// What a new section holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,26 @@ pub struct NewSection {
     pub body: NewBody,
 }
 
+/// A symbol to add, with value and size 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSymbol {
+    /// Its name; need not be unique.
+    pub name: Vec<u8>,
+    /// Its binding (`STB_*`).
+    pub bind: SymbolBind,
+    /// Its type (`STT_*`).
+    pub kind: SymbolType,
+    /// Where it is defined; an existing section has its index in the module as read.
+    pub section: SymbolSection,
+}
+
+impl NewSymbol {
+    /// Whether it comes before all that are not local.
+    pub(super) fn is_local(&self) -> bool {
+        self.bind == STB_LOCAL
+    }
+}
+
 /// A list of changes; the last of several to the same thing counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
@@ -53,6 +76,7 @@ pub struct Edits {
     pub(super) new_sections: Vec<NewSection>,
     pub(super) removed_sections: BTreeSet<SectionIndex>,
     pub(super) removed_symbols: BTreeSet<SymbolIndex>,
+    pub(super) new_symbols: Vec<NewSymbol>,
     pub(super) names: BTreeMap<SymbolIndex, Vec<u8>>,
     pub(super) symbol_sections: BTreeMap<SymbolIndex, SymbolSection>,
     pub(super) sizes: BTreeMap<SymbolIndex, u64>,
@@ -102,6 +126,12 @@ impl Edits {
         self.removed_symbols.insert(symbol);
     }
 
+    /// Adds a symbol: a local one after the other local ones, any other after all symbols. Relocations
+    /// refer to it as if all new symbols came after the module's, in the order in which they are added.
+    pub fn add_symbol(&mut self, symbol: NewSymbol) {
+        self.new_symbols.push(symbol);
+    }
+
     /// Gives a symbol another name.
     pub fn rename_symbol(&mut self, symbol: SymbolIndex, name: Vec<u8>) {
         self.names.insert(symbol, name);
@@ -148,22 +178,33 @@ impl Edits {
             known_symbol(module, index)?;
         }
         for (&index, &section) in &self.symbol_sections {
-            let symbol = known_symbol(module, index)?;
-            match section {
-                SymbolSection::Defined(section) => {
-                    known_section(module, section)?;
-                }
-                SymbolSection::Reserved(value) if !is_reserved(value) => {
-                    return Err(ElfError::EditReserved { symbol: symbol.reference(), value });
-                }
-                _ => {}
-            }
+            check_section_of(module, section, known_symbol(module, index)?.reference())?;
+        }
+        for symbol in &self.new_symbols {
+            let reference = SymbolRef::new(SymbolIndex::NULL, &symbol.name);
+            check_section_of(module, symbol.section, reference)?;
         }
         let new_names = self.new_sections.iter().map(|section| &section.name);
+        let new_names = new_names.chain(self.new_symbols.iter().map(|symbol| &symbol.name));
         if let Some(name) = self.names.values().chain(new_names).find(|name| name.contains(&0)) {
             return Err(ElfError::EditName(name.as_slice().into()));
         }
         self.new_sections.iter().try_for_each(|section| check_new(module, section))
+    }
+}
+
+/// Checks that a symbol can be in a section.
+fn check_section_of(
+    module: &Module<'_>,
+    section: SymbolSection,
+    symbol: SymbolRef,
+) -> Result<(), ElfError> {
+    match section {
+        SymbolSection::Defined(section) => known_section(module, section).map(|_| ()),
+        SymbolSection::Reserved(value) if !is_reserved(value) => {
+            Err(ElfError::EditReserved { symbol, value })
+        }
+        _ => Ok(()),
     }
 }
 

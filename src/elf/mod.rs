@@ -31,7 +31,7 @@ mod validate;
 
 pub use object::elf::{SHT_NOBITS, SHT_RELA};
 
-pub use edits::{Edits, NewBody, NewSection};
+pub use edits::{Edits, NewBody, NewSection, NewSymbol};
 pub use error::ElfError;
 pub use flags::SectionFlags;
 pub use index::{SectionIndex, SymbolIndex};

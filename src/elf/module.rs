@@ -146,6 +146,12 @@ impl<'data> Module<'data> {
         self.symbols.entries.len()
     }
 
+    /// The slot of the first symbol that is not local, as the table says (`sh_info`).
+    pub(super) fn first_global(&self) -> usize {
+        let table = self.section(self.symtab());
+        table.map_or(0, |table| SymbolIndex::new(table.sh_info).slot())
+    }
+
     /// All symbols by index, with the null symbol 0; decoded on the way.
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol<'data>> + Clone + use<'data> {
         self.symbols.iter()

@@ -96,6 +96,8 @@ fn build<'a>(
         .iter()
         .filter(|(index, _)| readers.symbols && renumbering.symbol(**index).is_some());
     let symbol_names = symbol_names.map(|(_, name)| name.as_slice());
+    let new_symbols = edits.new_symbols.iter().map(|symbol| symbol.name.as_slice());
+    let symbol_names = symbol_names.chain(new_symbols.filter(|_| readers.symbols));
     let section_names = edits.new_sections.iter().map(|section| section.name.as_slice());
     let section_names = section_names.chain(extra).filter(|_| readers.sections);
     let added = symbol_names.chain(section_names);

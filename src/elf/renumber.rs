@@ -15,8 +15,10 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Renumbering {
     sections: Vec<Option<SectionIndex>>,
-    /// `None` if no symbol is removed.
+    /// The new symbols come after the old ones. `None` if none is removed or added.
     symbols: Option<Vec<Option<SymbolIndex>>>,
+    /// How many of the old and of the new symbols are local and stay.
+    locals: usize,
     /// Number of old sections that stay.
     pub(super) kept_sections: usize,
     /// Sections whose group is removed.
@@ -31,14 +33,8 @@ impl Renumbering {
         let sections = removed.iter().map(|&removed| (!removed).then(|| take(&mut next)));
         let sections: Vec<_> = sections.map(|slot| slot.map(SectionIndex::of_slot)).collect();
         let kept_sections = next;
-        let symbols = (!edits.removed_symbols.is_empty()).then(|| {
-            let mut next = 0;
-            let kept = |slot| !edits.removed_symbols.contains(&SymbolIndex::of_slot(slot));
-            (0..module.symbol_count())
-                .map(|slot| kept(slot).then(|| SymbolIndex::of_slot(take(&mut next))))
-                .collect()
-        });
-        let renumbering = Self { sections, symbols, kept_sections, ungrouped };
+        let (symbols, locals) = symbols(module, edits);
+        let renumbering = Self { sections, symbols, locals, kept_sections, ungrouped };
         renumbering.check_sections(module)?;
         renumbering.check_symbols(module, edits)?;
         renumbering.check_relocations(module, edits)?;
@@ -50,7 +46,7 @@ impl Renumbering {
         self.kept_sections != self.sections.len()
     }
 
-    /// Whether any symbol index changes.
+    /// Whether symbols are removed or added.
     pub(super) fn moves_symbols(&self) -> bool {
         self.symbols.is_some()
     }
@@ -92,15 +88,8 @@ impl Renumbering {
         }
         match section.sh_type {
             SHT_GROUP => self.symbol(SymbolIndex::new(section.sh_info)).unwrap_or_default().get(),
-            // The first global symbol, minus the number of symbols removed before it.
-            SHT_SYMTAB => {
-                let locals = SymbolIndex::new(section.sh_info).slot();
-                let Some(symbols) = &self.symbols else {
-                    return section.sh_info;
-                };
-                let kept = symbols.iter().take(locals).flatten().count();
-                SymbolIndex::of_slot(kept).get()
-            }
+            // The first global symbol.
+            SHT_SYMTAB if self.moves_symbols() => SymbolIndex::of_slot(self.locals).get(),
             _ => section.sh_info,
         }
     }
@@ -112,7 +101,7 @@ impl Renumbering {
         reference: impl Fn() -> super::SectionRef,
         relocations: impl Iterator<Item = Rela>,
     ) -> Result<(), ElfError> {
-        let count = module.symbol_count();
+        let count = self.symbols.as_ref().map_or_else(|| module.symbol_count(), Vec::len);
         for (entry, rela) in relocations.enumerate() {
             let symbol = rela.symbol;
             if symbol.slot() >= count {
@@ -187,6 +176,30 @@ impl Renumbering {
         }
         Ok(())
     }
+}
+
+/// The new index of every symbol, and how many symbols are local.
+fn symbols(module: &Module<'_>, edits: &Edits) -> (Option<Vec<Option<SymbolIndex>>>, usize) {
+    let count = module.symbol_count();
+    let first_global = module.first_global().min(count);
+    if edits.removed_symbols.is_empty() && edits.new_symbols.is_empty() {
+        return (None, first_global);
+    }
+    let old = |slot, next: &mut usize| {
+        let removed = edits.removed_symbols.contains(&SymbolIndex::of_slot(slot));
+        (!removed).then(|| SymbolIndex::of_slot(take(next)))
+    };
+    let mut local = 0;
+    let mut symbols: Vec<_> = (0..first_global).map(|slot| old(slot, &mut local)).collect();
+    let new_locals = edits.new_symbols.iter().filter(|symbol| symbol.is_local()).count();
+    let locals = local.saturating_add(new_locals);
+    let mut global = locals;
+    symbols.extend((first_global..count).map(|slot| old(slot, &mut global)));
+    symbols.extend(edits.new_symbols.iter().map(|symbol| {
+        let next = if symbol.is_local() { &mut local } else { &mut global };
+        Some(SymbolIndex::of_slot(take(next)))
+    }));
+    (Some(symbols), locals)
 }
 
 fn take(next: &mut usize) -> usize {

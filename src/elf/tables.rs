@@ -4,13 +4,13 @@
 //! of address-significant symbols. All are written in the file's byte order from checked edits and
 //! the [`Renumbering`] made for them.
 
-use object::elf::SectionType;
+use object::elf::{SectionType, Sym64, SymbolInfo, SymbolOther};
 use object::{U16, U32, U64, pod};
 
 use super::renumber::Renumbering;
 use super::section::Section;
 use super::strings::NewStrings;
-use super::{Edits, ElfError, Module, Rela, SymbolIndex, SymbolSection};
+use super::{Edits, ElfError, Module, NewSymbol, Rela, SymbolIndex, SymbolSection};
 
 /// LLVM's list of address-significant symbols: ULEB128 symbol indices (`SHT_LLVM_ADDRSIG`).
 pub(super) const SHT_LLVM_ADDRSIG: SectionType = SectionType(0x6fff_4c03);
@@ -48,7 +48,30 @@ impl NewSymbols {
         let endian = table.endian;
         let mut symtab = Vec::with_capacity(table.entries.len().saturating_mul(24));
         let mut extended = Vec::with_capacity(table.entries.len().saturating_mul(4));
+        let (locals, globals) = edits.new_symbols.iter().partition::<Vec<_>, _>(|s| s.is_local());
+        let added = |symbols: Vec<&NewSymbol>, symtab: &mut Vec<u8>, extended: &mut Vec<u8>| {
+            for symbol in symbols {
+                let (short, long) = renumbering.symbol_section(symbol.section).encode();
+                let raw = Sym64 {
+                    st_name: U32::new(endian, names.map_or(0, |names| names.added(&symbol.name))),
+                    st_info: SymbolInfo::new(symbol.bind, symbol.kind),
+                    st_other: SymbolOther(0),
+                    st_shndx: U16::new(endian, short),
+                    st_value: U64::new(endian, 0),
+                    st_size: U64::new(endian, 0),
+                };
+                symtab.extend_from_slice(pod::bytes_of(&raw));
+                extended.extend_from_slice(pod::bytes_of(&U32::new(endian, long)));
+            }
+        };
+        let first_global = module.first_global();
+        let mut locals = Some(locals);
         for (slot, raw) in table.entries.iter().enumerate() {
+            if slot >= first_global
+                && let Some(locals) = locals.take()
+            {
+                added(locals, &mut symtab, &mut extended);
+            }
             let index = SymbolIndex::of_slot(slot);
             if renumbering.symbol(index).is_none() {
                 continue;
@@ -75,6 +98,8 @@ impl NewSymbols {
             symtab.extend_from_slice(pod::bytes_of(&raw));
             extended.extend_from_slice(pod::bytes_of(&U32::new(endian, long)));
         }
+        added(locals.unwrap_or_default(), &mut symtab, &mut extended);
+        added(globals, &mut symtab, &mut extended);
         Self { symtab, extended }
     }
 }

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use klp_convert::elf::{
-    Edits, Module, NewBody, NewSection, Rela, SectionFlags, SymbolSection, rewrite,
+    Edits, ElfError, Module, NewBody, NewSection, NewSymbol, Rela, SectionFlags, SymbolSection,
+    rewrite,
 };
-use object::elf::SHT_RELA;
+use object::elf::{SHT_RELA, STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC};
 
 use crate::builder::{Builder, LINK_STRTAB, Section};
-use crate::sample::{contains, named, sample, section, symbol};
+use crate::sample::{contains, named, refused, sample, section, symbol};
 
 #[test]
 fn without_edits_the_input_itself_comes_back() {
@@ -210,4 +211,82 @@ fn a_string_table_with_unknown_readers_is_only_appended_to() {
     let expected = [module.body(strtab), b"renamed\0"].concat();
     assert_eq!(new.body(strtab), expected);
     assert_eq!(new.symbol(symbol(1)).unwrap().name, b"renamed");
+}
+
+#[test]
+fn a_new_symbol_comes_after_the_others_of_its_binding() {
+    for big in [false, true] {
+        let mut builder = sample(big);
+        builder.locals = 2;
+        builder.symbols[0].info = 0;
+        let file = builder.build();
+        let module = Module::parse(&file).unwrap();
+        for removes in [false, true] {
+            let new = |name: &str, bind| NewSymbol {
+                name: name.as_bytes().to_vec(),
+                bind,
+                kind: STT_FUNC,
+                section: SymbolSection::Livepatch,
+            };
+            let mut edits = Edits::new();
+            edits.add_symbol(new("global", STB_GLOBAL));
+            edits.add_symbol(new("local", STB_LOCAL));
+            edits.add_symbol(new("weak", STB_WEAK));
+            if removes {
+                edits.remove_symbol(symbol(2));
+            }
+            let added =
+                |number: u32| Rela { offset: 1, symbol: symbol(number), kind: 2, addend: 3 };
+            let body = NewBody::Relocations([4, 5, 6, 3, 1].map(added).into());
+            edits.add_section(NewSection {
+                sh_type: SHT_RELA,
+                sh_entsize: 24,
+                link: module.symtab(),
+                info: section(1),
+                body,
+                ..named("more")
+            });
+            let out = rewrite(&module, &edits).unwrap();
+            let written = Module::parse(&out).unwrap();
+            let names: Vec<_> =
+                written.symbols().map(|s| String::from_utf8_lossy(s.name)).collect();
+            let second: &[&str] = if removes { &[] } else { &["second"] };
+            let expected = [&["", "first", "local"], second, &["third", "global", "weak"]].concat();
+            assert_eq!(names, expected);
+            assert_eq!(written.section(written.symtab()).unwrap().sh_info, 3);
+            let named = |name: &str| written.symbols().find(|s| s.name == name.as_bytes()).unwrap();
+            for (name, bind) in [("global", STB_GLOBAL), ("local", STB_LOCAL), ("weak", STB_WEAK)] {
+                let symbol = named(name);
+                assert_eq!((symbol.bind, symbol.kind), (bind, STT_FUNC));
+                assert_eq!((symbol.section, symbol.st_value), (SymbolSection::Livepatch, 0));
+            }
+            let more = written.sections_named(b"more").next().unwrap().index;
+            let symbols =
+                written.relocations(more).map(|rela| written.symbol(rela.symbol).unwrap());
+            let symbols: Vec<_> = symbols.map(|s| String::from_utf8_lossy(s.name)).collect();
+            assert_eq!(symbols, ["global", "local", "weak", "third", "first"]);
+            let old =
+                written.relocations(section(3)).map(|rela| written.symbol(rela.symbol).unwrap());
+            let old: Vec<_> = old.map(|s| String::from_utf8_lossy(s.name)).collect();
+            assert_eq!(old, ["third", "first"]);
+        }
+    }
+}
+
+#[test]
+fn a_relocation_of_a_symbol_that_nobody_adds_is_refused() {
+    let file = sample(false).build();
+    let error = refused(&file, |edits| {
+        let (name, undefined) = (b"new".to_vec(), SymbolSection::Undefined);
+        let (bind, kind) = (STB_GLOBAL, STT_FUNC);
+        edits.add_symbol(NewSymbol { name, bind, kind, section: undefined });
+        let rela = Rela { offset: 0, symbol: symbol(5), kind: 1, addend: 0 };
+        edits.set_relocations(section(3), vec![rela]);
+    });
+    assert!(matches!(error, ElfError::RelocationSymbol { count: 5, .. }), "{error}");
+    let error = refused(&file, |edits| {
+        let (name, section) = (b"a\0b".to_vec(), SymbolSection::Undefined);
+        edits.add_symbol(NewSymbol { name, bind: STB_GLOBAL, kind: STT_FUNC, section });
+    });
+    assert!(matches!(error, ElfError::EditName(_)), "{error}");
 }
