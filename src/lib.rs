@@ -19,6 +19,7 @@ pub mod draft;
 pub mod elf;
 pub mod findings;
 pub mod inspect;
+pub mod intermediate;
 mod kmod;
 pub mod load;
 pub mod name;

@@ -22,6 +22,12 @@ pub struct Options {
     pub allow_undeclared_dependency: bool,
     /// Report every finding, not only the first ones of each kind.
     pub all: bool,
+    /// Finish what another tool has recorded, and leave other modules as they are.
+    pub only_recorded: bool,
+    /// Keep objtool's records, and disable the relocations that they replace instead of removing them.
+    pub keep_intermediates: bool,
+    /// Leave out kpatch's `.klp.arch.*` sections, which kernels before Linux 5.8 read.
+    pub no_klp_arch: bool,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,
 }

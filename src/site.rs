@@ -62,11 +62,23 @@ impl<'m, 'data> Sites<'m, 'data> {
     /// Describes entry number `entry` of a relocation section.
     #[must_use]
     pub fn describe(&self, rela_section: SectionIndex, entry: usize, rela: Rela) -> Site {
+        let target = self.module.section(rela_section).map(|s| SectionIndex::new(s.sh_info));
+        self.describe_in(rela_section, entry, target, rela)
+    }
+
+    /// Describes an entry of a section that need not be a relocation section, but has a relocation of `target`.
+    #[must_use]
+    pub fn describe_in(
+        &self,
+        rela_section: SectionIndex,
+        entry: usize,
+        target: Option<SectionIndex>,
+        rela: Rela,
+    ) -> Site {
         let name = |index| {
             let section = self.module.section(index);
             section.map_or_else(|| index.to_string(), |s| shown(s.name).into_owned())
         };
-        let target = self.module.section(rela_section).map(|s| SectionIndex::new(s.sh_info));
         Site {
             rela_section: name(rela_section),
             entry,

@@ -114,6 +114,12 @@ impl Machine {
         self.rows.get(self.row_index.find(number)?)
     }
 
+    /// Whether the loader passes over relocations of type 0 (`R_*_NONE`).
+    #[must_use]
+    pub fn has_none(&self) -> bool {
+        self.row(0).is_some_and(|row| row.field.size() == 0)
+    }
+
     /// The row of a relocation type on the target kernel.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ pub mod names;
 pub mod objects;
 pub mod packed;
 pub mod read;
+pub mod records;
 pub mod rows;
 mod skeleton;
 pub mod tables;
@@ -49,6 +50,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("objects", objects::run),
     ("packed", packed::run),
     ("read", read::run),
+    ("records", records::run),
     ("rows", rows::run),
     ("tables", tables::run),
     ("texts", texts::run),

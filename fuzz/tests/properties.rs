@@ -1,6 +1,6 @@
 //! The generators of modules, driven by proptest: the same ones that fuzzing drives, and smaller counterexamples.
 
-use klp_convert_fuzz::{broken, generated, tools};
+use klp_convert_fuzz::{broken, generated, records, tools};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -20,5 +20,10 @@ proptest! {
     #[test]
     fn what_another_tool_has_not_finished_is_never_said_to_load(bytes in vec(any::<u8>(), 0..64)) {
         tools::run(&bytes);
+    }
+
+    #[test]
+    fn records_of_other_tools_become_what_they_say_or_are_refused(bytes in vec(any::<u8>(), 0..96)) {
+        records::run(&bytes);
     }
 }

@@ -61,6 +61,7 @@ fn seeds_of_generated_inputs_are_bytes_without_a_pattern() {
     for (target, length) in [
         ("annotation", 48),
         ("broken", 32),
+        ("records", 64),
         ("rows", 400),
         ("tables", 96),
         ("tools", 48),

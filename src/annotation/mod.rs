@@ -114,6 +114,12 @@ impl Annotations {
         if errors.is_empty() { Ok(annotations) } else { Err(errors) }
     }
 
+    /// Removes other sections as those of annotations are.
+    pub(crate) fn include(&mut self, module: &Module<'_>, sections: &BTreeSet<SectionIndex>) {
+        self.sections.extend(sections);
+        self.find_symbols(module);
+    }
+
     /// The annotation of a symbol.
     #[must_use]
     pub fn get(&self, symbol: SymbolIndex) -> Option<&Annotation> {

@@ -11,6 +11,7 @@ use super::simulation::{Simulated, Trial};
 use super::{Tried, Verdict, audit};
 use crate::elf::{Module, SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::{Collector, Consequence, Error, Finding, Refusal, Rule, Warning};
+use crate::intermediate;
 use crate::load::{self, SimulatedKernel, TargetKernel};
 use crate::name::{KlpSection, KlpSymbol, SYMBOL_NAME_MAX};
 use crate::options::Options;
@@ -226,7 +227,7 @@ impl<'data> Names<'data> {
                     names.klp.extend(klp.map(|klp| (symbol.index, klp)));
                 }
                 // Findings about it do not depend on the kernel.
-                SymbolSection::Undefined if rules::awaits_post_link(&symbol) => {}
+                SymbolSection::Undefined if intermediate::awaits_post_link(&symbol) => {}
                 SymbolSection::Undefined => {
                     let name = std::str::from_utf8(symbol.name);
                     names.undefined.extend(name.map(|name| (symbol.index, name, symbol.is_weak())));

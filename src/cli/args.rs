@@ -2,6 +2,8 @@
 
 mod annotate;
 mod build;
+mod convert;
+mod drop_in;
 mod inspect;
 mod new;
 mod stats;
@@ -19,6 +21,8 @@ use crate::symbols::MODULE_MAX;
 
 pub(super) use annotate::Annotate;
 pub(super) use build::{BuildMatrix, PlanForm};
+pub(super) use convert::Convert;
+pub(super) use drop_in::{CreateKlpModule, PostLink};
 pub(super) use inspect::Inspect;
 pub(super) use new::New;
 pub(super) use stats::Stats;
@@ -34,6 +38,7 @@ pub(super) use stats::Stats;
     version,
     propagate_version = true,
     after_help = "Historical calls: klp-convert SYMBOLS IN OUT (v1 to v7), klp-convert IN OUT (minimal version).\n\
+                  Called as objtool or create-klp-module, it finishes modules as those do.\n\
                   Exit codes: 0 done; 1 the input was refused; 2 usage or I/O."
 )]
 pub(super) struct Args {
@@ -71,6 +76,10 @@ pub(super) enum Command {
     Demo,
     /// Convert a module into one that the livepatch loader accepts
     Convert(Convert),
+    /// Finish a klp-build livepatch in place, as objtool klp post-link does; exit 255 if that fails
+    PostLink(PostLink),
+    /// Finish a kpatch livepatch, as kpatch's create-klp-module does
+    CreateKlpModule(CreateKlpModule),
     /// Load modules in simulation, by the kernel's rules; exit 1 if one is refused or wrong
     Check(Check),
     /// Load a module in simulation and show the resulting memory
@@ -107,6 +116,7 @@ impl Command {
     pub(super) fn is_verbose(&self) -> bool {
         match self {
             Self::Convert(convert) => convert.verbose,
+            Self::CreateKlpModule(create) => create.debug,
             Self::Check(check) => check.verbose,
             Self::Load(load) => load.verbose,
             Self::Symbols(Symbols { command: SymbolsCommand::Info(info) }) => info.verbose,
@@ -154,52 +164,6 @@ pub(super) struct Maps {
     /// Accept symbols of another release than the module's vermagic
     #[arg(long)]
     pub(super) allow_stale_map: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(group = ArgGroup::new("map").args(SOURCES).multiple(true).required(true))]
-pub(super) struct Convert {
-    /// The module to convert; .ko, .ko.xz, .ko.gz, .ko.zst
-    #[arg(value_name = "IN.ko")]
-    pub(super) input: PathBuf,
-    /// Where the converted module goes, - for stdout; compressed if it ends in .xz, .gz or .zst
-    #[arg(short, long, value_name = "OUT.ko", required_unless_present_any = ["in_place", "dry_run"])]
-    pub(super) output: Option<PathBuf>,
-    /// Replace the input; what is compressed stays so, and owner, mode and attributes are kept
-    #[arg(long, conflicts_with = "output")]
-    pub(super) in_place: bool,
-    /// Print the plan, write nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    #[command(flatten)]
-    pub(super) maps: Maps,
-    /// The most that a compressed module may unpack to
-    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
-    pub(super) max_unpacked: u64,
-    /// An object that the livepatch patches (repeatable), if its tables are filled in at run time
-    #[arg(long = "object", value_name = "NAME")]
-    pub(super) objects: Vec<ObjectName>,
-    /// Let code of a patched object use a module that the object does not depend on
-    #[arg(long)]
-    pub(super) allow_undeclared_dependency: bool,
-    /// Leave symbols that modules export as ordinary relocations
-    #[arg(long)]
-    pub(super) keep_module_exports: bool,
-    /// Drop an appended module signature, which the conversion invalidates
-    #[arg(long)]
-    pub(super) strip_signature: bool,
-    /// The kernel that the livepatch is for, such as 5.14: older kernels have other limits
-    #[arg(long = "target-kernel", value_name = "VERSION")]
-    pub(super) target: Option<KernelVersion>,
-    /// Write even if the result breaks a rule of the kernel
-    #[arg(long)]
-    pub(super) no_check: bool,
-    /// Report every finding, not only the first 50 of each kind
-    #[arg(long)]
-    pub(super) all: bool,
-    /// Print the plan: how each name was resolved, what moves, what is removed
-    #[arg(short, long)]
-    pub(super) verbose: bool,
 }
 
 #[derive(Debug, ClapArgs)]

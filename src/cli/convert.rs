@@ -80,6 +80,9 @@ fn attempt(
         allow_undeclared_dependency: args.allow_undeclared_dependency,
         all: args.all,
         no_check: args.no_check,
+        keep_intermediates: args.keep_intermediates,
+        only_recorded: args.only_recorded,
+        no_klp_arch: args.no_klp_arch,
     };
     let sources = args.maps.sources(reporter).map_err(Error::from);
     let conversion = match sources.and_then(|sources| convert(&module.bytes, &sources, &options)) {

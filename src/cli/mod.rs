@@ -13,6 +13,7 @@ mod demo;
 mod destination;
 mod digest;
 mod document;
+mod drop_in;
 mod explain;
 mod historical;
 mod inspect;
@@ -48,6 +49,8 @@ enum Outcome {
     Done,
     Refused,
     UsageOrIo,
+    /// As objtool ends when something fails.
+    ObjtoolFailed,
 }
 
 impl Outcome {
@@ -61,7 +64,13 @@ impl Outcome {
             Self::Done => 0,
             Self::Refused => 1,
             Self::UsageOrIo => 2,
+            Self::ObjtoolFailed => 255,
         }
+    }
+
+    /// The outcome of a call that ends as objtool does.
+    fn of_objtool(self) -> Self {
+        if self == Self::Done { self } else { Self::ObjtoolFailed }
     }
 }
 
@@ -75,7 +84,10 @@ pub fn run() -> ExitCode {
 /// Runs the program with these arguments, of which the first is its name; returns its exit code.
 #[must_use]
 pub fn run_with(words: &[OsString]) -> u8 {
-    outcome(words).code()
+    match drop_in::words(words) {
+        Ok(words) => outcome(&words).code(),
+        Err(asked) => Reporter::plain().usage(&asked).of_objtool().code(),
+    }
 }
 
 fn outcome(words: &[OsString]) -> Outcome {
@@ -85,14 +97,20 @@ fn outcome(words: &[OsString]) -> Outcome {
     let args = match Args::try_parse_from(words) {
         Ok(args) => args,
         Err(error) => {
+            let failed = if drop_in::is_post_link(words) {
+                Outcome::ObjtoolFailed
+            } else {
+                Outcome::UsageOrIo
+            };
             // Help and version are not errors; everything else is a usage error.
             if error.use_stderr() && asks_for_json(words) {
                 let text = error.render().to_string();
                 let text = text.strip_prefix("error: ").unwrap_or(&text);
-                return Reporter::for_programs().usage(text);
+                Reporter::for_programs().usage(text);
+                return failed;
             }
             let printed = report::written(error.print());
-            return if error.use_stderr() { Outcome::UsageOrIo } else { printed };
+            return if error.use_stderr() { failed } else { printed };
         }
     };
     args.global.color.write_global();
@@ -104,6 +122,8 @@ fn outcome(words: &[OsString]) -> Outcome {
     match args.command {
         Command::Demo => demo::run(&reporter),
         Command::Convert(convert) => convert::run(&convert, &reporter),
+        Command::PostLink(post_link) => convert::run(&post_link.into(), &reporter).of_objtool(),
+        Command::CreateKlpModule(create) => convert::run(&create.into(), &reporter),
         Command::Check(check) => check::run(&check, &reporter),
         Command::Load(load) => load::run(&load, &reporter),
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),

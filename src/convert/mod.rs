@@ -23,9 +23,13 @@ pub use wanted::{explain_not_found, wanted_names};
 
 use std::borrow::Cow;
 
+use klp_arch::Machine;
+
 use crate::annotation::Annotations;
 use crate::elf::Module;
-use crate::findings::{Collector, Error, Finding, Refusal};
+use crate::findings::{Collector, Error, Finding, Refusal, Warning};
+use crate::intermediate::Intermediate;
+use crate::kmod;
 use crate::options::Options;
 use crate::patch::Tables;
 use crate::resolve::{self, Resolver};
@@ -66,11 +70,11 @@ pub fn convert<'data>(
     }
     let machine = machine(&module)?;
     let tables = Tables::of(&module, machine);
-    let answer = ask(&module, &tables, sources)?;
+    let answer = ask(&module, machine, &tables, sources)?;
     same_kernel(&module, machine, &answer, options)?;
     let resolver =
         Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
-    let planned = planner::plan(&module, machine, &tables, &resolver, options)
+    let mut planned = planner::plan(&module, machine, &tables, &resolver, options)
         .or_else(|refusals| Err(advise(refusals, sources)?))?;
     let bytes = if planned.plan.is_empty() {
         Cow::Borrowed(data)
@@ -85,7 +89,13 @@ pub fn convert<'data>(
         verify::verify(&module, &planned.plan, &written)?;
         if !options.no_check {
             let mut broken = Collector::new(options.all);
-            rules::collect(&written, machine, options.target, &mut broken);
+            let recorded = planned.plan.sections.iter().any(|section| section.recorded);
+            if recorded && module.sections_named(kmod::THIS_MODULE).next().is_none() {
+                planned.warnings.push(Warning::NotLinked.into());
+                rules::collect_of_object(&written, machine, options.target, &mut broken);
+            } else {
+                rules::collect(&written, machine, options.target, &mut broken);
+            }
             let broken = broken.into_vec();
             if !broken.is_empty() {
                 return Err(Error::Refused(broken));
@@ -103,11 +113,15 @@ pub fn convert<'data>(
 /// [`SymbolError`] when a source cannot be read.
 pub fn ask(
     module: &Module<'_>,
+    machine: &Machine,
     tables: &Tables<'_>,
     sources: &Sources,
 ) -> Result<Answer, SymbolError> {
     let annotations = Annotations::read(module).unwrap_or_default();
-    let wanted = Wanted::new(wanted::names(module, &annotations, tables));
+    // What cannot be read is refused when it is planned.
+    let recorded = Intermediate::read(module, machine).ok().flatten();
+    let names = wanted::names(module, &annotations, recorded.as_ref(), tables);
+    let wanted = Wanted::new(names);
     sources.answer(&wanted.of_release(built_for(module)))
 }
 

@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use object::elf::{SymbolBind, SymbolType};
+
 use crate::diagnostic::OneLine;
-use crate::elf::{SectionIndex, SymbolIndex};
+use crate::elf::{Rela, SectionIndex, SymbolIndex};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::patch::Replaced;
 use crate::resolve::Basis;
@@ -14,17 +16,22 @@ use crate::resolve::Basis;
 /// What a conversion does to a module.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Undefined symbols that become klp symbols, by symbol index.
+    /// Klp symbols: undefined symbols, and those that another tool has recorded, by symbol index.
     pub symbols: Vec<PlannedSymbol>,
     /// Relocations that move into klp sections, by section and entry.
     pub sections: Vec<PlannedSection>,
-    /// Annotation sections to remove, in file order.
+    /// Sections of annotations and records to remove, in file order.
     pub removed_sections: Vec<Named<SectionIndex>>,
-    /// Symbols to remove with them, in file order.
+    /// Symbols to remove with them or with the relocations that used them, in file order.
     pub removed_symbols: Vec<Named<SymbolIndex>>,
-    /// Relocations to remove with them, by section and entry: debug information about the
-    /// annotations, not loaded.
+    /// Relocations to remove, by section and entry: debug information about what is removed, and
+    /// those in the place of recorded ones.
     pub removed_relocations: Vec<(SectionIndex, usize)>,
+    /// Relocations that get type 0, by section and entry: those in the place of recorded ones, for a
+    /// module that keeps its records.
+    pub disabled_relocations: Vec<(SectionIndex, usize)>,
+    /// Undefined symbols that only those used, and that the kernel must not look up (`SHN_LIVEPATCH`).
+    pub disabled_symbols: Vec<Named<SymbolIndex>>,
     /// Positions of functions that are replaced, in the order of their selectors.
     pub positions: Vec<PlannedPosition>,
     /// Undefined symbols that stay ordinary because something exports them.
@@ -44,10 +51,10 @@ pub struct Named<I> {
     pub name: String,
 }
 
-/// An undefined symbol that becomes a klp symbol.
+/// A symbol that becomes a klp symbol, or is added as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSymbol {
-    /// Index in the input file.
+    /// Index in the input file; of one that is added, a number after those.
     pub index: SymbolIndex,
     /// Name in the input file.
     pub name: String,
@@ -58,34 +65,36 @@ pub struct PlannedSymbol {
     pub same_as: Option<SymbolIndex>,
     /// How it was found.
     pub basis: Basis,
+    /// Binding and type of one that is added.
+    pub new: Option<(SymbolBind, SymbolType)>,
 }
 
-/// Relocations of one plain section that move into one klp section.
+/// Relocations of one plain section that move into one klp section, or that are made from records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSection {
-    /// The plain relocation section.
+    /// The plain relocation section, or the section of records.
     pub from: Named<SectionIndex>,
+    /// Whether `from` is a section of records, which has no relocations to move.
+    pub recorded: bool,
     /// The section that is patched.
     pub target: SectionIndex,
     /// The klp section.
     pub to: KlpSection,
     /// An existing klp section of that name and target to receive the relocations.
     pub existing: Option<SectionIndex>,
-    /// The entries that move, ascending.
+    /// The entries that move, ascending; or the records.
     pub entries: Vec<PlannedEntry>,
 }
 
-/// One relocation that moves.
+/// One relocation that moves or is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedEntry {
-    /// Its index in the plain section.
+    /// Its index in the plain section, or its record's in the section of records.
     pub entry: usize,
-    /// Location in the patched section, in bytes.
-    pub offset: u64,
-    /// ABI name of the relocation.
+    /// The relocation, with its symbol's index in the input file.
+    pub rela: Rela,
+    /// ABI name of its type.
     pub relocation: String,
-    /// Its symbol.
-    pub symbol: SymbolIndex,
 }
 
 /// A position of a function that is replaced, to be filled in.
@@ -167,21 +176,26 @@ impl fmt::Display for Plan {
         for section in &self.sections {
             writeln!(f, "section {} → {}", OneLine(&section.from.name), OneLine(&section.to))?;
             for entry in &section.entries {
-                let name = names.get(&entry.symbol).copied().unwrap_or_default();
-                let PlannedEntry { entry, offset, relocation, .. } = entry;
-                let (target, name) = (OneLine(&section.to.section), OneLine(name));
+                let PlannedEntry { entry, rela, relocation } = entry;
+                let name = names.get(&rela.symbol).copied().unwrap_or_default();
+                let (target, name, offset) =
+                    (OneLine(&section.to.section), OneLine(name), rela.offset);
                 writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
             }
         }
         for PlannedPosition { function, .. } in &self.positions {
             writeln!(f, "replace {}: position {}", OneLine(function), function.position)?;
         }
-        let mut forgotten: BTreeMap<SectionIndex, usize> = BTreeMap::new();
-        for (section, _) in &self.removed_relocations {
-            *forgotten.entry(*section).or_default() += 1;
-        }
-        for (section, count) in forgotten {
-            writeln!(f, "remove {count} relocations of section {section}, not loaded")?;
+        for (what, relocations) in
+            [("remove", &self.removed_relocations), ("disable", &self.disabled_relocations)]
+        {
+            let mut counts: BTreeMap<SectionIndex, usize> = BTreeMap::new();
+            for (section, _) in relocations {
+                *counts.entry(*section).or_default() += 1;
+            }
+            for (section, count) in counts {
+                writeln!(f, "{what} {count} relocations of section {section}")?;
+            }
         }
         for PlannedVersions { section, of, removed } in &self.versions {
             let names: Vec<_> = removed.iter().map(|entry| format!("'{}'", entry.name)).collect();
@@ -197,6 +211,9 @@ impl fmt::Display for Plan {
         }
         for symbol in &self.removed_symbols {
             writeln!(f, "remove symbol {} '{}'", symbol.index, OneLine(&symbol.name))?;
+        }
+        for symbol in &self.disabled_symbols {
+            writeln!(f, "disable symbol {} '{}'", symbol.index, OneLine(&symbol.name))?;
         }
         if self.is_empty() {
             writeln!(f, "nothing to convert")?;

@@ -5,8 +5,10 @@
 //! those of `kernel/livepatch/core.c` and of the machine's loader; nothing here names a machine.
 //! `patched` finds the gate.
 
+mod annotated;
 mod dependencies;
 mod patched;
+mod recorded;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
 use crate::findings::{Collector, Finding, Refusal, Warning};
+use crate::intermediate::Intermediate;
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{Gates, PatchedObjects, Tables};
@@ -49,14 +52,41 @@ pub fn plan(
     resolve: &dyn Resolve,
     options: &Options,
 ) -> Result<Planned, Vec<Finding>> {
-    if let Some(unfinished) = rules::unfinished(module) {
-        return Err(vec![Refusal::Unfinished(unfinished).into()]);
+    let recorded = match Intermediate::read(module, machine) {
+        Ok(recorded) => recorded,
+        Err(errors) => {
+            let mut found = Collector::new(options.all);
+            found.extend(errors.into_iter().map(Refusal::Record).map(Finding::from));
+            return Err(found.into_vec());
+        }
+    };
+    if recorded.is_some()
+        && !options.no_klp_arch
+        && let Err(error) = Intermediate::is_all(module, rules::version(module, options.target))
+    {
+        return Err(vec![Refusal::Record(error).into()]);
+    }
+    if recorded.is_none() {
+        if let Some(unfinished) = rules::unfinished(module) {
+            return Err(vec![Refusal::Unfinished(unfinished).into()]);
+        }
+        if options.only_recorded {
+            return Ok(Planned { plan: Plan::default(), warnings: Vec::new() });
+        }
     }
     let patched = PatchedObjects::by(tables, &options.patched);
     let annotations = Annotations::read(module).map_err(|errors| {
         let refusals = errors.into_iter().map(Refusal::Annotation);
         refusals.map(Finding::from).collect::<Vec<_>>()
     })?;
+    let mut annotations = annotations;
+    let keeps_records =
+        options.keep_intermediates && recorded.as_ref().is_some_and(|all| all.may_stay);
+    if let Some(recorded) = &recorded
+        && !keeps_records
+    {
+        annotations.include(module, &recorded.sections);
+    }
     let mut planner = Planner {
         module,
         machine,
@@ -69,6 +99,9 @@ pub fn plan(
         annotations,
         uses: OnceCell::new(),
         klp: FxHashMap::default(),
+        keeps_records,
+        replaced: BTreeSet::new(),
+        shadows: BTreeSet::new(),
         exports_unknown: false,
         plan: Plan::default(),
         needed: OnceCell::new(),
@@ -76,8 +109,8 @@ pub fn plan(
         found: Collector::new(options.all),
     };
     planner.check_tables();
-    planner.resolve_symbols();
-    planner.move_relocations();
+    planner.resolve_symbols(recorded.as_ref());
+    planner.move_relocations(recorded.as_ref());
     planner.check_uses();
     planner.remove_annotations();
     planner.remove_dependencies();
@@ -107,6 +140,12 @@ struct Planner<'m, 'data> {
     /// Each symbol's first relocation; built at the first error.
     uses: OnceCell<BTreeMap<SymbolIndex, (SectionIndex, usize, Rela)>>,
     klp: FxHashMap<SymbolIndex, Klp>,
+    /// Whether the records of another tool stay.
+    keeps_records: bool,
+    /// Plain relocations in the place of recorded ones, by section and entry.
+    replaced: BTreeSet<(SectionIndex, usize)>,
+    /// Their symbols, if nothing else needs them.
+    shadows: BTreeSet<SymbolIndex>,
     /// Whether no source has exports.
     exports_unknown: bool,
     plan: Plan,
@@ -118,8 +157,8 @@ struct Planner<'m, 'data> {
 }
 
 impl Planner<'_, '_> {
-    /// Looks up every undefined symbol.
-    fn resolve_symbols(&mut self) {
+    /// Looks up every klp symbol that is recorded, and every undefined symbol.
+    fn resolve_symbols(&mut self, recorded: Option<&Intermediate>) {
         let mut first: BTreeMap<KlpSymbol, SymbolIndex> = BTreeMap::new();
         let livepatch = self.module.symbols_in(SymbolSection::Livepatch);
         for symbol in livepatch {
@@ -127,20 +166,28 @@ impl Planner<'_, '_> {
                 first.entry(klp).or_insert(symbol.index);
             }
         }
+        if let Some(recorded) = recorded {
+            self.take_records(recorded, &mut first);
+        }
         // The first one is the null symbol.
         for symbol in self.module.symbols_in(SymbolSection::Undefined).skip(1) {
+            let is_recorded = recorded.is_some_and(|all| all.symbol(symbol.index).is_some());
+            if is_recorded || self.shadows.contains(&symbol.index) {
+                continue;
+            }
             match self.resolve_symbol(&symbol) {
                 Ok(Some((klp, basis))) => {
                     let same_as = first.get(&klp).copied();
                     first.entry(klp.clone()).or_insert(symbol.index);
                     let name = symbol.name.to_str_lossy().into_owned();
-                    let index = symbol.index;
-                    self.plan.symbols.push(PlannedSymbol { index, name, klp, same_as, basis });
+                    let (index, new) = (symbol.index, None);
+                    self.plan.symbols.push(PlannedSymbol { index, name, klp, same_as, basis, new });
                 }
                 Ok(None) => {}
                 Err(refusal) => self.found.push(refusal),
             }
         }
+        self.plan.symbols.sort_by_key(|symbol| symbol.index);
     }
 
     /// The klp symbol that an undefined symbol becomes; `None`: it stays.
@@ -168,33 +215,7 @@ impl Planner<'_, '_> {
         })?;
         match resolution {
             Resolution::Klp(klp) => {
-                if klp.order_unproven() {
-                    self.found.push(Warning::PositionUnproven { klp: klp.symbol.clone() }.into());
-                }
-                match &klp.candidate {
-                    Some(candidate) if candidate.init => {
-                        self.found.push(Warning::InitMemory { klp: klp.symbol.clone() }.into());
-                    }
-                    Some(candidate) if candidate.drifts() => {
-                        self.found.push(Warning::PositionDrifts { klp: klp.symbol.clone() }.into());
-                    }
-                    _ => {}
-                }
-                if let (Some(Selector::InFile(said)), Some(candidate)) =
-                    (annotation.map(|a| &a.which), &klp.candidate)
-                    && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
-                    && !self.resolve.is_only_file(&klp.symbol.owner, known)
-                {
-                    let (klp, said, known) = (klp.symbol.clone(), said.to_string(), known.clone());
-                    self.found.push(Warning::FileUnproven { klp, said, known }.into());
-                }
-                if klp.candidate.is_none() && klp.basis == Basis::Exported {
-                    self.found.push(Warning::OwnerUnknown { klp: klp.symbol.clone() }.into());
-                }
-                let gate = klp.gate.as_ref();
-                if gate.is_some_and(ObjectName::is_vmlinux) && !klp.symbol.owner.is_vmlinux() {
-                    self.found.push(Warning::OwnerNotAwaited { klp: klp.symbol.clone() }.into());
-                }
+                self.warn_about(&klp, annotation.map(|a| &a.which).cloned().as_ref());
                 let (name, gate, used) = (klp.symbol.clone(), klp.gate, Cell::new(false));
                 self.klp.insert(symbol.index, Klp { symbol: name, gate, used });
                 Ok(Some((klp.symbol, klp.basis)))
@@ -212,17 +233,45 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// Warns about a symbol that is found, but may not be the one that is meant, or not be there.
+    fn warn_about(&mut self, klp: &resolve::Klp, which: Option<&Selector>) {
+        let symbol = || klp.symbol.clone();
+        if klp.order_unproven() {
+            self.found.push(Warning::PositionUnproven { klp: symbol() }.into());
+        }
+        match &klp.candidate {
+            Some(candidate) if candidate.init => {
+                self.found.push(Warning::InitMemory { klp: symbol() }.into());
+            }
+            Some(candidate) if candidate.drifts() => {
+                self.found.push(Warning::PositionDrifts { klp: symbol() }.into());
+            }
+            _ => {}
+        }
+        if let (Some(Selector::InFile(said)), Some(candidate)) = (which, &klp.candidate)
+            && let Some(known) = candidate.file.as_ref().filter(|f| said.says_more_than(f))
+            && !self.resolve.is_only_file(&klp.symbol.owner, known)
+        {
+            let (said, known) = (said.to_string(), known.clone());
+            self.found.push(Warning::FileUnproven { klp: symbol(), said, known }.into());
+        }
+        if klp.candidate.is_none() && klp.basis == Basis::Exported {
+            self.found.push(Warning::OwnerUnknown { klp: symbol() }.into());
+        }
+        let gate = klp.gate.as_ref();
+        if gate.is_some_and(ObjectName::is_vmlinux) && !klp.symbol.owner.is_vmlinux() {
+            self.found.push(Warning::OwnerNotAwaited { klp: symbol() }.into());
+        }
+    }
+
     /// Moves every relocation against a klp symbol that the kernel would apply.
-    fn move_relocations(&mut self) {
+    fn move_relocations(&mut self, recorded: Option<&Intermediate>) {
         let module = self.module;
-        let existing: BTreeMap<_, _> = module
-            .relocation_sections()
-            .filter(|s| s.sh_flags.contains(SectionFlags::RELA_LIVEPATCH))
-            .map(|s| ((s.name, s.sh_info), s.index))
-            .collect();
+        let existing = self.klp_sections();
         for section in module.relocation_sections() {
             let klp = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
-            if klp || self.annotations.sections.contains(&section.index) {
+            let records = recorded.is_some_and(|all| all.sections.contains(&section.index));
+            if klp || records || self.annotations.sections.contains(&section.index) {
                 continue;
             }
             for (gate, entries) in self.entries_by_gate(section) {
@@ -233,7 +282,8 @@ impl Planner<'_, '_> {
                 self.plan.sections.push(PlannedSection {
                     from: Named { index: section.index, name: section.name.to_str_lossy().into() },
                     target,
-                    existing: existing.get(&(key.as_bytes(), section.sh_info)).copied(),
+                    existing: existing.get(&(key.into_bytes(), section.sh_info)).copied(),
+                    recorded: false,
                     to,
                     entries,
                 });
@@ -250,6 +300,9 @@ impl Planner<'_, '_> {
         let mut needs = BTreeMap::new();
         for (entry, rela) in self.module.relocations(section.index).enumerate() {
             let Some(klp) = self.klp.get(&rela.symbol) else { continue };
+            if self.replaced.contains(&(section.index, entry)) {
+                continue;
+            }
             klp.used.set(true);
             let Some(target) = self.loaded_target(section) else { continue };
             let placed = self.gate(target, rela, klp).and_then(|gate| {
@@ -267,12 +320,8 @@ impl Planner<'_, '_> {
                     continue;
                 }
             };
-            let planned = PlannedEntry {
-                entry,
-                offset: rela.offset,
-                relocation: self.sites.relocation_name(rela.kind),
-                symbol: rela.symbol,
-            };
+            let planned =
+                PlannedEntry { entry, rela, relocation: self.sites.relocation_name(rela.kind) };
             by_gate.entry(gate).or_default().push(planned);
         }
         for ((gate, owner), (entry, rela)) in needs {
@@ -314,54 +363,6 @@ impl Planner<'_, '_> {
         let facts = gate_timing::facts(target, Some(gate), b"");
         let body = self.module.body(target.index);
         self.machine.check_site(row, &facts, body, rela.offset).map_err(Refusal::Place)
-    }
-
-    /// Plans the removal of all annotations, and refuses annotations that nothing uses.
-    fn remove_annotations(&mut self) {
-        let module = self.module;
-        for annotation in self.annotations.iter() {
-            let unused = self.klp.get(&annotation.symbol).is_some_and(|klp| !klp.used.get());
-            if unused {
-                let (name, location) = (annotation.name.clone(), annotation.location.clone());
-                self.found.push(Refusal::AnnotationUnused { name, location }.into());
-            }
-        }
-        let name = |name: &[u8]| name.to_str_lossy().into_owned();
-        for &index in &self.annotations.sections {
-            let name = module.section(index).map_or_else(String::new, |s| name(s.name));
-            self.plan.removed_sections.push(Named { index, name });
-        }
-        for &index in &self.annotations.symbols {
-            let name = module.symbol(index).map_or_else(String::new, |s| name(s.name));
-            self.plan.removed_symbols.push(Named { index, name });
-        }
-        self.remove_uses_of_annotations();
-    }
-
-    /// Removes debug information about the annotations, and refuses other uses of them.
-    fn remove_uses_of_annotations(&mut self) {
-        if self.annotations.symbols.is_empty() {
-            return;
-        }
-        let module = self.module;
-        let gone: BTreeSet<_> = self.annotations.symbols.iter().copied().collect();
-        for section in module.relocation_sections() {
-            if self.annotations.sections.contains(&section.index) {
-                continue;
-            }
-            let loaded = self.loaded_target(section).is_some();
-            for (entry, rela) in module.relocations(section.index).enumerate() {
-                if !gone.contains(&rela.symbol) {
-                    continue;
-                }
-                if loaded {
-                    let site = || self.sites.describe(section.index, entry, rela);
-                    self.found.push_at(Refusal::AnnotationNeeded.into(), site);
-                } else {
-                    self.plan.removed_relocations.push((section.index, entry));
-                }
-            }
-        }
     }
 
     /// The first relocation that uses a symbol, outside annotations.

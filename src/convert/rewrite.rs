@@ -7,8 +7,8 @@ use scroll::Pwrite;
 use super::dependencies;
 use super::plan::Plan;
 use crate::elf::{
-    Edits, ElfError, Module, NewBody, NewSection, Rela, SHT_RELA, SectionFlags, SectionIndex,
-    SymbolIndex, SymbolSection,
+    Edits, ElfError, Module, NewBody, NewSection, NewSymbol, Rela, SHT_RELA, SectionFlags,
+    SectionIndex, SymbolIndex, SymbolSection,
 };
 
 /// Alignment of a klp section, in bytes (`elf_addr_size` in objtool's `klp-post-link.c`).
@@ -23,10 +23,19 @@ const RELA_SIZE: u64 = 24;
 pub fn rewrite(module: &Module<'_>, plan: &Plan) -> Result<Vec<u8>, ElfError> {
     let mut edits = Edits::default();
     let mut same = BTreeMap::new();
+    let first_new = u32::try_from(module.symbol_count()).unwrap_or(u32::MAX);
+    let mut new = first_new;
     for symbol in &plan.symbols {
         if let Some(other) = symbol.same_as {
             same.insert(symbol.index, other);
-            edits.remove_symbol(symbol.index);
+            if symbol.index.get() < first_new {
+                edits.remove_symbol(symbol.index);
+            }
+        } else if let Some((bind, kind)) = symbol.new {
+            same.insert(symbol.index, SymbolIndex::new(new));
+            new = new.saturating_add(1);
+            let (name, section) = (symbol.klp.to_string().into(), SymbolSection::Livepatch);
+            edits.add_symbol(NewSymbol { name, bind, kind, section });
         } else {
             edits.rename_symbol(symbol.index, symbol.klp.to_string().into_bytes());
             edits.set_symbol_section(symbol.index, SymbolSection::Livepatch);
@@ -37,6 +46,9 @@ pub fn rewrite(module: &Module<'_>, plan: &Plan) -> Result<Vec<u8>, ElfError> {
     }
     for symbol in &plan.removed_symbols {
         edits.remove_symbol(symbol.index);
+    }
+    for symbol in &plan.disabled_symbols {
+        edits.set_symbol_section(symbol.index, SymbolSection::Livepatch);
     }
     for (section, body) in positions(module, plan) {
         edits.set_body(section, body);
@@ -73,16 +85,15 @@ fn move_relocations(
     same: &BTreeMap<SymbolIndex, SymbolIndex>,
     edits: &mut Edits,
 ) {
-    let rename = |rela: Rela| match same.get(&rela.symbol) {
-        Some(&symbol) => Rela { symbol, ..rela },
-        None => rela,
+    let rename = |rela: Rela| {
+        let symbol = same.get(&rela.symbol).copied().unwrap_or(rela.symbol);
+        // That may be one that is added.
+        Rela { symbol: same.get(&symbol).copied().unwrap_or(symbol), ..rela }
     };
     let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
     let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
     for section in &plan.sections {
-        let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
-        let relocations = module.relocations(section.from.index).enumerate();
-        let taken = relocations.filter(|(i, _)| entries.contains(i)).map(|(_, rela)| rename(rela));
+        let taken = section.entries.iter().map(|entry| rename(entry.rela));
         match section.existing {
             Some(existing) => {
                 let all = appended
@@ -103,11 +114,15 @@ fn move_relocations(
                 body: NewBody::Relocations(taken.collect()),
             }),
         }
-        moved.entry(section.from.index).or_default().extend(entries);
+        if !section.recorded {
+            let entries = section.entries.iter().map(|entry| entry.entry);
+            moved.entry(section.from.index).or_default().extend(entries);
+        }
     }
     for &(section, entry) in &plan.removed_relocations {
         moved.entry(section).or_default().insert(entry);
     }
+    let disabled: BTreeSet<_> = plan.disabled_relocations.iter().copied().collect();
     let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
     for section in module.relocation_sections() {
         let gone = moved.remove(&section.index).unwrap_or_default();
@@ -115,11 +130,16 @@ fn move_relocations(
             continue;
         }
         let renamed = || module.relocations(section.index).any(|r| same.contains_key(&r.symbol));
-        if gone.is_empty() && (same.is_empty() || !renamed()) {
+        let all = (section.index, 0)..=(section.index, usize::MAX);
+        let disables = disabled.range(all).next().is_some();
+        if gone.is_empty() && !disables && (same.is_empty() || !renamed()) {
             continue;
         }
         let relocations = module.relocations(section.index).enumerate();
-        let kept = relocations.filter(|(i, _)| !gone.contains(i)).map(|(_, rela)| rename(rela));
+        let kept = relocations.filter(|(i, _)| !gone.contains(i)).map(|(entry, rela)| {
+            let kind = if disabled.contains(&(section.index, entry)) { 0 } else { rela.kind };
+            rename(Rela { kind, ..rela })
+        });
         edits.set_relocations(section.index, kept.collect());
     }
     for (section, relocations) in appended {

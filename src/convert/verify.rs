@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
+use object::elf::STB_LOCAL;
 use scroll::Pread;
 
 use super::dependencies::{self, VersionTable};
@@ -20,7 +21,7 @@ use crate::findings::VerifyError;
 /// # Errors
 /// [`VerifyError`] names the first difference.
 pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
-    let renumbering = Renumbering::new(plan);
+    let renumbering = Renumbering::new(module, plan);
     symbols(module, plan, &renumbering, written)?;
     positions(plan, written)?;
     versions(module, plan, written)?;
@@ -66,34 +67,64 @@ fn positions(plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// New indices of symbols when others are removed.
+/// New indices of symbols when others are removed and added.
 struct Renumbering {
     removed: BTreeSet<SymbolIndex>,
     same: BTreeMap<SymbolIndex, SymbolIndex>,
     /// The removed indices, ascending.
     below: Vec<SymbolIndex>,
+    /// The first symbol of the module that is not local, and how many come before it that the module did not have.
+    globals: (SymbolIndex, u32),
+    /// The new indices of those that are added.
+    added: BTreeMap<SymbolIndex, SymbolIndex>,
 }
 
 impl Renumbering {
-    fn new(plan: &Plan) -> Self {
+    fn new(module: &Module<'_>, plan: &Plan) -> Self {
         let same: BTreeMap<_, _> =
             plan.symbols.iter().filter_map(|s| Some((s.index, s.same_as?))).collect();
         let mut removed: BTreeSet<_> = plan.removed_symbols.iter().map(|s| s.index).collect();
-        removed.extend(same.keys());
-        let below = removed.iter().copied().collect();
-        Self { removed, same, below }
+        let count = u32::try_from(module.symbol_count()).unwrap_or(u32::MAX);
+        removed.extend(same.keys().filter(|symbol| symbol.get() < count));
+        let below: Vec<SymbolIndex> = removed.iter().copied().collect();
+        let (locals, others): (Vec<_>, Vec<_>) = plan
+            .symbols
+            .iter()
+            .filter_map(|symbol| symbol.new.map(|(bind, _)| (symbol.index, bind == STB_LOCAL)))
+            .partition(|(_, local)| *local);
+        let table = module.section(module.symtab());
+        let first = SymbolIndex::new(table.map_or(0, |table| table.sh_info));
+        let new_locals = u32::try_from(locals.len()).unwrap_or(u32::MAX);
+        let mut all =
+            Self { removed, same, below, globals: (first, new_locals), added: BTreeMap::new() };
+        let kept = |before: SymbolIndex| before.get().saturating_sub(all.removed_before(before));
+        let of_locals = (kept(first)..).zip(locals);
+        let of_others = (kept(SymbolIndex::new(count)).saturating_add(new_locals)..).zip(others);
+        let added = of_locals.chain(of_others);
+        all.added = added.map(|(new, (old, _))| (old, SymbolIndex::new(new))).collect();
+        all
     }
 
     /// Whether every symbol keeps its index.
     fn keeps_all(&self) -> bool {
-        self.removed.is_empty()
+        self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// How many symbols before this one are removed.
+    fn removed_before(&self, symbol: SymbolIndex) -> u32 {
+        let below = self.below.partition_point(|&removed| removed < symbol);
+        u32::try_from(below).unwrap_or(u32::MAX)
     }
 
     fn after(&self, symbol: SymbolIndex) -> SymbolIndex {
         let symbol = self.same.get(&symbol).copied().unwrap_or(symbol);
-        let below = self.below.partition_point(|&removed| removed < symbol);
-        let below = u32::try_from(below).unwrap_or(u32::MAX);
-        SymbolIndex::new(symbol.get().saturating_sub(below))
+        if let Some(added) = self.added.get(&symbol) {
+            return *added;
+        }
+        let (first_global, new_locals) = self.globals;
+        let before = if symbol < first_global { 0 } else { new_locals };
+        let stays = symbol.get().saturating_sub(self.removed_before(symbol));
+        SymbolIndex::new(stays.saturating_add(before))
     }
 
     fn rename(&self, rela: Rela) -> Rela {
@@ -108,6 +139,25 @@ fn symbols(
     written: &Module<'_>,
 ) -> Result<(), VerifyError> {
     let klp: BTreeMap<_, _> = plan.symbols.iter().map(|s| (s.index, s.klp.to_string())).collect();
+    for symbol in &plan.symbols {
+        let Some(new) = symbol.new else { continue };
+        let index = renumbering.after(symbol.index);
+        let name = symbol.klp.to_string();
+        let same = written.symbol(index).is_some_and(|found| {
+            found.name == name.as_bytes()
+                && (found.bind, found.kind) == new
+                && (found.section, found.st_value) == (SymbolSection::Livepatch, 0)
+        });
+        if !same {
+            return Err(VerifyError::Symbol { index, name });
+        }
+    }
+    let kept = module.symbol_count().saturating_sub(renumbering.removed.len());
+    let planned = kept.saturating_add(renumbering.added.len());
+    if written.symbol_count() != planned {
+        return Err(VerifyError::Symbols { written: written.symbol_count(), planned });
+    }
+    let disabled: BTreeSet<_> = plan.disabled_symbols.iter().map(|symbol| symbol.index).collect();
     let sizes: BTreeMap<_, _> = dependencies::sizes(module, plan).into_iter().collect();
     for symbol in module.symbols().filter(|s| !renumbering.removed.contains(&s.index)) {
         let index = renumbering.after(symbol.index);
@@ -122,6 +172,8 @@ fn symbols(
                 found.name == symbol.name
                     && (found.st_value, found.st_size) == (symbol.st_value, size)
                     && (found.section == symbol.section
+                        || disabled.contains(&symbol.index)
+                            && found.section == SymbolSection::Livepatch
                         || defined(found.section) && defined(symbol.section))
             }),
         };
@@ -172,6 +224,8 @@ struct Expected<'data> {
     flags: SectionFlags,
     /// The section whose relocations stay, but for these.
     stays: Option<(SectionIndex, BTreeSet<usize>)>,
+    /// Those that get type 0.
+    disabled: BTreeSet<usize>,
     /// What comes after them.
     added: Vec<Rela>,
 }
@@ -180,7 +234,8 @@ impl Expected<'_> {
     /// The old section, if its relocations stay as they are.
     fn unchanged(&self, renumbering: &Renumbering) -> Option<SectionIndex> {
         let (section, gone) = self.stays.as_ref()?;
-        let whole = gone.is_empty() && self.added.is_empty() && renumbering.keeps_all();
+        let all_stay = gone.is_empty() && self.disabled.is_empty() && self.added.is_empty();
+        let whole = all_stay && renumbering.keeps_all();
         whole.then_some(*section)
     }
 
@@ -193,7 +248,10 @@ impl Expected<'_> {
         let stays = self.stays.iter().flat_map(move |(section, gone)| {
             let all = module.relocations(*section).enumerate();
             let stays = all.filter(|(entry, _)| gone.is_empty() || !gone.contains(entry));
-            stays.map(|(_, rela)| renumbering.rename(rela))
+            stays.map(|(entry, rela)| {
+                let kind = if self.disabled.contains(&entry) { 0 } else { rela.kind };
+                renumbering.rename(Rela { kind, ..rela })
+            })
         });
         stays.chain(self.added.iter().copied())
     }
@@ -209,28 +267,39 @@ fn expected<'data>(
     let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
     let mut new = Vec::new();
     for section in &plan.sections {
-        let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
-        let all = module.relocations(section.from.index).enumerate();
-        let relocations = all.filter(|(i, _)| entries.contains(i));
-        let relocations = relocations.map(|(_, rela)| renumbering.rename(rela));
+        let relocations: Vec<_> = if section.recorded {
+            section.entries.iter().map(|entry| renumbering.rename(entry.rela)).collect()
+        } else {
+            let entries: BTreeSet<_> = section.entries.iter().map(|e| e.entry).collect();
+            let all = module.relocations(section.from.index).enumerate();
+            let moves = all.filter(|(entry, _)| entries.contains(entry));
+            let moves = moves.map(|(_, rela)| renumbering.rename(rela)).collect();
+            moved.entry(section.from.index).or_default().extend(entries);
+            moves
+        };
         match section.existing {
             Some(existing) => appended.entry(existing).or_default().extend(relocations),
             None => new.push(Expected {
                 name: section.to.to_string().into_bytes().into(),
                 flags: SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH,
                 stays: None,
-                added: relocations.collect(),
+                disabled: BTreeSet::new(),
+                added: relocations,
             }),
         }
-        moved.entry(section.from.index).or_default().extend(entries);
     }
     for &(section, entry) in &plan.removed_relocations {
         moved.entry(section).or_default().insert(entry);
+    }
+    let mut disabled: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
+    for &(section, entry) in &plan.disabled_relocations {
+        disabled.entry(section).or_default().insert(entry);
     }
     let kept = module.relocation_sections().filter(|s| !removed.contains(&s.index));
     let kept = kept.map(|section| Expected {
         name: section.name.into(),
         flags: section.sh_flags,
+        disabled: disabled.remove(&section.index).unwrap_or_default(),
         stays: Some((section.index, moved.remove(&section.index).unwrap_or_default())),
         added: appended.remove(&section.index).unwrap_or_default(),
     });

@@ -6,16 +6,18 @@ use crate::annotation::{Annotations, Selector};
 use crate::diagnostic::Diagnostic;
 use crate::elf::{Module, SymbolSection};
 use crate::findings::{Error, Finding, Refusal};
+use crate::intermediate::Intermediate;
 use crate::name::shown;
 use crate::patch::{self, Tables};
 use crate::resolve::{self, Unresolved};
 use crate::symbols::{Sources, SymbolError};
 
 /// Every undefined name of the module (as its annotation gives it, if it has one), every neighbour
-/// in a selector, and every function that it replaces.
+/// in a selector, every symbol that another tool has recorded, and every function that it replaces.
 pub(crate) fn names<'n>(
     module: &Module<'n>,
     annotations: &'n Annotations,
+    recorded: Option<&'n Intermediate>,
     tables: &'n Tables<'_>,
 ) -> Vec<&'n str> {
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
@@ -30,7 +32,9 @@ pub(crate) fn names<'n>(
         Selector::NextTo(neighbour) => Some(neighbour.as_str()),
         Selector::Position(_) | Selector::InFile(_) => None,
     });
-    names.chain(neighbours).chain(replaced).collect()
+    let recorded = recorded.into_iter().flat_map(|all| &all.symbols);
+    let recorded = recorded.map(|symbol| symbol.klp.symbol.as_str());
+    names.chain(neighbours).chain(recorded).chain(replaced).collect()
 }
 
 /// The names that the module in these bytes needs from its kernel, to use or to replace them.
@@ -40,9 +44,11 @@ pub(crate) fn names<'n>(
 pub fn wanted_names(data: &[u8]) -> Result<Vec<String>, Error> {
     let module = Module::parse(data)?;
     let annotations = Annotations::read(&module).unwrap_or_default();
-    let tables = crate::target::machine(&module).map(|machine| Tables::of(&module, machine));
-    let tables = tables.unwrap_or_default();
-    let names: BTreeSet<_> = names(&module, &annotations, &tables).into_iter().collect();
+    let machine = crate::target::machine(&module).ok();
+    let tables = machine.map(|machine| Tables::of(&module, machine)).unwrap_or_default();
+    let recorded = machine.and_then(|machine| Intermediate::read(&module, machine).ok()?);
+    let names = names(&module, &annotations, recorded.as_ref(), &tables);
+    let names: BTreeSet<_> = names.into_iter().collect();
     Ok(names.into_iter().map(|name| shown(name.as_bytes()).into_owned()).collect())
 }
 

@@ -90,6 +90,9 @@ pub enum Code {
     /// A livepatch that kpatch has not finished.
     #[strum(serialize = "KLP-E0120")]
     UnfinishedKpatch,
+    /// A klp relocation that another tool has recorded cannot be read.
+    #[strum(serialize = "KLP-E0121")]
+    MalformedRecord,
     /// A function's source cannot be copied.
     #[strum(serialize = "KLP-E0130")]
     SourceNotCopied,
@@ -249,6 +252,9 @@ pub enum Code {
     /// A klp symbol that nothing uses.
     #[strum(serialize = "KLP-W0820")]
     UnusedKlpSymbol,
+    /// An object that is not a module yet was converted.
+    #[strum(serialize = "KLP-W0825")]
+    NotLinked,
     /// A header field is wrong, but the kernel ignores it.
     #[strum(serialize = "KLP-W0821")]
     Irregular,

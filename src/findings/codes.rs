@@ -18,6 +18,7 @@ impl Refusal {
             Self::AnnotationNeeded => Code::AnnotationNeeded,
             Self::AnnotationUnused { .. } => Code::UnusedAnnotation,
             Self::NotUtf8 { .. } => Code::BadName,
+            Self::Record(_) => Code::MalformedRecord,
             Self::Unfinished(Unfinished::KlpBuild { .. }) => Code::UnfinishedKlpBuild,
             Self::Unfinished(Unfinished::Kpatch { .. }) => Code::UnfinishedKpatch,
             Self::Unresolved { reason, .. } => match **reason {
@@ -72,10 +73,10 @@ impl Refusal {
             }
             Self::AnnotationUnused { .. } => vec!["remove the annotation".into()],
             Self::Unfinished(Unfinished::KlpBuild { .. }) => {
-                vec!["finish it with the tool that made it: objtool klp post-link".into()]
+                vec!["finish it: klp-convert post-link FILE, or objtool klp post-link FILE".into()]
             }
             Self::Unfinished(Unfinished::Kpatch { .. }) => {
-                vec!["finish it with the tool that made it: kpatch's create-klp-module".into()]
+                vec!["finish it: klp-convert create-klp-module IN OUT, or kpatch's create-klp-module".into()]
             }
             Self::NotConverted { name } => {
                 vec![format!("convert the module: '{name}' must become a klp symbol")]
@@ -150,6 +151,7 @@ impl Warning {
             Self::LoadsOnlyWith { .. } => Code::LoadsOnlyWith,
             Self::ReplacedDrifts { .. } => Code::ReplacedDrifts,
             Self::ReplacementNameless { .. } => Code::ReplacementNameless,
+            Self::NotLinked => Code::NotLinked,
             Self::UnusedKlpSymbol { .. } => Code::UnusedKlpSymbol,
             Self::Irregular(_) => Code::Irregular,
             Self::ExportedTwice { .. } => Code::ExportedTwice,
@@ -221,6 +223,9 @@ impl Warning {
             }
             Self::InitMemory { .. } => {
                 vec!["use it only for its address, or choose another symbol".into()]
+            }
+            Self::NotLinked => {
+                vec!["linkers keep no klp relocations: link it first, and convert the module".into()]
             }
             Self::UnusedKlpSymbol { .. } => {
                 vec!["drop the declaration, or find out where its relocations went".into()]

@@ -126,6 +126,14 @@ pub enum VerifyError {
     /// A table of versions or `.modinfo` is not the planned one.
     #[error("what is written to '{0}' is not what was planned")]
     Contents(String),
+    /// The symbols are not as many as planned.
+    #[error("{written} symbols are written, {planned} were planned")]
+    Symbols {
+        /// Symbols in the written file.
+        written: usize,
+        /// Symbols that it should have.
+        planned: usize,
+    },
     /// The relocation sections are not the planned ones.
     #[error("{written} relocation sections are written, {planned} were planned")]
     Sections {

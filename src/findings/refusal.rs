@@ -8,6 +8,7 @@ use super::rule::Consequence;
 use super::section::{Misplaced, PassedOver, Unapplied, Unfinished};
 use crate::annotation::{AnnotationError, AnnotationLocation};
 use crate::elf::SymbolIndex;
+use crate::intermediate::RecordError;
 use crate::name::{KlpSymbol, OBJECT_NAME_MAX, ObjectName, SymbolName};
 use crate::patch::{Replaced, Unpatchable};
 use crate::resolve::Unresolved;
@@ -35,6 +36,9 @@ pub enum Refusal {
         /// Its name, lossily decoded.
         name: String,
     },
+    /// Another tool made the module, and what it has recorded cannot be read.
+    #[error(transparent)]
+    Record(RecordError),
     /// Another tool made the module, and has not finished it.
     #[error(transparent)]
     Unfinished(Unfinished),

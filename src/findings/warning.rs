@@ -30,6 +30,9 @@ pub enum Warning {
         /// The klp symbol.
         klp: KlpSymbol,
     },
+    /// Another tool's object was converted before it is linked into a module.
+    #[error("an object that is not linked into a module yet: only its klp relocations are checked")]
+    NotLinked,
     /// The livepatch still depends on a module although it has klp symbols of it.
     #[error("{}", .why.text(.object))]
     DependsOnOwner {

@@ -13,7 +13,8 @@ use crate::annotation::Annotations;
 use crate::diagnostic::OneLine;
 use crate::elf::{Module, Section, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 use crate::findings::Error;
-use crate::name::shown;
+use crate::intermediate::{Intermediate, is_tombstone};
+use crate::name::{ObjectName, shown};
 use crate::rules;
 use crate::site::{Site, Sites};
 use crate::target::machine;
@@ -44,6 +45,10 @@ pub struct Inspection<'data> {
     pub other_tools: Vec<OtherToolsSection<'data>>,
     /// What another tool still has to do to the module.
     pub unfinished: Option<String>,
+    /// The klp relocations that another tool has recorded, and still has to make.
+    pub recorded: Option<Intermediate>,
+    /// What is wrong with its records.
+    pub record_errors: Vec<String>,
     /// Annotations as the author wrote them.
     pub annotations: Vec<String>,
     /// What is wrong with annotations.
@@ -87,7 +92,7 @@ pub fn inspect(data: &[u8]) -> Result<Inspection<'_>, Error> {
     let machine = machine(&module)?;
     let named = |wanted: SymbolSection, tombstones: bool| {
         let symbols = module.symbols_in(wanted).filter(|s| s.index != SymbolIndex::NULL);
-        let symbols = symbols.filter(|s| rules::is_tombstone(s) == tombstones);
+        let symbols = symbols.filter(|s| is_tombstone(s) == tombstones);
         symbols.map(|s| shown(s.name)).collect::<Vec<_>>()
     };
     let (livepatch, undefined) = (SymbolSection::Livepatch, SymbolSection::Undefined);
@@ -99,6 +104,10 @@ pub fn inspect(data: &[u8]) -> Result<Inspection<'_>, Error> {
     let (annotations, annotation_errors) = match Annotations::read(&module) {
         Ok(annotations) => (annotations, Vec::new()),
         Err(errors) => (Annotations::default(), errors.iter().map(ToString::to_string).collect()),
+    };
+    let (recorded, record_errors) = match Intermediate::read(&module, machine) {
+        Ok(recorded) => (recorded, Vec::new()),
+        Err(errors) => (None, errors.iter().map(ToString::to_string).collect()),
     };
     let described = annotations.iter().map(|a| {
         let gate = a.gate.as_ref().map_or_else(String::new, |gate| format!(", gate {gate}"));
@@ -117,6 +126,8 @@ pub fn inspect(data: &[u8]) -> Result<Inspection<'_>, Error> {
         tombstones: [named(livepatch, true), named(undefined, true)].concat(),
         other_tools: other_tools.collect(),
         unfinished: rules::unfinished(&module).map(|unfinished| unfinished.to_string()),
+        recorded,
+        record_errors,
         annotations: described.collect(),
         annotation_errors,
         undefined: named(undefined, false),
@@ -144,6 +155,18 @@ impl Inspection<'_> {
     }
 }
 
+impl Inspection<'_> {
+    /// The relocations that another tool has recorded, each with the object that it waits for.
+    pub fn records<'s>(
+        &'s self,
+        sites: &'s Sites<'_, '_>,
+    ) -> impl Iterator<Item = (&'s ObjectName, Site)> + 's {
+        let all =
+            self.recorded.iter().flat_map(|all| all.records.iter().map(move |one| (all, one)));
+        all.map(move |(all, record)| (&record.gate, all.site(sites, record)))
+    }
+}
+
 impl fmt::Display for Inspection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or("(no name in .modinfo)");
@@ -166,6 +189,15 @@ impl fmt::Display for Inspection<'_> {
         self.unfinished
             .iter()
             .try_for_each(|what| writeln!(f, "not finished: {}", OneLine(what)))?;
+        title(
+            f,
+            "recorded klp relocations",
+            self.recorded.as_ref().map_or(0, |all| all.records.len()),
+        )?;
+        for (gate, site) in self.records(&sites) {
+            writeln!(f, "  {gate}: {}", OneLine(site))?;
+        }
+        list(f, "records that cannot be read", &self.record_errors)?;
         list(f, "annotations", &self.annotations)?;
         list(f, "malformed annotations", &self.annotation_errors)?;
         list(f, "undefined symbols", &self.undefined)?;

@@ -14,6 +14,7 @@ use crate::convert;
 use crate::diagnostic::{Code, Diagnostic, OneLine};
 use crate::elf::{Module, SymbolIndex, SymbolSection};
 use crate::findings::{Collector, Error, Finding, Refusal};
+use crate::intermediate::{Intermediate, RecordedSymbol, is_tombstone};
 use crate::name::{KlpSymbol, ObjectName, SYMBOL_NAME_MAX, shown};
 use crate::options::Options;
 use crate::patch::Tables;
@@ -78,11 +79,12 @@ pub fn meanings<'data>(
     let module = Module::parse(data)?;
     let machine = machine(&module)?;
     let annotations = Annotations::read(&module).unwrap_or_default();
+    let recorded = Intermediate::read(&module, machine).ok().flatten().unwrap_or_default();
     let klp = |name: &[u8]| name.to_str().ok()?.parse::<KlpSymbol>().ok();
     let livepatch = || module.symbols_in(SymbolSection::Livepatch);
     let klp_names = livepatch().filter_map(|s| Some(klp(s.name)?.symbol.as_str().to_owned()));
     let klp_names: BTreeSet<_> = klp_names.collect();
-    let names = convert::names(&module, &annotations, &Tables::None);
+    let names = convert::names(&module, &annotations, Some(&recorded), &Tables::None);
     let wanted = Wanted::new(names.into_iter().chain(klp_names.iter().map(String::as_str)));
     let answer = sources.answer(&wanted.of_release(built_for(&module)))?;
     same_kernel(&module, machine, &answer, options)?;
@@ -99,7 +101,12 @@ pub fn meanings<'data>(
         if once && !seen.insert((text, symbol.section, symbol.is_weak())) {
             continue;
         }
-        let is = klp(symbol.name).filter(|_| symbol.section == SymbolSection::Livepatch);
+        if is_tombstone(&symbol) {
+            continue;
+        }
+        let is_klp =
+            symbol.section == SymbolSection::Livepatch || recorded.symbol(symbol.index).is_some();
+        let is = klp(symbol.name).filter(|_| is_klp);
         let annotation = written.map(Request::from).or_else(|| {
             let KlpSymbol { owner, position, .. } = is.clone()?;
             Some(Request { owner, gate: None, which: position.into() })
@@ -124,15 +131,37 @@ pub fn meanings<'data>(
             }
         }
     }
+    // Those that the module does not have yet.
+    for RecordedSymbol { index, klp, .. } in recorded.symbols.iter().filter(|s| s.new.is_some()) {
+        let KlpSymbol { owner, symbol, position } = klp;
+        let request = Request { owner: owner.clone(), gate: None, which: (*position).into() };
+        let (name, annotation) = (symbol.as_str(), Some(&request));
+        match resolver.resolve(&Query { name, weak: false, loader: false, annotation }) {
+            Ok(resolution) => {
+                let name = Cow::Owned(klp.to_string());
+                let means = NameUse::of(resolution);
+                meanings.extend(means.map(|means| (*index, Meaning { name, means })));
+            }
+            Err(reason) => {
+                let refusal = Refusal::Unresolved { gate: None, reason: Box::new(reason) };
+                kept.push(Finding::from(refusal).about(*index));
+            }
+        }
+    }
     let mut refused = kept.into_vec();
     let mut unresolved: Vec<_> = refused.iter_mut().filter_map(Finding::unresolved_mut).collect();
     resolve::suggest(sources, &mut unresolved)?;
     for refusal in &refused {
-        let Some(symbol) = refusal.symbol.and_then(|index| module.symbol(index)) else { continue };
-        let name = shown(symbol.name);
+        let Some(index) = refusal.symbol else { continue };
+        let new = recorded.symbol(index).filter(|symbol| symbol.new.is_some());
+        let name = match (new, module.symbol(index)) {
+            (Some(new), _) => Cow::Owned(new.klp.to_string()),
+            (None, Some(symbol)) => shown(symbol.name),
+            (None, None) => continue,
+        };
         let Diagnostic { code, message, help, more, .. } = Diagnostic::error(&name, refusal);
         let means = NameUse::Unresolved { code, message, help, more };
-        meanings.push((symbol.index, Meaning { name, means }));
+        meanings.push((index, Meaning { name, means }));
     }
     meanings.sort_by_key(|(index, _)| *index);
     Ok(meanings.into_iter().map(|(_, meaning)| meaning).collect())

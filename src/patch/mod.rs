@@ -4,12 +4,13 @@
 //! which points to its `struct klp_func`s. If they are static, relocations describe all that the
 //! kernel will read; if code makes them, nothing is known ([`Tables::AtRunTime`]), and a warning
 //! says so. `registered` finds the patch, `structures` reads what it points to, `external` reads
-//! objtool's tables, from which its modules make the others. Source: `include/linux/livepatch.h`.
+//! objtool's tables and `kpatch` kpatch's, from which their modules make the others. Source: `include/linux/livepatch.h`.
 
 mod changed;
 mod extent;
 mod external;
 mod gates;
+mod kpatch;
 mod patched_objects;
 mod pointers;
 mod registered;
@@ -107,13 +108,15 @@ impl<'data> Tables<'data> {
     #[must_use]
     pub fn of(module: &Module<'data>, machine: &Machine) -> Self {
         let enables = module.symbols_in(SymbolSection::Undefined).find(|s| s.name == ENABLE);
-        let external = external::is_present(module);
-        if enables.is_none() && !external {
+        let (external, of_kpatch) = (external::is_present(module), kpatch::is_present(module));
+        if enables.is_none() && !external && !of_kpatch {
             return Self::None;
         }
         let pointers = Pointers::of(module, machine);
-        if external {
-            let objects = external::read(&pointers).filter(|objects| !objects.is_empty());
+        if external || of_kpatch {
+            let objects =
+                if external { external::read(&pointers) } else { kpatch::read(&pointers) };
+            let objects = objects.filter(|objects| !objects.is_empty());
             return objects.map_or(Self::AtRunTime, Self::Static);
         }
         let Some(enable) = enables else { return Self::AtRunTime };

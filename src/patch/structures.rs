@@ -195,7 +195,7 @@ pub(super) fn callbacks(
 }
 
 /// The function of this module that the pointer here points to; `None` for NULL and for another object's.
-fn code(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>, Unread> {
+pub(super) fn code(pointers: &Pointers<'_, '_>, at: Location) -> Result<Option<Location>, Unread> {
     match target(pointers, at) {
         Err(Unread::Unknown) => Ok(None),
         target => target,

@@ -13,7 +13,7 @@ mod relocations;
 mod sections;
 mod symbols;
 
-pub(crate) use other_tools::{awaits_post_link, is_tombstone, purpose, unfinished};
+pub(crate) use other_tools::{purpose, unfinished};
 pub(crate) use passed_over::passed_over;
 
 use klp_arch::{KernelVersion, Machine};
@@ -44,16 +44,44 @@ pub(crate) fn collect(
     target: Option<KernelVersion>,
     found: &mut Collector,
 ) {
+    collect_parts(module, machine, target, found, true);
+}
+
+/// Checks an object that is to be linked into a module: all but what only a whole module has.
+pub(crate) fn collect_of_object(
+    module: &Module<'_>,
+    machine: &'static Machine,
+    target: Option<KernelVersion>,
+    found: &mut Collector,
+) {
+    collect_parts(module, machine, target, found, false);
+}
+
+fn collect_parts(
+    module: &Module<'_>,
+    machine: &'static Machine,
+    target: Option<KernelVersion>,
+    found: &mut Collector,
+    whole: bool,
+) {
     let sites = Sites::new(module, machine);
     let undefined = module.symbols_in(SymbolSection::Undefined).skip(1);
     let outside = undefined.chain(module.symbols_in(SymbolSection::Livepatch));
     let outside = outside.map(|symbol| (symbol.index, symbol)).collect();
     let mut checker = Checker { module, machine, target, sites, outside, found };
-    module::check(&mut checker);
+    if whole {
+        module::check(&mut checker);
+    }
     sections::check(&mut checker);
     symbols::check(&mut checker);
     relocations::check(&mut checker);
     overlap::check(&mut checker);
+}
+
+/// The version of the kernel that a module is for: the one asked for, or else the one in its vermagic.
+pub(crate) fn version(module: &Module<'_>, target: Option<KernelVersion>) -> KernelVersion {
+    let built_for = || String::from_utf8_lossy(module.vermagic()?).parse().ok();
+    target.or_else(built_for).unwrap_or(KernelVersion::NEWEST)
 }
 
 /// State shared by the checks: the module, its machine, and the findings.
@@ -95,10 +123,9 @@ impl<'m, 'data> Checker<'m, 'data> {
         self.found.push(Finding::broken(rule, rule.consequence(), detail).about(symbol));
     }
 
-    /// The version of the target kernel, from the options or else from the module.
+    /// The version of the target kernel.
     fn version(&self) -> KernelVersion {
-        let built_for = || String::from_utf8_lossy(self.module.vermagic()?).parse().ok();
-        self.target.or_else(built_for).unwrap_or(KernelVersion::NEWEST)
+        version(self.module, self.target)
     }
 
     /// Relocation sections marked `SHF_RELA_LIVEPATCH`.

@@ -1,33 +1,19 @@
 //! Traces of other livepatch tools in a module, and whether they have finished it.
 //!
-//! Both record relocations first and turn the records into klp sections after linking. `objtool klp
-//! diff` records them in `__klp_relocs.GATE` (Linux 6.19 to 7.1: one `__klp_relocs`) against weak
-//! undefined `.klp.sym.*`, while the original relocations name weak undefined `.klp.tombstone.*`;
-//! `objtool klp post-link` marks both kinds of symbols `SHN_LIVEPATCH` and keeps the records.
-//! kpatch's `create-diff-object` records them in `.kpatch.relocations` and `.kpatch.symbols`, which
-//! `create-klp-module` removes. Sources: `tools/objtool/klp-diff.c`,
-//! `tools/objtool/klp-post-link.c`, `scripts/livepatch/init.c`; kpatch's
-//! `kpatch-build/create-klp-module.c`.
+//! What they have recorded for their last step is read by [`crate::intermediate`]. objtool's records stay in a finished
+//! module; kpatch's do not.
 
 use bstr::ByteSlice;
 
 use crate::elf::{Module, Section, SectionFlags, SectionIndex, Symbol, SymbolSection};
 use crate::findings::Unfinished;
-use crate::name::KLP_SYM_PREFIX;
-
-/// objtool's prefix for the symbols of original relocations until post-link disables those.
-const TOMBSTONE: &[u8] = b".klp.tombstone.";
-/// Sections where objtool records relocations: this name, or this name and `.GATE`.
-const OBJTOOL_RECORDS: &[u8] = b"__klp_relocs";
-/// Sections where kpatch records relocations, and their symbols.
-const KPATCH_RECORDS: [&[u8]; 2] = [b".kpatch.relocations", b".kpatch.symbols"];
+use crate::intermediate::{awaits_post_link, is_kpatch_record, is_objtool_record};
 
 /// What remains to be done to a module; `None` if it is finished or not made by another tool.
 #[must_use]
 pub(crate) fn unfinished(module: &Module<'_>) -> Option<Unfinished> {
-    let records = module
-        .sections()
-        .find(|section| KPATCH_RECORDS.contains(&section.name) && section.sh_size > 0);
+    let mut sections = module.sections();
+    let records = sections.find(|section| is_kpatch_record(section) && section.sh_size > 0);
     if let Some(Section { index, name, .. }) = records {
         return Some(Unfinished::Kpatch {
             index: *index,
@@ -38,24 +24,6 @@ pub(crate) fn unfinished(module: &Module<'_>) -> Option<Unfinished> {
     let first = waiting.next()?;
     let first = first.name.to_str_lossy().into_owned();
     Some(Unfinished::KlpBuild { count: waiting.count().saturating_add(1), first })
-}
-
-/// Whether post-link would mark an undefined symbol `SHN_LIVEPATCH`. Names of annotations start the
-/// same; the author wrote them, and a conversion reads them.
-pub(crate) fn awaits_post_link(symbol: &Symbol<'_>) -> bool {
-    let klp = symbol.name.starts_with(KLP_SYM_PREFIX.as_bytes())
-        && !symbol.name.starts_with(crate::annotation::NAME_PREFIX.as_bytes());
-    klp || is_tombstone(symbol)
-}
-
-/// Whether objtool made a symbol to carry an original relocation through the link. It is never
-/// resolved.
-pub(crate) fn is_tombstone(symbol: &Symbol<'_>) -> bool {
-    symbol.name.starts_with(TOMBSTONE)
-}
-
-fn is_objtool_record(section: &Section<'_>) -> bool {
-    section.name.strip_prefix(OBJTOOL_RECORDS).is_some_and(|rest| matches!(rest, [] | [b'.', ..]))
 }
 
 /// Whether a section holds objtool's records and nothing reads them: the kernel does not know the

@@ -4,9 +4,9 @@ use bstr::ByteSlice;
 use klp_arch::KernelVersion;
 
 use super::Checker;
-use super::other_tools::is_tombstone;
 use crate::elf::{SymbolIndex, SymbolSection};
 use crate::findings::Rule;
+use crate::intermediate::is_tombstone;
 use crate::name::{KlpSymbol, symbol_name_max};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {

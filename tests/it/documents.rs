@@ -62,7 +62,7 @@ fn prints(command: &str, further: impl IntoIterator<Item = OsString>, keys: &str
 
 const INSPECTION: &str = "machine name livepatch signature
     klp_sections{name relocations{rela_section entry section offset inside relocation symbol}}
-    klp_symbols tombstones other_tools unfinished annotations annotation_errors undefined";
+    klp_symbols tombstones other_tools unfinished recorded record_errors annotations annotation_errors undefined";
 const CANDIDATE: &str = "object name position homonyms live_position address size file unit section
     binding kind letter init untraceable order beside";
 const MAP: &str = "kernel{release machine endian kallsyms_all}
@@ -77,10 +77,11 @@ fn documents_about_a_module_have_these_keys() {
     let map = build(&bench, "map", &machine.map(Map::Elf));
     let with = |module: PathBuf| [OsString::from(module)].into_iter().chain(given(&map));
     let module = || machine.path("lp_two_owners.ko");
-    let plan = "plan{symbols{index name klp{owner symbol position} same_as basis}
-        sections{from{index name} target to{gate section} existing
+    let plan = "plan{symbols{index name klp{owner symbol position} same_as basis added}
+        sections{from{index name} recorded target to{gate section} existing
         entries{entry offset relocation symbol}}
-        removed_sections removed_symbols removed_relocations positions exported{name owner}
+        removed_sections removed_symbols removed_relocations disabled_relocations
+        disabled_symbols positions exported{name owner}
         versions depends}";
     prints("convert --dry-run", with(module()), &format!("input output {plan} diagnostics"));
     bench.convert_with(&module(), given(&map)).done();

@@ -73,6 +73,7 @@ mod per_cpu;
 mod placement;
 mod project;
 mod readelf;
+mod recorded;
 mod reload;
 mod replaced;
 mod selectors;

@@ -217,9 +217,9 @@ fn symbols(plan: &Plan) -> Vec<Symbol> {
 fn relocations(plan: &Plan) -> Vec<Section> {
     let sections = plan.sections.iter().map(|section| {
         let entries = section.entries.iter().map(|entry| {
-            let symbol = plan.symbols.iter().find(|symbol| symbol.index == entry.symbol);
+            let symbol = plan.symbols.iter().find(|symbol| symbol.index == entry.rela.symbol);
             Entry {
-                offset: entry.offset,
+                offset: entry.rela.offset,
                 relocation: entry.relocation.clone(),
                 symbol: symbol.map(|symbol| symbol.klp.to_string()).unwrap_or_default(),
             }

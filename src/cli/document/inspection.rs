@@ -23,6 +23,8 @@ pub(in crate::cli) struct Inspection<'a> {
     tombstones: &'a [Cow<'a, str>],
     other_tools: Vec<OtherToolsSection<'a>>,
     unfinished: Option<&'a str>,
+    recorded: Records<'a>,
+    record_errors: &'a [String],
     annotations: &'a [String],
     annotation_errors: &'a [String],
     undefined: &'a [Cow<'a, str>],
@@ -42,6 +44,8 @@ impl<'a> From<&'a inspect::Inspection<'a>> for Inspection<'a> {
             tombstones: &inspection.tombstones,
             other_tools: inspection.other_tools.iter().map(Into::into).collect(),
             unfinished: inspection.unfinished.as_deref(),
+            recorded: Records(inspection),
+            record_errors: &inspection.record_errors,
             annotations: &inspection.annotations,
             annotation_errors: &inspection.annotation_errors,
             undefined: &inspection.undefined,
@@ -84,6 +88,26 @@ impl Serialize for Relocations<'_> {
         let all = inspection.relocations(sites, section);
         serializer.collect_seq(all.map(Described))
     }
+}
+
+/// The relocations that another tool has recorded, each described when it is printed.
+struct Records<'a>(&'a inspect::Inspection<'a>);
+
+impl Serialize for Records<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sites = self.0.sites();
+        let records = self.0.records(&sites);
+        serializer.collect_seq(
+            records.map(|(gate, site)| Record { gate: gate.to_string(), site: Described(site) }),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Record {
+    gate: String,
+    #[serde(flatten)]
+    site: Described,
 }
 
 struct Described(site::Site);

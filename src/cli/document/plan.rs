@@ -15,6 +15,9 @@ pub(in crate::cli) struct Plan<'a> {
     removed_symbols: Vec<Named<'a>>,
     /// Section and entry.
     removed_relocations: Vec<(u32, usize)>,
+    /// Section and entry.
+    disabled_relocations: Vec<(u32, usize)>,
+    disabled_symbols: Vec<Named<'a>>,
     positions: Vec<Position<'a>>,
     exported: Vec<Exported<'a>>,
     versions: Vec<Versions<'a>>,
@@ -23,13 +26,17 @@ pub(in crate::cli) struct Plan<'a> {
 
 impl<'a> From<&'a convert::Plan> for Plan<'a> {
     fn from(plan: &'a convert::Plan) -> Self {
-        let relocations = plan.removed_relocations.iter();
+        let places = |relocations: &[(SectionIndex, usize)]| {
+            relocations.iter().map(|(table, entry)| (table.get(), *entry)).collect()
+        };
         Self {
             symbols: plan.symbols.iter().map(Into::into).collect(),
             sections: plan.sections.iter().map(Into::into).collect(),
             removed_sections: plan.removed_sections.iter().map(section).collect(),
             removed_symbols: plan.removed_symbols.iter().map(symbol).collect(),
-            removed_relocations: relocations.map(|(table, entry)| (table.get(), *entry)).collect(),
+            removed_relocations: places(&plan.removed_relocations),
+            disabled_relocations: places(&plan.disabled_relocations),
+            disabled_symbols: plan.disabled_symbols.iter().map(symbol).collect(),
             positions: plan.positions.iter().map(Into::into).collect(),
             exported: plan.exported.iter().map(Into::into).collect(),
             versions: plan.versions.iter().map(Into::into).collect(),
@@ -63,6 +70,7 @@ struct Symbol<'a> {
     klp: KlpSymbol<'a>,
     same_as: Option<u32>,
     basis: String,
+    added: bool,
 }
 
 impl<'a> From<&'a convert::PlannedSymbol> for Symbol<'a> {
@@ -73,6 +81,7 @@ impl<'a> From<&'a convert::PlannedSymbol> for Symbol<'a> {
             klp: (&symbol.klp).into(),
             same_as: symbol.same_as.map(SymbolIndex::get),
             basis: symbol.basis.to_string(),
+            added: symbol.new.is_some(),
         }
     }
 }
@@ -80,6 +89,7 @@ impl<'a> From<&'a convert::PlannedSymbol> for Symbol<'a> {
 #[derive(Serialize)]
 struct Section<'a> {
     from: Named<'a>,
+    recorded: bool,
     target: u32,
     to: KlpSection<'a>,
     existing: Option<u32>,
@@ -90,6 +100,7 @@ impl<'a> From<&'a convert::PlannedSection> for Section<'a> {
     fn from(planned: &'a convert::PlannedSection) -> Self {
         Self {
             from: section(&planned.from),
+            recorded: planned.recorded,
             target: planned.target.get(),
             to: (&planned.to).into(),
             existing: planned.existing.map(SectionIndex::get),
@@ -110,9 +121,9 @@ impl<'a> From<&'a convert::PlannedEntry> for Entry<'a> {
     fn from(planned: &'a convert::PlannedEntry) -> Self {
         Self {
             entry: planned.entry,
-            offset: planned.offset,
+            offset: planned.rela.offset,
             relocation: &planned.relocation,
-            symbol: planned.symbol.get(),
+            symbol: planned.rela.symbol.get(),
         }
     }
 }

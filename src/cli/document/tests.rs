@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::*;
 use crate::convert::{self, Named};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::elf::{SectionIndex, SymbolIndex};
+use crate::elf::{Rela, SectionIndex, SymbolIndex};
 use crate::inspect::{self, Meaning, NameUse, OtherToolsSection};
 use crate::name::ObjectName;
 use crate::patch::Replaced;
@@ -216,15 +216,16 @@ fn a_plan_says_everything_that_is_done() {
         klp: ".klp.sym.m.f,2".parse().unwrap(),
         same_as: Some(symbol(3)),
         basis: Basis::Annotated,
+        new: None,
     };
     let entry = convert::PlannedEntry {
         entry: 4,
-        offset: 5,
+        rela: Rela { offset: 5, symbol: symbol(6), kind: 1, addend: 0 },
         relocation: "R_ABS".into(),
-        symbol: symbol(6),
     };
     let moved = convert::PlannedSection {
         from: named(section(7), ".rela.text"),
+        recorded: false,
         target: section(8),
         to: ".klp.rela.m..text".parse().unwrap(),
         existing: None,
@@ -237,6 +238,8 @@ fn a_plan_says_everything_that_is_done() {
         removed_sections: vec![named(section(10), ".klp.module_relocs.m")],
         removed_symbols: vec![named(symbol(11), "gone")],
         removed_relocations: vec![(section(12), 13)],
+        disabled_relocations: vec![(section(21), 22)],
+        disabled_symbols: vec![named(symbol(23), "off")],
         positions: vec![convert::PlannedPosition {
             section: named(section(14), ".data"),
             offset: 15,
@@ -260,13 +263,14 @@ fn a_plan_says_everything_that_is_done() {
         &Plan::from(&plan),
         r#"{
             "symbols":[{"index":1,"name":"f","klp":{"owner":"m","symbol":"f","position":2},
-            "same_as":3,"basis":"annotated"}],
-            "sections":[{"from":{"index":7,"name":".rela.text"},"target":8,
+            "same_as":3,"basis":"annotated","added":false}],
+            "sections":[{"from":{"index":7,"name":".rela.text"},"recorded":false,"target":8,
             "to":{"gate":"m","section":".text"},"existing":null,
             "entries":[{"entry":4,"offset":5,"relocation":"R_ABS","symbol":6}]}],
             "removed_sections":[{"index":10,"name":".klp.module_relocs.m"}],
             "removed_symbols":[{"index":11,"name":"gone"}],
-            "removed_relocations":[[12,13]],
+            "removed_relocations":[[12,13]],"disabled_relocations":[[21,22]],
+            "disabled_symbols":[{"index":23,"name":"off"}],
             "positions":[{"section":{"index":14,"name":".data"},"offset":15,
             "function":{"object":"m","name":"g","position":9},"written":16}],
             "exported":[{"name":"printk","owner":"vmlinux"}],
@@ -279,7 +283,8 @@ fn a_plan_says_everything_that_is_done() {
         &Plan::from(&convert::Plan::default()),
         r#"{
             "symbols":[],"sections":[],"removed_sections":[],"removed_symbols":[],
-            "removed_relocations":[],"positions":[],"exported":[],"versions":[],"depends":null
+            "removed_relocations":[],"disabled_relocations":[],"disabled_symbols":[],
+            "positions":[],"exported":[],"versions":[],"depends":null
         }"#,
     );
 }
@@ -312,6 +317,7 @@ fn an_inspection_says_what_each_name_is() {
         tombstones: vec!["b".into()],
         other_tools: vec![OtherToolsSection { name: "c".into(), purpose: "d" }],
         unfinished: Some("e".into()),
+        record_errors: vec!["i".into()],
         annotations: vec!["f".into()],
         annotation_errors: vec!["g".into()],
         undefined: vec!["h".into()],
@@ -321,7 +327,7 @@ fn an_inspection_says_what_each_name_is() {
     let text = r#"{
         "machine":"x86_64","name":"lp","livepatch":true,"signature":4,"klp_sections":[],
         "klp_symbols":["a"],"tombstones":["b"],"other_tools":[{"name":"c","purpose":"d"}],
-        "unfinished":"e","annotations":["f"],"annotation_errors":["g"],"undefined":["h"],
+        "unfinished":"e","recorded":[],"record_errors":["i"],"annotations":["f"],"annotation_errors":["g"],"undefined":["h"],
         "meanings":[
         {"name":"s","means":"klp","symbol":{"owner":"m","symbol":"f","position":0},"gate":"n",
         "basis":"inferred","candidate":CANDIDATE},

@@ -22,6 +22,7 @@ impl Planner<'_, '_> {
     pub(super) fn remove_dependencies(&mut self) {
         let ordinary: BTreeSet<_> = self.plan.exported.iter().map(|e| e.name.as_str()).collect();
         let klp = self.plan.symbols.iter().map(|symbol| symbol.name.as_str());
+        let klp = klp.chain(self.plan.removed_symbols.iter().map(|removed| removed.name.as_str()));
         let klp = klp.filter(|name| !ordinary.contains(name)).map(str::as_bytes).collect();
         let versions = dependencies::plan_versions(self.module, &klp);
         let owners: BTreeSet<_> = self.klp.values().map(|klp| &klp.symbol.owner).collect();

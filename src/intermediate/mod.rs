@@ -1,0 +1,125 @@
+//! Livepatches between two steps of another tool, which records klp relocations as data: linkers keep neither
+//! `SHN_LIVEPATCH` nor a second relocation section of one section.
+//!
+//! `objtool` reads the records of `objtool klp diff`, `kpatch` those of kpatch's `create-diff-object`; both give the same
+//! [`Record`]s, from which a conversion makes klp relocations. Records are in the byte order of the machine that the tool ran on, which may not be the module's.
+
+mod byte_order;
+mod error;
+mod kpatch;
+mod objtool;
+mod table;
+
+use std::collections::BTreeSet;
+
+use klp_arch::{KernelVersion, Machine};
+use object::elf::{SymbolBind, SymbolType};
+
+use crate::elf::{Location, Module, Rela, SectionIndex, SymbolIndex};
+use crate::name::{KlpSymbol, ObjectName};
+use crate::site::{Site, Sites};
+
+pub use error::{RecordError, RecordFault};
+pub(crate) use kpatch::is_record as is_kpatch_record;
+pub(crate) use objtool::{awaits_post_link, is_record as is_objtool_record, is_tombstone};
+
+/// The klp relocations that another tool has recorded.
+#[derive(Debug, Default)]
+pub struct Intermediate {
+    /// The klp symbols, by index.
+    pub symbols: Vec<RecordedSymbol>,
+    /// In file order.
+    pub records: Vec<Record>,
+    /// The sections that only hold them, and the relocations of those.
+    pub sections: BTreeSet<SectionIndex>,
+    /// Whether a finished module may have these sections.
+    pub may_stay: bool,
+}
+
+/// A klp symbol of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedSymbol {
+    /// Its index in the module; for one that the module does not have yet, a number after those.
+    pub index: SymbolIndex,
+    /// What the kernel is to look up.
+    pub klp: KlpSymbol,
+    /// Binding and type of one that the module does not have yet.
+    pub new: Option<(SymbolBind, SymbolType)>,
+}
+
+/// A klp relocation as another tool has recorded it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The section that holds the record.
+    pub section: SectionIndex,
+    /// Its number there, from 0.
+    pub number: usize,
+    /// The object whose loading triggers the write.
+    pub gate: ObjectName,
+    /// The section to patch.
+    pub target: SectionIndex,
+    /// The klp relocation; its symbol is a [`RecordedSymbol::index`].
+    pub rela: Rela,
+    /// The plain relocation in its place, if its tool needs one.
+    pub plain: Option<Plain>,
+}
+
+/// A plain relocation in the place of a recorded one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plain {
+    /// The relocation section.
+    pub table: SectionIndex,
+    /// The entry in it.
+    pub entry: usize,
+    /// Its symbol, which is undefined.
+    pub symbol: SymbolIndex,
+}
+
+impl Record {
+    /// The location to patch.
+    pub(crate) fn place(&self) -> Location {
+        Location { section: self.target, offset: self.rela.offset }
+    }
+}
+
+impl Intermediate {
+    /// Reads what another tool has left to do; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// Every record that cannot be read.
+    pub fn read(module: &Module<'_>, machine: &Machine) -> Result<Option<Self>, Vec<RecordError>> {
+        let (mut found, mut errors) = (Self::default(), Vec::new());
+        if kpatch::is_pending(module) {
+            kpatch::read(module, machine, &mut found, &mut errors);
+        } else if objtool::is_pending(module) {
+            objtool::read(module, machine, &mut found, &mut errors);
+        } else {
+            return Ok(None);
+        }
+        if errors.is_empty() { Ok(Some(found)) } else { Err(errors) }
+    }
+
+    /// Checks that nothing else is left to do for a kernel of this version.
+    ///
+    /// # Errors
+    /// kpatch's special sections for a kernel before Linux 5.8.
+    pub fn is_all(module: &Module<'_>, version: KernelVersion) -> Result<(), RecordError> {
+        kpatch::special_sections(module, version)
+    }
+
+    /// Where a record's relocation is.
+    #[must_use]
+    pub fn site(&self, sites: &Sites<'_, '_>, record: &Record) -> Site {
+        let Record { section, number, target, rela, .. } = *record;
+        let site = sites.describe_in(section, number, Some(target), rela);
+        let klp = self.symbol(rela.symbol).map(|symbol| symbol.klp.to_string());
+        Site { symbol: klp.unwrap_or_default(), ..site }
+    }
+
+    /// The klp symbol of an index.
+    #[must_use]
+    pub fn symbol(&self, index: SymbolIndex) -> Option<&RecordedSymbol> {
+        let at = self.symbols.binary_search_by_key(&index, |symbol| symbol.index).ok()?;
+        self.symbols.get(at)
+    }
+}
