@@ -1,4 +1,4 @@
-//! A livepatch made by the kernel's own tools: `objtool klp diff` and `objtool klp post-link`.
+//! A livepatch made by the kernel's own tools: `objtool klp diff`, and `objtool klp post-link` or ours.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use klp_convert::check::{self, Conclusion};
 use klp_convert::convert::convert;
 use klp_convert::diagnostic::{Code, Diagnostic};
+use klp_convert::elf::{Module, Rela, SectionFlags, SymbolSection};
 use klp_convert::options::Options;
 
 use super::{A, B, SHOWS_B};
@@ -18,6 +19,7 @@ use crate::workshop::{GuestFile, Workshop};
 
 const FINISHED: &str = "klp_build";
 const UNFINISHED: &str = "klp_build_unfinished";
+const OURS: &str = "klp_build_ours";
 /// The output of the patched function of module B.
 const SAYS: &str = "klp_build: 193 193\n";
 
@@ -34,8 +36,8 @@ impl Case for KlpBuild {
     }
 
     fn shows(&self) -> String {
-        "a livepatch of a module by the kernel's objtool: before it, after it, and again; refused by \
-         convert and check before post-link"
+        "a livepatch of a module by the kernel's objtool, finished by it and by us with the same klp \
+         relocations: before the module, after it, and again; refused by check before that"
             .into()
     }
 
@@ -64,10 +66,14 @@ impl Case for KlpBuild {
         let code = |diagnostics: Vec<Diagnostic>| diagnostics.first().map(|first| first.code);
         let expected = Some(Code::UnfinishedKlpBuild);
         same("its code", &code(verdict.diagnostics(UNFINISHED)), &expected)?;
-        let converted = convert(&unfinished, &sources, &Options::default());
-        let refused = converted.err().map(|failure| failure.diagnostics(UNFINISHED));
-        same("its conversion", &refused.and_then(code), &expected)?;
-        Ok(vec![GuestFile { name: FINISHED.into(), bytes: finished }])
+        let ours = convert(&unfinished, &sources, &Options::default())?.bytes.into_owned();
+        same("klp relocations", &klp_relocations(&ours)?, &klp_relocations(&finished)?)?;
+        same("check of ours", &check(&ours)?.conclusion(), &Conclusion::Loads)?;
+        let keep = Options { keep_intermediates: true, ..Options::default() };
+        let kept = convert(&unfinished, &sources, &keep)?.bytes.into_owned();
+        same("symbols, if we keep what objtool keeps", &symbols(&kept)?, &symbols(&finished)?)?;
+        let files = [(FINISHED, finished), (OURS, ours)];
+        Ok(files.map(|(name, bytes)| GuestFile { name: name.into(), bytes }).into())
     }
 
     fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -84,8 +90,46 @@ impl Case for KlpBuild {
         session.unpatch(FINISHED)?;
         session.reads(SHOWS_B, &before)?;
         session.rmmod(B)?;
-        session.patch(FINISHED)?;
+        session.insmod(OURS)?;
+        session.enabled(FINISHED)?;
         session.insmod(B)?;
         session.reads(SHOWS_B, SAYS)
     }
+}
+
+/// Section, location, type, symbol and addend of each klp relocation.
+fn klp_relocations(bytes: &[u8]) -> Result<Vec<String>, Failure> {
+    let module = Module::parse(bytes)?;
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let mut all = Vec::new();
+    for table in module.relocation_sections() {
+        if !table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
+            continue;
+        }
+        for Rela { offset, symbol, kind, addend } in module.relocations(table.index) {
+            let symbol = module.symbol(symbol).map(|symbol| text(symbol.name));
+            all.push(format!("{} {offset:#x} {kind} {symbol:?} {addend}", text(table.name)));
+        }
+    }
+    Ok(all)
+}
+
+/// Every symbol and where it is defined.
+fn symbols(bytes: &[u8]) -> Result<Vec<String>, Failure> {
+    let module = Module::parse(bytes)?;
+    let section = |section| match section {
+        SymbolSection::Defined(index) => {
+            let section = module.section(index).map(|section| section.name);
+            String::from_utf8_lossy(section.unwrap_or_default()).into_owned()
+        }
+        other => format!("{other:?}"),
+    };
+    // objcopy has removed one from what objtool gets.
+    let symbols = module
+        .symbols()
+        .map(|symbol| (String::from_utf8_lossy(symbol.name).into_owned(), section(symbol.section)));
+    let symbols = symbols.filter(|(_, section)| section != ".BTF");
+    let mut symbols: Vec<_> = symbols.map(|(name, section)| format!("{name} {section}")).collect();
+    symbols.sort();
+    Ok(symbols)
 }
