@@ -13,6 +13,7 @@ pub mod c_source;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod comparison;
 pub mod convert;
 pub mod diagnostic;
 pub mod draft;

@@ -7,6 +7,7 @@
 )]
 
 use klp_arch::{Machine, machines};
+use klp_convert::comparison::compare;
 use klp_convert::convert::convert;
 use klp_convert::elf::{Module, SectionFlags, SectionIndex};
 use klp_convert::inspect::inspect;
@@ -60,6 +61,8 @@ pub fn run(data: &[u8]) {
         };
         if !recorded.odd {
             assert_eq!(klp_relocations(&converted), recorded.klp);
+            let differences = compare(file, &converted).unwrap();
+            assert_eq!(differences, [], "what is finished means something else");
         }
         assert_eq!(inspect(&converted).unwrap().unfinished, None, "is it finished?");
         let module = Module::parse(&converted).unwrap();

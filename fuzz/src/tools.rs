@@ -8,6 +8,7 @@
 
 use klp_arch::machines;
 use klp_convert::check::{Conclusion, check};
+use klp_convert::comparison::compare;
 use klp_convert::convert::convert;
 use klp_convert::elf::Module;
 use klp_convert::inspect::inspect;
@@ -153,6 +154,7 @@ pub fn run(data: &[u8]) {
     if Module::parse(&file).is_err() {
         return;
     }
+    assert!(compare(&file, &file).is_ok_and(|same| same.is_empty()) || unfinished);
     assert!(inspect(&file).is_ok_and(|inspection| !inspection.to_string().is_empty()));
     let mut sources = Sources::new();
     sources.push(TextList::from_bytes("list", LIST.as_bytes()));

@@ -3,6 +3,7 @@
 mod annotate;
 mod build;
 mod convert;
+mod diff;
 mod drop_in;
 mod inspect;
 mod new;
@@ -22,6 +23,7 @@ use crate::symbols::MODULE_MAX;
 pub(super) use annotate::Annotate;
 pub(super) use build::{BuildMatrix, PlanForm};
 pub(super) use convert::Convert;
+pub(super) use diff::DiffModules;
 pub(super) use drop_in::{CreateKlpModule, PostLink};
 pub(super) use inspect::Inspect;
 pub(super) use new::New;
@@ -86,6 +88,8 @@ pub(super) enum Command {
     Load(Load),
     /// Show klp sections, symbols, annotations; with a map, what names resolve to
     Inspect(Inspect),
+    /// Show what differs between two livepatches, finished or not; exit 1 if anything does
+    Diff(DiffModules),
     /// Build, query and compare maps of a kernel's symbols
     Symbols(Symbols),
     /// Show what livepatches cost a kernel, compare it, and hold it against a budget

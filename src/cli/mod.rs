@@ -11,6 +11,7 @@ mod check;
 mod convert;
 mod demo;
 mod destination;
+mod diff;
 mod digest;
 mod document;
 mod drop_in;
@@ -127,6 +128,7 @@ fn outcome(words: &[OsString]) -> Outcome {
         Command::Check(check) => check::run(&check, &reporter),
         Command::Load(load) => load::run(&load, &reporter),
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
+        Command::Diff(diff) => diff::run(&diff, &reporter),
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Stats(stats) => stats::run(&stats, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),

@@ -134,3 +134,12 @@ fn what_is_printed_in_place_of_a_result_is_diagnostics_alone() {
     let diagnostics = "diagnostics{severity code file message help}";
     assert_eq!(Keys::of(&missing.stdout).to_string(), diagnostics);
 }
+
+#[test]
+fn documents_about_two_livepatches_have_these_keys() {
+    let machine = machines().remove(0);
+    let path = |name| OsString::from(machine.path(name));
+    let [old, new] = ["lp_two_owners.ko", "lp_module_symbols.ko"].map(path);
+    prints("diff", [old.clone(), new], "old new same differences{what name old new}");
+    prints("diff", [old.clone(), old], "old new same differences");
+}

@@ -26,6 +26,7 @@ mod build;
 mod changed;
 mod check_load;
 mod commands;
+mod comparison;
 mod compiled;
 mod compressed;
 mod debug_info;

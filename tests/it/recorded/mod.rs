@@ -2,7 +2,7 @@
 
 mod calls;
 
-mod generator;
+pub(crate) mod generator;
 mod malformed;
 
 use klp_convert::convert::{Conversion, convert};

@@ -1,0 +1,138 @@
+//! What a livepatch is made of, by kind and name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bstr::ByteSlice;
+use klp_arch::Machine;
+
+use super::fingerprint::Fingerprint;
+use crate::elf::{Module, SymbolIndex, SymbolSection};
+use crate::intermediate::{Intermediate, awaits_post_link};
+use crate::name::{KlpSymbol, shown};
+use crate::patch::Tables;
+
+/// The kind of a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
+pub enum What {
+    /// The machine.
+    Machine,
+    /// A key of `.modinfo`.
+    Modinfo,
+    /// An object that is patched.
+    Object,
+    /// A function that is replaced.
+    Replaces,
+    /// A klp symbol, by owner and name.
+    KlpSymbol,
+    /// Klp relocations, by gate, symbol and what they are in.
+    KlpRelocations,
+    /// An undefined symbol that an export binds.
+    Import,
+    /// A function of the module.
+    Function,
+    /// A variable of the module.
+    Variable,
+    /// A section without named parts.
+    Section,
+}
+
+/// What is known about a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// What is printed.
+    Texts(BTreeSet<String>),
+    /// How often each of these is there.
+    Counts(BTreeMap<String, usize>),
+    /// Contents of parts of this name, and the size of the first.
+    Contents(Vec<Fingerprint>, u64),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Texts(texts) => {
+                f.write_str(&texts.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            }
+            Self::Counts(counts) => {
+                let each = counts.iter().map(|(name, count)| format!("{count} {name}"));
+                f.write_str(&each.collect::<Vec<_>>().join(", "))
+            }
+            Self::Contents(parts, size) => match parts.len() {
+                1 => write!(f, "{size} bytes"),
+                count => write!(f, "{count} of this name, the first of {size} bytes"),
+            },
+        }
+    }
+}
+
+/// The facts about a module.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) by_name: BTreeMap<(What, String), Value>,
+}
+
+impl Facts {
+    /// What it replaces.
+    pub(super) fn tables(&mut self, module: &Module<'_>, machine: &Machine) {
+        let tables = Tables::of(module, machine);
+        for object in tables.objects() {
+            let name = object.name.map_or("vmlinux".into(), shown);
+            let kinds = ["pre_patch", "post_patch", "pre_unpatch", "post_unpatch"];
+            let callbacks = object.callbacks.iter().zip(kinds);
+            let callbacks = callbacks.filter_map(|(callback, kind)| callback.map(|_| kind));
+            self.text(What::Object, &name, &callbacks.collect::<Vec<_>>().join(", "));
+            for function in &object.functions {
+                let old = shown(function.old_name.unwrap_or_default());
+                let position = format!("position {}", function.old_sympos);
+                self.text(What::Replaces, &format!("{old} of {name}"), &position);
+            }
+        }
+    }
+
+    /// What it looks up, and what exports bind.
+    pub(super) fn symbols(&mut self, module: &Module<'_>, recorded: &Intermediate) {
+        let mut klp: Vec<KlpSymbol> = Vec::new();
+        for symbol in module.symbols_in(SymbolSection::Livepatch) {
+            klp.extend(symbol.name.to_str().ok().and_then(|name| name.parse().ok()));
+        }
+        klp.extend(recorded.symbols.iter().map(|symbol| symbol.klp.clone()));
+        for KlpSymbol { owner, symbol, position } in klp {
+            let position = format!("position {position}");
+            self.text(What::KlpSymbol, &format!("{symbol} of {owner}"), &position);
+        }
+        let shadows = recorded.records.iter().filter_map(|record| Some(record.plain?.symbol));
+        let shadows: BTreeSet<SymbolIndex> = shadows.collect();
+        for symbol in module.symbols_in(SymbolSection::Undefined).skip(1) {
+            if !awaits_post_link(&symbol) && !shadows.contains(&symbol.index) {
+                self.text(What::Import, &shown(symbol.name), "");
+            }
+        }
+    }
+
+    pub(super) fn text(&mut self, what: What, name: &str, text: &str) {
+        let value = self.by_name.entry((what, name.to_owned()));
+        if let Value::Texts(texts) = value.or_insert_with(|| Value::Texts(BTreeSet::new())) {
+            texts.insert(text.to_owned());
+        }
+    }
+
+    pub(super) fn count(&mut self, what: What, name: String, of: String) {
+        let value = self.by_name.entry((what, name));
+        if let Value::Counts(counts) = value.or_insert_with(|| Value::Counts(BTreeMap::new())) {
+            let count = counts.entry(of).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    pub(super) fn contents(&mut self, what: What, name: String, size: u64, contents: Fingerprint) {
+        let value = self.by_name.entry((what, name));
+        if let Value::Contents(parts, _) =
+            value.or_insert_with(|| Value::Contents(Vec::new(), size))
+        {
+            parts.push(contents);
+            parts.sort_unstable();
+        }
+    }
+}
