@@ -38,6 +38,7 @@ use crate::linkage::{Configuration, Linkage};
 use crate::loader::ModuleLoader;
 use crate::machine::Machine;
 use crate::object::Object;
+use crate::placeholder::Placeholder;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::row_index::RowIndex;
@@ -196,6 +197,29 @@ fn plan_around_erratum(conditions: &Conditions<'_>, operands: &Operands) -> Resu
 /// function, compilers put more of them there, which it does not look at).
 const NOP: SiteForm = SiteForm::exactly(&[(0x1f, 0xff), (0x20, 0xff), (0x03, 0xff), (0xd5, 0xff)]);
 
+/// `movz` and three `movk` (`arch/arm64/include/asm/runtime-const.h:runtime_const_ptr`).
+static RUNTIME_CONSTANT: Placeholder = Placeholder {
+    bytes: &[
+        (0xe0, 0xe0),
+        (0xbd, 0xff),
+        (0x99, 0xff),
+        (0xd2, 0xff),
+        (0x60, 0xe0),
+        (0x35, 0xff),
+        (0xb1, 0xff),
+        (0xf2, 0xff),
+        (0xe0, 0xe0),
+        (0xac, 0xff),
+        (0xc8, 0xff),
+        (0xf2, 0xff),
+        (0x60, 0xe0),
+        (0x24, 0xff),
+        (0xe0, 0xff),
+        (0xf2, 0xff),
+    ],
+    alignment: 4,
+};
+
 /// arm64.
 pub static ARM64: Machine = Machine {
     name: "arm64",
@@ -221,6 +245,7 @@ pub static ARM64: Machine = Machine {
     // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
     call_sites: CallSites { sections: &[PATCHABLE], before: 8, forms: &[NOP] },
     landing_pad: None,
+    runtime_constant: Some(&RUNTIME_CONSTANT),
     frees_init_sections: true,
     needs_untouched_place: false,
     late_alignment: 4,

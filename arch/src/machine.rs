@@ -21,6 +21,7 @@ use crate::landing::LandingPad;
 use crate::linkage::Configuration;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::LoaderSymbol;
+use crate::placeholder::Placeholder;
 use crate::row::{Features, Row};
 use crate::row_index::RowIndex;
 use crate::special::{self, SpecialSection};
@@ -63,6 +64,8 @@ pub struct Machine {
     pub call_sites: CallSites,
     /// What the target of an indirect branch must start with, on processors that check it.
     pub landing_pad: Option<&'static LandingPad>,
+    /// What a runtime constant is until the kernel fills it in, if it has any.
+    pub runtime_constant: Option<&'static Placeholder>,
     /// Whether sections called `.init…` are freed once the module's init function has run
     /// (`module_init_section`).
     pub frees_init_sections: bool,

@@ -242,6 +242,7 @@ pub static PPC64LE: Machine = Machine {
     // nothing before 64-bit functions (`arch/powerpc/Makefile`).
     call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0, forms: TRACED },
     landing_pad: None,
+    runtime_constant: None,
     // `module_init_section` is false for every name.
     frees_init_sections: false,
     needs_untouched_place: false,

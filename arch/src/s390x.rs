@@ -36,6 +36,7 @@ use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::machine::Machine;
 use crate::object::Object;
+use crate::placeholder::Placeholder;
 use crate::refusal::{KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::row_index::RowIndex;
@@ -174,6 +175,25 @@ fn window(row: &Row) -> (i64, i64) {
 const NOP: SiteForm =
     SiteForm::exactly(&[(0xc0, 0xff), (0x04, 0xff), (0, 0xff), (0, 0xff), (0, 0xff), (0, 0xff)]);
 
+/// `iihf` and `iilf` (`arch/s390/include/asm/runtime-const.h:runtime_const_ptr`).
+static RUNTIME_CONSTANT: Placeholder = Placeholder {
+    bytes: &[
+        (0xc0, 0xff),
+        (0x08, 0x0f),
+        (0x01, 0xff),
+        (0x23, 0xff),
+        (0x45, 0xff),
+        (0x67, 0xff),
+        (0xc0, 0xff),
+        (0x09, 0x0f),
+        (0x89, 0xff),
+        (0xab, 0xff),
+        (0xcd, 0xff),
+        (0xef, 0xff),
+    ],
+    alignment: 2,
+};
+
 /// s390x.
 pub static S390X: Machine = Machine {
     name: "s390x",
@@ -195,6 +215,7 @@ pub static S390X: Machine = Machine {
     from_section_0: &[],
     call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[NOP] },
     landing_pad: None,
+    runtime_constant: Some(&RUNTIME_CONSTANT),
     frees_init_sections: true,
     needs_untouched_place: false,
     late_alignment: 1,

@@ -36,6 +36,7 @@ use crate::landing::LandingPad;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::{LoaderSymbol, NameRule};
 use crate::machine::Machine;
+use crate::placeholder::Placeholder;
 use crate::refusal::{Errno, KernelError, RelocationContext};
 use crate::row::{Calc, Check, Features, Row};
 use crate::row_index::RowIndex;
@@ -89,6 +90,23 @@ fn field_bytes<'a>(row: &Row, site: &'a [u8]) -> Result<&'a [u8], Fault> {
     site.get(..needed).ok_or_else(|| outside(needed, site.len()))
 }
 
+/// `mov` of 64 bits (`arch/x86/include/asm/runtime-const.h:runtime_const_ptr`).
+static RUNTIME_CONSTANT: Placeholder = Placeholder {
+    bytes: &[
+        (0x48, 0xfe),
+        (0xb8, 0xf8),
+        (0xef, 0xff),
+        (0xcd, 0xff),
+        (0xab, 0xff),
+        (0x89, 0xff),
+        (0x67, 0xff),
+        (0x45, 0xff),
+        (0x23, 0xff),
+        (0x01, 0xff),
+    ],
+    alignment: 1,
+};
+
 /// x86_64.
 pub static X86_64: Machine = Machine {
     name: "x86_64",
@@ -110,6 +128,7 @@ pub static X86_64: Machine = Machine {
     from_section_0: &[],
     call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[FENTRY, NOP] },
     landing_pad: Some(&LANDING_PAD),
+    runtime_constant: Some(&RUNTIME_CONSTANT),
     frees_init_sections: true,
     needs_untouched_place: true,
     late_alignment: 1,

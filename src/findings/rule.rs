@@ -97,6 +97,8 @@ pub enum Rule {
     PlaceTwice,
     /// No annotation is left.
     Annotation,
+    /// No code has a runtime constant, which the kernel fills in at boot, and only in itself.
+    RuntimeConstant,
 }
 
 impl Rule {
@@ -110,7 +112,8 @@ impl Rule {
             | Self::TargetInit
             | Self::TargetPercpu
             | Self::TargetConsumed
-            | Self::PlainRelocation => Consequence::Corrupted,
+            | Self::PlainRelocation
+            | Self::RuntimeConstant => Consequence::Corrupted,
             _ => Consequence::Refused,
         }
     }
@@ -145,6 +148,7 @@ impl Rule {
                 "arch/*/kernel/module*.c:apply_relocate_add"
             }
             Self::Annotation => "Documentation/livepatch/module-elf-format.rst",
+            Self::RuntimeConstant => "arch/*/include/asm/runtime-const.h:runtime_const_init",
         }
     }
 }

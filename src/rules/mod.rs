@@ -10,6 +10,7 @@ mod other_tools;
 mod overlap;
 mod passed_over;
 mod relocations;
+mod runtime_constants;
 mod sections;
 mod symbols;
 
@@ -76,6 +77,7 @@ fn collect_parts(
     symbols::check(&mut checker);
     relocations::check(&mut checker);
     overlap::check(&mut checker);
+    runtime_constants::check(&mut checker);
 }
 
 /// The version of the kernel that a module is for: the one asked for, or else the one in its vermagic.

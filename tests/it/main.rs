@@ -77,6 +77,7 @@ mod readelf;
 mod recorded;
 mod reload;
 mod replaced;
+mod runtime_constants;
 mod selectors;
 mod siblings;
 mod stats;
