@@ -88,6 +88,9 @@ pub enum RecordFault {
     /// The position is not one.
     #[error("{0} is not a symbol position")]
     Position(u64),
+    /// An addend has another byte order than the relocation types.
+    #[error("the addend {0:#x} has another byte order than its relocation type")]
+    Addend(i64),
     /// The machine does not know the relocation type, in the byte order that others have.
     #[error("{0:#x} is not a relocation type of this machine, in either byte order")]
     Type(u32),

@@ -150,6 +150,11 @@ impl Reader<'_, '_> {
             .parse()
             .map_err(|error| fault(RecordFault::Name(error)))?;
         let addend = table.number::<i64>(number, ADDEND, self.order);
+        // What is far outside the address space is near 0 when it is read the other way round.
+        let near = |addend: i64| i32::try_from(addend).is_ok();
+        if !near(addend) && near(addend.swap_bytes()) {
+            return Err(fault(RecordFault::Addend(addend)));
+        }
         let symbol = table.location(number, SYMBOL)?;
         let symbol = symbol.filter(|to| to.section == self.symbols.section.index);
         let symbol = symbol.map(|to| to.offset).filter(|at| at.is_multiple_of(OF_SYMBOLS.size));

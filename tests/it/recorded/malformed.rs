@@ -171,6 +171,12 @@ fn kpatchs_records_that_cannot_be_read_are_refused() {
                 whole().contents(symbols, |bytes| number(&mut bytes[8..16], 1 << 32)),
             ),
             (
+                "has another byte order than its relocation type",
+                whole().contents(relocations, |bytes| {
+                    number(&mut bytes[16..24], 4_i64.swap_bytes().cast_unsigned());
+                }),
+            ),
+            (
                 "binding 3 and type 2 are not those of a symbol",
                 whole().contents(symbols, |bytes| bytes[16] = 3),
             ),
