@@ -1,5 +1,6 @@
 //! Intermediate modules of objtool and kpatch, on four machines: what their last step makes, and nothing else.
 
+mod against_objtool;
 mod calls;
 
 pub(crate) mod generator;
