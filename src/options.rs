@@ -1,8 +1,11 @@
 //! Options of conversions and checks.
 
+use std::sync::Arc;
+
 use klp_arch::KernelVersion;
 
 use crate::patch::PatchedObjects;
+use crate::symbols::Sources;
 
 /// Options of conversions and checks.
 #[derive(Debug, Default, Clone)]
@@ -24,6 +27,9 @@ pub struct Options {
     pub all: bool,
     /// Finish what another tool has recorded, and leave other modules as they are.
     pub only_recorded: bool,
+    /// The sources of the kernel that another tool has recorded positions for, if it is not the one that the module is
+    /// for.
+    pub recorded_for: Option<Arc<Sources>>,
     /// Keep objtool's records, and disable the relocations that they replace instead of removing them.
     pub keep_intermediates: bool,
     /// Leave out kpatch's `.klp.arch.*` sections, which kernels before Linux 5.8 read.

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::Convert;
+use super::args::{Convert, Maps};
 use super::overwrite::overwritten;
 use super::report::{Reporter, io_diagnostic};
 use super::{Outcome, document, output};
@@ -57,7 +58,8 @@ fn attempt(
 ) -> (Outcome, Option<Plan>) {
     let name = path_text(&args.input);
     let input = (!args.in_place).then_some(("the input", args.input.as_path()));
-    let sources = input.into_iter().chain(args.maps.files());
+    let old = args.positions_from.as_deref().map(|path| ("--positions-from", path));
+    let sources = input.into_iter().chain(args.maps.files()).chain(old);
     if let Some(diagnostic) = output.and_then(|output| overwritten(output, sources)) {
         diagnostics.push(diagnostic);
         reporter.diagnostics(diagnostics);
@@ -65,6 +67,17 @@ fn attempt(
     }
     let module = match read_module_within(&args.input, args.max_unpacked.saturating_mul(1 << 20)) {
         Ok(module) => module,
+        Err(error) => {
+            diagnostics.push(error.diagnostic());
+            reporter.diagnostics(diagnostics);
+            return (if error.is_io() { Outcome::UsageOrIo } else { Outcome::Refused }, None);
+        }
+    };
+    let recorded_for = args.positions_from.iter().map(|map| {
+        Maps { symbols: vec![map.clone()], ..Maps::default() }.sources(reporter).map(Arc::new)
+    });
+    let recorded_for = match recorded_for.collect::<Result<Vec<_>, _>>() {
+        Ok(found) => found.into_iter().next(),
         Err(error) => {
             diagnostics.push(error.diagnostic());
             reporter.diagnostics(diagnostics);
@@ -80,6 +93,7 @@ fn attempt(
         allow_undeclared_dependency: args.allow_undeclared_dependency,
         all: args.all,
         no_check: args.no_check,
+        recorded_for,
         keep_intermediates: args.keep_intermediates,
         only_recorded: args.only_recorded,
         no_klp_arch: args.no_klp_arch,

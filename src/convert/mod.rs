@@ -72,8 +72,13 @@ pub fn convert<'data>(
     let tables = Tables::of(&module, machine);
     let answer = ask(&module, machine, &tables, sources)?;
     same_kernel(&module, machine, &answer, options)?;
-    let resolver =
-        Resolver { keep_module_exports: options.keep_module_exports, ..Resolver::new(&answer) };
+    let old = options.recorded_for.as_ref().map(|old| ask(&module, machine, &tables, old));
+    let old = old.transpose()?;
+    let resolver = Resolver {
+        keep_module_exports: options.keep_module_exports,
+        recorded_for: old.as_ref(),
+        ..Resolver::new(&answer)
+    };
     let mut planned = planner::plan(&module, machine, &tables, &resolver, options)
         .or_else(|refusals| Err(advise(refusals, sources)?))?;
     let bytes = if planned.plan.is_empty() {

@@ -117,6 +117,14 @@ pub trait Resolve {
     /// [`Unresolved`] when the name has no meaning, several, or a different one than the author says.
     fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved>;
 
+    /// Resolves a name that another tool has recorded with a position, perhaps for another kernel.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    fn resolve_recorded(&self, query: &Query<'_>) -> Result<Resolution, Unresolved> {
+        self.resolve(query)
+    }
+
     /// Whether an object can only be loaded after another, because it depends on it, directly or
     /// indirectly (`depends=`). `None` if unknown.
     fn depends(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {

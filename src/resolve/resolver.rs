@@ -20,6 +20,8 @@ pub struct Resolver<'a> {
     pub answer: &'a Answer,
     /// Leave a module's exports ordinary; the livepatch then depends on that module.
     pub keep_module_exports: bool,
+    /// What the sources of another kernel know, for which another tool has recorded positions.
+    pub recorded_for: Option<&'a Answer>,
     /// What was put in order for selectors.
     pub(crate) homonyms: Homonyms<'a>,
 }
@@ -28,7 +30,8 @@ impl<'a> Resolver<'a> {
     /// A resolver with the usual policy.
     #[must_use]
     pub fn new(answer: &'a Answer) -> Self {
-        Self { answer, keep_module_exports: false, homonyms: Homonyms::default() }
+        let (keep_module_exports, recorded_for) = (false, None);
+        Self { answer, keep_module_exports, recorded_for, homonyms: Homonyms::default() }
     }
 
     /// Resolves what the author annotated, if the sources agree.
@@ -68,6 +71,21 @@ impl<'a> Resolver<'a> {
         let symbol = KlpSymbol { owner: owner.clone(), symbol, position };
         let candidate = Some(candidate.clone());
         Ok(klp(Klp { symbol, gate, basis: Basis::Annotated, candidate, export }))
+    }
+
+    /// What was asked for in another kernel, as it is asked for in this one: by the source file if this one has several
+    /// symbols of the name.
+    fn moved(&self, old: &Answer, name: &str, asked: &Request) -> Result<Request, Unresolved> {
+        let (owner, homonyms) = (&asked.owner, &Homonyms::default());
+        let there = Choice { answer: old, homonyms, name, owner }.make(&asked.which)?;
+        let file = there.file.as_deref().and_then(|file| file.parse().ok());
+        let which = match file {
+            Some(file) if self.answer.candidates_in(name, owner).len() > 1 => {
+                Selector::InFile(file)
+            }
+            _ => Selector::Position(Position::Unique),
+        };
+        Ok(Request { which, ..asked.clone() })
     }
 
     /// Resolves a name that is exported and not annotated.
@@ -156,6 +174,14 @@ impl Resolve for Resolver<'_> {
                 Err(Unresolved::Ambiguous { name, candidates, exporter })
             }
         }
+    }
+
+    fn resolve_recorded(&self, query: &Query<'_>) -> Result<Resolution, Unresolved> {
+        let (Some(old), Some(asked)) = (self.recorded_for, query.annotation) else {
+            return self.resolve(query);
+        };
+        let moved = self.moved(old, query.name, asked)?;
+        self.resolve(&Query { annotation: Some(&moved), ..query.clone() })
     }
 
     fn depends(&self, object: &ObjectName, on: &ObjectName) -> Option<bool> {

@@ -44,6 +44,9 @@ pub(in crate::cli) struct Convert {
     /// The kernel that the livepatch is for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     pub(in crate::cli) target: Option<KernelVersion>,
+    /// The map of the kernel for which another tool has recorded positions, if it is another one
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) positions_from: Option<PathBuf>,
     /// Keep the sections __klp_relocs of objtool, and what its post-link keeps of other relocations
     #[arg(long)]
     pub(in crate::cli) keep_intermediates: bool,

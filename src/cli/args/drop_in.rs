@@ -45,6 +45,9 @@ pub(in crate::cli) struct CreateKlpModule {
 pub(in crate::cli) struct Also {
     #[command(flatten)]
     maps: Maps,
+    /// The map of the kernel for which positions were recorded, if it is another one
+    #[arg(long, value_name = "FILE")]
+    positions_from: Option<PathBuf>,
     /// Let code of a patched object use a module that the object does not depend on
     #[arg(long)]
     allow_undeclared_dependency: bool,
@@ -87,6 +90,7 @@ impl Also {
             keep_module_exports: false,
             strip_signature: false,
             target: self.target,
+            positions_from: self.positions_from,
             keep_intermediates: false,
             no_klp_arch: false,
             no_check: self.no_check,

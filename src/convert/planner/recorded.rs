@@ -48,7 +48,7 @@ impl Planner<'_, '_> {
             let request = Request { owner, gate: None, which };
             let (name, annotation) = (name.as_str(), Some(&request));
             let query = Query { name, weak: false, loader: false, annotation };
-            let klp = match self.resolve.resolve(&query) {
+            let klp = match self.resolve.resolve_recorded(&query) {
                 Ok(Resolution::Klp(klp)) => klp,
                 // What is annotated is nothing else.
                 Ok(_) => continue,

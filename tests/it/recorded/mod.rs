@@ -5,6 +5,7 @@ mod calls;
 
 pub(crate) mod generator;
 mod malformed;
+mod moved;
 
 use klp_convert::convert::{Conversion, convert};
 use klp_convert::options::Options;
