@@ -62,7 +62,8 @@ pub fn plan(
     };
     if recorded.is_some()
         && !options.no_klp_arch
-        && let Err(error) = Intermediate::is_all(module, rules::version(module, options.target))
+        && let Err(error) =
+            Intermediate::check_version(module, rules::version(module, options.target))
     {
         return Err(vec![Refusal::Record(error).into()]);
     }

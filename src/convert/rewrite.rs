@@ -10,6 +10,7 @@ use crate::elf::{
     Edits, ElfError, Module, NewBody, NewSection, NewSymbol, Rela, SHT_RELA, SectionFlags,
     SectionIndex, SymbolIndex, SymbolSection,
 };
+use crate::name::KlpSection;
 
 /// Alignment of a klp section, in bytes (`elf_addr_size` in objtool's `klp-post-link.c`).
 const KLP_SECTION_ALIGN: u64 = 8;
@@ -92,6 +93,7 @@ fn move_relocations(
     };
     let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
     let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
+    let mut added: BTreeMap<(SectionIndex, &KlpSection), Vec<Rela>> = BTreeMap::new();
     for section in &plan.sections {
         let taken = section.entries.iter().map(|entry| rename(entry.rela));
         match section.existing {
@@ -101,23 +103,26 @@ fn move_relocations(
                     .or_insert_with(|| module.relocations(existing).map(rename).collect());
                 all.extend(taken);
             }
-            None => edits.add_section(NewSection {
-                name: section.to.to_string().into_bytes(),
-                sh_type: SHT_RELA,
-                sh_flags: SectionFlags::ALLOC
-                    | SectionFlags::INFO_LINK
-                    | SectionFlags::RELA_LIVEPATCH,
-                link: module.symtab(),
-                info: section.target,
-                sh_addralign: KLP_SECTION_ALIGN,
-                sh_entsize: RELA_SIZE,
-                body: NewBody::Relocations(taken.collect()),
-            }),
+            // Relocations of one klp section may come from several tables.
+            None => added.entry((section.target, &section.to)).or_default().extend(taken),
         }
         if !section.recorded {
             let entries = section.entries.iter().map(|entry| entry.entry);
             moved.entry(section.from.index).or_default().extend(entries);
         }
+    }
+    for section in &plan.sections {
+        let Some(relocations) = added.remove(&(section.target, &section.to)) else { continue };
+        edits.add_section(NewSection {
+            name: section.to.to_string().into_bytes(),
+            sh_type: SHT_RELA,
+            sh_flags: SectionFlags::ALLOC | SectionFlags::INFO_LINK | SectionFlags::RELA_LIVEPATCH,
+            link: module.symtab(),
+            info: section.target,
+            sh_addralign: KLP_SECTION_ALIGN,
+            sh_entsize: RELA_SIZE,
+            body: NewBody::Relocations(relocations),
+        });
     }
     for &(section, entry) in &plan.removed_relocations {
         moved.entry(section).or_default().insert(entry);

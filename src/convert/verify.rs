@@ -15,6 +15,7 @@ use super::dependencies::{self, VersionTable};
 use super::plan::{Plan, PlannedPosition};
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 use crate::findings::VerifyError;
+use crate::name::KlpSection;
 
 /// Compares the written module with its plan and the module it was made from.
 ///
@@ -265,7 +266,8 @@ fn expected<'data>(
     let removed: BTreeSet<_> = plan.removed_sections.iter().map(|s| s.index).collect();
     let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
     let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
-    let mut new = Vec::new();
+    let mut new: Vec<Expected<'data>> = Vec::new();
+    let mut known: BTreeMap<(SectionIndex, &KlpSection), usize> = BTreeMap::new();
     for section in &plan.sections {
         let relocations: Vec<_> = if section.recorded {
             section.entries.iter().map(|entry| renumbering.rename(entry.rela)).collect()
@@ -279,13 +281,19 @@ fn expected<'data>(
         };
         match section.existing {
             Some(existing) => appended.entry(existing).or_default().extend(relocations),
-            None => new.push(Expected {
-                name: section.to.to_string().into_bytes().into(),
-                flags: SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH,
-                stays: None,
-                disabled: BTreeSet::new(),
-                added: relocations,
-            }),
+            None => {
+                let at = *known.entry((section.target, &section.to)).or_insert(new.len());
+                match new.get_mut(at) {
+                    Some(there) => there.added.extend(relocations),
+                    None => new.push(Expected {
+                        name: section.to.to_string().into_bytes().into(),
+                        flags: SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH,
+                        stays: None,
+                        disabled: BTreeSet::new(),
+                        added: relocations,
+                    }),
+                }
+            }
         }
     }
     for &(section, entry) in &plan.removed_relocations {

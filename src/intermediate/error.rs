@@ -1,6 +1,7 @@
 //! Why the records of another tool cannot be read.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::name::NameError;
 
@@ -9,7 +10,7 @@ use crate::name::NameError;
 #[error("{}: {fault}", Place(.section, *.record))]
 pub struct RecordError {
     /// The section's name.
-    pub section: String,
+    pub section: Arc<str>,
     /// The record's number, from 0; `None` if it is about the section.
     pub record: Option<usize>,
     /// What is wrong.

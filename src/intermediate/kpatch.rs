@@ -65,7 +65,8 @@ pub(super) fn read(
     let mut needed = |name| match only(module, name) {
         Ok(section) => Some(section),
         Err(fault) => {
-            let section = if name == RELOCATIONS { SYMBOLS } else { RELOCATIONS };
+            let other = if name == RELOCATIONS { SYMBOLS } else { RELOCATIONS };
+            let section = if fault == RecordFault::Twice { name } else { other };
             errors.push(RecordError { section: section.into(), record: None, fault });
             None
         }

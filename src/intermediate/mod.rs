@@ -2,7 +2,8 @@
 //! `SHN_LIVEPATCH` nor a second relocation section of one section.
 //!
 //! `objtool` reads the records of `objtool klp diff`, `kpatch` those of kpatch's `create-diff-object`; both give the same
-//! [`Record`]s, from which a conversion makes klp relocations. Records are in the byte order of the machine that the tool ran on, which may not be the module's.
+//! [`Record`]s, from which a conversion makes klp relocations. Records are in the byte order of the machine that the tool ran
+//! on, which may not be the module's.
 
 mod byte_order;
 mod error;
@@ -10,13 +11,14 @@ mod kpatch;
 mod objtool;
 mod table;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use klp_arch::{KernelVersion, Machine};
 use object::elf::{SymbolBind, SymbolType};
 
 use crate::elf::{Location, Module, Rela, SectionIndex, SymbolIndex};
-use crate::name::{KlpSymbol, ObjectName};
+use crate::name::{KlpSymbol, ObjectName, shown};
 use crate::site::{Site, Sites};
 
 pub use error::{RecordError, RecordFault};
@@ -80,6 +82,20 @@ impl Record {
     pub(crate) fn place(&self) -> Location {
         Location { section: self.target, offset: self.rela.offset }
     }
+
+    /// The same in words.
+    fn location(&self, module: &Module<'_>) -> String {
+        format!("{}+{:#x}", name_of(module, self.target), self.rela.offset)
+    }
+
+    fn error(&self, module: &Module<'_>, fault: RecordFault) -> RecordError {
+        let section = name_of(module, self.section).as_ref().into();
+        RecordError { section, record: Some(self.number), fault }
+    }
+}
+
+fn name_of<'data>(module: &Module<'data>, section: SectionIndex) -> Cow<'data, str> {
+    module.section(section).map_or(Cow::Borrowed(""), |section| shown(section.name))
 }
 
 impl Intermediate {
@@ -96,14 +112,24 @@ impl Intermediate {
         } else {
             return Ok(None);
         }
+        let mut taken = BTreeSet::new();
+        for record in &found.records {
+            if !taken.insert(record.place()) {
+                let fault = RecordFault::LocationTwice(record.location(module));
+                errors.push(record.error(module, fault));
+            }
+        }
+        if errors.is_empty() {
+            objtool::find_unrecorded(module, &found, &mut errors);
+        }
         if errors.is_empty() { Ok(Some(found)) } else { Err(errors) }
     }
 
-    /// Checks that nothing else is left to do for a kernel of this version.
+    /// Checks that a kernel of this version needs nothing that is not made.
     ///
     /// # Errors
     /// kpatch's special sections for a kernel before Linux 5.8.
-    pub fn is_all(module: &Module<'_>, version: KernelVersion) -> Result<(), RecordError> {
+    pub fn check_version(module: &Module<'_>, version: KernelVersion) -> Result<(), RecordError> {
         kpatch::special_sections(module, version)
     }
 

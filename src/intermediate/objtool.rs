@@ -85,9 +85,6 @@ pub(super) fn read(
     if errors.is_empty() {
         find_plain(module, found, errors);
     }
-    if errors.is_empty() {
-        find_unrecorded(module, found, errors);
-    }
 }
 
 fn record(
@@ -154,34 +151,24 @@ fn find_plain(module: &Module<'_>, found: &mut Intermediate, errors: &mut Vec<Re
             }
         }
     }
-    let mut taken = BTreeSet::new();
     for record in &mut found.records {
-        let place = record.place();
-        let first = taken.insert(place);
-        let there = plain.get(&place).map_or(&[][..], Vec::as_slice);
-        if let ([only], true) = (there, first) {
+        let there = plain.get(&record.place()).map_or(&[][..], Vec::as_slice);
+        if let [only] = there {
             record.plain = Some(*only);
-            continue;
+        } else {
+            let fault =
+                RecordFault::Plain { location: record.location(module), count: there.len() };
+            errors.push(record.error(module, fault));
         }
-        let name = |index| {
-            let section = module.section(index);
-            section.map_or_else(String::new, |section| shown(section.name).into_owned())
-        };
-        let location = format!("{}+{:#x}", name(place.section), place.offset);
-        let fault = match first {
-            true => RecordFault::Plain { location, count: there.len() },
-            false => RecordFault::LocationTwice(location),
-        };
-        errors.push(RecordError {
-            section: name(record.section),
-            record: Some(record.number),
-            fault,
-        });
     }
 }
 
 /// Finds loaded uses of klp symbols and tombstones that no record is about: the kernel would bind them to 0.
-fn find_unrecorded(module: &Module<'_>, found: &Intermediate, errors: &mut Vec<RecordError>) {
+pub(super) fn find_unrecorded(
+    module: &Module<'_>,
+    found: &Intermediate,
+    errors: &mut Vec<RecordError>,
+) {
     let recorded: BTreeSet<_> = found.symbols.iter().map(|symbol| symbol.index).collect();
     let replaced = found.records.iter().filter_map(|record| record.plain);
     let replaced: BTreeSet<_> = replaced.map(|plain| (plain.table, plain.entry)).collect();
@@ -203,7 +190,7 @@ fn find_unrecorded(module: &Module<'_>, found: &Intermediate, errors: &mut Vec<R
             if !replaced.contains(&(table.index, entry))
                 && let Some(name) = waiting.remove(&rela.symbol)
             {
-                let section = shown(table.name).into_owned();
+                let section = shown(table.name).into();
                 let fault = RecordFault::Unrecorded(shown(name).into_owned());
                 errors.push(RecordError { section, record: Some(entry), fault });
             }

@@ -1,6 +1,7 @@
 //! A section of records: numbers in its bytes, pointers in its relocations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bstr::ByteSlice;
 use klp_arch::{Calc, Machine};
@@ -10,6 +11,8 @@ use super::{RecordError, RecordFault};
 use crate::elf::{Location, Module, Rela, Section, SectionIndex, SymbolSection};
 use crate::name::shown;
 
+/// Most bytes of a text: no name is as long, and many records may point to one endless text.
+const TEXT_MAX: usize = 4096;
 /// Bytes of a pointer.
 const WORD: usize = 8;
 
@@ -27,6 +30,7 @@ pub(super) struct Layout {
 pub(super) struct Table<'m, 'data> {
     module: &'m Module<'data>,
     pub(super) section: &'m Section<'data>,
+    name: Arc<str>,
     layout: Layout,
     by_offset: BTreeMap<u64, Rela>,
 }
@@ -38,10 +42,11 @@ impl<'m, 'data> Table<'m, 'data> {
         machine: &Machine,
         section: &'m Section<'data>,
         layout: Layout,
-        sections: &mut std::collections::BTreeSet<SectionIndex>,
+        sections: &mut BTreeSet<SectionIndex>,
         errors: &mut Vec<RecordError>,
     ) -> Self {
-        let mut table = Self { module, section, layout, by_offset: BTreeMap::new() };
+        let (name, by_offset) = (shown(section.name).into(), BTreeMap::new());
+        let mut table = Self { module, section, name, layout, by_offset };
         sections.insert(section.index);
         let size = u64::try_from(module.body(section.index).len()).unwrap_or(u64::MAX);
         if size != section.sh_size || !size.is_multiple_of(layout.size) {
@@ -121,6 +126,7 @@ impl<'m, 'data> Table<'m, 'data> {
         let location = self.location(record, at)?.filter(|location| location.section == texts);
         let text = location.and_then(|Location { offset, .. }| {
             let tail = self.module.body(texts).get(usize::try_from(offset).ok()?..)?;
+            let tail = tail.get(..TEXT_MAX.min(tail.len()))?;
             tail.get(..tail.find_byte(0)?)?.to_str().ok()
         });
         text.ok_or_else(|| self.fault(Some(record), RecordFault::NoText(self.what(at))))
@@ -128,7 +134,7 @@ impl<'m, 'data> Table<'m, 'data> {
 
     /// What is wrong with a record.
     pub(super) fn fault(&self, record: Option<usize>, fault: RecordFault) -> RecordError {
-        RecordError { section: shown(self.section.name).into_owned(), record, fault }
+        RecordError { section: Arc::clone(&self.name), record, fault }
     }
 
     fn what(&self, at: u64) -> &'static str {

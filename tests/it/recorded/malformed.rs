@@ -236,3 +236,17 @@ fn with_arch(bytes: &[u8]) -> Vec<u8> {
     });
     rewrite(&module, &edits).unwrap().into_owned()
 }
+
+#[test]
+fn symbols_that_await_post_link_are_not_left_in_a_module_of_kpatch() {
+    for machine in machines() {
+        // Two tools cannot have made one module.
+        let whole = of_kpatch(&machine);
+        let image = Image::read(&whole.bytes);
+        let used = image.sections.iter().find(|s| s.name == ".rela.text").unwrap();
+        let is = |r: &&crate::image::Relocation| image.symbols[r.symbol as usize].section == 0;
+        let symbol = used.relocations.iter().find(is).unwrap().symbol;
+        let tombstone = whole.rename(symbol as usize, ".klp.tombstone.counter");
+        refused(&machine, &tombstone.bytes, &["no record is about '.klp.tombstone.counter'"]);
+    }
+}
