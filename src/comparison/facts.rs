@@ -126,13 +126,21 @@ impl Facts {
         }
     }
 
+    /// Brings parts of one name into an order that does not depend on layout.
+    pub(super) fn sort(&mut self) {
+        for value in self.by_name.values_mut() {
+            if let Value::Contents(parts, _) = value {
+                parts.sort_unstable();
+            }
+        }
+    }
+
     pub(super) fn contents(&mut self, what: What, name: String, size: u64, contents: Fingerprint) {
         let value = self.by_name.entry((what, name));
         if let Value::Contents(parts, _) =
             value.or_insert_with(|| Value::Contents(Vec::new(), size))
         {
             parts.push(contents);
-            parts.sort_unstable();
         }
     }
 }

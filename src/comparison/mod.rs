@@ -104,5 +104,6 @@ fn facts(module: &Module<'_>) -> Result<Facts, Error> {
         }
     }
     contents::read(module, &recorded, &written, &labels, &mut facts);
+    facts.sort();
     Ok(facts)
 }
