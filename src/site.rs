@@ -41,6 +41,9 @@ impl fmt::Display for Site {
     }
 }
 
+/// Section, value, size, name and index of a symbol.
+type Covering<'data> = (SectionIndex, u64, u64, &'data [u8], SymbolIndex);
+
 /// Describes the relocations of one module.
 ///
 /// Sites are only needed for messages, so the index of functions is built for the first one.
@@ -48,8 +51,8 @@ impl fmt::Display for Site {
 pub struct Sites<'m, 'data> {
     module: &'m Module<'data>,
     machine: &'static Machine,
-    /// (section, value, size, symbol) of every named function and object, sorted.
-    covering: OnceCell<Vec<(SectionIndex, u64, u64, SymbolIndex)>>,
+    /// (section, value, size, name, symbol) of every named function and object, sorted.
+    covering: OnceCell<Vec<Covering<'data>>>,
 }
 
 impl<'m, 'data> Sites<'m, 'data> {
@@ -115,7 +118,7 @@ impl<'m, 'data> Sites<'m, 'data> {
     pub fn inside(&self, section: SectionIndex, offset: u64) -> Option<(String, u64)> {
         let covering = self.covering.get_or_init(|| self.index());
         let end = covering.partition_point(|&(s, value, ..)| (s, value) <= (section, offset));
-        let &(s, value, size, symbol) = covering.get(end.checked_sub(1)?)?;
+        let &(s, value, size, _, symbol) = covering.get(end.checked_sub(1)?)?;
         let covers = s == section && offset - value < size.max(1);
         covers.then(|| (self.symbol_name(symbol), offset - value))
     }
@@ -142,13 +145,15 @@ impl<'m, 'data> Sites<'m, 'data> {
         })
     }
 
-    fn index(&self) -> Vec<(SectionIndex, u64, u64, SymbolIndex)> {
+    fn index(&self) -> Vec<Covering<'data>> {
         let mut covering: Vec<_> = self
             .module
             .symbols()
             .filter(Symbol::is_function_or_object)
             .filter_map(|s| match s.section {
-                SymbolSection::Defined(section) => Some((section, s.st_value, s.st_size, s.index)),
+                SymbolSection::Defined(section) => {
+                    Some((section, s.st_value, s.st_size, s.name, s.index))
+                }
                 _ => None,
             })
             .collect();

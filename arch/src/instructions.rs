@@ -16,6 +16,12 @@ pub trait InstructionSet: Debug + Sync {
         0
     }
 
+    /// The same for one field, with the bytes before it in the section: an instruction may go on after its field.
+    fn bias_of_field(&self, row: &Row, before: &[u8]) -> i64 {
+        let _ = before;
+        self.code_bias(row)
+    }
+
     /// The references that the assembler has resolved, and perhaps bytes that look like one.
     fn branches(&self, code: &[u8]) -> Vec<Branch>;
 

@@ -15,6 +15,7 @@
 //! Processor Supplement*, "Relocation".
 
 mod branches;
+mod immediate;
 mod special;
 mod uses;
 
@@ -252,6 +253,11 @@ impl InstructionSet for Loader {
         // The field is the last one in every instruction that refers to a function.
         let size = i64::try_from(row.field.size()).unwrap_or(0);
         if row.calc.depends_on_place() { size } else { 0 }
+    }
+
+    fn bias_of_field(&self, row: &Row, before: &[u8]) -> i64 {
+        let bias = self.code_bias(row);
+        if bias == 0 { 0 } else { bias.saturating_add(immediate::after_distance(before)) }
     }
 
     fn branches(&self, code: &[u8]) -> Vec<Branch> {

@@ -41,5 +41,13 @@ pub(super) fn words(words: &[OsString]) -> Result<Vec<OsString>, String> {
 
 /// Whether words that cannot be read are those of a call of `post-link`.
 pub(super) fn is_post_link(words: &[OsString]) -> bool {
-    words.get(1).is_some_and(|command| command == POST_LINK)
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--format" || word == "--color" {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return word == POST_LINK;
+        }
+    }
+    false
 }

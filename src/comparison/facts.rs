@@ -5,8 +5,11 @@ use std::fmt;
 
 use bstr::ByteSlice;
 use klp_arch::Machine;
+use object::elf::STT_FILE;
 
 use super::fingerprint::Fingerprint;
+use super::written::Written;
+use crate::convert::version_entries;
 use crate::elf::{Module, SymbolIndex, SymbolSection};
 use crate::intermediate::{Intermediate, awaits_post_link};
 use crate::name::{KlpSymbol, shown};
@@ -34,7 +37,9 @@ pub enum What {
     Function,
     /// A variable of the module.
     Variable,
-    /// A section without named parts.
+    /// A symbol without a section.
+    Symbol,
+    /// What a section has without a name.
     Section,
 }
 
@@ -45,8 +50,8 @@ pub(super) enum Value {
     Texts(BTreeSet<String>),
     /// How often each of these is there.
     Counts(BTreeMap<String, usize>),
-    /// Contents of parts of this name, and the size of the first.
-    Contents(Vec<Fingerprint>, u64),
+    /// Contents and size of each part of this name.
+    Contents(Vec<(Fingerprint, u64)>),
 }
 
 impl fmt::Display for Value {
@@ -59,10 +64,10 @@ impl fmt::Display for Value {
                 let each = counts.iter().map(|(name, count)| format!("{count} {name}"));
                 f.write_str(&each.collect::<Vec<_>>().join(", "))
             }
-            Self::Contents(parts, size) => match parts.len() {
-                1 => write!(f, "{size} bytes"),
-                count => write!(f, "{count} of this name, the first of {size} bytes"),
-            },
+            Self::Contents(parts) => {
+                let sizes: Vec<_> = parts.iter().map(|(_, size)| size.to_string()).collect();
+                write!(f, "{} bytes", sizes.join(", "))
+            }
         }
     }
 }
@@ -92,7 +97,12 @@ impl Facts {
     }
 
     /// What it looks up, and what exports bind.
-    pub(super) fn symbols(&mut self, module: &Module<'_>, recorded: &Intermediate) {
+    pub(super) fn symbols(
+        &mut self,
+        module: &Module<'_>,
+        recorded: &Intermediate,
+        written: &Written,
+    ) {
         let mut klp: Vec<KlpSymbol> = Vec::new();
         for symbol in module.symbols_in(SymbolSection::Livepatch) {
             klp.extend(symbol.name.to_str().ok().and_then(|name| name.parse().ok()));
@@ -104,10 +114,33 @@ impl Facts {
         }
         let shadows = recorded.records.iter().filter_map(|record| Some(record.plain?.symbol));
         let shadows: BTreeSet<SymbolIndex> = shadows.collect();
+        let used: BTreeSet<SymbolIndex> =
+            written.by_section.values().flatten().map(|(rela, _)| rela.symbol).collect();
+        let mut imports = BTreeSet::new();
         for symbol in module.symbols_in(SymbolSection::Undefined).skip(1) {
-            if !awaits_post_link(&symbol) && !shadows.contains(&symbol.index) {
-                self.text(What::Import, &shown(symbol.name), "");
+            let is_shadow = shadows.contains(&symbol.index) && !used.contains(&symbol.index);
+            if !awaits_post_link(&symbol) && !is_shadow {
+                imports.insert(symbol.name);
+                self.text(
+                    What::Import,
+                    &shown(symbol.name),
+                    if symbol.is_weak() { "weak" } else { "" },
+                );
             }
+        }
+        for (name, entry) in version_entries(module) {
+            // That of a klp symbol is removed with the records.
+            if imports.contains(name) {
+                self.text(What::Import, &shown(name), &format!("version {:02x?}", entry.get(..8)));
+            }
+        }
+        for symbol in module.symbols().filter(|symbol| symbol.kind != STT_FILE) {
+            let (kind, value) = match symbol.section {
+                SymbolSection::Absolute => ("absolute", symbol.st_value),
+                SymbolSection::Common => ("common", symbol.st_size),
+                _ => continue,
+            };
+            self.text(What::Symbol, &shown(symbol.name), &format!("{kind} {value:#x}"));
         }
     }
 
@@ -129,18 +162,16 @@ impl Facts {
     /// Brings parts of one name into an order that does not depend on layout.
     pub(super) fn sort(&mut self) {
         for value in self.by_name.values_mut() {
-            if let Value::Contents(parts, _) = value {
-                parts.sort_unstable();
+            if let Value::Contents(parts) = value {
+                parts.sort_unstable_by_key(|(contents, size)| (*size, *contents));
             }
         }
     }
 
     pub(super) fn contents(&mut self, what: What, name: String, size: u64, contents: Fingerprint) {
         let value = self.by_name.entry((what, name));
-        if let Value::Contents(parts, _) =
-            value.or_insert_with(|| Value::Contents(Vec::new(), size))
-        {
-            parts.push(contents);
+        if let Value::Contents(parts) = value.or_insert_with(|| Value::Contents(Vec::new())) {
+            parts.push((contents, size));
         }
     }
 }

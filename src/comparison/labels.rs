@@ -1,16 +1,17 @@
 //! What relocations mean, in words that do not depend on layout.
 
-use bstr::ByteSlice;
 use klp_arch::{Calc, Machine};
 
 use super::written::Written;
-use crate::elf::{Location, Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
+use crate::elf::{
+    Location, Module, Rela, Section, SectionFlags, SectionIndex, SymbolIndex, SymbolSection,
+};
 use crate::intermediate::Intermediate;
 use crate::name::shown;
 use crate::site::Sites;
 
-/// Bytes of a text that tell it from others.
-const TEXT_MAX: usize = 256;
+/// Most bytes of a text that is compared where it is used. Many relocations may refer to an endless one.
+const TEXT_MAX: usize = 4096;
 
 /// Names the parts of a module.
 #[derive(Debug)]
@@ -77,7 +78,11 @@ impl<'m, 'data> Labels<'m, 'data> {
         let SymbolSection::Defined(to) = symbol.section else { return None };
         let in_code = self.flags(section).contains(SectionFlags::EXECINSTR);
         let row = self.machine.row(rela.kind).filter(|_| in_code);
-        let bias = row.map_or(0, |row| self.machine.instructions.code_bias(row));
+        let bias = row.map_or(0, |row| {
+            let at = usize::try_from(rela.offset).unwrap_or(usize::MAX);
+            let before = self.module.body(section).get(..at).unwrap_or_default();
+            self.machine.instructions.bias_of_field(row, before)
+        });
         let offset = symbol.st_value.wrapping_add_signed(rela.addend).wrapping_add_signed(bias);
         Some(Location { section: to, offset })
     }
@@ -91,10 +96,10 @@ impl<'m, 'data> Labels<'m, 'data> {
         let Some(Location { section: to, offset }) = self.location(section, rela) else {
             return format!("{}{:+#x}", self.symbol(rela.symbol), rela.addend);
         };
-        if self.flags(to).contains(SectionFlags::MERGE | SectionFlags::STRINGS)
-            && let Some(text) = self.text(to, offset)
+        if self.flags(to).contains(SectionFlags::MERGE)
+            && let Some(content) = self.merged(to, offset)
         {
-            return format!("{text:?}");
+            return format!("{content:02x?}");
         }
         match self.sites.inside(to, offset) {
             Some((name, inside)) => format!("{name}+{inside:#x}"),
@@ -107,9 +112,21 @@ impl<'m, 'data> Labels<'m, 'data> {
         section.map_or_else(|| index.to_string(), |section| shown(section.name).into_owned())
     }
 
-    fn text(&self, section: SectionIndex, offset: u64) -> Option<&'data [u8]> {
+    /// The entry of a section of mergeable ones: a text, or a constant.
+    fn merged(&self, section: SectionIndex, offset: u64) -> Option<&'data [u8]> {
+        let Section { sh_entsize, sh_flags, .. } = *self.module.section(section)?;
+        let width = usize::try_from(sh_entsize).ok()?.max(1);
+        if width > TEXT_MAX {
+            return None;
+        }
         let tail = self.module.body(section).get(usize::try_from(offset).ok()?..)?;
-        let tail = tail.get(..TEXT_MAX.min(tail.len()))?;
-        tail.get(..tail.find_byte(0).unwrap_or(tail.len()))
+        if sh_flags.contains(SectionFlags::STRINGS) { text(tail, width) } else { tail.get(..width) }
     }
+}
+
+/// A text with characters of this width, without its end; `None` if it is too long.
+pub(super) fn text(tail: &[u8], width: usize) -> Option<&[u8]> {
+    let start = tail.get(..TEXT_MAX.min(tail.len()))?;
+    let end = start.chunks(width).position(|c| c.iter().all(|byte| *byte == 0))?;
+    start.get(..end.checked_mul(width)?)
 }

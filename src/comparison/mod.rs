@@ -94,13 +94,14 @@ fn facts(module: &Module<'_>) -> Result<Facts, Error> {
     facts.tables(module, machine);
     let written = Written::of(module, machine, &recorded);
     let labels = Labels::of(module, machine, &recorded, &written);
-    facts.symbols(module, &recorded);
+    facts.symbols(module, &recorded, &written);
     for (section, relocations) in &written.by_section {
         for (rela, gate) in relocations {
             let Some(gate) = gate else { continue };
             let place = labels.place(*section, rela.offset);
             let name = format!("{} in {place}, with {gate}", labels.symbol(rela.symbol));
-            facts.count(What::KlpRelocations, name, labels.kind(rela.kind));
+            let kind = format!("{}{:+}", labels.kind(rela.kind), rela.addend);
+            facts.count(What::KlpRelocations, name, kind);
         }
     }
     contents::read(module, &recorded, &written, &labels, &mut facts);

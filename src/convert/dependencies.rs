@@ -128,6 +128,15 @@ pub(super) fn plan_versions(module: &Module<'_>, gone: &BTreeSet<&[u8]>) -> Vec<
     planned.collect()
 }
 
+/// Each name for which a module has a version, and its entry.
+pub(crate) fn version_entries<'data>(module: &Module<'data>) -> Vec<(&'data [u8], &'data [u8])> {
+    let tables = VersionTable::all(module);
+    let entries = tables.iter().flat_map(|table| {
+        table.entries.iter().map(move |(range, name)| (*name, table.body(module, range)))
+    });
+    entries.collect()
+}
+
 /// The names for which a module has a version.
 pub(crate) fn versions<'data>(module: &Module<'data>) -> BTreeSet<&'data [u8]> {
     let tables = VersionTable::all(module);

@@ -9,7 +9,7 @@ mod rewrite;
 mod verify;
 mod wanted;
 
-pub(crate) use dependencies::{recorded, versions};
+pub(crate) use dependencies::{recorded, version_entries, versions};
 pub use plan::{
     Exported, Named, Plan, PlannedDepends, PlannedEntry, PlannedPosition, PlannedSection,
     PlannedSymbol, PlannedVersions,

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bstr::ByteSlice;
+
 use super::plan::{Named, PlannedPosition};
-use crate::annotation::{Annotations, FunctionSelector};
+use crate::annotation::{Annotations, FunctionSelector, Selector};
 use crate::elf::{Location, Module};
 use crate::findings::Refusal;
 use crate::name::ObjectName;
@@ -49,6 +51,9 @@ impl Positions {
         let (positions, refusals) = (Self::default(), Vec::new());
         let mut selection = Selection { module, functions, resolve, positions, refusals };
         annotations.functions.iter().for_each(|selector| selection.select(selector));
+        if resolve.is_for_another_kernel() {
+            selection.move_all(tables);
+        }
         (selection.positions, selection.refusals)
     }
 
@@ -59,6 +64,55 @@ impl Positions {
 }
 
 impl Selection<'_, '_> {
+    /// Finds the positions again that tables have for another kernel.
+    fn move_all(&mut self, tables: &Tables<'_>) {
+        for table in tables.objects() {
+            let Some(object) = table.object() else { continue };
+            for function in &table.functions {
+                let written = function.old_sympos;
+                let name = function.old_name.and_then(|name| name.to_str().ok());
+                let (Some(name), Ok(position)) = (name, u32::try_from(written)) else { continue };
+                if self.positions.selected.contains_key(&function.sympos_at) {
+                    continue;
+                }
+                let which = Selector::Position(position.into());
+                let request = Request { owner: object.clone(), gate: None, which };
+                let annotation = Some(&request);
+                let query = Query { name, weak: false, loader: false, annotation };
+                let named =
+                    |position| Replaced { object: object.clone(), name: name.to_owned(), position };
+                let at = function.sympos_at;
+                match self.resolve.resolve_recorded(&query) {
+                    Ok(Resolution::Klp(klp)) => {
+                        let found = u64::from(klp.symbol.position.number());
+                        // If the name is unique, 1 means the same as 0.
+                        if found != written && (found, written) != (0, 1) {
+                            self.positions.selected.insert(at, Some(found));
+                            self.plan(at, named(found), written);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(reason) => {
+                        let (function, reason) = (named(written), Box::new(reason));
+                        self.refusals.push(Refusal::NotReplaced { function, reason });
+                        self.positions.selected.insert(at, None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, at: Location, function: Replaced, written: u64) {
+        let section = self.module.section(at.section).map_or(&[][..], |s| s.name);
+        let section = String::from_utf8_lossy(section).into_owned();
+        self.positions.planned.push(PlannedPosition {
+            section: Named { index: at.section, name: section },
+            offset: at.offset,
+            function,
+            written,
+        });
+    }
+
     fn select(&mut self, selector: &FunctionSelector) {
         let FunctionSelector { object, name, new_func, which, location } = selector;
         let key = (object.clone(), name.as_str().as_bytes(), *new_func);
@@ -88,6 +142,7 @@ impl Selection<'_, '_> {
                 return;
             }
         };
+        let mut moved = Vec::new();
         for function in functions {
             let written = function.old_sympos;
             // If the name is unique, 1 means the same as 0.
@@ -98,16 +153,11 @@ impl Selection<'_, '_> {
                 self.refusals.push(Refusal::SelectedElsewhere { location, function, found });
             } else if written == 0 && found != 0 {
                 let at = function.sympos_at;
-                let section = self.module.section(at.section).map_or(&[][..], |s| s.name);
-                let section = String::from_utf8_lossy(section).into_owned();
                 self.positions.selected.entry(at).or_insert(Some(found));
-                self.positions.planned.push(PlannedPosition {
-                    section: Named { index: at.section, name: section },
-                    offset: at.offset,
-                    function: Replaced { object: object.clone(), name: named(), position: found },
-                    written,
-                });
+                let function = Replaced { object: object.clone(), name: named(), position: found };
+                moved.push((at, function, written));
             }
         }
+        moved.into_iter().for_each(|(at, function, written)| self.plan(at, function, written));
     }
 }

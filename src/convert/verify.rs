@@ -94,7 +94,8 @@ impl Renumbering {
             .filter_map(|symbol| symbol.new.map(|(bind, _)| (symbol.index, bind == STB_LOCAL)))
             .partition(|(_, local)| *local);
         let table = module.section(module.symtab());
-        let first = SymbolIndex::new(table.map_or(0, |table| table.sh_info));
+        // The null symbol is always the first.
+        let first = SymbolIndex::new(table.map_or(1, |table| table.sh_info.max(1)));
         let new_locals = u32::try_from(locals.len()).unwrap_or(u32::MAX);
         let mut all =
             Self { removed, same, below, globals: (first, new_locals), added: BTreeMap::new() };

@@ -146,10 +146,10 @@ impl<'data> Module<'data> {
         self.symbols.entries.len()
     }
 
-    /// The slot of the first symbol that is not local, as the table says (`sh_info`).
+    /// The slot of the first symbol that is not local, as the table says (`sh_info`); the null symbol always is.
     pub(super) fn first_global(&self) -> usize {
         let table = self.section(self.symtab());
-        table.map_or(0, |table| SymbolIndex::new(table.sh_info).slot())
+        table.map_or(1, |table| SymbolIndex::new(table.sh_info).slot().max(1))
     }
 
     /// All symbols by index, with the null symbol 0; decoded on the way.

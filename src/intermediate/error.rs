@@ -93,7 +93,9 @@ pub enum RecordFault {
     #[error("the addend {0:#x} has another byte order than its relocation type")]
     Addend(i64),
     /// The machine does not know the relocation type, in the byte order that others have.
-    #[error("{0:#x} is not a relocation type of this machine, in either byte order")]
+    #[error(
+        "no byte order makes all types relocation types of this machine: this one would be {0:#x}"
+    )]
     Type(u32),
     /// Not exactly one plain relocation is at the location to patch.
     #[error(

@@ -1,13 +1,13 @@
 //! The tables of kpatch's livepatches: `struct kpatch_patch_func`, and a section for each kind of callback.
 //!
 //! Its init code makes a patch of them when the module is loaded. Source: kpatch's `kmod/patch/kpatch-patch.h`,
-//! `kmod/patch/livepatch-patch-hook.c`.
+//! `kmod/patch/kpatch.lds.S`, `kmod/patch/livepatch-patch-hook.c`.
 
 use std::collections::BTreeMap;
 
 use super::pointers::Pointers;
 use super::structures::{Unread, code, name};
-use super::{Callbacks, FUNCTIONS_MAX, TableFunction, TableObject};
+use super::{Callbacks, FUNCTIONS_MAX, TableFunction, TableObject, Tables};
 use crate::elf::{Location, Module};
 use crate::name::VMLINUX;
 
@@ -28,6 +28,8 @@ const NAME: u64 = 40;
 const OBJECT: u64 = 48;
 /// Bytes of a `struct kpatch_pre_patch_callback` and of the others, and offsets in it.
 const CALLBACK_SIZE: u64 = 16;
+/// `kpatch.lds` ends such a section with this many bytes, which are 0.
+const CALLBACKS_END: u64 = 8;
 const CALLBACK: u64 = 0;
 const CALLBACK_OBJECT: u64 = 8;
 
@@ -36,34 +38,58 @@ pub(super) fn is_present(module: &Module<'_>) -> bool {
     module.sections_named(FUNCS).any(|section| section.sh_size > 0)
 }
 
-/// The objects of all such tables; `None` if they cannot be read.
-pub(super) fn read<'data>(pointers: &Pointers<'_, 'data>) -> Option<Vec<TableObject<'data>>> {
+/// All such tables.
+pub(super) fn read<'data>(pointers: &Pointers<'_, 'data>) -> Tables<'data> {
+    match objects(pointers) {
+        Some(Ok(objects)) if !objects.is_empty() => Tables::Static(objects),
+        Some(Err(why)) => Tables::Incomplete(why),
+        _ => Tables::AtRunTime,
+    }
+}
+
+/// The objects, or why the init code refuses them; `None` if they cannot be read.
+fn objects<'data>(
+    pointers: &Pointers<'_, 'data>,
+) -> Option<Result<Vec<TableObject<'data>>, &'static str>> {
     let mut objects: BTreeMap<Option<&[u8]>, TableObject<'data>> = BTreeMap::new();
-    for at in entries(pointers, FUNCS, FUNC_SIZE)? {
+    for at in entries(pointers, FUNCS, FUNC_SIZE, 0)? {
         let function = function(pointers, at).ok()?;
         let named = object_name(pointers, at.plus(OBJECT))?;
         object(&mut objects, named).functions.push(function);
     }
     for (kind, section) in CALLBACKS.into_iter().enumerate() {
-        for at in entries(pointers, section, CALLBACK_SIZE)? {
+        for at in entries(pointers, section, CALLBACK_SIZE, CALLBACKS_END)? {
             let named = object_name(pointers, at.plus(CALLBACK_OBJECT))?;
             let callbacks: &mut Callbacks = &mut object(&mut objects, named).callbacks;
-            *callbacks.get_mut(kind)? = code(pointers, at.plus(CALLBACK)).ok()?;
+            let callback = code(pointers, at.plus(CALLBACK)).ok()?;
+            let slot = callbacks.get_mut(kind)?;
+            if slot.is_some() && callback.is_some() {
+                return Some(Err("an object has two callbacks of one kind"));
+            }
+            *slot = slot.or(callback);
         }
     }
-    Some(objects.into_values().collect())
+    Some(Ok(objects.into_values().collect()))
 }
 
-/// The entries of all sections of a name; `None` if there are too many, or a part of one.
-fn entries(pointers: &Pointers<'_, '_>, section: &[u8], size: u64) -> Option<Vec<Location>> {
+/// The entries of all sections of a name; `None` if there are too many, or a part of one that is not the section's end.
+fn entries(
+    pointers: &Pointers<'_, '_>,
+    section: &[u8],
+    size: u64,
+    end: u64,
+) -> Option<Vec<Location>> {
     let mut all = Vec::new();
     for section in pointers.module.sections_named(section) {
         let count = section.sh_size / size;
         let room = u64::try_from(FUNCTIONS_MAX.checked_sub(all.len())?).ok()?;
-        if !section.sh_size.is_multiple_of(size) || count > room {
+        let start = Location { section: section.index, offset: 0 };
+        let rest = section.sh_size % size;
+        let from = start.plus(section.sh_size - rest);
+        let is_end = rest == 0 || rest == end && pointers.is_empty(from, from.plus(rest));
+        if !is_end || count > room {
             return None;
         }
-        let start = Location { section: section.index, offset: 0 };
         all.extend((0..count).map(|entry| start.plus(entry * size)));
     }
     Some(all)
@@ -73,6 +99,9 @@ fn function<'data>(
     pointers: &Pointers<'_, 'data>,
     at: Location,
 ) -> Result<TableFunction<'data>, Unread> {
+    if pointers.is_changed(at.plus(SYMPOS), at.plus(NAME)) {
+        return Err(Unread::Overwritten);
+    }
     Ok(TableFunction {
         old_name: name(pointers, at.plus(NAME))?,
         new_func: code(pointers, at.plus(NEW_ADDR))?,

@@ -113,11 +113,12 @@ impl<'data> Tables<'data> {
             return Self::None;
         }
         let pointers = Pointers::of(module, machine);
-        if external || of_kpatch {
-            let objects =
-                if external { external::read(&pointers) } else { kpatch::read(&pointers) };
-            let objects = objects.filter(|objects| !objects.is_empty());
+        if external {
+            let objects = external::read(&pointers).filter(|objects| !objects.is_empty());
             return objects.map_or(Self::AtRunTime, Self::Static);
+        }
+        if of_kpatch {
+            return kpatch::read(&pointers);
         }
         let Some(enable) = enables else { return Self::AtRunTime };
         let patch = match registered::patch(&pointers, machine, enable.index) {

@@ -117,6 +117,11 @@ pub trait Resolve {
     /// [`Unresolved`] when the name has no meaning, several, or a different one than the author says.
     fn resolve(&self, query: &Query<'_>) -> Result<Resolution, Unresolved>;
 
+    /// Whether positions in the module are those of another kernel.
+    fn is_for_another_kernel(&self) -> bool {
+        false
+    }
+
     /// Resolves a name that another tool has recorded with a position, perhaps for another kernel.
     ///
     /// # Errors

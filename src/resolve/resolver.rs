@@ -6,7 +6,7 @@ use super::beside::place_between;
 use super::choose::Choice;
 use super::homonyms::Homonyms;
 use super::{Basis, Cause, Klp, Query, Request, Resolution, Resolve, Unresolved, not_found};
-use crate::annotation::Selector;
+use crate::annotation::{Selector, SourceFile};
 use crate::name::{KlpSymbol, ObjectName, Position, SymbolName, is_cut};
 use crate::symbols::{
     Answer, Binding, Candidate, Candidates, Export, Order, Sources, Suggestions, SymbolError,
@@ -73,17 +73,26 @@ impl<'a> Resolver<'a> {
         Ok(klp(Klp { symbol, gate, basis: Basis::Annotated, candidate, export }))
     }
 
-    /// What was asked for in another kernel, as it is asked for in this one: by the source file if this one has several
-    /// symbols of the name.
+    /// What was asked for in another kernel, as it is asked for in this one: by the source file, unless the name is unique
+    /// in both.
     fn moved(&self, old: &Answer, name: &str, asked: &Request) -> Result<Request, Unresolved> {
         let (owner, homonyms) = (&asked.owner, &Homonyms::default());
         let there = Choice { answer: old, homonyms, name, owner }.make(&asked.which)?;
-        let file = there.file.as_deref().and_then(|file| file.parse().ok());
+        let file: Option<SourceFile> = there.file.as_deref().and_then(|file| file.parse().ok());
+        let here = self.answer.candidates_in(name, owner).as_slice();
+        let elsewhere = |known: &String| file.as_ref().is_some_and(|file| !file.agrees_with(known));
+        let is_unique = there.homonyms == 1
+            && here.len() <= 1
+            && !here.iter().any(|candidate| candidate.file.as_ref().is_some_and(elsewhere));
         let which = match file {
-            Some(file) if self.answer.candidates_in(name, owner).len() > 1 => {
-                Selector::InFile(file)
+            _ if is_unique => Selector::Position(Position::Unique),
+            Some(file) => Selector::InFile(file),
+            None => {
+                let candidates = old.shared_candidates(name).of(owner);
+                let (name, owner) = (name.to_owned(), owner.clone());
+                let which = Box::new(asked.which.clone());
+                return Err(Unresolved::FilesUnknown { name, owner, which, candidates });
             }
-            _ => Selector::Position(Position::Unique),
         };
         Ok(Request { which, ..asked.clone() })
     }
@@ -174,6 +183,10 @@ impl Resolve for Resolver<'_> {
                 Err(Unresolved::Ambiguous { name, candidates, exporter })
             }
         }
+    }
+
+    fn is_for_another_kernel(&self) -> bool {
+        self.recorded_for.is_some()
     }
 
     fn resolve_recorded(&self, query: &Query<'_>) -> Result<Resolution, Unresolved> {

@@ -9,7 +9,7 @@ use crate::findings::Rule;
 use crate::name::shown;
 
 /// How the sections are called that list where they are in the kernel.
-const LISTS: [&[u8]; 2] = [b"runtime_ptr_", b"runtime_shift_"];
+const LISTS: [&[u8]; 3] = [b"runtime_ptr_", b"runtime_shift_", b"runtime_mask_"];
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;

@@ -2,17 +2,20 @@
 
 use bstr::ByteSlice;
 use klp_arch::KernelVersion;
+use rustc_hash::FxHashSet;
 
 use super::Checker;
 use crate::elf::{SymbolIndex, SymbolSection};
 use crate::findings::Rule;
-use crate::intermediate::is_tombstone;
 use crate::name::{KlpSymbol, symbol_name_max};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
+    // The kernel looks up what an entry of a klp section names; objtool marks others, too.
+    let klp = checker.klp_sections().flat_map(|table| module.relocations(table.index));
+    let looked_up: FxHashSet<_> = klp.map(|rela| rela.symbol).collect();
     let marked = module.symbols_in(SymbolSection::Livepatch);
-    for symbol in marked.filter(|symbol| !is_tombstone(symbol)) {
+    for symbol in marked.filter(|symbol| looked_up.contains(&symbol.index)) {
         match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
             Ok(klp) => length(checker, symbol.index, &klp),
             Err(error) => {

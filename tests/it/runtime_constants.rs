@@ -49,7 +49,8 @@ fn a_livepatch_with_a_runtime_constant_is_neither_converted_nor_said_to_load() {
 #[test]
 fn a_list_of_runtime_constants_shows_them_in_any_module() {
     for machine in machines() {
-        for name in ["runtime_ptr_dentry_hashtable", "runtime_shift_d_hash_shift"] {
+        for name in ["runtime_ptr_dentry_hashtable", "runtime_shift_d_hash_shift", "runtime_mask_x"]
+        {
             let module = Patched::new(machine.read("klp_target_a.ko"));
             let module = module.rename_section(".note.gnu.build-id", name).bytes;
             let bench = Sandbox::new();

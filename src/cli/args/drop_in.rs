@@ -30,7 +30,8 @@ pub(in crate::cli) struct CreateKlpModule {
     /// Where the finished module goes
     #[arg(value_name = "OUT.ko")]
     pub(in crate::cli) output: PathBuf,
-    /// Do not ask for .klp.arch sections, which kernels before 5.8 read
+    /// Make no .klp.arch sections; kernels before 5.8 read those, and without this option a module that has some for such
+    /// a kernel is refused
     #[arg(short = 'n', long = "no-klp-arch-sections")]
     pub(in crate::cli) no_klp_arch: bool,
     /// Print the plan: what is made, what is removed
@@ -54,6 +55,9 @@ pub(in crate::cli) struct Also {
     /// The kernel that the livepatch is for, such as 5.14: older kernels have other limits
     #[arg(long = "target-kernel", value_name = "VERSION")]
     target: Option<KernelVersion>,
+    /// Drop an appended module signature, which the conversion invalidates
+    #[arg(long)]
+    strip_signature: bool,
     /// Write even if the result breaks a rule of the kernel
     #[arg(long)]
     no_check: bool,
@@ -88,7 +92,7 @@ impl Also {
             objects: Vec::new(),
             allow_undeclared_dependency: self.allow_undeclared_dependency,
             keep_module_exports: false,
-            strip_signature: false,
+            strip_signature: self.strip_signature,
             target: self.target,
             positions_from: self.positions_from,
             keep_intermediates: false,

@@ -118,7 +118,13 @@ fn what_cannot_be_finished_is_left_alone_and_fails_as_with_the_tool() {
     let ended = run(["post-link".as_ref(), file.as_os_str()]);
     assert_eq!(ended.code, 255, "{}", ended.stderr);
     assert_eq!(std::fs::read(&file).unwrap(), cut[..cut.len() / 2]);
-    for words in [&["post-link"][..], &["post-link", "missing.ko"], &["post-link", "a", "b"]] {
+    for words in [
+        &["post-link"][..],
+        &["post-link", "missing.ko"],
+        &["post-link", "a", "b"],
+        &["-q", "post-link"],
+        &["--format", "json", "post-link"],
+    ] {
         assert_eq!(run(words).code, 255, "{words:?}");
     }
     let missing = run(["create-klp-module", "missing.ko", "out.ko"]);

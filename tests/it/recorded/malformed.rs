@@ -63,13 +63,13 @@ fn objtools_records_that_cannot_be_read_are_refused() {
                 }),
             ),
             (
-                "is not a relocation type of this machine, in either byte order",
+                "no byte order makes all types relocation types of this machine",
                 whole().contents(RECORDS, |bytes| bytes[16..20].fill(0x7e)),
             ),
         ];
         // One number in the other byte order: they are a tool's, and it has one.
         let mixed = whole().contents(RECORDS, |bytes| bytes[16..20].reverse());
-        cases.push(("is not a relocation type of this machine, in either byte order", mixed));
+        cases.push(("no byte order makes all types relocation types of this machine", mixed));
         let klp = whole();
         let image = Image::read(&klp.bytes);
         let symbol = image.symbols.iter().position(|s| s.name.starts_with(".klp.sym.")).unwrap();
@@ -159,11 +159,11 @@ fn kpatchs_records_that_cannot_be_read_are_refused() {
             ("its name is not a text", whole().relocation(of_symbols, 0, beyond)),
             ("is not a text in .kpatch.strings", whole().contents(".kpatch.strings", unterminated)),
             (
-                "is not a relocation type of this machine",
+                "no byte order makes all types relocation types of this machine",
                 whole().contents(relocations, |bytes| bytes[8..12].fill(0x7e)),
             ),
             (
-                "is not a relocation type of this machine",
+                "no byte order makes all types relocation types of this machine",
                 whole().contents(relocations, |bytes| bytes[8..12].reverse()),
             ),
             (
