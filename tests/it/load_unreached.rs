@@ -36,8 +36,7 @@ fn a_klp_symbol_that_nothing_uses_may_have_any_name() {
         let symbol = unused(&Image::read(&patched.bytes));
         patched.symbol(symbol, |symbol, e| symbol.st_shndx.set(e, SHN_LIVEPATCH))
     };
-    let words = ["is not of the form .klp.sym.", "[symbol-name, ignored]"];
-    comes_of_changed(VMLINUX, change, Conclusion::LoadsWrong, &words);
+    comes_of_changed(VMLINUX, change, Conclusion::Loads, &[]);
 }
 
 #[test]
