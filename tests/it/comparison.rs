@@ -135,3 +135,39 @@ fn the_exit_code_says_whether_anything_differs() {
     }
     assert!(diff(&bad, &new).stderr.contains("bad.ko"));
 }
+
+#[test]
+fn how_a_symbol_is_imported_is_compared_and_the_digest_of_the_build_is_not() {
+    for machine in machines() {
+        let old = converted(&machine, NAME);
+        let image = Image::read(&old);
+        let import = image.symbols.iter().position(|s| s.section == 0 && s.info == 0x10).unwrap();
+        let weak = Patched::new(old.clone())
+            .symbol(import, |s, _| s.st_info = object::elf::SymbolInfo(0x20))
+            .bytes;
+        let differences = compare(&old, &weak).unwrap();
+        let name = image.symbols[import].name.as_str();
+        assert_eq!(names(&differences), [(What::Import, name)], "{}", machine.name);
+
+        let note = ".note.gnu.build-id";
+        let other = Patched::new(old.clone()).contents(note, |bytes| bytes[20] ^= 1).bytes;
+        assert_eq!(compare(&old, &other).unwrap(), [], "{}", machine.name);
+    }
+}
+
+#[test]
+fn a_section_that_is_loaded_elsewhere_differs_in_all_its_parts() {
+    for machine in machines() {
+        let old = converted(&machine, NAME);
+        let section = Image::read(&old);
+        let section = &section.sections[usize::from(section.symbol("lp_show").section)].name;
+        let new = Patched::new(old.clone())
+            .section(section, |s, e| {
+                let flags = s.sh_flags.get(e).0;
+                s.sh_flags.set(e, object::elf::SectionFlags(flags | 1));
+            })
+            .bytes;
+        let differences = compare(&old, &new).unwrap();
+        assert!(names(&differences).contains(&(What::Function, "lp_show")), "{differences:?}");
+    }
+}

@@ -13,7 +13,7 @@ use object::elf::{
 };
 
 /// The relocation of a pointer.
-fn pointer(machine: &Machine) -> u32 {
+pub(crate) fn pointer(machine: &Machine) -> u32 {
     let rows = machine.rows.iter();
     let mut pointers = rows.filter(|row| row.calc == Calc::Absolute && row.field == Field::BITS64);
     pointers.next().unwrap().number

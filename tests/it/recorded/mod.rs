@@ -6,6 +6,7 @@ mod calls;
 pub(crate) mod generator;
 mod malformed;
 mod moved;
+mod tables;
 
 use klp_convert::convert::{Conversion, convert};
 use klp_convert::options::Options;
