@@ -217,6 +217,7 @@ static RUNTIME_CONSTANT: Placeholder = Placeholder {
         (0xe0, 0xff),
         (0xf2, 0xff),
     ],
+    core: (13, &[0x24, 0xe0, 0xf2]),
     alignment: 4,
 };
 

@@ -8,19 +8,20 @@
 pub struct Placeholder {
     /// Each byte, with the mask of the bits that count.
     pub bytes: &'static [(u8, u8)],
+    /// Some of them that count whole, and the offset of the first: what to search for.
+    pub core: (usize, &'static [u8]),
     /// Instructions start at multiples of this, in bytes.
     pub alignment: usize,
 }
 
 impl Placeholder {
-    /// Offsets in code that starts at such a multiple, ascending.
-    pub fn find<'c>(&self, code: &'c [u8]) -> impl Iterator<Item = usize> + use<'c, '_> {
-        let windows = code.windows(self.bytes.len()).enumerate().step_by(self.alignment.max(1));
-        windows.filter_map(|(offset, window)| self.is(window).then_some(offset))
-    }
-
-    fn is(&self, window: &[u8]) -> bool {
-        window.iter().zip(self.bytes).all(|(byte, (value, mask))| byte & mask == *value)
+    /// The offset of the instructions in code whose `core` is at this one, if they are there.
+    #[must_use]
+    pub fn around(&self, code: &[u8], core: usize) -> Option<usize> {
+        let start = core.checked_sub(self.core.0)?;
+        let window = code.get(start..start.checked_add(self.bytes.len())?)?;
+        let is = window.iter().zip(self.bytes).all(|(byte, (value, mask))| byte & mask == *value);
+        (is && start.is_multiple_of(self.alignment.max(1))).then_some(start)
     }
 }
 
@@ -60,15 +61,22 @@ mod tests {
             code.extend(bytes);
             code.extend(bytes);
             let second = code.len() - bytes.len();
-            let found: Vec<_> = placeholder.find(&code).collect();
+            let (at, core) = placeholder.core;
+            let expected: Vec<_> = core.iter().map(|byte| (*byte, 0xff)).collect();
+            assert_eq!(placeholder.bytes[at..at + core.len()], expected, "{machine}");
+            let find = |code: &[u8]| {
+                let cores = (0..code.len()).filter(|&at| code[at..].starts_with(core));
+                cores.filter_map(|at| placeholder.around(code, at)).collect::<Vec<_>>()
+            };
+            let found = find(&code);
             assert_eq!(found, [placeholder.alignment * 3, second], "{machine}");
             for at in 0..bytes.len() {
                 let mut other = bytes.to_vec();
                 let mask = placeholder.bytes[at].1;
                 other[at] ^= mask & mask.wrapping_neg();
-                assert_eq!(placeholder.find(&other).count(), 0, "{machine} {at}");
+                assert_eq!(find(&other), [], "{machine} {at}");
             }
-            assert_eq!(placeholder.find(&bytes[1..]).count(), 0);
+            assert_eq!(find(&bytes[1..]), []);
         }
         assert!(by_name("ppc64le").unwrap().runtime_constant.is_none());
     }

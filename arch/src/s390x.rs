@@ -191,6 +191,7 @@ static RUNTIME_CONSTANT: Placeholder = Placeholder {
         (0xcd, 0xff),
         (0xef, 0xff),
     ],
+    core: (2, &[0x01, 0x23, 0x45, 0x67]),
     alignment: 2,
 };
 

@@ -126,6 +126,7 @@ impl<'data> SymbolTable<'data> {
         entries.map(move |(slot, raw)| table.decode(slot, raw))
     }
 
+    #[inline]
     fn decode(&self, slot: usize, raw: &Sym64<Endianness>) -> Symbol<'data> {
         Symbol {
             index: SymbolIndex::of_slot(slot),

@@ -3,6 +3,8 @@
 //! The compiler refuses them in modules. Tools that copy functions out of the kernel's objects bring them along: the code
 //! then uses the placeholder as an address. Source: `arch/*/include/asm/runtime-const.h`.
 
+use memchr::memmem::Finder;
+
 use super::Checker;
 use crate::elf::{Section, SectionFlags};
 use crate::findings::Rule;
@@ -28,9 +30,12 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
     else {
         return;
     };
+    let core = Finder::new(placeholder.core.1);
     let code = SectionFlags::ALLOC | SectionFlags::EXECINSTR;
     for section in module.sections().filter(|section| section.sh_flags.contains(code)) {
-        for offset in placeholder.find(module.body(section.index)) {
+        let body = module.body(section.index);
+        let cores = core.find_iter(body);
+        for offset in cores.filter_map(|core| placeholder.around(body, core)) {
             let offset = u64::try_from(offset).unwrap_or(u64::MAX);
             let inside = checker.sites.inside(section.index, offset);
             let inside = inside.map_or_else(String::new, |(name, at)| format!(" ({name}+{at:#x})"));

@@ -1,27 +1,32 @@
 //! Rules about klp symbols.
 
+use std::cell::LazyCell;
+
 use bstr::ByteSlice;
 use klp_arch::KernelVersion;
 use rustc_hash::FxHashSet;
 
 use super::Checker;
-use crate::elf::{SymbolIndex, SymbolSection};
+use crate::elf::{SectionFlags, SymbolIndex, SymbolSection};
 use crate::findings::Rule;
 use crate::name::{KlpSymbol, symbol_name_max};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     let module = checker.module;
     // The kernel looks up what an entry of a klp section names; objtool marks others, too.
-    let klp = checker.klp_sections().flat_map(|table| module.relocations(table.index));
-    let looked_up: FxHashSet<_> = klp.map(|rela| rela.symbol).collect();
-    let marked = module.symbols_in(SymbolSection::Livepatch);
-    for symbol in marked.filter(|symbol| looked_up.contains(&symbol.index)) {
+    let looked_up: LazyCell<FxHashSet<_>, _> = LazyCell::new(|| {
+        let klp = module.relocation_sections();
+        let klp = klp.filter(|table| table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH));
+        klp.flat_map(|table| module.relocations(table.index)).map(|rela| rela.symbol).collect()
+    });
+    for symbol in module.symbols_in(SymbolSection::Livepatch) {
         match symbol.name.to_str_lossy().parse::<KlpSymbol>() {
             Ok(klp) => length(checker, symbol.index, &klp),
-            Err(error) => {
+            Err(error) if looked_up.contains(&symbol.index) => {
                 let detail = format!("symbol {}: {error}", symbol.index);
                 checker.broken_by(Rule::SymbolName, symbol.index, detail);
             }
+            Err(_) => {}
         }
     }
 }
