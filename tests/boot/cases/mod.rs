@@ -1,8 +1,5 @@
 //! The cases, in the order in which they are run.
 
-#[path = "../../it/recorded/generator.rs"]
-mod generator;
-
 mod again;
 mod dependency;
 mod foreign;
@@ -12,7 +9,6 @@ mod memory;
 mod modules;
 mod order;
 mod positions;
-mod records;
 mod refusals;
 mod samples;
 mod slots;
@@ -51,7 +47,6 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         memory::all(),
         foreign::all(),
         klp_build::all(),
-        records::all(),
         positions::all(),
         refusals::all(),
         samples::all(),
