@@ -73,7 +73,10 @@ impl Refusal {
             }
             Self::AnnotationUnused { .. } => vec!["remove the annotation".into()],
             Self::Unfinished(Unfinished::KlpBuild { .. }) => {
-                vec!["finish it: klp-convert post-link FILE, or objtool klp post-link FILE".into()]
+                vec![
+                    "finish it: klp-convert post-link FILE, or objtool klp post-link FILE".into(),
+                    "if post-link itself says this, the sections __klp_relocs are lost: link the module again".into(),
+                ]
             }
             Self::Unfinished(Unfinished::Kpatch { .. }) => {
                 vec!["finish it: klp-convert create-klp-module IN OUT, or kpatch's create-klp-module".into()]
