@@ -137,7 +137,11 @@ fn attempt(
     if let Some(output) = output {
         let (symbols, relocations) = (plan.symbols.len(), plan.relocations());
         let output = path_text(output);
-        reporter.remark(&format!("{output}: {symbols} klp symbols, {relocations} klp relocations"));
+        reporter.remark(&if plan.is_empty() {
+            format!("{output}: nothing to convert")
+        } else {
+            format!("{output}: {symbols} klp symbols, {relocations} klp relocations")
+        });
     }
     (Outcome::Done, Some(plan))
 }
