@@ -1,5 +1,8 @@
 //! The cases, in the order in which they are run.
 
+#[path = "../../it/recorded/generator.rs"]
+mod generator;
+
 mod again;
 mod dependency;
 mod foreign;
@@ -9,6 +12,7 @@ mod memory;
 mod modules;
 mod order;
 mod positions;
+mod records;
 mod refusals;
 mod samples;
 mod slots;
@@ -47,6 +51,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         memory::all(),
         foreign::all(),
         klp_build::all(),
+        records::all(),
         positions::all(),
         refusals::all(),
         samples::all(),
