@@ -32,6 +32,7 @@ mod monitor;
 #[path = "../it/mutation/mod.rs"]
 mod mutation;
 mod options;
+mod page;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../it/patch.rs"]
 mod patch;
@@ -84,7 +85,10 @@ fn main() -> ExitCode {
         return conclusion.exit_code();
     }
     let reported = Report::of(&boots).and_then(|report| {
-        options.report.as_ref().map_or(Ok(()), |path| report.write(path))?;
+        let report = match &options.report {
+            Some(path) => report.write(path, options.is_whole())?,
+            None => report,
+        };
         if options.is_whole() { report.is_committed() } else { Ok(()) }
     });
     if let Err(failure) = reported {

@@ -66,7 +66,7 @@ pub(crate) fn count(relocations: &[Relocated], mask: &Mask, tally: &mut Tally) {
         let mut changed = changed.map(|(address, _)| address).peekable();
         if changed.peek().is_some() {
             tally.written += 1;
-            tally.hidden += usize::from(changed.all(|address| mask.hides(address)));
+            tally.hidden += u64::from(changed.all(|address| mask.hides(address)));
         }
     }
 }

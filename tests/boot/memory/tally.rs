@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 /// Counts of one case; bytes count once for each time at which they were compared.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Tally {
-    pub(crate) snapshots: usize,
+    pub(crate) snapshots: u64,
     pub(crate) compared: u64,
-    pub(crate) relocations: BTreeMap<&'static str, usize>,
+    pub(crate) relocations: BTreeMap<&'static str, u64>,
     /// Relocations that changed something, and how many of them had all changed bytes left out:
     /// these were not verified.
-    pub(crate) written: usize,
-    pub(crate) hidden: usize,
+    pub(crate) written: u64,
+    pub(crate) hidden: u64,
     /// Bytes that were left out, by the function that changes them.
     pub(crate) masked: BTreeMap<&'static str, u64>,
 }
