@@ -50,6 +50,7 @@ mod log;
 mod plts;
 mod reserve;
 mod special;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -235,6 +236,7 @@ pub static ARM64: Machine = Machine {
     loader_symbols: &[],
     required_sections: &[".plt", ".init.plt"],
     special: special::SPECIAL,
+    object_tables: tables::TABLES,
     // `arch/arm64/include/asm/module.h`.
     from_section_0: &[
         ".altinstructions",
@@ -244,7 +246,12 @@ pub static ARM64: Machine = Machine {
     ],
     // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
     // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
-    call_sites: CallSites { sections: &[PATCHABLE], before: 8, forms: &[NOP] },
+    call_sites: CallSites {
+        sections: &[PATCHABLE],
+        tracers: &["_mcount"],
+        before: 8,
+        forms: &[NOP],
+    },
     landing_pad: None,
     runtime_constant: Some(&RUNTIME_CONSTANT),
     frees_init_sections: true,
@@ -340,25 +347,48 @@ impl ModuleLoader for Loader {
 }
 
 impl InstructionSet for Loader {
+    fn length(&self, code: &[u8]) -> Option<usize> {
+        code.first_chunk::<4>().map(|word| word.len())
+    }
+
     fn branches(&self, code: &[u8]) -> Vec<Branch> {
         of_words(code, |word| {
             let words = |field: u32, bits| signed(field, bits) * 4;
             Some(match word {
                 // b, bl
-                _ if word & 0x7c00_0000 == 0x1400_0000 => words(word, 26),
+                _ if word & 0x7c00_0000 == 0x1400_0000 => (0x03ff_ffff, words(word, 26)),
                 // b.cond, cbz, cbnz
                 _ if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 => {
-                    words(word >> 5, 19)
+                    (0x00ff_ffe0, words(word >> 5, 19))
                 }
                 // tbz, tbnz
-                _ if word & 0x7e00_0000 == 0x3600_0000 => words(word >> 5, 14),
+                _ if word & 0x7e00_0000 == 0x3600_0000 => (0x0007_ffe0, words(word >> 5, 14)),
                 // adr
                 _ if word & 0x9f00_0000 == 0x1000_0000 => {
-                    signed(word >> 5, 19) * 4 + i64::from(word >> 29 & 3)
+                    (0x60ff_ffe0, signed(word >> 5, 19) * 4 + i64::from(word >> 29 & 3))
                 }
                 _ => return None,
             })
         })
+    }
+
+    fn references(&self, code: &[u8]) -> Option<Vec<Branch>> {
+        // ldr, ldrsw, prfm of a literal
+        let mut references = of_words(code, |word| {
+            let literal = word & 0x3b00_0000 == 0x1800_0000;
+            literal.then(|| (0x00ff_ffe0, signed(word >> 5, 19) * 4))
+        });
+        references.extend(self.branches(code));
+        references.sort_by_key(|branch| branch.field);
+        code.len().is_multiple_of(4).then_some(references)
+    }
+
+    /// `nop`, or `udf #0`.
+    fn filler(&self, code: &[u8]) -> usize {
+        match code {
+            [0x1f, 0x20, 0x03, 0xd5, ..] | [0, 0, 0, 0, ..] => 4,
+            _ => 0,
+        }
     }
 
     fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {

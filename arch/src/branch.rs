@@ -11,15 +11,17 @@ pub struct Branch {
     /// Offset in the code of the field that holds the distance, in bytes: where a relocation would
     /// be.
     pub field: usize,
+    /// The bits of the bytes from `field` on that hold the distance.
+    pub mask: [u8; 4],
     /// Offset in the code of what is referred to; may be outside of it.
     pub target: i64,
 }
 
 impl Branch {
     /// The reference of a field that holds a distance from `origin`; all in bytes.
-    pub(crate) fn new(field: usize, origin: usize, distance: i64) -> Option<Self> {
+    pub(crate) fn new(field: usize, mask: [u8; 4], origin: usize, distance: i64) -> Option<Self> {
         let target = i64::try_from(origin).ok()?.checked_add(distance)?;
-        Some(Self { field, target })
+        Some(Self { field, mask, target })
     }
 }
 
@@ -30,15 +32,16 @@ pub(crate) fn signed(word: u32, bits: u32) -> i64 {
 }
 
 /// The branches of a machine whose instructions are little-endian words of four bytes: `distance`
-/// gives that of one instruction from itself, in bytes.
+/// gives that of one instruction from itself, in bytes, and the bits that hold it.
 pub(crate) fn of_words(
     code: &[u8],
-    distance: impl Fn(u32) -> Option<i64>,
+    distance: impl Fn(u32) -> Option<(u32, i64)>,
 ) -> alloc::vec::Vec<Branch> {
     let words = code.as_chunks::<4>().0.iter().enumerate();
     let branch = |(index, word): (usize, &[u8; 4])| {
         let at = index * 4;
-        Branch::new(at, at, distance(u32::from_le_bytes(*word))?)
+        let (mask, distance) = distance(u32::from_le_bytes(*word))?;
+        Branch::new(at, mask.to_le_bytes(), at, distance)
     };
     words.filter_map(branch).collect()
 }
@@ -84,6 +87,46 @@ mod tests {
         assert_eq!(s390x(&[0xc0, 0x20, 0, 0, 0, 8]), [(2, 0x10)]); // larl %r2
         assert_eq!(s390x(&[0xa7, 0xf4, 0, 8]), [(2, 0x10)]); // j
         assert_eq!(s390x(&[0x07, 0xfe]), []); // br %r14
+    }
+
+    #[test]
+    fn references_start_at_an_instruction() {
+        let references = |machine: &str, code: &[u8]| {
+            let branches = by_name(machine).unwrap().instructions.references(code)?;
+            Some(branches.into_iter().map(|branch| (branch.field, branch.target)).collect())
+        };
+        let some = |found: &[(usize, i64)]| Some(found.to_vec());
+        // mov $0xe8,%al; mov $0xfeeb,%ecx
+        let x86 = &[0xb0, 0xe8, 0xb9, 0xeb, 0xfe, 0, 0];
+        assert_eq!(targets("x86_64", x86), [(2, 0xfe_ebbf), (4, 3)]);
+        assert_eq!(references("x86_64", x86), some(&[]));
+        // bl; 4-byte words are always instructions.
+        let arm64 = &0x9400_0004_u32.to_le_bytes();
+        assert_eq!(references("arm64", arm64), some(&[(0, 0x10)]));
+        // A prefix, and a word that is bl without one; bl.
+        let ppc64le: Vec<u8> = [0x0410_0000, 0x4800_0011, 0x4800_0011_u32]
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect();
+        assert_eq!(references("ppc64le", &ppc64le), some(&[(8, 0x18)]));
+        // iilf %r2,0xa7f40008; j .+0x10
+        let s390x = &[0xc0, 0x29, 0xa7, 0xf4, 0, 8, 0xa7, 0xf4, 0, 8];
+        assert_eq!(targets("s390x", s390x), [(4, 0x12), (8, 0x16)]);
+        assert_eq!(references("s390x", s390x), some(&[(8, 0x16)]));
+    }
+
+    #[test]
+    fn code_that_ends_within_an_instruction_has_no_references() {
+        for (machine, code) in [
+            ("arm64", &[0x04, 0, 0][..]),
+            ("ppc64le", &[0, 0, 0, 0x04]),
+            ("s390x", &[0xc0, 0xe5, 0, 0]),
+            ("x86_64", &[0x90, 0xe8, 0, 0]),
+        ] {
+            let instructions = by_name(machine).unwrap().instructions;
+            assert_eq!(instructions.references(code), None, "{machine}");
+            assert_eq!(instructions.references(&[]), Some(Vec::new()));
+        }
     }
 
     #[test]

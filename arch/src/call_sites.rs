@@ -6,6 +6,8 @@ pub struct CallSites {
     /// The section that has it (`FTRACE_CALLSITE_SECTION` in `include/linux/ftrace.h`); of several,
     /// which depend on the kernel's configuration, a module has one.
     pub sections: &'static [&'static [u8]],
+    /// The functions that traced code calls in objects.
+    pub tracers: &'static [&'static str],
     /// How many bytes before its function a place may be: those of the instructions that the
     /// compiler puts there (`-fpatchable-function-entry=N,M`).
     pub before: u64,

@@ -49,6 +49,7 @@ mod machine;
 mod memory;
 mod notation;
 pub mod object;
+pub mod object_table;
 mod placeholder;
 mod ppc64le;
 mod quick;

@@ -21,6 +21,7 @@ use crate::landing::LandingPad;
 use crate::linkage::Configuration;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::LoaderSymbol;
+use crate::object_table::{self, ObjectTable};
 use crate::placeholder::Placeholder;
 use crate::row::{Features, Row};
 use crate::row_index::RowIndex;
@@ -57,6 +58,8 @@ pub struct Machine {
     /// Sections that the kernel itself reads or rewrites, or whose entries name what it changes,
     /// besides those of every machine: see [`Self::special_sections`].
     pub special: &'static [SpecialSection],
+    /// Tables in compiler output, besides those of every machine: see [`Self::object_tables`].
+    pub(crate) object_tables: &'static [ObjectTable],
     /// Names of sections that `module_finalize` looks for in all headers, and first in that of section 0
     /// (`find_section`).
     pub from_section_0: &'static [&'static str],
@@ -202,6 +205,12 @@ impl Machine {
     /// Sections that the kernel itself reads or rewrites: those of all machines, then its own.
     pub fn special_sections(&self) -> impl Iterator<Item = &'static SpecialSection> + use<> {
         special::COMMON.iter().chain(self.special)
+    }
+
+    /// Tables in compiler output whose entries belong to functions, or that say nothing about them: those of all
+    /// machines, then its own.
+    pub fn object_tables(&self) -> impl Iterator<Item = &'static ObjectTable> + use<> {
+        object_table::COMMON.iter().chain(self.object_tables)
     }
 
     /// Loader-relevant features of distribution kernels of this version.

@@ -53,9 +53,11 @@ mod log;
 mod reserve;
 mod special;
 mod stubs;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod uses;
+mod words;
 
 /// The machine's code.
 #[derive(Debug)]
@@ -237,10 +239,16 @@ pub static PPC64LE: Machine = Machine {
     ],
     required_sections: &[".stubs"],
     special: special::SPECIAL,
+    object_tables: tables::TABLES,
     from_section_0: &[],
     // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
     // nothing before 64-bit functions (`arch/powerpc/Makefile`).
-    call_sites: CallSites { sections: &[PATCHABLE, MCOUNT], before: 0, forms: TRACED },
+    call_sites: CallSites {
+        sections: &[PATCHABLE, MCOUNT],
+        tracers: &["_mcount"],
+        before: 0,
+        forms: TRACED,
+    },
     landing_pad: None,
     runtime_constant: None,
     // `module_init_section` is false for every name.
@@ -365,14 +373,22 @@ impl ModuleLoader for Loader {
 }
 
 impl InstructionSet for Loader {
+    fn length(&self, code: &[u8]) -> Option<usize> {
+        words::length(code)
+    }
+
     fn branches(&self, code: &[u8]) -> Vec<Branch> {
         of_words(code, |word| match (word >> 26, word & 2) {
             // b, bl
-            (18, 0) => Some(signed(word & !3, 26)),
+            (18, 0) => Some((0x03ff_fffc, signed(word & !3, 26))),
             // bc, bcl
-            (16, 0) => Some(signed(word & !3, 16)),
+            (16, 0) => Some((0xfffc, signed(word & !3, 16))),
             _ => None,
         })
+    }
+
+    fn filler(&self, code: &[u8]) -> usize {
+        words::filler(code)
     }
 
     fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {

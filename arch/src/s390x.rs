@@ -46,6 +46,7 @@ use crate::version::{KernelVersion, VersionRange};
 mod log;
 mod slots;
 mod special;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -213,8 +214,14 @@ pub static S390X: Machine = Machine {
     }],
     required_sections: &[],
     special: special::SPECIAL,
+    object_tables: tables::TABLES,
     from_section_0: &[],
-    call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[NOP] },
+    call_sites: CallSites {
+        sections: &[MCOUNT],
+        tracers: &["__fentry__", "_mcount"],
+        before: 0,
+        forms: &[NOP],
+    },
     landing_pad: None,
     runtime_constant: Some(&RUNTIME_CONSTANT),
     frees_init_sections: true,
@@ -302,23 +309,47 @@ impl InstructionSet for Loader {
         if row.calc.depends_on_place() { -2 } else { 0 }
     }
 
+    fn length(&self, code: &[u8]) -> Option<usize> {
+        // z/Architecture Principles of Operation, chapter 5, "Instruction Formats".
+        let length = match code.first()? >> 6 {
+            0 => 2,
+            1 | 2 => 4,
+            _ => 6,
+        };
+        code.get(..length).map(<[u8]>::len)
+    }
+
+    fn branch_field(&self) -> usize {
+        2
+    }
+
     fn branches(&self, code: &[u8]) -> Vec<Branch> {
         let at = (0..code.len()).step_by(2);
         at.filter_map(|at| {
-            let halfwords = match *code.get(at..)? {
+            let (mask, halfwords) = match *code.get(at..)? {
                 // larl, brcl, brasl
                 [0xc0, op, a, b, c, d, ..] if matches!(op & 0xf, 0 | 4 | 5) => {
-                    i64::from(i32::from_be_bytes([a, b, c, d]))
+                    ([0xff; 4], i64::from(i32::from_be_bytes([a, b, c, d])))
                 }
                 // brc, bras
                 [0xa7, op, a, b, ..] if matches!(op & 0xf, 4 | 5) => {
-                    i64::from(i16::from_be_bytes([a, b]))
+                    ([0xff, 0xff, 0, 0], i64::from(i16::from_be_bytes([a, b])))
                 }
                 _ => return None,
             };
-            Branch::new(at + 2, at, halfwords * 2)
+            Branch::new(at + 2, mask, at, halfwords * 2)
         })
         .collect()
+    }
+
+    /// `nopr`, `nop`, `jnop`, `jgnop`, or nothing.
+    fn filler(&self, code: &[u8]) -> usize {
+        match code {
+            [0x07, 0..=0x0f, ..] | [0, 0, ..] => 2,
+            [0x47, 0..=0x0f, _, _, ..] | [0xa7, 0x04, _, _, ..] => 4,
+            [0xc0, 0x04, _, _, _, _, ..] => 6,
+            _ => 0,
+        }
     }
 
     fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {

@@ -15,8 +15,13 @@
 //! Processor Supplement*, "Relocation".
 
 mod branches;
+mod filler;
 mod immediate;
+mod length;
+mod opcodes;
+mod prefixes;
 mod special;
+mod tables;
 mod uses;
 
 use alloc::format;
@@ -127,8 +132,14 @@ pub static X86_64: Machine = Machine {
     }],
     required_sections: &[],
     special: special::SPECIAL,
+    object_tables: tables::TABLES,
     from_section_0: &[],
-    call_sites: CallSites { sections: &[MCOUNT], before: 0, forms: &[FENTRY, NOP] },
+    call_sites: CallSites {
+        sections: &[MCOUNT],
+        tracers: &["__fentry__", "mcount"],
+        before: 0,
+        forms: &[FENTRY, NOP],
+    },
     landing_pad: Some(&LANDING_PAD),
     runtime_constant: Some(&RUNTIME_CONSTANT),
     frees_init_sections: true,
@@ -261,8 +272,20 @@ impl InstructionSet for Loader {
         if bias == 0 { 0 } else { bias.saturating_add(immediate::after_distance(before)) }
     }
 
+    fn length(&self, code: &[u8]) -> Option<usize> {
+        length::length(code)
+    }
+
     fn branches(&self, code: &[u8]) -> Vec<Branch> {
         branches::scan(code)
+    }
+
+    fn filler(&self, code: &[u8]) -> usize {
+        filler::filler(code)
+    }
+
+    fn references(&self, code: &[u8]) -> Option<Vec<Branch>> {
+        branches::decoded(code)
     }
 
     fn uses(&self, function: FunctionCode<'_>) -> Vec<AddressUse> {
