@@ -24,6 +24,7 @@ pub mod intermediate;
 mod kmod;
 pub mod load;
 pub mod name;
+pub mod objdiff;
 pub mod options;
 pub mod patch;
 mod path_text;

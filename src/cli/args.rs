@@ -7,6 +7,7 @@ mod diff;
 mod drop_in;
 mod inspect;
 mod new;
+mod objdiff;
 mod stats;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub(super) use diff::DiffModules;
 pub(super) use drop_in::{CreateKlpModule, PostLink};
 pub(super) use inspect::Inspect;
 pub(super) use new::New;
+pub(super) use objdiff::ObjDiff;
 pub(super) use stats::Stats;
 
 /// Makes Linux livepatch modules for x86_64, ppc64le, s390x and arm64, from any machine.
@@ -90,6 +92,8 @@ pub(super) enum Command {
     Inspect(Inspect),
     /// Show what differs between two livepatches, finished or not; exit 1 if anything does
     Diff(DiffModules),
+    /// Show which functions a change really changed: objects before and after; exit 1 if any, 2 if it cannot be livepatched
+    Objdiff(ObjDiff),
     /// Build, query and compare maps of a kernel's symbols
     Symbols(Symbols),
     /// Show what livepatches cost a kernel, compare it, and hold it against a budget

@@ -25,6 +25,7 @@ mod load;
 mod maps;
 mod memory_image;
 mod new;
+mod objdiff;
 mod output;
 mod overwrite;
 mod progress;
@@ -129,6 +130,7 @@ fn outcome(words: &[OsString]) -> Outcome {
         Command::Load(load) => load::run(&load, &reporter),
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
         Command::Diff(diff) => diff::run(&diff, &reporter),
+        Command::Objdiff(objects) => objdiff::run(&objects, &reporter),
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Stats(stats) => stats::run(&stats, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),

@@ -96,6 +96,30 @@ pub enum Code {
     /// A function's source cannot be copied.
     #[strum(serialize = "KLP-E0130")]
     SourceNotCopied,
+    /// The initial value of writable data has changed.
+    #[strum(serialize = "KLP-E0140")]
+    DataChanged,
+    /// A function that runs at start only has changed.
+    #[strum(serialize = "KLP-E0141")]
+    InitChanged,
+    /// A function that ftrace cannot hook has changed.
+    #[strum(serialize = "KLP-E0142")]
+    NotTraced,
+    /// A table that is not known names a changed function.
+    #[strum(serialize = "KLP-E0143")]
+    UnknownTable,
+    /// A changed function uses a runtime constant.
+    #[strum(serialize = "KLP-E0144")]
+    RuntimeConstantInChange,
+    /// Several things of one name cannot be told apart.
+    #[strum(serialize = "KLP-E0146")]
+    AmbiguousTwins,
+    /// An object is compiled from Rust.
+    #[strum(serialize = "KLP-E0147")]
+    RustObject,
+    /// A livepatch does not replace a changed function.
+    #[strum(serialize = "KLP-E0148")]
+    ChangeNotReplaced,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,
@@ -255,6 +279,9 @@ pub enum Code {
     /// An object that is not a module yet was converted.
     #[strum(serialize = "KLP-W0825")]
     NotLinked,
+    /// A livepatch replaces a function that has not changed.
+    #[strum(serialize = "KLP-W0826")]
+    ReplacedUnchanged,
     /// A header field is wrong, but the kernel ignores it.
     #[strum(serialize = "KLP-W0821")]
     Irregular,

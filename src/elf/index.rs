@@ -37,7 +37,7 @@ macro_rules! index {
             }
 
             /// The entry's position in a slice of the whole table.
-            pub(super) fn slot(self) -> usize {
+            pub(crate) fn slot(self) -> usize {
                 usize::try_from(self.0).unwrap_or(usize::MAX)
             }
         }
