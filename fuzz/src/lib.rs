@@ -20,6 +20,7 @@ pub mod merge;
 pub mod names;
 pub mod objects;
 pub mod packed;
+pub mod pairs;
 pub mod read;
 pub mod records;
 pub mod rows;
@@ -49,6 +50,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("names", names::run),
     ("objects", objects::run),
     ("packed", packed::run),
+    ("pairs", pairs::run),
     ("read", read::run),
     ("records", records::run),
     ("rows", rows::run),

@@ -41,6 +41,9 @@ struct Pair {
     diagnostics: Vec<Diagnostic>,
     #[serde(skip)]
     failed: bool,
+    /// One of them cannot be read.
+    #[serde(skip)]
+    unread: bool,
     #[serde(skip)]
     found: Vec<Change>,
 }
@@ -79,6 +82,9 @@ pub(super) fn run(args: &ObjDiff, reporter: &Reporter) -> Outcome {
     };
     let compare = |(old, new): &(PathBuf, PathBuf)| compared(old, new, args);
     let pairs: Vec<Pair> = threads::on_all(|| pairs.par_iter().map(compare).collect());
+    if let [Pair { diagnostics, unread: true, .. }] = &*pairs {
+        return reporter.failure(diagnostics, Outcome::UsageOrIo);
+    }
     let livepatch =
         args.livepatch.as_deref().map_or_else(Vec::new, |path| audited(&pairs, path, args));
     let document = Document { pairs, livepatch, only_old, only_new };
@@ -213,6 +219,7 @@ fn compared(old: &Path, new: &Path, args: &ObjDiff) -> Pair {
         changes: Vec::new(),
         diagnostics: Vec::new(),
         failed: true,
+        unread: true,
         found: Vec::new(),
     };
     let limit = args.max_unpacked.saturating_mul(1 << 20);
@@ -232,6 +239,7 @@ fn compared(old: &Path, new: &Path, args: &ObjDiff) -> Pair {
 
 impl Pair {
     fn take(&mut self, found: ObjectDiff) {
+        self.unread = false;
         self.same = found.same;
         self.changes = found.changes.iter().map(Line::from).collect();
         let refusals = found.refusals.iter();

@@ -45,27 +45,34 @@ pub(super) fn correlate(old: &Object<'_>, new: &Object<'_>) -> (Pairs, Vec<Ambig
         groups: Vec::new(),
         group_of: FxHashMap::default(),
         queue: Vec::new(),
+        across: false,
     };
     correlation.by_global_name();
-    correlation.group();
+    correlation.group(true);
     for index in 0..correlation.groups.len() {
         correlation.by_whole_name(index);
         correlation.last_one(index);
     }
-    correlation.follow();
-    for _ in 0..ROUNDS {
-        let before = correlation.open();
-        for index in 0..correlation.groups.len() {
-            correlation.by_content(index);
-            correlation.last_one(index);
-        }
-        correlation.follow();
-        if correlation.open() == before {
-            break;
-        }
-    }
-    let ambiguous =
+    correlation.settle();
+    let ambiguous: Vec<_> =
         (0..correlation.groups.len()).filter_map(|index| correlation.leftover(index)).collect();
+    // Of another file it may be the same, but not for its name alone.
+    correlation.group(false);
+    correlation.across = true;
+    correlation.settle();
+    let still = |of_old: bool, atoms: Vec<AtomIndex>| -> Vec<AtomIndex> {
+        let pairs = &correlation.pairs;
+        let paired = |atom: &AtomIndex| match of_old {
+            true => pairs.new_of(*atom).is_some(),
+            false => pairs.old_of(*atom).is_some(),
+        };
+        atoms.into_iter().filter(|atom| !paired(atom)).collect()
+    };
+    let ambiguous = ambiguous
+        .into_iter()
+        .map(|Ambiguous { old, new }| Ambiguous { old: still(true, old), new: still(false, new) });
+    let ambiguous: Vec<_> =
+        ambiguous.filter(|group| !group.old.is_empty() && !group.new.is_empty()).collect();
     (correlation.pairs, ambiguous)
 }
 
@@ -78,6 +85,8 @@ struct Correlation<'c, 'data> {
     group_of: FxHashMap<(bool, AtomIndex), usize>,
     /// Pairs whose references are to be followed.
     queue: Vec<(AtomIndex, AtomIndex)>,
+    /// Whether groups go across files.
+    across: bool,
 }
 
 impl Correlation<'_, '_> {
@@ -113,8 +122,34 @@ impl Correlation<'_, '_> {
         }
     }
 
-    /// Puts what has no pair yet into groups of one stem, kind and file.
-    fn group(&mut self) {
+    /// Follows references and compares contents until nothing more is found.
+    fn settle(&mut self) {
+        self.queue = self.paired();
+        self.follow();
+        for _ in 0..ROUNDS {
+            let before = self.open();
+            for index in 0..self.groups.len() {
+                self.by_content(index);
+                self.last_one(index);
+            }
+            self.follow();
+            if self.open() == before {
+                break;
+            }
+        }
+    }
+
+    /// Every pair.
+    fn paired(&self) -> Vec<(AtomIndex, AtomIndex)> {
+        if self.groups.is_empty() {
+            return Vec::new();
+        }
+        let all = self.old.all().filter_map(|(old, _)| Some((old, self.pairs.new_of(old)?)));
+        all.collect()
+    }
+
+    /// Puts what has no pair yet into groups of one stem and kind, and of one file.
+    fn group(&mut self, by_file: bool) {
         let files = Files::of(self.old, self.new);
         let mut groups: BTreeMap<(bool, u32, Vec<u8>), Group> = BTreeMap::new();
         for of_old in [true, false] {
@@ -127,6 +162,7 @@ impl Correlation<'_, '_> {
                 }
                 let stem = stem(object.name(atom)).into_owned();
                 let file = if of_old { files.of_old(atom.file) } else { files.of_new(atom.file) };
+                let file = if by_file { file } else { 0 };
                 let key = (atom.kind == AtomKind::Function, file, stem.clone());
                 let group = groups.entry(key).or_insert_with(|| Group { stem, ..Group::default() });
                 if of_old { group.old.push(index) } else { group.new.push(index) }
@@ -136,6 +172,7 @@ impl Correlation<'_, '_> {
             .into_values()
             .filter(|group| !group.old.is_empty() && !group.new.is_empty())
             .collect();
+        self.group_of.clear();
         for (index, group) in self.groups.iter_mut().enumerate() {
             group.open = [group.old.len(), group.new.len()];
             self.group_of.extend(group.old.iter().map(|atom| ((true, *atom), index)));
@@ -173,7 +210,7 @@ impl Correlation<'_, '_> {
 
     /// What alone is left on both sides is the same.
     fn last_one(&mut self, index: usize) {
-        if self.groups.get(index).is_none_or(|group| group.open != [1, 1]) {
+        if self.across || self.groups.get(index).is_none_or(|group| group.open != [1, 1]) {
             return;
         }
         if let ([a], [b]) = (&*self.rest(index).0, &*self.rest(index).1) {

@@ -62,6 +62,7 @@ impl<'data> Object<'data> {
         object.cut(named);
         object.settle();
         object.read_entries();
+        object.settle_entries();
         object.mark_referred();
         object.attach_prefixes();
         Ok(object)
@@ -163,7 +164,8 @@ impl<'data> Object<'data> {
             let before = after.checked_sub(1).and_then(|index| named.get(index));
             let covers =
                 before.is_some_and(|atom| atom.section == section && atom.span.contains(&offset));
-            if !covers && !self.is_end(reference) {
+            let cut = self.classes.get(section).is_some_and(|class| class.has_atoms());
+            if cut && !covers && !self.is_end(reference) {
                 cuts.push((section, offset));
             }
         }
@@ -202,6 +204,25 @@ impl<'data> Object<'data> {
             self.references.iter().map(|reference| self.settled(reference.to)).collect();
         for (reference, to) in self.references.iter_mut().zip(settled) {
             reference.to = to;
+        }
+    }
+
+    /// Code may refer to an entry of its own, as that of a warning with a message does.
+    fn settle_entries(&mut self) {
+        let entries = self.all().skip(self.cut);
+        let places: BTreeMap<(usize, u64), (AtomIndex, u64)> = entries
+            .map(|(index, atom)| ((atom.section, atom.span.start), (index, atom.span.end)))
+            .collect();
+        for reference in &mut self.references {
+            let Target::Place { section, offset, .. } = reference.to else { continue };
+            let Ok(at) = u64::try_from(offset) else { continue };
+            let before = places.range(..=(section, at)).next_back();
+            if let Some(((_, start), (atom, _))) =
+                before.filter(|((of, _), (_, end))| *of == section && at < *end)
+            {
+                let offset = offset.wrapping_sub(start.cast_signed());
+                reference.to = Target::Atom { atom: *atom, offset };
+            }
         }
     }
 

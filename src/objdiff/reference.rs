@@ -117,7 +117,7 @@ fn target(module: &Module<'_>, classes: &[Class], rela: Rela, bias: i64) -> Targ
     let offset = symbol.st_value.wrapping_add_signed(addend).cast_signed();
     match classes.get(section) {
         Some(Class::Merged { .. }) => Target::Merged { section, offset },
-        Some(class) if class.has_atoms() => {
+        Some(class) if class.has_atoms() || matches!(class, Class::Table(..)) => {
             let named = symbol.kind != STT_SECTION && !symbol.name.is_empty();
             Target::Place { section, offset, symbol: named.then_some(rela.symbol) }
         }

@@ -63,6 +63,7 @@ mod machine;
 mod new;
 mod no_threads;
 mod notices;
+mod objdiff;
 mod one_document;
 mod other_paths;
 mod other_tools;

@@ -7,11 +7,14 @@ pub(super) fn length(code: &[u8]) -> Option<usize> {
     code.get(..length).map(<[u8]>::len)
 }
 
-/// Bytes of `ori` of a register with itself and 0, of which `nop` is one, or of nothing; 0 for anything else.
+/// Bytes of `ori` of a register with itself and 0, of which `nop` is one, of nothing, or of the branch over all that follows,
+/// with which long filler begins; 0 for anything else.
 pub(super) fn filler(code: &[u8]) -> usize {
     let Some(word) = code.first_chunk().map(|word| u32::from_le_bytes(*word)) else { return 0 };
     let register = word >> 16 & 0x1f;
-    if word == 0 || word == 0x6000_0000 | register << 21 | register << 16 { 4 } else { 0 }
+    let nop = word == 0 || word == 0x6000_0000 | register << 21 | register << 16;
+    let over = u32::try_from(code.len()).is_ok_and(|length| word == 0x4800_0000 | length);
+    if nop || over { 4 } else { 0 }
 }
 
 #[cfg(test)]
@@ -28,6 +31,9 @@ mod tests {
         for word in [0x6043_0000, 0x6042_0001, 0x4e80_0020_u32] {
             assert_eq!(filler(&word.to_le_bytes()), 0);
         }
+        // b .+8
+        assert_eq!(filler(&[8, 0, 0, 0x48, 0, 0, 0, 0x60]), 4);
+        assert_eq!(filler(&[8, 0, 0, 0x48]), 0);
         assert_eq!(filler(&[0, 0, 0]), 0);
     }
 }

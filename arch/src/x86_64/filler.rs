@@ -1,11 +1,21 @@
 //! What assemblers and compilers put between functions. Sources: *Intel 64 and IA-32 Architectures Software Developer's
 //! Manual*, volume 2, table of multi-byte NOPs; `gas/config/tc-i386.c`, which puts prefixes before them.
 
-/// Bytes of the `nop` or `int3` that code starts with; 0 for anything else.
+/// Bytes of the `nop` or `int3` that code starts with, or of the jump over all that follows, with which long filler begins; 0
+/// for anything else.
 pub(super) fn filler(code: &[u8]) -> usize {
-    // int3, or nothing.
-    if let [0xcc | 0, ..] = code {
-        return 1;
+    let over = |length: usize, distance: Option<usize>| {
+        let all = distance.is_some_and(|distance| length + distance == code.len());
+        if all { length } else { 0 }
+    };
+    match *code {
+        // int3, or nothing.
+        [0xcc | 0, ..] => return 1,
+        [0xeb, distance, ..] => return over(2, Some(distance.into())),
+        [0xe9, a, b, c, d, ..] => {
+            return over(5, u32::from_le_bytes([a, b, c, d]).try_into().ok());
+        }
+        _ => {}
     }
     let prefixes = code.iter().take_while(|byte| matches!(byte, 0x66 | 0x2e)).count();
     let rest = code.get(prefixes..).unwrap_or_default();
@@ -51,6 +61,9 @@ mod tests {
                 assert!(filler(&nop[..end]) <= end);
             }
         }
+        assert_eq!(filler(&[0xeb, 2, 0x66, 0x90]), 2); // jmp to the end
+        assert_eq!(filler(&[0xeb, 1, 0x66, 0x90]), 0);
+        assert_eq!(filler(&[0xe9, 1, 0, 0, 0, 0x90]), 5);
         assert_eq!(filler(&[0xf3, 0x90]), 0); // pause
         assert_eq!(filler(&[0x0f, 0x0b]), 0); // ud2
         assert_eq!(filler(&[0xc3]), 0); // ret
