@@ -31,6 +31,7 @@ struct Group {
     stem: Vec<u8>,
     old: Vec<AtomIndex>,
     new: Vec<AtomIndex>,
+    functions: bool,
     /// How many of them have no pair yet.
     open: [usize; 2],
 }
@@ -163,8 +164,13 @@ impl Correlation<'_, '_> {
                 let stem = stem(object.name(atom)).into_owned();
                 let file = if of_old { files.of_old(atom.file) } else { files.of_new(atom.file) };
                 let file = if by_file { file } else { 0 };
-                let key = (atom.kind == AtomKind::Function, file, stem.clone());
-                let group = groups.entry(key).or_insert_with(|| Group { stem, ..Group::default() });
+                let functions = atom.kind == AtomKind::Function;
+                let key = (functions, file, stem.clone());
+                let group = groups.entry(key).or_insert_with(|| Group {
+                    stem,
+                    functions,
+                    ..Group::default()
+                });
                 if of_old { group.old.push(index) } else { group.new.push(index) }
             }
         }
@@ -303,7 +309,10 @@ impl Correlation<'_, '_> {
 
     /// What of a group cannot be told apart: twins with the same in them are paired.
     fn leftover(&mut self, index: usize) -> Option<Ambiguous> {
-        let twins = self.alike(index).into_iter().filter(|(old, new)| old.len() == new.len());
+        // One function is as good as its twin, but variables have a state.
+        let functions = self.groups.get(index).is_some_and(|group| group.functions);
+        let twins = self.alike(index).into_iter();
+        let twins = twins.filter(|(old, new)| functions || old.len() == new.len());
         for (a, b) in twins.flat_map(|(old, new)| old.into_iter().zip(new)) {
             self.pair(a, b);
         }

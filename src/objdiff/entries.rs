@@ -7,9 +7,13 @@ use klp_arch::object_table::{EntryField, EntryShape, FieldMeaning, ObjectTable};
 
 use super::atom::{Atom, AtomKind};
 use super::class::Class;
+use super::merged::start;
 use super::object::Object;
-use super::reference::{Reference, Target, merged, of_slot};
+use super::reference::{Reference, Target, of_slot};
 use crate::elf::Module;
+
+/// Bytes of the name of a source file, at most.
+const PATH_MAX: usize = 4096;
 
 /// A table that was read.
 #[derive(Debug)]
@@ -104,12 +108,12 @@ fn is_source_file(module: &Module<'_>, classes: &[Class], to: Target) -> bool {
     const ENDS: [&[u8]; 6] = [b".c", b".h", b".S", b".rs", b".cc", b".i"];
     let text = match to {
         Target::Merged { section, offset } => {
-            classes.get(section).and_then(|class| merged(module, *class, section, offset))
+            classes.get(section).and_then(|class| start(module, *class, section, offset, PATH_MAX))
         }
         // Not merged: it may stand anywhere in data.
         Target::Place { section, offset, .. } => {
             let class = Class::Merged { strings: true, width: 1 };
-            merged(module, class, section, offset)
+            start(module, class, section, offset, PATH_MAX)
         }
         _ => None,
     };

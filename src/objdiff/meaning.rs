@@ -4,8 +4,9 @@ use klp_arch::object_table::{EntryShape, FieldMeaning};
 
 use super::atom::{Atom, AtomKind};
 use super::entries::field_at;
+use super::merged;
 use super::object::Object;
-use super::reference::{RESOLVED, Reference, Target, merged};
+use super::reference::{RESOLVED, Reference, Target};
 use crate::name::shown;
 
 /// Bytes of a text that are shown.
@@ -49,9 +50,11 @@ impl Object<'_> {
             }
             Target::Merged { section, offset } => {
                 let class = self.classes.get(section).copied();
-                let bytes = class.and_then(|class| merged(&self.module, class, section, offset));
+                let most = SHOWN.saturating_add(1);
+                let bytes = class
+                    .and_then(|class| merged::start(&self.module, class, section, offset, most));
                 let bytes = bytes.unwrap_or_default();
-                let start = bytes.get(..SHOWN).unwrap_or(&bytes);
+                let start = bytes.get(..SHOWN).unwrap_or(bytes);
                 let more = if start.len() < bytes.len() { "…" } else { "" };
                 format!("\"{}{more}\"", start.escape_ascii())
             }

@@ -11,6 +11,7 @@ use super::class::{Class, classes};
 use super::cut;
 use super::entries::Table;
 use super::reference::{RESOLVED, Reference, Target, of_slot, relocations};
+use super::relative;
 use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
 use crate::findings::Error;
 use crate::kmod;
@@ -90,6 +91,11 @@ impl<'data> Object<'data> {
             let mut found = relocations(&self.module, self.machine, &self.classes, own, section);
             if matches!(class, Class::Code) {
                 self.resolved(section, named.get(first..next).unwrap_or_default(), &mut found);
+            }
+            if matches!(class, Class::Constant | Class::Variable) {
+                let own = named.get(first..next).unwrap_or_default();
+                let view = (&self.module, self.machine, &*self.classes);
+                relative::correct(view, own, named, &mut found);
             }
             let table = Table::read(&self.module, &self.classes, section, &mut found);
             self.tables.extend(table);
@@ -176,7 +182,7 @@ impl<'data> Object<'data> {
             let first = references.partition_point(|r| (r.section, r.offset) < (section, from));
             references.get(first).is_some_and(|r| r.section == section && r.offset < to)
         };
-        let atoms = cut::with_windows(
+        self.atoms = cut::with_windows(
             &self.module,
             self.machine,
             &self.classes,
@@ -184,8 +190,7 @@ impl<'data> Object<'data> {
             &cuts,
             &is_relocated,
         );
-        self.cut = atoms.len();
-        self.atoms = atoms;
+        self.cut = self.atoms.len();
     }
 
     /// Gives each atom its references, and each reference its atom.

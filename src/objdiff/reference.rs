@@ -1,7 +1,5 @@
 //! What the parts of an object refer to.
 
-use std::borrow::Cow;
-
 use klp_arch::Machine;
 
 use super::atom::AtomIndex;
@@ -123,29 +121,4 @@ fn target(module: &Module<'_>, classes: &[Class], rela: Rela, bias: i64) -> Targ
         }
         _ => elsewhere,
     }
-}
-
-/// The bytes that a reference to a section of mergeable entries means: a text up to its end, or a constant.
-pub(super) fn merged<'data>(
-    module: &Module<'data>,
-    class: Class,
-    section: usize,
-    offset: i64,
-) -> Option<Cow<'data, [u8]>> {
-    let Class::Merged { strings, width } = class else { return None };
-    let body = module.body(of_slot(section));
-    let offset = usize::try_from(offset).ok()?;
-    let tail = body.get(offset..)?;
-    if !strings {
-        let end = width.checked_sub(offset % width)?;
-        return Some(Cow::Borrowed(tail.get(..end).unwrap_or(tail)));
-    }
-    let end = match width {
-        1 => memchr::memchr(0, tail),
-        _ => tail
-            .chunks(width)
-            .position(|c| c.iter().all(|byte| *byte == 0))
-            .map(|n| n.saturating_mul(width)),
-    };
-    Some(Cow::Borrowed(tail.get(..end.unwrap_or(tail.len())).unwrap_or(tail)))
 }

@@ -14,8 +14,9 @@ use super::difference::Difference;
 use super::equal::Equal;
 use super::object::{Object, slot};
 use super::pairs::Pairs;
-use super::reference::{Reference, Target, merged};
+use super::reference::{Reference, Target};
 use super::stem::stem;
+use super::texts::Texts;
 
 /// Two objects whose atoms are paired.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Same<'c, 'data> {
     new: &'c Object<'data>,
     pairs: &'c Pairs,
     equal: Equal,
+    texts: Texts,
     /// What is known to differ.
     unequal: FxHashSet<(AtomIndex, AtomIndex)>,
     /// What some comparison has looked at.
@@ -38,6 +40,7 @@ impl<'c, 'data> Same<'c, 'data> {
             new,
             pairs,
             equal: Equal::none(old.atoms.len(), new.atoms.len()),
+            texts: Texts::default(),
             unequal: FxHashSet::default(),
             seen_old: vec![false; old.atoms.len()],
             seen_new: vec![false; new.atoms.len()],
@@ -334,20 +337,7 @@ impl<'c, 'data> Same<'c, 'data> {
             (
                 Target::Merged { section: a, offset },
                 Target::Merged { section: b, offset: other },
-            ) => {
-                let class =
-                    |object: &Object<'data>, section: usize| object.classes.get(section).copied();
-                match (class(self.old, a), class(self.new, b)) {
-                    (Some(own), Some(theirs)) => {
-                        let contents = (
-                            merged(&self.old.module, own, a, offset),
-                            merged(&self.new.module, theirs, b, other),
-                        );
-                        matches!(contents, (Some(own), Some(theirs)) if own == theirs)
-                    }
-                    _ => false,
-                }
-            }
+            ) => self.texts.are_equal((self.old, a, offset), (self.new, b, other)),
             (Target::Atom { atom: a, offset }, Target::Atom { atom: b, offset: other }) => {
                 if offset != other {
                     return false;

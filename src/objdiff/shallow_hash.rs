@@ -5,8 +5,9 @@ use std::hash::Hasher;
 use rustc_hash::FxHasher;
 
 use super::atom::{AtomIndex, AtomKind};
+use super::merged::start;
 use super::object::Object;
-use super::reference::{Target, merged};
+use super::reference::Target;
 use super::stem::stem;
 
 /// How far what is referred to is looked into.
@@ -59,9 +60,9 @@ fn add(
             }
             Target::Merged { section, offset } => {
                 let class = object.classes.get(section).copied();
-                let bytes = class.and_then(|class| merged(&object.module, class, section, offset));
-                let bytes = bytes.unwrap_or_default();
-                hasher.write(bytes.get(..BYTES).unwrap_or(&bytes));
+                let bytes =
+                    class.and_then(|class| start(&object.module, class, section, offset, BYTES));
+                hasher.write(bytes.unwrap_or_default());
             }
             Target::Place { offset, .. } => hasher.write_i64(offset),
             Target::Atom { atom: to, offset } => {

@@ -1,0 +1,157 @@
+//! Which functions a change really changed: the cases of `tests/objdiff/cases`, as four machines' compilers make them.
+//!
+//! `KLP_OBJDIFF=DIR cargo test --release --test objdiff -- --ignored`, with what `tests/objdiff/build DIR` has made. The head of
+//! each case says what is to be found; `tests/objdiff/build` says how it is written.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use klp_convert::diagnostic::Diagnose;
+use klp_convert::objdiff::{ObjectPart, Verdict, diff};
+
+/// Machines and compilers.
+const MACHINES: [&str; 4] = ["x86_64", "ppc64le", "s390x", "arm64"];
+const COMPILERS: [&str; 2] = ["gcc", "clang"];
+
+/// One pair of objects.
+struct Pair {
+    name: String,
+    old: Vec<u8>,
+    new: Vec<u8>,
+    /// What is to be found: `changed function f`.
+    expected: BTreeSet<String>,
+}
+
+/// A name without the numbers of compilers.
+fn stem(name: &str) -> String {
+    let parts =
+        name.split('.').filter(|part| part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// Whether the words in brackets hold for a machine and a compiler.
+fn holds(words: &str, machine: &str, compiler: &str) -> bool {
+    let words: Vec<_> = words.split_whitespace().collect();
+    let one_of = |all: &[&str], this: &str| {
+        let named: Vec<_> = words.iter().filter(|word| all.contains(word)).collect();
+        named.is_empty() || named.contains(&&this)
+    };
+    one_of(&MACHINES, machine) && one_of(&COMPILERS, compiler)
+}
+
+/// The lines of a case that say what is to be found.
+fn expected(source: &str, machine: &str, compiler: &str) -> BTreeSet<String> {
+    let mut expected = BTreeSet::new();
+    for line in source.lines().map_while(|line| line.strip_prefix("// ")) {
+        let Some((key, values)) = line.split_once(": ") else { continue };
+        let (key, words) =
+            key.strip_suffix(']').and_then(|key| key.split_once('[')).unwrap_or((key, ""));
+        if !holds(words, machine, compiler) {
+            continue;
+        }
+        match key {
+            "Refused" => {
+                let words: Vec<_> = values.split_whitespace().map(stem).collect();
+                expected.insert(format!("refused {}", words.join(" ")));
+            }
+            "Changed" | "New" | "Gone" | "Changed data" | "New data" | "Gone data"
+            | "Changed section" => {
+                let verdict = key.split(' ').next().unwrap().to_lowercase();
+                let part = key.split(' ').nth(1).unwrap_or("function");
+                expected.extend(
+                    values
+                        .split_whitespace()
+                        .map(|name| format!("{verdict} {part} {}", stem(name))),
+                );
+            }
+            _ => {}
+        }
+    }
+    expected
+}
+
+fn pairs(folder: &Path) -> Vec<Pair> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/objdiff/cases");
+    let mut sources: Vec<PathBuf> =
+        fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    sources.sort();
+    let mut pairs = Vec::new();
+    for source in sources.iter().filter(|path| path.extension().is_some_and(|end| end == "c")) {
+        let text = fs::read_to_string(source).unwrap();
+        let name = source.file_stem().unwrap().to_str().unwrap();
+        let before = pairs.len();
+        for machine in MACHINES {
+            for compiler in COMPILERS {
+                let object = |which: &str| {
+                    folder.join(machine).join(compiler).join(format!("{name}.{which}.o"))
+                };
+                if let (Ok(old), Ok(new)) = (fs::read(object("old")), fs::read(object("new"))) {
+                    let expected = expected(&text, machine, compiler);
+                    pairs.push(Pair {
+                        name: format!("{machine}/{compiler}/{name}"),
+                        old,
+                        new,
+                        expected,
+                    });
+                }
+            }
+        }
+        assert!(pairs.len() > before, "{name} was not built");
+    }
+    pairs
+}
+
+/// What is found, in the words of the cases.
+fn found(pair: &Pair) -> BTreeSet<String> {
+    let diff = diff(&pair.old, &pair.new).unwrap_or_else(|error| panic!("{}: {error}", pair.name));
+    let mut found = BTreeSet::new();
+    for change in &diff.changes {
+        let verdict = change.verdict;
+        let part = match change.part {
+            ObjectPart::Function => "function",
+            ObjectPart::Variable | ObjectPart::Constant => "data",
+            ObjectPart::Section => "section",
+        };
+        let names = std::iter::once(&change.name).chain(&change.aliases);
+        found.extend(names.map(|name| format!("{verdict} {part} {}", stem(name))));
+        assert_eq!(
+            change.difference.is_some(),
+            verdict == Verdict::Changed && part != "section",
+            "{}",
+            pair.name
+        );
+    }
+    for refusal in &diff.refusals {
+        let message = refusal.to_string();
+        let about =
+            message.split('\'').nth(1).map(|name| format!(" {}", stem(name))).unwrap_or_default();
+        found.insert(format!("refused {}{about}", refusal.code()));
+    }
+    found
+}
+
+#[test]
+#[ignore = "needs KLP_OBJDIFF, a folder that tests/objdiff/build has made; .ci/run makes it"]
+fn each_change_is_found_and_nothing_else() {
+    let folder = PathBuf::from(std::env::var_os("KLP_OBJDIFF").expect("KLP_OBJDIFF"));
+    let pairs = pairs(&folder);
+    let mut wrong = Vec::new();
+    for pair in &pairs {
+        let found = found(pair);
+        if found != pair.expected {
+            let missing: Vec<_> = pair.expected.difference(&found).collect();
+            let more: Vec<_> = found.difference(&pair.expected).collect();
+            wrong.push(format!("{}: not found: {missing:?}; not expected: {more:?}", pair.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} pairs:\n{}", wrong.len(), pairs.len(), wrong.join("\n"));
+}
