@@ -139,6 +139,48 @@ fn found(pair: &Pair) -> BTreeSet<String> {
     found
 }
 
+/// What is written down of kpatch's objects: a pair, and what is to be found.
+fn written_down() -> Vec<(String, BTreeSet<String>)> {
+    let text = include_str!("objdiff/kpatch-objects");
+    let mut pairs: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some(fact) = line.strip_prefix("    ") else {
+            pairs.push((line.to_owned(), BTreeSet::new()));
+            continue;
+        };
+        let (key, values) = fact.split_once(": ").unwrap();
+        let (_, expected) = pairs.last_mut().unwrap();
+        match key.split_once(' ') {
+            None if key == "refused" => _ = expected.insert(format!("refused {values}")),
+            Some((verdict, "data")) => {
+                expected.extend(values.split(' ').map(|name| format!("{verdict} data {name}")));
+            }
+            _ => expected.extend(values.split(' ').map(|name| format!("{key} function {name}"))),
+        }
+    }
+    pairs
+}
+
+#[test]
+#[ignore = "needs KLP_OBJECTS, a folder of kpatch's objects, by machine"]
+fn objects_of_kpatch_have_changed_as_is_written_down() {
+    let folder = PathBuf::from(std::env::var_os("KLP_OBJECTS").expect("KLP_OBJECTS"));
+    let mut wrong = Vec::new();
+    let all = written_down();
+    for (name, expected) in &all {
+        let file =
+            |end: &str| folder.join(format!("{}.{end}.o", name.replace("arm64/", "aarch64/")));
+        let new = fs::read(file("PATCHED")).or_else(|_| fs::read(file("PATCHED.FAIL")));
+        let (old, new) = (fs::read(file("ORIG")).unwrap(), new.unwrap());
+        let pair = Pair { name: name.clone(), old, new, expected: expected.clone() };
+        let found = found(&pair);
+        if found != pair.expected {
+            wrong.push(format!("{name}: {found:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} pairs:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+}
+
 #[test]
 #[ignore = "needs KLP_OBJDIFF, a folder that tests/objdiff/build has made; .ci/run makes it"]
 fn each_change_is_found_and_nothing_else() {
