@@ -308,10 +308,11 @@ fn text(document: &Document, args: &ObjDiff) -> String {
         let same: usize = document.pairs.iter().map(|pair| pair.same).sum();
         let _ = writeln!(
             text,
-            "{} changed, {} new, {} gone; {same} functions are the same",
+            "{} changed, {} new, {} gone; {} the same",
             count(Verdict::Changed),
             count(Verdict::New),
             count(Verdict::Gone),
+            if same == 1 { "1 function is".to_owned() } else { format!("{same} functions are") },
         );
     }
     text

@@ -32,6 +32,8 @@ pub enum Difference {
     Reads {
         /// Offset of the reference, in bytes.
         at: u64,
+        /// Whether it refers to the data itself, and not to what leads there.
+        direct: bool,
         /// The data's name or place.
         old: String,
         /// The same in the new object.
@@ -82,8 +84,6 @@ pub enum Difference {
         /// It is another name of this.
         new: String,
     },
-    /// One that was found before.
-    Known,
 }
 
 impl Difference {
@@ -132,11 +132,10 @@ impl fmt::Display for Difference {
                     _ => write!(f, "+{at:#x}: {} → {}", or_none(old), or_none(new)),
                 }
             }
-            Self::Reads { at, old, new, inside } if old == new => {
-                write!(f, "+{at:#x}: refers to {old}, in which {inside}")
-            }
-            Self::Reads { at, old, new, inside } => {
-                write!(f, "+{at:#x}: refers to {old} → {new}, in which {inside}")
+            Self::Reads { at, direct, old, new, inside } => {
+                let verb = if *direct { "refers" } else { "leads" };
+                let now = if old == new { String::new() } else { format!(" → {new}") };
+                write!(f, "+{at:#x}: {verb} to {old}{now}, in which {inside}")
             }
             Self::Near { at, section, changed } => {
                 write!(
@@ -152,7 +151,6 @@ impl fmt::Display for Difference {
             Self::Alias { old, new } => {
                 write!(f, "it was another name of {old}, and is one of {new}")
             }
-            Self::Known => f.write_str("something is different"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod difference;
 mod entries;
 mod equal;
 mod found;
+mod leaf;
 mod meaning;
 mod merged;
 mod names;

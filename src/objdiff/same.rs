@@ -5,13 +5,14 @@
 //! union of what is assumed to be equal decides in nearly linear time (J. Hopcroft and R. Karp, *A linear algorithm for
 //! testing equivalence of finite automata*, 1971).
 
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use super::atom::{Atom, AtomIndex, AtomKind};
 use super::class::Class;
 use super::contents::Contents;
 use super::difference::Difference;
 use super::equal::Equal;
+use super::leaf::Leaf;
 use super::object::{Object, slot};
 use super::pairs::Pairs;
 use super::reference::{Reference, Target};
@@ -21,13 +22,13 @@ use super::texts::Texts;
 /// Two objects whose atoms are paired.
 #[derive(Debug)]
 pub(super) struct Same<'c, 'data> {
-    old: &'c Object<'data>,
-    new: &'c Object<'data>,
+    pub(super) old: &'c Object<'data>,
+    pub(super) new: &'c Object<'data>,
     pairs: &'c Pairs,
-    equal: Equal,
+    pub(super) equal: Equal,
     texts: Texts,
     /// What is known to differ.
-    unequal: FxHashSet<(AtomIndex, AtomIndex)>,
+    pub(super) unequal: FxHashMap<(AtomIndex, AtomIndex), Leaf>,
     /// What some comparison has looked at.
     pub(super) seen_old: Vec<bool>,
     pub(super) seen_new: Vec<bool>,
@@ -41,7 +42,7 @@ impl<'c, 'data> Same<'c, 'data> {
             pairs,
             equal: Equal::none(old.atoms.len(), new.atoms.len()),
             texts: Texts::default(),
-            unequal: FxHashSet::default(),
+            unequal: FxHashMap::default(),
             seen_old: vec![false; old.atoms.len()],
             seen_new: vec![false; new.atoms.len()],
         }
@@ -123,50 +124,10 @@ impl<'c, 'data> Same<'c, 'data> {
             return Some(difference);
         }
         for (at, a, b) in pending {
-            if let Some(inside) = self.content_difference(a, b) {
-                let (old, new) = (self.old.shown(a), self.new.shown(b));
-                return Some(Difference::Reads { at, old, new, inside: Box::new(inside) });
+            if let Some(leaf) = self.leaf(a, b) {
+                let direct = (leaf.a, leaf.b) == (a, b);
+                return Some(self.reads(at, (leaf.a, leaf.b), direct, leaf.difference));
             }
-        }
-        None
-    }
-
-    /// The first difference between contents, in these or in what they refer to.
-    pub(super) fn content_difference(&mut self, a: AtomIndex, b: AtomIndex) -> Option<Difference> {
-        // What is assumed to be equal, to be taken back.
-        let mut trail = Vec::new();
-        // What is to be compared, and which of those compared led there.
-        let mut pending: Vec<(AtomIndex, AtomIndex, Option<usize>)> = vec![(a, b, None)];
-        let mut compared: Vec<(AtomIndex, AtomIndex, Option<usize>)> = Vec::new();
-        let mut children = Vec::new();
-        while let Some((a, b, from)) = pending.pop() {
-            if self.equal.is_joined(a, b) {
-                continue;
-            }
-            self.see(a, b);
-            let found = if self.unequal.contains(&(a, b)) {
-                Some(Difference::Known)
-            } else {
-                let atoms = self.old.atom(a).zip(self.new.atom(b));
-                children.clear();
-                atoms.and_then(|(old, new)| self.shallow(old, new, &mut children))
-            };
-            if let Some(difference) = found {
-                self.unequal.insert((a, b));
-                let mut cause = from;
-                while let Some((a, b, before)) =
-                    cause.and_then(|index| compared.get(index).copied())
-                {
-                    self.unequal.insert((a, b));
-                    cause = before;
-                }
-                self.equal.part(trail);
-                return Some(difference);
-            }
-            trail.push(self.equal.join(a, b));
-            let index = compared.len();
-            compared.push((a, b, from));
-            pending.extend(children.drain(..).rev().map(|(_, a, b)| (a, b, Some(index))));
         }
         None
     }
@@ -199,13 +160,13 @@ impl<'c, 'data> Same<'c, 'data> {
         })
     }
 
-    fn see(&mut self, a: AtomIndex, b: AtomIndex) {
+    pub(super) fn see(&mut self, a: AtomIndex, b: AtomIndex) {
         self.seen_old.get_mut(slot(a)).into_iter().for_each(|seen| *seen = true);
         self.seen_new.get_mut(slot(b)).into_iter().for_each(|seen| *seen = true);
     }
 
     /// Compares bytes and references, and lists contents that are referred to.
-    fn shallow(
+    pub(super) fn shallow(
         &self,
         old: &Atom,
         new: &Atom,
