@@ -12,7 +12,7 @@ use super::cut;
 use super::entries::Table;
 use super::reference::{RESOLVED, Reference, Target, of_slot, relocations};
 use super::relative;
-use crate::elf::{Module, SectionFlags, SectionIndex, SymbolSection};
+use crate::elf::{Module, SectionIndex, SymbolSection};
 use crate::findings::Error;
 use crate::kmod;
 use crate::name::shown;
@@ -73,11 +73,8 @@ impl<'data> Object<'data> {
     fn read_references(&mut self, named: &[Atom]) {
         let mut tables: BTreeMap<usize, Vec<SectionIndex>> = BTreeMap::new();
         for table in self.module.relocation_sections() {
-            let klp = table.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
             let section = SectionIndex::new(table.sh_info).slot();
-            if !klp || self.classes.get(section).is_some() {
-                tables.entry(section).or_default().push(table.index);
-            }
+            tables.entry(section).or_default().push(table.index);
         }
         let mut next = 0;
         for section in 0..self.classes.len() {

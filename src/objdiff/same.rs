@@ -284,12 +284,14 @@ impl<'c, 'data> Same<'c, 'data> {
                 let same = own.zip(theirs).is_some_and(
                     |((own, section, value), (theirs, other, also))| {
                         use crate::elf::SymbolSection::Defined;
-                        let defined = (matches!(section, Defined(_)), matches!(other, Defined(_)));
                         own == theirs
-                            && match defined {
-                                (true, true) => true,
-                                (false, false) => section == other && value == also,
-                                _ => false,
+                            && match (section, other) {
+                                (Defined(section), Defined(other)) => {
+                                    self.old.section_name(section.slot())
+                                        == self.new.section_name(other.slot())
+                                }
+                                (Defined(_), _) | (_, Defined(_)) => false,
+                                _ => section == other && value == also,
                             }
                     },
                 );
