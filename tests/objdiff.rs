@@ -197,3 +197,37 @@ fn each_change_is_found_and_nothing_else() {
     }
     assert!(wrong.is_empty(), "{} of {} pairs:\n{}", wrong.len(), pairs.len(), wrong.join("\n"));
 }
+
+/// A change: what became of what, and its name.
+type Seen = (Verdict, ObjectPart, String);
+
+/// The same changes, from the new object to the old one.
+fn turned(found: &BTreeSet<Seen>) -> BTreeSet<Seen> {
+    let turn = |(verdict, part, name): &Seen| {
+        let verdict = match verdict {
+            Verdict::Changed => Verdict::Changed,
+            Verdict::New => Verdict::Gone,
+            Verdict::Gone => Verdict::New,
+        };
+        (verdict, *part, name.clone())
+    };
+    found.iter().map(turn).collect()
+}
+
+#[test]
+#[ignore = "needs KLP_OBJDIFF, a folder that tests/objdiff/build has made; .ci/run makes it"]
+fn each_change_shows_the_same_from_both_sides() {
+    let folder = PathBuf::from(std::env::var_os("KLP_OBJDIFF").expect("KLP_OBJDIFF"));
+    let names = |old: &[u8], new: &[u8]| -> BTreeSet<_> {
+        let changes = diff(old, new).unwrap().changes.into_iter();
+        changes.map(|change| (change.verdict, change.part, stem(&change.name))).collect()
+    };
+    let mut wrong = Vec::new();
+    for Pair { name, old, new, .. } in pairs(&folder) {
+        let (there, back) = (names(&old, &new), names(&new, &old));
+        if there != turned(&back) {
+            wrong.push(format!("{name}: {there:?} and {back:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
