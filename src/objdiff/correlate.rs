@@ -4,6 +4,7 @@
 //! the same that the same function refers to in the same place, or that have the same in them. Nothing is guessed by order
 //! alone: what stays open is ambiguous.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -27,8 +28,8 @@ pub(super) struct Ambiguous {
 
 /// What is alike but for the compiler's numbers.
 #[derive(Debug, Default)]
-struct Group {
-    stem: Vec<u8>,
+struct Group<'data> {
+    stem: Cow<'data, [u8]>,
     old: Vec<AtomIndex>,
     new: Vec<AtomIndex>,
     functions: bool,
@@ -81,7 +82,7 @@ struct Correlation<'c, 'data> {
     old: &'c Object<'data>,
     new: &'c Object<'data>,
     pairs: Pairs,
-    groups: Vec<Group>,
+    groups: Vec<Group<'data>>,
     /// The group of each atom of the old and the new object that is in one.
     group_of: FxHashMap<(bool, AtomIndex), usize>,
     /// Pairs whose references are to be followed.
@@ -90,7 +91,7 @@ struct Correlation<'c, 'data> {
     across: bool,
 }
 
-impl Correlation<'_, '_> {
+impl<'data> Correlation<'_, 'data> {
     fn pair(&mut self, old: AtomIndex, new: AtomIndex) -> bool {
         let paired = self.pairs.pair(old, new);
         if paired {
@@ -110,7 +111,9 @@ impl Correlation<'_, '_> {
     }
 
     fn by_global_name(&mut self) {
-        let (old, new) = (self.old.globals(), self.new.globals());
+        let mut old: Vec<_> = self.old.globals().collect();
+        old.sort_unstable();
+        let new: FxHashMap<_, _> = self.new.globals().collect();
         for (name, (a, offset)) in &old {
             let Some((b, other)) = new.get(name) else { continue };
             let is_function = |object: &Object<'_>, index| {
@@ -152,7 +155,7 @@ impl Correlation<'_, '_> {
     /// Puts what has no pair yet into groups of one stem and kind, and of one file.
     fn group(&mut self, by_file: bool) {
         let files = Files::of(self.old, self.new);
-        let mut groups: BTreeMap<(bool, u32, Vec<u8>), Group> = BTreeMap::new();
+        let mut groups: FxHashMap<(bool, u32, Cow<'data, [u8]>), Group<'_>> = FxHashMap::default();
         for of_old in [true, false] {
             let object = if of_old { self.old } else { self.new };
             for (index, atom) in object.all() {
@@ -161,7 +164,7 @@ impl Correlation<'_, '_> {
                 if paired.is_some() || !atom.kind.has_identity() {
                     continue;
                 }
-                let stem = stem(object.name(atom)).into_owned();
+                let stem = stem(object.name(atom));
                 let file = if of_old { files.of_old(atom.file) } else { files.of_new(atom.file) };
                 let file = if by_file { file } else { 0 };
                 let functions = atom.kind == AtomKind::Function;
@@ -174,10 +177,10 @@ impl Correlation<'_, '_> {
                 if of_old { group.old.push(index) } else { group.new.push(index) }
             }
         }
-        self.groups = groups
-            .into_values()
-            .filter(|group| !group.old.is_empty() && !group.new.is_empty())
-            .collect();
+        let both = |group: &Group<'_>| !group.old.is_empty() && !group.new.is_empty();
+        let mut groups: Vec<_> = groups.into_iter().filter(|(_, group)| both(group)).collect();
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        self.groups = groups.into_iter().map(|(_, group)| group).collect();
         self.group_of.clear();
         for (index, group) in self.groups.iter_mut().enumerate() {
             group.open = [group.old.len(), group.new.len()];

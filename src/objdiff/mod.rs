@@ -9,6 +9,7 @@
 
 mod atom;
 mod audit;
+mod by_section;
 mod class;
 mod contents;
 mod correlate;

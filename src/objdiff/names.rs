@@ -1,9 +1,9 @@
 //! Names of functions and variables, of which one thing may have several.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
 use object::elf::{STB_LOCAL, STT_FUNC, STT_OBJECT};
+use rustc_hash::FxHashMap;
 
 use super::atom::{Atom, AtomIndex};
 use super::object::Object;
@@ -20,19 +20,23 @@ pub(super) struct Meaning {
     pub(super) offset: i64,
 }
 
-/// A name, and whether only this object knows it: then without the compiler's numbers.
-type Key<'data> = (bool, Cow<'data, [u8]>);
+/// What a name means, and the name as it is written. `None`: several have it.
+type Known<'data> = Option<(Meaning, &'data [u8])>;
+
+type ByName<'data> = FxHashMap<Cow<'data, [u8]>, Known<'data>>;
 
 /// The functions and variables of an object by name, and the names of each.
 #[derive(Debug)]
 pub(super) struct Names<'data> {
-    /// `None`: several have the name.
-    by_name: BTreeMap<Key<'data>, Option<(Meaning, &'data [u8])>>,
-    by_atom: BTreeMap<AtomIndex, BTreeSet<&'data [u8]>>,
+    global: ByName<'data>,
+    /// Those that only this object knows, without the compiler's numbers.
+    local: ByName<'data>,
+    /// Sorted.
+    by_atom: Vec<(AtomIndex, &'data [u8])>,
 }
 
 /// A name that only one object has, or that means something else.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NameChange {
     /// In the old object only: another name of something that is in both.
     Gone(String, AtomIndex),
@@ -44,7 +48,8 @@ pub(super) enum NameChange {
 
 impl<'data> Names<'data> {
     pub(super) fn of(object: &Object<'data>) -> Self {
-        let mut names = Self { by_name: BTreeMap::new(), by_atom: BTreeMap::new() };
+        let (mut global, mut local) = (ByName::default(), ByName::default());
+        let mut by_atom = Vec::new();
         for symbol in object.module.symbols() {
             let SymbolSection::Defined(section) = symbol.section else { continue };
             let Some((atom, offset)) = object.meaning(section.slot(), symbol.st_value) else {
@@ -56,38 +61,36 @@ impl<'data> Names<'data> {
             }
             let size = object.atom(atom).map_or(0, Atom::size);
             if offset == 0 && symbol.st_size == size {
-                names.by_atom.entry(atom).or_default().insert(symbol.name);
+                by_atom.push((atom, symbol.name));
             }
-            let local = symbol.bind == STB_LOCAL;
-            let key = if local { stem(symbol.name) } else { Cow::Borrowed(symbol.name) };
+            let (names, key) = match symbol.bind {
+                STB_LOCAL => (&mut local, stem(symbol.name)),
+                _ => (&mut global, Cow::Borrowed(symbol.name)),
+            };
             let meaning = Meaning { atom, offset };
-            names
-                .by_name
-                .entry((local, key))
-                .and_modify(|known| *known = None)
-                .or_insert(Some((meaning, symbol.name)));
+            let name = names.entry(key).and_modify(|known| *known = None);
+            name.or_insert(Some((meaning, symbol.name)));
         }
-        names
+        by_atom.sort_unstable();
+        by_atom.dedup();
+        Self { global, local, by_atom }
     }
 
     /// The names of an atom but the one that it goes by.
     pub(super) fn aliases(&self, object: &Object<'_>, index: AtomIndex) -> Vec<String> {
         let own = object.atom(index).map_or(&[][..], |atom| object.name(atom));
-        let all = self.by_atom.get(&index).into_iter().flatten();
-        all.filter(|name| **name != own).map(|name| shown(name).into_owned()).collect()
+        let first = self.by_atom.partition_point(|(atom, _)| *atom < index);
+        let all = self.by_atom.iter().skip(first).take_while(|(atom, _)| *atom == index);
+        all.filter(|(_, name)| *name != own).map(|(_, name)| shown(name).into_owned()).collect()
     }
 
     /// Names of what is in both objects that the other one does not have, or for something else.
     pub(super) fn changes(&self, new: &Self, pairs: &Pairs) -> Vec<NameChange> {
         let mut changes = Vec::new();
-        for ((local, key), meaning) in &self.by_name {
+        for (local, key, meaning) in self.all() {
             let Some((own, name)) = meaning else { continue };
             let name = || shown(name).into_owned();
-            // It may have become local, or global.
-            let there = [*local, !*local]
-                .into_iter()
-                .find_map(|local| new.by_name.get(&(local, key.clone())));
-            match there {
+            match new.get(local, key) {
                 Some(None) => {}
                 Some(Some((other, _))) => {
                     let paired = pairs.new_of(own.atom) == Some(other.atom);
@@ -101,16 +104,29 @@ impl<'data> Names<'data> {
                 None => {}
             }
         }
-        for ((local, key), meaning) in &new.by_name {
+        for (local, key, meaning) in new.all() {
             let Some((other, name)) = meaning else { continue };
-            let known = [*local, !*local]
-                .iter()
-                .any(|local| self.by_name.contains_key(&(*local, key.clone())));
+            let known = self.get(local, key).is_some();
             if !known && other.offset == 0 && pairs.old_of(other.atom).is_some() {
                 changes.push(NameChange::New(shown(name).into_owned(), other.atom));
             }
         }
+        changes.sort_unstable();
         changes
+    }
+
+    /// Whether each is local, the name to look for, and what it means.
+    fn all(&self) -> impl Iterator<Item = (bool, &[u8], Known<'data>)> {
+        let (global, local) = (self.global.iter(), self.local.iter());
+        let global = global.map(|(key, meaning)| (false, &**key, *meaning));
+        global.chain(local.map(|(key, meaning)| (true, &**key, *meaning)))
+    }
+
+    /// What a name means; that of a local one, which may have become global, or the other way round.
+    fn get(&self, local: bool, key: &[u8]) -> Option<Known<'data>> {
+        let (first, then) =
+            if local { (&self.local, &self.global) } else { (&self.global, &self.local) };
+        first.get(key).or_else(|| then.get(key)).copied()
     }
 }
 

@@ -7,6 +7,7 @@ use klp_arch::{Branch, Machine};
 use object::elf::STB_LOCAL;
 
 use super::atom::{Atom, AtomIndex, AtomKind};
+use super::by_section::BySection;
 use super::class::{Class, classes};
 use super::cut;
 use super::entries::Table;
@@ -35,8 +36,8 @@ pub(super) struct Object<'data> {
     pub(super) files: Vec<&'data [u8]>,
     /// Whether something refers to each atom.
     referred: Vec<bool>,
-    /// How many atoms are no entries.
-    cut: usize,
+    /// Those atoms that are no entries.
+    cut: BySection,
 }
 
 impl<'data> Object<'data> {
@@ -57,10 +58,11 @@ impl<'data> Object<'data> {
             entries: Vec::new(),
             files,
             referred: Vec::new(),
-            cut: 0,
+            cut: BySection::default(),
         };
-        object.read_references(&named);
-        object.cut(named);
+        let by_section = BySection::of(&named, object.classes.len());
+        object.read_references(&named, &by_section);
+        object.cut(named, &by_section);
         object.settle();
         object.read_entries();
         object.settle_entries();
@@ -70,27 +72,24 @@ impl<'data> Object<'data> {
     }
 
     /// All references, by section and offset.
-    fn read_references(&mut self, named: &[Atom]) {
+    fn read_references(&mut self, named: &[Atom], by_section: &BySection) {
         let mut tables: BTreeMap<usize, Vec<SectionIndex>> = BTreeMap::new();
         for table in self.module.relocation_sections() {
             let section = SectionIndex::new(table.sh_info).slot();
             tables.entry(section).or_default().push(table.index);
         }
-        let mut next = 0;
         for section in 0..self.classes.len() {
             let class = self.classes.get(section).copied().unwrap_or(Class::Left);
-            let first = next;
-            next = named.partition_point(|atom| atom.section <= section);
             if matches!(class, Class::Left) {
                 continue;
             }
             let own = tables.get(&section).map_or(&[][..], Vec::as_slice);
             let mut found = relocations(&self.module, self.machine, &self.classes, own, section);
+            let own = named.get(by_section.range(section)).unwrap_or_default();
             if matches!(class, Class::Code) {
-                self.resolved(section, named.get(first..next).unwrap_or_default(), &mut found);
+                self.resolved(section, own, &mut found);
             }
             if matches!(class, Class::Constant | Class::Variable) {
-                let own = named.get(first..next).unwrap_or_default();
                 let view = (&self.module, self.machine, &*self.classes);
                 relative::correct(view, own, named, &mut found);
             }
@@ -157,16 +156,14 @@ impl<'data> Object<'data> {
     }
 
     /// Cuts what has no name where something refers to it.
-    fn cut(&mut self, named: Vec<Atom>) {
+    fn cut(&mut self, named: Vec<Atom>, by_section: &BySection) {
         let mut cuts = Vec::new();
         for reference in &self.references {
             let Target::Place { section, offset, symbol: None } = reference.to else { continue };
             let Ok(offset) = u64::try_from(offset) else { continue };
-            let after =
-                named.partition_point(|atom| (atom.section, atom.span.start) <= (section, offset));
-            let before = after.checked_sub(1).and_then(|index| named.get(index));
-            let covers =
-                before.is_some_and(|atom| atom.section == section && atom.span.contains(&offset));
+            let before = by_section.before(&named, section, offset);
+            let before = before.and_then(|index| named.get(index));
+            let covers = before.is_some_and(|atom| atom.span.contains(&offset));
             let cut = self.classes.get(section).is_some_and(|class| class.has_atoms());
             if cut && !covers && !self.is_end(reference) {
                 cuts.push((section, offset));
@@ -187,20 +184,19 @@ impl<'data> Object<'data> {
             &cuts,
             &is_relocated,
         );
-        self.cut = self.atoms.len();
+        self.cut = BySection::of(&self.atoms, self.classes.len());
     }
 
     /// Gives each atom its references, and each reference its atom.
     fn settle(&mut self) {
         let mut next = 0;
         for atom in &mut self.atoms {
-            let after = |place: (usize, u64)| move |r: &Reference| (r.section, r.offset) < place;
-            let rest = self.references.get(next..).unwrap_or_default();
-            let first = next + rest.partition_point(after((atom.section, atom.span.start)));
-            let rest = self.references.get(first..).unwrap_or_default();
-            let last = first + rest.partition_point(after((atom.section, atom.span.end)));
-            atom.references = first..last;
-            next = last;
+            let mut skip = |to: u64| {
+                let rest = self.references.iter().skip(next);
+                next += rest.take_while(|r| (r.section, r.offset) < (atom.section, to)).count();
+                next
+            };
+            atom.references = skip(atom.span.start)..skip(atom.span.end);
         }
         let settled: Vec<Target> =
             self.references.iter().map(|reference| self.settled(reference.to)).collect();
@@ -211,7 +207,7 @@ impl<'data> Object<'data> {
 
     /// Code may refer to an entry of its own, as that of a warning with a message does.
     fn settle_entries(&mut self) {
-        let entries = self.all().skip(self.cut);
+        let entries = self.all().skip(self.cut.count());
         let places: BTreeMap<(usize, u64), (AtomIndex, u64)> = entries
             .map(|(index, atom)| ((atom.section, atom.span.start), (index, atom.span.end)))
             .collect();
@@ -242,19 +238,11 @@ impl<'data> Object<'data> {
         }
     }
 
-    /// The atom at a place, or before it.
+    /// The atom at a place, or before it; the first of the section if there is none.
     pub(super) fn at(&self, section: usize, offset: i64) -> Option<AtomIndex> {
         let offset = u64::try_from(offset).unwrap_or(0);
-        let cut = self.atoms.get(..self.cut).unwrap_or(&self.atoms);
-        let after =
-            cut.partition_point(|atom| (atom.section, atom.span.start) <= (section, offset));
-        let here =
-            |index: &usize| self.atoms.get(*index).is_some_and(|atom| atom.section == section);
-        let index = after
-            .checked_sub(1)
-            .filter(here)
-            .or(Some(after).filter(|i| *i < self.cut).filter(here))?;
-        u32::try_from(index).ok()
+        let before = self.cut.before(&self.atoms, section, offset);
+        u32::try_from(before.or_else(|| self.cut.range(section).next())?).ok()
     }
 
     fn mark_referred(&mut self) {
@@ -273,7 +261,7 @@ impl<'data> Object<'data> {
         let before: Vec<_> = self
             .atoms
             .iter()
-            .take(self.cut)
+            .take(self.cut.count())
             .zip(0..)
             .zip(&self.referred)
             .map(|((atom, index), referred)| {
@@ -356,22 +344,12 @@ impl<'data> Object<'data> {
     }
 
     /// Global names, and the atom and offset that each means.
-    pub(super) fn globals(&self) -> BTreeMap<&'data [u8], (AtomIndex, i64)> {
+    pub(super) fn globals(&self) -> impl Iterator<Item = (&'data [u8], (AtomIndex, i64))> {
         let symbols = self.module.symbols().filter(|symbol| symbol.bind != STB_LOCAL);
-        symbols
-            .filter_map(|symbol| {
-                let SymbolSection::Defined(section) = symbol.section else { return None };
-                let place = Target::Place {
-                    section: section.slot(),
-                    offset: symbol.st_value.cast_signed(),
-                    symbol: None,
-                };
-                match self.settled(place) {
-                    Target::Atom { atom, offset } => Some((symbol.name, (atom, offset))),
-                    _ => None,
-                }
-            })
-            .collect()
+        symbols.filter_map(|symbol| {
+            let SymbolSection::Defined(section) = symbol.section else { return None };
+            Some((symbol.name, self.meaning(section.slot(), symbol.st_value)?))
+        })
     }
 
     /// Whether a compiler of Rust made it.

@@ -5,15 +5,17 @@
 //! numbers change when anything before them does.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use bstr::ByteSlice;
+use memchr::memmem::Finder;
 
 /// What the kernel's macro starts a name with that ends in a number.
-const UNIQUE: &[u8] = b"__UNIQUE_ID_";
+static UNIQUE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("__UNIQUE_ID_"));
 
 /// What is left of a name.
 pub(super) fn stem(name: &[u8]) -> Cow<'_, [u8]> {
-    let unique = name.find(UNIQUE).is_some();
+    let unique = UNIQUE.find(name).is_some();
     if !unique && !name.contains(&b'.') {
         return Cow::Borrowed(name);
     }
