@@ -64,6 +64,8 @@ pub(crate) fn all() -> Vec<Case> {
             "symbols build --vmlinux vmlinux-{size} --modules modules-{size} -o {size}-new.map"
         );
         all.push(grows(command(format!("symbols/build-{size}"), &words), "symbols build", size));
+        let words = format!("objdiff module-{size}.ko relinked-{size}.ko");
+        all.push(grows(command(format!("objdiff/relinked-{size}"), &words), "objdiff", size));
         let words = format!("convert names-{size}.ko -s 8.map -o names-{size}.out");
         all.push(grows(command(format!("resolve/names-{size}"), &words), "resolve", size));
     }

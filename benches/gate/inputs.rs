@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::generate::kernel::{boot_image, kernel_module, vmlinux};
-use crate::generate::{Shape, module, text_list};
+use crate::generate::{Shape, module, relinked, text_list};
 
 /// Sizes of what grows.
 pub(crate) const SIZES: [u64; 4] = [1, 2, 4, 8];
@@ -50,6 +50,7 @@ pub(crate) fn make() {
     write("image.gz", &boot_image(SYMBOLS));
     for size in SIZES {
         write(&format!("module-{size}.ko"), &module(part(size)));
+        write(&format!("relinked-{size}.ko"), &relinked(part(size)));
         write(&format!("names-{size}.ko"), &module(named(size)));
         write(&format!("vmlinux-{size}"), &vmlinux(size * SYMBOLS));
         let modules = folder.join(format!("modules-{size}"));

@@ -22,7 +22,7 @@ const FUNCTION: u64 = 64;
 
 /// The module with this number.
 pub(crate) fn kernel_module(number: u64) -> Vec<u8> {
-    seeded(MODULE, number)
+    seeded(MODULE, number, false)
 }
 
 /// The names of a vmlinux of about this many symbols.

@@ -131,11 +131,17 @@ impl Shape {
 
 /// A livepatch module.
 pub(crate) fn module(shape: Shape) -> Vec<u8> {
-    seeded(shape, shape.symbols)
+    seeded(shape, shape.symbols, false)
+}
+
+/// The same, with its units linked in the opposite order.
+#[allow(dead_code, reason = "one of the benchmarks compares objects")]
+pub(crate) fn relinked(shape: Shape) -> Vec<u8> {
+    seeded(shape, shape.symbols, true)
 }
 
 /// One of many different modules.
-fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
+fn seeded(shape: Shape, seed: u64, reversed: bool) -> Vec<u8> {
     let mut random = Random(seed);
     let (alloc, text) = (elf::SHF_ALLOC.0, elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0);
     let progbits = |name: String, flags, body| {
@@ -152,11 +158,12 @@ fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
         progbits(".gnu.linkonce.this_module".into(), alloc, vec![0; 64]),
     ];
 
+    let place = |unit: u64| if reversed { units - 1 - unit } else { unit };
     let mut names = Strings::new();
     let mut symbols = vec![0; 24];
     for function in 0..functions {
         let name = names.add(&format!("{}_{function}", random.name()));
-        let section = u16::try_from(first + 2 * (function / UNIT)).unwrap();
+        let section = u16::try_from(first + 2 * place(function / UNIT)).unwrap();
         let (value, size) = (function % UNIT * calls_each * CALL, calls_each * CALL);
         symbols.extend(symbol(name, elf::STT_FUNC.0, section, value, size));
     }
@@ -167,6 +174,7 @@ fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
     // The calls to convert are spread over the module.
     let every = (shape.relocations / shape.convert.max(1)).max(1);
     let mut calls = 0..shape.relocations;
+    let mut linked = Vec::new();
     for unit in 0..units {
         let mut relocations = Vec::new();
         for call in calls.by_ref().take((UNIT * calls_each) as usize) {
@@ -178,7 +186,7 @@ fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
         let name = format!(".text.unit_{unit:05}");
         let body = vec![0; (UNIT * calls_each * CALL) as usize];
         let (kind, flags) = (elf::SHT_RELA.0, elf::SHF_INFO_LINK.0);
-        let info = u32::try_from(first + 2 * unit).unwrap();
+        let info = u32::try_from(first + 2 * place(unit)).unwrap();
         let rela = Section {
             name: format!(".rela{name}"),
             kind,
@@ -188,8 +196,12 @@ fn seeded(shape: Shape, seed: u64) -> Vec<u8> {
             entry: 24,
             body: relocations,
         };
-        sections.extend([progbits(name, text, body), rela]);
+        linked.push([progbits(name, text, body), rela]);
     }
+    if reversed {
+        linked.reverse();
+    }
+    sections.extend(linked.into_iter().flatten());
     sections.push(Section {
         name: ".symtab".into(),
         kind: elf::SHT_SYMTAB.0,
