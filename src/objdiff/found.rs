@@ -6,9 +6,9 @@ use super::atom::{Atom, AtomIndex, AtomKind};
 use super::correlate::Ambiguous;
 use super::difference::Difference;
 use super::names::{NameChange, Names};
-use super::object::{Object, is_referred};
+use super::near::near;
+use super::object::Object;
 use super::pairs::Pairs;
-use super::reference::Target;
 use super::same::Same;
 use super::users::Users;
 use super::{Change, ObjectPart, Verdict};
@@ -65,50 +65,10 @@ impl<'data> Found<'data> {
             atom.kind.has_identity() && pairs.old_of(*index).is_none()
         };
         found.new = new.all().filter(is_new).map(|(index, _)| index).collect();
-        let near = found.near(old, equal.iter().copied());
+        let near = near(old, &found.changed, &equal);
         found.same = equal.len().saturating_sub(near.len());
         found.changed.extend(near);
         found
-    }
-
-    /// Functions that may read a constant which has changed, and which nothing refers to by itself: by a distance from what
-    /// they refer to in its section, as code with section anchors does.
-    fn near(
-        &self,
-        old: &Object<'_>,
-        functions: impl Iterator<Item = (AtomIndex, AtomIndex)>,
-    ) -> Vec<(AtomIndex, AtomIndex, Difference)> {
-        let mut sections: BTreeMap<usize, String> = BTreeMap::new();
-        for (index, ..) in &self.changed {
-            let Some(atom) = old.atom(*index).filter(|atom| atom.kind == AtomKind::Constant) else {
-                continue;
-            };
-            let section = old.section_name(atom.section);
-            let data = section.starts_with(b".rodata") || section.starts_with(b".data.rel.ro");
-            if data && !is_referred(old, *index) {
-                sections.entry(atom.section).or_insert_with(|| old.shown(*index));
-            }
-        }
-        if sections.is_empty() {
-            return Vec::new();
-        }
-        let near = functions.filter_map(|(a, b)| {
-            let atom = old.atom(a)?;
-            let mut references = old.references_of(atom).iter();
-            let (at, section) = references.find_map(|reference| match reference.to {
-                Target::Atom { atom: to, .. } => {
-                    let section = old.atom(to)?.section;
-                    sections
-                        .contains_key(&section)
-                        .then_some((reference.offset.saturating_sub(atom.span.start), section))
-                }
-                _ => None,
-            })?;
-            let changed = sections.get(&section)?.clone();
-            let section = shown(old.section_name(section)).into_owned();
-            Some((a, b, Difference::Near { at, section, changed }))
-        });
-        near.collect()
     }
 
     pub(super) fn changes(

@@ -22,6 +22,7 @@ mod leaf;
 mod meaning;
 mod merged;
 mod names;
+mod near;
 mod object;
 mod pairs;
 mod reference;
