@@ -38,7 +38,8 @@ pub struct NewSection {
     pub sh_flags: SectionFlags,
     /// The section for `sh_link`: the symbol table for relocations, else null if there is none.
     pub link: SectionIndex,
-    /// The section for `sh_info`: the one to relocate for relocations, else null.
+    /// The section for `sh_info`: the one to relocate for relocations, else null. It may be one that is added,
+    /// too: [`Edits::next_section`].
     pub info: SectionIndex,
     /// Alignment in bytes, a power of two.
     pub sh_addralign: u64,
@@ -111,6 +112,12 @@ impl Edits {
     /// sections, plus the number of sections added before.
     pub fn add_section(&mut self, section: NewSection) {
         self.new_sections.push(section);
+    }
+
+    /// The index by which edits refer to the section that is added next.
+    #[must_use]
+    pub fn next_section(&self, module: &Module<'_>) -> SectionIndex {
+        SectionIndex::of_slot(module.sections().len().saturating_add(self.new_sections.len()))
     }
 
     /// Removes a section. Later sections move up and everything that names them follows. The
@@ -189,7 +196,8 @@ impl Edits {
         if let Some(name) = self.names.values().chain(new_names).find(|name| name.contains(&0)) {
             return Err(ElfError::EditName(name.as_slice().into()));
         }
-        self.new_sections.iter().try_for_each(|section| check_new(module, section))
+        let added = self.new_sections.len();
+        self.new_sections.iter().try_for_each(|section| check_new(module, section, added))
     }
 }
 
@@ -208,9 +216,10 @@ fn check_section_of(
     }
 }
 
-fn check_new(module: &Module<'_>, section: &NewSection) -> Result<(), ElfError> {
-    for index in [section.link, section.info] {
-        if index != SectionIndex::NULL {
+fn check_new(module: &Module<'_>, section: &NewSection, added: usize) -> Result<(), ElfError> {
+    let is_added = |index| number_of_added(module, index).is_some_and(|number| number < added);
+    for (index, may_be_added) in [(section.link, false), (section.info, true)] {
+        if index != SectionIndex::NULL && !(may_be_added && is_added(index)) {
             known_section(module, index)?;
         }
     }
@@ -226,6 +235,11 @@ fn check_new(module: &Module<'_>, section: &NewSection) -> Result<(), ElfError> 
         return Err(ElfError::EditNew { name, sh_type: section.sh_type.0, align });
     }
     Ok(())
+}
+
+/// Which of the added sections an index means, in the order in which they are added; `None` for the module's own.
+pub(super) fn number_of_added(module: &Module<'_>, index: SectionIndex) -> Option<usize> {
+    index.slot().checked_sub(module.sections().len())
 }
 
 fn known_section<'m, 'data>(

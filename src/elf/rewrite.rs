@@ -13,6 +13,7 @@ use object::elf::{
 };
 use object::{Endianness, U32, U64};
 
+use super::edits::number_of_added;
 use super::emit::{Output, emit, length};
 use super::names::Names;
 use super::renumber::Renumbering;
@@ -189,7 +190,12 @@ impl<'a> Rewriter<'a, '_> {
             sh_type: section.sh_type,
             sh_flags: section.sh_flags,
             link: target("sh_link", section.link)?,
-            info: target("sh_info", section.info)?,
+            info: match number_of_added(module, section.info) {
+                Some(number) => {
+                    SectionIndex::of_slot(renumbering.kept_sections.saturating_add(number))
+                }
+                None => target("sh_info", section.info)?,
+            },
             sh_addralign: section.sh_addralign,
             sh_entsize: section.sh_entsize,
         };

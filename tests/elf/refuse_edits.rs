@@ -38,6 +38,15 @@ fn edits_that_fit_no_module_are_refused() {
     let to = SymbolSection::Defined(section(99));
     let error = refused(&file, |edits| edits.set_symbol_section(symbol(1), to));
     assert!(matches!(error, ElfError::EditSection { .. }));
+    let error = refused(&file, |edits| {
+        let past = section(edits.next_section(&module).get() + 1);
+        edits.add_section(NewSection { info: past, ..named("x") });
+    });
+    assert!(matches!(error, ElfError::EditSection { .. }));
+    let error = refused(&file, |edits| {
+        edits.add_section(NewSection { link: edits.next_section(&module), ..named("x") });
+    });
+    assert!(matches!(error, ElfError::EditSection { .. }), "only sh_info may be one that is added");
     let rela = Rela { offset: 0, symbol: symbol(4), kind: 1, addend: 0 };
     let error = refused(&file, |edits| edits.set_relocations(section(3), vec![rela]));
     assert!(matches!(error, ElfError::RelocationSymbol { entry: 0, count: 4, .. }));

@@ -214,6 +214,33 @@ fn a_string_table_with_unknown_readers_is_only_appended_to() {
 }
 
 #[test]
+fn relocations_that_are_added_can_be_for_a_section_that_is_added() {
+    let file = sample(false).build();
+    let module = Module::parse(&file).unwrap();
+    let mut edits = Edits::new();
+    edits.add_section(named(".before"));
+    let target = edits.next_section(&module);
+    edits.add_section(named(".target"));
+    // All others move up.
+    edits.set_relocations(section(3), Vec::new());
+    edits.remove_section(section(3));
+    let rela = Rela { offset: 0, symbol: symbol(1), kind: 2, addend: 3 };
+    edits.add_section(NewSection {
+        sh_type: SHT_RELA,
+        sh_entsize: 24,
+        link: module.symtab(),
+        info: target,
+        body: NewBody::Relocations(vec![rela]),
+        ..named(".rela.target")
+    });
+    let out = rewrite(&module, &edits).unwrap();
+    let new = Module::parse(&out).unwrap();
+    let table = new.sections_named(b".rela.target").next().unwrap();
+    assert_eq!(new.section(section(table.sh_info)).unwrap().name, b".target");
+    assert!(new.relocations(table.index).eq([rela]));
+}
+
+#[test]
 fn a_new_symbol_comes_after_the_others_of_its_binding() {
     for big in [false, true] {
         let mut builder = sample(big);
