@@ -76,9 +76,10 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Plans the relocations, in the order of the records.
+    /// Plans the relocations, and their sections, in the order of the records.
     fn recorded_relocations(&mut self, recorded: &Intermediate) {
-        let mut planned: BTreeMap<_, Vec<PlannedEntry>> = BTreeMap::new();
+        let mut planned: Vec<(_, Vec<PlannedEntry>)> = Vec::new();
+        let mut numbers: BTreeMap<_, usize> = BTreeMap::new();
         let mut needs: BTreeMap<(ObjectName, ObjectName), &Record> = BTreeMap::new();
         for record in &recorded.records {
             let (Some(target), Some(klp)) =
@@ -94,7 +95,11 @@ impl Planner<'_, '_> {
             let relocation = self.sites.relocation_name(record.rela.kind);
             let entry = PlannedEntry { entry: record.number, rela: record.rela, relocation };
             let key = (record.section, record.target, record.gate.clone());
-            planned.entry(key).or_default().push(entry);
+            let number = *numbers.entry(key.clone()).or_insert(planned.len());
+            match planned.get_mut(number) {
+                Some((_, entries)) => entries.push(entry),
+                None => planned.push((key, vec![entry])),
+            }
         }
         for ((gate, owner), record) in needs {
             self.check_dependency(gate, owner, &|sites| recorded.site(sites, record));

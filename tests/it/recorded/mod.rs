@@ -15,6 +15,7 @@ use klp_convert::symbols::Sources;
 use crate::gates::{backend, converted, sources};
 use crate::image::{Image, SHN_LIVEPATCH};
 use crate::machine::{Machine, machines};
+use crate::patch::Patched;
 
 use generator::Generation;
 
@@ -124,5 +125,42 @@ fn the_records_of_every_fixture_become_the_klp_relocations_that_they_were_made_f
                 assert!(again.plan.is_empty() && again.bytes == bytes, "{form}: twice is once");
             }
         }
+    }
+}
+
+/// A module with kpatch's records in the opposite order.
+fn backwards(forth: &[u8]) -> Vec<u8> {
+    let image = Image::read(forth);
+    let (records, table) = (".kpatch.relocations", ".rela.kpatch.relocations");
+    let count = image.section(records).size / 40;
+    let back = Patched::new(forth.to_vec()).contents(records, |bytes| {
+        let records: Vec<_> = bytes.chunks(40).rev().flatten().copied().collect();
+        bytes.copy_from_slice(&records);
+    });
+    let entries = 0..image.section(table).relocations.len();
+    let moved = entries.fold(back, |back, entry| {
+        back.relocation(table, entry, |r, e| {
+            let (record, field) = (r.r_offset.get(e) / 40, r.r_offset.get(e) % 40);
+            r.r_offset.set(e, (count - 1 - record) * 40 + field);
+        })
+    });
+    moved.bytes
+}
+
+#[test]
+fn klp_sections_come_in_the_order_of_their_records() {
+    for machine in machines() {
+        let order = |bytes: &[u8]| -> Vec<_> {
+            let made = convert(bytes, &sources(&machine), &options()).unwrap().bytes;
+            Image::read(&made).klp_sections().map(|section| section.name.clone()).collect()
+        };
+        let mut several = 0;
+        for name in machine.convertible() {
+            let forth = kpatch(&machine, &converted(&machine, &name), is_big(&machine));
+            let (back, forth) = (order(&backwards(&forth)), order(&forth));
+            assert!(back.iter().rev().eq(&forth), "{} {name}: {back:?}", machine.name);
+            several += usize::from(forth.len() > 1);
+        }
+        assert!(several > 0, "the premise");
     }
 }
