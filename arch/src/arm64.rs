@@ -258,6 +258,7 @@ pub static ARM64: Machine = Machine {
     needs_untouched_place: false,
     late_alignment: 4,
     clears_relocations: false,
+    arch_sections: None,
     // `FTRACE_ADDR` and `FTRACE_REGS_ADDR`.
     kernel_symbols: &["ftrace_caller", "ftrace_regs_caller"],
     // The release before each bound was also read; before 6.17 that is 6.14. Erratum 843419 is up

@@ -80,6 +80,9 @@ pub struct Machine {
     pub late_alignment: u64,
     /// Whether relocations are cleared when their gate object is unloaded (`clear_relocate_add`).
     pub clears_relocations: bool,
+    /// Kernels that read special sections of a livepatch from `.klp.arch.OBJECT.SECTION`, once the relocations for
+    /// that object are written (`arch_klp_init_object_loaded`).
+    pub arch_sections: Option<VersionRange>,
 
     /// Names of the vmlinux symbols whose addresses the loader writes into modules.
     pub kernel_symbols: &'static [&'static str],

@@ -256,6 +256,7 @@ pub static PPC64LE: Machine = Machine {
     needs_untouched_place: false,
     late_alignment: 1,
     clears_relocations: false,
+    arch_sections: None,
     kernel_symbols: entry::KERNEL_SYMBOLS,
     // The release before each bound was also read; before 6.18 that is 6.14.
     features: &[

@@ -228,6 +228,7 @@ pub static S390X: Machine = Machine {
     needs_untouched_place: false,
     late_alignment: 1,
     clears_relocations: false,
+    arch_sections: None,
     kernel_symbols: &[],
     // 6.10 was read with 11 bytes, 6.11 with 13 (`struct alt_instr`).
     features: &[(VersionRange::before(6, 11), Features::SHORT_ALTERNATIVES)],

@@ -146,6 +146,7 @@ pub static X86_64: Machine = Machine {
     needs_untouched_place: true,
     late_alignment: 1,
     clears_relocations: true,
+    arch_sections: Some(VersionRange::before(5, 8)),
     kernel_symbols: &[],
     // Absent in 6.3 and 6.19, present in the releases before.
     features: &[

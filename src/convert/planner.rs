@@ -28,6 +28,7 @@ use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{Gates, PatchedObjects, Tables};
 use crate::resolve::{self, Basis, Query, Resolution, Resolve};
+use crate::rules::arch_sections::ReadLate;
 use crate::rules::{self, gate_timing};
 use crate::site::Sites;
 
@@ -104,6 +105,7 @@ pub fn plan(
         replaced: BTreeSet::new(),
         shadows: BTreeSet::new(),
         exports_unknown: false,
+        late: ReadLate::of(module, machine, options.target),
         plan: Plan::default(),
         needed: OnceCell::new(),
         unknown_dependencies: BTreeSet::new(),
@@ -149,6 +151,8 @@ struct Planner<'m, 'data> {
     shadows: BTreeSet<SymbolIndex>,
     /// Whether no source has exports.
     exports_unknown: bool,
+    /// Special sections that the kernel reads once relocations for an object are written.
+    late: ReadLate,
     plan: Plan,
     /// The owners of what stays an ordinary symbol; built at the first gate that needs them.
     needed: OnceCell<BTreeSet<ObjectName>>,
@@ -354,7 +358,7 @@ impl Planner<'_, '_> {
         if !self.patched.opens(gate) {
             return Err(Refusal::GateNotPatched { gate: gate.clone() });
         }
-        gate_timing::check(target, gate, self.machine).map_err(|reason| {
+        gate_timing::check(target, gate, self.machine, &self.late).map_err(|reason| {
             let (name, gate) = (klp.symbol.symbol.clone(), gate.clone());
             Refusal::Misplaced { name, gate, reason }
         })?;

@@ -141,6 +141,10 @@ fn rule_help(rule: Rule) -> String {
             "add to the module's source: MODULE_INFO(livepatch, \"Y\");".into()
         }
         Rule::Annotation => "this is a module before conversion: klp-convert convert".into(),
+        Rule::ArchSection => {
+            "make it again for this kernel: create-klp-module -n, or convert --no-klp-arch-sections"
+                .into()
+        }
         rule => format!("klp-convert explain {rule}"),
     }
 }

@@ -11,7 +11,7 @@ use strum::EnumMessage;
 pub enum Consequence {
     /// The module, or the patched object, does not load.
     Refused,
-    /// It loads, and the relocations are never written.
+    /// It loads, and the relocations, or what they are for, are never written.
     Ignored,
     /// It loads, and memory is corrupted or stale values are used.
     Corrupted,
@@ -99,6 +99,8 @@ pub enum Rule {
     Annotation,
     /// No code has a runtime constant, which the kernel fills in at boot, and only in itself.
     RuntimeConstant,
+    /// Special sections are in `.klp.arch.OBJECT.SECTION` only for kernels that read them there: before Linux 5.8.
+    ArchSection,
 }
 
 impl Rule {
@@ -106,7 +108,7 @@ impl Rule {
     #[must_use]
     pub fn consequence(self) -> Consequence {
         match self {
-            Self::SectionName | Self::TargetLoaded => Consequence::Ignored,
+            Self::SectionName | Self::TargetLoaded | Self::ArchSection => Consequence::Ignored,
             Self::SectionLoaded
             | Self::SectionShape
             | Self::TargetInit
@@ -149,6 +151,7 @@ impl Rule {
             }
             Self::Annotation => "Documentation/livepatch/module-elf-format.rst",
             Self::RuntimeConstant => "arch/*/include/asm/runtime-const.h:runtime_const_init",
+            Self::ArchSection => "arch/*/kernel/livepatch.c:arch_klp_init_object_loaded",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Record`]s, from which a conversion makes klp relocations. Records are in the byte order of the machine that the tool ran
 //! on, which may not be the module's.
 
+mod arch_sections;
 mod byte_order;
 mod error;
 mod kpatch;
@@ -21,6 +22,7 @@ use crate::elf::{Location, Module, Rela, SectionIndex, SymbolIndex};
 use crate::name::{KlpSymbol, ObjectName, shown};
 use crate::site::{Site, Sites};
 
+pub(crate) use arch_sections::parts as arch_section_parts;
 pub use error::{RecordError, RecordFault};
 pub(crate) use kpatch::is_record as is_kpatch_record;
 pub(crate) use objtool::{awaits_post_link, is_record as is_objtool_record, is_tombstone};

@@ -7,12 +7,13 @@
 
 use klp_arch::{Conditions, Machine, SpecialSection};
 
+use super::arch_sections::ReadLate;
 use crate::elf::{Section, SectionFlags};
 use crate::findings::Misplaced;
 use crate::kmod::{self, PERCPU, RO_AFTER_INIT};
 use crate::name::ObjectName;
 
-/// Whether a klp relocation gated on `gate` may be written into `section`.
+/// Whether a klp relocation gated on `gate` may be written into `section`; `late`: what the kernel reads after that.
 ///
 /// # Errors
 /// [`Misplaced`] says why not.
@@ -20,6 +21,7 @@ pub(crate) fn check(
     section: &Section<'_>,
     gate: &ObjectName,
     machine: &Machine,
+    late: &ReadLate,
 ) -> Result<(), Misplaced> {
     if is_percpu(section) {
         return Err(Misplaced::Percpu);
@@ -33,7 +35,8 @@ pub(crate) fn check(
     if machine.frees_init_sections && kmod::is_init(section.name) {
         return Err(Misplaced::Init);
     }
-    consumed(section, machine).map_or(Ok(()), |c| Err(Misplaced::Consumed(c)))
+    let consumed = consumed(section, machine).filter(|special| !late.has(special, gate));
+    consumed.map_or(Ok(()), |special| Err(Misplaced::Consumed(special)))
 }
 
 /// The special section row of a section that the kernel consumes early, if it does.

@@ -4,6 +4,7 @@
 //! `check`. A rule names its kernel source and what the kernel does if it is broken: most are
 //! refusals, the others are worse. Checks here need no map and no addresses.
 
+pub(crate) mod arch_sections;
 pub(crate) mod gate_timing;
 mod module;
 mod other_tools;
@@ -78,12 +79,18 @@ fn collect_parts(
     relocations::check(&mut checker);
     overlap::check(&mut checker);
     runtime_constants::check(&mut checker);
+    arch_sections::check(&mut checker);
 }
 
 /// The version of the kernel that a module is for: the one asked for, or else the one in its vermagic.
 pub(crate) fn version(module: &Module<'_>, target: Option<KernelVersion>) -> KernelVersion {
+    known_version(module, target).unwrap_or(KernelVersion::NEWEST)
+}
+
+/// The same; `None` if neither says one.
+fn known_version(module: &Module<'_>, target: Option<KernelVersion>) -> Option<KernelVersion> {
     let built_for = || String::from_utf8_lossy(module.vermagic()?).parse().ok();
-    target.or_else(built_for).unwrap_or(KernelVersion::NEWEST)
+    target.or_else(built_for)
 }
 
 /// State shared by the checks: the module, its machine, and the findings.

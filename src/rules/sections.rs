@@ -2,16 +2,18 @@
 
 use bstr::ByteSlice;
 
+use super::arch_sections::ReadLate;
 use super::{Checker, gate_timing};
 use crate::elf::{SHT_RELA, Section, SectionFlags, SectionIndex};
 use crate::findings::{Consequence, Misplaced, Rule};
 use crate::name::{KLP_RELA_PREFIX, KlpSection};
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    let late = ReadLate::of(checker.module, checker.machine, checker.target);
     for section in checker.klp_sections() {
         if let Some(klp) = name(checker, section) {
             shape(checker, section);
-            target(checker, section, &klp);
+            target(checker, section, &klp, &late);
         }
     }
     let unmarked = checker.module.sections().filter(|s| {
@@ -54,7 +56,7 @@ fn shape(checker: &mut Checker<'_, '_>, section: &Section<'_>) {
     }
 }
 
-fn target(checker: &mut Checker<'_, '_>, section: &Section<'_>, klp: &KlpSection) {
+fn target(checker: &mut Checker<'_, '_>, section: &Section<'_>, klp: &KlpSection, late: &ReadLate) {
     let section_ref = format!("section {} '{klp}'", section.index);
     let Some(target) = checker.module.section(SectionIndex::new(section.sh_info)) else {
         let detail = format!("{section_ref}: sh_info {} is not a section", section.sh_info);
@@ -62,7 +64,7 @@ fn target(checker: &mut Checker<'_, '_>, section: &Section<'_>, klp: &KlpSection
         return;
     };
     let name = target.name.as_bstr();
-    match gate_timing::check(target, &klp.gate, checker.machine) {
+    match gate_timing::check(target, &klp.gate, checker.machine, late) {
         Ok(()) => {}
         Err(Misplaced::NotLoaded) => {
             checker.broken(

@@ -222,6 +222,33 @@ fn sections_that_a_finished_kpatch_livepatch_keeps_are_accepted() {
 }
 
 #[test]
+fn copies_of_special_sections_are_wrong_for_kernels_that_do_not_read_them() {
+    for machine in machines() {
+        let bench = Sandbox::new();
+        let check = |section: &str, version: &str| {
+            let right = Patched::new(converted(&machine, NAME));
+            let file = bench.file("in.ko", &right.rename_section(".comment", section).bytes);
+            let words = ["check".into(), "--target-kernel".into(), version.into()];
+            run(words.into_iter().chain([file.into_os_string()]))
+        };
+        for version in ["4.12", "5.7", "5.8", "7.2"] {
+            let ended = check(".klp.arch.vmlinux..altinstructions", version);
+            let reads = machine.name == "x86_64" && ["4.12", "5.7"].contains(&version);
+            // ppc64le has no such section that would be missed.
+            if reads || machine.name == "ppc64le" {
+                ended.done();
+            } else {
+                let words = format!("Linux {version} reads '.altinstructions' only");
+                ended.refused(&["would load incorrectly", "[arch-section, ignored]", &words]);
+            }
+            for other in [".klp.arch.vmlinux.other", ".klp.arch.altinstructions"] {
+                check(other, version).done();
+            }
+        }
+    }
+}
+
+#[test]
 fn sections_and_symbols_of_other_tools_are_listed_as_such() {
     for machine in machines() {
         let bench = Sandbox::new();
