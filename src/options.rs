@@ -32,7 +32,7 @@ pub struct Options {
     pub recorded_for: Option<Arc<Sources>>,
     /// Keep objtool's records, and disable the relocations that they replace instead of removing them.
     pub keep_intermediates: bool,
-    /// Leave out kpatch's `.klp.arch.*` sections, which kernels before Linux 5.8 read.
+    /// Make no `.klp.arch.*` sections of kpatch's special sections, not even for kernels before Linux 5.8, which read them.
     pub no_klp_arch: bool,
     /// Do not check the result against the kernel's rules.
     pub no_check: bool,

@@ -9,6 +9,7 @@ use object::elf::{SymbolBind, SymbolType};
 
 use crate::diagnostic::OneLine;
 use crate::elf::{Rela, SectionIndex, SymbolIndex};
+use crate::intermediate::ArchSection;
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::patch::Replaced;
 use crate::resolve::Basis;
@@ -20,7 +21,9 @@ pub struct Plan {
     pub symbols: Vec<PlannedSymbol>,
     /// Relocations that move into klp sections, by section and entry.
     pub sections: Vec<PlannedSection>,
-    /// Sections of annotations and records to remove, in file order.
+    /// Special sections that are copied for a kernel that reads the copies, in the order of their records.
+    pub arch_sections: Vec<ArchSection>,
+    /// Sections of annotations and records, and those that are copied, to remove, in file order.
     pub removed_sections: Vec<Named<SectionIndex>>,
     /// Symbols to remove with them or with the relocations that used them, in file order.
     pub removed_symbols: Vec<Named<SymbolIndex>>,
@@ -149,6 +152,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.symbols.is_empty()
             && self.sections.is_empty()
+            && self.arch_sections.is_empty()
             && self.removed_sections.is_empty()
             && self.removed_symbols.is_empty()
             && self.positions.is_empty()
@@ -181,6 +185,12 @@ impl fmt::Display for Plan {
                 let (target, name, offset) =
                     (OneLine(&section.to.section), OneLine(name), rela.offset);
                 writeln!(f, "  [{entry}] {target}+{offset:#x}: {relocation} against '{name}'")?;
+            }
+        }
+        for copy in &self.arch_sections {
+            for piece in &copy.pieces {
+                let (from, to) = (piece.section, copy.name());
+                writeln!(f, "section {from} '{}' → {to}+{:#x}", copy.section, piece.offset)?;
             }
         }
         for PlannedPosition { function, .. } in &self.positions {

@@ -6,6 +6,7 @@
 //! `patched` finds the gate.
 
 mod annotated;
+mod arch_sections;
 mod dependencies;
 mod patched;
 mod recorded;
@@ -23,7 +24,7 @@ use crate::elf::{
     Module, Rela, Section, SectionFlags, SectionIndex, Symbol, SymbolIndex, SymbolSection,
 };
 use crate::findings::{Collector, Finding, Refusal, Warning};
-use crate::intermediate::Intermediate;
+use crate::intermediate::{ArchSection, Intermediate, RecordError};
 use crate::name::{KlpSection, KlpSymbol, ObjectName};
 use crate::options::Options;
 use crate::patch::{Gates, PatchedObjects, Tables};
@@ -55,19 +56,9 @@ pub fn plan(
 ) -> Result<Planned, Vec<Finding>> {
     let recorded = match Intermediate::read(module, machine) {
         Ok(recorded) => recorded,
-        Err(errors) => {
-            let mut found = Collector::new(options.all);
-            found.extend(errors.into_iter().map(Refusal::Record).map(Finding::from));
-            return Err(found.into_vec());
-        }
+        Err(errors) => return Err(refused(errors, options)),
     };
-    if recorded.is_some()
-        && !options.no_klp_arch
-        && let Err(error) =
-            Intermediate::check_version(module, rules::version(module, options.target))
-    {
-        return Err(vec![Refusal::Record(error).into()]);
-    }
+    let arch_sections = arch_sections::plan(module, machine, recorded.as_ref(), options)?;
     if recorded.is_none() {
         if let Some(unfinished) = rules::unfinished(module) {
             return Err(vec![Refusal::Unfinished(unfinished).into()]);
@@ -87,7 +78,8 @@ pub fn plan(
     if let Some(recorded) = &recorded
         && !keeps_records
     {
-        annotations.include(module, &recorded.sections);
+        let originals = arch_sections.iter().flat_map(ArchSection::originals);
+        annotations.include(module, &recorded.sections.iter().copied().chain(originals).collect());
     }
     let mut planner = Planner {
         module,
@@ -105,8 +97,8 @@ pub fn plan(
         replaced: BTreeSet::new(),
         shadows: BTreeSet::new(),
         exports_unknown: false,
-        late: ReadLate::of(module, machine, options.target),
-        plan: Plan::default(),
+        late: ReadLate::of(module, machine, options.target).and(machine, &arch_sections),
+        plan: Plan { arch_sections, ..Plan::default() },
         needed: OnceCell::new(),
         unknown_dependencies: BTreeSet::new(),
         found: Collector::new(options.all),
@@ -121,6 +113,12 @@ pub fn plan(
     let (refusals, warnings): (Vec<_>, _) =
         found.into_vec().into_iter().partition(Finding::is_error);
     if refusals.is_empty() { Ok(Planned { plan, warnings }) } else { Err(refusals) }
+}
+
+fn refused(errors: Vec<RecordError>, options: &Options) -> Vec<Finding> {
+    let mut found = Collector::new(options.all);
+    found.extend(errors.into_iter().map(Refusal::Record).map(Finding::from));
+    found.into_vec()
 }
 
 /// A symbol that becomes a klp symbol, and the gate of its relocations if the author gives one.

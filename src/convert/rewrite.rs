@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use object::elf::SHT_PROGBITS;
 use scroll::Pwrite;
 
 use super::dependencies;
@@ -61,6 +62,7 @@ pub fn rewrite(module: &Module<'_>, plan: &Plan) -> Result<Vec<u8>, ElfError> {
         edits.resize_symbol(symbol, size);
     }
     move_relocations(module, plan, &same, &mut edits);
+    copy_sections(module, plan, &same, &mut edits);
     Ok(crate::elf::rewrite(module, &edits)?.into_owned())
 }
 
@@ -80,17 +82,62 @@ pub(super) fn positions(module: &Module<'_>, plan: &Plan) -> BTreeMap<SectionInd
     bodies
 }
 
+/// A relocation with its symbol as it is in the output.
+fn rename(rela: Rela, same: &BTreeMap<SymbolIndex, SymbolIndex>) -> Rela {
+    let symbol = same.get(&rela.symbol).copied().unwrap_or(rela.symbol);
+    // That may be one that is added.
+    Rela { symbol: same.get(&symbol).copied().unwrap_or(symbol), ..rela }
+}
+
+/// Adds the copies of special sections, each followed by its relocations; what is between them is 0.
+fn copy_sections(
+    module: &Module<'_>,
+    plan: &Plan,
+    same: &BTreeMap<SymbolIndex, SymbolIndex>,
+    edits: &mut Edits,
+) {
+    for copy in &plan.arch_sections {
+        let mut body = Vec::new();
+        for piece in &copy.pieces {
+            // Both are sizes of what is in memory.
+            body.resize(usize::try_from(piece.offset).unwrap_or(body.len()), 0);
+            body.extend(module.body(piece.section));
+        }
+        let name = copy.name();
+        let data = NewSection {
+            name: name.clone().into_bytes(),
+            sh_type: SHT_PROGBITS,
+            sh_flags: SectionFlags::ALLOC,
+            link: SectionIndex::NULL,
+            info: SectionIndex::NULL,
+            sh_addralign: KLP_SECTION_ALIGN,
+            sh_entsize: 1,
+            body: NewBody::Bytes(body),
+        };
+        let info = edits.next_section(module);
+        edits.add_section(data);
+        let relocations = copy.relocations(module).map(|rela| rename(rela, same));
+        let table = NewSection {
+            name: format!(".rela{name}").into_bytes(),
+            sh_type: SHT_RELA,
+            sh_flags: SectionFlags::INFO_LINK,
+            link: module.symtab(),
+            info,
+            sh_addralign: KLP_SECTION_ALIGN,
+            sh_entsize: RELA_SIZE,
+            body: NewBody::Relocations(relocations.collect()),
+        };
+        edits.add_section(table);
+    }
+}
+
 fn move_relocations(
     module: &Module<'_>,
     plan: &Plan,
     same: &BTreeMap<SymbolIndex, SymbolIndex>,
     edits: &mut Edits,
 ) {
-    let rename = |rela: Rela| {
-        let symbol = same.get(&rela.symbol).copied().unwrap_or(rela.symbol);
-        // That may be one that is added.
-        Rela { symbol: same.get(&symbol).copied().unwrap_or(symbol), ..rela }
-    };
+    let rename = |rela| rename(rela, same);
     let mut moved: BTreeMap<SectionIndex, BTreeSet<usize>> = BTreeMap::new();
     let mut appended: BTreeMap<SectionIndex, Vec<Rela>> = BTreeMap::new();
     let mut added: BTreeMap<(SectionIndex, &KlpSection), Vec<Rela>> = BTreeMap::new();

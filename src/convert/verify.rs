@@ -15,6 +15,7 @@ use super::dependencies::{self, VersionTable};
 use super::plan::{Plan, PlannedPosition};
 use crate::elf::{Module, Rela, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
 use crate::findings::VerifyError;
+use crate::intermediate::ArchSection;
 use crate::name::KlpSection;
 
 /// Compares the written module with its plan and the module it was made from.
@@ -27,6 +28,7 @@ pub fn verify(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<
     positions(plan, written)?;
     versions(module, plan, written)?;
     modinfo(module, plan, written)?;
+    copies(module, plan, written)?;
     let expected = expected(module, plan, &renumbering);
     let found: Vec<_> = written.relocation_sections().collect();
     if found.len() != expected.len() {
@@ -220,6 +222,35 @@ fn modinfo(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(),
     if pairs.eq(written) { Ok(()) } else { Err(VerifyError::Contents(".modinfo".into())) }
 }
 
+/// The copies of special sections. Their relocations are compared with all others.
+fn copies(module: &Module<'_>, plan: &Plan, written: &Module<'_>) -> Result<(), VerifyError> {
+    let wrong = plan.arch_sections.iter().find(|copy| !is_copied(module, copy, written));
+    wrong.map_or(Ok(()), |copy| Err(VerifyError::Contents(copy.name())))
+}
+
+/// Whether a copy has each piece in its place, and nothing else.
+fn is_copied(module: &Module<'_>, copy: &ArchSection, written: &Module<'_>) -> bool {
+    let name = copy.name();
+    let mut sections = written.sections_named(name.as_bytes());
+    let (Some(section), None) = (sections.next(), sections.next()) else { return false };
+    let mut rest = written.body(section.index);
+    for piece in copy.pieces.iter().rev() {
+        let start = usize::try_from(piece.offset).unwrap_or(usize::MAX);
+        let Some((before, found)) = rest.split_at_checked(start) else { return false };
+        let filler = found.strip_prefix(module.body(piece.section));
+        // An entry is filled up to the next piece.
+        if filler.is_none_or(|filler| filler.iter().any(|byte| *byte != 0)) {
+            return false;
+        }
+        rest = before;
+    }
+    let mut tables = written.relocation_sections();
+    rest.is_empty()
+        && section.sh_size == copy.size
+        && section.sh_flags == SectionFlags::ALLOC
+        && tables.any(|table| table.sh_info == section.index.get())
+}
+
 /// A relocation section as it should be written.
 struct Expected<'data> {
     name: Cow<'data, [u8]>,
@@ -312,5 +343,12 @@ fn expected<'data>(
         stays: Some((section.index, moved.remove(&section.index).unwrap_or_default())),
         added: appended.remove(&section.index).unwrap_or_default(),
     });
-    kept.chain(new).collect()
+    let copies = plan.arch_sections.iter().map(|copy| Expected {
+        name: format!(".rela{}", copy.name()).into_bytes().into(),
+        flags: SectionFlags::INFO_LINK,
+        stays: None,
+        disabled: BTreeSet::new(),
+        added: copy.relocations(module).map(|rela| renumbering.rename(rela)).collect(),
+    });
+    kept.chain(new).chain(copies).collect()
 }

@@ -6,6 +6,7 @@ use super::section::{Misplaced, PassedOver, Unapplied, Unfinished};
 use super::warning::{StillNamed, Warning};
 use crate::annotation::AnnotationError;
 use crate::diagnostic::Code;
+use crate::intermediate::{RecordError, RecordFault};
 use crate::patch::Unpatchable;
 use crate::resolve::Unresolved;
 use crate::site::Site;
@@ -81,6 +82,10 @@ impl Refusal {
             Self::Unfinished(Unfinished::Kpatch { .. }) => {
                 vec!["finish it: klp-convert create-klp-module IN OUT, or kpatch's create-klp-module".into()]
             }
+            Self::Record(RecordError { fault: RecordFault::KernelUnknown, .. }) => vec![
+                "Linux before 5.8: --target-kernel VERSION; any other: --no-klp-arch-sections"
+                    .into(),
+            ],
             Self::NotConverted { name } => {
                 vec![format!("convert the module: '{name}' must become a klp symbol")]
             }

@@ -113,9 +113,41 @@ pub enum RecordFault {
     /// A symbol that only records can finish is in none.
     #[error("no record is about '{0}', which is still undefined")]
     Unrecorded(String),
-    /// Another tool's special sections for a kernel that reads them.
+    /// A special section is not named by its start.
     #[error(
-        "Linux {0} reads .klp.arch sections, which are not made here: use kpatch's create-klp-module"
+        "its section '{section}' is named at {offset:#x}, not at its start: the linker has joined several"
     )]
-    ForOldKernel(klp_arch::KernelVersion),
+    NotWhole {
+        /// The section's name.
+        section: String,
+        /// The offset in it, in bytes.
+        offset: u64,
+    },
+    /// A section is none that kernels read late.
+    #[error(
+        "its section '{0}' is not .altinstructions or .parainstructions with contents that are loaded"
+    )]
+    NotSpecial(String),
+    /// A special section has two records.
+    #[error("its section '{0}' has another record already")]
+    CopiedTwice(String),
+    /// A special section that is to be copied would also be patched.
+    #[error("its section '{0}' is to be copied, but .kpatch.relocations has a location in it")]
+    PatchedCopy(String),
+    /// A special section does not have one table of plain relocations.
+    #[error("its section '{section}' has {count} relocation sections, not a plain one")]
+    CopiedTables {
+        /// The section's name.
+        section: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The copy of a special section is there already.
+    #[error("there is a section '{0}' already")]
+    CopiedBefore(String),
+    /// Special sections are recorded, and it is not known whether the kernel reads copies of them.
+    #[error(
+        "Linux before 5.8 reads these sections from .klp.arch, and it is not known which Linux this is for"
+    )]
+    KernelUnknown,
 }

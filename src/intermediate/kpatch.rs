@@ -2,31 +2,27 @@
 //!
 //! `.kpatch.relocations` has a record for each klp relocation, `.kpatch.symbols` one for the symbol of each, so a symbol may
 //! be there several times; names are in `.kpatch.strings`. The klp symbols are not in the symbol table yet, and nothing is in
-//! the place of the relocations. Numbers have the byte order of the machine that kpatch ran on. `.kpatch.arch` is for kernels
-//! that read `.klp.arch.*` sections. Sources: kpatch's `kpatch-build/kpatch-intermediate.h`,
-//! `kpatch-build/create-klp-module.c`; the kernel's `kernel/livepatch/core.c`, which has not read those sections since
-//! Linux 5.8.
+//! the place of the relocations. Numbers have the byte order of the machine that kpatch ran on. What is in `.kpatch.arch` is
+//! read by [`arch_sections`]. Sources: kpatch's `kpatch-build/kpatch-intermediate.h`, `kpatch-build/create-klp-module.c`.
 
 use std::collections::BTreeMap;
 
-use klp_arch::{KernelVersion, Machine};
+use klp_arch::Machine;
 use object::elf::{
     STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, SymbolBind, SymbolType,
 };
 use scroll::Endian;
 
 use super::table::{Layout, Table};
-use super::{Intermediate, Record, RecordError, RecordFault, RecordedSymbol, byte_order};
+use super::{
+    Intermediate, Record, RecordError, RecordFault, RecordedSymbol, arch_sections, byte_order,
+};
 use crate::elf::{Location, Module, Rela, Section, SectionIndex, SymbolIndex};
 use crate::name::{KlpSymbol, ObjectName, Position, shown};
 
 const RELOCATIONS: &str = ".kpatch.relocations";
 const SYMBOLS: &str = ".kpatch.symbols";
-const STRINGS: &str = ".kpatch.strings";
-const ARCH: &str = ".kpatch.arch";
-
-/// The first kernel that does not read `.klp.arch.*` sections (`arch/x86/kernel/livepatch.c`).
-const ARCH_UNREAD: KernelVersion = KernelVersion::new(5, 8);
+pub(super) const STRINGS: &str = ".kpatch.strings";
 
 /// Offsets in `struct kpatch_relocation`, in bytes.
 const PLACE: u64 = 0;
@@ -50,9 +46,11 @@ pub(crate) fn is_record(section: &Section<'_>) -> bool {
     [RELOCATIONS, SYMBOLS].iter().any(|name| section.name == name.as_bytes())
 }
 
-/// Whether create-klp-module has something left to do.
+/// Whether create-klp-module has something left to do. There may be special sections to copy, and no klp relocations.
 pub(super) fn is_pending(module: &Module<'_>) -> bool {
+    let is_there = |name: &str| module.sections_named(name.as_bytes()).next().is_some();
     module.sections().any(|section| is_record(section) && section.sh_size > 0)
+        || arch_sections::are_recorded(module) && is_there(RELOCATIONS) && is_there(SYMBOLS)
 }
 
 /// Reads all records.
@@ -86,11 +84,8 @@ pub(super) fn read(
     if !errors.is_empty() {
         return;
     }
-    for arch in module.sections_named(ARCH.as_bytes()) {
-        let tables = module.relocation_sections();
-        let tables = tables.filter(|table| table.sh_info == arch.index.get());
-        found.sections.extend(tables.map(|table| table.index).chain([arch.index]));
-    }
+    found.sections.extend(arch_sections::records(module));
+    found.has_arch = arch_sections::are_recorded(module);
     let types = (0..relocations.len())
         .map(|at| relocations.record(at).get(TYPE..TYPE.saturating_add(4)).unwrap_or_default());
     let order = byte_order::of_types(&types, machine, module.endian());
@@ -113,7 +108,7 @@ pub(super) fn read(
 }
 
 /// The one section of a name.
-fn only<'m, 'data>(
+pub(super) fn only<'m, 'data>(
     module: &'m Module<'data>,
     name: &'static str,
 ) -> Result<&'m Section<'data>, RecordFault> {
@@ -200,17 +195,4 @@ impl Reader<'_, '_> {
         self.new.push(RecordedSymbol { index, klp, new: Some((binding, of_kind)) });
         Ok(index)
     }
-}
-
-/// Special sections that a kernel of this version only applies from `.klp.arch.*` sections, which are not made.
-pub(super) fn special_sections(
-    module: &Module<'_>,
-    version: KernelVersion,
-) -> Result<(), RecordError> {
-    let mut sections = module.sections_named(ARCH.as_bytes());
-    if version < ARCH_UNREAD && sections.any(|section| section.sh_size > 0) {
-        let fault = RecordFault::ForOldKernel(version);
-        return Err(RecordError { section: ARCH.into(), record: None, fault });
-    }
-    Ok(())
 }

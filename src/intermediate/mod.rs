@@ -2,7 +2,8 @@
 //! `SHN_LIVEPATCH` nor a second relocation section of one section.
 //!
 //! `objtool` reads the records of `objtool klp diff`, `kpatch` those of kpatch's `create-diff-object`; both give the same
-//! [`Record`]s, from which a conversion makes klp relocations. Records are in the byte order of the machine that the tool ran
+//! [`Record`]s, from which a conversion makes klp relocations. `arch_sections` reads what kpatch records besides, for kernels
+//! before Linux 5.8. Records are in the byte order of the machine that the tool ran
 //! on, which may not be the module's.
 
 mod arch_sections;
@@ -15,7 +16,7 @@ mod table;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use klp_arch::{KernelVersion, Machine};
+use klp_arch::Machine;
 use object::elf::{SymbolBind, SymbolType};
 
 use crate::elf::{Location, Module, Rela, SectionIndex, SymbolIndex};
@@ -23,6 +24,7 @@ use crate::name::{KlpSymbol, ObjectName, shown};
 use crate::site::{Site, Sites};
 
 pub(crate) use arch_sections::parts as arch_section_parts;
+pub use arch_sections::{ArchPiece, ArchSection};
 pub use error::{RecordError, RecordFault};
 pub(crate) use kpatch::is_record as is_kpatch_record;
 pub(crate) use objtool::{awaits_post_link, is_record as is_objtool_record, is_tombstone};
@@ -38,6 +40,8 @@ pub struct Intermediate {
     pub sections: BTreeSet<SectionIndex>,
     /// Whether a finished module may have these sections.
     pub may_stay: bool,
+    /// Whether there are special sections that kernels before Linux 5.8 read late: [`Intermediate::arch_sections`].
+    pub has_arch: bool,
 }
 
 /// A klp symbol of records.
@@ -127,12 +131,16 @@ impl Intermediate {
         if errors.is_empty() { Ok(Some(found)) } else { Err(errors) }
     }
 
-    /// Checks that a kernel of this version needs nothing that is not made.
+    /// Reads which special sections are to be copied for such a kernel.
     ///
     /// # Errors
-    /// kpatch's special sections for a kernel before Linux 5.8.
-    pub fn check_version(module: &Module<'_>, version: KernelVersion) -> Result<(), RecordError> {
-        kpatch::special_sections(module, version)
+    /// Every record of them that cannot be read.
+    pub fn arch_sections(
+        &self,
+        module: &Module<'_>,
+        machine: &Machine,
+    ) -> Result<Vec<ArchSection>, Vec<RecordError>> {
+        arch_sections::read(module, machine, self)
     }
 
     /// Where a record's relocation is.

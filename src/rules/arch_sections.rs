@@ -12,7 +12,7 @@ use klp_arch::{KernelVersion, Machine, SpecialSection};
 use super::{Checker, known_version, version};
 use crate::elf::Module;
 use crate::findings::Rule;
-use crate::intermediate::arch_section_parts;
+use crate::intermediate::{ArchSection, arch_section_parts};
 use crate::name::{ObjectName, shown};
 
 /// The first kernel that does not read them.
@@ -53,6 +53,14 @@ impl ReadLate {
             names.for_each(|(object, of)| all.add(machine, object, of));
         }
         all
+    }
+
+    /// The same with what a conversion is about to make.
+    pub(crate) fn and(mut self, machine: &Machine, made: &[ArchSection]) -> Self {
+        for made in made.iter().filter(|_| machine.arch_sections.is_some()) {
+            self.add(machine, made.object.as_str().as_bytes(), made.section.as_bytes());
+        }
+        self
     }
 
     fn add(&mut self, machine: &Machine, object: &[u8], section: &[u8]) {

@@ -80,7 +80,7 @@ fn documents_about_a_module_have_these_keys() {
     let plan = "plan{symbols{index name klp{owner symbol position} same_as basis added}
         sections{from{index name} recorded target to{gate section} existing
         entries{entry offset relocation symbol}}
-        removed_sections removed_symbols removed_relocations disabled_relocations
+        arch_sections removed_sections removed_symbols removed_relocations disabled_relocations
         disabled_symbols positions exported{name owner}
         versions depends}";
     prints("convert --dry-run", with(module()), &format!("input output {plan} diagnostics"));

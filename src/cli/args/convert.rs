@@ -50,7 +50,7 @@ pub(in crate::cli) struct Convert {
     /// Keep the sections __klp_relocs of objtool, and what its post-link keeps of other relocations
     #[arg(long)]
     pub(in crate::cli) keep_intermediates: bool,
-    /// Convert kpatch's modules for kernels before 5.8 without .klp.arch sections, which they read
+    /// Make no .klp.arch sections of kpatch's modules for kernels before 5.8, which read them
     #[arg(long = "no-klp-arch-sections")]
     pub(in crate::cli) no_klp_arch: bool,
     /// Write even if the result breaks a rule of the kernel

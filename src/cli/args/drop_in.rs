@@ -30,8 +30,8 @@ pub(in crate::cli) struct CreateKlpModule {
     /// Where the finished module goes
     #[arg(value_name = "OUT.ko")]
     pub(in crate::cli) output: PathBuf,
-    /// Make no .klp.arch sections; kernels before 5.8 read those, and without this option a module that has some for such
-    /// a kernel is refused
+    /// Make no .klp.arch sections; without this option they are made for kernels before 5.8, which read them, and for no
+    /// others
     #[arg(short = 'n', long = "no-klp-arch-sections")]
     pub(in crate::cli) no_klp_arch: bool,
     /// Print the plan: what is made, what is removed

@@ -5,12 +5,13 @@ use serde::Serialize;
 use super::name::{KlpSection, KlpSymbol};
 use crate::elf::{SectionIndex, SymbolIndex};
 use crate::name::ObjectName;
-use crate::{convert, patch};
+use crate::{convert, intermediate, patch};
 
 #[derive(Serialize)]
 pub(in crate::cli) struct Plan<'a> {
     symbols: Vec<Symbol<'a>>,
     sections: Vec<Section<'a>>,
+    arch_sections: Vec<ArchSection>,
     removed_sections: Vec<Named<'a>>,
     removed_symbols: Vec<Named<'a>>,
     /// Section and entry.
@@ -32,6 +33,7 @@ impl<'a> From<&'a convert::Plan> for Plan<'a> {
         Self {
             symbols: plan.symbols.iter().map(Into::into).collect(),
             sections: plan.sections.iter().map(Into::into).collect(),
+            arch_sections: plan.arch_sections.iter().map(Into::into).collect(),
             removed_sections: plan.removed_sections.iter().map(section).collect(),
             removed_symbols: plan.removed_symbols.iter().map(symbol).collect(),
             removed_relocations: places(&plan.removed_relocations),
@@ -106,6 +108,27 @@ impl<'a> From<&'a convert::PlannedSection> for Section<'a> {
             existing: planned.existing.map(SectionIndex::get),
             entries: planned.entries.iter().map(Into::into).collect(),
         }
+    }
+}
+
+#[derive(Serialize)]
+struct ArchSection {
+    name: String,
+    pieces: Vec<ArchPiece>,
+}
+
+#[derive(Serialize)]
+struct ArchPiece {
+    section: u32,
+    offset: u64,
+}
+
+impl From<&intermediate::ArchSection> for ArchSection {
+    fn from(copy: &intermediate::ArchSection) -> Self {
+        let pieces = copy.pieces.iter();
+        let pieces =
+            pieces.map(|piece| ArchPiece { section: piece.section.get(), offset: piece.offset });
+        Self { name: copy.name(), pieces: pieces.collect() }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::convert::{self, Named};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::elf::{Rela, SectionIndex, SymbolIndex};
 use crate::inspect::{self, Meaning, NameUse, OtherToolsSection};
+use crate::intermediate;
 use crate::name::ObjectName;
 use crate::patch::Replaced;
 use crate::resolve::Basis;
@@ -235,6 +236,16 @@ fn a_plan_says_everything_that_is_done() {
     let plan = convert::Plan {
         symbols: vec![planned],
         sections: vec![moved],
+        arch_sections: vec![intermediate::ArchSection {
+            object: object("m"),
+            section: ".altinstructions",
+            pieces: vec![intermediate::ArchPiece {
+                section: section(24),
+                table: Some(section(25)),
+                offset: 26,
+            }],
+            size: 27,
+        }],
         removed_sections: vec![named(section(10), ".klp.module_relocs.m")],
         removed_symbols: vec![named(symbol(11), "gone")],
         removed_relocations: vec![(section(12), 13)],
@@ -267,6 +278,8 @@ fn a_plan_says_everything_that_is_done() {
             "sections":[{"from":{"index":7,"name":".rela.text"},"recorded":false,"target":8,
             "to":{"gate":"m","section":".text"},"existing":null,
             "entries":[{"entry":4,"offset":5,"relocation":"R_ABS","symbol":6}]}],
+            "arch_sections":[{"name":".klp.arch.m..altinstructions",
+            "pieces":[{"section":24,"offset":26}]}],
             "removed_sections":[{"index":10,"name":".klp.module_relocs.m"}],
             "removed_symbols":[{"index":11,"name":"gone"}],
             "removed_relocations":[[12,13]],"disabled_relocations":[[21,22]],
@@ -282,7 +295,7 @@ fn a_plan_says_everything_that_is_done() {
     is(
         &Plan::from(&convert::Plan::default()),
         r#"{
-            "symbols":[],"sections":[],"removed_sections":[],"removed_symbols":[],
+            "symbols":[],"sections":[],"arch_sections":[],"removed_sections":[],"removed_symbols":[],
             "removed_relocations":[],"disabled_relocations":[],"disabled_symbols":[],
             "positions":[],"exported":[],"versions":[],"depends":null
         }"#,

@@ -1,6 +1,7 @@
 //! Records that cannot be read: each is refused with its code, and nothing is written.
 
-use super::{Generation, is_big, kpatch, objtool};
+use super::arch_sections::{OLD, PARAVIRT};
+use super::{Generation, arch_sections, is_big, kpatch, objtool};
 use crate::gates::converted;
 use crate::image::Image;
 use crate::machine::{Machine, Map, machines};
@@ -204,40 +205,6 @@ fn kpatchs_records_that_cannot_be_read_are_refused() {
 }
 
 #[test]
-fn kpatchs_special_sections_are_refused_for_kernels_that_read_them() {
-    for machine in machines() {
-        let bench = Sandbox::new();
-        let input = bench.file("in.ko", &with_arch(&of_kpatch(&machine).bytes));
-        let old = [machine.map(Map::Elf), vec!["--target-kernel".into(), "5.7".into()]].concat();
-        let words = ["error[KLP-E0121]", "Linux 5.7 reads .klp.arch sections"];
-        bench.refuses(&input, old.clone(), &words);
-        let without = [old, vec!["--no-klp-arch-sections".into()]].concat();
-        bench.convert_with(&input, without).done();
-        bench.convert_with(&input, machine.map(Map::Elf)).done();
-        assert!(Image::read(&bench.written()).find(".kpatch.arch").is_none());
-    }
-}
-
-fn with_arch(bytes: &[u8]) -> Vec<u8> {
-    use klp_convert::elf::{
-        Edits, Module, NewBody, NewSection, SectionFlags, SectionIndex, rewrite,
-    };
-    let module = Module::parse(bytes).unwrap();
-    let mut edits = Edits::new();
-    edits.add_section(NewSection {
-        name: b".kpatch.arch".to_vec(),
-        sh_type: object::elf::SHT_PROGBITS,
-        sh_flags: SectionFlags::ALLOC,
-        link: SectionIndex::NULL,
-        info: SectionIndex::NULL,
-        sh_addralign: 8,
-        sh_entsize: 0,
-        body: NewBody::Bytes(vec![0; 16]),
-    });
-    rewrite(&module, &edits).unwrap().into_owned()
-}
-
-#[test]
 fn symbols_that_await_post_link_are_not_left_in_a_module_of_kpatch() {
     for machine in machines() {
         // Two tools cannot have made one module.
@@ -248,5 +215,80 @@ fn symbols_that_await_post_link_are_not_left_in_a_module_of_kpatch() {
         let symbol = used.relocations.iter().find(is).unwrap().symbol;
         let tombstone = whole.rename(symbol as usize, ".klp.tombstone.counter");
         refused(&machine, &tombstone.bytes, &["no record is about '.klp.tombstone.counter'"]);
+    }
+}
+
+#[test]
+fn records_of_special_sections_that_cannot_be_read_are_refused() {
+    for machine in machines() {
+        let whole = || Patched::new(arch_sections::of_kpatch(&machine));
+        let image = Image::read(&whole().bytes);
+        let (records, rela) = (".kpatch.arch", ".rela.kpatch.arch");
+        let relocations = image.section(rela).relocations.clone();
+        let section = |name: &str| {
+            let to = image.sections.iter().position(|section| section.name == name).unwrap();
+            image.symbols.iter().position(|s| usize::from(s.section) == to && s.info == 3).unwrap()
+        };
+        let names = |entry: usize, symbol: u32| {
+            whole().relocation(rela, entry, |r, e| {
+                let kind = r.r_type(e, false);
+                r.set_r_info(e, false, symbol, kind);
+            })
+        };
+        let text = u32::try_from(section(".text")).unwrap();
+        let size = |section: &str, size| whole().section(section, |s, e| s.sh_size.set(e, size));
+        let object = |text: &str| {
+            let at = image.section(".kpatch.strings").size;
+            let longer = whole().append(".kpatch.strings", &[text.as_bytes(), b"\0"].concat());
+            longer.relocation(rela, 1, |r, e| r.r_addend.set(e, i64::try_from(at).unwrap()))
+        };
+        let cases: Vec<(&str, Patched)> = vec![
+            ("bytes are not a whole number of 16-byte records", size(records, 72)),
+            ("[4]: no relocation gives its object", size(rela, 9 * 24)),
+            (
+                "[0]: a relocation at 0x4 that is that of no single pointer",
+                whole().relocation(rela, 0, |r, e| r.r_offset.set(e, 4)),
+            ),
+            (
+                "[0]: its section '.parainstructions' is named at 0x8, not at its start",
+                whole().relocation(rela, 0, |r, e| r.r_addend.set(e, 8)),
+            ),
+            (
+                "[0]: its section '.text' is not .altinstructions or .parainstructions",
+                names(0, text),
+            ),
+            (
+                "[0]: its section '.parainstructions' is not .altinstructions or",
+                whole().section(PARAVIRT, |s, e| s.sh_flags.set(e, object::elf::SectionFlags(0))),
+            ),
+            ("[2]: its section '.parainstructions' has another", names(4, relocations[0].symbol)),
+            ("[0]: its location is not in a section of this module", names(0, 0)),
+            ("[0]: its object is not a text in .kpatch.strings", names(1, text)),
+            ("has 56 bytes, the kernel reads 55", object(&"o".repeat(56))),
+            ("[0]: object name 'a.b'", object("a.b")),
+            (
+                "[0]: its section '.parainstructions' has 0 relocation sections, not a plain one",
+                whole().section(&format!(".rela{PARAVIRT}"), |s, e| s.sh_info.set(e, 1)),
+            ),
+            (
+                "there is a section '.klp.arch.vmlinux..parainstructions' already",
+                whole().rename_section(".comment", ".klp.arch.vmlinux..parainstructions"),
+            ),
+            (
+                "[0]: its section '.parainstructions' is to be copied, but .kpatch.relocations has",
+                whole().relocation(".rela.kpatch.relocations", 0, |r, e| {
+                    let kind = r.r_type(e, false);
+                    r.set_r_info(e, false, relocations[0].symbol, kind);
+                    r.r_addend.set(e, 8);
+                }),
+            ),
+            ("two sections of this name", whole().rename_section(".comment", records)),
+        ];
+        for (word, patched) in cases {
+            let bench = Sandbox::new();
+            arch_sections::create(&bench, &patched.bytes, &OLD)
+                .refused(&["error[KLP-E0121]", word]);
+            assert!(!bench.output().exists(), "{}: {word}", machine.name);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Intermediate modules of objtool and kpatch, on four machines: what their last step makes, and nothing else.
 
 mod against_objtool;
+mod arch_sections;
 mod calls;
 
 pub(crate) mod generator;
