@@ -1,5 +1,6 @@
 //! Intermediate modules of objtool and kpatch, on four machines: what their last step makes, and nothing else.
 
+mod against_kpatch;
 mod against_objtool;
 mod arch_sections;
 mod calls;
