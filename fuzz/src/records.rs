@@ -6,7 +6,7 @@
     reason = "modules are made here, a surprise stops the run"
 )]
 
-use klp_arch::{Machine, machines};
+use klp_arch::{KernelVersion, Machine, machines};
 use klp_convert::comparison::compare;
 use klp_convert::convert::convert;
 use klp_convert::elf::{Module, SectionFlags, SectionIndex};
@@ -14,6 +14,7 @@ use klp_convert::inspect::inspect;
 use klp_convert::options::Options;
 use klp_convert::symbols::{Sources, TextList};
 use scroll::Endian;
+use std::collections::BTreeMap;
 
 use crate::choices::Choices;
 use crate::skeleton::builder::Builder;
@@ -29,6 +30,8 @@ pub struct Recorded {
     pub file: Vec<u8>,
     /// What a conversion makes of it.
     pub klp: Vec<Klp>,
+    /// What it makes of special sections for an old kernel: the contents of each copy.
+    pub copies: BTreeMap<String, Vec<u8>>,
     /// Whether something in it was made wrong.
     pub odd: bool,
 }
@@ -43,16 +46,22 @@ pub fn run(data: &[u8]) {
     assert!(inspect(file).is_ok_and(|inspection| !inspection.to_string().is_empty()));
     let mut sources = Sources::new();
     sources.push(TextList::from_bytes("list", LIST.as_bytes()));
-    let options = |keep_intermediates| Options {
+    let options = |keep_intermediates, old: bool| Options {
         keep_intermediates,
         allow_undeclared_dependency: true,
-        no_klp_arch: true,
+        no_klp_arch: !old,
+        target: old.then_some(KernelVersion::new(5, 7)),
         ..Options::default()
     };
-    for (sources, keeps) in
-        [(&Sources::new(), false), (&Sources::new(), true), (&sources, false), (&sources, true)]
-    {
-        let converted = match convert(file, sources, &options(keeps)) {
+    let none = Sources::new();
+    for (sources, keeps, old) in [
+        (&none, false, false),
+        (&none, true, false),
+        (&none, false, true),
+        (&sources, false, false),
+        (&sources, true, false),
+    ] {
+        let converted = match convert(file, sources, &options(keeps, old)) {
             Ok(converted) => converted.bytes.into_owned(),
             Err(failure) => {
                 assert!(!failure.diagnostics("input").is_empty(), "refused without a word");
@@ -61,8 +70,14 @@ pub fn run(data: &[u8]) {
         };
         if !recorded.odd {
             assert_eq!(klp_relocations(&converted), recorded.klp);
-            let differences = compare(file, &converted).unwrap();
-            assert_eq!(differences, [], "what is finished means something else");
+            if !old {
+                let differences = compare(file, &converted).unwrap();
+                assert_eq!(differences, [], "what is finished means something else");
+            }
+            assert_eq!(
+                copies(&converted),
+                if old { recorded.copies.clone() } else { BTreeMap::new() }
+            );
         }
         assert_eq!(inspect(&converted).unwrap().unfinished, None, "is it finished?");
         let module = Module::parse(&converted).unwrap();
@@ -70,9 +85,17 @@ pub fn run(data: &[u8]) {
         let records =
             |name: &[u8]| name.starts_with(b"__klp_relocs") || name == b".kpatch.relocations";
         assert!(keeps || recorded.klp.is_empty() || !names.any(records), "records are left");
-        let again = convert(&converted, sources, &options(keeps)).unwrap();
+        let again = convert(&converted, sources, &options(keeps, old)).unwrap();
         assert!(again.plan.is_empty() && again.bytes == converted, "twice is once");
     }
+}
+
+/// The copies of special sections in a finished module. Those that stay are none.
+fn copies(file: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let module = Module::parse(file).unwrap();
+    let copies = module.sections().filter(|section| section.name.starts_with(b".klp.arch."));
+    let body = |section: SectionIndex| module.body(section).to_vec();
+    copies.map(|copy| (String::from_utf8(copy.name.into()).unwrap(), body(copy.index))).collect()
 }
 
 /// The klp relocations of a finished module, in order.
@@ -115,6 +138,12 @@ pub fn generate(data: &[u8]) -> Recorded {
     let form = choices.byte() % 3;
     let foreign = choices.byte().is_multiple_of(4);
     let big = (machine.endian == Endian::Big) != foreign;
+    let special = (0..if form == 2 { choices.byte() % 4 } else { 0 }).map(|_| {
+        let object = choices.pick(&["vmlinux", "target"]);
+        let name = choices.pick(&[".altinstructions", ".parainstructions"]);
+        (object, name, vec![choices.byte(); 1 + choices.below(40)])
+    });
+    let special: Vec<Special> = special.collect();
     let mut klp = Vec::new();
     while !choices.is_empty() && klp.len() < 12 {
         let (owner, name, position) = skeleton::named(&mut choices, None);
@@ -132,8 +161,11 @@ pub fn generate(data: &[u8]) -> Recorded {
         let symbol = format!(".klp.sym.{owner}.{name},{position}");
         klp.push((gate.to_owned(), at, offset, kind, symbol, addend));
     }
+    let mut copies = BTreeMap::new();
     let odd = match form {
-        2 => kpatch(&mut builder, machine, &klp, &symbols, big, &mut choices),
+        2 => {
+            kpatch(&mut builder, machine, &klp, (&symbols, special, &mut copies), big, &mut choices)
+        }
         _ => {
             objtool(&mut builder, machine, &klp, (form == 1, &symbols, &targets), big, &mut choices)
         }
@@ -144,11 +176,13 @@ pub fn generate(data: &[u8]) -> Recorded {
         };
     let mut klp: Vec<Klp> = klp.into_iter().map(named).collect();
     klp.sort();
-    Recorded { file: skeleton::file(&builder, machine), klp, odd }
+    Recorded { file: skeleton::file(&builder, machine), klp, copies, odd }
 }
 
 /// A relocation that is to be recorded: like [`Klp`], with a number for the section.
 type Wanted = (String, usize, u64, u32, String, i64);
+/// A special section: the object of its code, its name, its contents.
+type Special = (&'static str, &'static str, Vec<u8>);
 type Symbols<'s> = [(&'s str, u32, u64); 3];
 
 fn number(value: u32, big: bool) -> [u8; 4] {
@@ -223,7 +257,7 @@ fn kpatch(
     builder: &mut Builder,
     machine: &Machine,
     klp: &[Wanted],
-    symbols: &Symbols<'_>,
+    (symbols, special, copies): (&Symbols<'_>, Vec<Special>, &mut BTreeMap<String, Vec<u8>>),
     big: bool,
     choices: &mut Choices<'_>,
 ) -> bool {
@@ -241,6 +275,10 @@ fn kpatch(
             let (name, position) = rest.split_once(',').unwrap();
             (string(gate), string(owner), string(name), position.parse::<u64>().unwrap())
         })
+        .collect();
+    let special: Vec<_> = special
+        .into_iter()
+        .map(|(object, name, body)| (object, name, string(object), body))
         .collect();
     let texts = skeleton::section(builder, ".kpatch.strings", READ_ONLY, strings);
     let texts = builder.symbol("", texts, 0);
@@ -279,6 +317,25 @@ fn kpatch(
     odd |= spoil(&mut records, &mut pointers, choices);
     let section = skeleton::section(builder, ".kpatch.relocations", READ_ONLY, records);
     builder.rela(".rela.kpatch.relocations", section, &pointers);
+
+    let mut pointers = Vec::new();
+    for (number, (object, name, text, body)) in special.into_iter().enumerate() {
+        let copy = copies.entry(format!(".klp.arch.{object}.{name}")).or_default();
+        let align = if name == ".parainstructions" { 16 } else { 1 };
+        copy.resize(copy.len().next_multiple_of(align), 0);
+        copy.extend(&body);
+        let section = skeleton::section(builder, name, READ_ONLY, body);
+        builder.rela(&format!(".rela{name}"), section, &[(0, symbols[0].1, pointer, 0)]);
+        let (start, section) =
+            (u64::try_from(number).unwrap() * 16, builder.symbol("", section, 0));
+        pointers.extend([(start, section, pointer, 0), (start + 8, texts, pointer, text)]);
+    }
+    if !pointers.is_empty() {
+        let mut body = vec![0; pointers.len() * 8];
+        odd |= spoil(&mut body, &mut pointers, choices);
+        let section = skeleton::section(builder, ".kpatch.arch", READ_ONLY, body);
+        builder.rela(".rela.kpatch.arch", section, &pointers);
+    }
     odd
 }
 
@@ -309,6 +366,7 @@ fn spoil(
 
 #[cfg(test)]
 mod tests {
+    use klp_arch::KernelVersion;
     use klp_convert::convert::convert;
     use klp_convert::options::Options;
     use klp_convert::symbols::Sources;
@@ -320,7 +378,7 @@ mod tests {
 
     #[test]
     fn what_is_not_odd_is_mostly_converted() {
-        let (mut converted, mut whole) = (0, 0);
+        let (mut converted, mut whole, mut copied) = (0, 0, 0);
         for seed in 0..200_u8 {
             let bytes: Vec<_> =
                 (0..64_u8).map(|at| at.wrapping_mul(29).wrapping_add(seed)).collect();
@@ -328,10 +386,15 @@ mod tests {
             let options = Options { allow_undeclared_dependency: true, ..Options::default() };
             if !recorded.odd && !recorded.klp.is_empty() {
                 whole += 1;
-                converted +=
-                    usize::from(convert(&recorded.file, &Sources::new(), &options).is_ok());
+                let is_done =
+                    |options: &Options| convert(&recorded.file, &Sources::new(), options).is_ok();
+                let new = Options { no_klp_arch: true, ..options.clone() };
+                converted += usize::from(is_done(&new));
+                let old = Options { target: Some(KernelVersion::new(5, 7)), ..options };
+                copied += usize::from(!recorded.copies.is_empty() && is_done(&old));
             }
         }
         assert!(whole > 40 && converted * 2 > whole, "{converted} of {whole}");
+        assert!(copied > 3, "{copied} with copies");
     }
 }
