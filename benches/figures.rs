@@ -16,19 +16,19 @@
 mod generate;
 mod measure;
 
-use std::fs;
+use std::ffi::OsStr;
 use std::io::Read as _;
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs, iter};
 
 use generate::{Shape, module, sources, text_list};
 use klp_convert::convert::convert;
 use klp_convert::options::Options;
 use klp_convert::symbols::Sources;
 use measure::{
-    DOUBLINGS, MAKE_INPUTS, Runs, Times, compare, introduce, is_installed, mb, ratio, run, table,
-    time, timed,
+    DOUBLINGS, MAKE_INPUTS, Run, Runs, Times, compare, introduce, is_installed, mb, ratio, run,
+    run_to, table, time, timed,
 };
 
 /// After this time no new round beside a slow program starts.
@@ -158,6 +158,61 @@ fn peers(rounds: usize) {
     table(&titles, rows);
 }
 
+/// A pair of objects compared, and what objtool does with them: a checksum of each function, and what differs.
+fn objects(rounds: usize, pair: &str, objtool: &str) {
+    let (old, new) = pair.split_once(':').unwrap();
+    let [a, b, out] = ["old.o", "new.o", "diff.o"].map(|name| folder().join(name));
+    // It reads one from where it runs; none of these is exported.
+    env::set_current_dir(folder()).unwrap();
+    fs::write("Module.symvers", "").unwrap();
+    let [mut ours, mut sums, mut diffs] = [(); 3].map(|()| Runs::default());
+    let [tool, sum, diff] = compare(
+        rounds,
+        PATIENCE * 4,
+        [
+            &mut || {
+                ours.add(run_to(
+                    &[0, 1, 2],
+                    env!("CARGO_BIN_EXE_klp-convert"),
+                    &["objdiff", old, new],
+                ))
+            },
+            &mut || {
+                // It writes into the objects.
+                for (from, to) in [(old, &a), (new, &b)] {
+                    fs::copy(from, to).unwrap();
+                }
+                let both = [&a, &b].map(|file| {
+                    run(objtool, &[OsStr::new("klp"), OsStr::new("checksum"), file.as_os_str()])
+                });
+                let time = both.iter().map(|run| run.time).sum();
+                let cpu = both.iter().map(|run| run.cpu).sum();
+                sums.add(Run { time, cpu, memory: both[0].memory.max(both[1].memory) })
+            },
+            &mut || {
+                let words = [
+                    OsStr::new("klp"),
+                    OsStr::new("diff"),
+                    a.as_os_str(),
+                    b.as_os_str(),
+                    out.as_os_str(),
+                ];
+                diffs.add(run(objtool, &words))
+            },
+        ],
+    );
+    let row = |what: &str, times: &Times, runs: &Runs| {
+        let ratio = ratio(&runs.cpu, &ours.cpu);
+        vec![what.to_owned(), time(times), time(&runs.cpu), ratio, mb(runs.memory)]
+    };
+    let rows = vec![
+        row("objdiff", &tool, &ours),
+        row("objtool klp checksum, of both", &sum, &sums),
+        row("objtool klp diff", &diff, &diffs),
+    ];
+    table(&["a pair of objects", "time", "processor", "(ratio)", "peak memory"], rows);
+}
+
 /// Growth of the library call's time when one parameter doubles.
 fn growth(rounds: usize) {
     let large = Shape::LARGE;
@@ -203,7 +258,7 @@ fn growth(rounds: usize) {
 }
 
 fn main() {
-    let words: Vec<_> = std::env::args().collect();
+    let words: Vec<_> = env::args().collect();
     if words.iter().any(|word| word == MAKE_INPUTS) {
         return make_inputs();
     }
@@ -213,5 +268,8 @@ fn main() {
     introduce(&["cp", "dd", "readelf", "nm", "ld", "ld.lld", "mold"]);
     promised(rounds);
     peers(rounds);
+    if let (Ok(pair), Ok(objtool)) = (env::var("KLP_PAIR"), env::var("KLP_OBJTOOL")) {
+        objects(rounds, &pair, &objtool);
+    }
     growth(rounds);
 }
