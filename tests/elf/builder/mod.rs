@@ -43,6 +43,7 @@ pub(crate) struct Section {
 pub(crate) struct Symbol {
     pub(crate) name: String,
     pub(crate) info: u8,
+    pub(crate) other: u8,
     /// A section index, possibly beyond 16 bits, or a reserved one if `reserved`.
     pub(crate) section: u32,
     pub(crate) reserved: bool,
@@ -53,6 +54,8 @@ pub(crate) struct Symbol {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Builder {
     pub(crate) big: bool,
+    pub(crate) machine: u16,
+    pub(crate) flags: u32,
     pub(crate) sections: Vec<Section>,
     pub(crate) symbols: Vec<Symbol>,
     /// One string table for symbols and sections, as clang makes it.
@@ -63,7 +66,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(big: bool) -> Self {
-        Self { big, locals: 1, ..Self::default() }
+        Self { big, machine: 62, flags: 0x1234, locals: 1, ..Self::default() }
     }
 
     /// Adds a section and gives its index.
@@ -178,7 +181,7 @@ impl Builder {
             let beyond = symbol.section >= 0xff00 && !symbol.reserved;
             let short = if beyond { 0xffff } else { u16::try_from(symbol.section).unwrap() };
             symbols.extend(self.u32(symbol_strings.1[&symbol.name]));
-            symbols.extend([symbol.info, 0]);
+            symbols.extend([symbol.info, symbol.other]);
             symbols.extend(self.u16(short));
             symbols.extend(self.u64(symbol.value));
             symbols.extend(self.u64(symbol.size));
@@ -256,10 +259,10 @@ impl Builder {
         let data = if self.big { 2 } else { 1 };
         file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, data, 1]);
         file[16..18].copy_from_slice(&self.u16(1));
-        file[18..20].copy_from_slice(&self.u16(62));
+        file[18..20].copy_from_slice(&self.u16(self.machine));
         file[20..24].copy_from_slice(&self.u32(1));
         file[40..48].copy_from_slice(&self.u64(table));
-        file[48..52].copy_from_slice(&self.u32(0x1234));
+        file[48..52].copy_from_slice(&self.u32(self.flags));
         file[52..54].copy_from_slice(&self.u16(64));
         file[58..60].copy_from_slice(&self.u16(64));
         file[60..62].copy_from_slice(&self.u16(short));
