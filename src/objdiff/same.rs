@@ -236,8 +236,8 @@ impl<'c, 'data> Same<'c, 'data> {
                     Difference::Reference { at: at.min(there), old: None, new: None },
                 ));
             }
-            let same = self.is_same_kind(a.kind, b.kind) && self.is_same_target(at, a, b, pending);
-            if !same && !self.is_left_out(old, at) {
+            let same_target = self.is_same_target(at, a, b, pending) || self.is_left_out(old, at);
+            if !self.is_same_kind(a.kind, b.kind) || !same_target {
                 let texts = (self.old.describe(a), self.new.describe(b));
                 return Some((
                     index,
@@ -257,10 +257,14 @@ impl<'c, 'data> Same<'c, 'data> {
         Some((index, Difference::Reference { at: first.offset - start, old, new }))
     }
 
-    /// Whether relocations of two types do the same.
+    /// Whether relocations of two types put the same bits into the same place.
     fn is_same_kind(&self, a: u32, b: u32) -> bool {
-        let row = |kind| self.old.machine.row(kind).map(|row| (row.calc, row.field));
-        a == b || row(a).is_some() && row(a) == row(b)
+        // Which values the loader refuses makes no difference to those that it writes.
+        let does = |kind| {
+            let row = self.old.machine.row(kind)?;
+            Some((row.when, row.calc, row.bias, row.shift, row.field))
+        };
+        a == b || does(a).is_some() && does(a) == does(b)
     }
 
     /// Whether a field of an entry only says where in the source it is, or counts for nothing.

@@ -11,10 +11,14 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod alike;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../elf/builder/mod.rs"]
 mod builder;
+mod concerned;
+mod flips;
 mod layout;
+mod model;
 mod order;
 mod properties;
 mod rebuilt;

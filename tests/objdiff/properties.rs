@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::layout;
 use crate::samples::{Sample, fixtures, of_folders};
+use crate::{flips, layout};
 
 /// Cases for each object of many.
 const EACH: u32 = 8;
@@ -66,4 +66,37 @@ fn numbers_and_order_mean_nothing() {
 #[ignore = "needs KLP_OBJDIFF, folders of objects; .ci/run makes one"]
 fn numbers_and_order_mean_nothing_in_any_object() {
     of_many(&layout::any(), layout::means_nothing);
+}
+
+#[test]
+fn a_byte_of_a_function_changes_it_and_no_other() {
+    of_fixtures(256, flips::bytes(), flips::a_byte_changes_its_function);
+}
+
+#[test]
+#[ignore = "needs KLP_OBJDIFF, folders of objects; .ci/run makes one"]
+fn a_byte_of_a_function_changes_it_and_no_other_in_any_object() {
+    of_many(&flips::bytes(), flips::a_byte_changes_its_function);
+}
+
+#[test]
+fn a_relocation_of_a_function_changes_it_and_no_other() {
+    of_fixtures(256, flips::relocations(), flips::a_relocation_changes_its_function);
+}
+
+#[test]
+#[ignore = "needs KLP_OBJDIFF, folders of objects; .ci/run makes one"]
+fn a_relocation_of_a_function_changes_it_and_no_other_in_any_object() {
+    of_many(&flips::relocations(), flips::a_relocation_changes_its_function);
+}
+
+#[test]
+fn a_relocation_of_data_is_a_change() {
+    of_fixtures(128, flips::relocations(), flips::a_relocation_of_data_is_a_change);
+}
+
+#[test]
+#[ignore = "needs KLP_OBJDIFF, folders of objects; .ci/run makes one"]
+fn a_relocation_of_data_is_a_change_in_any_object() {
+    of_many(&flips::relocations(), flips::a_relocation_of_data_is_a_change);
 }
