@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use object::elf::{STB_LOCAL, STT_FUNC, STT_OBJECT};
 use rustc_hash::FxHashMap;
 
-use super::atom::{Atom, AtomIndex};
+use super::atom::{Atom, AtomIndex, AtomKind};
 use super::object::Object;
 use super::pairs::Pairs;
 use super::stem::stem;
@@ -18,6 +18,8 @@ pub(super) struct Meaning {
     pub(super) atom: AtomIndex,
     /// Offset in it, in bytes.
     pub(super) offset: i64,
+    /// Whether it is code.
+    is_function: bool,
 }
 
 /// What a name means, and the name as it is written. `None`: several have it.
@@ -67,7 +69,8 @@ impl<'data> Names<'data> {
                 STB_LOCAL => (&mut local, stem(symbol.name)),
                 _ => (&mut global, Cow::Borrowed(symbol.name)),
             };
-            let meaning = Meaning { atom, offset };
+            let is_function = object.atom(atom).is_some_and(|atom| atom.kind == AtomKind::Function);
+            let meaning = Meaning { atom, offset, is_function };
             let name = names.entry(key).and_modify(|known| *known = None);
             name.or_insert(Some((meaning, symbol.name)));
         }
@@ -94,8 +97,19 @@ impl<'data> Names<'data> {
                 Some(None) => {}
                 Some(Some((other, _))) => {
                     let paired = pairs.new_of(own.atom) == Some(other.atom);
-                    if !paired && own.offset == 0 && other.offset == 0 {
+                    if paired || own.offset != 0 || other.offset != 0 {
+                        continue;
+                    }
+                    if own.is_function == other.is_function {
                         changes.push(NameChange::Moved(name(), own.atom, other.atom));
+                        continue;
+                    }
+                    // A function went, and data of that name came, or the other way round.
+                    if pairs.new_of(own.atom).is_some() {
+                        changes.push(NameChange::Gone(name(), own.atom));
+                    }
+                    if pairs.old_of(other.atom).is_some() {
+                        changes.push(NameChange::New(name(), other.atom));
                     }
                 }
                 None if own.offset == 0 && pairs.new_of(own.atom).is_some() => {
