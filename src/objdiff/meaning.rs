@@ -40,6 +40,18 @@ impl Object<'_> {
         self.bytes(atom).get(length).is_some_and(|length| *length == 0)
     }
 
+    /// Whether a reference means a function, or what another object has: instead of code to put in place, an entry may name
+    /// what makes it.
+    pub(super) fn is_named_code(&self, reference: &Reference) -> bool {
+        match reference.to {
+            Target::Symbol { .. } => true,
+            Target::Atom { atom, offset: 0 } => {
+                self.atom(atom).is_some_and(|atom| atom.kind == AtomKind::Function)
+            }
+            _ => false,
+        }
+    }
+
     /// A reference in words.
     pub(super) fn describe(&self, reference: &Reference) -> String {
         let target = match reference.to {

@@ -236,7 +236,8 @@ impl<'c, 'data> Same<'c, 'data> {
                     Difference::Reference { at: at.min(there), old: None, new: None },
                 ));
             }
-            let same_target = self.is_same_target(at, a, b, pending) || self.is_left_out(old, at);
+            let same_target =
+                self.is_same_target(at, a, b, pending) || self.is_left_out(old, at, (a, b));
             if !self.is_same_kind(a.kind, b.kind) || !same_target {
                 let texts = (self.old.describe(a), self.new.describe(b));
                 return Some((
@@ -268,8 +269,9 @@ impl<'c, 'data> Same<'c, 'data> {
     }
 
     /// Whether a field of an entry only says where in the source it is, or counts for nothing.
-    fn is_left_out(&self, old: &Atom, at: u64) -> bool {
-        self.old.is_source_file(old, at) || self.old.is_empty_replacement(old, at)
+    fn is_left_out(&self, old: &Atom, at: u64, (a, b): (&Reference, &Reference)) -> bool {
+        let calls_back = || self.old.is_named_code(a) || self.new.is_named_code(b);
+        self.old.is_source_file(old, at) || self.old.is_empty_replacement(old, at) && !calls_back()
     }
 
     fn is_same_target(

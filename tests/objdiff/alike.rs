@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use klp_arch::object_table::{FieldMeaning, TableUse};
+
 use crate::model::{Kind, Meaning, Model, Place, Relocation, Stretch, stems};
 
 /// Types that a module's loader computes alike, and writes alike: they differ in which values are refused. From
@@ -144,6 +146,39 @@ impl Model<'_> {
             && self.is_same_type(a.rela.kind, b.rela.kind)
             && file(a)
             && file(b)
+    }
+
+    /// Whether two relocations of a table of alternatives name the place of instructions of which there are none.
+    pub(crate) fn are_empty_replacements(&self, a: &Relocation, b: &Relocation) -> bool {
+        let name = self.name_of(a.section);
+        let mut tables = self.machine.object_tables();
+        let Some(TableUse::Content(shapes)) =
+            tables.find(|table| table.has_name(name.as_bytes())).map(|table| table.holds)
+        else {
+            return false;
+        };
+        let Some(shape) = shapes.iter().find(|s| self.size(a.section).is_multiple_of(s.size))
+        else {
+            return false;
+        };
+        let at = a.rela.offset % shape.size;
+        let Some(FieldMeaning::Replacement(length)) =
+            shape.fields.iter().find(|field| field.at == at).map(|field| field.means)
+        else {
+            return false;
+        };
+        let length = a.rela.offset - at + length;
+        let is_start = |place: &Place| {
+            self.stretch(*place).is_some_and(|s| !s.names.is_empty() && s.span.start == place.1)
+        };
+        let names_code = |relocation: &Relocation| match self.meaning(relocation) {
+            Meaning::Place(place) => is_start(&place),
+            Meaning::Symbol(..) => true,
+        };
+        self.bytes(a.section, length..length + 1) == [0]
+            && self.is_same_type(a.rela.kind, b.rela.kind)
+            && !names_code(a)
+            && !names_code(b)
     }
 
     /// What of a section whose equal parts are merged a place means: a text up to its end, or the rest of an entry.
