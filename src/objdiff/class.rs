@@ -5,7 +5,7 @@ use klp_arch::object_table::{EntryShape, ObjectTable, TableUse};
 
 use object::elf::STT_OBJECT;
 
-use crate::elf::{Module, SHT_RELA, Section, SectionFlags, SymbolSection};
+use crate::elf::{Module, SHT_RELA, Section, SectionFlags, SectionIndex, SymbolSection};
 
 /// What a section holds.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,15 @@ pub(super) fn classes(module: &Module<'_>, machine: &Machine) -> Vec<Class> {
         if let SymbolSection::Defined(section) = symbol.section
             && let Some(class @ Class::Merged { strings: false, .. }) =
                 classes.get_mut(section.slot())
+        {
+            *class = Class::Constant;
+        }
+    }
+    // Or that have relocations: their bytes say nothing, and no linker merges them.
+    for table in module.relocation_sections() {
+        if let Some(class @ Class::Merged { .. }) =
+            classes.get_mut(SectionIndex::new(table.sh_info).slot())
+            && module.relocations(table.index).len() > 0
         {
             *class = Class::Constant;
         }

@@ -53,6 +53,8 @@ pub(crate) struct Model<'data> {
     pub(crate) relocations: Vec<Relocation>,
     /// Places that something refers to, in no name.
     cuts: BTreeSet<Place>,
+    /// Sections with relocations.
+    relocated: BTreeSet<u32>,
     /// How many local symbols have a name, but for the compiler's numbers.
     pub(crate) homonyms: BTreeMap<String, usize>,
 }
@@ -91,8 +93,11 @@ impl<'data> Model<'data> {
             stretches: Vec::new(),
             relocations: Vec::new(),
             cuts: BTreeSet::new(),
+            relocated: BTreeSet::new(),
             homonyms: BTreeMap::new(),
         };
+        let tables = model.module.relocation_sections().filter(|table| table.sh_size > 0);
+        model.relocated = tables.map(|table| table.sh_info).collect();
         for symbol in model.module.symbols().filter(|symbol| symbol.bind == STB_LOCAL) {
             let stem = crate::stem(&String::from_utf8_lossy(symbol.name));
             *model.homonyms.entry(stem).or_default() += 1;
@@ -142,7 +147,8 @@ impl<'data> Model<'data> {
         let merged = self.kind(section) == Kind::ReadOnly
             && flags.contains(SectionFlags::MERGE)
             && header.sh_entsize > 0
-            && (texts || !has_objects());
+            && (texts || !has_objects())
+            && !self.relocated.contains(&section);
         merged.then_some((header.sh_entsize, texts))
     }
 
