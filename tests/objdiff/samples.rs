@@ -24,8 +24,10 @@ pub(crate) fn fixtures() -> Vec<Sample> {
 /// The objects of the folders that `KLP_OBJDIFF` names, separated by colons.
 pub(crate) fn of_folders() -> Vec<Sample> {
     let folders = std::env::var("KLP_OBJDIFF").expect("KLP_OBJDIFF");
-    let all = folders.split(':').flat_map(|folder| below(Path::new(folder), &["o"]));
-    all.filter(|sample| is_compared(&sample.bytes)).collect()
+    let all = folders.split(':').flat_map(|folder| below(Path::new(folder), &["o", "ko"]));
+    let all: Vec<_> = all.filter(|sample| is_compared(&sample.bytes)).collect();
+    assert!(!all.is_empty(), "no objects in {folders}");
+    all
 }
 
 /// Whether it is a relocatable file of one of the machines, and not from Rust; not a whole kernel, which takes minutes.
