@@ -133,10 +133,9 @@ impl<'data> Object<'data> {
                 let there = references.get(..before).unwrap_or_default();
                 let first = there.partition_point(|reference| reference.offset < offset);
                 // The field of a relocation is nothing that the assembler has resolved.
-                if there
-                    .get(first)
-                    .is_some_and(|reference| reference.offset < offset.saturating_add(4))
-                {
+                let last = branch.mask.iter().rposition(|bits| *bits != 0).unwrap_or(0);
+                let end = offset.saturating_add(u64::try_from(last).unwrap_or(0));
+                if there.get(first).is_some_and(|reference| reference.offset <= end) {
                     continue;
                 }
                 let target = atom.span.start.wrapping_add_signed(branch.target).cast_signed();

@@ -153,15 +153,24 @@ pub(crate) fn a_relocation_changes_its_function(
     let Some(new) = flipped(&model, old, &flip.change).filter(|new| new.rela != old.rela) else {
         return Ok(());
     };
-    let bytes = model.with(&sample.bytes, &new);
+    changes_its_function(sample, &model, old, &new)
+}
+
+fn changes_its_function(
+    sample: &Sample,
+    model: &Model<'_>,
+    old: &Relocation,
+    new: &Relocation,
+) -> Result<(), TestCaseError> {
+    let bytes = model.with(&sample.bytes, new);
     let place = (old.section, old.rela.offset);
     let mut due = model.owners(place);
     if let Some(gap) = model.stretch(place).filter(|stretch| stretch.names.is_empty()) {
         // Code without a name may be part of what refers to it.
         due.extend(model.around(&[gap]));
     }
-    let same = model.means_the_same(old, &new);
-    let meant: Vec<_> = [old, &new].into_iter().filter_map(|r| model.target(r)).collect();
+    let same = model.means_the_same(old, new);
+    let meant: Vec<_> = [old, new].into_iter().filter_map(|r| model.target(r)).collect();
     let mut allowed = model.around(&meant);
     allowed.extend(due.iter().cloned());
     if let [a, b] = meant[..]
@@ -175,9 +184,24 @@ pub(crate) fn a_relocation_changes_its_function(
         model.name_of(old.section),
         old.rela.offset,
         model.shown(old),
-        model.shown(&new)
+        model.shown(new)
     );
     compare((&sample.name, &what), (&sample.bytes, &bytes), &due, &allowed, same)
+}
+
+/// Each relocation of a function is gone: what the assembler has resolved right before it means the same as before.
+#[test]
+fn a_relocation_that_is_gone_changes_its_function_and_no_other() {
+    for sample in fixtures().iter().filter(|sample| sample.name.ends_with("lp_many_objects.ko")) {
+        let model = Model::of(&sample.bytes);
+        for old in model.relocations.iter().filter(|r| model.kind(r.section) == Kind::Code) {
+            let mut new = *old;
+            new.rela.kind = 0;
+            if !model.owners((old.section, old.rela.offset)).is_empty() {
+                changes_its_function(sample, &model, old, &new).unwrap();
+            }
+        }
+    }
 }
 
 fn flipped(model: &Model<'_>, old: &Relocation, change: &Change) -> Option<Relocation> {
