@@ -100,6 +100,11 @@ impl<'data> Names<'data> {
                     if paired || own.offset != 0 || other.offset != 0 {
                         continue;
                     }
+                    let known = (pairs.new_of(own.atom), pairs.old_of(other.atom));
+                    // One thing is gone, and another one new.
+                    if known == (None, None) {
+                        continue;
+                    }
                     if own.is_function == other.is_function {
                         changes.push(NameChange::Moved(name(), own.atom, other.atom));
                         continue;

@@ -145,6 +145,7 @@ impl<'data> Object<'data> {
                     offset,
                     kind: RESOLVED,
                     mask: branch.mask,
+                    from_table: false,
                     to,
                 });
             }

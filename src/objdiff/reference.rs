@@ -21,6 +21,8 @@ pub(super) struct Reference {
     pub(super) kind: u32,
     /// The bits of the bytes from `offset` on that hold a resolved distance.
     pub(super) mask: [u8; 4],
+    /// Whether its addend has the offset of its field in its table, which `to` has not.
+    pub(super) from_table: bool,
     pub(super) to: Target,
 }
 
@@ -88,6 +90,7 @@ pub(super) fn relocations(
                 offset: rela.offset,
                 kind: rela.kind,
                 mask: [0; 4],
+                from_table: false,
                 to,
             });
         }

@@ -39,8 +39,8 @@ pub(super) fn correct(
                 let other = Target::Merged { section, offset: from_table };
                 match (starts(offset), starts(from_table)) {
                     (true, false) => {}
-                    (false, true) => reference.to = other,
-                    _ => also.push(Reference { to: other, ..*reference }),
+                    (false, true) => (reference.to, reference.from_table) = (other, true),
+                    _ => also.push(Reference { to: other, from_table: true, ..*reference }),
                 }
             }
             // A place in code is as far from the same function in both objects.
@@ -57,6 +57,7 @@ pub(super) fn correct(
                 };
                 if !starts(offset) && starts(from_table) {
                     reference.to = Target::Place { section, offset: from_table, symbol };
+                    reference.from_table = true;
                 }
             }
             _ => {}

@@ -238,7 +238,8 @@ impl<'c, 'data> Same<'c, 'data> {
             }
             let same_target =
                 self.is_same_target(at, a, b, pending) || self.is_left_out(old, at, (a, b));
-            if !self.is_same_kind(a.kind, b.kind) || !same_target {
+            let same_place = a.from_table == b.from_table;
+            if !self.is_same_kind(a.kind, b.kind) || !same_place || !same_target {
                 let texts = (self.old.describe(a), self.new.describe(b));
                 return Some((
                     index,
