@@ -111,17 +111,15 @@ impl<'data> Correlation<'_, 'data> {
     }
 
     fn by_global_name(&mut self) {
-        let mut old: Vec<_> = self.old.globals().collect();
-        old.sort_unstable();
-        let new: FxHashMap<_, _> = self.new.globals().collect();
-        for (name, (a, offset)) in &old {
-            let Some((b, other)) = new.get(name) else { continue };
+        let (own, other) = (self.old.globals(), self.new.globals());
+        for (name, (a, offset)) in own {
+            let there = other.binary_search_by_key(&name, |(name, _)| name).ok();
+            let Some((_, (b, at))) = there.and_then(|index| other.get(index)) else { continue };
             let is_function = |object: &Object<'_>, index| {
                 object.atom(index).map(|atom| atom.kind == AtomKind::Function)
             };
-            if (*offset, *other) == (0, 0) && is_function(self.old, *a) == is_function(self.new, *b)
-            {
-                self.pair(*a, *b);
+            if (offset, *at) == (0, 0) && is_function(self.old, a) == is_function(self.new, *b) {
+                self.pair(a, *b);
             }
         }
     }

@@ -343,13 +343,19 @@ impl<'data> Object<'data> {
         Some((atom, offset.cast_signed().wrapping_sub(start.cast_signed())))
     }
 
-    /// Global names, and the atom and offset that each means.
-    pub(super) fn globals(&self) -> impl Iterator<Item = (&'data [u8], (AtomIndex, i64))> {
+    /// Global names, sorted, and the atom and offset that each means. One that several have, as in a damaged object, is left
+    /// out.
+    pub(super) fn globals(&self) -> Vec<(&'data [u8], (AtomIndex, i64))> {
         let symbols = self.module.symbols().filter(|symbol| symbol.bind != STB_LOCAL);
-        symbols.filter_map(|symbol| {
-            let SymbolSection::Defined(section) = symbol.section else { return None };
-            Some((symbol.name, self.meaning(section.slot(), symbol.st_value)?))
-        })
+        let mut all: Vec<_> = symbols
+            .filter_map(|symbol| {
+                let SymbolSection::Defined(section) = symbol.section else { return None };
+                Some((symbol.name, self.meaning(section.slot(), symbol.st_value)?))
+            })
+            .collect();
+        all.sort_unstable();
+        let by_name = all.chunk_by(|(a, _), (b, _)| a == b);
+        by_name.filter_map(|same| if let [only] = same { Some(*only) } else { None }).collect()
     }
 
     /// Whether a compiler of Rust made it.
