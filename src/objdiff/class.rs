@@ -9,7 +9,7 @@ use crate::elf::{Module, SHT_RELA, Section, SectionFlags, SectionIndex, SymbolSe
 
 /// What a section holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// Nothing that is loaded, or nothing that says anything.
     Left,
     /// Functions.
@@ -32,7 +32,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) fn of(section: &Section<'_>, machine: &Machine) -> Self {
+    pub(crate) fn of(section: &Section<'_>, machine: &Machine) -> Self {
         let flags = section.sh_flags;
         if !flags.contains(SectionFlags::ALLOC) || section.sh_type == SHT_RELA {
             return Self::Left;
@@ -48,7 +48,9 @@ impl Class {
             return Self::Code;
         }
         let width = usize::try_from(section.sh_entsize).unwrap_or(0);
-        if flags.contains(SectionFlags::MERGE) && width > 0 {
+        // Linkers merge whole entries only.
+        let is_whole = section.sh_entsize > 0 && section.sh_size.is_multiple_of(section.sh_entsize);
+        if flags.contains(SectionFlags::MERGE) && is_whole {
             return Self::Merged { strings: flags.contains(SectionFlags::STRINGS), width };
         }
         // Constants with relocations, which a position-independent program would fill in.
@@ -61,13 +63,13 @@ impl Class {
     }
 
     /// Whether it is cut into atoms.
-    pub(super) fn has_atoms(self) -> bool {
+    pub(crate) fn has_atoms(self) -> bool {
         matches!(self, Self::Code | Self::Constant | Self::Variable | Self::Diagnostic(_))
     }
 }
 
 /// The class of each section, by index.
-pub(super) fn classes(module: &Module<'_>, machine: &Machine) -> Vec<Class> {
+pub(crate) fn classes(module: &Module<'_>, machine: &Machine) -> Vec<Class> {
     let mut classes: Vec<_> =
         module.sections().map(|section| Class::of(section, machine)).collect();
     // Constants that could be merged, but have names.
