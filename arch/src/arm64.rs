@@ -34,6 +34,7 @@ use crate::fast_path::Direct;
 use crate::fault::Fault;
 use crate::field::{Field, Form, Part};
 use crate::instructions::InstructionSet;
+use crate::link::LinkModel;
 use crate::linkage::{Configuration, Linkage};
 use crate::loader::ModuleLoader;
 use crate::machine::Machine;
@@ -246,6 +247,7 @@ pub static ARM64: Machine = Machine {
     ],
     // `-fpatchable-function-entry=2`, or `=4,2` with CONFIG_DYNAMIC_FTRACE_WITH_CALL_OPS
     // (`arch/arm64/Makefile`, `arch/arm64/kernel/ftrace.c:ftrace_call_adjust`).
+    link: &LinkModel::PLAIN,
     call_sites: CallSites {
         sections: &[PATCHABLE],
         tracers: &["_mcount"],

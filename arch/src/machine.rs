@@ -18,6 +18,7 @@ use crate::fault::Fault;
 use crate::field::outside;
 use crate::instructions::InstructionSet;
 use crate::landing::LandingPad;
+use crate::link::LinkModel;
 use crate::linkage::Configuration;
 use crate::loader::ModuleLoader;
 use crate::loader_symbol::LoaderSymbol;
@@ -63,6 +64,8 @@ pub struct Machine {
     /// Names of sections that `module_finalize` looks for in all headers, and first in that of section 0
     /// (`find_section`).
     pub from_section_0: &'static [&'static str],
+    /// How its objects become a kernel.
+    pub link: &'static LinkModel,
     /// Where modules list the places that ftrace can hook.
     pub call_sites: CallSites,
     /// What the target of an indirect branch must start with, on processors that check it.
@@ -121,6 +124,12 @@ impl Machine {
     #[inline]
     pub fn row(&self, number: u32) -> Option<&'static Row> {
         self.rows.get(self.row_index.find(number)?)
+    }
+
+    /// The row of a relocation type for a linker, which knows more of them than the loader.
+    #[must_use]
+    pub fn linker_row(&self, number: u32) -> Option<&'static Row> {
+        self.row(number).or_else(|| self.link.rows.iter().find(|row| row.number == number))
     }
 
     /// Whether the loader passes over relocations of type 0 (`R_*_NONE`).

@@ -49,6 +49,7 @@ mod call;
 mod entry;
 mod ftrace;
 mod got;
+mod link;
 mod log;
 mod reserve;
 mod special;
@@ -243,6 +244,7 @@ pub static PPC64LE: Machine = Machine {
     from_section_0: &[],
     // `CONFIG_ARCH_USING_PATCHABLE_FUNCTION_ENTRY` with Clang, and with GCC since 13.1; it puts
     // nothing before 64-bit functions (`arch/powerpc/Makefile`).
+    link: &link::MODEL,
     call_sites: CallSites {
         sections: &[PATCHABLE, MCOUNT],
         tracers: &["_mcount"],

@@ -43,6 +43,7 @@ use crate::row_index::RowIndex;
 use crate::uses::{AddressUse, FunctionCode};
 use crate::version::{KernelVersion, VersionRange};
 
+mod link;
 mod log;
 mod slots;
 mod special;
@@ -216,6 +217,7 @@ pub static S390X: Machine = Machine {
     special: special::SPECIAL,
     object_tables: tables::TABLES,
     from_section_0: &[],
+    link: &link::MODEL,
     call_sites: CallSites {
         sections: &[MCOUNT],
         tracers: &["__fentry__", "_mcount"],

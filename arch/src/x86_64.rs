@@ -18,6 +18,7 @@ mod branches;
 mod filler;
 mod immediate;
 mod length;
+mod link;
 mod opcodes;
 mod prefixes;
 mod special;
@@ -134,6 +135,7 @@ pub static X86_64: Machine = Machine {
     special: special::SPECIAL,
     object_tables: tables::TABLES,
     from_section_0: &[],
+    link: &link::MODEL,
     call_sites: CallSites {
         sections: &[MCOUNT],
         tracers: &["__fentry__", "mcount"],

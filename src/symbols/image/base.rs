@@ -116,7 +116,7 @@ fn of_relocations(kernel: &Blob<'_>, kind: u32, addresses: &Addresses) -> Option
 }
 
 /// The longest table of relocations of one type, and how many it has.
-fn relocations(kernel: &Blob<'_>, kind: u32) -> Option<(usize, usize)> {
+pub(super) fn relocations(kernel: &Blob<'_>, kind: u32) -> Option<(usize, usize)> {
     let info = match kernel.endian {
         scroll::Endian::Little => u64::from(kind).to_le_bytes(),
         scroll::Endian::Big => u64::from(kind).to_be_bytes(),

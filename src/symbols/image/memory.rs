@@ -36,6 +36,24 @@ impl<'a> Memory<'a> {
         usize::try_from(offset).ok().filter(|&offset| offset < self.blob.bytes.len())
     }
 
+    /// Where bytes are: addresses and the offset of each run of them, by address.
+    pub(super) fn runs(&self) -> Vec<(Range<u64>, usize)> {
+        let offset = |offset: u64| usize::try_from(offset).ok();
+        let mut runs: Vec<(Range<u64>, usize)> = match &self.program {
+            Some(program) => program
+                .loads()
+                .filter_map(|(start, size, at)| Some((at..at.checked_add(size)?, offset(start)?)))
+                .collect(),
+            None => {
+                let size = u64::try_from(self.blob.bytes.len()).unwrap_or(0);
+                let end = self.first.and_then(|first| first.checked_add(size));
+                self.first.zip(end).map(|(first, end)| (first..end, 0)).into_iter().collect()
+            }
+        };
+        runs.sort_unstable_by_key(|(addresses, _)| addresses.start);
+        runs
+    }
+
     /// The offsets of everything between two addresses.
     pub(super) fn range(&self, start: u64, end: u64) -> Option<Range<usize>> {
         let size = usize::try_from(end.checked_sub(start)?).ok()?;

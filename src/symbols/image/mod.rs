@@ -19,6 +19,7 @@ pub(super) mod fixture;
 mod foreign;
 mod identity;
 mod layout;
+mod linked;
 mod lz4;
 mod lz4_frame;
 mod lzo;
@@ -40,6 +41,7 @@ use scroll::Endian;
 pub use compression::Compression;
 pub use error::ImageError;
 pub use exports::KallsymsExport;
+pub use linked::LinkedKernel;
 
 use super::data::promoted::Compares;
 use blob::Blob;
@@ -127,13 +129,19 @@ impl Kallsyms {
 /// relative to an unknown address.
 pub fn read(image: &[u8]) -> Result<Kallsyms, ImageError> {
     let kernel = unpack::unpack(image, &is_kernel)?;
-    let mut tables = Tokens::find_all(&kernel.bytes);
+    let tokens = only_tokens(&kernel.bytes)?;
+    Ok(decode(&kernel, &tokens)?.0)
+}
+
+/// The tokens of the only table of symbols.
+fn only_tokens(kernel: &[u8]) -> Result<Tokens<'_>, ImageError> {
+    let mut tables = Tokens::find_all(kernel);
     let tokens = tables.next().ok_or(ImageError::NoTables)?;
     // Nothing decides which of two tables the kernel that starts would use.
     if tables.next().is_some() {
         return Err(ImageError::Several("two tables of symbols"));
     }
-    decode(&kernel, &tokens)
+    Ok(tokens)
 }
 
 /// Whether bytes hold a kernel's tables.
@@ -142,7 +150,10 @@ fn is_kernel(bytes: &[u8]) -> bool {
 }
 
 /// Reads the tables that belong to these tokens.
-fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, ImageError> {
+fn decode<'k>(
+    kernel: &'k UnpackedKernel<'_>,
+    tokens: &Tokens<'_>,
+) -> Result<(Kallsyms, Memory<'k>), ImageError> {
     let blob = Blob { bytes: &kernel.bytes, endian: tokens.endian };
     let (names, found) = names::find(&blob, tokens, |name_table| {
         let names = name_table.decode(&blob, tokens)?;
@@ -169,7 +180,7 @@ fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, 
     let banner = banner.and_then(|address| memory.offset_of(address));
     let marked = names.all.iter().zip(&addresses);
     let exports = exports::read(&memory, marked.map(|(&name, &at)| (name, names.get(name), at)));
-    Ok(Kallsyms {
+    let symbols = Kallsyms {
         release: identity::release(blob.bytes, banner)?,
         machine: kernel.machine.and_then(|machine| machine.e_machines.first().copied()),
         endian: tokens.endian,
@@ -180,7 +191,8 @@ fn decode(kernel: &UnpackedKernel<'_>, tokens: &Tokens<'_>) -> Result<Kallsyms, 
         addresses,
         exports,
         call_sites,
-    })
+    };
+    Ok((symbols, memory))
 }
 
 /// The addresses, which must not wrap around.

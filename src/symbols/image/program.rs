@@ -77,7 +77,8 @@ impl<'a> Program<'a> {
         self.offset_of(entry).map(|_| entry).or_else(|| physical.next())
     }
 
-    fn loads(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+    /// Offset in the file, size and address of what is loaded.
+    pub(super) fn loads(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
         let loads = self.headers.iter().filter(|p| p.p_type(self.order) == elf::PT_LOAD);
         loads.map(|p| {
             let (start, size) = p.file_range(self.order);

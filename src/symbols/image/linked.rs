@@ -1,0 +1,84 @@
+//! The memory of a linked kernel, as its boot image has it before it starts.
+
+use std::ops::Range;
+
+use super::base::relocations;
+use super::memory::Memory;
+use super::unpack::{self, UnpackedKernel};
+use super::{ImageError, Kallsyms, decode, is_kernel, only_tokens};
+
+/// Size of a relocation: offset, type, addend.
+const RELA: usize = 24;
+
+/// A kernel: its symbols, and its bytes by their link addresses.
+#[derive(Debug)]
+pub struct LinkedKernel {
+    /// Its own table of symbols.
+    pub symbols: Kallsyms,
+    bytes: Vec<u8>,
+    /// Addresses of a run of bytes, and its offset in `bytes`; by address.
+    runs: Vec<(Range<u64>, usize)>,
+    /// Pointers that the kernel fills in when it starts, by place. They are in the form of `R_*_RELATIVE`.
+    pointers: Vec<(u64, u64)>,
+}
+
+impl LinkedKernel {
+    /// Reads a boot image, or a linked kernel.
+    ///
+    /// # Errors
+    /// [`ImageError`], as for [`super::read`].
+    pub fn read(image: &[u8]) -> Result<Self, ImageError> {
+        let kernel = unpack::unpack(image, &is_kernel)?;
+        let (symbols, runs, pointers) = {
+            let tokens = only_tokens(&kernel.bytes)?;
+            let (symbols, memory) = decode(&kernel, &tokens)?;
+            let runs = memory.runs();
+            let pointers = pointers(&kernel, &memory);
+            (symbols, runs, pointers)
+        };
+        Ok(Self { symbols, bytes: kernel.bytes.into_owned(), runs, pointers })
+    }
+
+    /// The bytes from an address on, to the end of their run.
+    #[must_use]
+    pub fn from(&self, address: u64) -> Option<&[u8]> {
+        let after = self.runs.partition_point(|(run, _)| run.start <= address);
+        let (run, offset) = self.runs.get(after.checked_sub(1)?)?;
+        let inside = address.checked_sub(run.start).filter(|_| address < run.end)?;
+        let start = offset.checked_add(usize::try_from(inside).ok()?)?;
+        let length = usize::try_from(run.end.checked_sub(address)?).ok()?;
+        self.bytes.get(start..start.checked_add(length)?)
+    }
+
+    /// So many bytes at an address.
+    #[must_use]
+    pub fn slice(&self, address: u64, size: usize) -> Option<&[u8]> {
+        self.from(address)?.get(..size)
+    }
+
+    /// The pointer that the kernel fills in at an address when it starts.
+    #[must_use]
+    pub fn late_pointer(&self, address: u64) -> Option<u64> {
+        let index = self.pointers.binary_search_by_key(&address, |(place, _)| *place).ok()?;
+        self.pointers.get(index).map(|(_, pointer)| *pointer)
+    }
+}
+
+/// The pointers that a kernel fills in itself; none if what looks like their table is something else.
+fn pointers(kernel: &UnpackedKernel<'_>, memory: &Memory<'_>) -> Vec<(u64, u64)> {
+    let kind = kernel.machine.map(|machine| machine.boot_image.relative);
+    let Some((table, count)) = kind.and_then(|kind| relocations(&memory.blob, kind)) else {
+        return Vec::new();
+    };
+    let entry = |index: usize| {
+        let at = table.checked_add(index.checked_mul(RELA)?)?;
+        Some((memory.blob.u64(at)?, memory.blob.u64(at.checked_add(16)?)?))
+    };
+    let mut pointers: Vec<_> = (0..count).filter_map(entry).collect();
+    let is_place = |(place, _): &(u64, u64)| memory.offset_of(*place).is_some();
+    if !pointers.iter().all(is_place) {
+        return Vec::new();
+    }
+    pointers.sort_unstable();
+    pointers
+}
