@@ -30,6 +30,7 @@ pub mod patch;
 mod path_text;
 pub mod resolve;
 pub mod rules;
+pub mod run_pre;
 pub mod site;
 pub mod stats;
 pub mod symbols;

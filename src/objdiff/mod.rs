@@ -40,6 +40,7 @@ mod users;
 use crate::findings::Error;
 
 pub use audit::{Audit, audit};
+pub(crate) use class::{Class, classes};
 pub use difference::Difference;
 pub use refusal::ChangeRefusal;
 

@@ -1,0 +1,115 @@
+//! Whether the code of an object file is the code of a linked kernel: run-pre matching.
+//!
+//! The object is linked to where the kernel has it: names give addresses, and what the linker has filled in gives the
+//! others; then every byte is compared, of functions and of the constants that they read. The name is that of the paper
+//! that has the idea (J. Arnold and M. F. Kaashoek, *Ksplice: Automatic Rebootless Kernel Updates*, 2009), which compares
+//! with a running kernel; here its boot image is enough.
+
+mod clue;
+mod compare;
+mod compiler;
+mod kernel;
+mod locate;
+mod mismatch;
+mod object;
+mod parts;
+mod placed;
+mod references;
+mod sections;
+mod verdict;
+
+pub use kernel::RunningKernel;
+pub use mismatch::{Mismatch, Unknown};
+
+use crate::findings::Error;
+use object::Object;
+use placed::Placed;
+
+/// What came of a function.
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum MatchVerdict {
+    /// The kernel has the same; without an address in several places, which do not differ.
+    Equal,
+    /// It is weak, and the kernel uses another definition.
+    Overridden,
+    /// The kernel has something else.
+    Differs(Mismatch),
+    /// The kernel lists nothing of that name: the linker has left it out.
+    Absent,
+    /// It cannot be told.
+    Unknown(Unknown),
+}
+
+/// A function of an object, and what the kernel has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionMatch {
+    /// Its name.
+    pub name: String,
+    /// Whether it is gone once the kernel has started.
+    pub init: bool,
+    /// Its address in the linked kernel.
+    pub address: Option<u64>,
+    /// Which of the kernel's symbols of that name it is, counted from 1; `None` if it is none of them.
+    pub position: Option<u64>,
+    /// How many symbols of that name the kernel has.
+    pub of: usize,
+    /// What came of it.
+    pub verdict: MatchVerdict,
+}
+
+/// A variable that only the object itself can name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableMatch {
+    /// Its name.
+    pub name: String,
+    /// Its address in the linked kernel.
+    pub address: u64,
+    /// Which of the kernel's symbols of that name it is, counted from 1.
+    pub position: u64,
+    /// How many of them there are.
+    pub of: usize,
+}
+
+/// What came of an object.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectMatch {
+    /// Its functions, in the order of the symbol table.
+    pub functions: Vec<FunctionMatch>,
+    /// Its own variables whose place is known, in the order of the symbol table.
+    pub variables: Vec<VariableMatch>,
+    /// The compilers that made it, if the kernel says that another one made it.
+    pub other_compiler: Option<String>,
+}
+
+/// Why an object cannot be compared with a kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum MatchError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Object(#[from] Error),
+    /// It is for another machine.
+    #[error("the object is for {object}, the kernel for {kernel}")]
+    Machine {
+        /// That of the object.
+        object: &'static str,
+        /// That of the kernel.
+        kernel: &'static str,
+    },
+}
+
+/// Compares an object with a kernel.
+///
+/// # Errors
+/// [`MatchError`]: it is not a relocatable file, or one of another machine.
+pub fn match_object(kernel: &RunningKernel, data: &[u8]) -> Result<ObjectMatch, MatchError> {
+    let object = Object::read(data)?;
+    if let Some(machine) = kernel.machine().filter(|machine| machine.name != object.machine.name) {
+        return Err(MatchError::Machine { object: object.machine.name, kernel: machine.name });
+    }
+    let placed = Placed::new(&object, kernel);
+    let functions = verdict::functions(&placed);
+    let variables = verdict::variables(&placed);
+    let other_compiler = compiler::other(&object.module, kernel.banner());
+    Ok(ObjectMatch { functions, variables, other_compiler })
+}
