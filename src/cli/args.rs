@@ -6,6 +6,7 @@ mod convert;
 mod diff;
 mod drop_in;
 mod inspect;
+mod match_kernel;
 mod new;
 mod objdiff;
 mod stats;
@@ -27,6 +28,7 @@ pub(super) use convert::Convert;
 pub(super) use diff::DiffModules;
 pub(super) use drop_in::{CreateKlpModule, PostLink};
 pub(super) use inspect::Inspect;
+pub(super) use match_kernel::Match;
 pub(super) use new::New;
 pub(super) use objdiff::ObjDiff;
 pub(super) use stats::Stats;
@@ -94,6 +96,8 @@ pub(super) enum Command {
     Diff(DiffModules),
     /// Show which functions a change really changed: objects before and after; exit 1 if any, 2 if it cannot be livepatched
     Objdiff(ObjDiff),
+    /// Prove that objects are compiled as a kernel's were, from its boot image alone; exit 1 if they are not
+    Match(Match),
     /// Build, query and compare maps of a kernel's symbols
     Symbols(Symbols),
     /// Show what livepatches cost a kernel, compare it, and hold it against a budget

@@ -23,6 +23,7 @@ mod kbuild;
 mod kernel_map;
 mod load;
 mod maps;
+mod match_kernel;
 mod memory_image;
 mod new;
 mod objdiff;
@@ -131,6 +132,7 @@ fn outcome(words: &[OsString]) -> Outcome {
         Command::Inspect(inspect) => inspect::run(&inspect, &reporter),
         Command::Diff(diff) => diff::run(&diff, &reporter),
         Command::Objdiff(objects) => objdiff::run(&objects, &reporter),
+        Command::Match(objects) => match_kernel::run(&objects, &reporter),
         Command::Symbols(symbols) => symbols::run(&symbols, &reporter),
         Command::Stats(stats) => stats::run(&stats, &reporter),
         Command::Explain(explain) => explain::run(&explain, &reporter),

@@ -120,6 +120,12 @@ pub enum Code {
     /// A livepatch does not replace a changed function.
     #[strum(serialize = "KLP-E0148")]
     ChangeNotReplaced,
+    /// An object was compiled by another compiler than the kernel.
+    #[strum(serialize = "KLP-E0150")]
+    OtherCompiler,
+    /// No object has something of a name in a place that is proven.
+    #[strum(serialize = "KLP-E0151")]
+    PlaceNotProven,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,

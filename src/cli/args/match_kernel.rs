@@ -1,0 +1,26 @@
+//! Arguments of `klp-convert match`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::symbols::MODULE_MAX;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Match {
+    /// The kernel: its boot image as it is shipped, or vmlinux
+    #[arg(long, value_name = "VMLINUZ")]
+    pub(in crate::cli) image: PathBuf,
+    /// Objects, compiled as the kernel's were
+    #[arg(value_name = "FILE.o", required = true)]
+    pub(in crate::cli) objects: Vec<PathBuf>,
+    /// Say where the kernel has this function or static variable of the objects, and nothing else
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) resolve: Option<String>,
+    /// List every function, not only those that are not the kernel's
+    #[arg(long, conflicts_with = "resolve")]
+    pub(in crate::cli) all: bool,
+    /// The most that a compressed object may unpack to
+    #[arg(long, value_name = "MIB", default_value_t = MODULE_MAX >> 20)]
+    pub(in crate::cli) max_unpacked: u64,
+}
