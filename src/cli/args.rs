@@ -291,6 +291,9 @@ pub(super) enum SymbolsCommand {
 pub(super) struct Build {
     #[command(flatten)]
     pub(super) maps: Maps,
+    /// Objects of the image's kernel, or a folder of them: source files for symbols that they prove (repeatable)
+    #[arg(long = "match", value_name = "FILE.o", requires = "image", help_heading = SYMBOLS)]
+    pub(super) matched: Vec<PathBuf>,
     /// Where the map goes, - for stdout
     #[arg(short, long, value_name = "MAP")]
     pub(super) output: PathBuf,

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::args::Maps;
 use super::report::Reporter;
 use crate::symbols::{
-    BootImage, Map, ModuleFile, ProcKallsyms, Sources, SymbolError, SymbolErrorKind, Symvers,
-    SystemMap, TextList, Vmlinux, add_kernel, add_modules,
+    BootImage, FileOf, Map, ModuleFile, ProcKallsyms, Sources, SymbolError, SymbolErrorKind,
+    Symvers, SystemMap, TextList, Vmlinux, add_kernel, add_modules,
 };
 
 /// Bytes that distinguish a map or a list from other files.
@@ -17,6 +17,11 @@ const START: u64 = 24;
 impl Maps {
     /// All of them as one, and errors for those that could not be found or opened.
     pub(super) fn gather(&self) -> (Sources, Vec<SymbolError>) {
+        self.gather_with(&[])
+    }
+
+    /// The same, with source files of symbols of the boot image.
+    pub(super) fn gather_with(&self, files: &[FileOf]) -> (Sources, Vec<SymbolError>) {
         let mut sources = Sources::new();
         let mut errors = Vec::new();
         if let Some(folder) = &self.kernel {
@@ -24,7 +29,9 @@ impl Maps {
             let elsewhere = elsewhere.iter().any(|path| path.is_some());
             errors.extend(add_kernel(folder, elsewhere, &mut sources));
         }
-        self.image.iter().for_each(|path| sources.push(BootImage::new(path)));
+        if let Some(path) = &self.image {
+            sources.push(BootImage::new(path).with_files(files.to_vec()));
+        }
         self.vmlinux.iter().for_each(|path| sources.push(Vmlinux::new(path)));
         for path in &self.modules {
             if path.is_dir() {

@@ -1,12 +1,13 @@
 //! `klp-convert match`.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::args::Match;
+use super::object_files::objects;
 use super::report::Reporter;
 use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, OneLine};
@@ -84,8 +85,12 @@ pub(super) fn run(args: &Match, reporter: &Reporter) -> Outcome {
         Ok(kernel) => kernel,
         Err(error) => return reporter.failure(&[error.diagnostic()], Outcome::UsageOrIo),
     };
-    let compare = |path: &std::path::PathBuf| compared(&kernel, path, args);
-    let objects: Vec<Object> = threads::on_all(|| args.objects.par_iter().map(compare).collect());
+    let paths = match paths(&args.objects) {
+        Ok(paths) => paths,
+        Err(error) => return reporter.failure(&[error], Outcome::UsageOrIo),
+    };
+    let compare = |path: &PathBuf| compared(&kernel, path, args);
+    let objects: Vec<Object> = threads::on_all(|| paths.par_iter().map(compare).collect());
     let banner = kernel.banner().map(str::to_owned);
     let document = Document { kernel: path_text(&args.image), banner, objects };
     for object in &document.objects {
@@ -111,6 +116,19 @@ pub(super) fn run(args: &Match, reporter: &Reporter) -> Outcome {
         }
     };
     if printed == Outcome::Done { outcome } else { printed }
+}
+
+/// The objects that are named, and those in folders that are.
+fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
+    let mut paths = Vec::new();
+    for path in named {
+        if path.is_dir() {
+            paths.extend(objects(path)?.into_iter().map(|inside| path.join(inside)));
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    Ok(paths)
 }
 
 fn kernel(path: &Path) -> Result<RunningKernel, SymbolError> {

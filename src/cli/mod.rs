@@ -27,6 +27,7 @@ mod match_kernel;
 mod memory_image;
 mod new;
 mod objdiff;
+mod object_files;
 mod output;
 mod overwrite;
 mod progress;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::args::ObjDiff;
+use super::object_files::{objects, plain};
 use super::report::Reporter;
 use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, OneLine, Severity};
@@ -166,48 +167,6 @@ fn found(args: &ObjDiff) -> Result<Objects, Diagnostic> {
                 ..plain(Code::Usage, folder, format!("is a folder, and {} is not", path_text(file)))
             })
         }
-    }
-}
-
-/// The objects in a folder, by their path in it.
-fn objects(folder: &Path) -> Result<BTreeSet<PathBuf>, Diagnostic> {
-    const NAMES: [&str; 5] = [".o", ".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
-    let mut found = BTreeSet::new();
-    let mut pending = vec![folder.to_owned()];
-    while let Some(here) = pending.pop() {
-        let failed = |error: std::io::Error| plain(Code::Read, &here, error.to_string());
-        for entry in std::fs::read_dir(&here).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            // Links to folders are not followed: they may lead in circles.
-            if entry.file_type().map_err(failed)?.is_dir() {
-                pending.push(path);
-                continue;
-            }
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if NAMES.iter().any(|end| name.ends_with(end))
-                && let Ok(inside) = path.strip_prefix(folder)
-            {
-                found.insert(inside.to_owned());
-            }
-        }
-    }
-    if found.is_empty() {
-        return Err(plain(Code::Read, folder, "has no objects".to_owned()));
-    }
-    Ok(found)
-}
-
-fn plain(code: Code, path: &Path, message: String) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Error,
-        code,
-        file: path_text(path),
-        message,
-        help: Vec::new(),
-        also: Vec::new(),
-        more: 0,
     }
 }
 

@@ -126,6 +126,9 @@ pub enum Code {
     /// No object has something of a name in a place that is proven.
     #[strum(serialize = "KLP-E0151")]
     PlaceNotProven,
+    /// An object that was named as the kernel's is not.
+    #[strum(serialize = "KLP-E0152")]
+    NotTheKernels,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,

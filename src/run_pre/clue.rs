@@ -90,3 +90,68 @@ impl Clue {
             .then(|| start.wrapping_add(to))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use klp_arch::{Operands, apply, by_name};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the linker would write into a field, as the field reads back.
+    fn written(machine: &str, kind: u32, operands: &Operands) -> Option<(&'static Row, i64)> {
+        let machine = by_name(machine)?;
+        let row = machine.linker_row(kind)?;
+        let patch = apply::fit(row, apply::compute(row, operands).ok()?).ok()?;
+        let mut field = [0; 8];
+        patch.field.store(&mut field, patch.value, machine.endian).ok()?;
+        Some((row, row.field.load(&field, row.check.is_signed(), machine.endian).ok()?))
+    }
+
+    fn clue(machine: &str, kind: u32, operands: &Operands) -> Option<Clue> {
+        let (row, value) = written(machine, kind, operands)?;
+        Some(Clue::of(row, value, operands.p, operands.toc)?.minus(operands.a))
+    }
+
+    #[test]
+    fn both_halves_of_an_address_give_it() {
+        let (s, p) = (0xffff_8000_8012_3458, 0xffff_8000_8000_0ffc);
+        let operands = Operands { s, a: 16, p, ..Operands::default() };
+        let high = clue("arm64", 275, &operands).unwrap();
+        let low = clue("arm64", 277, &operands).unwrap();
+        assert_eq!((high.address(), low.address()), (None, None));
+        assert_eq!(high.and(low).unwrap().address(), Some(s));
+    }
+
+    #[test]
+    fn clues_about_two_addresses_contradict_each_other() {
+        let operands = |s| Operands { s, p: 0x1000, ..Operands::default() };
+        let one = clue("x86_64", 2, &operands(0x2000)).unwrap();
+        let other = clue("x86_64", 2, &operands(0x2008)).unwrap();
+        assert_eq!(one.and(other), None);
+        assert_eq!(one.and(one), Some(one));
+    }
+
+    proptest! {
+        #[test]
+        fn a_clue_holds_the_address_that_was_written(
+            index in 0..18_usize, s in 0_u64..1 << 27, a in -64_i64..64, p in 0_u64..1 << 27, toc in 0_u64..1 << 27,
+        ) {
+            const TYPES: [(&str, u32); 18] = [
+                ("x86_64", 1), ("x86_64", 2), ("x86_64", 4), ("x86_64", 11),
+                ("ppc64le", 10), ("ppc64le", 38), ("ppc64le", 48), ("ppc64le", 50), ("ppc64le", 64), ("ppc64le", 250),
+                ("ppc64le", 252), ("s390x", 19), ("s390x", 20), ("s390x", 22),
+                ("arm64", 257), ("arm64", 275), ("arm64", 283), ("arm64", 286),
+            ];
+            let (machine, kind) = TYPES[index];
+            let base = 0xffff_ffff_8000_0000;
+            // Some types reach multiples of 8 only.
+            let (s, a, p) = (base + (s & !7), a & !7, base + (p & !7));
+            let operands = Operands { s, a, p, toc: Some(base + (toc & !7)), ..Operands::default() };
+            if let Some(clue) = clue(machine, kind, &operands) {
+                let exact = Clue::exactly(s);
+                prop_assert_eq!(clue.and(exact).and_then(Clue::address), Some(s), "{} {}: {:x?}", machine, kind, clue);
+            }
+        }
+    }
+}

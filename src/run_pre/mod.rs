@@ -21,7 +21,10 @@ mod verdict;
 pub use kernel::RunningKernel;
 pub use mismatch::{Mismatch, Unknown};
 
+use ::object::elf::STT_FILE;
+
 use crate::findings::Error;
+use crate::name::shown;
 use object::Object;
 use placed::Placed;
 
@@ -78,8 +81,23 @@ pub struct ObjectMatch {
     pub functions: Vec<FunctionMatch>,
     /// Its own variables whose place is known, in the order of the symbol table.
     pub variables: Vec<VariableMatch>,
+    /// The name of its source file, if it is of one.
+    pub source: Option<String>,
     /// The compilers that made it, if the kernel says that another one made it.
     pub other_compiler: Option<String>,
+}
+
+impl ObjectMatch {
+    /// Why it is not the kernel's, if it is not: the first function that differs or is unknown, or the compiler.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let refused = self.functions.iter().find_map(|function| match &function.verdict {
+            MatchVerdict::Differs(mismatch) => Some(format!("{}: {mismatch}", function.name)),
+            MatchVerdict::Unknown(why) => Some(format!("{}: {why}", function.name)),
+            _ => None,
+        });
+        refused.or_else(|| self.other_compiler.as_ref().map(|other| format!("made by {other}")))
+    }
 }
 
 /// Why an object cannot be compared with a kernel.
@@ -111,5 +129,8 @@ pub fn match_object(kernel: &RunningKernel, data: &[u8]) -> Result<ObjectMatch, 
     let functions = verdict::functions(&placed);
     let variables = verdict::variables(&placed);
     let other_compiler = compiler::other(&object.module, kernel.banner());
-    Ok(ObjectMatch { functions, variables, other_compiler })
+    let mut files = object.module.symbols().filter(|symbol| symbol.kind == STT_FILE);
+    let only = files.next().filter(|_| files.next().is_none());
+    let source = only.map(|symbol| shown(symbol.name).into_owned());
+    Ok(ObjectMatch { functions, variables, source, other_compiler })
 }

@@ -37,6 +37,6 @@ pub use query::{
 };
 pub use source::{Note, Sources, SymbolSource};
 pub use sources::{
-    BootImage, ModuleFile, ProcKallsyms, Symvers, SystemMap, TextList, Vmlinux, add_kernel,
+    BootImage, FileOf, ModuleFile, ProcKallsyms, Symvers, SystemMap, TextList, Vmlinux, add_kernel,
     add_modules, kernel_release,
 };

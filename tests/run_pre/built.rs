@@ -12,7 +12,7 @@ use object::{Endianness, elf};
 pub(crate) struct Built {
     /// For messages.
     pub(crate) name: String,
-    image: PathBuf,
+    pub(crate) image: PathBuf,
     pub(crate) tree: PathBuf,
     /// What is linked into it: path in the tree, and bytes.
     pub(crate) objects: Vec<(String, Vec<u8>)>,

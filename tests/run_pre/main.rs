@@ -14,10 +14,12 @@
 mod built;
 mod flips;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use klp_convert::objdiff::{Difference, ObjectPart, Verdict, diff};
 use klp_convert::run_pre::{FunctionMatch, MatchVerdict, match_object};
+use klp_convert::symbols::{BootImage, FileOf, Scope, SymbolSource, Vmlinux};
 
 use built::{Built, all_built};
 
@@ -67,6 +69,63 @@ fn a_kernel_has_every_function_of_its_objects() {
         println!("{}: {:?}", built.name, counts(all.iter()));
         let equal = counts(all.iter())["equal"];
         assert!(equal > 10_000, "{equal}");
+    }
+}
+
+/// With its objects, a boot image tells the files of as many local symbols as vmlinux does, and the same ones.
+#[test]
+#[ignore = "needs KLP_MATCH, kernels and the trees that they were built in; .ci/run makes them"]
+fn source_files_of_local_symbols_are_those_of_vmlinux() {
+    for built in all_built() {
+        let kernel = built.kernel();
+        let mut files = Vec::new();
+        for (path, bytes) in &built.objects {
+            let found = match_object(&kernel, bytes).unwrap();
+            let Some(source) = found.source.as_ref().filter(|_| found.refusal().is_none()) else {
+                continue;
+            };
+            let file = Path::new(path).with_file_name(source).to_string_lossy().into_owned();
+            let functions = found.functions.into_iter();
+            let functions = functions.filter(|function| function.position.is_some());
+            let functions = functions.map(|f| (f.name, f.address.unwrap()));
+            let variables = found.variables.into_iter().map(|v| (v.name, v.address));
+            files.extend(functions.chain(variables).map(|(name, address)| FileOf {
+                name,
+                address,
+                file: file.clone(),
+            }));
+        }
+        let image = BootImage::new(&built.image).with_files(files).read(Scope::All).unwrap();
+        let image = &image.objects[0];
+        let vmlinux = Vmlinux::new(built.tree.join("vmlinux")).read(Scope::All).unwrap();
+        let vmlinux = &vmlinux.objects[0];
+        let mut theirs: BTreeMap<(&[u8], u64), BTreeSet<&[u8]>> = BTreeMap::new();
+        for symbol in &vmlinux.symbols {
+            if let (Some(file), Some(address)) = (vmlinux.file(symbol), symbol.address) {
+                theirs.entry((vmlinux.text(symbol.name), address)).or_default().insert(file);
+            }
+        }
+        let (mut told, mut functions) = (0, 0);
+        for symbol in &image.symbols {
+            let name = image.text(symbol.name);
+            let is_function = symbol.letter == Some(b't');
+            let is_known = theirs.contains_key(&(name, symbol.address.unwrap()));
+            functions += usize::from(is_function && is_known);
+            let Some(file) = image.file(symbol) else { continue };
+            let base = file.rsplit(|byte| *byte == b'/').next().unwrap();
+            let shown = String::from_utf8_lossy(name);
+            // vmlinux has no file for what another object hides.
+            let Some(theirs) = theirs.get(&(name, symbol.address.unwrap())) else { continue };
+            assert!(
+                theirs.contains(base),
+                "{}: {shown}: {}",
+                built.name,
+                String::from_utf8_lossy(file)
+            );
+            told += usize::from(is_function);
+        }
+        println!("{}: {told} of {functions} local functions have a file", built.name);
+        assert!(told * 10 > functions * 9, "{told} of {functions}");
     }
 }
 

@@ -11,7 +11,7 @@ pub(in crate::cli) struct Match {
     /// The kernel: its boot image as it is shipped, or vmlinux
     #[arg(long, value_name = "VMLINUZ")]
     pub(in crate::cli) image: PathBuf,
-    /// Objects, compiled as the kernel's were
+    /// Objects, compiled as the kernel's were, or folders of them
     #[arg(value_name = "FILE.o", required = true)]
     pub(in crate::cli) objects: Vec<PathBuf>,
     /// Say where the kernel has this function or static variable of the objects, and nothing else

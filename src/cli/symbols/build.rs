@@ -12,6 +12,7 @@ use super::super::report::{Reporter, io_diagnostic};
 use super::super::{Outcome, document, output};
 use super::info::Summary;
 use super::odd::odd;
+use super::proven::proven;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::path_text::path_text;
 use crate::symbols::map::build;
@@ -48,7 +49,11 @@ pub(super) fn run(args: &Build, reporter: &Reporter) -> Outcome {
     if let Some(diagnostic) = overwritten(&args.output, args.maps.files()) {
         return reporter.failure(&[diagnostic], Outcome::UsageOrIo);
     }
-    let (sources, mut errors) = args.maps.gather();
+    let files = match proven(args, reporter) {
+        Ok(files) => files,
+        Err(diagnostics) => return reporter.failure(&diagnostics, Outcome::Refused),
+    };
+    let (sources, mut errors) = args.maps.gather_with(&files);
     sources.notes().iter().for_each(|note| reporter.remark(&note.to_string()));
     if !errors.is_empty() && !args.keep_going {
         return reporter.symbols(&errors);

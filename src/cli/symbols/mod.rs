@@ -7,6 +7,7 @@ mod export;
 mod info;
 mod lookup;
 mod odd;
+mod proven;
 
 use super::Outcome;
 use super::args::{Symbols, SymbolsCommand};

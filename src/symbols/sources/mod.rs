@@ -11,7 +11,7 @@ mod system_map;
 mod tree;
 mod vmlinux;
 
-pub use boot_image::BootImage;
+pub use boot_image::{BootImage, FileOf};
 pub(crate) use list::HEADER;
 pub use list::TextList;
 pub use module::ModuleFile;
