@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::args::Match;
+use super::compile::compile;
 use super::object_files::objects;
 use super::report::Reporter;
 use super::{Outcome, document};
@@ -83,10 +84,15 @@ impl From<&VariableMatch> for Variable {
 pub(super) fn run(args: &Match, reporter: &Reporter) -> Outcome {
     let kernel = match kernel(&args.image) {
         Ok(kernel) => kernel,
-        Err(error) => return reporter.failure(&[error.diagnostic()], Outcome::UsageOrIo),
+        Err(error) => return reporter.symbols(&[error]),
     };
-    let paths = match paths(&args.objects) {
+    let paths = match &args.tree {
+        Some(tree) => compile(&kernel, tree, &args.objects, &args.make),
+        None => paths(&args.objects),
+    };
+    let paths = match paths {
         Ok(paths) => paths,
+        Err(error) if args.tree.is_some() => return reporter.failure(&[error], Outcome::Refused),
         Err(error) => return reporter.failure(&[error], Outcome::UsageOrIo),
     };
     let compare = |path: &PathBuf| compared(&kernel, path, args);

@@ -8,6 +8,7 @@ mod attributes;
 mod build;
 mod cache;
 mod check;
+mod compile;
 mod convert;
 mod demo;
 mod destination;

@@ -129,6 +129,12 @@ pub enum Code {
     /// An object that was named as the kernel's is not.
     #[strum(serialize = "KLP-E0152")]
     NotTheKernels,
+    /// A tree has another configuration than the kernel.
+    #[strum(serialize = "KLP-E0153")]
+    OtherConfiguration,
+    /// kbuild has not compiled a file.
+    #[strum(serialize = "KLP-E0154")]
+    NotCompiled,
     /// An annotation is malformed.
     #[strum(serialize = "KLP-E0201")]
     MalformedAnnotation,

@@ -58,6 +58,12 @@ impl RunningKernel {
         std::str::from_utf8(text.get(..end)?).ok()
     }
 
+    /// The kernel's configuration, if the image has it.
+    #[must_use]
+    pub fn configuration(&self) -> Option<String> {
+        self.linked.configuration()
+    }
+
     /// Addresses and type letters of a name, in the kernel's order.
     pub(super) fn named(&self, name: &[u8]) -> &[(u64, u8)] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)

@@ -60,6 +60,7 @@ mod load_structure;
 mod load_unreached;
 mod lost_output;
 mod machine;
+mod match_kernel;
 mod new;
 mod no_threads;
 mod notices;

@@ -11,9 +11,15 @@ pub(in crate::cli) struct Match {
     /// The kernel: its boot image as it is shipped, or vmlinux
     #[arg(long, value_name = "VMLINUZ")]
     pub(in crate::cli) image: PathBuf,
-    /// Objects, compiled as the kernel's were, or folders of them
+    /// Objects, compiled as the kernel's were, or folders of them; with --tree, source files
     #[arg(value_name = "FILE.o", required = true)]
     pub(in crate::cli) objects: Vec<PathBuf>,
+    /// Compile the files first, in this tree of the kernel's source (after make prepare, or built)
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) tree: Option<PathBuf>,
+    /// A variable for make, such as KERNELRELEASE=6.1.0-50-amd64 (repeatable)
+    #[arg(long = "make", value_name = "NAME=VALUE", requires = "tree")]
+    pub(in crate::cli) make: Vec<String>,
     /// Say where the kernel has this function or static variable of the objects, and nothing else
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) resolve: Option<String>,

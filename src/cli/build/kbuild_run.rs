@@ -57,7 +57,7 @@ fn arguments(target: &Target, tree: &Tree, jobs: usize) -> Vec<String> {
 }
 
 /// The line of a log that says why kbuild has failed.
-pub(super) fn reason(log: &str) -> Option<String> {
+pub(in crate::cli) fn reason(log: &str) -> Option<String> {
     let is_compilers = |line: &&str| line.contains("error:") || line.starts_with("ERROR:");
     let is_makes = |line: &&str| line.contains("*** ");
     let line = log.lines().find(is_compilers).or_else(|| log.lines().find(is_makes));

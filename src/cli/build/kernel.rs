@@ -16,15 +16,15 @@ const DECISIVE: [&str; 5] = [
 
 /// A kernel that modules can be built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kernel {
+pub(in crate::cli) struct Kernel {
     /// Its build tree or headers, without links.
-    pub(super) folder: PathBuf,
+    pub(in crate::cli) folder: PathBuf,
     /// `uname -r`.
-    pub(super) release: String,
+    pub(in crate::cli) release: String,
     /// kbuild's `ARCH`.
-    pub(super) arch: String,
+    pub(in crate::cli) arch: String,
     /// The compiler that it was configured with: `CONFIG_CC_VERSION_TEXT`.
-    compiler: String,
+    pub(in crate::cli) compiler: String,
 }
 
 impl Kernel {
@@ -32,7 +32,7 @@ impl Kernel {
     ///
     /// # Errors
     /// It is neither a configured build tree nor a kernel's headers.
-    pub(super) fn of(folder: &Path) -> Result<Self, ProjectError> {
+    pub(in crate::cli) fn of(folder: &Path) -> Result<Self, ProjectError> {
         let read = |name: &str| {
             std::fs::read_to_string(folder.join(name)).map_err(|error| {
                 ProjectError::new(
@@ -62,7 +62,7 @@ impl Kernel {
     }
 
     /// What `CROSS_COMPILE` was, by the compiler's name: `powerpc64le-linux-gnu-gcc-12 (Debian ...)`.
-    pub(super) fn compiler_prefix(&self) -> Option<String> {
+    pub(in crate::cli) fn compiler_prefix(&self) -> Option<String> {
         let program = self.compiler.split(' ').next()?;
         let (prefix, version) = program.rsplit_once("gcc")?;
         let is_version = version.is_empty() || version.starts_with('-');
@@ -70,7 +70,7 @@ impl Kernel {
     }
 
     /// Whether Clang built it.
-    pub(super) fn is_of_clang(&self) -> bool {
+    pub(in crate::cli) fn is_of_clang(&self) -> bool {
         self.compiler.contains("clang version")
     }
 

@@ -108,7 +108,7 @@ pub(super) struct Place {
 
 /// What is wrong with `klp.toml`, or with what it names.
 #[derive(Debug)]
-pub(super) struct ProjectError {
+pub(in crate::cli) struct ProjectError {
     text: String,
     help: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::base::relocations;
 use super::memory::Memory;
 use super::unpack::{self, UnpackedKernel};
-use super::{ImageError, Kallsyms, decode, is_kernel, only_tokens};
+use super::{Compression, ImageError, Kallsyms, decode, is_kernel, only_tokens};
 
 /// Size of a relocation: offset, type, addend.
 const RELA: usize = 24;
@@ -39,6 +39,12 @@ impl LinkedKernel {
         Ok(Self { symbols, bytes: kernel.bytes.into_owned(), runs, pointers })
     }
 
+    /// Its configuration, if the image has it.
+    #[must_use]
+    pub fn configuration(&self) -> Option<String> {
+        configuration(&self.bytes)
+    }
+
     /// The bytes from an address on, to the end of their run.
     #[must_use]
     pub fn from(&self, address: u64) -> Option<&[u8]> {
@@ -64,6 +70,21 @@ impl LinkedKernel {
     }
 }
 
+/// The configuration in a kernel, if it has it (`CONFIG_IKCONFIG`, `kernel/configs.c`).
+fn configuration(kernel: &[u8]) -> Option<String> {
+    const START: &[u8] = b"IKCFG_ST";
+    /// Those of distributions have 300 KB.
+    const MOST: u64 = 16 << 20;
+    let mut starts = memchr::memmem::find_iter(kernel, START);
+    starts.find_map(|at| {
+        let stream = kernel.get(at.checked_add(START.len())?..)?;
+        let mut text = Vec::new();
+        Compression::of(stream).filter(|found| *found == Compression::Gzip)?;
+        Compression::Gzip.decompress_into(stream, &mut text, MOST).ok()?;
+        String::from_utf8(text).ok()
+    })
+}
+
 /// The pointers that a kernel fills in itself; none if what looks like their table is something else.
 fn pointers(kernel: &UnpackedKernel<'_>, memory: &Memory<'_>) -> Vec<(u64, u64)> {
     let kind = kernel.machine.map(|machine| machine.boot_image.relative);
@@ -81,4 +102,23 @@ fn pointers(kernel: &UnpackedKernel<'_>, memory: &Memory<'_>) -> Vec<(u64, u64)>
     }
     pointers.sort_unstable();
     pointers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_found_by_its_mark_and_only_if_it_is_whole() {
+        let text = "CONFIG_SMP=y\n# CONFIG_X is not set\n";
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(text.as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        let image = |stream: &[u8]| [b"text IKCFG_ST", stream, b"IKCFG_ED more"].concat();
+        assert_eq!(configuration(&image(&packed)).as_deref(), Some(text));
+        assert_eq!(configuration(&image(&packed[..packed.len() - 12])), None);
+        assert_eq!(configuration(b"IKCFG_ST is a word"), None);
+    }
 }
