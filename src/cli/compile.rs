@@ -12,7 +12,7 @@ use super::build::kernel::Kernel;
 use super::object_files::plain;
 use crate::diagnostic::{Code, Diagnose, Diagnostic};
 use crate::path_text::path_text;
-use crate::run_pre::RunningKernel;
+use crate::run_pre::ShippedKernel;
 use crate::threads;
 
 /// Options whose values are those of a tree and its compiler, and say nothing about code.
@@ -64,7 +64,7 @@ impl Diagnose for OtherTree {
 /// # Errors
 /// The tree is not prepared, or not the kernel's; or kbuild fails.
 pub(super) fn compile(
-    kernel: &RunningKernel,
+    kernel: &ShippedKernel,
     tree: &Path,
     files: &[PathBuf],
     variables: &[String],
@@ -99,7 +99,7 @@ pub(super) fn compile(
 }
 
 /// What differs between a tree and a kernel, as far as the image says.
-fn other(kernel: &RunningKernel, tree: &Kernel) -> Option<OtherTree> {
+fn other(kernel: &ShippedKernel, tree: &Kernel) -> Option<OtherTree> {
     let banner = kernel.banner().unwrap_or_default();
     // The name under which it was called may differ.
     let version = tree.compiler.split_once(' ').map_or("", |(_, version)| version);

@@ -14,7 +14,7 @@ use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, OneLine};
 use crate::path_text::path_text;
 use crate::run_pre::{
-    FunctionMatch, MatchError, MatchVerdict, ObjectMatch, RunningKernel, VariableMatch,
+    FunctionMatch, MatchError, MatchVerdict, ObjectMatch, ShippedKernel, VariableMatch,
     match_object,
 };
 use crate::symbols::{SymbolError, read_module_within};
@@ -137,12 +137,12 @@ fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
     Ok(paths)
 }
 
-fn kernel(path: &Path) -> Result<RunningKernel, SymbolError> {
+fn kernel(path: &Path) -> Result<ShippedKernel, SymbolError> {
     let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
-    RunningKernel::read(&bytes).map_err(|error| SymbolError::new(path, error))
+    ShippedKernel::read(&bytes).map_err(|error| SymbolError::new(path, error))
 }
 
-fn compared(kernel: &RunningKernel, path: &Path, args: &Match) -> Object {
+fn compared(kernel: &ShippedKernel, path: &Path, args: &Match) -> Object {
     let mut object = Object {
         path: path_text(path),
         functions: Vec::new(),

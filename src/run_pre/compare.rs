@@ -23,8 +23,6 @@ pub(super) enum Comparison {
 enum Filled {
     /// It is as the kernel has it.
     Equal,
-    /// Its field is written; the bytes tell.
-    Written,
     /// It cannot be told.
     Unknown(Unknown),
     /// It leads elsewhere.
@@ -56,7 +54,7 @@ impl Placed<'_, '_> {
                 edit.apply(code);
             }
             match self.fill(reference, edit, (base, at), &mut expected, there) {
-                Filled::Equal | Filled::Written => {}
+                Filled::Equal => {}
                 Filled::Unknown(why) => {
                     unknown.get_or_insert(why);
                 }
@@ -175,7 +173,7 @@ impl Placed<'_, '_> {
         let wanted = row.field.load(own, row.check.is_signed(), endian).unwrap_or(0);
         if found == wanted {
             // The bits around the field differ, which the bytes tell.
-            return Filled::Written;
+            return Filled::Equal;
         }
         let found = super::clue::Clue::of(row, found, place, self.toc);
         let found = found.and_then(|clue| clue.minus(addend).address());

@@ -11,7 +11,7 @@ use crate::symbols::image::{ImageError, LinkedKernel};
 
 /// A kernel that objects are compared with.
 #[derive(Debug)]
-pub struct RunningKernel {
+pub struct ShippedKernel {
     pub(super) linked: LinkedKernel,
     /// Addresses and type letters of each name, in the kernel's order.
     by_name: FxHashMap<Box<[u8]>, Vec<(u64, u8)>>,
@@ -23,7 +23,7 @@ pub struct RunningKernel {
     pub(super) toc: Option<u64>,
 }
 
-impl RunningKernel {
+impl ShippedKernel {
     /// Reads a boot image, or a linked kernel.
     ///
     /// # Errors

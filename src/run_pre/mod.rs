@@ -18,7 +18,7 @@ mod references;
 mod sections;
 mod verdict;
 
-pub use kernel::RunningKernel;
+pub use kernel::ShippedKernel;
 pub use mismatch::{Mismatch, Unknown};
 
 use ::object::elf::STT_FILE;
@@ -120,7 +120,7 @@ pub enum MatchError {
 ///
 /// # Errors
 /// [`MatchError`]: it is not a relocatable file, or one of another machine.
-pub fn match_object(kernel: &RunningKernel, data: &[u8]) -> Result<ObjectMatch, MatchError> {
+pub fn match_object(kernel: &ShippedKernel, data: &[u8]) -> Result<ObjectMatch, MatchError> {
     let object = Object::read(data)?;
     if let Some(machine) = kernel.machine().filter(|machine| machine.name != object.machine.name) {
         return Err(MatchError::Machine { object: object.machine.name, kernel: machine.name });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use klp_arch::{LinkEdit, Row};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::kernel::RunningKernel;
+use super::kernel::ShippedKernel;
 use super::object::Object;
 use super::references::{Reference, Unit};
 use crate::elf::SymbolSection;
@@ -14,7 +14,7 @@ use crate::elf::SymbolSection;
 #[derive(Debug)]
 pub(super) struct Placed<'p, 'data> {
     pub(super) object: &'p Object<'data>,
-    pub(super) kernel: &'p RunningKernel,
+    pub(super) kernel: &'p ShippedKernel,
     pub(super) addresses: FxHashMap<Unit, u64>,
     /// Parts that are not where their section is: by section and offset of their start, where the section would be.
     pub(super) moved: BTreeMap<(usize, u64), u64>,
@@ -30,7 +30,7 @@ pub(super) struct Placed<'p, 'data> {
 }
 
 impl<'p, 'data> Placed<'p, 'data> {
-    pub(super) fn new(object: &'p Object<'data>, kernel: &'p RunningKernel) -> Self {
+    pub(super) fn new(object: &'p Object<'data>, kernel: &'p ShippedKernel) -> Self {
         let toc = kernel.toc;
         let mut placed = Self {
             object,
@@ -106,7 +106,6 @@ impl<'p, 'data> Placed<'p, 'data> {
             }
             unit => (unit, reference.addend),
         };
-        // A slot holds the address itself; a distance to it is from another place.
         Some((unit, addend, row))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use klp_convert::run_pre::RunningKernel;
+use klp_convert::run_pre::ShippedKernel;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
 use object::{Endianness, elf};
 
@@ -38,8 +38,8 @@ impl Built {
         Self { name, image: image.into(), tree, objects }
     }
 
-    pub(crate) fn kernel(&self) -> RunningKernel {
-        RunningKernel::read(&fs::read(&self.image).unwrap()).unwrap()
+    pub(crate) fn kernel(&self) -> ShippedKernel {
+        ShippedKernel::read(&fs::read(&self.image).unwrap()).unwrap()
     }
 
     pub(crate) fn machine(&self) -> [u8; 2] {

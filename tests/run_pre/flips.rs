@@ -63,6 +63,17 @@ fn functions(bytes: &[u8]) -> Vec<Function> {
     found
 }
 
+/// A function of an object of a kernel.
+fn picked<'b>(built: &'b Built, numbers: &mut Numbers) -> Option<(&'b str, &'b [u8], Function)> {
+    let (path, bytes) = &built.objects[numbers.below(built.objects.len())];
+    let mut functions = functions(bytes);
+    if functions.is_empty() {
+        return None;
+    }
+    let function = functions.swap_remove(numbers.below(functions.len()));
+    Some((path, bytes, function))
+}
+
 /// `R_PPC64_TOC16_HA`, `R_PPC64_REL16_HA`, `R_AARCH64_ADR_PREL_PG_HI21`: the high part of an address only.
 const HIGH: [u32; 3] = [50, 252, 275];
 
@@ -122,7 +133,7 @@ fn referred(bytes: &[u8], entry: usize) -> Referred {
 /// Whether the kernel is said to have a function of an object.
 fn is_equal(
     built: &Built,
-    kernel: &klp_convert::run_pre::RunningKernel,
+    kernel: &klp_convert::run_pre::ShippedKernel,
     path: &str,
     bytes: &[u8],
     name: &str,
@@ -140,12 +151,7 @@ fn a_byte_that_is_changed_is_seen() {
         let mut numbers = Numbers(7);
         let (mut tried, mut passed) = (0, 0);
         while tried < CHANGES {
-            let (path, bytes) = &built.objects[numbers.below(built.objects.len())];
-            let functions = functions(bytes);
-            if functions.is_empty() {
-                continue;
-            }
-            let function = &functions[numbers.below(functions.len())];
+            let Some((path, bytes, function)) = picked(built, &mut numbers) else { continue };
             let at = numbers.below(function.size);
             // A field of a relocation holds nothing yet.
             let is_field = |(offset, _): &(usize, usize)| (*offset..*offset + 8).contains(&at);
@@ -155,7 +161,7 @@ fn a_byte_that_is_changed_is_seen() {
                 passed += 1;
                 continue;
             }
-            let mut changed = bytes.clone();
+            let mut changed = bytes.to_vec();
             changed[function.start + at] ^= 1 << numbers.below(8);
             let equal = is_equal(built, &kernel, path, &changed, &function.name);
             assert!(!equal, "{}: {path}: {}+{at:#x}", built.name, function.name);
@@ -173,19 +179,14 @@ fn a_reference_that_is_changed_is_seen() {
         let mut numbers = Numbers(11);
         let (mut tried, mut unseen) = (0, Vec::new());
         while tried < CHANGES {
-            let (path, bytes) = &built.objects[numbers.below(built.objects.len())];
-            let functions = functions(bytes);
-            if functions.is_empty() {
-                continue;
-            }
-            let function = &functions[numbers.below(functions.len())];
+            let Some((path, bytes, function)) = picked(built, &mut numbers) else { continue };
             if function.relocations.is_empty()
                 || !is_equal(built, &kernel, path, bytes, &function.name)
             {
                 continue;
             }
             let (at, entry) = function.relocations[numbers.below(function.relocations.len())];
-            let mut changed = bytes.clone();
+            let mut changed = bytes.to_vec();
             let field: &mut [u8; 8] = (&mut changed[entry + 16..entry + 24]).try_into().unwrap();
             let by = match (kind(bytes, entry), referred(bytes, entry)) {
                 (_, Referred::NothingMore) => continue,

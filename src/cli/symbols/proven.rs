@@ -9,7 +9,7 @@ use super::super::object_files::objects;
 use super::super::report::Reporter;
 use crate::diagnostic::{Code, Diagnose, Diagnostic};
 use crate::path_text::path_text;
-use crate::run_pre::{ObjectMatch, RunningKernel, match_object};
+use crate::run_pre::{ObjectMatch, ShippedKernel, match_object};
 use crate::symbols::{FileOf, MODULE_MAX, SymbolError, read_module_within};
 use crate::threads;
 
@@ -44,7 +44,7 @@ pub(super) fn proven(args: &Build, reporter: &Reporter) -> Result<Vec<FileOf>, V
     };
     let bytes = std::fs::read(image).map_err(|error| SymbolError::new(image, error));
     let kernel = bytes.and_then(|bytes| {
-        RunningKernel::read(&bytes).map_err(|error| SymbolError::new(image, error))
+        ShippedKernel::read(&bytes).map_err(|error| SymbolError::new(image, error))
     });
     let kernel = kernel.map_err(|error| vec![error.diagnostic()])?;
     let mut all = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn proven(args: &Build, reporter: &Reporter) -> Result<Vec<FileOf>, V
 }
 
 /// The local symbols that an object proves, with its source file.
-fn files(kernel: &RunningKernel, named: &Named) -> Result<Vec<FileOf>, Diagnostic> {
+fn files(kernel: &ShippedKernel, named: &Named) -> Result<Vec<FileOf>, Diagnostic> {
     let shown = path_text(&named.path);
     let data = read_module_within(&named.path, MODULE_MAX).map_err(|error| error.diagnostic())?;
     let found = match_object(kernel, &data.bytes)

@@ -15,9 +15,8 @@ const RELA: usize = 24;
 pub struct LinkedKernel {
     /// Its own table of symbols.
     pub symbols: Kallsyms,
-    bytes: Vec<u8>,
-    /// Addresses of a run of bytes, and its offset in `bytes`; by address.
-    runs: Vec<(Range<u64>, usize)>,
+    /// Addresses and bytes of what is loaded, by address.
+    runs: Vec<(Range<u64>, Vec<u8>)>,
     /// Pointers that the kernel fills in when it starts, by place. They are in the form of `R_*_RELATIVE`.
     pointers: Vec<(u64, u64)>,
 }
@@ -29,31 +28,32 @@ impl LinkedKernel {
     /// [`ImageError`], as for [`super::read`].
     pub fn read(image: &[u8]) -> Result<Self, ImageError> {
         let kernel = unpack::unpack(image, &is_kernel)?;
-        let (symbols, runs, pointers) = {
-            let tokens = only_tokens(&kernel.bytes)?;
-            let (symbols, memory) = decode(&kernel, &tokens)?;
-            let runs = memory.runs();
-            let pointers = pointers(&kernel, &memory);
-            (symbols, runs, pointers)
-        };
-        Ok(Self { symbols, bytes: kernel.bytes.into_owned(), runs, pointers })
+        let tokens = only_tokens(&kernel.bytes)?;
+        let (symbols, memory) = decode(&kernel, &tokens)?;
+        // A linked kernel may have much more, such as debug information.
+        let loaded = memory.runs().into_iter().filter_map(|(addresses, offset)| {
+            let size = usize::try_from(addresses.end.checked_sub(addresses.start)?).ok()?;
+            let bytes = kernel.bytes.get(offset..offset.checked_add(size)?)?;
+            Some((addresses, bytes.to_vec()))
+        });
+        let runs = loaded.collect();
+        let pointers = pointers(&kernel, &memory);
+        Ok(Self { symbols, runs, pointers })
     }
 
     /// Its configuration, if the image has it.
     #[must_use]
     pub fn configuration(&self) -> Option<String> {
-        configuration(&self.bytes)
+        self.runs.iter().find_map(|(_, bytes)| configuration(bytes))
     }
 
     /// The bytes from an address on, to the end of their run.
     #[must_use]
     pub fn from(&self, address: u64) -> Option<&[u8]> {
         let after = self.runs.partition_point(|(run, _)| run.start <= address);
-        let (run, offset) = self.runs.get(after.checked_sub(1)?)?;
+        let (run, bytes) = self.runs.get(after.checked_sub(1)?)?;
         let inside = address.checked_sub(run.start).filter(|_| address < run.end)?;
-        let start = offset.checked_add(usize::try_from(inside).ok()?)?;
-        let length = usize::try_from(run.end.checked_sub(address)?).ok()?;
-        self.bytes.get(start..start.checked_add(length)?)
+        bytes.get(usize::try_from(inside).ok()?..)
     }
 
     /// So many bytes at an address.
