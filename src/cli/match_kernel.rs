@@ -34,6 +34,8 @@ struct Object {
     path: String,
     functions: Vec<Function>,
     variables: Vec<Variable>,
+    /// Constants, and first contents of variables, that the kernel does not have.
+    data: Vec<Data>,
     #[serde(serialize_with = "document::diagnostics")]
     diagnostics: Vec<Diagnostic>,
     #[serde(skip)]
@@ -51,6 +53,12 @@ struct Function {
     position: Option<u64>,
     of: usize,
     why: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    name: String,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -147,6 +155,7 @@ fn compared(kernel: &ShippedKernel, path: &Path, args: &Match) -> Object {
         path: path_text(path),
         functions: Vec::new(),
         variables: Vec::new(),
+        data: Vec::new(),
         diagnostics: Vec::new(),
         outcome: Outcome::UsageOrIo,
     };
@@ -169,9 +178,13 @@ impl Object {
     fn take(&mut self, found: &ObjectMatch) {
         self.functions = found.functions.iter().map(Function::from).collect();
         self.variables = found.variables.iter().map(Variable::from).collect();
+        let data = found.data.iter();
+        self.data = data
+            .map(|data| Data { name: data.name.clone(), why: data.mismatch.to_string() })
+            .collect();
         let other = found.other_compiler.iter().map(|compiler| OtherCompiler(compiler.clone()));
         self.diagnostics = other.map(|other| Diagnostic::error(&self.path, &other)).collect();
-        let is_proven = self.functions.iter().all(Function::is_proven);
+        let is_proven = self.data.is_empty() && self.functions.iter().all(Function::is_proven);
         self.outcome =
             if is_proven && self.diagnostics.is_empty() { Outcome::Done } else { Outcome::Refused };
     }
@@ -241,6 +254,10 @@ fn text(document: &Document, all: bool) -> String {
             }
             text.push('\n');
         }
+        for Data { name, why } in &object.data {
+            let path = OneLine(&object.path);
+            let _ = writeln!(text, "{:<10} {path} {}: {}", "data", OneLine(name), OneLine(why));
+        }
     }
     let count = |verdict: &str| -> usize {
         document.objects.iter().map(|object| object.count(verdict)).sum()
@@ -249,9 +266,11 @@ fn text(document: &Document, all: bool) -> String {
     let number = |count: usize, what: &str| {
         if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
     };
+    let data: usize = document.objects.iter().map(|object| object.data.len()).sum();
+    let data = if data == 0 { String::new() } else { format!("; {data} of data different") };
     let _ = writeln!(
         text,
-        "{}: {} equal, {} different, {} unknown; {} overridden, {} left out by the linker",
+        "{}: {} equal, {} different, {} unknown; {} overridden, {} left out by the linker{data}",
         number(objects.count(), "object"),
         number(count("equal"), "function"),
         count("differs"),

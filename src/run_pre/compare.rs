@@ -76,7 +76,7 @@ impl Placed<'_, '_> {
         let first = match (byte, first) {
             (None, first) => first,
             (Some(byte), Some(first)) if first.at().is_some_and(|at| at <= byte) => Some(first),
-            (Some(byte), _) => Some(self.bytes_differ(part, byte, &expected, there)),
+            (Some(byte), _) => Some(self.bytes_differ(part, byte, own, there)),
         };
         match (first, unknown) {
             (Some(mismatch), _) => Comparison::Differs(mismatch),
@@ -305,13 +305,13 @@ impl Placed<'_, '_> {
     }
 
     /// The instruction, or the first bytes, that differ.
-    fn bytes_differ(&self, part: &Part, byte: u64, expected: &[u8], there: &[u8]) -> Mismatch {
+    fn bytes_differ(&self, part: &Part, byte: u64, own: &[u8], there: &[u8]) -> Mismatch {
         let at = usize::try_from(byte).unwrap_or(usize::MAX);
         let length = |code: &[u8]| self.object.machine.instructions.length(code);
         let (mut start, mut lengths) = (at, (8, 8));
         if part.is_function {
             let mut next = 0;
-            while let Some(size) = expected.get(next..).and_then(length) {
+            while let Some(size) = own.get(next..).and_then(length) {
                 if next.saturating_add(size) > at {
                     let other = there.get(next..).and_then(length).unwrap_or(size);
                     (start, lengths) = (next, (size, other));
@@ -326,7 +326,7 @@ impl Placed<'_, '_> {
         };
         Mismatch::Bytes {
             at: u64::try_from(start).unwrap_or(u64::MAX),
-            object: bytes(expected, lengths.0),
+            object: bytes(own, lengths.0),
             kernel: bytes(there, lengths.1),
         }
     }

@@ -43,7 +43,10 @@ impl Placed<'_, '_> {
         for (section, votes) in &strong {
             let best = best(votes);
             // Where everything is of another size, each name has a place of its own.
-            let of_one = || only.get(section).filter(|base| best.contains(base)).copied();
+            let of_one = || {
+                let only = only.get(section)?;
+                best.iter().find(|base| only.contains(base)).copied()
+            };
             match *best {
                 [base] => drop(self.addresses.insert(Unit::Section(*section), base)),
                 _ => match of_one() {
@@ -79,12 +82,12 @@ impl Placed<'_, '_> {
         self.settle();
     }
 
-    /// Where sections are by the first name in each that the kernel has once.
-    fn only_places(&self) -> BTreeMap<usize, u64> {
-        let mut places = BTreeMap::new();
+    /// Where sections are by each name in them that the kernel has once.
+    fn only_places(&self) -> BTreeMap<usize, BTreeSet<u64>> {
+        let mut places: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
         for (section, symbol) in self.object.named().filter(|(_, symbol)| !symbol.is_weak()) {
             if let [(address, _)] = *self.kernel.alike(&symbol) {
-                places.entry(section).or_insert(address.wrapping_sub(symbol.st_value));
+                places.entry(section).or_default().insert(address.wrapping_sub(symbol.st_value));
             }
         }
         places
@@ -197,7 +200,8 @@ impl Placed<'_, '_> {
     fn may_be(&self, unit: Unit, address: u64) -> bool {
         match unit {
             Unit::Section(section) => {
-                self.open.get(&section).is_none_or(|bases| bases.contains(&address))
+                !self.nowhere.contains_key(&section)
+                    && self.open.get(&section).is_none_or(|bases| bases.contains(&address))
             }
             // A name means what the kernel says, or cannot be told.
             Unit::Symbol(symbol) => self.object.module.symbol(symbol).is_some_and(|symbol| {

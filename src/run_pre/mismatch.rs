@@ -12,11 +12,13 @@ pub enum Mismatch {
         /// How many.
         places: usize,
     },
+    /// The same is there, under another name.
+    Name,
     /// An instruction, or data.
     Bytes {
         /// Offset in bytes.
         at: u64,
-        /// What the object has, linked.
+        /// What the object has.
         object: Vec<u8>,
         /// What the kernel has.
         kernel: Vec<u8>,
@@ -44,7 +46,7 @@ impl Mismatch {
     #[must_use]
     pub fn at(&self) -> Option<u64> {
         match self {
-            Self::NotThere | Self::Nowhere { .. } | Self::Reads { .. } => None,
+            Self::NotThere | Self::Nowhere { .. } | Self::Name | Self::Reads { .. } => None,
             Self::Bytes { at, .. } | Self::Reference { at, .. } => Some(*at),
         }
     }
@@ -61,6 +63,7 @@ impl fmt::Display for Mismatch {
             Self::Nowhere { places } => {
                 write!(f, "the kernel has something else in all {places} places of that name")
             }
+            Self::Name => f.write_str("the kernel has the same there under another name"),
             Self::Bytes { at, object, kernel } => {
                 write!(f, "+{at:#x}: {} in the object, {} in the kernel", hex(object), hex(kernel))
             }

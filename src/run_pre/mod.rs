@@ -74,6 +74,15 @@ pub struct VariableMatch {
     pub of: usize,
 }
 
+/// A constant, or first contents of a variable, that the kernel does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataMismatch {
+    /// Its name, or its section and offset.
+    pub name: String,
+    /// The first difference.
+    pub mismatch: Mismatch,
+}
+
 /// What came of an object.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectMatch {
@@ -81,6 +90,8 @@ pub struct ObjectMatch {
     pub functions: Vec<FunctionMatch>,
     /// Its own variables whose place is known, in the order of the symbol table.
     pub variables: Vec<VariableMatch>,
+    /// Data that the kernel does not have. What has no known place is not in it.
+    pub data: Vec<DataMismatch>,
     /// The name of its source file, if it is of one.
     pub source: Option<String>,
     /// The compilers that made it, if the kernel says that another one made it.
@@ -96,6 +107,11 @@ impl ObjectMatch {
             MatchVerdict::Unknown(why) => Some(format!("{}: {why}", function.name)),
             _ => None,
         });
+        let data = || {
+            let first = self.data.first()?;
+            Some(format!("{}: {}", first.name, first.mismatch))
+        };
+        let refused = refused.or_else(data);
         refused.or_else(|| self.other_compiler.as_ref().map(|other| format!("made by {other}")))
     }
 }
@@ -128,9 +144,10 @@ pub fn match_object(kernel: &ShippedKernel, data: &[u8]) -> Result<ObjectMatch, 
     let placed = Placed::new(&object, kernel);
     let functions = verdict::functions(&placed);
     let variables = verdict::variables(&placed);
+    let data = verdict::data(&placed);
     let other_compiler = compiler::other(&object.module, kernel.banner());
     let mut files = object.module.symbols().filter(|symbol| symbol.kind == STT_FILE);
     let only = files.next().filter(|_| files.next().is_none());
     let source = only.map(|symbol| shown(symbol.name).into_owned());
-    Ok(ObjectMatch { functions, variables, source, other_compiler })
+    Ok(ObjectMatch { functions, variables, data, source, other_compiler })
 }

@@ -6,7 +6,7 @@ use klp_arch::{LinkEdit, Machine};
 
 use super::parts::{Part, parts};
 use super::references::{Reference, Unit, references};
-use super::sections::{is_compared, of_slot};
+use super::sections::{compared, of_slot};
 use crate::elf::{Module, Rela, SectionIndex, Symbol, SymbolSection};
 use crate::findings::Error;
 use crate::objdiff::{Class, classes};
@@ -30,15 +30,14 @@ impl<'data> Object<'data> {
         let module = Module::parse(data)?;
         let machine = machine(&module)?;
         let classes = classes(&module, machine);
+        let compared = compared(&module, &classes);
         let is_slots = |section: usize| {
             let name = module.section(of_slot(section)).map_or(&[][..], |section| section.name);
             machine.link.slots.iter().any(|slots| slots.as_bytes() == name)
         };
-        let is_read = |section: usize| {
-            is_slots(section) || classes.get(section).is_some_and(|class| is_compared(*class))
-        };
+        let is_read = |section: usize| is_slots(section) || compared.get(section) == Some(&true);
         let references = references(&module, machine, &classes, &is_read);
-        let parts = parts(&module, &classes, &references);
+        let parts = parts(&module, &classes, &compared, &references);
         let jumps = jumps(&module, machine);
         Ok(Self { module, machine, classes, references, parts, jumps })
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use object::elf::{STT_FUNC, STT_SECTION};
 
 use super::references::{Reference, Target};
-use super::sections::{is_compared, of_slot};
+use super::sections::of_slot;
 use crate::elf::{Module, SymbolIndex, SymbolSection, is_mapping_symbol};
 use crate::objdiff::Class;
 
@@ -28,9 +28,14 @@ pub(super) struct Part {
 type Start = (usize, u64, Reverse<u64>, bool, Option<SymbolIndex>);
 
 /// Cuts sections of code and of constants. The result is sorted by section and offset.
-pub(super) fn parts(module: &Module<'_>, classes: &[Class], references: &[Reference]) -> Vec<Part> {
+pub(super) fn parts(
+    module: &Module<'_>,
+    classes: &[Class],
+    compared: &[bool],
+    references: &[Reference],
+) -> Vec<Part> {
     let mut starts: Vec<Start> = Vec::new();
-    let is_cut = |section: usize| classes.get(section).is_some_and(|class| is_compared(*class));
+    let is_cut = |section: usize| compared.get(section) == Some(&true);
     for symbol in module.symbols() {
         let SymbolSection::Defined(section) = symbol.section else { continue };
         let named = symbol.kind != STT_SECTION

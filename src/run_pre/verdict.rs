@@ -8,10 +8,30 @@ use super::mismatch::{Mismatch, Unknown};
 use super::parts::Part;
 use super::placed::Placed;
 use super::references::Target;
-use super::{FunctionMatch, MatchVerdict, VariableMatch};
+use super::{DataMismatch, FunctionMatch, MatchVerdict, VariableMatch};
 use crate::elf::Symbol;
 use crate::kmod;
 use crate::name::shown;
+use crate::objdiff::Class;
+
+/// What the kernel's build changes in the linked kernel (`scripts/sorttable.c`).
+const SET_BY_BUILD: &[u8] = b"main_extable_sort_needed";
+
+/// Data that is not the kernel's: names or places, and the first difference of each.
+pub(super) fn data(placed: &Placed<'_, '_>) -> Vec<DataMismatch> {
+    let object = placed.object;
+    let is_data = |part: &&Part| {
+        let symbol = part.symbol.and_then(|symbol| object.module.symbol(symbol));
+        matches!(object.classes.get(part.section), Some(Class::Constant | Class::Variable))
+            && symbol.is_none_or(|symbol| symbol.name != SET_BY_BUILD)
+    };
+    let compare = |part: &Part| {
+        let base = placed.base_at(part.section, part.span.start)?;
+        let Comparison::Differs(mismatch) = placed.compare(part, base) else { return None };
+        Some(DataMismatch { name: object.part_in_words(part), mismatch })
+    };
+    object.parts.iter().filter(is_data).filter_map(compare).collect()
+}
 
 /// Where the kernel has each of an object's own variables.
 pub(super) fn variables(placed: &Placed<'_, '_>) -> Vec<VariableMatch> {
@@ -66,8 +86,14 @@ impl Compared<'_, '_> {
             placed.is_overridden(section) || symbol.is_weak() && address.is_some() && elsewhere;
         let verdict = match self.placed.object.part_at(section, symbol.st_value) {
             _ if is_overridden => MatchVerdict::Overridden,
+            Some(part) if address.is_some() => match self.verdict(part) {
+                // Something else that is the same.
+                MatchVerdict::Equal if position.is_none() && !named.is_empty() => {
+                    MatchVerdict::Differs(Mismatch::Name)
+                }
+                verdict => verdict,
+            },
             _ if named.is_empty() => MatchVerdict::Absent,
-            Some(part) if address.is_some() => self.verdict(part),
             _ if symbol.is_weak() => MatchVerdict::Unknown(Unknown::Weak),
             _ => match (placed.nowhere(section), placed.places(section)) {
                 (Some(places), _) => MatchVerdict::Differs(Mismatch::Nowhere { places }),

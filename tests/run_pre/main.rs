@@ -46,6 +46,7 @@ fn a_kernel_has_every_function_of_its_objects() {
         for (path, bytes) in &built.objects {
             let found = match_object(&kernel, bytes).unwrap();
             assert_eq!(found.other_compiler, None, "{path}");
+            assert_eq!(found.data, [], "{path}");
             for function in &found.functions {
                 let FunctionMatch { name, address, position, of, verdict, .. } = function;
                 match verdict {
