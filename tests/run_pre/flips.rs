@@ -211,3 +211,28 @@ fn a_reference_that_is_changed_is_seen() {
         assert!(unseen.is_empty(), "{}: {}", built.name, unseen.len());
     });
 }
+
+#[test]
+#[ignore = "needs KLP_MATCH, kernels and the trees that they were built in; .ci/run makes them"]
+fn a_damaged_object_gives_verdicts_or_an_error() {
+    each_built(|built| {
+        let kernel = built.kernel();
+        let mut numbers = Numbers(13);
+        let mut read = 0;
+        for _ in 0..CHANGES {
+            let (_, bytes) = &built.objects[numbers.below(built.objects.len())];
+            let mut damaged = bytes.clone();
+            for _ in 0..=numbers.below(16) {
+                // Headers and tables are at both ends.
+                let at = match numbers.below(3) {
+                    0 => numbers.below(64),
+                    1 => damaged.len() - 1 - numbers.below(damaged.len().min(8192)),
+                    _ => numbers.below(damaged.len()),
+                };
+                damaged[at] = u8::try_from(numbers.below(256)).unwrap();
+            }
+            read += usize::from(match_object(&kernel, &damaged).is_ok());
+        }
+        println!("{}: of {CHANGES} damaged objects {read} could be read", built.name);
+    });
+}
