@@ -289,7 +289,10 @@ fn resolved(document: &Document, name: &str) -> Option<String> {
         let functions = functions.filter(|function| function.is_proven());
         let functions = functions
             .filter_map(|function| Some((function.address?, function.position?, function.of)));
-        let variables = object.variables.iter().filter(|variable| variable.name == name);
+        // Around a variable there is no code that proves its place by itself.
+        let is_whole = object.outcome == Outcome::Done;
+        let variables =
+            object.variables.iter().filter(|variable| is_whole && variable.name == name);
         let variables =
             variables.map(|variable| (variable.address, variable.position, variable.of));
         for (address, position, of) in functions.chain(variables) {

@@ -39,6 +39,8 @@ pub enum Mismatch {
         /// The difference in it.
         inside: Box<Mismatch>,
     },
+    /// Of data: it cannot be told.
+    Unknown(Unknown),
 }
 
 impl Mismatch {
@@ -46,7 +48,11 @@ impl Mismatch {
     #[must_use]
     pub fn at(&self) -> Option<u64> {
         match self {
-            Self::NotThere | Self::Nowhere { .. } | Self::Name | Self::Reads { .. } => None,
+            Self::NotThere
+            | Self::Nowhere { .. }
+            | Self::Name
+            | Self::Reads { .. }
+            | Self::Unknown(_) => None,
             Self::Bytes { at, .. } | Self::Reference { at, .. } => Some(*at),
         }
     }
@@ -71,6 +77,7 @@ impl fmt::Display for Mismatch {
                 write!(f, "+{at:#x}: refers to {object} in the object, to {kernel} in the kernel")
             }
             Self::Reads { name, inside } => write!(f, "reads {name}: {inside}"),
+            Self::Unknown(why) => write!(f, "{why}"),
         }
     }
 }

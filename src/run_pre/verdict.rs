@@ -1,6 +1,7 @@
 //! What came of each function of an object, with the constants that it reads.
 
 use object::elf::{STB_LOCAL, STT_FUNC, STT_OBJECT};
+use rustc_hash::FxHashSet;
 
 use super::compare::Comparison;
 use super::kernel::is_global;
@@ -27,7 +28,11 @@ pub(super) fn data(placed: &Placed<'_, '_>) -> Vec<DataMismatch> {
     };
     let compare = |part: &Part| {
         let base = placed.base_at(part.section, part.span.start)?;
-        let Comparison::Differs(mismatch) = placed.compare(part, base) else { return None };
+        let mismatch = match placed.compare(part, base) {
+            Comparison::Equal => return None,
+            Comparison::Differs(mismatch) => mismatch,
+            Comparison::Unknown(why) => Mismatch::Unknown(why),
+        };
         Some(DataMismatch { name: object.part_in_words(part), mismatch })
     };
     object.parts.iter().filter(is_data).filter_map(compare).collect()
@@ -114,10 +119,9 @@ impl Compared<'_, '_> {
     /// What came of a part, and of the constants that it reads.
     fn verdict(&self, first: usize) -> MatchVerdict {
         let mut unknown = None;
-        let mut seen = vec![first];
-        let mut next = 0;
-        while let Some(index) = seen.get(next).copied() {
-            next = next.saturating_add(1);
+        let mut seen = FxHashSet::from_iter([first]);
+        let mut pending = vec![first];
+        while let Some(index) = pending.pop() {
             let Some(part) = self.placed.object.parts.get(index) else { continue };
             let name = || self.placed.object.part_in_words(part);
             match self.parts.get(index).and_then(Option::as_ref) {
@@ -148,11 +152,8 @@ impl Compared<'_, '_> {
                     // The end, or before the start: it is in the right place if all of the section is.
                     None => object.parts_of(section),
                 };
-                for index in read.filter(is_content) {
-                    if !seen.contains(&index) {
-                        seen.push(index);
-                    }
-                }
+                let read = read.filter(is_content);
+                pending.extend(read.filter(|index| seen.insert(*index)));
             }
         }
         unknown.map_or(MatchVerdict::Equal, MatchVerdict::Unknown)
