@@ -59,6 +59,24 @@ impl Diagnose for OtherTree {
     }
 }
 
+/// A folder is not a tree in which single files can be compiled.
+#[derive(Debug, thiserror::Error)]
+#[error("is not a prepared tree of a kernel's source: {0}")]
+struct NotPrepared(String);
+
+impl Diagnose for NotPrepared {
+    fn code(&self) -> Code {
+        Code::NotCompiled
+    }
+
+    fn help(&self) -> Vec<String> {
+        vec![
+            "copy the kernel's configuration to .config there; then make olddefconfig prepare"
+                .to_owned(),
+        ]
+    }
+}
+
 /// Compiles files of a tree; returns their objects. `variables`: further ones for make.
 ///
 /// # Errors
@@ -70,7 +88,8 @@ pub(super) fn compile(
     variables: &[String],
 ) -> Result<Vec<PathBuf>, Diagnostic> {
     let shown = path_text(tree);
-    let prepared = Kernel::of(tree).map_err(|error| Diagnostic::error(&shown, &error))?;
+    let prepared = Kernel::of(tree)
+        .map_err(|error| Diagnostic::error(&shown, &NotPrepared(error.to_string())))?;
     if let Some(other) = other(kernel, &prepared) {
         return Err(Diagnostic::error(&shown, &other));
     }
