@@ -7,6 +7,9 @@
 //! `include/linux/jump_label.h`, `include/linux/static_call_types.h`, `include/asm-generic/vmlinux.lds.h`, and the
 //! machine's `asm/extable.h`, `asm/alternative.h`, `asm/feature-fixups.h`.
 
+use alloc::borrow::Cow;
+use alloc::format;
+
 /// What a section holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableUse {
@@ -29,6 +32,10 @@ pub struct ObjectTable {
     pub longer_names: bool,
     /// What it holds.
     pub holds: TableUse,
+    /// What a linked kernel calls the start and the end of it; `None`: as [`Self::bounds`] says.
+    pub linked: Option<(&'static str, &'static str)>,
+    /// Whether objtool adds entries for code that the compiler knows nothing of, to the whole kernel as well.
+    pub is_completed: bool,
 }
 
 /// The shape of one entry.
@@ -89,18 +96,41 @@ pub(crate) const fn shape(size: u64, fields: &'static [EntryField]) -> EntryShap
 
 /// A table whose entries are parts of functions.
 pub(crate) const fn content(name: &'static str, shapes: &'static [EntryShape]) -> ObjectTable {
-    ObjectTable { name, longer_names: false, holds: TableUse::Content(shapes) }
+    table(name, TableUse::Content(shapes))
+}
+
+const fn table(name: &'static str, holds: TableUse) -> ObjectTable {
+    ObjectTable { name, longer_names: false, holds, linked: None, is_completed: false }
 }
 
 /// A table that says nothing about a change.
 pub(crate) const fn derived(name: &'static str) -> ObjectTable {
-    ObjectTable { name, longer_names: false, holds: TableUse::Derived }
+    table(name, TableUse::Derived)
 }
 
 impl ObjectTable {
     /// All names that start so.
     pub(crate) const fn and_longer_names(self) -> Self {
         Self { longer_names: true, ..self }
+    }
+
+    /// With other names for the start and the end in a linked kernel.
+    pub(crate) const fn linked_as(self, start: &'static str, end: &'static str) -> Self {
+        Self { linked: Some((start, end)), ..self }
+    }
+
+    /// One to which objtool adds entries.
+    pub(crate) const fn completed(self) -> Self {
+        Self { is_completed: true, ..self }
+    }
+
+    /// The symbols of a linked kernel for the start and the end of a section of it.
+    #[must_use]
+    pub fn bounds(&self, section: &str) -> (Cow<'static, str>, Cow<'static, str>) {
+        match self.linked {
+            Some((start, end)) => (start.into(), end.into()),
+            None => (format!("__start_{section}").into(), format!("__stop_{section}").into()),
+        }
     }
 
     /// Whether a section of this name is meant.
@@ -161,23 +191,17 @@ pub(crate) const COMMON: &[ObjectTable] = &[
             shape(24, &[field(0, Code), field(8, Reference), field(16, Reference)]),
         ],
     ),
-    content(".static_call_sites", &[shape(8, &[field(0, Code), field(4, Reference)])]),
-    ObjectTable { name: "runtime_", longer_names: true, holds: TableUse::Boot(SITES) },
+    content(".static_call_sites", &[shape(8, &[field(0, Code), field(4, Reference)])])
+        .linked_as("__start_static_call_sites", "__stop_static_call_sites")
+        .completed(),
+    table("runtime_", TableUse::Boot(SITES)).and_longer_names(),
     // What UBSAN prints: file, line, types.
-    ObjectTable { name: ".data..Lubsan_", longer_names: true, holds: TableUse::Diagnostic(&[]) },
-    ObjectTable {
-        name: ".data.rel.local..Lubsan_",
-        longer_names: true,
-        holds: TableUse::Diagnostic(&[]),
-    },
-    ObjectTable {
-        name: ".data.rel..Lubsan_",
-        longer_names: true,
-        holds: TableUse::Diagnostic(&[]),
-    },
+    table(".data..Lubsan_", TableUse::Diagnostic(&[])).and_longer_names(),
+    table(".data.rel.local..Lubsan_", TableUse::Diagnostic(&[])).and_longer_names(),
+    table(".data.rel..Lubsan_", TableUse::Diagnostic(&[])).and_longer_names(),
     // struct _ddebug: its message.
-    ObjectTable { name: "__dyndbg", longer_names: true, holds: TableUse::Diagnostic(&[24]) },
-    ObjectTable { name: "__verbose", longer_names: false, holds: TableUse::Diagnostic(&[24]) },
+    table("__dyndbg", TableUse::Diagnostic(&[24])).and_longer_names(),
+    table("__verbose", TableUse::Diagnostic(&[24])),
     derived(".printk_index"),
     derived("__mcount_loc"),
     derived("__patchable_function_entries"),

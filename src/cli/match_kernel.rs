@@ -14,7 +14,7 @@ use super::{Outcome, document};
 use crate::diagnostic::{Code, Diagnose, Diagnostic, OneLine};
 use crate::path_text::path_text;
 use crate::run_pre::{
-    FunctionMatch, MatchError, MatchVerdict, ObjectMatch, ShippedKernel, VariableMatch,
+    FunctionMatch, MatchError, MatchVerdict, Mismatch, ObjectMatch, ShippedKernel, VariableMatch,
     match_object,
 };
 use crate::symbols::{SymbolError, read_module_within};
@@ -58,6 +58,9 @@ struct Function {
 #[derive(Serialize)]
 struct Data {
     name: String,
+    /// Whether it cannot be told.
+    #[serde(skip)]
+    is_unknown: bool,
     why: String,
 }
 
@@ -180,7 +183,11 @@ impl Object {
         self.variables = found.variables.iter().map(Variable::from).collect();
         let data = found.data.iter();
         self.data = data
-            .map(|data| Data { name: data.name.clone(), why: data.mismatch.to_string() })
+            .map(|data| Data {
+                name: data.name.clone(),
+                is_unknown: matches!(data.mismatch, Mismatch::Unknown(_)),
+                why: data.mismatch.to_string(),
+            })
             .collect();
         let other = found.other_compiler.iter().map(|compiler| OtherCompiler(compiler.clone()));
         self.diagnostics = other.map(|other| Diagnostic::error(&self.path, &other)).collect();
@@ -254,7 +261,7 @@ fn text(document: &Document, all: bool) -> String {
             }
             text.push('\n');
         }
-        for Data { name, why } in &object.data {
+        for Data { name, why, .. } in &object.data {
             let path = OneLine(&object.path);
             let _ = writeln!(text, "{:<10} {path} {}: {}", "data", OneLine(name), OneLine(why));
         }
@@ -266,8 +273,12 @@ fn text(document: &Document, all: bool) -> String {
     let number = |count: usize, what: &str| {
         if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
     };
-    let data: usize = document.objects.iter().map(|object| object.data.len()).sum();
-    let data = if data == 0 { String::new() } else { format!("; {data} of data different") };
+    let data = |is_unknown: bool, what: &str| {
+        let all = document.objects.iter().flat_map(|object| &object.data);
+        let count = all.filter(|data| data.is_unknown == is_unknown).count();
+        if count == 0 { String::new() } else { format!("; {count} of data {what}") }
+    };
+    let data = data(false, "different") + &data(true, "unknown");
     let _ = writeln!(
         text,
         "{}: {} equal, {} different, {} unknown; {} overridden, {} left out by the linker{data}",

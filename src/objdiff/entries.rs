@@ -3,14 +3,15 @@
 //! The size of an entry is not known: it differs between kernels. The relocations tell: of each shape that the machine's
 //! row has, all entries must have the fields.
 
+use klp_arch::Machine;
 use klp_arch::object_table::{EntryField, EntryShape, FieldMeaning, ObjectTable};
 
 use super::atom::{Atom, AtomKind};
 use super::class::Class;
 use super::merged::start;
 use super::object::Object;
-use super::reference::{Reference, Target, of_slot};
-use crate::elf::Module;
+use super::reference::{Reference, Target, of_slot, relocations};
+use crate::elf::{Module, SectionIndex};
 
 /// Bytes of the name of a source file, at most.
 const PATH_MAX: usize = 4096;
@@ -63,6 +64,18 @@ impl Table {
         }
         Some(Self { section, table, shape, count })
     }
+}
+
+/// The shape of the entries of a table, if its relocations tell.
+pub(crate) fn entry_shape(
+    module: &Module<'_>,
+    machine: &Machine,
+    classes: &[Class],
+    relocated_by: &[SectionIndex],
+    section: usize,
+) -> Option<&'static EntryShape> {
+    let mut references = relocations(module, machine, classes, relocated_by, section);
+    Table::read(module, classes, section, &mut references)?.shape
 }
 
 /// The field of an entry at an offset in it.

@@ -42,6 +42,7 @@ use crate::findings::Error;
 pub use audit::{Audit, audit};
 pub(crate) use class::{Class, classes};
 pub use difference::Difference;
+pub(crate) use entries::entry_shape;
 pub use refusal::ChangeRefusal;
 
 use found::Found;

@@ -1,11 +1,14 @@
 //! A linked kernel by names.
 
+use std::sync::Mutex;
+
 use klp_arch::Machine;
 use object::elf::{STB_LOCAL, STV_DEFAULT};
 use rustc_hash::FxHashMap;
 use scroll::Endian;
 
 use super::clue::Clue;
+use super::sites::KnownSites;
 use crate::elf::Symbol;
 use crate::symbols::image::{ImageError, LinkedKernel};
 
@@ -19,6 +22,7 @@ pub struct ShippedKernel {
     addresses: Vec<u64>,
     /// Targets of the jumps that objtool has taken out, by place.
     jumps: FxHashMap<u64, u64>,
+    pub(super) sites: Mutex<KnownSites>,
     /// What a machine with a table of contents keeps in a register.
     pub(super) toc: Option<u64>,
 }
@@ -36,7 +40,8 @@ impl ShippedKernel {
         }
         let addresses: Vec<u64> = linked.symbols.iter().map(|symbol| symbol.address).collect();
         let toc = toc(&linked, &addresses);
-        let mut kernel = Self { linked, by_name, addresses, jumps: FxHashMap::default(), toc };
+        let (jumps, sites) = (FxHashMap::default(), Mutex::default());
+        let mut kernel = Self { linked, by_name, addresses, jumps, sites, toc };
         kernel.jumps = kernel.read_jumps().unwrap_or_default();
         Ok(kernel)
     }

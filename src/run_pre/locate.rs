@@ -161,10 +161,12 @@ impl Placed<'_, '_> {
     /// Follows references until nothing more is found.
     fn settle(&mut self) {
         loop {
-            let before = self.addresses.len();
+            let found = |placed: &Self| placed.addresses.len() + placed.entries.len();
+            let before = found(self);
+            self.place_entries();
             self.follow();
             self.decide();
-            if self.addresses.len() == before {
+            if found(self) == before {
                 break;
             }
         }

@@ -39,6 +39,20 @@ pub enum Mismatch {
         /// The difference in it.
         inside: Box<Mismatch>,
     },
+    /// A table that is sorted by code, such as `__ex_table`, has an entry for its code in the object only.
+    OnlyInObject {
+        /// Offset of the code in bytes.
+        at: u64,
+        /// The table's name.
+        table: String,
+    },
+    /// The same, in the kernel only.
+    OnlyInKernel {
+        /// Offset of the code in bytes.
+        at: u64,
+        /// The table's name.
+        table: String,
+    },
     /// Of data: it cannot be told.
     Unknown(Unknown),
 }
@@ -53,7 +67,10 @@ impl Mismatch {
             | Self::Name
             | Self::Reads { .. }
             | Self::Unknown(_) => None,
-            Self::Bytes { at, .. } | Self::Reference { at, .. } => Some(*at),
+            Self::Bytes { at, .. }
+            | Self::Reference { at, .. }
+            | Self::OnlyInObject { at, .. }
+            | Self::OnlyInKernel { at, .. } => Some(*at),
         }
     }
 }
@@ -77,6 +94,12 @@ impl fmt::Display for Mismatch {
                 write!(f, "+{at:#x}: refers to {object} in the object, to {kernel} in the kernel")
             }
             Self::Reads { name, inside } => write!(f, "reads {name}: {inside}"),
+            Self::OnlyInObject { at, table } => {
+                write!(f, "+{at:#x}: has an entry in {table} in the object, none in the kernel")
+            }
+            Self::OnlyInKernel { at, table } => {
+                write!(f, "+{at:#x}: has an entry in {table} in the kernel, none in the object")
+            }
             Self::Unknown(why) => write!(f, "{why}"),
         }
     }
@@ -103,6 +126,13 @@ pub enum Unknown {
         /// The type.
         kind: u32,
     },
+    /// Its code has an entry in a table, and the kernel does not list where it has that.
+    Table {
+        /// Offset of the code in bytes.
+        at: u64,
+        /// The table's name.
+        table: String,
+    },
     /// A constant that it reads cannot be compared.
     Reads {
         /// Its name, or its place.
@@ -122,6 +152,12 @@ impl fmt::Display for Unknown {
             }
             Self::Relocation { at, kind } => {
                 write!(f, "+{at:#x}: relocation type {kind} is not known")
+            }
+            Self::Table { at, table } => {
+                write!(
+                    f,
+                    "+{at:#x}: has an entry in {table}, and the kernel does not list where that is"
+                )
             }
             Self::Reads { name, inside } => write!(f, "reads {name}: {inside}"),
         }

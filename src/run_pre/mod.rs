@@ -8,6 +8,7 @@
 mod clue;
 mod compare;
 mod compiler;
+mod entries;
 mod kernel;
 mod locate;
 mod mismatch;
@@ -16,6 +17,7 @@ mod parts;
 mod placed;
 mod references;
 mod sections;
+mod sites;
 mod verdict;
 
 pub use kernel::ShippedKernel;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use klp_arch::{LinkEdit, Machine};
 
+use super::entries::{Table, tables};
 use super::parts::{Part, parts};
 use super::references::{Reference, Unit, references};
 use super::sections::{compared, of_slot};
@@ -21,6 +22,7 @@ pub(super) struct Object<'data> {
     /// By section and offset.
     pub(super) references: Vec<Reference>,
     pub(super) parts: Vec<Part>,
+    pub(super) tables: Vec<Table>,
     /// Jumps that objtool may have taken out: section and offset.
     jumps: BTreeSet<(usize, u64)>,
 }
@@ -37,9 +39,10 @@ impl<'data> Object<'data> {
         };
         let is_read = |section: usize| is_slots(section) || compared.get(section) == Some(&true);
         let references = references(&module, machine, &classes, &is_read);
-        let parts = parts(&module, &classes, &compared, &references);
+        let tables = tables(&module, machine, &classes, &references);
+        let parts = parts(&module, &classes, &compared, &references, &tables);
         let jumps = jumps(&module, machine);
-        Ok(Self { module, machine, classes, references, parts, jumps })
+        Ok(Self { module, machine, classes, references, parts, tables, jumps })
     }
 
     /// The jumps in a part that objtool may have taken out, by offset in the section.

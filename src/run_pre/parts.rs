@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use object::elf::{STT_FUNC, STT_SECTION};
 
+use super::entries::{Entry, Table};
 use super::references::{Reference, Target};
 use super::sections::of_slot;
 use crate::elf::{Module, SymbolIndex, SymbolSection, is_mapping_symbol};
@@ -33,6 +34,7 @@ pub(super) fn parts(
     classes: &[Class],
     compared: &[bool],
     references: &[Reference],
+    tables: &[Table],
 ) -> Vec<Part> {
     let mut starts: Vec<Start> = Vec::new();
     let is_cut = |section: usize| compared.get(section) == Some(&true);
@@ -47,10 +49,19 @@ pub(super) fn parts(
             starts.push((section.slot(), symbol.st_value, size, !is_function, Some(symbol.index)));
         }
     }
+    let is_cut_by_references = |section: usize| match classes.get(section) {
+        Some(Class::Constant) => true,
+        Some(Class::Table(..)) => !tables.iter().any(|table| table.section == section),
+        _ => false,
+    };
+    for table in tables {
+        let entry = |entry: &Entry| (table.section, entry.offset, Reverse(0), true, None);
+        starts.extend(table.entries.iter().map(entry));
+    }
     // What has no name begins where something refers to.
     for reference in references {
         if let Target::Section { section, offset } = reference.means
-            && matches!(classes.get(section), Some(Class::Constant | Class::Table(..)))
+            && is_cut_by_references(section)
             && let Ok(offset) = u64::try_from(offset)
         {
             starts.push((section, offset, Reverse(0), true, None));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use klp_arch::{LinkEdit, Row};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::entries::{KernelTable, kernel_tables};
 use super::kernel::ShippedKernel;
 use super::object::Object;
 use super::references::{Reference, Unit};
@@ -18,6 +19,9 @@ pub(super) struct Placed<'p, 'data> {
     pub(super) addresses: FxHashMap<Unit, u64>,
     /// Parts that are not where their section is: by section and offset of their start, where the section would be.
     pub(super) moved: BTreeMap<(usize, u64), u64>,
+    pub(super) kernel_tables: Vec<KernelTable>,
+    /// Entries of tables: by section and offset, where the section would be.
+    pub(super) entries: BTreeMap<(usize, u64), u64>,
     /// Slots that the linker has left out, because it computes what is in them.
     pub(super) direct: FxHashSet<Unit>,
     /// Possible addresses of sections that are not decided yet.
@@ -37,6 +41,8 @@ impl<'p, 'data> Placed<'p, 'data> {
             kernel,
             addresses: FxHashMap::default(),
             moved: BTreeMap::new(),
+            kernel_tables: kernel_tables(object, kernel),
+            entries: BTreeMap::new(),
             direct: FxHashSet::default(),
             open: BTreeMap::new(),
             nowhere: BTreeMap::new(),
@@ -64,6 +70,11 @@ impl<'p, 'data> Placed<'p, 'data> {
 
     /// Where a section starts, as far as the place at an offset in it is concerned.
     pub(super) fn base_at(&self, section: usize, offset: u64) -> Option<u64> {
+        if self.is_listed(section) {
+            let index = self.object.part_at(section, offset)?;
+            let entry = self.object.parts.get(index)?.span.start;
+            return self.entries.get(&(section, entry)).copied();
+        }
         let before = self.moved.range(..=(section, offset)).next_back();
         let moved = before.filter(|((of, _), _)| *of == section).map(|(_, base)| *base);
         moved.or_else(|| self.addresses.get(&Unit::Section(section)).copied())

@@ -1,11 +1,9 @@
 //! What the relocations of an object refer to, in terms of what the linker gives an address.
 
-use std::collections::BTreeMap;
-
 use klp_arch::{Machine, Row};
 
-use super::sections::of_slot;
-use crate::elf::{Module, Rela, SectionIndex, SymbolIndex, SymbolSection};
+use super::sections::{of_slot, relocated_by};
+use crate::elf::{Module, Rela, SymbolIndex, SymbolSection};
 use crate::objdiff::Class;
 use object::elf::{STB_LOCAL, STT_SECTION};
 
@@ -60,11 +58,7 @@ pub(super) fn references(
     classes: &[Class],
     is_read: &dyn Fn(usize) -> bool,
 ) -> Vec<Reference> {
-    let mut tables: BTreeMap<usize, Vec<SectionIndex>> = BTreeMap::new();
-    for table in module.relocation_sections() {
-        let section = SectionIndex::new(table.sh_info).slot();
-        tables.entry(section).or_default().push(table.index);
-    }
+    let tables = relocated_by(module);
     let mut references = Vec::new();
     for (section, tables) in tables.into_iter().filter(|(section, _)| is_read(*section)) {
         let before = references.len();

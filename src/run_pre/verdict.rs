@@ -140,6 +140,13 @@ impl Compared<'_, '_> {
                 }
                 _ => {}
             }
+            match self.placed.entries_of(part) {
+                Ok(entries) => {
+                    pending.extend(entries.into_iter().filter(|part| seen.insert(*part)))
+                }
+                Err(Mismatch::Unknown(why)) => drop(unknown.get_or_insert(why)),
+                Err(mismatch) => return MatchVerdict::Differs(mismatch),
+            }
             for reference in self.placed.object.references_of(part) {
                 let Target::Section { section, offset } = reference.means else { continue };
                 let offset = u64::try_from(offset).unwrap_or(u64::MAX);

@@ -11,10 +11,10 @@ use crate::each_built;
 const CHANGES: usize = 4000;
 
 /// A small, repeatable sequence of numbers.
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let number = usize::try_from(self.0 >> 33).unwrap();
         number % end

@@ -19,7 +19,8 @@ pub(super) const TABLES: &[ObjectTable] = &[
     content("__lwsync_fixup", PLACE),
     // The linker calls it __spec_barrier_fixup.
     content("__barrier_nospec_fixup", PLACE),
-    content("__btb_flush_fixup", &[shape(16, &[from_entry(0, Code), from_entry(8, End)])]),
+    content("__btb_flush_fixup", &[shape(16, &[from_entry(0, Code), from_entry(8, End)])])
+        .linked_as("__start__btb_flush_fixup", "__stop__btb_flush_fixup"),
     content("__rfi_flush_fixup", PLACE),
     content("__entry_flush_fixup", PLACE),
     content("__scv_entry_flush_fixup", PLACE),

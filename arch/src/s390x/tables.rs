@@ -12,8 +12,14 @@ pub(super) const TABLES: &[ObjectTable] = &[
             shape(12, &[field(0, Code), field(4, Replacement(11))]),
             shape(11, &[field(0, Code), field(4, Replacement(10))]),
         ],
-    ),
-    content(".s390_indirect", SITES).and_longer_names(),
-    content(".s390_return", SITES).and_longer_names(),
-    content("__stack_protector_loc", &[shape(8, &[field(0, Code)])]),
+    )
+    .linked_as("__alt_instructions", "__alt_instructions_end"),
+    content(".s390_indirect", SITES)
+        .and_longer_names()
+        .linked_as("__nospec_call_start", "__nospec_call_end"),
+    content(".s390_return", SITES)
+        .and_longer_names()
+        .linked_as("__nospec_return_start", "__nospec_return_end"),
+    content("__stack_protector_loc", &[shape(8, &[field(0, Code)])])
+        .linked_as("__stack_prot_start", "__stack_prot_end"),
 ];

@@ -13,15 +13,21 @@ pub(super) const TABLES: &[ObjectTable] = &[
             shape(13, &[field(0, Code), field(4, Replacement(11))]),
             shape(12, &[field(0, Code), field(4, Replacement(11))]),
         ],
-    ),
-    content(".parainstructions", &[shape(16, &[field(0, Code)])]),
-    content(".retpoline_sites", SITES),
-    content(".return_sites", SITES),
-    content(".call_sites", SITES),
-    content(".cfi_sites", SITES),
-    content(".ibt_endbr_seal", SITES),
-    content(".kcfi_traps", SITES),
-    content(".smp_locks", SITES),
+    )
+    .linked_as("__alt_instructions", "__alt_instructions_end"),
+    content(".parainstructions", &[shape(16, &[field(0, Code)])])
+        .linked_as("__parainstructions", "__parainstructions_end"),
+    content(".retpoline_sites", SITES)
+        .linked_as("__retpoline_sites", "__retpoline_sites_end")
+        .completed(),
+    content(".return_sites", SITES).linked_as("__return_sites", "__return_sites_end").completed(),
+    content(".call_sites", SITES).linked_as("__call_sites", "__call_sites_end").completed(),
+    content(".cfi_sites", SITES).linked_as("__cfi_sites", "__cfi_sites_end").completed(),
+    content(".ibt_endbr_seal", SITES)
+        .linked_as("__ibt_endbr_seal", "__ibt_endbr_seal_end")
+        .completed(),
+    content(".kcfi_traps", SITES).linked_as("__start___kcfi_traps", "__stop___kcfi_traps"),
+    content(".smp_locks", SITES).linked_as("__smp_locks", "__smp_locks_end"),
     derived(".orc_unwind").and_longer_names(),
     derived(".orc_header"),
 ];
