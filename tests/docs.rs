@@ -28,11 +28,16 @@ const COMING_FROM: &str = "docs/coming-from.md";
 const DOCUMENTS: [&str; 3] = [GUIDE, TUTORIAL, COMING_FROM];
 
 /// Blocks that are not executed: document, first line, reason.
-const NOT_EXECUTED: [(&str, &str, &str); 8] = [
+const NOT_EXECUTED: [(&str, &str, &str); 9] = [
     (
         GUIDE,
         "$ klp-convert match --image /boot/vmlinuz-$RELEASE --tree linux-source-6.1 fs/dcache.c kernel/fork.c",
         "compiles in a kernel's tree, which other tests use; tests/run_pre/changes does so in a copy",
+    ),
+    (
+        GUIDE,
+        "$ klp-convert match --module jbd2.ko fs/jbd2/*.o",
+        "needs a kernel's objects; tests/run_pre/distribution compares these",
     ),
     (
         GUIDE,

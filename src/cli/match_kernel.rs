@@ -93,9 +93,9 @@ impl From<&VariableMatch> for Variable {
 }
 
 pub(super) fn run(args: &Match, reporter: &Reporter) -> Outcome {
-    let kernel = match kernel(&args.image) {
-        Ok(kernel) => kernel,
-        Err(error) => return reporter.symbols(&[error]),
+    let (path, kernel) = match shipped(args, reporter) {
+        Ok(shipped) => shipped,
+        Err(outcome) => return outcome,
     };
     let paths = match &args.tree {
         Some(tree) => compile(&kernel, tree, &args.objects, &args.make),
@@ -109,7 +109,7 @@ pub(super) fn run(args: &Match, reporter: &Reporter) -> Outcome {
     let compare = |path: &PathBuf| compared(&kernel, path, args);
     let objects: Vec<Object> = threads::on_all(|| paths.par_iter().map(compare).collect());
     let banner = kernel.banner().map(str::to_owned);
-    let document = Document { kernel: path_text(&args.image), banner, objects };
+    let document = Document { kernel: path_text(path), banner, objects };
     for object in &document.objects {
         reporter.diagnostics(&object.diagnostics);
     }
@@ -148,9 +148,31 @@ fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
     Ok(paths)
 }
 
-fn kernel(path: &Path) -> Result<ShippedKernel, SymbolError> {
-    let bytes = std::fs::read(path).map_err(|error| SymbolError::new(path, error))?;
-    ShippedKernel::read(&bytes).map_err(|error| SymbolError::new(path, error))
+/// What objects are compared with, and its path.
+fn shipped<'a>(args: &'a Match, reporter: &Reporter) -> Result<(&'a Path, ShippedKernel), Outcome> {
+    let refused = |error: SymbolError| reporter.symbols(&[error]);
+    let kernel = match (&args.module, &args.image) {
+        (Some(path), _) => {
+            let data = read_module_within(path, most(args)).map_err(refused)?;
+            let kernel = ShippedKernel::module(&data.bytes).map_err(|error| {
+                reporter.failure(&error.diagnostics(&path_text(path)), Outcome::Refused)
+            });
+            (&**path, kernel?)
+        }
+        (None, image) => {
+            let path = image.as_deref().unwrap_or(Path::new(""));
+            let bytes =
+                std::fs::read(path).map_err(|error| refused(SymbolError::new(path, error)))?;
+            let kernel = ShippedKernel::read(&bytes);
+            (path, kernel.map_err(|error| refused(SymbolError::new(path, error)))?)
+        }
+    };
+    Ok(kernel)
+}
+
+/// Bytes that something compressed may unpack to.
+fn most(args: &Match) -> u64 {
+    args.max_unpacked.saturating_mul(1 << 20)
 }
 
 fn compared(kernel: &ShippedKernel, path: &Path, args: &Match) -> Object {
@@ -162,7 +184,7 @@ fn compared(kernel: &ShippedKernel, path: &Path, args: &Match) -> Object {
         diagnostics: Vec::new(),
         outcome: Outcome::UsageOrIo,
     };
-    let data = match read_module_within(path, args.max_unpacked.saturating_mul(1 << 20)) {
+    let data = match read_module_within(path, most(args)) {
         Ok(data) => data.bytes,
         Err(error) => {
             object.diagnostics.push(error.diagnostic());

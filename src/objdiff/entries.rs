@@ -100,7 +100,9 @@ fn fits(
         {
             return false;
         }
-        if field.means == FieldMeaning::Code && !is_code(classes, reference.to) {
+        // What replaces code may have entries itself; in older kernels it is not in a section of code (ppc64le, Linux 6.1).
+        let may_replace = shape.fields.iter().any(|field| field.means == FieldMeaning::End);
+        if field.means == FieldMeaning::Code && !is_code(classes, reference.to, may_replace) {
             return false;
         }
         found = found.saturating_add(u64::from(field.means != FieldMeaning::Optional));
@@ -111,9 +113,14 @@ fn fits(
     once && found == size.div_ceil(shape.size).saturating_mul(required)
 }
 
-/// Whether something is a place in code.
-fn is_code(classes: &[Class], to: Target) -> bool {
-    matches!(to, Target::Place { section, .. } if matches!(classes.get(section), Some(Class::Code)))
+/// Whether something is a place in code, or in constants if they may be code.
+fn is_code(classes: &[Class], to: Target, or_constant: bool) -> bool {
+    let Target::Place { section, .. } = to else { return false };
+    match classes.get(section) {
+        Some(Class::Code) => true,
+        Some(Class::Constant) => or_constant,
+        _ => false,
+    }
 }
 
 /// Whether something is the text of a source file's name.

@@ -34,10 +34,10 @@ impl Placed<'_, '_> {
     pub(super) fn compare(&self, part: &Part, base: u64) -> Comparison {
         let own = self.object.bytes(part);
         let address = base.wrapping_add(part.span.start);
-        let Some(linked) = self.kernel.linked.from(base) else {
+        let Some(linked) = self.kernel.memory.from(base) else {
             return Comparison::Differs(Mismatch::NotThere);
         };
-        let Some(there) = self.kernel.linked.slice(address, own.len()) else {
+        let Some(there) = self.kernel.memory.slice(address, own.len()) else {
             return Comparison::Differs(Mismatch::NotThere);
         };
         let mut expected = own.to_vec();
@@ -138,7 +138,7 @@ impl Placed<'_, '_> {
         };
         if row.calc == Calc::Absolute
             && size == 8
-            && let Some(pointer) = self.kernel.linked.late_pointer(place)
+            && let Some(pointer) = self.kernel.memory.late_pointer(place)
         {
             copy(expected);
             return match pointer == operands.sum() {
@@ -238,10 +238,11 @@ impl Placed<'_, '_> {
         if found == Some(target) {
             return None;
         }
-        let kernel = found.map_or_else(|| "nothing".to_owned(), |found| self.kernel.place(found));
+        let kernel =
+            found.map_or_else(|| "nothing".to_owned(), |found| self.kernel.listing.place(found));
         Some(Mismatch::Reference {
             at: offset.saturating_sub(part.span.start),
-            object: self.kernel.place(target),
+            object: self.kernel.listing.place(target),
             kernel,
         })
     }
@@ -255,7 +256,7 @@ impl Placed<'_, '_> {
             Unit::Section(_) => reference.addend,
             _ => 0,
         });
-        let function = self.kernel.linked.from(target).unwrap_or_default();
+        let function = self.kernel.memory.from(target).unwrap_or_default();
         address.wrapping_add(self.object.machine.link.preamble(function))
     }
 
@@ -274,7 +275,7 @@ impl Placed<'_, '_> {
             inside.and_then(|inside| width.checked_sub(inside))
         };
         let entry = end.and_then(|end| body.get(..end));
-        entry.is_some_and(|entry| self.kernel.linked.slice(address, entry.len()) == Some(entry))
+        entry.is_some_and(|entry| self.kernel.memory.slice(address, entry.len()) == Some(entry))
     }
 
     /// A reference that leads elsewhere than it should.
@@ -282,12 +283,12 @@ impl Placed<'_, '_> {
         Mismatch::Reference {
             at,
             object: self.in_words(unit, addend),
-            kernel: self.kernel.place(found),
+            kernel: self.kernel.listing.place(found),
         }
     }
 
     fn leads(&self, at: u64, unit: Unit, addend: i64, address: u64) -> Mismatch {
-        let expected = self.kernel.place(address.wrapping_add_signed(addend));
+        let expected = self.kernel.listing.place(address.wrapping_add_signed(addend));
         Mismatch::Reference {
             at,
             object: format!("{} ({expected})", self.in_words(unit, addend)),

@@ -216,7 +216,7 @@ impl Placed<'_, '_> {
 
     /// What the fields of a part say, if its section is at an address: units and their addresses.
     fn said(&self, part: &Part, base: u64) -> Vec<(Unit, u64)> {
-        let Some(linked) = self.kernel.linked.from(base) else { return Vec::new() };
+        let Some(linked) = self.kernel.memory.from(base) else { return Vec::new() };
         let mut clues: BTreeMap<Unit, Option<Clue>> = BTreeMap::new();
         for reference in self.object.references_of(part) {
             let Some((unit, clue)) = self.clue(reference, base, linked) else { continue };
@@ -237,7 +237,7 @@ impl Placed<'_, '_> {
         let value = row.field.load(linked.get(at..)?, row.check.is_signed(), endian).ok()?;
         if row.calc == Calc::Absolute
             && row.field.size() == 8
-            && let Some(pointer) = self.kernel.linked.late_pointer(place)
+            && let Some(pointer) = self.kernel.memory.late_pointer(place)
         {
             return Some((unit, Clue::exactly(pointer).minus(addend)));
         }
@@ -251,7 +251,7 @@ impl Placed<'_, '_> {
         if let (Calc::Branch, Some(entered)) = (row.calc, clue.address()) {
             let model = self.object.machine.link;
             let skipped = model.skipped(&|before| {
-                self.kernel.linked.from(entered.wrapping_add_signed(addend).wrapping_sub(before))
+                self.kernel.memory.from(entered.wrapping_add_signed(addend).wrapping_sub(before))
             });
             return Some((unit, Clue::exactly(entered.wrapping_sub(skipped))));
         }
@@ -260,7 +260,7 @@ impl Placed<'_, '_> {
 
     /// Finds slots that the linker has left out.
     fn find_direct(&mut self, part: &Part, base: u64) {
-        let Some(linked) = self.kernel.linked.from(base) else { return };
+        let Some(linked) = self.kernel.memory.from(base) else { return };
         for reference in self.object.references_of(part) {
             if matches!(reference.unit, Unit::Slot(..))
                 && self.object.edit(reference, linked).is_some_and(|edit| edit.skips_slot)

@@ -154,10 +154,7 @@ impl fmt::Display for Unknown {
                 write!(f, "+{at:#x}: relocation type {kind} is not known")
             }
             Self::Table { at, table } => {
-                write!(
-                    f,
-                    "+{at:#x}: has an entry in {table}, and the kernel does not list where that is"
-                )
+                write!(f, "+{at:#x}: has an entry in {table}, which cannot be compared")
             }
             Self::Reads { name, inside } => write!(f, "reads {name}: {inside}"),
         }

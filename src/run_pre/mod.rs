@@ -10,14 +10,17 @@ mod compare;
 mod compiler;
 mod entries;
 mod kernel;
+mod listing;
 mod locate;
 mod mismatch;
+mod module;
 mod object;
 mod parts;
 mod placed;
 mod references;
 mod sections;
 mod sites;
+mod tables;
 mod verdict;
 
 pub use kernel::ShippedKernel;
@@ -147,7 +150,7 @@ pub fn match_object(kernel: &ShippedKernel, data: &[u8]) -> Result<ObjectMatch, 
     let functions = verdict::functions(&placed);
     let variables = verdict::variables(&placed);
     let data = verdict::data(&placed);
-    let other_compiler = compiler::other(&object.module, kernel.banner());
+    let other_compiler = compiler::other(&object.module, kernel.compilers());
     let mut files = object.module.symbols().filter(|symbol| symbol.kind == STT_FILE);
     let only = files.next().filter(|_| files.next().is_none());
     let source = only.map(|symbol| shown(symbol.name).into_owned());

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use klp_arch::{LinkEdit, Machine};
 
-use super::entries::{Table, tables};
 use super::parts::{Part, parts};
 use super::references::{Reference, Unit, references};
 use super::sections::{compared, of_slot};
+use super::tables::{Table, tables};
 use crate::elf::{Module, Rela, SectionIndex, Symbol, SymbolSection};
 use crate::findings::Error;
 use crate::objdiff::{Class, classes};

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use object::elf::{STT_FUNC, STT_SECTION};
 
-use super::entries::{Entry, Table};
 use super::references::{Reference, Target};
 use super::sections::of_slot;
+use super::tables::{Entry, Table};
 use crate::elf::{Module, SymbolIndex, SymbolSection, is_mapping_symbol};
 use crate::objdiff::Class;
 

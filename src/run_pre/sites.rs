@@ -1,6 +1,6 @@
 //! A linked kernel's tables, by the code that their entries are of.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, PoisonError};
 
 use klp_arch::object_table::{EntryShape, FieldMeaning, ObjectTable, TableUse};
@@ -81,25 +81,24 @@ impl ShippedKernel {
         shape: Option<ShapeAndForm>,
     ) -> Option<Arc<Sites>> {
         let (start, end) = table.bounds(section);
-        let [(start, _)] = *self.named(start.as_bytes()) else { return None };
-        let [(end, _)] = *self.named(end.as_bytes()) else { return None };
-        let key = (start, shape.map(|(shape, form)| (shape.size, form)));
+        let range = self.table(section, &start, &end)?;
+        let key = (range.start, shape.map(|(shape, form)| (shape.size, form)));
         let mut known = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
             let sites = match shape {
-                Some(shape) => self.read_sites(shape, (start, end)),
-                None => self.learned(table, (start, end)),
+                Some(shape) => self.read_sites(shape, &range),
+                None => self.learned(table, &range),
             };
             sites.map(Arc::new)
         };
         known.entry(key).or_insert_with(read).clone()
     }
 
-    fn read_sites(&self, (shape, form): ShapeAndForm, (start, end): (u64, u64)) -> Option<Sites> {
+    fn read_sites(&self, (shape, form): ShapeAndForm, range: &Range<u64>) -> Option<Sites> {
         let field = shape.fields.iter().find(|field| field.means == FieldMeaning::Code)?;
-        let endian = self.machine()?.endian;
-        let size = usize::try_from(end.checked_sub(start)?).ok()?;
-        let bytes = self.linked.slice(start, size)?;
+        let endian = self.machine?.endian;
+        let start = range.start;
+        let bytes = self.memory.within(range)?;
         let stride = usize::try_from(shape.size).ok()?;
         let entry = |(number, bytes): (usize, &[u8])| {
             let address = start.checked_add(u64::try_from(number.checked_mul(stride)?).ok()?)?;
@@ -110,7 +109,7 @@ impl ShippedKernel {
                     place.wrapping_add_signed(bytes.pread_with::<i32>(at, endian).ok()?.into())
                 }
                 Form::Distance => place.wrapping_add_signed(bytes.pread_with(at, endian).ok()?),
-                Form::Pointer => match self.linked.late_pointer(place) {
+                Form::Pointer => match self.memory.late_pointer(place) {
                     Some(pointer) => pointer,
                     None => bytes.pread_with(at, endian).ok()?,
                 },
@@ -123,29 +122,18 @@ impl ShippedKernel {
     }
 
     /// A table of which no object says what shape it has: all entries of the right one are of code.
-    fn learned(&self, table: &ObjectTable, bounds: (u64, u64)) -> Option<Sites> {
+    fn learned(&self, table: &ObjectTable, range: &Range<u64>) -> Option<Sites> {
         let (TableUse::Content(shapes) | TableUse::Boot(shapes)) = table.holds else { return None };
-        let size = bounds.1.checked_sub(bounds.0)?;
+        let size = range.end.checked_sub(range.start)?;
         let fitting = shapes.iter().filter(|shape| size.is_multiple_of(shape.size));
         let tries =
             fitting.flat_map(|shape| Form::fitting(shape).iter().map(move |form| (shape, *form)));
-        let read = tries.filter_map(|shape| Some((shape.0.size, self.read_sites(shape, bounds)?)));
+        let read = tries.filter_map(|shape| Some((shape.0.size, self.read_sites(shape, range)?)));
         let is_it = |sites: &Sites| {
             sites.0.len() >= TELLING && sites.0.iter().all(|(site, _)| self.is_code(*site))
         };
         // A larger one may meet only other fields that refer to code; a smaller one meets something else.
         let found = read.filter(|(_, sites)| is_it(sites)).min_by_key(|(size, _)| *size);
         found.map(|(_, sites)| sites)
-    }
-
-    /// Whether an address is in the kernel's code.
-    fn is_code(&self, address: u64) -> bool {
-        let bounds = [("_stext", "_etext"), ("_sinittext", "_einittext")];
-        bounds.iter().any(|(start, end)| {
-            let start = self.named(start.as_bytes()).first();
-            let end = self.named(end.as_bytes()).first();
-            let bounds = start.zip(end);
-            bounds.is_some_and(|((start, _), (end, _))| (*start..*end).contains(&address))
-        })
     }
 }

@@ -142,10 +142,14 @@ impl Compared<'_, '_> {
             }
             match self.placed.entries_of(part) {
                 Ok(entries) => {
-                    pending.extend(entries.into_iter().filter(|part| seen.insert(*part)))
+                    pending.extend(entries.into_iter().filter(|part| seen.insert(*part)));
                 }
                 Err(Mismatch::Unknown(why)) => drop(unknown.get_or_insert(why)),
-                Err(mismatch) => return MatchVerdict::Differs(mismatch),
+                Err(mismatch) if index == first => return MatchVerdict::Differs(mismatch),
+                Err(mismatch) => {
+                    let inside = Box::new(mismatch);
+                    return MatchVerdict::Differs(Mismatch::Reads { name: name(), inside });
+                }
             }
             for reference in self.placed.object.references_of(part) {
                 let Target::Section { section, offset } = reference.means else { continue };

@@ -9,8 +9,11 @@ use crate::symbols::MODULE_MAX;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Match {
     /// The kernel: its boot image as it is shipped, or vmlinux
-    #[arg(long, value_name = "VMLINUZ")]
-    pub(in crate::cli) image: PathBuf,
+    #[arg(long, value_name = "VMLINUZ", required_unless_present = "module")]
+    pub(in crate::cli) image: Option<PathBuf>,
+    /// A module as it is shipped, into which the objects were linked
+    #[arg(long, value_name = "MODULE.ko", conflicts_with = "image")]
+    pub(in crate::cli) module: Option<PathBuf>,
     /// Objects, compiled as the kernel's were, or folders of them; with --tree, source files
     #[arg(value_name = "FILE.o", required = true)]
     pub(in crate::cli) objects: Vec<PathBuf>,

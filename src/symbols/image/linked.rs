@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use klp_arch::Calc;
+
 use super::base::relocations;
 use super::memory::Memory;
 use super::unpack::{self, UnpackedKernel};
@@ -9,15 +11,27 @@ use super::{Compression, ImageError, Kallsyms, decode, is_kernel, only_tokens};
 
 /// Size of a relocation: offset, type, addend.
 const RELA: usize = 24;
+/// Size of a symbol (`Elf64_Sym`).
+const SYMBOL: u64 = 24;
+/// Where its value is.
+const ST_VALUE: u64 = 8;
 
 /// A kernel: its symbols, and its bytes by their link addresses.
 #[derive(Debug)]
 pub struct LinkedKernel {
     /// Its own table of symbols.
     pub symbols: Kallsyms,
+    /// Its bytes.
+    pub memory: LinkedMemory,
+}
+
+/// Bytes by their link addresses.
+#[derive(Debug, Default)]
+pub struct LinkedMemory {
     /// Addresses and bytes of what is loaded, by address.
     runs: Vec<(Range<u64>, Vec<u8>)>,
-    /// Pointers that the kernel fills in when it starts, by place. They are in the form of `R_*_RELATIVE`.
+    /// Pointers that the kernel fills in when it starts, by place: from `R_*_RELATIVE`, and from pointers to dynamic
+    /// symbols, which older s390x kernels have.
     pointers: Vec<(u64, u64)>,
 }
 
@@ -37,11 +51,26 @@ impl LinkedKernel {
             Some((addresses, bytes.to_vec()))
         });
         let runs = loaded.collect();
-        let pointers = pointers(&kernel, &memory);
-        Ok(Self { symbols, runs, pointers })
+        let dynamic = symbols.iter().find(|symbol| symbol.name == b"__dynsym_start");
+        let pointers = pointers(&kernel, &memory, dynamic.map(|symbol| symbol.address));
+        Ok(Self { symbols, memory: LinkedMemory { runs, pointers } })
+    }
+}
+
+impl LinkedMemory {
+    /// Memory of sections at their addresses, none of which is in another one.
+    #[must_use]
+    pub fn new(sections: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Self {
+        let end = |(start, bytes): (u64, Vec<u8>)| {
+            let size = u64::try_from(bytes.len()).ok()?;
+            Some((start..start.checked_add(size)?, bytes))
+        };
+        let mut runs: Vec<_> = sections.into_iter().filter_map(end).collect();
+        runs.sort_unstable_by_key(|(run, _)| run.start);
+        Self { runs, pointers: Vec::new() }
     }
 
-    /// Its configuration, if the image has it.
+    /// A kernel's configuration, if the image has it.
     #[must_use]
     pub fn configuration(&self) -> Option<String> {
         self.runs.iter().find_map(|(_, bytes)| configuration(bytes))
@@ -60,6 +89,13 @@ impl LinkedKernel {
     #[must_use]
     pub fn slice(&self, address: u64, size: usize) -> Option<&[u8]> {
         self.from(address)?.get(..size)
+    }
+
+    /// The bytes between two addresses.
+    #[must_use]
+    pub fn within(&self, range: &Range<u64>) -> Option<&[u8]> {
+        let size = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+        if size == 0 { Some(&[]) } else { self.slice(range.start, size) }
     }
 
     /// The pointer that the kernel fills in at an address when it starts.
@@ -86,17 +122,34 @@ fn configuration(kernel: &[u8]) -> Option<String> {
 }
 
 /// The pointers that a kernel fills in itself; none if what looks like their table is something else.
-fn pointers(kernel: &UnpackedKernel<'_>, memory: &Memory<'_>) -> Vec<(u64, u64)> {
-    let kind = kernel.machine.map(|machine| machine.boot_image.relative);
-    let Some((table, count)) = kind.and_then(|kind| relocations(&memory.blob, kind)) else {
+fn pointers(
+    kernel: &UnpackedKernel<'_>,
+    memory: &Memory<'_>,
+    dynamic: Option<u64>,
+) -> Vec<(u64, u64)> {
+    let Some(machine) = kernel.machine else { return Vec::new() };
+    let Some((table, count)) = relocations(&memory.blob, machine.boot_image.relative) else {
         return Vec::new();
     };
-    let entry = |index: usize| {
+    let word = |index: usize, word: usize| {
         let at = table.checked_add(index.checked_mul(RELA)?)?;
-        Some((memory.blob.u64(at)?, memory.blob.u64(at.checked_add(16)?)?))
+        memory.blob.u64(at.checked_add(word)?)
     };
-    let mut pointers: Vec<_> = (0..count).filter_map(entry).collect();
+    let relative = |index: usize| Some((word(index, 0)?, word(index, 16)?));
+    let mut pointers: Vec<_> = (0..count).filter_map(relative).collect();
     let is_place = |(place, _): &(u64, u64)| memory.offset_of(*place).is_some();
+    let is_pointer = |info: u64| {
+        let row = machine.linker_row(u32::try_from(info & u64::from(u32::MAX)).unwrap_or(0));
+        row.is_some_and(|row| row.calc == Calc::Absolute && row.field.size() == 8)
+    };
+    let symbolic = |index: usize| {
+        let (place, info, addend) = (word(index, 0)?, word(index, 8)?, word(index, 16)?);
+        let symbol = dynamic?.checked_add(SYMBOL.checked_mul(info >> 32)?)?;
+        let value = memory.blob.u64(memory.offset_of(symbol.checked_add(ST_VALUE)?)?)?;
+        let pointer = (place, value.wrapping_add(addend));
+        Some(pointer).filter(|pointer| is_pointer(info) && is_place(pointer))
+    };
+    pointers.extend((count..).map_while(symbolic));
     if !pointers.iter().all(is_place) {
         return Vec::new();
     }

@@ -41,7 +41,7 @@ use scroll::Endian;
 pub use compression::Compression;
 pub use error::ImageError;
 pub use exports::KallsymsExport;
-pub use linked::LinkedKernel;
+pub use linked::{LinkedKernel, LinkedMemory};
 
 use super::data::promoted::Compares;
 use blob::Blob;
