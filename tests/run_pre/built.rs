@@ -9,6 +9,7 @@ use object::read::elf::{ElfFile64, FileHeader, Sym};
 use object::{Endianness, elf};
 
 /// A built kernel.
+#[derive(Clone)]
 pub(crate) struct Built {
     /// For messages.
     pub(crate) name: String,

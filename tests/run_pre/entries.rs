@@ -96,7 +96,8 @@ fn changed(bytes: &[u8], table: &Table, numbers: &mut Numbers) -> Option<(String
         // What replaces code with nothing may be anywhere.
         0 if table.name == ".altinstructions" && is_empty(bytes, table, offset) => None,
         0 => {
-            add(&mut changed, entry + 16, 4);
+            // Less than an instruction, because the next may be the same.
+            add(&mut changed, entry + 16, 2);
             Some((format!("what {offset:#x} refers to"), changed))
         }
         1 => {

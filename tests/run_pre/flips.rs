@@ -1,7 +1,7 @@
 //! Objects in which one thing is changed are not what the kernel has.
 
 use klp_convert::elf::{Module, SectionFlags, SectionIndex, SymbolIndex, SymbolSection};
-use klp_convert::run_pre::{MatchVerdict, match_object};
+use klp_convert::run_pre::{MatchVerdict, ShippedKernel, match_object};
 use object::elf::STT_FUNC;
 
 use crate::built::Built;
@@ -131,85 +131,84 @@ fn referred(bytes: &[u8], entry: usize) -> Referred {
 }
 
 /// Whether the kernel is said to have a function of an object.
-fn is_equal(
-    built: &Built,
-    kernel: &klp_convert::run_pre::ShippedKernel,
-    path: &str,
-    bytes: &[u8],
-    name: &str,
-) -> bool {
+fn is_equal(built: &Built, kernel: &ShippedKernel, path: &str, bytes: &[u8], name: &str) -> bool {
     let found = match_object(kernel, bytes)
         .unwrap_or_else(|error| panic!("{}: {path}: {error}", built.name));
     found.functions.iter().any(|f| f.name == name && f.verdict == MatchVerdict::Equal)
 }
 
+/// Changes bytes of functions; whether each is seen.
+#[expect(clippy::print_stdout, reason = "a test says how many it tried")]
+pub(crate) fn bytes_are_seen(built: &Built, kernel: &ShippedKernel, count: usize) {
+    let mut numbers = Numbers(7);
+    let (mut tried, mut passed) = (0, 0);
+    while tried < count {
+        let Some((path, bytes, function)) = picked(built, &mut numbers) else { continue };
+        let at = numbers.below(function.size);
+        // A field of a relocation holds nothing yet.
+        let is_field = |(offset, _): &(usize, usize)| (*offset..*offset + 8).contains(&at);
+        if function.relocations.iter().any(is_field)
+            || !is_equal(built, kernel, path, bytes, &function.name)
+        {
+            passed += 1;
+            continue;
+        }
+        let mut changed = bytes.to_vec();
+        changed[function.start + at] ^= 1 << numbers.below(8);
+        let equal = is_equal(built, kernel, path, &changed, &function.name);
+        assert!(!equal, "{}: {path}: {}+{at:#x}", built.name, function.name);
+        tried += 1;
+    }
+    println!("{}: {tried} bytes changed, all seen; {passed} passed over", built.name);
+}
+
+/// Changes what relocations of functions mean; whether each is seen.
+#[expect(clippy::print_stdout, reason = "a test says how many it tried")]
+pub(crate) fn references_are_seen(built: &Built, kernel: &ShippedKernel, count: usize) {
+    let mut numbers = Numbers(11);
+    let (mut tried, mut unseen) = (0, Vec::new());
+    while tried < count {
+        let Some((path, bytes, function)) = picked(built, &mut numbers) else { continue };
+        if function.relocations.is_empty() || !is_equal(built, kernel, path, bytes, &function.name)
+        {
+            continue;
+        }
+        let (at, entry) = function.relocations[numbers.below(function.relocations.len())];
+        let mut changed = bytes.to_vec();
+        let field: &mut [u8; 8] = (&mut changed[entry + 16..entry + 24]).try_into().unwrap();
+        let by = match (kind(bytes, entry), referred(bytes, entry)) {
+            (_, Referred::NothingMore) => continue,
+            (kind, _) if HIGH.contains(&kind) => 0x20000,
+            // 8 bytes after a function's start may be where calls enter it.
+            (REL24, _) => 16,
+            // Another text that ends in the same way may begin 8 bytes after.
+            (_, Referred::Text) => 1,
+            _ => 8,
+        };
+        *field = match bytes[5] {
+            2 => (i64::from_be_bytes(*field) + by).to_be_bytes(),
+            _ => (i64::from_le_bytes(*field) + by).to_le_bytes(),
+        };
+        if is_equal(built, kernel, path, &changed, &function.name) {
+            unseen.push(format!("{path}: {}+{at:#x}", function.name));
+        }
+        tried += 1;
+    }
+    println!("{}: {tried} references changed, {} not seen", built.name, unseen.len());
+    unseen.iter().take(20).for_each(|one| println!("  {one}"));
+    assert!(unseen.is_empty(), "{}: {}", built.name, unseen.len());
+}
+
 #[test]
 #[ignore = "needs KLP_MATCH, kernels and the trees that they were built in; .ci/run makes them"]
 fn a_byte_that_is_changed_is_seen() {
-    each_built(|built| {
-        let kernel = built.kernel();
-        let mut numbers = Numbers(7);
-        let (mut tried, mut passed) = (0, 0);
-        while tried < CHANGES {
-            let Some((path, bytes, function)) = picked(built, &mut numbers) else { continue };
-            let at = numbers.below(function.size);
-            // A field of a relocation holds nothing yet.
-            let is_field = |(offset, _): &(usize, usize)| (*offset..*offset + 8).contains(&at);
-            if function.relocations.iter().any(is_field)
-                || !is_equal(built, &kernel, path, bytes, &function.name)
-            {
-                passed += 1;
-                continue;
-            }
-            let mut changed = bytes.to_vec();
-            changed[function.start + at] ^= 1 << numbers.below(8);
-            let equal = is_equal(built, &kernel, path, &changed, &function.name);
-            assert!(!equal, "{}: {path}: {}+{at:#x}", built.name, function.name);
-            tried += 1;
-        }
-        println!("{}: {tried} bytes changed, all seen; {passed} passed over", built.name);
-    });
+    each_built(|built| bytes_are_seen(built, &built.kernel(), CHANGES));
 }
 
 #[test]
 #[ignore = "needs KLP_MATCH, kernels and the trees that they were built in; .ci/run makes them"]
 fn a_reference_that_is_changed_is_seen() {
-    each_built(|built| {
-        let kernel = built.kernel();
-        let mut numbers = Numbers(11);
-        let (mut tried, mut unseen) = (0, Vec::new());
-        while tried < CHANGES {
-            let Some((path, bytes, function)) = picked(built, &mut numbers) else { continue };
-            if function.relocations.is_empty()
-                || !is_equal(built, &kernel, path, bytes, &function.name)
-            {
-                continue;
-            }
-            let (at, entry) = function.relocations[numbers.below(function.relocations.len())];
-            let mut changed = bytes.to_vec();
-            let field: &mut [u8; 8] = (&mut changed[entry + 16..entry + 24]).try_into().unwrap();
-            let by = match (kind(bytes, entry), referred(bytes, entry)) {
-                (_, Referred::NothingMore) => continue,
-                (kind, _) if HIGH.contains(&kind) => 0x20000,
-                // 8 bytes after a function's start may be where calls enter it.
-                (REL24, _) => 16,
-                // Another text that ends in the same way may begin 8 bytes after.
-                (_, Referred::Text) => 1,
-                _ => 8,
-            };
-            *field = match bytes[5] {
-                2 => (i64::from_be_bytes(*field) + by).to_be_bytes(),
-                _ => (i64::from_le_bytes(*field) + by).to_le_bytes(),
-            };
-            if is_equal(built, &kernel, path, &changed, &function.name) {
-                unseen.push(format!("{path}: {}+{at:#x}", function.name));
-            }
-            tried += 1;
-        }
-        println!("{}: {tried} references changed, {} not seen", built.name, unseen.len());
-        unseen.iter().take(20).for_each(|one| println!("  {one}"));
-        assert!(unseen.is_empty(), "{}: {}", built.name, unseen.len());
-    });
+    each_built(|built| references_are_seen(built, &built.kernel(), CHANGES));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod built;
 mod entries;
 mod flips;
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
