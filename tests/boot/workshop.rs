@@ -64,17 +64,21 @@ impl Workshop {
             match is_livepatch.then(|| convert(&bytes, &sources, &options)) {
                 None => workshop.put(GuestFile { name, bytes }),
                 Some(Ok(converted)) => {
-                    let right = converted.bytes.into_owned();
-                    let bytes = match mistake {
-                        Some(mistake) => mistake.convert(right),
-                        None => right,
-                    };
+                    let bytes = workshop.in_guest(converted.bytes.into_owned());
                     workshop.put(GuestFile { name, bytes });
                 }
                 Some(Err(why)) => drop(workshop.refused.insert(name, why)),
             }
         }
         Ok(workshop)
+    }
+
+    /// A livepatch as it was converted, or with the mistake.
+    pub(crate) fn in_guest(&self, converted: Vec<u8>) -> Vec<u8> {
+        match self.mistake {
+            Some(mistake) => mistake.convert(converted),
+            None => converted,
+        }
     }
 
     /// Adds a file for the guest.

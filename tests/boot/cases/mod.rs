@@ -8,6 +8,7 @@ mod dependency;
 mod foreign;
 mod keys;
 mod klp_build;
+mod matched;
 mod memory;
 mod modules;
 mod order;
@@ -53,6 +54,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Case + Send>> {
         klp_build::all(),
         records::all(),
         positions::all(),
+        matched::all(),
         refusals::all(),
         samples::all(),
     ];
