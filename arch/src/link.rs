@@ -74,6 +74,8 @@ pub struct LinkModel {
     /// How names start that objects can name, and that are local in the kernel: other objects hide them, or the linker
     /// adds what has them.
     pub hidden: &'static [&'static str],
+    /// Relocation types by which a loader may change code, and that `ld -r` leaves alone.
+    pub marks: &'static [u32],
     /// Relocation types that only linkers know.
     pub rows: &'static [Row],
     /// Code that a call passes over, because it only sets up the TOC pointer: each byte, with the mask of the bits that
@@ -91,6 +93,7 @@ impl LinkModel {
         toc: None,
         toc_fields: &[],
         hidden: &["__pi_"],
+        marks: &[],
         rows: &[],
         preambles: &[],
     };

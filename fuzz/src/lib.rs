@@ -24,6 +24,7 @@ pub mod pairs;
 pub mod read;
 pub mod records;
 pub mod rows;
+pub mod shipped;
 mod skeleton;
 pub mod tables;
 pub mod texts;
@@ -54,6 +55,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("read", read::run),
     ("records", records::run),
     ("rows", rows::run),
+    ("shipped", shipped::run),
     ("tables", tables::run),
     ("texts", texts::run),
     ("tools", tools::run),

@@ -66,7 +66,7 @@ fn flipped(object: &[u8], edits: &[u8]) {
 }
 
 /// Where in the file a function's code is, if nothing says that it is something else.
-fn place(module: &Module<'_>, symbol: &Symbol<'_>) -> Option<std::ops::Range<usize>> {
+pub(crate) fn place(module: &Module<'_>, symbol: &Symbol<'_>) -> Option<std::ops::Range<usize>> {
     let SymbolSection::Defined(section) = symbol.section else { return None };
     let section = module.section(section)?;
     let is_code = section.name.starts_with(b".text")

@@ -167,12 +167,13 @@ fn seeds_of_merges_are_sources_that_agree_and_others() {
 }
 
 #[test]
-fn seeds_of_pairs_are_modules_and_an_edit() {
+fn seeds_of_pairs_and_of_what_is_shipped_are_modules_and_an_edit() {
     for machine in MACHINES {
         for name in ["klp_target_b", "lp_data_pointers", "lp_static_key_module"] {
             let mut seed = fixture(machine, &format!("{name}.ko"));
             seed.extend([0x40, 1, 0, 0, 1, 0, 3, 0, 0, 4]);
             same("pairs", &format!("{machine}-{name}"), &seed);
+            same("shipped", &format!("{machine}-{name}"), &seed);
         }
     }
 }

@@ -94,7 +94,8 @@ impl Placed<'_, '_> {
         expected: &mut [u8],
         there: &[u8],
     ) -> Filled {
-        if edit.is_some_and(|edit| edit.then.is_none()) {
+        let is_mark = self.object.machine.link.marks.contains(&reference.kind);
+        if edit.is_some_and(|edit| edit.then.is_none()) || is_mark && self.kernel.is_module() {
             return Filled::Equal;
         }
         let offset = u64::try_from(at).unwrap_or(u64::MAX);

@@ -34,8 +34,7 @@ pub(super) fn kernel_tables(object: &Object<'_>, kernel: &ShippedKernel) -> Vec<
         let name = std::str::from_utf8(object.section_name(own.section)).unwrap_or_default();
         let sites = kernel.sites(own.table, name, Some(own.shape));
         // In a module the linker leaves out nothing.
-        let is_left_out =
-            kernel.sections.is_none() && sites.as_ref().is_some_and(|s| s.is_left_out());
+        let is_left_out = !kernel.is_module() && sites.as_ref().is_some_and(|s| s.is_left_out());
         if !is_left_out {
             all.push(KernelTable { own: Some(index), table: own.table, sites, is_unread: false });
         }

@@ -112,6 +112,11 @@ impl ShippedKernel {
         std::str::from_utf8(text.get(..end)?).ok().map(str::to_owned)
     }
 
+    /// Whether it is a module.
+    pub(super) fn is_module(&self) -> bool {
+        self.sections.is_some()
+    }
+
     /// Addresses and type letters of a name, in the kernel's order.
     pub(super) fn named(&self, name: &[u8]) -> &[(u64, u8)] {
         self.listing.named(name)

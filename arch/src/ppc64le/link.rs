@@ -20,6 +20,8 @@ const TOC16_HA: u32 = 50;
 const TOC16_DS: u32 = 63;
 const TOC16_LO_DS: u32 = 64;
 
+const ENTRY: u32 = 118;
+
 const REL16_LO: u32 = 250;
 const REL16_HA: u32 = 252;
 
@@ -75,6 +77,7 @@ pub(super) static MODEL: LinkModel = LinkModel {
     toc: Some(".TOC."),
     toc_fields: &[(0, REL16_HA, 0), (4, REL16_LO, 4)],
     hidden: &["_savegpr", "_restgpr", "_savefpr", "_restfpr", "_savevr", "_restvr"],
+    marks: &[ENTRY],
     rows: &ROWS,
     // addis r2,r12,x (or lis r2,x); addi r2,r2,y
     preambles: &[
