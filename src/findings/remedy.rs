@@ -109,6 +109,12 @@ pub(super) fn unresolved(reason: &Unresolved, gate: Option<&ObjectName>) -> Vec<
             };
             let mut lines = vec![format!("add a source that has them: {source}")];
             lines.push(DEBUG_PACKAGES.into());
+            if owner.is_vmlinux() {
+                lines.push(
+                    "or build the map from the boot image and objects of the kernel: symbols build --image VMLINUZ --match TREE"
+                        .into(),
+                );
+            }
             lines.extend(list(candidates, gate));
             lines
         }
