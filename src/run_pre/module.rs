@@ -98,7 +98,7 @@ impl<'m, 'data> Linked<'m, 'data> {
         for section in module.sections().filter(|s| is_loaded(s) && is_code(s)) {
             linked.place(section);
         }
-        linked.end = linked.end.next_multiple_of(APART);
+        linked.align(APART);
         for symbol in module.symbols().filter(|symbol| is_needed(symbol)) {
             if !linked.needed.contains_key(symbol.name) {
                 linked.needed.insert(symbol.name, linked.end);
@@ -108,14 +108,19 @@ impl<'m, 'data> Linked<'m, 'data> {
         for section in module.sections().filter(|s| is_loaded(s) && !is_code(s)) {
             linked.place(section);
         }
-        linked.end = linked.end.next_multiple_of(SLOT);
+        linked.align(SLOT);
         linked
+    }
+
+    /// Moves on to a multiple. Sections that do not fit into the address space get no bytes.
+    fn align(&mut self, align: u64) {
+        self.end = self.end.checked_next_multiple_of(align).unwrap_or(u64::MAX);
     }
 
     /// Puts a section at the next address.
     fn place(&mut self, section: &Section<'data>) {
-        let start = self.end.checked_next_multiple_of(section.sh_addralign.max(1));
-        let start = start.unwrap_or(self.end);
+        self.align(section.sh_addralign.max(1));
+        let start = self.end;
         let bytes = self.module.body(section.index).to_vec();
         self.end = start.saturating_add(section.sh_size);
         if let Some(place) = self.sections.get_mut(section.index.slot()) {

@@ -89,9 +89,10 @@ impl Compared<'_, '_> {
         let elsewhere = position.is_none() && named.iter().any(|(_, letter)| is_global(*letter));
         let is_overridden =
             placed.is_overridden(section) || symbol.is_weak() && address.is_some() && elsewhere;
+        let end = symbol.st_value.saturating_add(symbol.st_size);
         let verdict = match self.placed.object.part_at(section, symbol.st_value) {
             _ if is_overridden => MatchVerdict::Overridden,
-            Some(part) if address.is_some() => match self.verdict(part) {
+            Some(part) if address.is_some() => match self.verdict(part, (section, end)) {
                 // Something else that is the same.
                 MatchVerdict::Equal if position.is_none() && !named.is_empty() => {
                     MatchVerdict::Differs(Mismatch::Name)
@@ -116,11 +117,13 @@ impl Compared<'_, '_> {
         }
     }
 
-    /// What came of a part, and of the constants that it reads.
-    fn verdict(&self, first: usize) -> MatchVerdict {
+    /// What came of a part, of others up to an end if it is an overlapping symbol's, and of the constants that they read.
+    fn verdict(&self, first: usize, end: (usize, u64)) -> MatchVerdict {
         let mut unknown = None;
-        let mut seen = FxHashSet::from_iter([first]);
-        let mut pending = vec![first];
+        let parts = self.placed.object.parts.get(first..).unwrap_or_default();
+        let count = parts.iter().take_while(|part| (part.section, part.span.start) < end).count();
+        let mut pending: Vec<usize> = (first..first.saturating_add(count.max(1))).rev().collect();
+        let mut seen: FxHashSet<usize> = pending.iter().copied().collect();
         while let Some(index) = pending.pop() {
             let Some(part) = self.placed.object.parts.get(index) else { continue };
             let name = || self.placed.object.part_in_words(part);
