@@ -15,6 +15,7 @@ mod built;
 mod entries;
 mod flips;
 mod modules;
+mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
