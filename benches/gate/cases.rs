@@ -66,6 +66,8 @@ pub(crate) fn all() -> Vec<Case> {
         all.push(grows(command(format!("symbols/build-{size}"), &words), "symbols build", size));
         let words = format!("objdiff module-{size}.ko relinked-{size}.ko");
         all.push(grows(command(format!("objdiff/relinked-{size}"), &words), "objdiff", size));
+        let words = format!("match --module relinked-{size}.ko module-{size}.ko");
+        all.push(grows(command(format!("match/relinked-{size}"), &words), "match", size));
         let words = format!("convert names-{size}.ko -s 8.map -o names-{size}.out");
         all.push(grows(command(format!("resolve/names-{size}"), &words), "resolve", size));
     }
