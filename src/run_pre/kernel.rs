@@ -144,7 +144,8 @@ impl ShippedKernel {
         let is_hidden =
             symbol.st_other & VISIBILITY != STV_DEFAULT.0 || self.is_hidden_name(symbol.name);
         let needed = self.needed.get(symbol.name).filter(|_| !is_local);
-        all.filter(|(_, letter)| is_global(*letter) != is_local || is_hidden && !is_local)
+        let may_be = |letter: u8| letter == ABSOLUTE || is_global(letter) != is_local;
+        all.filter(|(_, letter)| may_be(*letter) || is_hidden && !is_local)
             .chain(needed.map(|address| (*address, b'U')))
             .collect()
     }
@@ -214,6 +215,9 @@ impl ShippedKernel {
     }
 }
 
+/// The letter of every per-CPU variable where their addresses start at 0, static ones as well
+/// (`scripts/kallsyms.c:make_percpus_absolute`, x86_64 before Linux 6.15).
+const ABSOLUTE: u8 = b'A';
 /// The bits of `st_other` that say who can name a symbol.
 const VISIBILITY: u8 = 3;
 /// Functions that are asked for the TOC pointer.

@@ -96,8 +96,8 @@ enum Referred {
     Something,
     /// A text.
     Text,
-    /// An empty text, or less than 8 bytes before the end of a variable's section: more would be in something else of the
-    /// same kind.
+    /// An empty text, or less than 8 bytes before the end of a section of data: more would be in something else of the same
+    /// kind, which may hold the same. Or what follows is a constant that does.
     NothingMore,
 }
 
@@ -125,9 +125,16 @@ fn referred(bytes: &[u8], entry: usize) -> Referred {
             _ => Referred::Text,
         };
     }
-    let is_last = section.sh_flags.contains(SectionFlags::WRITE)
+    // Code has its end in the same section.
+    let is_last = !section.sh_flags.contains(SectionFlags::EXECINSTR)
         && place.checked_add(8).is_none_or(|end| end >= section.sh_size);
-    if is_last { Referred::NothingMore } else { Referred::Something }
+    // Of a constant only the contents count.
+    let body = module.body(section.index);
+    let at = usize::try_from(place).unwrap_or(body.len());
+    let eight = |at: usize| body.get(at..at.saturating_add(8));
+    let is_same = eight(at).is_some() && eight(at) == eight(at.saturating_add(8));
+    let is_constant = !section.sh_flags.contains(SectionFlags::WRITE);
+    if is_last || is_same && is_constant { Referred::NothingMore } else { Referred::Something }
 }
 
 /// Whether the kernel is said to have a function of an object.
